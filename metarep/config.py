@@ -1,0 +1,232 @@
+"""Every stage's settings, validated: one model a stage, and `RunConfig` for all of them.
+
+A YAML file holds the settings of one stage or of a whole run; `--set key=value` changes
+one by its dotted name. Unknown keys and impossible values are one-line errors.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from metarep.errors import MetarepError
+from metarep.networks.spec import NetworkSpec
+
+Variant = Literal["e01", "e02", "e03", "e04", "e05", "e06", "e07", "e08", "e09"]
+Embedding = Literal["pooled", "profile", "certainty"]
+
+
+class Settings(BaseModel):
+    """A frozen set of settings that knows no other keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    def resolved(self) -> dict[str, Any]:
+        """Every setting with its value, as plain JSON data: what a manifest holds."""
+        return self.model_dump(mode="json")
+
+
+class FamilyConfig(Settings):
+    """Many networks made by one variant of the recipe."""
+
+    variant: Variant = "e09"
+    n_networks: int | None = Field(None, ge=1, description="how many networks; seeds are drawn from the zoo's seed")
+    seeds: tuple[int, ...] | None = Field(None, description="the networks' own seeds, in place of n_networks")
+    spec: str | None = Field(None, description="the architecture; the variant's own if left out")
+    parents: str | None = Field(None, description="a zoo folder, or a variant of an earlier family of this zoo")
+    n_steps: int | None = Field(None, ge=0, description="training steps; the variant's own if left out")
+    lr: float | None = Field(None, gt=0, description="Adam's learning rate; the variant's own if left out")
+    jitter: float | None = Field(None, ge=0, description="standard deviation of the noise on hand-crafted parameters")
+    hidden_bias_start: tuple[float, float] | None = Field(None, description="e08: one start in place of the grid")
+
+    @model_validator(mode="after")
+    def _count_or_seeds(self) -> FamilyConfig:
+        if (self.n_networks is None) == (self.seeds is None):
+            raise ValueError("give n_networks or seeds, one of the two")
+        if self.seeds is not None and (min(self.seeds) < 0 or max(self.seeds) >= 2**32):
+            raise ValueError("seeds lie in 0 … 2^32 − 1")
+        if self.seeds is not None and len(set(self.seeds)) < len(self.seeds):
+            raise ValueError("seeds repeat")
+        if self.spec is not None:
+            NetworkSpec.parse(self.spec)
+        return self
+
+
+class ZooConfig(Settings):
+    """Which networks to train."""
+
+    families: tuple[FamilyConfig, ...] = Field((FamilyConfig(n_networks=1000),), min_length=1)
+    seed: int = Field(0, ge=0)
+    n_snapshots: int = Field(0, ge=0, le=200, description="log-spaced steps of each run that are kept beside the end")
+    networks_per_shard: int = Field(2000, ge=1, description="a shard is trained and written whole; memory grows with it")
+    engine: Literal["fast", "torch", "loop"] = Field("fast", description="numba kernels; batched PyTorch; one network a time")
+
+
+class PretrainConfig(Settings):
+    """The cloze model and how it is trained."""
+
+    seed: int = Field(0, ge=0)
+    d_model: int = Field(64, ge=8)
+    n_layers: int = Field(4, ge=1)
+    n_heads: int = Field(4, ge=1)
+    head: Literal["mixture", "gaussian", "squared"] = Field("mixture", description="what is predicted for a hidden value")
+    n_components: int = Field(8, ge=1, description="Gaussians in a mixture")
+    positions: Literal["relational", "indexed"] = Field(
+        "relational", description="relational: attention sees which units two tokens share; indexed: unit numbers"
+    )
+    mask_ratio_min: float = Field(0.1, gt=0, le=1)
+    mask_ratio_max: float = Field(0.6, gt=0, le=1)
+    unit_mask_share: float = Field(0.2, ge=0, le=1, description="share of networks of which a whole unit is hidden")
+    permute_units: bool = Field(True, description="shuffle the hidden units of each network at each step")
+    scale_units: float = Field(0.0, ge=0, description="standard deviation of the log scale drawn for each unit; 0 is off")
+    n_steps: int = Field(4000, ge=1)
+    batch_size: int = Field(256, ge=1)
+    lr: float = Field(2e-3, gt=0)
+    warmup_steps: int = Field(200, ge=0)
+    weight_decay: float = Field(0.01, ge=0)
+    grad_clip: float = Field(1.0, gt=0)
+    eval_every: int = Field(250, ge=1)
+    max_valid_networks: int = Field(2000, ge=1)
+    max_train_networks: int | None = Field(None, ge=1, description="use only so many training networks")
+
+    @model_validator(mode="after")
+    def _coherent(self) -> PretrainConfig:
+        if self.d_model % self.n_heads:
+            raise ValueError(f"d_model {self.d_model} is no multiple of n_heads {self.n_heads}")
+        if self.mask_ratio_min > self.mask_ratio_max:
+            raise ValueError("mask_ratio_min is above mask_ratio_max")
+        return self
+
+
+class EmbedConfig(Settings):
+    """Which embedding of which networks."""
+
+    kind: Embedding = Field(
+        "profile", description="pooled hidden states; leave-one-out profile (prediction and entropy); its entropies alone"
+    )
+    untrained: bool = Field(False, description="a freshly initialised encoder: the control for what pretraining adds")
+    batch_size: int = Field(512, ge=1)
+    seed: int = Field(0, ge=0, description="of the untrained encoder's initialisation")
+
+
+class ClusterConfig(Settings):
+    """The comparison of representations: clusters, agreement, probes. Fitted on train, measured on test."""
+
+    seed: int = Field(0, ge=0)
+    baselines: bool = Field(True, description="raw, canonical, PCA, statistics, outputs, loss and oracle beside the embeddings")
+    clusterers: tuple[Literal["kmeans", "gmm", "hdbscan"], ...] = ("kmeans", "gmm", "hdbscan")
+    ks: tuple[int, ...] = Field((2, 3, 4, 5, 6, 8, 10, 12, 16), description="numbers of clusters tried")
+    umap: bool = Field(True, description="UMAP as a picture and as a second arm of clustering")
+    umap_neighbors: int = Field(30, ge=2)
+    max_fit_networks: int = Field(4000, ge=10)
+    max_test_networks: int = Field(5000, ge=10)
+    n_bootstraps: int = Field(5, ge=1)
+    n_permutations: int = Field(100, ge=10)
+    n_probe_seeds: int = Field(3, ge=1)
+
+
+class ScanConfig(Settings):
+    """The hand-built scan on a zoo."""
+
+    seed: int = Field(0, ge=0)
+    n_random: int = Field(2000, ge=10, description="random initialisations to tell mode 3 from")
+    n_bootstraps: int = Field(500, ge=10)
+
+
+class TransferConfig(Settings):
+    """How well what was learned on one zoo holds on others."""
+
+    seed: int = Field(0, ge=0)
+    kind: Embedding = "profile"
+    max_fit_networks: int = Field(4000, ge=10)
+    max_test_networks: int = Field(2000, ge=10)
+    k: int = Field(8, ge=2, description="clusters carried over")
+    n_seeds: int = Field(3, ge=1)
+
+
+class RunConfig(Settings):
+    """Everything from nothing to a report."""
+
+    name: str = "run"
+    zoo: ZooConfig = ZooConfig()
+    targets: dict[str, ZooConfig] = Field(default_factory=dict, description="further zoos that transfer is tested on")
+    pretrain: PretrainConfig = PretrainConfig()
+    embed: EmbedConfig = EmbedConfig()
+    embeddings: tuple[Embedding, ...] = ("pooled", "profile", "certainty")
+    cluster: ClusterConfig = ClusterConfig()
+    scan: ScanConfig = ScanConfig()
+    transfer: TransferConfig = TransferConfig()
+
+
+Model = TypeVar("Model", bound=Settings)
+
+
+def load_config(kind: type[Model], path: Path | str | None = None, overrides: list[str] | None = None, **fixed: Any) -> Model:
+    """Settings of one kind from a YAML file, `key=value` texts and values that stand already.
+
+    Later ones win: the file, then `overrides` (dotted keys, YAML values), then `fixed`
+    (those that are None are left out). Raises MetarepError naming the file and the key.
+    """
+    data: dict[str, Any] = {}
+    where = str(path) if path else kind.__name__
+    if path is not None:
+        data = _read_yaml(Path(path))
+    for text in overrides or []:
+        _set_dotted(data, text)
+    data.update({key: value for key, value in fixed.items() if value is not None})
+    try:
+        return kind.model_validate(data)
+    except ValidationError as error:
+        raise _explain(error, where, kind) from error
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        data = yaml.safe_load(path.read_text())
+    except FileNotFoundError as error:
+        raise MetarepError(f"no config file {path}", fix="check the path") from error
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise MetarepError(f"{path} cannot be read as YAML", met=error) from error
+    if data is None:
+        return {}
+    if not isinstance(data, dict):
+        raise MetarepError(f"{path} is no config", met=type(data).__name__, expected="keys with values")
+    return data
+
+
+def _set_dotted(data: dict[str, Any], text: str) -> None:
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise MetarepError("--set is malformed", met=repr(text), expected="key=value, such as pretrain.n_steps=500")
+    *parents, last = key.split(".")
+    for parent in parents:
+        data = data.setdefault(parent, {})
+        if not isinstance(data, dict):
+            raise MetarepError(f"--set {key}: {parent} holds no further keys", expected="a dotted name of a setting")
+    try:
+        data[last] = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise MetarepError(f"--set {key}: the value is not YAML", met=repr(value)) from error
+
+
+def _explain(error: ValidationError, where: str, kind: type[Settings]) -> MetarepError:
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return MetarepError(f"{where}: unknown key {key}", expected=_known_keys(kind, first["loc"]), fix="correct or remove it")
+    message = first["msg"].removeprefix("Value error, ")
+    met = repr(first["input"]) if not isinstance(first["input"], dict | BaseModel) else None
+    return MetarepError(f"{where}: {key or 'settings'}", met=met, expected=message, fix="correct the value")
+
+
+def _known_keys(kind: type[Settings], loc: tuple[Any, ...]) -> str:
+    here: Any = kind
+    for part in loc[:-1]:
+        if isinstance(part, str) and hasattr(here, "model_fields") and part in here.model_fields:
+            here = here.model_fields[part].annotation
+        options = [a for a in getattr(here, "__args__", ()) if isinstance(a, type) and issubclass(a, Settings)]
+        here = options[0] if options else here
+    return "one of " + ", ".join(here.model_fields) if hasattr(here, "model_fields") else "a known key"

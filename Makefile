@@ -1,0 +1,31 @@
+# Each target makes .venv when it is missing and installs again when pyproject.toml or constraints.txt has changed.
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+
+.PHONY: quickstart test lint bench wheel-check main
+
+quickstart: $(INSTALLED)
+	$(BIN)/metarep run configs/quickstart.yaml --out results/quickstart
+
+main: $(INSTALLED)
+	$(BIN)/metarep run configs/main.yaml --out results/main
+
+# One thread a test process: two processes use two cores, and more threads would only wait for each other.
+test: $(INSTALLED)
+	OMP_NUM_THREADS=1 MPLBACKEND=Agg $(BIN)/python -m pytest -n 2 --dist worksteal
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+
+bench: $(INSTALLED)
+	$(BIN)/metarep bench zoo --out results/bench --overwrite
+
+# Build the wheel, install it in a fresh environment and use it from another folder.
+wheel-check: $(INSTALLED)
+	PYTHON=$(BIN)/python bash .ci/wheel-check
+
+$(INSTALLED): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	touch $@

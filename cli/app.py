@@ -1,0 +1,87 @@
+"""The `metarep` command and the one border where errors become a line of text.
+
+Nothing heavy is imported here or at the head of a command's file, so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from typer.core import TyperGroup
+
+from metarep import __version__
+from metarep.errors import MetarepError
+
+from .bench import bench_app
+from .build_zoo import build_zoo
+from .cluster import cluster
+from .embed import embed
+from .info import info
+from .pretrain import pretrain
+from .report import report
+from .run import run
+from .scan import scan
+from .show import show
+from .transfer import transfer
+
+INTERRUPTED = 130
+"""What a shell reports for a program that Ctrl-C ended."""
+
+
+class Border(TyperGroup):
+    """Turns what a user can fix into one line on stderr and exit 1, and Ctrl-C into one line and exit 130."""
+
+    def invoke(self, ctx):
+        try:
+            return super().invoke(ctx)
+        except MetarepError as error:
+            typer.echo(f"metarep: {error}", err=True)
+            raise typer.Exit(1) from error
+        except OSError as error:
+            where = f"{error.filename}: " if error.filename else ""
+            typer.echo(f"metarep: {where}{error.strerror or error}", err=True)
+            raise typer.Exit(1) from error
+        except KeyboardInterrupt as error:
+            typer.echo("metarep: interrupted; the same command again carries on from here", err=True)
+            raise typer.Exit(INTERRUPTED) from error
+
+
+app = typer.Typer(
+    cls=Border,
+    name="metarep",
+    help="Train a zoo of small networks, learn to fill in their hidden parameters, and see which algorithms they found.\n\n"
+    "Example: metarep run configs/quickstart.yaml --out results/quickstart",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"metarep {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="print the version and exit")
+    ] = False,
+) -> None:
+    pass
+
+
+app.command()(run)
+app.command("build-zoo")(build_zoo)
+app.command()(pretrain)
+app.command()(embed)
+app.command()(cluster)
+app.command()(transfer)
+app.command()(scan)
+app.command()(report)
+app.command()(show)
+app.command()(info)
+app.add_typer(bench_app, name="bench")

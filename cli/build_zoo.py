@@ -1,0 +1,90 @@
+"""`metarep build-zoo`: train many networks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from metarep.errors import MetarepError
+
+from .options import ConfigFile, Device, Out, Overrides, Overwrite, Quiet, Seed, numbers, progress_for, usable_device
+from .output import print_table, say_where
+
+FEW = 10
+
+
+def build_zoo(
+    variant: Annotated[str | None, typer.Option(help="the recipe: e01 … e09")] = None,
+    n_networks: Annotated[int | None, typer.Option(help="how many networks")] = None,
+    seeds: Annotated[str | None, typer.Option(metavar="S1,S2,…", help="the networks' own seeds")] = None,
+    spec: Annotated[str | None, typer.Option(help="the architecture, such as 2-16-1")] = None,
+    parents: Annotated[str | None, typer.Option(help="the zoo that a variant such as e05 starts from")] = None,
+    snapshots: Annotated[int | None, typer.Option(help="log-spaced steps to keep of each run")] = None,
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    out: Out = Path("results/zoo"),
+    seed: Seed = None,
+    device: Device = "cpu",
+    quiet: Quiet = False,
+    overwrite: Overwrite = False,
+) -> None:
+    """Train many small networks and label what each has learned.
+
+    After Ctrl-C the same command carries on and ends with the same bytes.
+
+    \b
+    Examples:
+      metarep build-zoo --variant e09 --n-networks 2000 --out results/zoo
+      metarep build-zoo --seeds 2813536937,1316834517,2935802616 --out results/published
+    """
+    from metarep.zoo.build import build_zoo as build
+
+    family = {
+        "variant": variant, "n_networks": n_networks, "seeds": numbers(seeds, "--seeds"), "spec": spec, "parents": parents,
+    }
+    given = {name: value for name, value in family.items() if value is not None}
+    settings = _settings(config, overrides, given, seed=seed, n_snapshots=snapshots)
+    path = build(settings, out, device=usable_device(device), overwrite=overwrite, progress=progress_for(quiet))
+    say_where("zoo", path)
+    _summarise(path)
+
+
+def _settings(config: Path | None, overrides: list[str] | None, family: dict[str, Any], **fixed: int | None):
+    """The zoo's settings; options of a family change the config's only one."""
+    from metarep.config import ZooConfig, load_config
+
+    settings = load_config(ZooConfig, config, overrides, **fixed)
+    if not family:
+        return settings
+    if len(settings.families) > 1:
+        given = ", ".join("--" + name.replace("_", "-") for name in family)
+        raise MetarepError(
+            f"{given}: {config or '--set'}", met=f"{len(settings.families)} families", expected="one", fix="edit the file"
+        )
+    base = settings.families[0].model_dump(mode="json", exclude_unset=True)
+    for one, other in (("n_networks", "seeds"), ("seeds", "n_networks")):
+        if one in family:
+            base.pop(other, None)
+    return load_config(ZooConfig, config, overrides, families=[base | family], **fixed)
+
+
+def _summarise(path: Path) -> None:
+    """How many networks came out in which mode; with few of them, each one."""
+    from metarep.zoo.store import load_zoo
+
+    zoo = load_zoo(path, check_hashes=False)
+    final = zoo.final()
+    typer.echo(f"{len(zoo):,} rows, {len(final):,} trained networks, {int(zoo['diverged'].sum()):,} diverged")
+    modes = final["mode"]
+    counts = [f"mode {mode or 'none'}: {(modes == mode).sum():,}" for mode in sorted(set(modes))]
+    if counts:
+        typer.echo(", ".join(counts))
+    if 0 < len(final) <= FEW:
+        columns = (final["network_id"], final["seed"], final["mode"], final["valid_mse"], final["params"])
+        rows = [
+            [name, number, mode or "-", float(mse), " ".join(f"{p:.4f}" for p in params)]
+            for name, number, mode, mse, params in zip(*columns, strict=True)
+        ]
+        print_table(("network_id", "seed", "mode", "valid_mse", "params"), rows)

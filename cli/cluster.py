@@ -1,0 +1,42 @@
+"""`metarep cluster`: compare representations with what the networks do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .options import ConfigFile, CpuOnly, Out, Overrides, Overwrite, Quiet, Seed, progress_for, require_cpu
+from .output import print_csv, say_where
+
+
+def cluster(
+    embeddings: Annotated[list[Path], typer.Argument(help="one or more embeddings' folders, of one zoo")],
+    zoo: Annotated[Path | None, typer.Option(help="the zoo, if it has moved since it was embedded")] = None,
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    out: Out = Path("results/clusters"),
+    seed: Seed = None,
+    device: CpuOnly = "cpu",
+    quiet: Quiet = False,
+    overwrite: Overwrite = False,
+) -> None:
+    """Compare embeddings with what the networks do.
+
+    Clusters and probes are fitted on training networks and measured on held-out ones.
+
+    \b
+    Example:
+      metarep cluster results/embeddings/pooled results/embeddings/profile --out results/clusters
+    """
+    from metarep.analysis.compare import cluster as compare
+    from metarep.config import ClusterConfig, load_config
+
+    require_cpu(device)
+    settings = load_config(ClusterConfig, config, overrides, seed=seed)
+    path = compare(settings, list(embeddings), out, zoo=zoo, overwrite=overwrite, progress=progress_for(quiet))
+    say_where("clusters", path)
+    typer.echo("agreement of k-means with the modes, on held-out networks:")
+    columns = ("representation", "k", "ari", "ami", "null_ari_p95", "stability_ari")
+    print_csv(path / "agreement.csv", columns, {"clusterer": "kmeans", "label": "mode"})

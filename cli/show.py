@@ -1,0 +1,63 @@
+"""`metarep show`: one network as a picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from metarep.errors import MetarepError
+
+from .output import say_where
+
+
+def show(
+    zoo: Annotated[Path, typer.Argument(help="a zoo's folder")],
+    network_id: Annotated[str, typer.Argument(help="one of its networks, as the column network_id names it")],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="the PNG to write; results/<network_id>.png if left out")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace the file at --out")] = False,
+) -> None:
+    """Draw one network: the unit square through its every step.
+
+    \b
+    Example:
+      metarep show results/zoo e09-2813536937 --out mode3.png
+    """
+    from metarep.artefact import write_whole
+    from metarep.zoo.store import load_zoo
+
+    path = out or Path("results") / f"{network_id.replace('/', '_')}.png"
+    if path.exists() and not overwrite:
+        raise MetarepError(f"{path} exists", fix="pass --overwrite, or choose another --out")
+    networks = load_zoo(zoo)
+    found = networks.where(network_id=network_id)
+    if not len(found):
+        raise MetarepError(f"{zoo} has no network {network_id!r}", expected=_candidates(network_id, networks["network_id"]))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, _picture(found))
+    mode, mse = found["mode"][0] or "none", found["valid_mse"][0]
+    typer.echo(f"{network_id}: {found['spec'][0]}, step {found['step'][0]}, mode {mode}, validation error {mse:.4g}")
+    say_where("picture", path)
+
+
+def _candidates(wanted: str, names) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(wanted, [str(name) for name in names], n=3, cutoff=0.0)
+    return "an id such as " + ", ".join(near)
+
+
+def _picture(found) -> bytes:
+    from io import BytesIO
+
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from metarep.report.square import draw_network
+
+    buffer = BytesIO()
+    draw_network(found.spec, found["params"][0]).savefig(buffer, format="png", dpi=150, bbox_inches="tight")
+    return buffer.getvalue()

@@ -1,0 +1,39 @@
+"""`metarep transfer`: does what was learned on one zoo hold on others?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .options import ConfigFile, Device, Out, Overrides, Overwrite, Quiet, Seed, progress_for, usable_device
+from .output import print_csv, say_where
+
+
+def transfer(
+    model: Annotated[Path, typer.Argument(help="a model's folder")],
+    zoos: Annotated[list[Path], typer.Argument(help="the zoo that the model was trained on, then the others")],
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    out: Out = Path("results/transfer"),
+    seed: Seed = None,
+    device: Device = "cpu",
+    quiet: Quiet = False,
+    overwrite: Overwrite = False,
+) -> None:
+    """Test on other zoos what was learned on one.
+
+    \b
+    Example:
+      metarep transfer results/model results/zoo results/zoo-e07 --out results/transfer
+    """
+    from metarep.analysis.transfer import transfer as carry
+    from metarep.config import TransferConfig, load_config
+
+    settings = load_config(TransferConfig, config, overrides, seed=seed)
+    path = carry(
+        settings, model, list(zoos), out, device=usable_device(device), overwrite=overwrite, progress=progress_for(quiet)
+    )
+    say_where("transfer", path)
+    print_csv(path / "transfer.csv", ("representation", "source", "target", "metric", "value", "n"))

@@ -1,0 +1,258 @@
+"""Every stage in one folder: zoo, targets, model, embeddings, clusters, scan, transfer, report.
+
+A stage is kept while its artefact has the same config and the same inputs, by hash; so a
+run that was broken off carries on, and a changed setting costs only what depends on it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import time
+from collections.abc import Callable, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from metarep.artefact import MANIFEST, Artefact, is_done, open_artefact, write_whole
+from metarep.config import RunConfig, ZooConfig
+from metarep.errors import MetarepError
+from metarep.progress import Progress
+
+CONFIG = "config.yaml"
+TIMINGS = "timings.json"
+CONTROLS = ("pooled", "profile")
+"""Embeddings that are also taken from an untrained encoder."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One artefact of a run: `name` is its folder in the run, `inputs` says which stages it is made from.
+
+    `make(path, overwrite=…)` calls the stage function of the library.
+    """
+
+    name: str
+    kind: str
+    config: Mapping[str, Any]
+    make: Callable[..., Path]
+    inputs: Mapping[str, str] = field(default_factory=dict)
+
+
+def run(
+    config: RunConfig, out: Path | str, *, device: str = "cpu", overwrite: bool = False, progress: Progress | None = None
+) -> Path:
+    """Runs all stages into the folder `out` and returns it.
+
+    Raises MetarepError before anything changes where `out` holds something else than a run,
+    and where a finished stage has other settings or inputs and `overwrite` is False.
+    """
+    out, progress = Path(out), progress or Progress()
+    _refuse_foreign(out)
+    _check_names_and_parents(config, out)
+    stages = stages_of(config, out, device=device, progress=progress)
+    if not overwrite:
+        _refuse_changed(stages, out)
+    out.mkdir(parents=True, exist_ok=True)
+    write_whole(out / CONFIG, _as_yaml(config))
+    for number, stage in enumerate(stages, 1):
+        title = f"[{number}/{len(stages)}] {stage.name}"
+        if _is_done(stage, out):
+            progress.say(f"{title}: kept")
+            continue
+        progress.say(title)
+        with _timed(out, stage.name, device):
+            stage.make(out / stage.name, overwrite=overwrite)
+    return out
+
+
+def stages_of(config: RunConfig, out: Path, *, device: str, progress: Progress) -> list[Stage]:
+    """The stages in order; nothing is run or read."""
+    return [
+        *_zoo_stages(config, out, device, progress),
+        *_model_stages(config, out, device, progress),
+        *_analysis_stages(config, out, device, progress),
+    ]
+
+
+def artefacts_of(run_folder: Path) -> list[Path]:
+    """The finished artefacts in a run's folder, by name; empty for any other folder."""
+    if not (run_folder / CONFIG).is_file():
+        return []
+    return sorted(manifest.parent for manifest in run_folder.rglob(MANIFEST) if ".partial" not in str(manifest.parent))
+
+
+def _zoo_stages(config: RunConfig, out: Path, device: str, progress: Progress) -> list[Stage]:
+    def stage(name: str, zoo: ZooConfig) -> Stage:
+        def make(path: Path, *, overwrite: bool) -> Path:
+            from metarep.zoo.build import build_zoo
+
+            return build_zoo(zoo, path, device=device, overwrite=overwrite, progress=progress)
+
+        return Stage(name, "zoo", zoo.resolved(), make)
+
+    return [stage("zoo", config.zoo), *(stage(f"targets/{name}", zoo) for name, zoo in config.targets.items())]
+
+
+def _model_stages(config: RunConfig, out: Path, device: str, progress: Progress) -> list[Stage]:
+    def make_model(path: Path, *, overwrite: bool) -> Path:
+        from metarep.cloze.pretrain import pretrain
+
+        return pretrain(config.pretrain, out / "zoo", path, device=device, overwrite=overwrite, progress=progress)
+
+    def embedding(kind: str, untrained: bool) -> Stage:
+        settings = config.embed.model_copy(update={"kind": kind, "untrained": untrained})
+
+        def make(path: Path, *, overwrite: bool) -> Path:
+            from metarep.cloze.embed import embed
+
+            return embed(settings, out / "model", out / "zoo", path, device=device, overwrite=overwrite, progress=progress)
+
+        name = "embeddings/" + "untrained_" * untrained + kind
+        return Stage(name, "embeddings", settings.resolved(), make, {"model": "model", "zoo": "zoo"})
+
+    kinds = config.embeddings
+    return [
+        Stage("model", "model", config.pretrain.resolved(), make_model, {"zoo": "zoo"}),
+        *(embedding(kind, False) for kind in kinds),
+        *(embedding(kind, True) for kind in kinds if kind in CONTROLS),
+    ]
+
+
+def _analysis_stages(config: RunConfig, out: Path, device: str, progress: Progress) -> list[Stage]:
+    representations = [*config.embeddings, *(f"untrained_{kind}" for kind in config.embeddings if kind in CONTROLS)]
+    targets = [f"targets/{name}" for name in config.targets]
+
+    def make_clusters(path: Path, *, overwrite: bool) -> Path:
+        from metarep.analysis.compare import cluster
+
+        folders = [out / "embeddings" / name for name in representations]
+        return cluster(config.cluster, folders, path, zoo=out / "zoo", overwrite=overwrite, progress=progress)
+
+    def make_scan(path: Path, *, overwrite: bool) -> Path:
+        from metarep.analysis.scan import scan
+
+        return scan(config.scan, out / "zoo", path, overwrite=overwrite, progress=progress)
+
+    def make_transfer(path: Path, *, overwrite: bool) -> Path:
+        from metarep.analysis.transfer import transfer
+
+        zoos = [out / name for name in ("zoo", *targets)]
+        return transfer(config.transfer, out / "model", zoos, path, device=device, overwrite=overwrite, progress=progress)
+
+    def make_report(path: Path, *, overwrite: bool) -> Path:
+        from metarep.report.page import report
+
+        return report(out, path, overwrite=overwrite, progress=progress)
+
+    from_embeddings = {"zoo": "zoo", **{name: f"embeddings/{name}" for name in representations}}
+    from_zoos = {"model": "model", "zoo": "zoo", **{name: name for name in targets}}
+    from_all = {name: name for name in ("zoo", *targets, "model", "clusters", "scan", "transfer")}
+    return [
+        Stage("clusters", "clusters", config.cluster.resolved(), make_clusters, from_embeddings),
+        Stage("scan", "scan", config.scan.resolved(), make_scan, {"zoo": "zoo"}),
+        Stage("transfer", "transfer", config.transfer.resolved(), make_transfer, from_zoos),
+        Stage("report", "report", {}, make_report, from_all),
+    ]
+
+
+def _is_done(stage: Stage, out: Path) -> bool:
+    """Whether the stage's artefact stands as this config and the present inputs would make it."""
+    try:
+        inputs = {name: open_artefact(out / folder) for name, folder in stage.inputs.items()}
+    except MetarepError:
+        return False
+    path = out / stage.name
+    return is_done(path, stage.kind, stage.config, inputs | _inputs_elsewhere(path, stage, inputs))
+
+
+def _inputs_elsewhere(path: Path, stage: Stage, inputs: Mapping[str, Artefact]) -> dict[str, Artefact]:
+    """Inputs from outside the run, where they were recorded: the parents of a zoo."""
+    if stage.kind != "zoo" or not (path / MANIFEST).is_file():
+        return {}
+    artefact = open_artefact(path)
+    return {name: open_artefact(artefact.input_path(name)) for name in artefact.manifest["inputs"] if name not in inputs}
+
+
+def _refuse_changed(stages: list[Stage], out: Path) -> None:
+    """Raises MetarepError when finished stages would have to be made again."""
+    by_name = {stage.name: stage for stage in stages}
+    changed = []
+    for stage in stages:
+        exists = (out / stage.name / MANIFEST).is_file()
+        complete = all((out / folder / MANIFEST).is_file() for folder in stage.inputs.values() if folder in by_name)
+        if exists and complete and not _is_done(stage, out):
+            changed.append(stage.name)
+    if changed:
+        raise MetarepError(
+            f"{out} holds stages made with other settings or inputs",
+            met=", ".join(changed),
+            fix="pass --overwrite to make these and what depends on them again, or choose another --out",
+        )
+
+
+def _refuse_foreign(out: Path) -> None:
+    """Raises MetarepError where `out` is neither free nor the folder of a run."""
+    if not out.exists() or (out.is_dir() and (not any(out.iterdir()) or (out / CONFIG).is_file())):
+        return
+    raise MetarepError(f"{out} exists and is not the folder of a run", expected=f"{CONFIG} in it", fix="choose another --out")
+
+
+def _check_names_and_parents(config: RunConfig, out: Path) -> None:
+    """Raises MetarepError for a target's name that is no folder name and for parents that are not there."""
+    for name in config.targets:
+        if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]*", name):
+            raise MetarepError("targets: not a folder name", met=repr(name), expected="letters, digits, '-', '_' and '.'")
+    own = {(out / "zoo").resolve(), *((out / "targets" / name).resolve() for name in config.targets)}
+    for zoo in (config.zoo, *config.targets.values()):
+        earlier: set[str] = set()
+        for family in zoo.families:
+            if family.parents and family.parents not in earlier and Path(family.parents).resolve() not in own:
+                open_artefact(family.parents, "zoo")
+            earlier.add(family.variant)
+
+
+def _as_yaml(config: RunConfig) -> str:
+    import yaml
+
+    return yaml.safe_dump(config.resolved(), sort_keys=False, allow_unicode=True)
+
+
+@contextmanager
+def _timed(out: Path, name: str, device: str):
+    """Adds the seconds of the block to `name` in timings.json, also where the block is broken off."""
+    start = time.monotonic()
+    finished = False
+    try:
+        yield
+        finished = True
+    finally:
+        _record(out / TIMINGS, name, time.monotonic() - start, finished, device)
+
+
+def _record(path: Path, name: str, seconds: float, finished: bool, device: str) -> None:
+    """Unfinished attempts count towards the stage's time; a stage that is made again starts from zero."""
+    timings: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {"seconds": {}, "unfinished": {}}
+    earlier = timings["unfinished"].pop(name, 0.0)
+    timings["seconds" if finished else "unfinished"][name] = round(earlier + seconds, 2)
+    timings["machine"] = {
+        "device": device,
+        "cores": os.cpu_count(),
+        "processor": _processor(),
+        "system": platform.system(),
+        "python": platform.python_version(),
+    }
+    write_whole(path, json.dumps(timings, indent=1) + "\n")
+
+
+def _processor() -> str:
+    """The processor's name where the system tells it."""
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        for line in cpuinfo.read_text(errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

@@ -1,0 +1,158 @@
+"""The stage that trains a zoo: shard by shard, each written whole, so that a broken-off build carries on."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from metarep.artefact import Artefact, open_artefact, writing
+from metarep.config import FamilyConfig, ZooConfig
+from metarep.errors import MetarepError
+from metarep.networks.modes import label_modes
+from metarep.progress import Progress
+from metarep.zoo.engines import Engine, Trained, check_trainable, engine_by_name
+from metarep.zoo.families import Family, plan_family
+from metarep.zoo.recipe import VARIANTS
+from metarep.zoo.store import Zoo, load_zoo, read_shards, shard_name, write_shard
+
+SPLITS = (("train", 0.7), ("valid", 0.8), ("test", 1.0))
+"""Each split ends at this share of the hash of `run_id`."""
+
+BATCH = {"fast": 64, "torch": 64, "loop": 1}
+"""Networks trained between two looks at the clock and at Ctrl-C; no result depends on it."""
+
+
+def split_of(run_id: str) -> str:
+    """train (70 %), valid (10 %) or test (20 %): a function of the run alone, so that relatives stay together."""
+    share = int.from_bytes(hashlib.sha256(run_id.encode()).digest()[:8], "big") / 2**64
+    return next(name for name, end in SPLITS if share < end)
+
+
+def build_zoo(
+    config: ZooConfig, out: Path | str, *, device: str = "cpu", overwrite: bool = False, progress: Progress | None = None
+) -> Path:
+    """Trains the zoo of `config` into the folder `out` and returns it.
+
+    Broken off at any moment, the same call carries on with the shards that are there and ends
+    with the same bytes. Raises MetarepError for parents that lack, and names that occur twice.
+    """
+    out, progress = Path(out), progress or Progress()
+    engine = engine_by_name(config.engine, device=device)
+    inputs = _parent_zoos(config)
+    _check_families(config)
+    n_total = sum(f.n_networks or len(f.seeds) for f in config.families)
+    with writing(
+        out, "zoo", config=config.resolved(), seed=config.seed, inputs=inputs, overwrite=overwrite, resume=True
+    ) as folder:
+        for leftover in folder.glob("*.tmp"):
+            leftover.unlink()
+        shards: dict[str, list[Path]] = {}
+        seen: set[str] = set()
+        with progress.task("train networks", n_total, "networks") as task:
+            for family, path in _planned_shards(config, inputs, folder, shards):
+                _refuse_repeats(family, seen)
+                if not path.is_file():
+                    write_shard(path, train_rows(engine, family, BATCH[config.engine], task))
+                else:
+                    task.advance(len(family))
+                shards.setdefault(family.variant, []).append(path)
+    return out
+
+
+def _parent_zoos(config: ZooConfig) -> dict[str, Artefact]:
+    """The parents zoos that are folders; names of earlier families of the same zoo are none."""
+    inputs = {}
+    for index, family in enumerate(config.families):
+        if family.parents and family.parents not in VARIANTS:
+            inputs[f"parents_{index}"] = open_artefact(family.parents, "zoo", check_hashes=True)
+    return inputs
+
+
+def _check_families(config: ZooConfig) -> None:
+    """What can be known to be wrong before anything is trained."""
+    earlier: set[str] = set()
+    for index, family in enumerate(config.families):
+        if family.parents in VARIANTS and family.parents not in earlier:
+            raise MetarepError(f"families.{index}.parents", met=family.parents, expected="a zoo folder or the variant of an earlier family")
+        if not family.parents:
+            check_trainable(plan_family(family, index=index, zoo_seed=config.seed, n_snapshots=0, parents=None).plan)
+        earlier.add(family.variant)
+
+
+def _planned_shards(config: ZooConfig, inputs: dict[str, Artefact], folder: Path, shards: dict) -> Iterator[tuple[Family, Path]]:
+    """Every shard in order: the networks in it and its path. A family may descend from shards that stand already."""
+    number = 0
+    for index, family_config in enumerate(config.families):
+        parents = _load_parents(family_config, inputs.get(f"parents_{index}"), shards)
+        family = plan_family(
+            family_config, index=index, zoo_seed=config.seed, n_snapshots=config.n_snapshots, parents=parents
+        )
+        for first in range(0, len(family), config.networks_per_shard):
+            yield family.part(first, first + config.networks_per_shard), folder / shard_name(number)
+            number += 1
+
+
+def _load_parents(config: FamilyConfig, artefact: Artefact | None, shards: dict[str, list[Path]]) -> Zoo | None:
+    if artefact is not None:
+        return load_zoo(artefact.path, check_hashes=False)
+    return Zoo(read_shards(shards[config.parents])) if config.parents else None
+
+
+def _refuse_repeats(family: Family, seen: set[str]) -> None:
+    repeated = sorted(seen.intersection(family.network_ids))
+    if repeated:
+        raise MetarepError("two families make the same network", met=repeated[0], fix="give one of them other seeds")
+    seen.update(family.network_ids)
+
+
+def train_rows(engine: Engine, family: Family, batch: int, task) -> dict[str, np.ndarray | list]:
+    """Trains a part of a family and returns the columns of its shard: the end of each run, then its snapshots."""
+    parts = []
+    for first in range(0, len(family), batch):
+        some = family.part(first, first + batch)
+        parts.append(_rows(some, engine(some.plan, some.seeds, some.start)))
+        task.advance(len(some))
+    return {name: _join([part[name] for part in parts]) for name in parts[0]}
+
+
+def _join(columns: list) -> np.ndarray | list:
+    return np.concatenate(columns) if isinstance(columns[0], np.ndarray) else sum(columns, [])
+
+
+def _rows(family: Family, trained: Trained) -> dict[str, np.ndarray | list]:
+    steps = family.plan.snapshot_steps
+    n, k = len(family), len(steps)
+    per_run = k + 1
+    params = np.concatenate([trained.snapshots, trained.params[:, None]], axis=1).reshape(n * per_run, -1)
+    final_mse = np.stack([trained.train_mse, trained.valid_mse], axis=1)
+    mse = np.concatenate([trained.snapshot_mse, final_mse[:, None]], axis=1).reshape(n * per_run, 2)
+    finite = np.isfinite(params).all(1) & np.isfinite(mse).all(1)
+    labels = label_modes(family.plan.spec, params)
+    names = [[*(f"{name}@{step}" for step in steps), name] for name in family.network_ids]
+
+    def repeat(values: list) -> list:
+        return [value for value in values for _ in range(per_run)]
+
+    return {
+        "network_id": [name for run in names for name in run],
+        "run_id": repeat(family.run_ids),
+        "seed": np.repeat(family.seeds.astype(np.int64), per_run),
+        "variant": [family.variant] * (n * per_run),
+        "spec": [str(family.plan.spec)] * (n * per_run),
+        "step": np.tile(np.array([*steps, family.plan.n_steps], np.int32), n),
+        "parent_id": repeat(family.parent_ids),
+        "params": params,
+        "init_params": np.repeat(trained.init_params, per_run, axis=0),
+        "train_mse": mse[:, 0],
+        "valid_mse": mse[:, 1],
+        "diverged": ~finite,
+        "split": repeat([split_of(run) for run in family.run_ids]),
+        "active_area": labels.active_area,
+        "quadrant_area": labels.quadrant_area,
+        "quadrant_code": list(labels.quadrant_code),
+        "mode": list(labels.mode),
+        "mode_margin": labels.mode_margin,
+    }

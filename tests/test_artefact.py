@@ -1,0 +1,147 @@
+"""Artefacts: whole or not at all, known by their bytes, never written over unasked."""
+
+import json
+
+import pytest
+
+from metarep.artefact import MANIFEST, is_done, open_artefact, partial_path, refuse_to_overwrite, write_whole, writing
+from metarep.errors import MetarepError
+
+
+def make(path, kind="thing", text="hello", config=None, inputs=None, **options):
+    """A small artefact with one file in a subfolder."""
+    with writing(path, kind, config=config or {"a": 1}, seed=7, inputs=inputs, **options) as folder:
+        (folder / "sub").mkdir(exist_ok=True)
+        (folder / "sub" / "file.txt").write_text(text)
+    return open_artefact(path)
+
+
+def snapshot(folder) -> dict[str, bytes]:
+    """Every file below a folder with its bytes."""
+    return {str(f.relative_to(folder)): f.read_bytes() for f in sorted(folder.rglob("*")) if f.is_file()}
+
+
+def refused(folder, call) -> str:
+    """The one line in which a call ends that must leave `folder` as it is."""
+    before = snapshot(folder)
+    with pytest.raises(MetarepError) as caught:
+        call()
+    assert snapshot(folder) == before
+    assert len(str(caught.value).splitlines()) == 1
+    return str(caught.value)
+
+
+def test_what_is_written_is_read_back(tmp_path):
+    artefact = make(tmp_path / "x")
+    assert (artefact.kind, artefact.config, artefact.manifest["seed"]) == ("thing", {"a": 1}, 7)
+    assert list(artefact.manifest["files"]) == ["sub/file.txt"]
+    assert open_artefact(tmp_path / "x", "thing", check_hashes=True).digest == artefact.digest
+
+
+def test_same_content_same_bytes_and_other_content_other_bytes(tmp_path):
+    one, two, other = make(tmp_path / "1"), make(tmp_path / "2"), make(tmp_path / "3", text="hullo")
+    assert one.digest == two.digest != other.digest
+
+
+def test_nothing_is_left_of_a_block_that_breaks(tmp_path):
+    with pytest.raises(KeyboardInterrupt), writing(tmp_path / "x", "thing", config={}, seed=0) as folder:
+        (folder / "half").write_text("half")
+        raise KeyboardInterrupt
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_resume_hands_out_what_was_there_but_only_for_the_same_plan(tmp_path):
+    def broken(config):
+        with pytest.raises(KeyboardInterrupt), writing(tmp_path / "x", "thing", config=config, seed=0, resume=True) as folder:
+            found = (folder / "half").is_file()
+            (folder / "half").write_text("half")
+            raise KeyboardInterrupt
+        return found
+
+    assert not broken({"a": 1})
+    assert broken({"a": 1})
+    assert not broken({"a": 2})
+    assert not (tmp_path / "x").exists()
+    assert "partial" in refused(tmp_path, lambda: open_artefact(tmp_path / "x"))
+
+
+def test_finished_or_foreign_folders_are_not_written_over(tmp_path):
+    make(tmp_path / "x")
+    (tmp_path / "foreign").mkdir()
+    (tmp_path / "foreign" / "thesis.tex").write_text("years of work")
+    (tmp_path / "file").write_text("a file")
+    assert "--overwrite" in refused(tmp_path, lambda: make(tmp_path / "x", text="new"))
+    assert "no metarep artefact" in refused(tmp_path, lambda: make(tmp_path / "foreign", overwrite=True))
+    assert "no metarep artefact" in refused(tmp_path, lambda: make(tmp_path / "file", overwrite=True))
+    assert make(tmp_path / "x", text="new", overwrite=True).path.joinpath("sub/file.txt").read_text() == "new"
+
+
+def test_an_overwrite_that_breaks_leaves_the_old_one(tmp_path):
+    old = make(tmp_path / "x").digest
+    with pytest.raises(ZeroDivisionError), writing(tmp_path / "x", "thing", config={}, seed=0, overwrite=True):
+        raise ZeroDivisionError
+    assert open_artefact(tmp_path / "x", check_hashes=True).digest == old
+
+
+def test_an_empty_folder_may_be_filled(tmp_path):
+    (tmp_path / "x").mkdir()
+    refuse_to_overwrite(tmp_path / "x", overwrite=False)
+    make(tmp_path / "x")
+
+
+@pytest.mark.parametrize("damage", ["altered", "truncated", "missing"])
+def test_damaged_files_are_named(tmp_path, damage):
+    make(tmp_path / "x")
+    file = tmp_path / "x" / "sub" / "file.txt"
+    if damage == "missing":
+        file.unlink()
+    else:
+        file.write_bytes(b"hellO" if damage == "altered" else b"hel")
+    assert str(file) in refused(tmp_path, lambda: open_artefact(tmp_path / "x", check_hashes=True))
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"format_version": 1}', "null"])
+def test_a_manifest_that_is_none_is_named(tmp_path, text):
+    make(tmp_path / "x")
+    (tmp_path / "x" / MANIFEST).write_text(text)
+    assert MANIFEST in refused(tmp_path, lambda: open_artefact(tmp_path / "x"))
+
+
+def test_other_versions_kinds_and_foreign_folders_are_told_apart(tmp_path):
+    make(tmp_path / "x")
+    assert "of another kind" in refused(tmp_path, lambda: open_artefact(tmp_path / "x", "zoo"))
+    assert "no folder" in refused(tmp_path, lambda: open_artefact(tmp_path / "nowhere"))
+    (tmp_path / "foreign").mkdir()
+    assert MANIFEST in refused(tmp_path, lambda: open_artefact(tmp_path / "foreign"))
+    manifest = tmp_path / "x" / MANIFEST
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"format_version": 99}))
+    text = refused(tmp_path, lambda: open_artefact(tmp_path / "x"))
+    assert "99" in text
+    assert "expected 1" in text
+
+
+def test_done_means_same_kind_config_and_inputs(tmp_path):
+    source, other = make(tmp_path / "source"), make(tmp_path / "other", text="other")
+    made = make(tmp_path / "made", config={"k": (1, 2)}, inputs={"zoo": source})
+    assert is_done(made.path, "thing", {"k": [1, 2]}, {"zoo": source})
+    assert not is_done(made.path, "thing", {"k": [1, 3]}, {"zoo": source})
+    assert not is_done(made.path, "thing", {"k": [1, 2]}, {"zoo": other})
+    assert not is_done(made.path, "thing", {"k": [1, 2]}, {})
+    assert not is_done(made.path, "zoo", {"k": [1, 2]}, {"zoo": source})
+    assert not is_done(tmp_path / "nowhere", "thing", {}, {})
+
+
+def test_inputs_are_found_again_and_checked(tmp_path):
+    source, other = make(tmp_path / "a" / "source"), make(tmp_path / "other", text="other")
+    made = make(tmp_path / "b" / "made", inputs={"zoo": source})
+    assert made.input_path("zoo").samefile(source.path)
+    made.require_input("zoo", source)
+    assert "was not made from" in refused(tmp_path, lambda: made.require_input("zoo", other))
+    assert "no input called" in refused(tmp_path, lambda: made.input_path("model"))
+
+
+def test_write_whole_leaves_no_temporary_file(tmp_path):
+    write_whole(tmp_path / "a.txt", "text")
+    write_whole(tmp_path / "a.txt", b"bytes")
+    assert snapshot(tmp_path) == {"a.txt": b"bytes"}
+    assert partial_path(tmp_path / "x").name == "x.partial"

@@ -1,0 +1,113 @@
+"""Settings: what is read is what was written; what is wrong is named by file and key."""
+
+import pytest
+
+from metarep.config import EmbedConfig, FamilyConfig, PretrainConfig, RunConfig, ZooConfig, load_config
+from metarep.errors import MetarepError
+
+
+def problem(kind, path=None, overrides=None, **fixed) -> str:
+    """The one line that these settings end in."""
+    with pytest.raises(MetarepError) as caught:
+        load_config(kind, path, overrides, **fixed)
+    text = str(caught.value)
+    assert len(text.splitlines()) == 1
+    return text
+
+
+def test_resolved_settings_read_back_are_the_same(tmp_path):
+    import yaml
+
+    config = load_config(RunConfig, None, ["pretrain.n_steps=7", "zoo.seed=3", "targets.a.seed=5"])
+    file = tmp_path / "run.yaml"
+    file.write_text(yaml.safe_dump(config.resolved()))
+    assert load_config(RunConfig, file) == config
+
+
+@pytest.mark.parametrize("name", ["smoke", "quickstart", "main"])
+def test_the_configs_that_we_ship_are_valid(name, request):
+    file = request.config.rootpath / "configs" / f"{name}.yaml"
+    assert load_config(RunConfig, file).name == name
+
+
+def test_later_ones_win(tmp_path):
+    file = tmp_path / "p.yaml"
+    file.write_text("n_steps: 10\nlr: 0.5\nseed: 1\n")
+    config = load_config(PretrainConfig, file, ["n_steps=20", "seed=2"], seed=3)
+    assert (config.n_steps, config.lr, config.seed) == (20, 0.5, 3)
+
+
+def test_an_empty_file_means_defaults(tmp_path):
+    file = tmp_path / "e.yaml"
+    file.write_text("")
+    assert load_config(ZooConfig, file) == ZooConfig()
+
+
+def test_unknown_keys_are_named_with_the_known_ones(tmp_path):
+    file = tmp_path / "p.yaml"
+    file.write_text("n_step: 10\n")
+    text = problem(PretrainConfig, file)
+    assert str(file) in text
+    assert "unknown key n_step" in text
+    assert "n_steps" in text
+    nested = problem(RunConfig, None, ["pretrain.n_step=10"])
+    assert "pretrain.n_step" in nested
+    assert "n_steps" in nested
+    assert "families.0.variants" in problem(ZooConfig, families=[{"variants": "e09"}])
+
+
+@pytest.mark.parametrize(
+    ("kind", "override", "said"),
+    [
+        (PretrainConfig, "n_steps=0", "n_steps"),
+        (PretrainConfig, "n_steps=many", "n_steps"),
+        (PretrainConfig, "head=magic", "head"),
+        (PretrainConfig, "d_model=10", "no multiple"),
+        (PretrainConfig, "mask_ratio_min=0.9", "above"),
+        (ZooConfig, "engine=steam", "engine"),
+        (ZooConfig, "n_snapshots=-1", "n_snapshots"),
+        (ZooConfig, "families=[]", "families"),
+        (EmbedConfig, "kind=astral", "kind"),
+        (RunConfig, "zoo=3", "zoo"),
+    ],
+)
+def test_impossible_values_are_named(kind, override, said):
+    assert said in problem(kind, None, [override])
+
+
+@pytest.mark.parametrize(
+    ("family", "said"),
+    [
+        ({"n_networks": 3, "seeds": [1]}, "one of the two"),
+        ({}, "one of the two"),
+        ({"seeds": [1, 1]}, "repeat"),
+        ({"seeds": [-1]}, "seeds"),
+        ({"seeds": []}, "seeds"),
+        ({"n_networks": 3, "spec": "2-x"}, "2-x"),
+        ({"n_networks": 3, "variant": "e99"}, "variant"),
+    ],
+)
+def test_families_that_cannot_be_are_refused(family, said):
+    assert said in problem(ZooConfig, families=[family])
+
+
+@pytest.mark.parametrize("text", ["n_steps", "=3", "n_steps.x=3=", "n_steps=[1"])
+def test_malformed_overrides_are_named(text):
+    problem(PretrainConfig, None, ["n_steps=4", text])
+
+
+@pytest.mark.parametrize("content", ["- a\n- b\n", "a: [1\n", "just text", "\x00"])
+def test_files_that_are_no_config_are_named(tmp_path, content):
+    file = tmp_path / "bad.yaml"
+    file.write_text(content)
+    assert str(file) in problem(ZooConfig, file)
+
+
+def test_missing_files_and_folders_are_named(tmp_path):
+    assert "nowhere.yaml" in problem(ZooConfig, tmp_path / "nowhere.yaml")
+    assert str(tmp_path) in problem(ZooConfig, tmp_path)
+
+
+def test_settings_are_frozen():
+    with pytest.raises(ValueError, match="frozen"):
+        FamilyConfig(n_networks=1).n_networks = 2

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from .options import Out, Overwrite, Quiet, progress_for
-from .output import print_table, say_where
+from .options import ConfigFile, Out, Overrides, Overwrite, Quiet, Seed, progress_for, usable_device
+from .output import print_csv, say_where
 
 bench_app = typer.Typer(
     help="Measure speed on this machine.\n\nExample: metarep bench zoo", no_args_is_help=True, rich_markup_mode=None
@@ -22,24 +22,30 @@ def _bench() -> None:
 
 @bench_app.command("zoo")
 def zoo(
-    specs: Annotated[str, typer.Option(metavar="SPEC,SPEC,…", help="the architectures")] = "2-2-1,2-16-1,2-2-2-1",
-    n_networks: Annotated[int | None, typer.Option(help="networks for the fast engine")] = None,
+    specs: Annotated[str | None, typer.Option(metavar="SPEC,SPEC,…", help="the architectures")] = None,
+    config: ConfigFile = None,
+    overrides: Overrides = None,
     out: Out = Path("results/bench"),
-    seed: Annotated[int, typer.Option(help="of the networks")] = 0,
+    seed: Seed = None,
+    device: Annotated[str, typer.Option("--device", help="of the batched PyTorch engine: cpu or cuda")] = "cpu",
     quiet: Quiet = False,
     overwrite: Overwrite = False,
 ) -> None:
-    """Train the same networks with the plain PyTorch loop, batched PyTorch and the fast engine.
+    """Time the plain PyTorch loop, batched PyTorch and the fast engine.
+
+    All three train the same networks by the whole recipe; the table says how far their parameters differ.
 
     \b
     Example:
       metarep bench zoo --specs 2-2-1 --out results/bench --overwrite
     """
-    from metarep.zoo.bench import bench_zoo
+    from metarep.config import load_config
+    from metarep.networks.spec import NetworkSpec
+    from metarep.zoo.bench import COLUMNS, BenchConfig, bench_zoo
 
-    chosen = {} if n_networks is None else {"n_networks": n_networks}
-    rows = bench_zoo(
-        out, specs=specs.split(","), seed=seed, overwrite=overwrite, progress=progress_for(quiet), **chosen
-    )
-    print_table(list(rows[0]), [list(row.values()) for row in rows])
-    say_where("bench", out)
+    settings = load_config(BenchConfig, config, overrides, seed=seed, specs=specs.split(",") if specs else None)
+    for spec in settings.specs:
+        NetworkSpec.parse(spec)
+    path = bench_zoo(settings, out, device=usable_device(device), overwrite=overwrite, progress=progress_for(quiet))
+    print_csv(path / "bench.csv", COLUMNS)
+    say_where("bench", path)

@@ -42,7 +42,11 @@ def build_zoo(
     from metarep.zoo.build import build_zoo as build
 
     family = {
-        "variant": variant, "n_networks": n_networks, "seeds": numbers(seeds, "--seeds"), "spec": spec, "parents": parents,
+        "variant": variant,
+        "n_networks": n_networks,
+        "seeds": numbers(seeds, "--seeds"),
+        "spec": spec,
+        "parents": parents,
     }
     given = {name: value for name, value in family.items() if value is not None}
     settings = _settings(config, overrides, given, seed=seed, n_snapshots=snapshots)

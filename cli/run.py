@@ -15,16 +15,10 @@ SEEDED = ("zoo", "pretrain", "embed", "cluster", "scan", "transfer")
 
 def run(
     config: Annotated[Path | None, typer.Argument(help="a YAML file with a whole run's settings")] = None,
-    config_option: Annotated[
-        Path | None, typer.Option("--config", help="the same file, as an option")
-    ] = None,
+    config_option: Annotated[Path | None, typer.Option("--config", help="the same file, as an option")] = None,
     overrides: Overrides = None,
-    out: Annotated[
-        Path | None, typer.Option("--out", help="the run's folder; results/<name of the run> if left out")
-    ] = None,
-    seed: Annotated[
-        int | None, typer.Option("--seed", help="in place of every stage's seed; targets keep theirs")
-    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="the run's folder; results/<name of the run> if left out")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="in place of every stage's seed; targets keep theirs")] = None,
     device: Device = "cpu",
     quiet: Quiet = False,
     overwrite: Annotated[

@@ -15,9 +15,7 @@ from .output import say_where
 def show(
     zoo: Annotated[Path, typer.Argument(help="a zoo's folder")],
     network_id: Annotated[str, typer.Argument(help="one of its networks, as the column network_id names it")],
-    out: Annotated[
-        Path | None, typer.Option("--out", help="the PNG to write; results/<network_id>.png if left out")
-    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="the PNG to write; results/<network_id>.png if left out")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="replace the file at --out")] = False,
 ) -> None:
     """Draw one network: the unit square through its every step.

@@ -96,21 +96,29 @@ def open_artefact(path: Path | str, kind: str | None = None, *, check_hashes: bo
         files = dict(manifest["files"])
         dict(manifest["inputs"]), dict(manifest["config"])
     except (ValueError, KeyError, TypeError) as error:
-        raise MetarepError(f"{manifest_path} is not a metarep manifest", met=repr(error), fix="make the artefact again") from error
+        raise MetarepError(
+            f"{manifest_path} is not a metarep manifest", met=repr(error), fix="make the artefact again"
+        ) from error
     if version != FORMAT_VERSION:
         raise MetarepError(
-            f"{manifest_path}: format_version", met=version, expected=FORMAT_VERSION,
+            f"{manifest_path}: format_version",
+            met=version,
+            expected=FORMAT_VERSION,
             fix="make it again, or use the version of metarep that wrote it",
         )
     if kind is not None and found_kind != kind:
-        raise MetarepError(f"{path} is of another kind", met=found_kind, expected=kind, fix=f"name a folder that holds a {kind}")
+        raise MetarepError(
+            f"{path} is of another kind", met=found_kind, expected=kind, fix=f"name a folder that holds a {kind}"
+        )
     for name, digest in files.items():
         file = path / name
         if not file.is_file():
             raise MetarepError(f"{file} is missing", expected=f"sha256 {digest[:12]}", fix="make the artefact again")
         if check_hashes and sha256_of(file) != digest:
             raise MetarepError(
-                f"{file} is truncated or altered", met=f"sha256 {sha256_of(file)[:12]}", expected=digest[:12],
+                f"{file} is truncated or altered",
+                met=f"sha256 {sha256_of(file)[:12]}",
+                expected=digest[:12],
                 fix="restore the file or make the artefact again",
             )
     return Artefact(path, manifest)
@@ -186,9 +194,7 @@ def refuse_to_overwrite(path: Path, overwrite: bool) -> None:
 def _write_manifest(folder: Path, final: Path, kind: str, config, seed, inputs: Mapping[str, Artefact]) -> None:
     from metarep import __version__
 
-    files = {
-        file.relative_to(folder).as_posix(): sha256_of(file) for file in sorted(folder.rglob("*")) if file.is_file()
-    }
+    files = {file.relative_to(folder).as_posix(): sha256_of(file) for file in sorted(folder.rglob("*")) if file.is_file()}
     manifest = {
         "format_version": FORMAT_VERSION,
         "kind": kind,

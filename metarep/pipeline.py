@@ -7,18 +7,16 @@ run that was broken off carries on, and a changed setting costs only what depend
 from __future__ import annotations
 
 import json
-import os
-import platform
 import re
 import time
 from collections.abc import Callable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from metarep.artefact import MANIFEST, Artefact, is_done, open_artefact, write_whole
-from metarep.config import RunConfig, ZooConfig
+from metarep.config import RunConfig, Variant, ZooConfig
 from metarep.errors import MetarepError
 from metarep.progress import Progress
 
@@ -72,7 +70,7 @@ def run(
 def stages_of(config: RunConfig, out: Path, *, device: str, progress: Progress) -> list[Stage]:
     """The stages in order; nothing is run or read."""
     return [
-        *_zoo_stages(config, out, device, progress),
+        *_zoo_stages(config, device, progress),
         *_model_stages(config, out, device, progress),
         *_analysis_stages(config, out, device, progress),
     ]
@@ -85,12 +83,13 @@ def artefacts_of(run_folder: Path) -> list[Path]:
     return sorted(manifest.parent for manifest in run_folder.rglob(MANIFEST) if ".partial" not in str(manifest.parent))
 
 
-def _zoo_stages(config: RunConfig, out: Path, device: str, progress: Progress) -> list[Stage]:
+def _zoo_stages(config: RunConfig, device: str, progress: Progress) -> list[Stage]:
     def stage(name: str, zoo: ZooConfig) -> Stage:
         def make(path: Path, *, overwrite: bool) -> Path:
             from metarep.zoo.build import build_zoo
 
-            return build_zoo(zoo, path, device=device, overwrite=overwrite, progress=progress)
+            on = device if zoo.engine == "torch" else "cpu"
+            return build_zoo(zoo, path, device=on, overwrite=overwrite, progress=progress)
 
         return Stage(name, "zoo", zoo.resolved(), make)
 
@@ -208,11 +207,9 @@ def _check_names_and_parents(config: RunConfig, out: Path) -> None:
             raise MetarepError("targets: not a folder name", met=repr(name), expected="letters, digits, '-', '_' and '.'")
     own = {(out / "zoo").resolve(), *((out / "targets" / name).resolve() for name in config.targets)}
     for zoo in (config.zoo, *config.targets.values()):
-        earlier: set[str] = set()
         for family in zoo.families:
-            if family.parents and family.parents not in earlier and Path(family.parents).resolve() not in own:
+            if family.parents and family.parents not in get_args(Variant) and Path(family.parents).resolve() not in own:
                 open_artefact(family.parents, "zoo")
-            earlier.add(family.variant)
 
 
 def _as_yaml(config: RunConfig) -> str:
@@ -235,24 +232,10 @@ def _timed(out: Path, name: str, device: str):
 
 def _record(path: Path, name: str, seconds: float, finished: bool, device: str) -> None:
     """Unfinished attempts count towards the stage's time; a stage that is made again starts from zero."""
+    from metarep.zoo.bench import machine
+
     timings: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {"seconds": {}, "unfinished": {}}
     earlier = timings["unfinished"].pop(name, 0.0)
     timings["seconds" if finished else "unfinished"][name] = round(earlier + seconds, 2)
-    timings["machine"] = {
-        "device": device,
-        "cores": os.cpu_count(),
-        "processor": _processor(),
-        "system": platform.system(),
-        "python": platform.python_version(),
-    }
+    timings["machine"] = machine() | {"device": device}
     write_whole(path, json.dumps(timings, indent=1) + "\n")
-
-
-def _processor() -> str:
-    """The processor's name where the system tells it."""
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.is_file():
-        for line in cpuinfo.read_text(errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()

@@ -81,8 +81,14 @@ def _bar(name: str, total: int, unit: str, done: int) -> Iterator[Task]:
     from rich.progress import Progress as RichProgress
 
     columns = (
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"),
-        TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(), TextColumn("{task.fields[note]}"),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
     )
     with RichProgress(*columns, console=Console(stderr=True), refresh_per_second=4) as bar:
         key = bar.add_task(name, total=total, completed=done, rate="", note="")

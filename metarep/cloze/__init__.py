@@ -1,1 +1,1 @@
-
+"""The cloze test on parameters: tokens, masks, the transformer, pretraining, embeddings, simple imputers."""

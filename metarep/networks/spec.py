@@ -38,7 +38,9 @@ class NetworkSpec:
 
     def __post_init__(self) -> None:
         if len(self.widths) < 2 or min(self.widths) < 1:
-            raise MetarepError("a network needs at least an input and an output width", met=self.widths, expected="such as 2-2-1")
+            raise MetarepError(
+                "a network needs at least an input and an output width", met=self.widths, expected="such as 2-2-1"
+            )
 
     @classmethod
     def parse(cls, text: str) -> NetworkSpec:

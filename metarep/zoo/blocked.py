@@ -111,10 +111,15 @@ def _gradient(params, widths, rectify_output, at_layer, x, y, acts, deltas, grad
             n_in, n_out = widths[layer], widths[layer + 1]
             middle = at_layer[layer] + n_in * n_out
             _linear_backward(
-                params[at_layer[layer] : middle], acts[layer, :n_in], deltas[layer + 1, :n_out],
-                block_grad[at_layer[layer] : middle], block_grad[middle : at_layer[layer + 1]],
-                deltas[layer, :n_in], n, layer > 0,
-            )  # fmt: skip
+                params[at_layer[layer] : middle],
+                acts[layer, :n_in],
+                deltas[layer + 1, :n_out],
+                block_grad[at_layer[layer] : middle],
+                block_grad[middle : at_layer[layer + 1]],
+                deltas[layer, :n_in],
+                n,
+                layer > 0,
+            )
         for p in range(params.size):
             total[p] += block_grad[p]
     for p in range(params.size):
@@ -122,7 +127,9 @@ def _gradient(params, widths, rectify_output, at_layer, x, y, acts, deltas, grad
 
 
 @kernel
-def _train_one(train, valid, params, widths, rectify_output, at_layer, lr, n_steps, snapshot_steps, snapshots, snapshot_mse, mse):
+def _train_one(
+    train, valid, params, widths, rectify_output, at_layer, lr, n_steps, snapshot_steps, snapshots, snapshot_mse, mse
+):
     """Trains params (P,) in place; fills snapshots (K, P), their errors (K, 2) and the last (2,)."""
     x, y = train
     acts = np.empty((widths.size, widths.max(), BLOCK), np.float32)
@@ -136,7 +143,9 @@ def _train_one(train, valid, params, widths, rectify_output, at_layer, lr, n_ste
         if next_snapshot < snapshot_steps.size and step == snapshot_steps[next_snapshot]:
             snapshots[next_snapshot] = params
             snapshot_mse[next_snapshot, 0] = mean_squared_error(params, widths, rectify_output, at_layer, x, y, acts)
-            snapshot_mse[next_snapshot, 1] = mean_squared_error(params, widths, rectify_output, at_layer, valid[0], valid[1], acts)
+            snapshot_mse[next_snapshot, 1] = mean_squared_error(
+                params, widths, rectify_output, at_layer, valid[0], valid[1], acts
+            )
             next_snapshot += 1
     mse[0] = mean_squared_error(params, widths, rectify_output, at_layer, x, y, acts)
     mse[1] = mean_squared_error(params, widths, rectify_output, at_layer, valid[0], valid[1], acts)
@@ -144,7 +153,21 @@ def _train_one(train, valid, params, widths, rectify_output, at_layer, lr, n_ste
 
 @parallel_kernel
 def train_many(
-    seeds, start, fresh, law, widths, rectify_output, lr, n_steps, n_train, snapshot_steps, params, init, mse, snapshots, snapshot_mse
+    seeds,
+    start,
+    fresh,
+    law,
+    widths,
+    rectify_output,
+    lr,
+    n_steps,
+    n_train,
+    snapshot_steps,
+    params,
+    init,
+    mse,
+    snapshots,
+    snapshot_mse,
 ):
     """Trains N networks in parallel, each from its seed; the arguments are those of `moments.train_many`."""
     at_layer = np.zeros(widths.size, np.int64)
@@ -157,5 +180,16 @@ def train_many(
         init[i] = drawn if fresh else start[i]
         params[i] = init[i]
         _train_one(
-            train, valid, params[i], widths, rectify_output, at_layer, lr, n_steps, snapshot_steps, snapshots[i], snapshot_mse[i], mse[i]
+            train,
+            valid,
+            params[i],
+            widths,
+            rectify_output,
+            at_layer,
+            lr,
+            n_steps,
+            snapshot_steps,
+            snapshots[i],
+            snapshot_mse[i],
+            mse[i],
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -76,20 +77,22 @@ def _check_families(config: ZooConfig) -> None:
     earlier: set[str] = set()
     for index, family in enumerate(config.families):
         if family.parents in VARIANTS and family.parents not in earlier:
-            raise MetarepError(f"families.{index}.parents", met=family.parents, expected="a zoo folder or the variant of an earlier family")
+            raise MetarepError(
+                f"families.{index}.parents", met=family.parents, expected="a zoo folder or the variant of an earlier family"
+            )
         if not family.parents:
             check_trainable(plan_family(family, index=index, zoo_seed=config.seed, n_snapshots=0, parents=None).plan)
         earlier.add(family.variant)
 
 
-def _planned_shards(config: ZooConfig, inputs: dict[str, Artefact], folder: Path, shards: dict) -> Iterator[tuple[Family, Path]]:
+def _planned_shards(
+    config: ZooConfig, inputs: dict[str, Artefact], folder: Path, shards: dict
+) -> Iterator[tuple[Family, Path]]:
     """Every shard in order: the networks in it and its path. A family may descend from shards that stand already."""
     number = 0
     for index, family_config in enumerate(config.families):
         parents = _load_parents(family_config, inputs.get(f"parents_{index}"), shards)
-        family = plan_family(
-            family_config, index=index, zoo_seed=config.seed, n_snapshots=config.n_snapshots, parents=parents
-        )
+        family = plan_family(family_config, index=index, zoo_seed=config.seed, n_snapshots=config.n_snapshots, parents=parents)
         for first in range(0, len(family), config.networks_per_shard):
             yield family.part(first, first + config.networks_per_shard), folder / shard_name(number)
             number += 1
@@ -119,7 +122,7 @@ def train_rows(engine: Engine, family: Family, batch: int, task) -> dict[str, np
 
 
 def _join(columns: list) -> np.ndarray | list:
-    return np.concatenate(columns) if isinstance(columns[0], np.ndarray) else sum(columns, [])
+    return np.concatenate(columns) if isinstance(columns[0], np.ndarray) else list(chain.from_iterable(columns))
 
 
 def _rows(family: Family, trained: Trained) -> dict[str, np.ndarray | list]:

@@ -43,7 +43,9 @@ Engine = Callable[[Plan, np.ndarray, np.ndarray | None], Trained]
 def engine_by_name(name: str, *, device: str = "cpu") -> Engine:
     """The engine "fast", "torch" or "loop". Raises MetarepError for a device that it does not run on."""
     if device != "cpu" and name != "torch":
-        raise MetarepError(f"the {name} engine runs on the CPU", met=f"device {device}", fix="choose engine=torch or --device cpu")
+        raise MetarepError(
+            f"the {name} engine runs on the CPU", met=f"device {device}", fix="choose engine=torch or --device cpu"
+        )
     if name == "fast":
         return train_fast
     from metarep.zoo import torch_engines
@@ -84,6 +86,7 @@ def check_trainable(plan: Plan) -> None:
     """Raises MetarepError where the recipe has no task for the architecture."""
     if plan.spec.widths[0] != 2 or plan.spec.widths[-1] != 1:
         raise MetarepError(
-            f"spec {plan.spec}: the recipe multiplies two numbers", met=f"{plan.spec.widths[0]} inputs, {plan.spec.widths[-1]} outputs",
+            f"spec {plan.spec}: the recipe multiplies two numbers",
+            met=f"{plan.spec.widths[0]} inputs, {plan.spec.widths[-1]} outputs",
             expected="2 inputs and 1 output",
-        )  # fmt: skip
+        )

@@ -46,9 +46,13 @@ class Family:
         """The networks first … last − 1."""
         cut = slice(first, last)
         return replace(
-            self, seeds=self.seeds[cut], network_ids=self.network_ids[cut], run_ids=self.run_ids[cut],
-            parent_ids=self.parent_ids[cut], start=None if self.start is None else self.start[cut],
-        )  # fmt: skip
+            self,
+            seeds=self.seeds[cut],
+            network_ids=self.network_ids[cut],
+            run_ids=self.run_ids[cut],
+            parent_ids=self.parent_ids[cut],
+            start=None if self.start is None else self.start[cut],
+        )
 
 
 def needs_parents(config: FamilyConfig) -> bool:
@@ -80,9 +84,11 @@ def plan_family(config: FamilyConfig, *, index: int, zoo_seed: int, n_snapshots:
         return family
     if parents is None and variant.start == "parent":
         raise MetarepError(
-            f"{variant.name} starts from trained networks", met="no parents", expected="a zoo with mode-3 networks",
+            f"{variant.name} starts from trained networks",
+            met="no parents",
+            expected="a zoo with mode-3 networks",
             fix="pass --parents ZOO, or name an earlier family in the config",
-        )  # fmt: skip
+        )
     rng = np.random.default_rng([zoo_seed, index, 1])
     if parents is None:
         return replace(family, start=_handcrafted(config, len(seeds), rng))
@@ -124,8 +130,9 @@ def _fit_parents(config: FamilyConfig, parents: Zoo, spec: NetworkSpec) -> Zoo:
     if not len(fit):
         raise MetarepError(
             f"{config.variant}: none of the {len(parents)} parents fits",
-            expected=f"{spec} networks" + (f" of mode {mode}" if mode else ""), fix="name another parents zoo",
-        )  # fmt: skip
+            expected=f"{spec} networks" + (f" of mode {mode}" if mode else ""),
+            fix="name another parents zoo",
+        )
     return fit
 
 
@@ -133,6 +140,8 @@ def _descend(family: Family, parents: Zoo) -> Family:
     """Each network starts from the next parent, round and round, and shares its run."""
     chosen = np.arange(len(family)) % len(parents)
     return replace(
-        family, start=parents.params[chosen].astype(np.float32),
-        run_ids=list(parents["run_id"][chosen]), parent_ids=list(parents["network_id"][chosen]),
-    )  # fmt: skip
+        family,
+        start=parents.params[chosen].astype(np.float32),
+        run_ids=list(parents["run_id"][chosen]),
+        parent_ids=list(parents["network_id"][chosen]),
+    )

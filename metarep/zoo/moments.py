@@ -215,7 +215,23 @@ def _train_one(train, valid, params, n_hidden, lr, n_steps, snapshot_steps, snap
             anchor[k, 0], anchor[k, 1], anchor[k, 2] = w1, w2, b
             age[k] = 0
             n_near[k] = _renew(
-                x1, x2, y, boxes, on, gram, moment, near, near_x1, near_x2, near_on, sides, k, w1, w2, b, np.float32(reach[k] + 1e-6)
+                x1,
+                x2,
+                y,
+                boxes,
+                on,
+                gram,
+                moment,
+                near,
+                near_x1,
+                near_x2,
+                near_on,
+                sides,
+                k,
+                w1,
+                w2,
+                b,
+                np.float32(reach[k] + 1e-6),
             )
         _gradient(params, gram, moment, sum_y, n, n_hidden, grad)
         adam_step(params, grad, first, second, step, lr)

@@ -32,13 +32,16 @@ DEFAULT_JITTER = 0.1
 """Standard deviation of the noise that makes a family out of the one hand-crafted network."""
 
 
+MULTIPLIER = NetworkSpec((2, 2, 1))
+
+
 @dataclass(frozen=True)
 class Variant:
     """One recipe. `law` says how inputs are drawn, `start` where the parameters come from."""
 
     name: str
     shows: str
-    spec: NetworkSpec = NetworkSpec((2, 2, 1))
+    spec: NetworkSpec = MULTIPLIER
     law: Literal["product", "square"] = "product"
     start: Literal["fresh", "parent", "handcrafted"] = "fresh"
     lr: float = 1e-3

@@ -26,7 +26,9 @@ def _start(seed):
     state[0] = np.uint32(seed)
     for i in range(1, N_STATE):
         previous = np.uint64(state[i - 1])
-        state[i] = np.uint32((np.uint64(1812433253) * (previous ^ (previous >> np.uint64(30))) + np.uint64(i)) & np.uint64(0xFFFFFFFF))
+        state[i] = np.uint32(
+            (np.uint64(1812433253) * (previous ^ (previous >> np.uint64(30))) + np.uint64(i)) & np.uint64(0xFFFFFFFF)
+        )
     return state
 
 

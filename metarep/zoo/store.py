@@ -85,7 +85,9 @@ class Zoo:
         """The one architecture of these networks; MetarepError where there are several."""
         specs = sorted(set(self["spec"]))
         if len(specs) != 1:
-            raise MetarepError("the zoo mixes architectures", met=", ".join(specs) or "no network", expected="one", fix="select one spec")
+            raise MetarepError(
+                "the zoo mixes architectures", met=", ".join(specs) or "no network", expected="one", fix="select one spec"
+            )
         return NetworkSpec.parse(specs[0])
 
     @property
@@ -132,7 +134,9 @@ class Zoo:
 def load_zoo(path: Path | str, *, check_hashes: bool = True) -> Zoo:
     """Reads a finished zoo. Raises MetarepError for a foreign, truncated or altered one."""
     artefact = open_artefact(path, "zoo", check_hashes=check_hashes)
-    return Zoo(read_shards([artefact.path / name for name in artefact.manifest["files"] if name.endswith(".parquet")]), artefact)
+    return Zoo(
+        read_shards([artefact.path / name for name in artefact.manifest["files"] if name.endswith(".parquet")]), artefact
+    )
 
 
 def read_shards(paths: Sequence[Path]) -> dict[str, np.ndarray]:
@@ -151,7 +155,9 @@ def read_shards(paths: Sequence[Path]) -> dict[str, np.ndarray]:
 
 def _to_numpy(name: str, column: pa.ChunkedArray) -> np.ndarray:
     if name in LIST_COLUMNS:
-        lengths = np.diff(np.concatenate([[0], np.cumsum(column.combine_chunks().value_lengths().to_numpy(zero_copy_only=False))]))
+        lengths = np.diff(
+            np.concatenate([[0], np.cumsum(column.combine_chunks().value_lengths().to_numpy(zero_copy_only=False))])
+        )
         flat = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
         if len(lengths) and (lengths == lengths[0]).all():
             return flat.reshape(len(lengths), int(lengths[0]))

@@ -56,9 +56,12 @@ def _train_plainly(plan: Plan, seed: int, start: np.ndarray | None):
             snapshot_mse.append(errors())
     shape = (len(plan.snapshot_steps), plan.spec.n_params)
     return (
-        flat(), init, errors(),
-        np.array(snapshots, np.float32).reshape(shape), np.array(snapshot_mse, float).reshape(shape[0], 2),
-    )  # fmt: skip
+        flat(),
+        init,
+        errors(),
+        np.array(snapshots, np.float32).reshape(shape),
+        np.array(snapshot_mse, float).reshape(shape[0], 2),
+    )
 
 
 def train_batched(plan: Plan, seeds: np.ndarray, start: np.ndarray | None = None, *, device: str = "cpu") -> Trained:
@@ -85,10 +88,13 @@ def train_batched(plan: Plan, seeds: np.ndarray, start: np.ndarray | None = None
     n, k = len(seeds), len(plan.snapshot_steps)
     final = errors()
     return Trained(
-        params.detach().cpu().numpy(), init, final[:, 0], final[:, 1],
+        params.detach().cpu().numpy(),
+        init,
+        final[:, 0],
+        final[:, 1],
         np.stack(snapshots, 1) if k else np.empty((n, 0, plan.spec.n_params), np.float32),
         np.stack(snapshot_mse, 1) if k else np.empty((n, 0, 2)),
-    )  # fmt: skip
+    )
 
 
 def _batch(pairs: list[tuple[np.ndarray, np.ndarray]], device: str) -> tuple[torch.Tensor, torch.Tensor]:

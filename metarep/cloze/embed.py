@@ -1,0 +1,169 @@
+"""The stage that embeds networks. Nothing is ever hidden at random here.
+
+- "pooled": the mean over tokens of the last hidden states of the unmasked network.
+- "profile": each parameter hidden in turn; what the model predicts for it and the entropy of the
+  predicted distribution, in normalised units.
+- "certainty": the entropies alone: what the model is sure of.
+
+All are exactly invariant to the order of hidden units, to the last bit: a network is first brought
+into its canonical unit order, and in a profile the units of a layer stand in the order of
+how sure the model is of them (the sum of their entropies), which knows no numbers of units.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+
+from metarep.artefact import Artefact, open_artefact, writing
+from metarep.cloze.masks import leave_one_out_masks
+from metarep.cloze.model import ClozeModel
+from metarep.cloze.pretrain import load_model
+from metarep.cloze.tokens import TokenLayout
+from metarep.config import EmbedConfig
+from metarep.errors import MetarepError
+from metarep.networks.symmetry import canonical_order
+from metarep.progress import Progress
+from metarep.zoo.store import load_zoo
+
+NETWORK = "network"
+
+
+@dataclass(frozen=True)
+class Embeddings:
+    """Vectors (N, D) float32 of the parts (N,) of networks network_id (N,)."""
+
+    artefact: Artefact
+    network_id: np.ndarray
+    part: np.ndarray
+    vectors: np.ndarray
+
+    @property
+    def name(self) -> str:
+        """The representation's name in every table: the kind, with "untrained_" before the control's."""
+        config = self.artefact.config
+        return ("untrained_" if config["untrained"] else "") + config["kind"]
+
+
+def embed(
+    config: EmbedConfig,
+    model: Path | str,
+    zoo: Path | str,
+    out: Path | str,
+    *,
+    device: str = "cpu",
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> Path:
+    """Embeds every finite network of the zoo, snapshots too, into the folder `out` and returns it.
+
+    Raises MetarepError for a zoo of another architecture than the model's.
+    """
+    progress = progress or Progress()
+    networks = load_zoo(zoo)
+    networks = networks.select(~networks["diverged"])
+    network_model = load_model(model, device=device)
+    if config.untrained:
+        network_model = untrained_like(network_model, seed=config.seed)
+    if networks.spec != network_model.spec:
+        raise MetarepError(
+            "the model reads another architecture", met=f"{networks.spec} networks", expected=str(network_model.spec)
+        )
+    inputs = {"model": open_artefact(model, "model"), "zoo": networks.artefact}
+    with writing(out, "embeddings", config=config.resolved(), seed=config.seed, inputs=inputs, overwrite=overwrite) as folder:
+        parts = []
+        with progress.task(f"embed ({config.kind})", len(networks), "networks") as task:
+            for first in range(0, len(networks), config.batch_size):
+                some = networks.params[first : first + config.batch_size]
+                parts.append(embed_params(network_model, some, config.kind))
+                task.advance(len(some))
+        _write(folder / "embeddings.parquet", networks["network_id"], np.concatenate(parts))
+    return Path(out)
+
+
+def embed_params(model: ClozeModel, params: np.ndarray, kind: str) -> np.ndarray:
+    """The embeddings (N, D) float32 of networks (N, P), of one kind; on the model's device."""
+    ordered = torch.from_numpy(np.ascontiguousarray(canonical_order(model.spec, params), dtype=np.float32))
+    with torch.no_grad():
+        values = model.normalise(ordered.to(model.class_mean.device))
+        if kind == "pooled":
+            return pooled_states(model, values).cpu().numpy()
+        mean, entropy = leave_one_out(model, values)
+    mean, entropy = mean.cpu().numpy(), entropy.cpu().numpy()
+    order = surest_units_first(model.layout, entropy)
+    entropy = np.take_along_axis(entropy, order, axis=1)
+    if kind == "certainty":
+        return entropy
+    return np.concatenate([np.take_along_axis(mean, order, axis=1), entropy], axis=1)
+
+
+def pooled_states(model: ClozeModel, values: torch.Tensor) -> torch.Tensor:
+    """(N, D): the mean hidden state of the unmasked networks, values (N, T) normalised."""
+    return model.encode(values, torch.zeros_like(values, dtype=torch.bool)).mean(dim=1)
+
+
+def leave_one_out(model: ClozeModel, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Expectation and entropy (N, T) each of every value when it alone is hidden; values (N, T) normalised."""
+    n, t = values.shape
+    masks = leave_one_out_masks(model.layout).to(values.device)
+    prediction = model(values.repeat_interleave(t, dim=0), masks.repeat(n, 1))
+    hidden = torch.arange(t, device=values.device).repeat(n)
+
+    def own(full: torch.Tensor) -> torch.Tensor:
+        return full.gather(1, hidden[:, None]).view(n, t)
+
+    return own(prediction.expectation()), own(prediction.entropy())
+
+
+def surest_units_first(layout: TokenLayout, entropy: np.ndarray) -> np.ndarray:
+    """(N, T) indices that order the units of every hidden layer by the summed entropy of their parameters."""
+    spec, n = layout.spec, len(entropy)
+    orders = [np.tile(np.arange(spec.widths[0]), (n, 1))]
+    first = 0
+    for width in spec.hidden_widths:
+        totals = [entropy[:, indices].sum(axis=1) for indices in layout.hidden_units[first : first + width]]
+        orders.append(np.argsort(np.stack(totals, axis=1), axis=1, kind="stable"))
+        first += width
+    orders.append(np.tile(np.arange(spec.widths[-1]), (n, 1)))
+    index, at = [], 0
+    for layer, ((rows, columns), _) in enumerate(spec.shapes):
+        row, column = orders[layer + 1], orders[layer]
+        index += [(at + row[:, :, None] * columns + column[:, None, :]).reshape(n, -1), at + rows * columns + row]
+        at += rows * (columns + 1)
+    return np.concatenate(index, axis=1)
+
+
+def untrained_like(model: ClozeModel, *, seed: int) -> ClozeModel:
+    """A freshly initialised model of the same shape with the same normalisation: the control."""
+    device = model.class_mean.device
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        fresh = ClozeModel(**model._hub_mixin_config)
+    fresh.class_mean.copy_(model.class_mean)
+    fresh.class_std.copy_(model.class_std)
+    return fresh.to(device).eval()
+
+
+def load_embeddings(path: Path | str) -> Embeddings:
+    """Reads a finished embeddings artefact. Raises MetarepError for a foreign or altered one."""
+    artefact = open_artefact(path, "embeddings", check_hashes=True)
+    table = pq.read_table(artefact.path / "embeddings.parquet")
+    flat = table.column("embedding").combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    names, parts = (np.array(table.column(name).to_pylist(), dtype=object) for name in ("network_id", "part"))
+    return Embeddings(artefact, names, parts, flat.reshape(len(names), -1))
+
+
+def _write(path: Path, network_ids: np.ndarray, vectors: np.ndarray) -> None:
+    table = pa.table(
+        {
+            "network_id": pa.array(list(network_ids), pa.string()),
+            "part": pa.array([NETWORK] * len(network_ids), pa.string()),
+            "embedding": pa.array(list(vectors.astype(np.float32)), pa.list_(pa.float32())),
+        }
+    )
+    pq.write_table(table, path, compression="zstd")

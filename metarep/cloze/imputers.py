@@ -1,0 +1,69 @@
+"""What a cloze model must beat: the mean, and the conditional mean of one Gaussian over all parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from metarep.cloze.tokens import TokenLayout
+
+Imputer = Callable[[np.ndarray, np.ndarray], np.ndarray]
+"""(normalised values (N, T), mask (N, T), True hidden) -> predictions (N, T); visible entries mean nothing."""
+
+
+def fit_mean(train: np.ndarray, layout: TokenLayout) -> Imputer:
+    """Predicts the training mean of the slot class."""
+    mean = _class_means(train, layout)
+    return lambda values, mask: np.broadcast_to(mean, values.shape)
+
+
+def fit_linear_gaussian(train: np.ndarray, layout: TokenLayout, *, ridge: float = 1e-3) -> Imputer:
+    """Predicts E[hidden | visible] under a Gaussian with the training mean and covariance.
+
+    The covariance is averaged over cyclic reorderings of each hidden layer's units, since no
+    unit comes first. Source: Σ_hv Σ_vv⁻¹ (x_v − μ_v), the conditional mean of a Gaussian.
+    """
+    mean = _class_means(train, layout)
+    covariance = np.mean([np.cov(train[:, order].T, bias=True) for order in _cyclic_orders(layout)], axis=0)
+    covariance = np.atleast_2d(covariance) + ridge * np.eye(layout.n_tokens)
+
+    def impute(values: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        out = np.tile(mean, (len(values), 1))
+        patterns, member = np.unique(mask, axis=0, return_inverse=True)
+        for number, hidden in enumerate(patterns):
+            rows = np.flatnonzero(member.reshape(-1) == number)
+            if hidden.all() or not hidden.any():
+                continue
+            weights = np.linalg.solve(covariance[np.ix_(~hidden, ~hidden)], covariance[np.ix_(~hidden, hidden)])
+            out[np.ix_(rows, hidden)] += (values[np.ix_(rows, ~hidden)] - mean[~hidden]) @ weights
+        return out
+
+    return impute
+
+
+def _class_means(train: np.ndarray, layout: TokenLayout) -> np.ndarray:
+    sums = np.bincount(layout.slot_class, train.mean(axis=0))
+    return (sums / np.bincount(layout.slot_class))[layout.slot_class]
+
+
+def _cyclic_orders(layout: TokenLayout) -> list[np.ndarray]:
+    """Index arrays that turn the units of every hidden layer by 0, 1, 2 … places."""
+    spec = layout.spec
+    position = {(s.layer, s.kind, s.row, s.column): i for i, s in enumerate(spec.slots)}
+    orders = []
+    for turn in range(max(spec.hidden_widths, default=1)):
+
+        def moved(layer: int, unit: int, turn: int = turn) -> int:
+            hidden = 0 < layer < len(spec.widths) - 1
+            return (unit + turn) % spec.widths[layer] if hidden else unit
+
+        orders.append(
+            np.array(
+                [
+                    position[s.layer, s.kind, moved(s.layer + 1, s.row), moved(s.layer, s.column) if s.kind == "weight" else 0]
+                    for s in spec.slots
+                ]
+            )
+        )
+    return orders

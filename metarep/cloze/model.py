@@ -1,0 +1,129 @@
+"""The cloze transformer: it reads a network's parameters, some hidden, and predicts the hidden ones.
+
+Choices:
+- one token a parameter: its value through a small MLP (or a learned vector where it is hidden)
+  plus embeddings of where it stands;
+- "relational" positions: tokens carry layer, kind, and which input they read or output they feed;
+  attention adds a learned bias for what two tokens share. Nothing numbers the hidden
+  units, so the model is equivariant under their order. "indexed" positions number rows and
+  columns in place of that;
+- pre-norm blocks, no dropout (a zoo is large beside the model), GELU;
+- values are normalised per slot class with statistics of the training split, kept in the weights.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from huggingface_hub import PyTorchModelHubMixin
+from torch import nn
+from torch.nn import functional as F
+
+from metarep.cloze.heads import Mixture, build_head
+from metarep.cloze.tokens import N_RELATIONS, TokenLayout, layout_of
+from metarep.errors import MetarepError
+from metarep.networks.spec import KINDS, NetworkSpec
+
+MAX_LAYERS = 8
+MAX_UNITS = 64
+
+
+class Block(nn.Module):
+    """Attention with a bias for each relation and head, then an MLP, both on the normalised residual stream."""
+
+    def __init__(self, d_model: int, n_heads: int):
+        super().__init__()
+        self.n_heads = n_heads
+        self.norm_attention, self.norm_mlp = nn.LayerNorm(d_model), nn.LayerNorm(d_model)
+        self.qkv = nn.Linear(d_model, 3 * d_model, bias=False)
+        self.attention_out = nn.Linear(d_model, d_model)
+        self.relation_bias = nn.Parameter(torch.zeros(n_heads, N_RELATIONS))
+        self.mlp_in, self.mlp_out = nn.Linear(d_model, 4 * d_model), nn.Linear(4 * d_model, d_model)
+
+    def forward(self, x: torch.Tensor, relation: torch.Tensor | None) -> torch.Tensor:
+        """x (B, T, D), relation (T, T) -> (B, T, D)."""
+        b, t, d = x.shape
+        q, k, v = self.qkv(self.norm_attention(x)).view(b, t, 3, self.n_heads, d // self.n_heads).permute(2, 0, 3, 1, 4)
+        bias = None if relation is None else self.relation_bias[:, relation].unsqueeze(0)
+        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
+        x = x + self.attention_out(mixed.transpose(1, 2).reshape(b, t, d))
+        return x + self.mlp_out(F.gelu(self.mlp_in(self.norm_mlp(x))))
+
+
+class ClozeModel(nn.Module, PyTorchModelHubMixin, library_name="metarep"):
+    """See the head of this file. Saves and loads in the Hub's way: `config.json` and `model.safetensors`."""
+
+    def __init__(
+        self,
+        spec: str,
+        d_model: int = 64,
+        n_layers: int = 4,
+        n_heads: int = 4,
+        head: str = "mixture",
+        n_components: int = 8,
+        positions: str = "relational",
+    ):
+        super().__init__()
+        self.spec = NetworkSpec.parse(spec)
+        self.relational = positions == "relational"
+        n_classes = layout_of(self.spec).n_classes
+        if self.spec.n_layers > MAX_LAYERS or max(self.spec.widths) > MAX_UNITS:
+            raise MetarepError(f"the model reads {MAX_LAYERS} layers of {MAX_UNITS} units", met=f"spec {spec}")
+        self.value_in, self.value_out = nn.Linear(1, d_model), nn.Linear(d_model, d_model)
+        self.hidden_value = nn.Parameter(torch.randn(d_model) * 0.02)
+        self.layer, self.kind = nn.Embedding(MAX_LAYERS, d_model), nn.Embedding(len(KINDS), d_model)
+        self.first, self.second = nn.Embedding(MAX_UNITS + 1, d_model), nn.Embedding(MAX_UNITS + 1, d_model)
+        self.blocks = nn.ModuleList(Block(d_model, n_heads) for _ in range(n_layers))
+        self.norm = nn.LayerNorm(d_model)
+        self.head = build_head(head, d_model, n_components)
+        self.register_buffer("class_mean", torch.zeros(n_classes))
+        self.register_buffer("class_std", torch.ones(n_classes))
+
+    @property
+    def layout(self) -> TokenLayout:
+        return layout_of(self.spec)
+
+    def fit_normalisation(self, params: torch.Tensor) -> None:
+        """Sets mean and standard deviation of each slot class from training networks (N, P)."""
+        member = torch.from_numpy(self.layout.slot_class)
+        for number in range(self.layout.n_classes):
+            values = params[:, member == number].double()
+            self.class_mean[number] = values.mean()
+            self.class_std[number] = values.std(correction=0).clamp_min(1e-6)
+
+    def normalise(self, params: torch.Tensor) -> torch.Tensor:
+        """params (…, P) -> values in standard deviations of their slot class."""
+        member = torch.from_numpy(self.layout.slot_class).to(params.device)
+        return (params - self.class_mean[member]) / self.class_std[member]
+
+    def denormalise(self, values: torch.Tensor) -> torch.Tensor:
+        """The inverse of `normalise`."""
+        member = torch.from_numpy(self.layout.slot_class).to(values.device)
+        return values * self.class_std[member] + self.class_mean[member]
+
+    def encode(self, values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Normalised values (B, T) and mask (B, T), True hidden -> hidden states (B, T, D)."""
+        x = self.value_out(F.gelu(self.value_in(values.unsqueeze(-1))))
+        x = torch.where(mask.unsqueeze(-1), self.hidden_value, x) + self._places(values.device)
+        relation = torch.from_numpy(self.layout.relation).to(values.device) if self.relational else None
+        for block in self.blocks:
+            x = block(x, relation)
+        return self.norm(x)
+
+    def forward(self, values: torch.Tensor, mask: torch.Tensor) -> Mixture:
+        """The predicted distribution of every value (B, T), from those that the mask leaves visible."""
+        return self.head(self.encode(values, mask))
+
+    def _places(self, device: torch.device) -> torch.Tensor:
+        layout = self.layout
+        if self.relational:
+            first, second = layout.input_unit, layout.output_unit
+        else:
+            first, second = layout.row, layout.column
+        tables = ((self.layer, layout.layer), (self.kind, layout.kind), (self.first, first), (self.second, second))
+        return sum(table(torch.from_numpy(np.asarray(index)).to(device)) for table, index in tables)
+
+
+def masked_loss(model: ClozeModel, values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """The mean loss over hidden values alone."""
+    return model.head.loss(model(values, mask), values)[mask].mean()

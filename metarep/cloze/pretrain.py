@@ -1,0 +1,239 @@
+"""Pretraining: the cloze test on a zoo's training networks, the best checkpoint by validation loss.
+
+Every step draws its batch, masks and augmentation from (seed, step) alone, and every
+`eval_every` steps the whole state is written aside. So a run that was broken off carries on
+and ends with the same weights as one that never was.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from metarep.artefact import open_artefact, write_whole, writing
+from metarep.cloze.augment import permute_units, scale_units
+from metarep.cloze.masked_r2 import COLUMNS, masked_r2_table, predict_hidden, r_squared, to_csv
+from metarep.cloze.masks import random_masks
+from metarep.cloze.model import ClozeModel, masked_loss
+from metarep.config import PretrainConfig
+from metarep.errors import MetarepError
+from metarep.progress import Progress
+from metarep.zoo.store import Zoo, load_zoo
+
+LOG_COLUMNS = ("step", "train_loss", "valid_loss", "valid_r2", "lr")
+CHECKPOINT = "checkpoint.safetensors"
+
+
+@dataclass
+class TrainingState:
+    """What changes while training."""
+
+    model: ClozeModel
+    optimiser: torch.optim.AdamW
+    best: dict[str, torch.Tensor]
+    best_loss: float
+    step: int
+    log: list[dict]
+
+
+def pretrain(
+    config: PretrainConfig,
+    zoo: Path | str,
+    out: Path | str,
+    *,
+    device: str = "cpu",
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> Path:
+    """Trains a cloze model on the zoo's training split into the folder `out` and returns it.
+
+    Raises MetarepError for a zoo of several architectures or without training or validation networks.
+    """
+    out, progress = Path(out), progress or Progress()
+    networks = load_zoo(zoo)
+    train, valid, test = split_networks(networks, config)
+    inputs = {"zoo": networks.artefact}
+    with writing(
+        out, "model", config=config.resolved(), seed=config.seed, inputs=inputs, overwrite=overwrite, resume=True
+    ) as folder:
+        for leftover in folder.glob("*.tmp"):
+            leftover.unlink()
+        state = start_or_resume(config, train, folder / CHECKPOINT, device)
+        run_training(config, state, train, valid, folder / CHECKPOINT, device, progress)
+        state.model.load_state_dict(state.best)
+        state.model.eval()
+        rows = masked_r2_table(state.model, train, test, config, device=device)
+        state.model.to("cpu").save_pretrained(folder)
+        (folder / "README.md").unlink(missing_ok=True)
+        write_whole(folder / "log.csv", to_csv(state.log, LOG_COLUMNS))
+        write_whole(folder / "masked_r2.csv", to_csv(rows, COLUMNS))
+        (folder / CHECKPOINT).unlink()
+    return out
+
+
+def load_model(path: Path | str, *, device: str = "cpu") -> ClozeModel:
+    """The model of a finished artefact, ready to embed. Raises MetarepError for a damaged one."""
+    artefact = open_artefact(path, "model", check_hashes=True)
+    return ClozeModel.from_pretrained(artefact.path, local_files_only=True).to(device).eval()
+
+
+def split_networks(zoo: Zoo, config: PretrainConfig) -> tuple[Zoo, Zoo, Zoo]:
+    """The finished, finite networks of the three splits; at most as many as the config says."""
+    final = zoo.final()
+    _ = final.spec
+    train, valid, test = (final.where(split=name) for name in ("train", "valid", "test"))
+    if min(len(train), len(valid), len(test)) < 2:
+        raise MetarepError(
+            "the zoo is too small to pretrain on",
+            met=f"{len(train)} train, {len(valid)} valid, {len(test)} test networks",
+            expected="at least 2 of each",
+            fix="build a larger zoo",
+        )
+    limit = range(min(config.max_train_networks or len(train), len(train)))
+    few = range(min(config.max_valid_networks, len(valid)))
+    return train.select(list(limit)), valid.select(list(few)), test
+
+
+def start_or_resume(config: PretrainConfig, train: Zoo, checkpoint: Path, device: str) -> TrainingState:
+    """A fresh state, or the one that a broken-off run left."""
+    torch.manual_seed(config.seed)
+    model = build_model(config, str(train.spec))
+    model.fit_normalisation(torch.from_numpy(train.params))
+    model.to(device)
+    optimiser = build_optimiser(config, model)
+    state = TrainingState(model, optimiser, _copy_of(model), math.inf, 0, [])
+    if checkpoint.is_file():
+        _restore(state, checkpoint, device)
+    return state
+
+
+def build_model(config: PretrainConfig, spec: str) -> ClozeModel:
+    """A freshly initialised model; torch's global generator decides."""
+    return ClozeModel(
+        spec=spec,
+        d_model=config.d_model,
+        n_layers=config.n_layers,
+        n_heads=config.n_heads,
+        head=config.head,
+        n_components=config.n_components,
+        positions=config.positions,
+    )
+
+
+def build_optimiser(config: PretrainConfig, model: ClozeModel) -> torch.optim.AdamW:
+    """AdamW; matrices decay, vectors do not."""
+    matrices = [p for p in model.parameters() if p.ndim >= 2]
+    vectors = [p for p in model.parameters() if p.ndim < 2]
+    groups = [{"params": matrices, "weight_decay": config.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=config.lr, betas=(0.9, 0.99), fused=True)
+
+
+def learning_rate(config: PretrainConfig, step: int) -> float:
+    """Linear warm-up, then a half cosine down to a twentieth; `step` counts from 0."""
+    if step < config.warmup_steps:
+        return config.lr * (step + 1) / config.warmup_steps
+    share = (step - config.warmup_steps) / max(1, config.n_steps - config.warmup_steps)
+    return config.lr * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * min(share, 1.0))))
+
+
+def draw_batch(config: PretrainConfig, model: ClozeModel, params: torch.Tensor, step: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """The normalised values (B, T) and masks (B, T) of one step, by (seed, step) alone."""
+    generator = torch.Generator().manual_seed(config.seed * 1_000_003 + step + 1)
+    batch = params[torch.randint(len(params), (config.batch_size,), generator=generator)]
+    if config.permute_units:
+        batch = permute_units(batch, model.spec, generator=generator)
+    if config.scale_units > 0:
+        batch = scale_units(batch, model.spec, config.scale_units, generator=generator)
+    return batch, draw_masks(config, model, len(batch), generator)
+
+
+def draw_masks(config: PretrainConfig, model: ClozeModel, n: int, generator: torch.Generator) -> torch.Tensor:
+    """(n, T) masks as the config wants them."""
+    ratio = (config.mask_ratio_min, config.mask_ratio_max)
+    return random_masks(model.layout, n, ratio=ratio, unit_share=config.unit_mask_share, generator=generator)
+
+
+def run_training(
+    config: PretrainConfig, state: TrainingState, train: Zoo, valid: Zoo, checkpoint: Path, device: str, progress: Progress
+) -> None:
+    """Takes the state from its step to the last one; evaluates and writes it aside every `eval_every` steps."""
+    params = torch.from_numpy(train.params)
+    running: list[torch.Tensor] = []
+    note = ""
+    with progress.task("pretrain", config.n_steps, "steps", done=state.step) as task:
+        while state.step < config.n_steps:
+            batch, mask = draw_batch(config, state.model, params, state.step)
+            running.append(train_step(config, state, batch.to(device), mask.to(device)))
+            state.step += 1
+            if state.step % config.eval_every == 0 or state.step == config.n_steps:
+                row = evaluate(config, state, valid, device, train_loss=float(torch.stack(running).mean()))
+                state.log.append(row)
+                running = []
+                note = f"valid loss {row['valid_loss']:.3f}, R² {row['valid_r2']:.3f}"
+                _save(state, checkpoint)
+            task.advance(1, note)
+
+
+def train_step(config: PretrainConfig, state: TrainingState, batch: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """One step of AdamW on one batch of raw parameters (B, P); returns the loss."""
+    for group in state.optimiser.param_groups:
+        group["lr"] = learning_rate(config, state.step)
+    state.model.train()
+    loss = masked_loss(state.model, state.model.normalise(batch), mask)
+    state.optimiser.zero_grad(set_to_none=True)
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(state.model.parameters(), config.grad_clip)
+    state.optimiser.step()
+    return loss.detach()
+
+
+def evaluate(config: PretrainConfig, state: TrainingState, valid: Zoo, device: str, *, train_loss: float) -> dict:
+    """A row of the log: loss and masked R² on validation networks, always under the same masks."""
+    state.model.eval()
+    generator = torch.Generator().manual_seed(config.seed)
+    mask = draw_masks(config, state.model, len(valid), generator).to(device)
+    with torch.no_grad():
+        values = state.model.normalise(torch.from_numpy(valid.params).to(device))
+        loss = float(masked_loss(state.model, values, mask))
+        predicted = predict_hidden(state.model, values, mask)
+    if loss < state.best_loss:
+        state.best, state.best_loss = _copy_of(state.model), loss
+    r2 = r_squared(values[mask].cpu().numpy(), predicted[mask].cpu().numpy())
+    row = (state.step, train_loss, loss, r2, learning_rate(config, state.step - 1))
+    return dict(zip(LOG_COLUMNS, row, strict=True))
+
+
+def _copy_of(model: ClozeModel) -> dict[str, torch.Tensor]:
+    return {name: value.detach().clone() for name, value in model.state_dict().items()}
+
+
+def _save(state: TrainingState, checkpoint: Path) -> None:
+    tensors = {f"model.{name}": value for name, value in state.model.state_dict().items()}
+    tensors |= {f"best.{name}": value for name, value in state.best.items()}
+    for index, entry in state.optimiser.state_dict()["state"].items():
+        tensors |= {f"optimiser.{index}.{name}": value for name, value in entry.items()}
+    meta = {"step": state.step, "best_loss": state.best_loss, "log": state.log}
+    aside = checkpoint.with_name(checkpoint.name + ".tmp")
+    save_file({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, aside, {"state": json.dumps(meta)})
+    aside.rename(checkpoint)
+
+
+def _restore(state: TrainingState, checkpoint: Path, device: str) -> None:
+    with safe_open(checkpoint, "pt", device=device) as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        meta = json.loads(file.metadata()["state"])
+    state.model.load_state_dict({name[6:]: value for name, value in tensors.items() if name.startswith("model.")})
+    state.best = {name[5:]: value for name, value in tensors.items() if name.startswith("best.")}
+    entries: dict[int, dict[str, torch.Tensor]] = {}
+    for name, value in tensors.items():
+        if name.startswith("optimiser."):
+            _, index, key = name.split(".", 2)
+            entries.setdefault(int(index), {})[key] = value.cpu() if key == "step" else value
+    state.optimiser.load_state_dict({"state": entries, "param_groups": state.optimiser.state_dict()["param_groups"]})
+    state.step, state.best_loss, state.log = meta["step"], meta["best_loss"], meta["log"]

@@ -1,0 +1,257 @@
+"""The command as a user meets it: help, one-line errors, nothing changed by bad input, Ctrl-C."""
+
+import importlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+ROOT = Path(__file__).resolve().parents[1]
+COMMANDS = ("run", "build-zoo", "pretrain", "embed", "cluster", "transfer", "scan", "report", "show", "info", "bench zoo")
+STAGES = ("run", "build-zoo", "pretrain", "embed", "cluster", "transfer", "scan", "bench zoo")
+
+
+def _app_module() -> str:
+    """The installed command, or the checkout's where nothing is installed."""
+    return "metarep_cli.app" if importlib.util.find_spec("metarep_cli") else "cli.app"
+
+
+def invoke(*words: str):
+    """Runs the command in this process; the result has exit_code, stdout and stderr."""
+    return CliRunner().invoke(importlib.import_module(_app_module()).app, list(words))
+
+
+def snapshot(folder: Path) -> dict[str, bytes]:
+    return {str(f.relative_to(folder)): f.read_bytes() if f.is_file() else b"" for f in sorted(folder.rglob("*"))}
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """A folder with a zoo of three networks, hardly trained, and its config."""
+    folder = tmp_path_factory.mktemp("cli")
+    (folder / "zoo.yaml").write_text("families: [{variant: e09, seeds: [1, 2, 3], n_steps: 5}]\n")
+    result = invoke("build-zoo", "--config", str(folder / "zoo.yaml"), "--out", str(folder / "zoo"), "--quiet")
+    assert result.exit_code == 0, result.output
+    return folder, result
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_has_an_example(command):
+    result = invoke(*command.split(), "--help")
+    assert result.exit_code == 0
+    assert f"metarep {command} " in result.stdout
+
+
+@pytest.mark.parametrize("command", STAGES)
+def test_stages_share_their_options(command):
+    text = invoke(*command.split(), "--help").stdout
+    for option in ("--config", "--set", "--out", "--seed", "--device", "--quiet", "--overwrite"):
+        assert option in text
+
+
+def test_help_names_every_command_and_loads_nothing_heavy():
+    code = (
+        f"import sys; from {_app_module()} import app\n"
+        "try: app(['--help'])\n"
+        "except SystemExit as end: print(end.code, *sys.modules, file=sys.stderr)"
+    )
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    for command in COMMANDS:
+        assert command.split()[0] in result.stdout
+    code, *modules = result.stderr.split()
+    assert code == "0"
+    assert not set(modules) & {"torch", "numba", "numpy", "sklearn", "umap", "matplotlib", "pydantic", "yaml", "pyarrow"}
+
+
+def test_usage_errors_exit_with_two():
+    assert invoke("pretrain").exit_code == 2
+    assert invoke("run").exit_code == 2
+    assert invoke("run", "a.yaml", "--nonsense").exit_code == 2
+    assert invoke("nonsense").exit_code == 2
+
+
+def test_version():
+    import metarep
+
+    assert metarep.__version__ in invoke("--version").stdout
+
+
+def test_a_small_zoo_is_summarised(small):
+    _, result = small
+    lines = result.stdout.splitlines()
+    assert lines[0].startswith("zoo: ")
+    assert "3 trained networks, 0 diverged" in result.stdout
+    assert lines[-4].split() == ["network_id", "seed", "mode", "valid_mse", "params"]
+    assert [line.split()[1] for line in lines[-3:]] == ["1", "2", "3"]
+
+
+def test_show_draws_a_picture(small, tmp_path):
+    folder, _ = small
+    picture = tmp_path / "new" / "one.png"
+    result = invoke("show", str(folder / "zoo"), "e09-1", "--out", str(picture))
+    assert result.exit_code == 0, result.output
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert invoke("show", str(folder / "zoo"), "e09-1", "--out", str(picture)).exit_code == 1
+    assert invoke("show", str(folder / "zoo"), "e09-1", "--out", str(picture), "--overwrite").exit_code == 0
+
+
+def test_info_tells_how_it_was_made_and_whether_hashes_hold(small, tmp_path):
+    import shutil
+
+    folder, _ = small
+    result = invoke("info", str(folder / "zoo"))
+    assert result.exit_code == 0
+    assert "kind: zoo" in result.stdout
+    assert "n_steps: 5" in result.stdout
+    shutil.copytree(folder / "zoo", tmp_path / "zoo")
+    shard = tmp_path / "zoo" / "shard-00000.parquet"
+    shard.write_bytes(shard.read_bytes()[:-1])
+    result = invoke("info", str(tmp_path / "zoo"))
+    assert result.exit_code == 1
+    assert "shard-00000.parquet is truncated or altered" in result.stderr
+
+
+def bad_zoos(folder: Path) -> None:
+    """Beside the good zoo: another version, a truncated shard, an altered one, a foreign folder, a file."""
+    import shutil
+
+    for name in ("version", "truncated", "altered"):
+        shutil.copytree(folder / "zoo", folder / name)
+    manifest = folder / "version" / "manifest.json"
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"format_version": 99}))
+    shard = folder / "truncated" / "shard-00000.parquet"
+    shard.write_bytes(shard.read_bytes()[: shard.stat().st_size // 2])
+    shard = folder / "altered" / "shard-00000.parquet"
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 2] ^= 1
+    shard.write_bytes(content)
+    (folder / "foreign").mkdir()
+    (folder / "foreign" / "thesis.tex").write_text("years of work")
+    (folder / "file").write_text("a file")
+
+
+BAD = [
+    ("build-zoo --set family=3", "family"),
+    ("build-zoo --variant e99 --n-networks 2", "variant"),
+    ("build-zoo --n-networks 0", "n_networks"),
+    ("build-zoo --n-networks 2 --seeds 1,2", "one of the two"),
+    ("build-zoo --seeds 1,x", "--seeds"),
+    ("build-zoo --seeds 1,1", "repeat"),
+    ("build-zoo --n-networks 2 --spec 2-x", "2-x"),
+    ("build-zoo --variant e05 --n-networks 2", "e05"),
+    ("build-zoo --variant e05 --n-networks 2 --parents nowhere", "nowhere"),
+    ("build-zoo --n-networks 2 --device steam", "steam"),
+    ("build-zoo --n-networks 2 --snapshots -1", "n_snapshots"),
+    ("build-zoo --n-networks 2 --out zoo", "--overwrite"),
+    ("build-zoo --n-networks 2 --out foreign --overwrite", "foreign"),
+    ("build-zoo --config nowhere.yaml", "nowhere.yaml"),
+    ("run nowhere.yaml", "nowhere.yaml"),
+    ("run zoo.yaml", "families"),
+    ("run good.yaml --out foreign", "foreign"),
+    ("run good.yaml --out zoo --overwrite", "zoo"),
+    ("run good.yaml --set pretrain.n_step=3", "pretrain.n_step"),
+    ("pretrain nowhere", "nowhere"),
+    ("pretrain foreign", "foreign"),
+    ("pretrain file", "file"),
+    ("pretrain version", "99"),
+    ("pretrain truncated", "shard-00000.parquet"),
+    ("pretrain altered", "shard-00000.parquet"),
+    ("pretrain zoo --set n_steps=0", "n_steps"),
+    ("embed zoo zoo", "model"),
+    ("embed nowhere zoo", "nowhere"),
+    ("cluster zoo", "embeddings"),
+    ("cluster zoo --device cuda", "cuda"),
+    ("scan foreign", "foreign"),
+    ("scan truncated", "shard-00000.parquet"),
+    ("scan zoo --out foreign --overwrite", "foreign"),
+    ("transfer zoo zoo", "model"),
+    ("report foreign", "foreign"),
+    ("report nowhere", "nowhere"),
+    ("show zoo e09-4", "e09-"),
+    ("show altered e09-1", "shard-00000.parquet"),
+    ("info nowhere", "nowhere"),
+    ("info foreign", "manifest.json"),
+    ("info version", "99"),
+    ("bench zoo --specs 2-x", "2-x"),
+]
+
+
+@pytest.fixture(scope="module")
+def bad(small):
+    folder, _ = small
+    bad_zoos(folder)
+    (folder / "good.yaml").write_text("name: good\n")
+    return folder
+
+
+@pytest.mark.parametrize(("line", "said"), BAD, ids=[line for line, _ in BAD])
+def test_bad_input_ends_in_one_line_and_changes_nothing(bad, monkeypatch, line, said):
+    monkeypatch.chdir(bad)
+    before = snapshot(bad)
+    result = invoke(*line.split(), *([] if line.startswith(("show", "info")) else ["--quiet"]))
+    assert snapshot(bad) == before
+    assert result.exit_code == 1, result.output
+    assert result.stdout == "" or line.startswith("info")
+    (message,) = result.stderr.splitlines()
+    assert message.startswith("metarep: ")
+    assert said in message
+
+
+def test_interrupts_end_in_one_line_and_130(monkeypatch, tmp_path):
+    import metarep.zoo.build
+
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(metarep.zoo.build, "build_zoo", interrupted)
+    result = invoke("build-zoo", "--n-networks", "2", "--out", str(tmp_path / "zoo"))
+    assert result.exit_code == 130
+    (message,) = result.stderr.splitlines()
+    assert "same command" in message
+
+
+def test_what_the_disk_refuses_is_one_line(small, tmp_path):
+    (tmp_path / "file").write_text("")
+    result = invoke("build-zoo", "--seeds", "1", "--out", str(tmp_path / "file" / "zoo"), "--quiet")
+    assert result.exit_code == 1
+    (message,) = result.stderr.splitlines()
+    assert message.startswith("metarep: ")
+
+
+def settings_of(monkeypatch, *words: str):
+    """The ZooConfig that `build-zoo` would hand to the library."""
+    import metarep.zoo.build
+    from metarep.errors import MetarepError
+
+    caught = []
+
+    def record(config, *_, **__):
+        caught.append(config)
+        raise MetarepError("seen")
+
+    monkeypatch.setattr(metarep.zoo.build, "build_zoo", record)
+    result = invoke("build-zoo", *words)
+    assert result.stderr == "metarep: seen\n", result.output
+    return caught[0]
+
+
+def test_family_options_make_or_change_the_only_family(monkeypatch, tmp_path):
+    file = tmp_path / "zoo.yaml"
+    file.write_text("families: [{variant: e03, n_networks: 50, lr: 0.5}]\nnetworks_per_shard: 7\n")
+    config = settings_of(monkeypatch, "--config", str(file), "--seeds", "4,5", "--seed", "9", "--snapshots", "3")
+    (family,) = config.families
+    assert (family.variant, family.seeds, family.n_networks, family.lr) == ("e03", (4, 5), None, 0.5)
+    assert (config.seed, config.n_snapshots, config.networks_per_shard) == (9, 3, 7)
+    config = settings_of(monkeypatch, "--variant", "e01", "--n-networks", "8", "--spec", "2-1")
+    assert (config.families[0].variant, config.families[0].n_networks, config.families[0].spec) == ("e01", 8, "2-1")
+
+
+def test_family_options_do_not_guess_among_several_families(tmp_path):
+    file = tmp_path / "zoo.yaml"
+    file.write_text("families: [{variant: e03, n_networks: 2}, {variant: e01, n_networks: 2}]\n")
+    result = invoke("build-zoo", "--config", str(file), "--n-networks", "5")
+    assert result.exit_code == 1
+    assert "2 families" in result.stderr

@@ -35,7 +35,8 @@ def embed(
     from metarep.cloze.embed import embed as embed_zoo
     from metarep.config import EmbedConfig, load_config
 
-    settings = load_config(EmbedConfig, config, overrides, seed=seed, kind=kind, untrained=untrained)
+    chosen = [f"kind={kind}"] if kind else []
+    settings = load_config(EmbedConfig, config, [*(overrides or []), *chosen], seed=seed, untrained=untrained)
     folder = out or Path("results/embeddings") / ("untrained_" * settings.untrained + settings.kind)
     path = embed_zoo(
         settings, model, zoo, folder, device=usable_device(device), overwrite=overwrite, progress=progress_for(quiet)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator
 
 import numpy as np
@@ -78,12 +76,3 @@ def _grouped(masking: str, predictor: str, values, prediction, mask, modes, layo
         dict(zip(COLUMNS, (masking, predictor, group, value, r_squared(values[m], prediction[m]), int(m.sum())), strict=True))
         for group, value, m in groups
     ]
-
-
-def to_csv(rows: list[dict], columns: tuple[str, ...]) -> str:
-    """Rows as CSV text with a head."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()

@@ -7,8 +7,10 @@ and ends with the same weights as one that never was.
 
 from __future__ import annotations
 
+import io
 import json
 import math
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,12 +20,13 @@ from safetensors.torch import save_file
 
 from metarep.artefact import open_artefact, write_whole, writing
 from metarep.cloze.augment import permute_units, scale_units
-from metarep.cloze.masked_r2 import COLUMNS, masked_r2_table, predict_hidden, r_squared, to_csv
+from metarep.cloze.masked_r2 import masked_r2_table, predict_hidden, r_squared
 from metarep.cloze.masks import random_masks
 from metarep.cloze.model import ClozeModel, masked_loss
 from metarep.config import PretrainConfig
 from metarep.errors import MetarepError
 from metarep.progress import Progress
+from metarep.tables import to_csv
 from metarep.zoo.store import Zoo, load_zoo
 
 LOG_COLUMNS = ("step", "train_loss", "valid_loss", "valid_r2", "lr")
@@ -71,8 +74,8 @@ def pretrain(
         rows = masked_r2_table(state.model, train, test, config, device=device)
         state.model.to("cpu").save_pretrained(folder)
         (folder / "README.md").unlink(missing_ok=True)
-        write_whole(folder / "log.csv", to_csv(state.log, LOG_COLUMNS))
-        write_whole(folder / "masked_r2.csv", to_csv(rows, COLUMNS))
+        write_whole(folder / "log.csv", to_csv(state.log))
+        write_whole(folder / "masked_r2.csv", to_csv(rows))
         (folder / CHECKPOINT).unlink()
     return out
 
@@ -80,7 +83,9 @@ def pretrain(
 def load_model(path: Path | str, *, device: str = "cpu") -> ClozeModel:
     """The model of a finished artefact, ready to embed. Raises MetarepError for a damaged one."""
     artefact = open_artefact(path, "model", check_hashes=True)
-    return ClozeModel.from_pretrained(artefact.path, local_files_only=True).to(device).eval()
+    with redirect_stdout(io.StringIO()):  # the Hub's loader prints where it reads from
+        model = ClozeModel.from_pretrained(artefact.path, local_files_only=True)
+    return model.to(device).eval()
 
 
 def split_networks(zoo: Zoo, config: PretrainConfig) -> tuple[Zoo, Zoo, Zoo]:

@@ -1,51 +1,60 @@
-"""The forward pass of subject networks, batched over networks, for NumPy arrays and torch tensors."""
+"""What a network computes: its output, and everything on the way there."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from metarep.networks.spec import NetworkSpec
 
+StageKind = Literal["input", "before bias", "pre-activations", "activations", "output"]
+
 
 class Stage(NamedTuple):
-    """The samples (S, width) after one step of a network; `layer` counts linear layers from 0, −1 is the input."""
+    """The values (S, width) of all samples at one step of a network; `layer` counts from 1, the input is 0."""
 
     name: str
-    layer: int
     values: np.ndarray
+    layer: int
+    kind: StageKind
 
 
 def forward(spec: NetworkSpec, params, x):
-    """The outputs (…, S, out) of networks with params (…, P) on samples x (S, d); in the type and dtype of params."""
+    """The outputs (…, S, out) of networks params (…, P) on the samples x (S, d).
+
+    NumPy or torch, as params are; x follows them to torch. Raises MetarepError where the
+    number of parameters does not fit the spec.
+    """
+    if not isinstance(params, np.ndarray) and isinstance(x, np.ndarray):
+        x = params.new_tensor(x)
+    values = x
     for index, (weight, bias) in enumerate(spec.unpack(params)):
-        x = x @ weight.swapaxes(-1, -2) + bias[..., None, :]
-        if _rectified(spec, index):
-            x = x * (x > 0)
-    return x
+        values = values @ weight.swapaxes(-1, -2) + bias[..., None, :]
+        if index < spec.n_layers - 1 or spec.output_relu:
+            values = values.clip(min=0)
+    return values
 
 
 def stages(spec: NetworkSpec, params: np.ndarray, x: np.ndarray) -> list[Stage]:
-    """Every step of one network, params (P,), on samples x (S, d): the input, then for each layer the product with
-    the weight, the sum with the bias, and the ReLU where there is one.
+    """Every step of one network params (P,) on the samples x (S, d), in order.
+
+    The input, then for each layer W x ("before bias"), W x + b ("pre-activations") and, in a
+    ReLU layer, "activations". The last stage has the kind "output" in place of its own.
     """
-    steps = [Stage("input", -1, x)]
-    for index, (weight, bias) in enumerate(spec.unpack(params)):
-        last = index == spec.n_layers - 1
-        before = x @ weight.T
-        x = before + bias
-        if last and not spec.output_relu:
-            steps += [Stage("before output bias", index, before), Stage("output", index, x)]
-            continue
-        steps += [
-            Stage("before output bias" if last else "before hidden bias", index, before),
-            Stage("pre-activations", index, x),
-        ]
-        x = np.maximum(x, 0)
-        steps.append(Stage("output" if last else "activations", index, x))
+    steps = [Stage("input", x, 0, "input")]
+    values = x
+    for layer, (weight, bias) in enumerate(spec.unpack(params), start=1):
+        values = values @ weight.T
+        steps.append(_stage(layer, "before bias", values))
+        values = values + bias
+        steps.append(_stage(layer, "pre-activations", values))
+        if layer < spec.n_layers or spec.output_relu:
+            values = values.clip(min=0)
+            steps.append(_stage(layer, "activations", values))
+    steps[-1] = Stage("output", values, spec.n_layers, "output")
     return steps
 
 
-def _rectified(spec: NetworkSpec, index: int) -> bool:
-    return index < spec.n_layers - 1 or spec.output_relu
+def _stage(layer: int, kind: StageKind, values: np.ndarray) -> Stage:
+    return Stage(f"layer {layer} {kind}", values, layer, kind)

@@ -1,6 +1,7 @@
-"""The mode (algorithm) of a 2-2-1 network, by the exact active areas of its two hidden units.
+"""The algorithm labels of 2-2-1 networks: modes, quadrant codes, sign patterns. Source: section 5 of the design.
 
-The rules and thresholds are those of the design, section 5. The order of units never matters.
+Nothing here depends on the order of the hidden units, to the last bit, save `Labels.active_area`,
+whose columns are the units.
 """
 
 from __future__ import annotations
@@ -9,27 +10,43 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from metarep.networks.geometry import active_area, quadrant_area
+from metarep.networks.geometry import QUADRANTS, active_area, quadrant_area
 from metarep.networks.spec import NetworkSpec
 
+MULTIPLIER = NetworkSpec((2, 2, 1))
 MODES = ("1", "2", "2.5", "3", "4")
 MODE_NAMES = {
-    "1": "collapse: both units off",
-    "2": "one unit does it all",
-    "2.5": "both units on: linear",
-    "3": "one unit straddles, the other is on",
-    "4": "both units straddle",
+    "1": "collapse: both units off, constant output",
+    "2": "one unit off, the other does it all",
+    "2.5": "both units on everywhere: linear",
+    "3": "one unit straddles its boundary, the other is mainly on",
+    "4": "both units straddle their boundaries",
 }
 TOLERANCE = 0.02
+"""τ: below it a unit counts as off everywhere, above 1 − τ as on everywhere."""
+
 MAINLY_ON = 0.8
-QUADRANT_MIN_AREA = 0.01
-PATTERNS = ("00", "10", "01", "11")
-"""The on/off patterns of (unit 0, unit 1) in the order of `quadrant_area`."""
+"""In mode 3 the larger active area lies above this, in mode 4 it does not."""
+
+OCCURS = 0.01
+"""A quadrant is in the code where its area is larger than this."""
+
+_CODES = np.array(["+".join(sorted(q for i, q in enumerate(QUADRANTS) if n >> i & 1)) for n in range(16)], dtype=object)
 
 
 @dataclass(frozen=True)
 class Labels:
-    """What is exactly known of N networks. Text labels are "" where they do not apply; margins are NaN there."""
+    """What N networks are called. Texts are "" and numbers NaN where there is nothing to say.
+
+    active_area: (N, H) float64, of the first hidden layer's units in the network's own order.
+    quadrant_area: (N, 4) float64, the areas of 00, 10, 01 and 11, the units named so that 01 is not
+        smaller than 10; (N, 0) unless there are two inputs and two hidden units.
+    quadrant_code: (N,) text, the quadrants with an area above OCCURS, as "00+01+11". 15 sets, 11 of
+        them distinct once units may swap.
+    mode: (N,) text, one of MODES; "" where the network is not 2-2-1 or not finite.
+    mode_margin: (N,) float64, the least change of an active area that changes the mode.
+    sign_pattern: (N,) text, the sorted signs of the last layer's weights, as "--", "-+", "++", "0+".
+    """
 
     active_area: np.ndarray
     quadrant_area: np.ndarray
@@ -40,57 +57,52 @@ class Labels:
 
 
 def label_modes(spec: NetworkSpec, params: np.ndarray) -> Labels:
-    """Areas (N, H) and (N, 4), quadrant codes, modes, margins and sign patterns (N,) of networks (N, P)."""
-    params = np.asarray(params, np.float64)
-    areas, quadrants = active_area(spec, params), quadrant_area(spec, params)
-    n = len(params)
-    mode, margin = np.full(n, "", object), np.full(n, np.nan)
-    codes = np.full(n, "", object)
-    known = np.isfinite(params).all(axis=1) & (spec.widths == (2, 2, 1))
-    if known.any():
-        mode[known], margin[known] = mode_of_areas(areas[known])
-        codes[known] = quadrant_codes(quadrants[known])
-    return Labels(areas, quadrants, codes, mode, margin, sign_patterns(spec, params))
+    """Labels of networks params (N, P). Networks of other specs get the labels that have a meaning for them."""
+    params = np.asarray(params, dtype=np.float64)
+    active, quadrants = active_area(spec, params), quadrant_area(spec, params)
+    if quadrants.shape[1]:
+        quadrants[:, 1:3] = np.sort(quadrants[:, 1:3], axis=1)
+    finite = np.isfinite(params).all(axis=1)
+    mode = np.full(len(params), "", dtype=object)
+    margin = np.full(len(params), np.nan)
+    if spec == MULTIPLIER:
+        mode[finite], margin[finite] = modes_of_areas(active[finite])
+    return Labels(active, quadrants, _codes(quadrants, finite), mode, margin, sign_patterns(spec, params))
 
 
-def mode_of_areas(areas: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mode (N,) and its margin (N,) from two active areas (N, 2) in any order.
+def modes_of_areas(area: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The modes (N,) and their margins (N,) from the two active areas (N, 2) of each network.
 
-    The margin is the distance of the deciding areas to the nearest threshold that would change the mode.
+    A margin is the least by which an area has to change for another mode: the distance of the
+    deciding area to the nearest threshold.
     """
-    low, high, t = areas.min(axis=1), areas.max(axis=1), TOLERANCE
-    rules = {
-        "1": (high < t, t - high),
-        "2": ((low < t) & (high >= t), np.minimum(t - low, high - t)),
-        "2.5": (low > 1 - t, low - (1 - t)),
-        "3": ((low >= t) & (low <= 1 - t) & (high > MAINLY_ON), np.minimum.reduce([low - t, 1 - t - low, high - MAINLY_ON])),
-        "4": ((low >= t) & (high <= MAINLY_ON), np.minimum(low - t, MAINLY_ON - high)),
-    }
-    mode, margin = np.full(len(areas), "", object), np.full(len(areas), np.nan)
-    for name, (holds, distance) in rules.items():
-        mode[holds], margin[holds] = name, distance[holds]
-    return mode, margin
-
-
-def quadrant_codes(quadrants: np.ndarray) -> np.ndarray:
-    """The patterns that occur, as "00+10+11", for quadrant areas (N, 4); of the two unit orders the text that sorts first."""
-    present = quadrants > QUADRANT_MIN_AREA
-    codes = np.empty(len(quadrants), object)
-    for row in np.unique(present, axis=0):
-        straight = {pattern for pattern, there in zip(PATTERNS, row, strict=True) if there}
-        swapped = {pattern[::-1] for pattern in straight}
-        codes[(present == row).all(axis=1)] = min("+".join(sorted(straight)), "+".join(sorted(swapped)))
-    return codes
+    low, high = area.min(axis=1), area.max(axis=1)
+    off, one_off, all_on = high < TOLERANCE, low < TOLERANCE, low > 1 - TOLERANCE
+    rules = [off, one_off, all_on, high > MAINLY_ON]
+    mode = np.select(rules, np.array(MODES[:4], dtype=object), MODES[4])
+    straddles = low - TOLERANCE
+    margins = [
+        TOLERANCE - high,
+        np.minimum(-straddles, high - TOLERANCE),
+        low - (1 - TOLERANCE),
+        np.minimum(np.minimum(straddles, 1 - TOLERANCE - low), high - MAINLY_ON),
+    ]
+    return mode, np.select(rules, margins, np.minimum(straddles, MAINLY_ON - high))
 
 
 def sign_patterns(spec: NetworkSpec, params: np.ndarray) -> np.ndarray:
-    """The sorted signs of the output weights, such as "-+", (N,); "" where a parameter is not finite."""
-    weight = spec.unpack(np.asarray(params))[-1][0].reshape(len(params), -1)
-    n_positive = (weight > 0).sum(axis=1)
-    n_zero = (weight == 0).sum(axis=1)
-    finite = np.isfinite(weight).all(axis=1)
-    texts = [
-        "-" * (weight.shape[1] - p - z) + "0" * z + "+" * p if ok else ""
-        for p, z, ok in zip(n_positive.tolist(), n_zero.tolist(), finite.tolist(), strict=True)
-    ]
-    return np.array(texts, dtype=object)
+    """(N,) text: the signs of the last layer's weights, sorted as -, 0, +; "" for networks that are not finite."""
+    weight = spec.unpack(params)[-1][0].reshape(len(params), spec.widths[-1] * spec.widths[-2])
+    patterns = np.full(len(params), "", dtype=object)
+    finite = np.isfinite(params).all(axis=1)
+    signs, which = np.unique(np.sort(np.sign(weight[finite]), axis=1), axis=0, return_inverse=True)
+    texts = np.array(["".join("-0+"[int(sign) + 1] for sign in row) for row in signs], dtype=object)
+    patterns[finite] = texts[which.reshape(-1)]
+    return patterns
+
+
+def _codes(quadrants: np.ndarray, finite: np.ndarray) -> np.ndarray:
+    if not quadrants.shape[1]:
+        return np.full(len(quadrants), "", dtype=object)
+    occurs = quadrants > OCCURS
+    return np.where(finite, _CODES[occurs @ (1 << np.arange(4))], "")

@@ -1,63 +1,150 @@
-"""The exact symmetries of a ReLU network: hidden units may change places, and be scaled.
+"""What may be done to the parameters of a ReLU network without changing its function.
 
-Scaling a unit multiplies its incoming weights and its bias by c > 0 and divides its
-outgoing weights by c. A canonical form picks one network of each such class.
+The units of a hidden layer may change places, and a ReLU unit's incoming parameters may be
+multiplied by c > 0 while its outgoing ones are divided by c. Hidden layers count from 0:
+hidden layer `l` is made by the linear layer `l` and read by `l + 1`.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+from itertools import permutations, product
+
 import numpy as np
 
+from metarep.errors import MetarepError
 from metarep.networks.spec import NetworkSpec
+
+MAX_ORDERS = 100_000
+"""More unit orders than this are drawn, not listed."""
 
 
 def permute_units(spec: NetworkSpec, params: np.ndarray, layer: int, order: np.ndarray) -> np.ndarray:
-    """The same functions with the units of hidden layer `layer` (from 0) reordered: new unit i is the old order[i].
+    """params (…, P) with unit i of the hidden layer replaced by unit order[…, i].
 
-    params (N, P); order (width,) for all networks or (N, width) for each.
+    order is (H,) for all networks or (N, H), one for each. The function stays the same.
     """
-    layers = [[weight.copy(), bias.copy()] for weight, bias in spec.unpack(params)]
-    order = np.broadcast_to(order, (*params.shape[:-1], spec.hidden_widths[layer]))
-    layers[layer][0] = np.take_along_axis(layers[layer][0], order[..., :, None], axis=-2)
-    layers[layer][1] = np.take_along_axis(layers[layer][1], order, axis=-1)
-    layers[layer + 1][0] = np.take_along_axis(layers[layer + 1][0], order[..., None, :], axis=-1)
-    return spec.pack(layers)
+    _require_hidden(spec, layer)
+    orders: list[np.ndarray | None] = [None] * len(spec.hidden_widths)
+    orders[layer] = np.asarray(order)
+    return _take(params, order_index(spec, orders))
 
 
 def scale_units(spec: NetworkSpec, params: np.ndarray, layer: int, factors: np.ndarray) -> np.ndarray:
-    """The same functions with the units of hidden layer `layer` scaled by factors > 0, (width,) or (N, width)."""
-    layers = [[weight.copy(), bias.copy()] for weight, bias in spec.unpack(params)]
-    layers[layer][0] = layers[layer][0] * factors[..., :, None]
-    layers[layer][1] = layers[layer][1] * factors
-    layers[layer + 1][0] = layers[layer + 1][0] / factors[..., None, :]
-    return spec.pack(layers)
+    """params (…, P) with unit i's incoming weights and bias times factors[…, i], its outgoing weights over it.
+
+    factors is (H,) or (N, H). The function stays the same. Raises MetarepError for a factor
+    that is not positive: a ReLU commutes with positive factors only.
+    """
+    _require_hidden(spec, layer)
+    factors = np.asarray(factors, dtype=np.float64)
+    if not (factors > 0).all():
+        raise MetarepError("a unit's scale is not positive", met=np.nanmin(factors), expected="a number above 0")
+    per_layer: list[np.ndarray | None] = [None] * len(spec.hidden_widths)
+    per_layer[layer] = factors
+    return (params * scale_factors(spec, per_layer)).astype(params.dtype)
+
+
+def order_index(spec: NetworkSpec, orders: Sequence[np.ndarray | None]) -> np.ndarray:
+    """Indices (…, P) into params for one order (…, H) of units per hidden layer; None leaves a layer alone."""
+    places = [np.arange(spec.widths[0]), *orders, np.arange(spec.widths[-1])]
+    places = [np.arange(w) if p is None else np.asarray(p) for w, p in zip(spec.widths, places, strict=True)]
+    batch = np.broadcast_shapes(*(place.shape[:-1] for place in places))
+    flat, at = [], 0
+    for layer, ((rows, columns), _) in enumerate(spec.shapes):
+        row, column = places[layer + 1], places[layer]
+        weight = at + row[..., :, None] * columns + column[..., None, :]
+        at += rows * columns
+        flat += [np.broadcast_to(weight, (*batch, rows, columns)).reshape(*batch, -1)]
+        flat += [np.broadcast_to(at + row, (*batch, rows))]
+        at += rows
+    return np.concatenate(flat, axis=-1)
+
+
+def scale_factors(spec: NetworkSpec, factors: Sequence[np.ndarray | None]) -> np.ndarray:
+    """What each parameter is multiplied by (…, P), for one factor (…, H) a unit per hidden layer; None is 1."""
+    scales = [None, *factors, None]
+    scales = [np.ones(w) if s is None else np.asarray(s, np.float64) for w, s in zip(spec.widths, scales, strict=True)]
+    batch = np.broadcast_shapes(*(scale.shape[:-1] for scale in scales))
+    flat = []
+    for layer, ((rows, columns), _) in enumerate(spec.shapes):
+        weight = scales[layer + 1][..., :, None] / scales[layer][..., None, :]
+        flat += [np.broadcast_to(weight, (*batch, rows, columns)).reshape(*batch, -1)]
+        flat += [np.broadcast_to(scales[layer + 1], (*batch, rows))]
+    return np.concatenate(flat, axis=-1)
+
+
+def all_unit_orders(spec: NetworkSpec) -> np.ndarray:
+    """Indices (orders, P) into params: every way to arrange the hidden units, the identity first.
+
+    Raises MetarepError where there are more than MAX_ORDERS; draw with `random_unit_order` then.
+    """
+    count = math.prod(math.factorial(width) for width in spec.hidden_widths)
+    if count > MAX_ORDERS:
+        raise MetarepError(f"{spec} has too many unit orders to list", met=count, expected=f"at most {MAX_ORDERS}")
+    choices = product(*(permutations(range(width)) for width in spec.hidden_widths))
+    return np.stack([order_index(spec, [np.array(order) for order in orders]) for orders in choices])
+
+
+def random_unit_order(spec: NetworkSpec, n: int | None = None, *, rng: np.random.Generator) -> np.ndarray:
+    """Indices (P,) into params, or (n, P): the units of every hidden layer in a uniformly random order."""
+    batch = () if n is None else (n,)
+    return order_index(spec, [rng.random((*batch, width)).argsort(axis=-1) for width in spec.hidden_widths])
+
+
+def random_scales(spec: NetworkSpec, std: float, n: int | None = None, *, rng: np.random.Generator) -> np.ndarray:
+    """What to multiply params by, (P,) or (n, P): every hidden unit scaled by exp(std · normal)."""
+    batch = () if n is None else (n,)
+    return scale_factors(spec, [np.exp(std * rng.standard_normal((*batch, width))) for width in spec.hidden_widths])
 
 
 def canonical_order(spec: NetworkSpec, params: np.ndarray) -> np.ndarray:
-    """params (N, P) with the units of every hidden layer, first to last, sorted by their own parameters.
+    """params (N, P) with the units of every hidden layer sorted, first layer first.
 
-    The key of a unit is its incoming weights, its bias and its outgoing weights, compared in
-    that order. For one hidden layer, networks that differ by the order of units come out bit for
-    bit the same; deeper, the outgoing weights stand in the order that the next layer happens
-    to have, so ties in all else would be broken by it.
+    The key is lexicographic: incoming weights (their columns already sorted), bias, outgoing
+    weights (as a sorted list where the layer behind is hidden too, since its own order is not
+    fixed yet). Networks that differ only by the order of units come out identical to the
+    last bit; negative zeros become zeros for that. The one exception: deeper networks with two
+    units that share every incoming parameter and the list of outgoing ones, not their places.
     """
-    params = np.asarray(params)
+    params = np.asarray(params) + 0
     for layer in range(len(spec.hidden_widths)):
-        weight, bias = spec.unpack(params)[layer]
-        outgoing = spec.unpack(params)[layer + 1][0].swapaxes(-1, -2)
-        keys = np.concatenate([weight, bias[..., None], outgoing], axis=-1)
-        order = np.lexsort(np.moveaxis(keys, -1, 0)[::-1], axis=-1)
-        params = permute_units(spec, params, layer, order)
+        layers = spec.unpack(params)
+        (weight, bias), outgoing = layers[layer], np.swapaxes(layers[layer + 1][0], -1, -2)
+        if layer + 1 < len(spec.hidden_widths):
+            outgoing = np.sort(outgoing, axis=-1)
+        key = np.moveaxis(np.concatenate([weight, bias[..., None], outgoing], axis=-1), -1, 0)
+        params = permute_units(spec, params, layer, np.lexsort(key[::-1], axis=-1))
     return params
 
 
 def canonical_scale(spec: NetworkSpec, params: np.ndarray) -> np.ndarray:
-    """params (N, P) with the incoming parameters of every hidden unit, weights and bias, of length 1.
+    """params (…, P) with every hidden unit's incoming (weights, bias) of Euclidean norm 1, first layer first.
 
-    Units with none but zeros stay as they are.
+    The norm moves into the outgoing weights; a unit whose norm is 0 stays as it is. Computed in
+    float64, returned in the dtype of params. For bit-equal results whatever the order of units,
+    call `canonical_order` before (and again behind, where the order matters too).
     """
+    scaled = np.asarray(params, dtype=np.float64)
     for layer in range(len(spec.hidden_widths)):
-        weight, bias = spec.unpack(params)[layer]
-        norm = np.sqrt(np.square(weight).sum(-1) + np.square(bias))
-        params = scale_units(spec, params, layer, 1 / np.where(norm > 0, norm, 1))
-    return params
+        weight, bias = spec.unpack(scaled)[layer]
+        incoming = np.concatenate([weight, bias[..., None]], axis=-1)
+        largest = np.abs(incoming).max(axis=-1)
+        safe = np.where((largest > 0) & np.isfinite(largest), largest, 1.0)
+        norm = safe * np.sqrt(np.square(incoming / safe[..., None]).sum(axis=-1))
+        per_layer: list[np.ndarray | None] = [None] * len(spec.hidden_widths)
+        per_layer[layer] = 1 / np.where((norm > 0) & np.isfinite(norm), norm, 1.0)
+        scaled = scaled * scale_factors(spec, per_layer)
+    return scaled.astype(np.asarray(params).dtype)
+
+
+def _take(params: np.ndarray, index: np.ndarray) -> np.ndarray:
+    if index.ndim == 1:
+        return params[..., index]
+    return np.take_along_axis(params, np.broadcast_to(index, params.shape), axis=-1)
+
+
+def _require_hidden(spec: NetworkSpec, layer: int) -> None:
+    if not 0 <= layer < len(spec.hidden_widths):
+        raise MetarepError(f"{spec} has no hidden layer {layer}", expected=f"0 to {len(spec.hidden_widths) - 1}")

@@ -15,6 +15,7 @@ from metarep.artefact import write_whole, writing
 from metarep.config import Settings
 from metarep.networks.spec import NetworkSpec
 from metarep.progress import Progress
+from metarep.tables import to_csv
 from metarep.zoo.engines import engine_by_name
 from metarep.zoo.recipe import VARIANTS, Plan
 
@@ -63,8 +64,7 @@ def bench_zoo(
         with progress.task("bench", 3 * config.rounds * len(config.specs), "timings") as task:
             for spec in config.specs:
                 rows += _compare(_time_engines(config, NetworkSpec.parse(spec), device, task), spec, config.n_steps)
-        lines = [",".join(COLUMNS), *(",".join(str(row[name]) for name in COLUMNS) for row in rows)]
-        write_whole(folder / "bench.csv", "\n".join(lines) + "\n")
+        write_whole(folder / "bench.csv", to_csv(rows))
         write_whole(folder / "machine.json", json.dumps(machine(), indent=1) + "\n")
     return Path(out)
 
@@ -110,10 +110,10 @@ def _compare(timings: list[Timing], spec: str, n_steps: int) -> list[dict]:
             t.engine,
             t.n_networks,
             n_steps,
-            round(t.seconds, 3),
-            round(t.n_networks / t.seconds, 3),
-            round((t.n_networks / t.seconds) / (loop.n_networks / loop.seconds), 1),
-            float(f"{np.abs(t.params[:n] - loop.params[:n]).max():.2e}"),
+            t.seconds,
+            t.n_networks / t.seconds,
+            (t.n_networks / t.seconds) / (loop.n_networks / loop.seconds),
+            float(np.abs(t.params[:n] - loop.params[:n]).max()),
         )
         rows.append(dict(zip(COLUMNS, values, strict=True)))
     return rows

@@ -1,0 +1,112 @@
+"""Clusterers that are fitted on training networks and then assign any network; and how k is chosen.
+
+Nothing here sees a label. The rule for k: the largest k whose clustering is reproducible, that is
+whose bootstrap stability (mean ARI between the clusterings of two resamples of the training
+networks) is at least 0.9; if none is, the k of the highest stability.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.cluster import HDBSCAN, KMeans
+from sklearn.decomposition import PCA
+from sklearn.metrics import adjusted_rand_score
+from sklearn.mixture import GaussianMixture
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.preprocessing import StandardScaler
+
+STABLE = 0.9
+RULE = (
+    f"the largest k whose bootstrap stability on training networks is at least {STABLE}; "
+    "if none is, the k of the highest stability"
+)
+NOISE = -1
+GMM_MAX_DIMENSIONS = 12
+UMAP_PREFIX = "umap+"
+
+Assign = Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Clustering:
+    """A fitted clusterer: `predict` maps (N, D) to cluster numbers (N,), `centres` is (K, D) in input units or None."""
+
+    predict: Assign
+    n_clusters: int
+    centres: np.ndarray | None = None
+
+
+def fit_clusterer(name: str, x: np.ndarray, k: int, *, seed: int) -> Clustering:
+    """Fits "kmeans", "gmm" or "hdbscan" on training rows x (N, D), standardised inside.
+
+    A name such as "umap+kmeans" says where the rows come from, and is the same clusterer.
+    """
+    fits = {"kmeans": fit_kmeans, "gmm": fit_gmm, "hdbscan": fit_hdbscan}
+    return fits[name.removeprefix(UMAP_PREFIX)](x, k, seed=seed)
+
+
+def fit_kmeans(x: np.ndarray, k: int, *, seed: int) -> Clustering:
+    """k-means with three starts."""
+    scaler = StandardScaler().fit(x)
+    model = KMeans(k, n_init=3, random_state=seed).fit(scaler.transform(x))
+    centres = scaler.inverse_transform(model.cluster_centers_)
+    return Clustering(lambda y: model.predict(scaler.transform(y)), k, centres)
+
+
+def fit_gmm(x: np.ndarray, k: int, *, seed: int) -> Clustering:
+    """A Gaussian mixture with full covariances, on at most 12 principal components."""
+    scaler = StandardScaler().fit(x)
+    scaled = scaler.transform(x)
+    pca = PCA(min(GMM_MAX_DIMENSIONS, x.shape[1]), svd_solver="full").fit(scaled)
+    model = GaussianMixture(k, reg_covar=1e-3, max_iter=60, tol=1e-2, random_state=seed).fit(pca.transform(scaled))
+    return Clustering(lambda y: model.predict(pca.transform(scaler.transform(y))), k)
+
+
+def fit_hdbscan(x: np.ndarray, k: int, *, seed: int) -> Clustering:
+    """HDBSCAN finds its own number of clusters; k only says that none may be smaller than N / (10 k).
+
+    It has no rule for new points: they take the cluster of the nearest training point, noise (−1) included.
+    `seed` changes nothing.
+    """
+    del seed
+    scaler = StandardScaler().fit(x)
+    scaled = scaler.transform(x)
+    found = HDBSCAN(min_cluster_size=max(5, len(x) // (10 * k)), copy=True).fit_predict(scaled)
+    nearest = KNeighborsClassifier(1).fit(scaled, found)
+    n_clusters = len(set(found.tolist()) - {NOISE})
+    return Clustering(lambda y: nearest.predict(scaler.transform(y)), n_clusters)
+
+
+def fit_umap(x: np.ndarray, *, n_neighbors: int, seed: int, n_components: int = 2):
+    """UMAP fitted on training rows x (N, D), standardised inside; returns a function (M, D) -> (M, 2).
+
+    A fixed seed makes UMAP run on one thread, on purpose: the same seed gives the same picture.
+    """
+    import umap
+
+    scaler = StandardScaler().fit(x)
+    model = umap.UMAP(
+        n_neighbors=min(n_neighbors, len(x) - 1), n_components=n_components, min_dist=0.1, random_state=seed, n_jobs=1
+    )
+    model.fit(scaler.transform(x))
+    return lambda y: np.asarray(model.transform(scaler.transform(y)), dtype=np.float64)
+
+
+def bootstrap_stability(name: str, x: np.ndarray, k: int, *, n_bootstraps: int, seed: int) -> float:
+    """The mean ARI between the clusterings of pairs of resamples of x (N, D), compared on all of x."""
+    rng = np.random.default_rng([seed, k])
+    assigned = []
+    for number in range(max(2, n_bootstraps)):
+        rows = rng.integers(0, len(x), len(x))
+        assigned.append(fit_clusterer(name, x[rows], k, seed=seed + number).predict(x))
+    pairs = [(a, b) for i, a in enumerate(assigned) for b in assigned[i + 1 :]]
+    return float(np.mean([adjusted_rand_score(a, b) for a, b in pairs]))
+
+
+def choose_k(stability: dict[int, float]) -> int:
+    """The k that the rule at the head of this file picks from the stability of each."""
+    stable = [k for k, value in stability.items() if value >= STABLE]
+    return max(stable) if stable else max(stability, key=lambda k: (stability[k], -k))

@@ -1,0 +1,257 @@
+"""The stage that compares representations: clusters, agreement with labels, probes.
+
+Everything is fitted on training networks and measured on test networks. Tables are tidy CSV.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from sklearn.metrics import silhouette_score
+from threadpoolctl import threadpool_limits
+
+from metarep.analysis.agreement import agreement
+from metarep.analysis.clusters import RULE, Clustering, bootstrap_stability, choose_k, fit_clusterer, fit_umap
+from metarep.analysis.probes import CLASS_TARGETS, MSE_TARGET, probe_rows
+from metarep.analysis.representations import DESCRIPTIONS, baselines
+from metarep.artefact import canonical_json, write_whole, writing
+from metarep.cloze.embed import NETWORK, Embeddings, load_embeddings
+from metarep.config import ClusterConfig
+from metarep.errors import MetarepError
+from metarep.networks.modes import sign_patterns
+from metarep.progress import Progress
+from metarep.tables import to_csv
+from metarep.zoo.store import Zoo, load_zoo
+
+SILHOUETTE_SAMPLE = 1500
+HDBSCAN_K = 8
+"""HDBSCAN takes no k; its smallest cluster is a tenth of what eight equal ones would hold."""
+UMAP_BASELINES = ("raw", "oracle")
+
+
+@dataclass(frozen=True)
+class Arena:
+    """What every representation is fitted and measured on: row numbers of training and test networks, and labels."""
+
+    train: np.ndarray
+    test: np.ndarray
+    labels: dict[str, np.ndarray]
+    zoo: Zoo
+
+
+def cluster(
+    config: ClusterConfig,
+    embeddings: list[Path],
+    out: Path | str,
+    *,
+    zoo: Path | None = None,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> Path:
+    """Compares embeddings of one zoo with each other and with baselines, into the folder `out`, which it returns.
+
+    `zoo` may be left out where the embeddings say where it lies. Raises MetarepError for
+    embeddings that do not belong to the zoo, and for a zoo without training or test networks.
+    """
+    progress = progress or Progress()
+    loaded = [load_embeddings(path) for path in embeddings]
+    if zoo is None and not loaded:
+        raise MetarepError("nothing to cluster", expected="at least one embeddings folder, or --zoo")
+    networks = load_zoo(zoo if zoo is not None else loaded[0].artefact.input_path("zoo"))
+    final = networks.final()
+    final = final.select(final["mode"] != "")
+    arena = build_arena(final, config)
+    representations = {e.name: vectors_of(e, networks, final) for e in loaded}
+    if config.baselines:
+        representations |= baselines(final, np.isin(np.arange(len(final)), arena.train))
+    inputs = {"zoo": networks.artefact, **{e.name: e.artefact for e in loaded}}
+    # One thread: these problems are small, and scikit-learn, torch and numba each bring an OpenMP that waits by spinning.
+    with (
+        threadpool_limits(1),
+        writing(out, "clusters", config=config.resolved(), seed=config.seed, inputs=inputs, overwrite=overwrite) as folder,
+    ):
+        tables = Tables()
+        with progress.task("compare", len(representations), "representations") as task:
+            for name, x in representations.items():
+                with_umap = config.umap and (name in UMAP_BASELINES or name not in DESCRIPTIONS)
+                compare_one(tables, name, x, arena, config, with_umap=with_umap)
+                task.advance(1, name)
+        tables.write(folder)
+        write_whole(folder / "metrics.json", canonical_json(headline(tables, arena, config)) + "\n")
+    return Path(out)
+
+
+def build_arena(zoo: Zoo, config: ClusterConfig) -> Arena:
+    """The training and test rows, a seeded choice where there are more than the config admits, and the labels."""
+    rng = np.random.default_rng(config.seed)
+    rows = {}
+    for split, most in (("train", config.max_fit_networks), ("test", config.max_test_networks)):
+        found = np.flatnonzero(zoo["split"] == split)
+        if len(found) < max(config.ks) + 1:
+            raise MetarepError(
+                f"too few {split} networks for {max(config.ks)} clusters",
+                met=len(found),
+                expected=f"more than {max(config.ks)}",
+                fix="build a larger zoo, or set ks to smaller numbers",
+            )
+        rows[split] = np.sort(rng.permutation(found)[:most])
+    labels = {
+        "mode": zoo["mode"],
+        "quadrant_code": zoo["quadrant_code"],
+        "sign_pattern": sign_patterns(zoo.spec, zoo.params),
+    }
+    return Arena(rows["train"], rows["test"], labels, zoo)
+
+
+def vectors_of(embeddings: Embeddings, zoo: Zoo, networks: Zoo) -> np.ndarray:
+    """The vectors (N, D) float64 of `networks`, in their order. Raises MetarepError where one is missing."""
+    embeddings.artefact.require_input("zoo", zoo.artefact)
+    whole = embeddings.part == NETWORK
+    row = {name: i for i, name in zip(np.flatnonzero(whole), embeddings.network_id[whole], strict=True)}
+    missing = [name for name in networks["network_id"] if name not in row]
+    if missing:
+        raise MetarepError(
+            f"{embeddings.artefact.path} lacks networks of the zoo", met=f"no {missing[0]}", fix="embed the zoo again"
+        )
+    return embeddings.vectors[[row[name] for name in networks["network_id"]]].astype(np.float64)
+
+
+class Tables:
+    """The rows of every table, gathered representation by representation."""
+
+    def __init__(self):
+        self.agreement: list[dict] = []
+        self.probes: list[dict] = []
+        self.k_curve: list[dict] = []
+        self.chosen_k: list[dict] = []
+        self.assignments: list[dict] = []
+        self.contingency: list[dict] = []
+        self.umap: list[dict] = []
+
+    def write(self, folder: Path) -> None:
+        """Writes each table that has rows as `<name>.csv`."""
+        for name, rows in vars(self).items():
+            if rows:
+                write_whole(folder / f"{name}.csv", to_csv(rows))
+
+
+def compare_one(tables: Tables, name: str, x: np.ndarray, arena: Arena, config: ClusterConfig, *, with_umap: bool) -> None:
+    """Everything about one representation x (N, D), added to the tables."""
+    x_train, x_test = x[arena.train], x[arena.test]
+    for clusterer in config.clusterers:
+        chosen = sweep_k(tables, name, clusterer, x_train, x_test, arena, config)
+        if clusterer == "kmeans":
+            describe_clusters(tables, name, chosen, x, arena)
+    targets = {target: (values[arena.train], values[arena.test]) for target, values in arena.labels.items()}
+    error = np.log10(np.maximum(arena.zoo["valid_mse"], 1e-12))
+    targets[MSE_TARGET] = (error[arena.train], error[arena.test])
+    for row in probe_rows(x_train, x_test, targets, n_seeds=config.n_probe_seeds, seed=config.seed):
+        tables.probes.append({"representation": name, **row})
+    if with_umap:
+        umap_arm(tables, name, x_train, x_test, arena, config)
+
+
+def sweep_k(tables: Tables, name: str, clusterer: str, x_train, x_test, arena: Arena, config: ClusterConfig) -> Clustering:
+    """One clusterer over every k; returns the clustering at the chosen k."""
+    fitted, stability = {}, {}
+    for k in config.ks if clusterer != "hdbscan" else (HDBSCAN_K,):
+        fitted[k] = fit_clusterer(clusterer, x_train, k, seed=config.seed)
+        stability[k] = bootstrap_stability(clusterer, x_train, k, n_bootstraps=config.n_bootstraps, seed=config.seed)
+        assigned = fitted[k].predict(x_train)
+        tables.k_curve.append(
+            {
+                "representation": name,
+                "clusterer": clusterer,
+                "k": fitted[k].n_clusters,
+                "stability": stability[k],
+                "silhouette": silhouette(x_train, assigned, config.seed),
+            }
+        )
+        add_agreement(tables, name, clusterer, fitted[k].n_clusters, fitted[k].predict(x_test), stability[k], arena, config)
+    k = choose_k(stability)
+    tables.chosen_k.append(
+        {"representation": name, "clusterer": clusterer, "k": fitted[k].n_clusters, "stability": stability[k]}
+    )
+    return fitted[k]
+
+
+def add_agreement(tables: Tables, name: str, clusterer: str, k: int, assigned, stability, arena: Arena, config) -> None:
+    """One row of agreement.csv for each label, on test networks."""
+    for label in CLASS_TARGETS:
+        figures = agreement(arena.labels[label][arena.test], assigned, seed=config.seed, n_permutations=config.n_permutations)
+        row = {"representation": name, "clusterer": clusterer, "k": k, "label": label}
+        tables.agreement.append({**row, **figures, "stability_ari": stability})
+
+
+def silhouette(x: np.ndarray, assigned: np.ndarray, seed: int) -> float:
+    """The mean silhouette on a sample of rows of standardised x; NaN for fewer than two clusters."""
+    rows = np.random.default_rng(seed).permutation(len(x))[:SILHOUETTE_SAMPLE]
+    if len(np.unique(assigned[rows])) < 2:
+        return float("nan")
+    spread = x.std(axis=0)
+    return float(silhouette_score(x[rows] / np.where(spread > 0, spread, 1), assigned[rows]))
+
+
+def describe_clusters(tables: Tables, name: str, clustering: Clustering, x: np.ndarray, arena: Arena) -> None:
+    """Which network is in which k-means cluster, how far from its centre, and how clusters and modes meet."""
+    spread = x[arena.train].std(axis=0)
+    spread = np.where(spread > 0, spread, 1)
+    for split, rows in (("train", arena.train), ("test", arena.test)):
+        assigned = clustering.predict(x[rows])
+        distance = np.linalg.norm((x[rows] - clustering.centres[assigned]) / spread, axis=1)
+        for row, number, d in zip(rows, assigned, distance, strict=True):
+            tables.assignments.append(
+                {
+                    "representation": name,
+                    "network_id": arena.zoo["network_id"][row],
+                    "cluster": int(number),
+                    "distance_to_centre": float(d),
+                    "split": split,
+                }
+            )
+        if split == "test":
+            modes = arena.labels["mode"][rows]
+            for number in np.unique(assigned):
+                for mode in np.unique(modes):
+                    n = int(((assigned == number) & (modes == mode)).sum())
+                    tables.contingency.append({"representation": name, "cluster": int(number), "mode": mode, "n": n})
+
+
+def umap_arm(tables: Tables, name: str, x_train, x_test, arena: Arena, config: ClusterConfig) -> None:
+    """UMAP of the training networks, test networks placed in it; clusters on its coordinates as a second arm."""
+    place = fit_umap(x_train, n_neighbors=config.umap_neighbors, seed=config.seed)
+    train_xy, test_xy = place(x_train), place(x_test)
+    for row, (x, y) in zip(arena.test, test_xy, strict=True):
+        tables.umap.append({"representation": name, "network_id": arena.zoo["network_id"][row], "x": x, "y": y})
+    for clusterer in ("kmeans", "hdbscan"):
+        if clusterer in config.clusterers:
+            sweep_k(tables, name, f"umap+{clusterer}", train_xy, test_xy, arena, config)
+
+
+def headline(tables: Tables, arena: Arena, config: ClusterConfig) -> dict:
+    """metrics.json: the rule for k, how many networks, and for each representation its figures at the chosen k."""
+    representations: dict[str, dict] = {}
+    for choice in tables.chosen_k:
+        key = {name: choice[name] for name in ("representation", "clusterer", "k")}
+        row = next(r for r in tables.agreement if r["label"] == "mode" and all(r[n] == v for n, v in key.items()))
+        entry = representations.setdefault(choice["representation"], {"clusterers": {}, "probes": {}})
+        figures = ("k", "ari", "ari_low", "ari_high", "ami", "homogeneity", "null_ari_p95", "stability_ari")
+        entry["clusterers"][choice["clusterer"]] = {name: row[name] for name in figures}
+    for row in tables.probes:
+        entry = representations[row["representation"]]["probes"].setdefault(row["target"], {})
+        entry[row["metric"]] = {name: row[name] for name in ("mean", "std", "null_mean")}
+    return json.loads(
+        json.dumps(
+            {
+                "rule_for_k": RULE,
+                "label": "mode",
+                "n_train": len(arena.train),
+                "n_test": len(arena.test),
+                "seed": config.seed,
+                "representations": representations,
+            }
+        )
+    )

@@ -17,6 +17,7 @@ test: $(INSTALLED)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 
 bench: $(INSTALLED)
 	$(BIN)/metarep bench zoo --out results/bench --overwrite

@@ -38,6 +38,8 @@ class Border(TyperGroup):
         except MetarepError as error:
             typer.echo(f"metarep: {error}", err=True)
             raise typer.Exit(1) from error
+        except BrokenPipeError:
+            raise  # a reader such as `head` has seen enough; typer ends quietly
         except OSError as error:
             where = f"{error.filename}: " if error.filename else ""
             typer.echo(f"metarep: {where}{error.strerror or error}", err=True)

@@ -23,18 +23,10 @@ def print_table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
 
 def print_csv(path: Path, columns: Sequence[str], where: dict[str, str] | None = None) -> None:
     """Some columns of a CSV table, and only the rows whose columns equal `where`."""
-    import csv
+    from metarep.tables import read_csv
 
-    with path.open(newline="") as file:
-        rows = [row for row in csv.DictReader(file) if all(row.get(k) == v for k, v in (where or {}).items())]
-    print_table(columns, [[_number(row.get(name, "")) for name in columns] for row in rows])
-
-
-def _number(text: str) -> object:
-    try:
-        return float(text) if "." in text or "e" in text else int(text)
-    except ValueError:
-        return text
+    rows = [row for row in read_csv(path) if all(row[key] == value for key, value in (where or {}).items())]
+    print_table(columns, [[row[name] for name in columns] for row in rows])
 
 
 def _text(value: object) -> str:

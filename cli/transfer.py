@@ -13,7 +13,7 @@ from .output import print_csv, say_where
 
 def transfer(
     model: Annotated[Path, typer.Argument(help="a model's folder")],
-    zoos: Annotated[list[Path], typer.Argument(help="the zoo that the model was trained on, then the others")],
+    zoos: Annotated[list[Path], typer.Argument(help="the zoos to carry over to")],
     config: ConfigFile = None,
     overrides: Overrides = None,
     out: Out = Path("results/transfer"),
@@ -24,9 +24,11 @@ def transfer(
 ) -> None:
     """Test on other zoos what was learned on one.
 
+    The model's own zoo is found through the model; its held-out networks and random initialisations come along.
+
     \b
     Example:
-      metarep transfer results/model results/zoo results/zoo-e07 --out results/transfer
+      metarep transfer results/model results/zoo-e07 --out results/transfer
     """
     from metarep.analysis.transfer import transfer as carry
     from metarep.config import TransferConfig, load_config

@@ -143,8 +143,7 @@ class TransferConfig(Settings):
     kind: Embedding = "profile"
     max_fit_networks: int = Field(4000, ge=10)
     max_test_networks: int = Field(2000, ge=10)
-    k: int = Field(8, ge=2, description="clusters carried over")
-    n_seeds: int = Field(3, ge=1)
+    k: int = Field(6, ge=2, description="clusters carried over")
 
 
 class RunConfig(Settings):

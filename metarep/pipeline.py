@@ -139,7 +139,7 @@ def _analysis_stages(config: RunConfig, out: Path, device: str, progress: Progre
     def make_transfer(path: Path, *, overwrite: bool) -> Path:
         from metarep.analysis.transfer import transfer
 
-        zoos = [out / name for name in ("zoo", *targets)]
+        zoos = [out / name for name in targets]
         return transfer(config.transfer, out / "model", zoos, path, device=device, overwrite=overwrite, progress=progress)
 
     def make_report(path: Path, *, overwrite: bool) -> Path:
@@ -148,7 +148,7 @@ def _analysis_stages(config: RunConfig, out: Path, device: str, progress: Progre
         return report(out, path, overwrite=overwrite, progress=progress)
 
     from_embeddings = {"zoo": "zoo", **{name: f"embeddings/{name}" for name in representations}}
-    from_zoos = {"model": "model", "zoo": "zoo", **{name: name for name in targets}}
+    from_zoos = {"model": "model", "source": "zoo", **{f"target_{name}": f"targets/{name}" for name in config.targets}}
     from_all = {name: name for name in ("zoo", *targets, "model", "clusters", "scan", "transfer")}
     return [
         Stage("clusters", "clusters", config.cluster.resolved(), make_clusters, from_embeddings),

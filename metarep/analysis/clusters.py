@@ -7,6 +7,7 @@ networks) is at least 0.9; if none is, the k of the highest stability.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ import numpy as np
 from sklearn.cluster import HDBSCAN, KMeans
 from sklearn.decomposition import PCA
 from sklearn.metrics import adjusted_rand_score
+from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import StandardScaler
@@ -26,8 +28,11 @@ RULE = (
 NOISE = -1
 GMM_MAX_DIMENSIONS = 12
 UMAP_PREFIX = "umap+"
+UMAP_MAX_ROWS = 4000
+"""UMAP places new points among exact distances only below 4,096 rows; further rows are not fitted on."""
 
 Assign = Callable[[np.ndarray], np.ndarray]
+"""Rows (M, D) -> cluster numbers (M,)."""
 
 
 @dataclass(frozen=True)
@@ -80,19 +85,29 @@ def fit_hdbscan(x: np.ndarray, k: int, *, seed: int) -> Clustering:
     return Clustering(lambda y: nearest.predict(scaler.transform(y)), n_clusters)
 
 
-def fit_umap(x: np.ndarray, *, n_neighbors: int, seed: int, n_components: int = 2):
+def fit_umap(x: np.ndarray, *, n_neighbors: int, seed: int) -> Callable[[np.ndarray], np.ndarray]:
     """UMAP fitted on training rows x (N, D), standardised inside; returns a function (M, D) -> (M, 2).
 
-    A fixed seed makes UMAP run on one thread, on purpose: the same seed gives the same picture.
+    A fixed seed makes UMAP run on one thread, on purpose: the same seed gives the same picture. It is
+    handed exact distances, since compiling its approximate search takes longer than these sizes need.
     """
     import umap
 
+    x = x[:UMAP_MAX_ROWS]
     scaler = StandardScaler().fit(x)
-    model = umap.UMAP(
-        n_neighbors=min(n_neighbors, len(x) - 1), n_components=n_components, min_dist=0.1, random_state=seed, n_jobs=1
-    )
-    model.fit(scaler.transform(x))
-    return lambda y: np.asarray(model.transform(scaler.transform(y)), dtype=np.float64)
+    scaled = scaler.transform(x)
+    model = umap.UMAP(n_neighbors=min(n_neighbors, len(x) - 1), metric="precomputed", random_state=seed, n_jobs=1)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="using precomputed metric")  # no inverse transform: not wanted
+        model.fit(euclidean_distances(scaled).astype(np.float32))
+
+    def place(y: np.ndarray) -> np.ndarray:
+        distances = euclidean_distances(scaler.transform(y), scaled).astype(np.float32)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Transforming new data with precomputed metric")  # as meant
+            return np.asarray(model.transform(distances), dtype=np.float64)
+
+    return place
 
 
 def bootstrap_stability(name: str, x: np.ndarray, k: int, *, n_bootstraps: int, seed: int) -> float:

@@ -31,7 +31,7 @@ def scale_units(params: torch.Tensor, spec: NetworkSpec, std: float, *, generato
     """params (N, P) with every hidden unit scaled by exp(std · normal), another for each unit."""
     n = params.shape[0]
     logs = [torch.zeros(n, spec.widths[0])]
-    logs += [std * torch.randn(n, width, generator=generator) for width in spec.hidden_widths]
+    logs += [std * torch.randn(n, width, generator=generator).to(params.dtype) for width in spec.hidden_widths]
     logs += [torch.zeros(n, spec.widths[-1])]
     factors = []
     for layer in range(spec.n_layers):

@@ -25,9 +25,15 @@ def predict_hidden(model: ClozeModel, values: torch.Tensor, mask: torch.Tensor, 
     return torch.cat(parts)
 
 
-def r_squared(truth: np.ndarray, prediction: np.ndarray) -> float:
-    """1 − residual / total sum of squares about the mean of `truth`; NaN for fewer than two values."""
-    total = np.square(truth - truth.mean()).sum() if len(truth) > 1 else 0.0
+def r_squared(truth: np.ndarray, prediction: np.ndarray, classes: np.ndarray) -> float:
+    """1 − residual / total sum of squares, for values (N,) of slot classes (N,).
+
+    The total is taken about each class's own mean, so that telling a weight from a bias earns nothing.
+    NaN where nothing varies.
+    """
+    n = np.bincount(classes)
+    means = np.bincount(classes, truth) / np.maximum(n, 1)
+    total = np.square(truth - means[classes]).sum()
     return float(1 - np.square(truth - prediction).sum() / total) if total > 0 else float("nan")
 
 
@@ -72,7 +78,14 @@ def _grouped(masking: str, predictor: str, values, prediction, mask, modes, layo
     groups += [("kind", kind, mask & (layout.kind == i)) for i, kind in enumerate(("weight", "bias"))]
     groups += [("parameter", name, mask & (layout.slot_class == i)) for i, name in enumerate(layout.class_names)]
     groups += [("mode", mode, mask & (modes == mode)[:, None]) for mode in sorted(set(modes) - {""})]
+    classes = np.broadcast_to(layout.slot_class, values.shape)
     return [
-        dict(zip(COLUMNS, (masking, predictor, group, value, r_squared(values[m], prediction[m]), int(m.sum())), strict=True))
+        dict(
+            zip(
+                COLUMNS,
+                (masking, predictor, group, value, r_squared(values[m], prediction[m], classes[m]), int(m.sum())),
+                strict=True,
+            )
+        )
         for group, value, m in groups
     ]

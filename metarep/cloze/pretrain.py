@@ -209,7 +209,8 @@ def evaluate(config: PretrainConfig, state: TrainingState, valid: Zoo, device: s
         predicted = predict_hidden(state.model, values, mask)
     if loss < state.best_loss:
         state.best, state.best_loss = _copy_of(state.model), loss
-    r2 = r_squared(values[mask].cpu().numpy(), predicted[mask].cpu().numpy())
+    classes = torch.from_numpy(state.model.layout.slot_class).expand(mask.shape)
+    r2 = r_squared(values[mask].cpu().numpy(), predicted[mask].cpu().numpy(), classes[mask.cpu()].numpy())
     row = (state.step, train_loss, loss, r2, learning_rate(config, state.step - 1))
     return dict(zip(LOG_COLUMNS, row, strict=True))
 

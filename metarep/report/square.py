@@ -98,13 +98,14 @@ def plot_plane(ax: Axes, points: np.ndarray, outline: np.ndarray, window: tuple[
     left, right, low, high = window
     ax.axhline(0, color=MUTED, lw=0.8, zorder=1)
     ax.axvline(0, color=MUTED, lw=0.8, zorder=1)
-    ax.scatter(*points.T, c=_product(_grid(SIDE)), cmap=SEQUENTIAL, norm=PRODUCT, s=11, lw=0, zorder=2)
+    ax.scatter(*points.T, c=_product(_grid(SIDE)), cmap=SEQUENTIAL, norm=PRODUCT, s=12, lw=0, zorder=2)
     ax.plot(*outline.T, color=INK, lw=1, zorder=3)
     for corner, marker in CORNERS.items():
         at = points[corner[1] * (SIDE - 1) * SIDE + corner[0] * (SIDE - 1)]
         ax.plot(*at, marker=marker, ms=6.5, mfc="white", mec=INK, mew=1.1, zorder=4, clip_on=False)
     if np.ptp(points, axis=0).max() < 1e-9:
-        ax.text(0.5, 0.55, "every input ends in this point", transform=ax.transAxes, ha="center", color=MUTED)
+        note = {"ha": "center", "color": MUTED, "backgroundcolor": "white"}
+        ax.text(0.5, 0.55, "every input ends in this point", transform=ax.transAxes, **note)
     ax.set(aspect="equal", xlim=(left, right), ylim=(low, high), xlabel="unit 1", ylabel="unit 2")
     ax.locator_params(nbins=5)
 
@@ -204,6 +205,7 @@ def _draw_stage(ax: Axes, stage: Stage, steps: list[Stage]) -> None:
     elif width == 2:
         plot_plane(ax, grid, outline, _window(layer, stage))
         if stage.kind == "input":
+            ax.collections[0].set_sizes([48])  # the points touch, so that lines and numbers on them can be read
             ax.set(xlabel="$x_1$", ylabel="$x_2$")
         if stage.kind == "pre-activations":
             _shade_off(ax)
@@ -246,7 +248,7 @@ def _describe(spec: NetworkSpec, params: np.ndarray) -> str:
     if spec.widths[-1] == 1:
         x = _grid(SIDE)
         error = np.square(forward(spec, params, x)[:, 0] - _product(x)).mean()
-        parts.append(f"mean squared error over the square {error:.2g}")
+        parts.append(f"mean squared error over the unit square {error:.2g}")
     return ", ".join(parts)
 
 

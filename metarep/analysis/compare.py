@@ -6,12 +6,13 @@ Everything is fitted on training networks and measured on test networks. Tables 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from joblib import Parallel, cpu_count, delayed, parallel_config
 from sklearn.metrics import silhouette_score
-from threadpoolctl import threadpool_limits
 
 from metarep.analysis.agreement import agreement
 from metarep.analysis.clusters import RULE, Clustering, bootstrap_stability, choose_k, fit_clusterer, fit_umap
@@ -68,16 +69,11 @@ def cluster(
     if config.baselines:
         representations |= baselines(final, np.isin(np.arange(len(final)), arena.train))
     inputs = {"zoo": networks.artefact, **{e.name: e.artefact for e in loaded}}
-    # One thread: these problems are small, and scikit-learn, torch and numba each bring an OpenMP that waits by spinning.
-    with (
-        threadpool_limits(1),
-        writing(out, "clusters", config=config.resolved(), seed=config.seed, inputs=inputs, overwrite=overwrite) as folder,
-    ):
+    with writing(out, "clusters", config=config.resolved(), seed=config.seed, inputs=inputs, overwrite=overwrite) as folder:
         tables = Tables()
         with progress.task("compare", len(representations), "representations") as task:
-            for name, x in representations.items():
-                with_umap = config.umap and (name in UMAP_BASELINES or name not in DESCRIPTIONS)
-                compare_one(tables, name, x, arena, config, with_umap=with_umap)
+            for name, part in zip(representations, compare_all(representations, arena, config), strict=True):
+                tables.extend(part)
                 task.advance(1, name)
         tables.write(folder)
         write_whole(folder / "metrics.json", canonical_json(headline(tables, arena, config)) + "\n")
@@ -131,6 +127,11 @@ class Tables:
         self.contingency: list[dict] = []
         self.umap: list[dict] = []
 
+    def extend(self, other: Tables) -> None:
+        """Adds the rows of another."""
+        for name, rows in vars(other).items():
+            getattr(self, name).extend(rows)
+
     def write(self, folder: Path) -> None:
         """Writes each table that has rows as `<name>.csv`."""
         for name, rows in vars(self).items():
@@ -138,8 +139,24 @@ class Tables:
                 write_whole(folder / f"{name}.csv", to_csv(rows))
 
 
-def compare_one(tables: Tables, name: str, x: np.ndarray, arena: Arena, config: ClusterConfig, *, with_umap: bool) -> None:
-    """Everything about one representation x (N, D), added to the tables."""
+def compare_all(representations: dict[str, np.ndarray], arena: Arena, config: ClusterConfig) -> Iterator[Tables]:
+    """The tables of each representation in turn, computed in as many processes as there are cores.
+
+    Each process keeps to one thread: the problems are small, and the OpenMP runtimes of scikit-learn,
+    torch and numba would wait for each other by spinning. No figure depends on the number of processes.
+    """
+    jobs = (
+        delayed(compare_one)(name, x, arena, config, with_umap=name in UMAP_BASELINES or name not in DESCRIPTIONS)
+        for name, x in representations.items()
+    )
+    n_jobs = min(cpu_count(), len(representations))
+    with parallel_config("loky", inner_max_num_threads=1):
+        yield from Parallel(n_jobs=n_jobs, return_as="generator")(jobs)
+
+
+def compare_one(name: str, x: np.ndarray, arena: Arena, config: ClusterConfig, *, with_umap: bool) -> Tables:
+    """Everything about one representation x (N, D)."""
+    tables = Tables()
     x_train, x_test = x[arena.train], x[arena.test]
     for clusterer in config.clusterers:
         chosen = sweep_k(tables, name, clusterer, x_train, x_test, arena, config)
@@ -150,8 +167,9 @@ def compare_one(tables: Tables, name: str, x: np.ndarray, arena: Arena, config: 
     targets[MSE_TARGET] = (error[arena.train], error[arena.test])
     for row in probe_rows(x_train, x_test, targets, n_seeds=config.n_probe_seeds, seed=config.seed):
         tables.probes.append({"representation": name, **row})
-    if with_umap:
+    if with_umap and config.umap:
         umap_arm(tables, name, x_train, x_test, arena, config)
+    return tables
 
 
 def sweep_k(tables: Tables, name: str, clusterer: str, x_train, x_test, arena: Arena, config: ClusterConfig) -> Clustering:

@@ -1,0 +1,56 @@
+"""The whole way once, as small as it goes: from nothing to a report, then again without doing anything."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from metarep.artefact import open_artefact
+from metarep.config import RunConfig, load_config
+from metarep.pipeline import artefacts_of, run
+from metarep.tables import read_csv
+
+SMOKE = Path(__file__).resolve().parents[1] / "configs" / "smoke.yaml"
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """The folder of a smoke run."""
+    return run(load_config(RunConfig, SMOKE), tmp_path_factory.mktemp("smoke") / "run")
+
+
+def test_every_stage_leaves_an_artefact_whose_hashes_hold(finished):
+    kinds = [open_artefact(folder, check_hashes=True).kind for folder in artefacts_of(finished)]
+    assert sorted(set(kinds)) == ["clusters", "embeddings", "model", "report", "scan", "transfer", "zoo"]
+    assert kinds.count("zoo") == 2
+    assert kinds.count("embeddings") == 4
+    timings = json.loads((finished / "timings.json").read_text())
+    assert len(timings["seconds"]) == len(kinds)
+    assert not list(finished.rglob("*.partial")) + list(finished.rglob("*.tmp"))
+
+
+def test_tables_have_the_columns_that_the_design_promises(finished):
+    promised = {
+        "clusters/agreement.csv": "representation clusterer k label ari ami nmi homogeneity completeness null_ari_p95 stability_ari",
+        "clusters/probes.csv": "representation target metric mean std",
+        "transfer/transfer.csv": "representation source target metric value",
+        "scan/scan.csv": "positive negative n_positive n_negative auc",
+        "model/log.csv": "step train_loss valid_loss valid_r2 lr",
+    }
+    for name, columns in promised.items():
+        assert set(columns.split()) <= set(read_csv(finished / name)[0]), name
+    compared = {row["representation"] for row in read_csv(finished / "clusters/agreement.csv")}
+    assert {"pooled", "profile", "untrained_pooled", "untrained_profile", "raw", "pca", "canonical", "oracle"} <= compared
+
+
+def test_the_report_is_one_file_that_needs_no_network(finished):
+    page = (finished / "report" / "report.html").read_text()
+    assert "<html" in page
+    for outside in ('src="http', "src='http", "@import", '<link rel="stylesheet"'):
+        assert outside not in page
+
+
+def test_a_second_run_keeps_every_stage(finished):
+    before = {file: (file.read_bytes(), file.stat().st_mtime_ns) for file in finished.rglob("manifest.json")}
+    run(load_config(RunConfig, SMOKE), finished)
+    assert {file: (file.read_bytes(), file.stat().st_mtime_ns) for file in finished.rglob("manifest.json")} == before

@@ -100,10 +100,13 @@ def test_one_batch_can_be_overfitted(head):
         optimiser.zero_grad()
         loss = masked_loss(model, values, mask)
         loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)  # as in pretraining: a sharp density has steep walls
         optimiser.step()
-    residual = (model(values, mask).expectation() - values)[mask].square().mean()
     assert loss.item() < first
-    assert residual < 0.1 * values[mask].var()
+    if head == "squared":
+        assert loss < 0.1 * values[mask].var()
+    else:  # a normal distribution about the mean, which knows nothing, costs 1.42 nats
+        assert loss < -1.0
 
 
 def test_a_model_saves_and_loads_in_the_hubs_way(tmp_path):

@@ -30,9 +30,9 @@ def snapshot(folder: Path) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory):
-    """A folder with a zoo of three networks, hardly trained, and its config."""
+    """A folder with a zoo of the three published networks and its config."""
     folder = tmp_path_factory.mktemp("cli")
-    (folder / "zoo.yaml").write_text("families: [{variant: e09, seeds: [1, 2, 3], n_steps: 5}]\n")
+    (folder / "zoo.yaml").write_text("families: [{variant: e09, seeds: [2813536937, 1316834517, 2935802616]}]\n")
     result = invoke("build-zoo", "--config", str(folder / "zoo.yaml"), "--out", str(folder / "zoo"), "--quiet")
     assert result.exit_code == 0, result.output
     return folder, result
@@ -85,17 +85,18 @@ def test_a_small_zoo_is_summarised(small):
     assert lines[0].startswith("zoo: ")
     assert "3 trained networks, 0 diverged" in result.stdout
     assert lines[-4].split() == ["network_id", "seed", "mode", "valid_mse", "params"]
-    assert [line.split()[1] for line in lines[-3:]] == ["1", "2", "3"]
+    assert [line.split()[1:3] for line in lines[-3:]] == [["2813536937", "3"], ["1316834517", "1"], ["2935802616", "2"]]
+    assert lines[-3].endswith("0.4373 -0.4425 -0.7523 -0.4695 -0.0023 1.6139 -0.7446 -1.1377 1.3982")  # published.json
 
 
 def test_show_draws_a_picture(small, tmp_path):
     folder, _ = small
     picture = tmp_path / "new" / "one.png"
-    result = invoke("show", str(folder / "zoo"), "e09-1", "--out", str(picture))
+    result = invoke("show", str(folder / "zoo"), "e09-2813536937", "--out", str(picture))
     assert result.exit_code == 0, result.output
     assert picture.read_bytes().startswith(b"\x89PNG")
-    assert invoke("show", str(folder / "zoo"), "e09-1", "--out", str(picture)).exit_code == 1
-    assert invoke("show", str(folder / "zoo"), "e09-1", "--out", str(picture), "--overwrite").exit_code == 0
+    assert invoke("show", str(folder / "zoo"), "e09-2813536937", "--out", str(picture)).exit_code == 1
+    assert invoke("show", str(folder / "zoo"), "e09-2813536937", "--out", str(picture), "--overwrite").exit_code == 0
 
 
 def test_info_tells_how_it_was_made_and_whether_hashes_hold(small, tmp_path):
@@ -105,7 +106,7 @@ def test_info_tells_how_it_was_made_and_whether_hashes_hold(small, tmp_path):
     result = invoke("info", str(folder / "zoo"))
     assert result.exit_code == 0
     assert "kind: zoo" in result.stdout
-    assert "n_steps: 5" in result.stdout
+    assert "- 2813536937" in result.stdout
     shutil.copytree(folder / "zoo", tmp_path / "zoo")
     shard = tmp_path / "zoo" / "shard-00000.parquet"
     shard.write_bytes(shard.read_bytes()[:-1])
@@ -171,7 +172,7 @@ BAD = [
     ("report foreign", "foreign"),
     ("report nowhere", "nowhere"),
     ("show zoo e09-4", "e09-"),
-    ("show altered e09-1", "shard-00000.parquet"),
+    ("show altered e09-2813536937", "shard-00000.parquet"),
     ("info nowhere", "nowhere"),
     ("info foreign", "manifest.json"),
     ("info version", "99"),

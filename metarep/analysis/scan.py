@@ -108,9 +108,7 @@ def scan(
 def auc_row(name: str, positive: np.ndarray, negative: np.ndarray, config: ScanConfig) -> dict:
     """A row of scan.csv: the AUC and its 95 % bootstrap interval over networks of both classes."""
     rng = np.random.default_rng(config.seed)
-    draws = [
-        auc(rng.choice(positive, len(positive)), rng.choice(negative, len(negative))) for _ in range(config.n_bootstraps)
-    ]
+    draws = [auc(rng.choice(positive, len(positive)), rng.choice(negative, len(negative))) for _ in range(config.n_bootstraps)]
     low, high = np.quantile(draws, [0.025, 0.975])
     return {
         "positive": POSITIVE,

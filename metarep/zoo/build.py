@@ -43,7 +43,7 @@ def build_zoo(
     out, progress = Path(out), progress or Progress()
     engine = engine_by_name(config.engine, device=device)
     inputs = _parent_zoos(config)
-    _check_families(config)
+    _check_families(config, inputs)
     n_total = sum(f.n_networks or len(f.seeds) for f in config.families)
     with writing(
         out, "zoo", config=config.resolved(), seed=config.seed, inputs=inputs, overwrite=overwrite, resume=True
@@ -72,17 +72,24 @@ def _parent_zoos(config: ZooConfig) -> dict[str, Artefact]:
     return inputs
 
 
-def _check_families(config: ZooConfig) -> None:
-    """What can be known to be wrong before anything is trained."""
+def _check_families(config: ZooConfig, inputs: dict[str, Artefact]) -> None:
+    """Raises MetarepError for whatever can be known to be wrong before anything is trained or written."""
     earlier: set[str] = set()
-    for index, family in enumerate(config.families):
-        if family.parents in VARIANTS and family.parents not in earlier:
+    seen: set[str] = set()
+    for index, family_config in enumerate(config.families):
+        inside = family_config.parents in VARIANTS
+        if inside and family_config.parents not in earlier:
             raise MetarepError(
-                f"families.{index}.parents", met=family.parents, expected="a zoo folder or the variant of an earlier family"
+                f"families.{index}.parents",
+                met=family_config.parents,
+                expected="a zoo folder or the variant of an earlier family",
             )
-        if not family.parents:
-            check_trainable(plan_family(family, index=index, zoo_seed=config.seed, n_snapshots=0, parents=None).plan)
-        earlier.add(family.variant)
+        if not inside:
+            parents = _load_parents(family_config, inputs.get(f"parents_{index}"), {})
+            family = plan_family(family_config, index=index, zoo_seed=config.seed, n_snapshots=0, parents=parents)
+            check_trainable(family.plan)
+            _refuse_repeats(family, seen)
+        earlier.add(family_config.variant)
 
 
 def _planned_shards(

@@ -2,25 +2,59 @@
 
 `fastmath` stays at re-association and contraction: assuming that there is no NaN or
 infinity breaks Adam's division for dead networks.
+
+Numba would keep a kernel while its own file is unchanged, even when a kernel that it calls
+has changed elsewhere. So the cache lies in a folder named after the source of all of them: beside the
+code, or where that is read-only in the user's cache or the temporary folder.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
-
-if "NUMBA_CACHE_DIR" not in os.environ and not os.access(Path(__file__).parent, os.W_OK):
-    # A read-only install: numba would try a folder in the home, which may be read-only as well.
-    os.environ["NUMBA_CACHE_DIR"] = str(Path(tempfile.gettempdir()) / f"metarep-numba-{os.getuid()}")
 
 import numba
 
-kernel = numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"}, error_model="numpy")
+HERE = Path(__file__).parent
+
+
+def cache_folder() -> Path:
+    """The first of the three places that can be written to."""
+    sources = b"".join(path.read_bytes() for path in sorted(HERE.glob("*.py")))
+    name = f"kernels-{hashlib.sha256(sources).hexdigest()[:16]}"
+    user_cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "metarep"
+    for parent in (HERE / "__pycache__", user_cache):
+        try:
+            (parent / name).mkdir(parents=True, exist_ok=True)
+        except OSError:
+            continue
+        if os.access(parent / name, os.W_OK):
+            return parent / name
+    return Path(tempfile.gettempdir()) / f"metarep-{os.getuid()}" / name
+
+
+def compiled(**options) -> Callable:
+    """`numba.njit` with our cache; division by zero gives infinity, as in NumPy."""
+
+    def decorate(function: Callable) -> Callable:
+        before = numba.config.CACHE_DIR
+        numba.config.CACHE_DIR = str(cache_folder())  # read when the function is decorated, and only then
+        try:
+            return numba.njit(cache=True, nogil=True, error_model="numpy", **options)(function)
+        finally:
+            numba.config.CACHE_DIR = before
+
+    return decorate
+
+
+kernel = compiled(fastmath={"reassoc", "contract"})
 """For a function that runs on one thread."""
 
-strict_kernel = numba.njit(cache=True, nogil=True, error_model="numpy")
+strict_kernel = compiled()
 """The same with IEEE arithmetic throughout, where every bit counts."""
 
-parallel_kernel = numba.njit(cache=True, nogil=True, parallel=True, error_model="numpy")
+parallel_kernel = compiled(parallel=True)
 """For a loop over networks with `prange`: one network is one thread's, so results know no thread count."""

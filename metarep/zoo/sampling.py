@@ -61,25 +61,30 @@ def _uniforms(bits):
 
 
 @strict_kernel
-def _permutation(state, n):
+def _doubles(bits):
+    """NumPy's legacy uniforms of 53 bits, two draws each."""
+    out = np.empty(bits.size // 2)
+    for i in range(out.size):
+        high, low = bits[2 * i] >> np.uint32(5), bits[2 * i + 1] >> np.uint32(6)
+        out[i] = (np.float64(high) * 67108864.0 + np.float64(low)) / 9007199254740992.0
+    return out
+
+
+@strict_kernel
+def _permutation(state, bits, at, n):
+    """NumPy's legacy permutation from draws `bits[at:]`, and from the state when those are spent."""
     order = np.arange(n).astype(np.int32)
-    bits = _draw(state, 2 * n)
-    at = 0
     for i in range(n - 1, 0, -1):
         mask = np.uint32(i)
         for shift in (1, 2, 4, 8, 16):
             mask |= mask >> np.uint32(shift)
-        j = bits[at] & mask
-        at += 1
+        j = np.uint32(i) + np.uint32(1)
         while j > np.uint32(i):
             if at == bits.size:
                 bits = _draw(state, n)
                 at = 0
             j = bits[at] & mask
             at += 1
-        if at == bits.size:
-            bits = _draw(state, n)
-            at = 0
         order[i], order[j] = order[j], order[i]
     return order
 
@@ -102,8 +107,11 @@ def _product_samples(u):
 
 @strict_kernel
 def _square_samples(u):
-    x = u[: 2 * N_SAMPLES].copy().reshape(N_SAMPLES, 2)
-    return x, x[:, 0] * x[:, 1]
+    """Two columns of inputs from doubles u (2 n,), row by row, and their products, rounded once to float32."""
+    x, y = np.empty((N_SAMPLES, 2), np.float32), np.empty(N_SAMPLES, np.float32)
+    for i in range(N_SAMPLES):
+        x[i, 0], x[i, 1], y[i] = u[2 * i], u[2 * i + 1], u[2 * i] * u[2 * i + 1]
+    return x, y
 
 
 @strict_kernel
@@ -131,15 +139,20 @@ def draw(seed, law, widths, n_params):
 
     `law` is one of `LAWS`, `widths` an int64 array. Equal to `recipe.draw_reference` bit for bit.
     """
-    n_data = (3 if law == 0 else 2) * N_SAMPLES
     state = _start(seed)
-    order = _permutation(state.copy(), N_SAMPLES)
-    u = _uniforms(_draw(state, n_data + n_params))
+    numpy_state = state.copy()
     if law == 0:
+        u = _uniforms(_draw(state, 3 * N_SAMPLES + n_params))
         x, y = _product_samples(u)
+        init = u[3 * N_SAMPLES : 3 * N_SAMPLES + n_params]
+        bits = _draw(numpy_state, 2 * N_SAMPLES)
+        order = _permutation(numpy_state, bits, 0, N_SAMPLES)
     else:
-        x, y = _square_samples(u)
-    return x, y, order, _default_initialisation(u[n_data : n_data + n_params], widths)
+        bits = _draw(numpy_state, 6 * N_SAMPLES)
+        x, y = _square_samples(_doubles(bits[: 4 * N_SAMPLES]))
+        order = _permutation(numpy_state, bits, 4 * N_SAMPLES, N_SAMPLES)
+        init = _uniforms(_draw(state, n_params))[:n_params]
+    return x, y, order, _default_initialisation(init, widths)
 
 
 @strict_kernel

@@ -5,7 +5,6 @@ import pytest
 
 from metarep.errors import MetarepError
 from metarep.networks.spec import NetworkSpec
-from metarep.zoo import moments
 from metarep.zoo.engines import engine_by_name, train_fast, uses_moments
 from metarep.zoo.recipe import HANDCRAFTED, VARIANTS, Plan, draw_reference, log_spaced_steps
 
@@ -38,7 +37,7 @@ def test_the_published_errors_come_back(name, seed, published):
         start[4:6] = -0.0023, 1.6139
     seeds = np.array([seed], np.uint32)
     trained = train_fast(Plan(variant.spec, variant.law, variant.lr, variant.n_steps), seeds, start[None])
-    assert trained.valid_mse[0] == pytest.approx(published, abs=1.01e-4)
+    assert trained.valid_mse[0] == pytest.approx(published, abs=5.1e-5)
 
 
 @pytest.mark.parametrize("spec", ["2-2-1", "2-5-1", "2-3-2-1", "2-1", "2-1-relu"])
@@ -57,11 +56,8 @@ def test_the_moment_kernel_agrees_over_the_whole_recipe_where_boundaries_cross()
     np.testing.assert_allclose(fast.valid_mse, loop.valid_mse, atol=1e-5)
 
 
-def test_a_moment_kernel_that_renews_no_list_disagrees(monkeypatch):
-    # The control of the test above: with lists believed for ever, samples cross unseen.
+def test_the_control_a_training_that_misses_the_crossings_disagrees():
     seeds, chosen = SEEDS, plan(n_steps=300, lr=1e-2)
-    reach = moments._train_one.py_func.__globals__["REACH"]
-    assert reach == 1.0
     right = train_fast(chosen, seeds).params
     wrong = _train_with_frozen_sides(chosen, seeds)
     assert np.abs(right - wrong).max() > 1e-3

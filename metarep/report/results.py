@@ -1,0 +1,241 @@
+"""What a report is made of: the tables of a run, read once, and a few questions asked of them.
+
+A stage that was not run leaves its tables empty; nothing here is computed again.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from metarep.analysis.representations import DESCRIPTIONS
+from metarep.artefact import MANIFEST, Artefact, open_artefact
+from metarep.config import RunConfig, load_config
+from metarep.errors import MetarepError
+from metarep.networks.modes import MODES
+from metarep.tables import read_csv
+from metarep.zoo.store import Zoo, load_zoo
+
+STAGES = {
+    "model": ("log", "masked_r2"),
+    "clusters": ("agreement", "probes", "chosen_k", "k_curve", "assignments", "contingency", "umap"),
+    "scan": ("scan", "roc", "scores"),
+    "transfer": ("transfer",),
+}
+"""The optional stages and their tables."""
+
+ORACLE = "oracle"
+UNTRAINED = "untrained_"
+MAIN_CLUSTERER = "kmeans"
+EMBEDDING_DESCRIPTIONS = {
+    "pooled": "the mean hidden state of the cloze model that sees the whole network",
+    "profile": "each parameter hidden in turn: what the cloze model predicts and how unsure it is",
+    "certainty": "how unsure the cloze model is of each parameter, without what it predicts",
+}
+
+
+@dataclass(frozen=True)
+class Results:
+    """A run as a reader wants it: the zoo, every table by "stage/name", and how each artefact was made."""
+
+    run: Path
+    zoo: Zoo
+    artefacts: Mapping[str, Artefact]
+    tables: Mapping[str, list[dict]]
+    metrics: Mapping[str, dict]
+    settings: str
+    timings: Mapping
+
+    @cached_property
+    def final(self) -> Zoo:
+        """The networks that the analyses look at: the end of each run that did not diverge."""
+        return self.zoo.final()
+
+    @property
+    def name(self) -> str:
+        """The name in the run's settings, or its folder's."""
+        first = self.settings.partition("\n")[0] if self.settings.startswith("name: ") else ""
+        return first.removeprefix("name: ").strip() or self.run.resolve().name
+
+    def has(self, stage: str) -> bool:
+        """Whether the stage was run."""
+        return stage in self.artefacts
+
+    def table(self, name: str) -> list[dict]:
+        """The rows of "stage/name"; none where the stage was not run or had nothing to say."""
+        return self.tables.get(name, [])
+
+    @cached_property
+    def present_modes(self) -> list[str]:
+        """The modes that occur among finished networks, in their usual order."""
+        found = set(self.final["mode"])
+        return [mode for mode in MODES if mode in found]
+
+    @cached_property
+    def chosen(self) -> dict[str, dict[str, dict]]:
+        """{clusterer: {representation: row of agreement.csv with the mode, at the chosen k}}."""
+        by_key = {(r["representation"], r["clusterer"], r["k"]): r for r in self._mode_agreement}
+        found: dict[str, dict[str, dict]] = {}
+        for choice in self.table("clusters/chosen_k"):
+            key = (choice["representation"], choice["clusterer"], choice["k"])
+            if key in by_key:
+                found.setdefault(choice["clusterer"], {})[choice["representation"]] = by_key[key]
+        return found
+
+    def at_k(self, k: int) -> dict[str, dict]:
+        """{representation: row of agreement.csv with the mode} of k-means with k clusters."""
+        return {r["representation"]: r for r in self._mode_agreement if r["clusterer"] == MAIN_CLUSTERER and r["k"] == k}
+
+    def curve(self, representation: str) -> list[tuple[int, float]]:
+        """[(k, ARI with the mode)] of k-means, k ascending."""
+        rows = [r for r in self._mode_agreement if r["representation"] == representation]
+        return sorted((r["k"], r["ari"]) for r in rows if r["clusterer"] == MAIN_CLUSTERER)
+
+    def probe(self, target: str, metric: str) -> dict[str, dict]:
+        """{representation: row of probes.csv}."""
+        rows = self.table("clusters/probes")
+        return {r["representation"]: r for r in rows if r["target"] == target and r["metric"] == metric}
+
+    @cached_property
+    def shown(self) -> str | None:
+        """The cloze embedding in the maps and the gallery: the one whose clusters agree best with the modes."""
+        rows = self.chosen.get(MAIN_CLUSTERER, {})
+        return best_of(rows, [name for name in rows if group_of(name) == "cloze"])
+
+    @cached_property
+    def _mode_agreement(self) -> list[dict]:
+        return [row for row in self.table("clusters/agreement") if row["label"] == "mode"]
+
+
+def read_run(run: Path | str) -> Results:
+    """Reads a run's folder. Raises MetarepError where it has no zoo, and where a stage is damaged or of another zoo."""
+    run = Path(run)
+    if run.is_dir() and not (run / "zoo" / MANIFEST).is_file():
+        raise MetarepError(f"{run} is no run to report on", expected=f"a finished {run / 'zoo'}", fix="run its zoo first")
+    zoo = load_zoo(run / "zoo")
+    artefacts = {"zoo": zoo.artefact}
+    artefacts |= {f"targets/{name}": open_artefact(run / "targets" / name) for name in target_names(run)}
+    tables: dict[str, list[dict]] = {}
+    metrics: dict[str, dict] = {}
+    for stage, names in STAGES.items():
+        folder = run / stage
+        if not (folder / MANIFEST).is_file():
+            continue
+        artefact = artefacts[stage] = open_artefact(folder, stage, check_hashes=True)
+        artefact.require_input("source" if stage == "transfer" else "zoo", zoo.artefact)
+        tables |= {f"{stage}/{name}": read_csv(folder / f"{name}.csv") for name in names if (folder / f"{name}.csv").is_file()}
+        if (folder / "metrics.json").is_file():
+            metrics[stage] = json.loads((folder / "metrics.json").read_text())
+    settings, timings = run / "config.yaml", run / "timings.json"
+    return Results(
+        run,
+        zoo,
+        artefacts,
+        tables,
+        metrics,
+        settings.read_text() if settings.is_file() else "",
+        json.loads(timings.read_text()) if timings.is_file() else {},
+    )
+
+
+def target_names(run: Path) -> list[str]:
+    """The run's finished target zoos: those that its settings name, or all where it has no settings."""
+    if (run / "config.yaml").is_file():
+        named: Iterable[str] = load_config(RunConfig, run / "config.yaml").targets
+    else:
+        named = sorted(folder.name for folder in (run / "targets").glob("*"))
+    return [name for name in named if (run / "targets" / name / MANIFEST).is_file()]
+
+
+def group_of(representation: str) -> str:
+    """What a representation is in the comparison: "cloze", "untrained", "baseline" or "oracle"."""
+    if representation == ORACLE:
+        return "oracle"
+    if representation.startswith(UNTRAINED):
+        return "untrained"
+    return "baseline" if representation in DESCRIPTIONS else "cloze"
+
+
+def title_of(representation: str) -> str:
+    """A representation's name as it stands in figures and sentences."""
+    names = {
+        "raw": "raw parameters",
+        "canonical": "canonical parameters",
+        "pca": "PCA of parameters",
+        "weight_statistics": "weight statistics",
+        "outputs": "outputs on a grid",
+        "loss": "loss alone",
+        "oracle": "oracle (active areas)",
+        "linear_gaussian": "linear-Gaussian imputer",
+        "mean": "mean",
+        "cloze": "cloze model",
+    }
+    if representation.startswith(UNTRAINED):
+        return f"untrained {representation.removeprefix(UNTRAINED)}"
+    return names.get(representation, f"cloze {representation}")
+
+
+def describe(representation: str) -> str:
+    """A representation in a few words."""
+    if representation.startswith(UNTRAINED):
+        return f"as cloze {representation.removeprefix(UNTRAINED)}, from an encoder that was never trained"
+    return (DESCRIPTIONS | EMBEDDING_DESCRIPTIONS).get(representation, "")
+
+
+def best_of(rows: Mapping[str, dict], names: Iterable[str], key: str = "ari") -> str | None:
+    """The name with the largest figure among those that have a row; None where there is none."""
+    present = [name for name in names if name in rows]
+    return max(present, key=lambda name: rows[name][key]) if present else None
+
+
+def wilson(count: int, n: int) -> tuple[float, float]:
+    """The 95 % Wilson score interval of a share (Wilson 1927); (0, 1) where there is nothing to count."""
+    if n == 0:
+        return 0.0, 1.0
+    z2 = 1.959964**2
+    share = count / n
+    middle = (share + z2 / (2 * n)) / (1 + z2 / n)
+    reach = math.sqrt(z2 * (share * (1 - share) / n + z2 / (4 * n * n))) / (1 + z2 / n)
+    return max(0.0, middle - reach), min(1.0, middle + reach)
+
+
+def mode_rows(results: Results) -> list[dict]:
+    """For each mode that occurs: n, share with its Wilson interval, and quartiles of the validation error."""
+    final, rows = results.final, []
+    labelled = int((final["mode"] != "").sum())
+    for mode in results.present_modes:
+        error = final["valid_mse"][final["mode"] == mode]
+        low, high = wilson(len(error), labelled)
+        q25, q50, q75 = np.quantile(error, [0.25, 0.5, 0.75])
+        row = {"mode": mode, "n": len(error), "share": len(error) / labelled, "low": low, "high": high}
+        rows.append({**row, "mse_q25": float(q25), "mse_median": float(q50), "mse_q75": float(q75)})
+    return rows
+
+
+def typical_of_mode(results: Results, mode: str) -> int:
+    """The row of `final` whose active areas, sorted, lie nearest to the mode's medians."""
+    rows = np.flatnonzero(results.final["mode"] == mode)
+    areas = np.sort(results.final["active_area"][rows], axis=1)
+    return int(rows[np.abs(areas - np.median(areas, axis=0)).sum(axis=1).argmin()])
+
+
+def cluster_rows(results: Results, representation: str) -> list[dict]:
+    """For each cluster of k-means at the chosen k: n test networks, n by mode, and the network nearest to its centre."""
+    members = [r for r in results.table("clusters/assignments") if r["representation"] == representation]
+    counts: dict[int, dict[str, int]] = {}
+    for row in results.table("clusters/contingency"):
+        if row["representation"] == representation:
+            counts.setdefault(row["cluster"], {})[row["mode"]] = row["n"]
+    rows = []
+    for number in sorted({r["cluster"] for r in members}):
+        own = [r for r in members if r["cluster"] == number]
+        nearest = min(own, key=lambda r: (r["split"] != "test", r["distance_to_centre"]))
+        modes = counts.get(number, {})
+        rows.append({"cluster": number, "n": sum(modes.values()), "modes": modes, "network_id": nearest["network_id"]})
+    return rows

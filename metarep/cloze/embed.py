@@ -27,7 +27,7 @@ from metarep.cloze.pretrain import load_model
 from metarep.cloze.tokens import TokenLayout
 from metarep.config import EmbedConfig
 from metarep.errors import MetarepError
-from metarep.networks.symmetry import canonical_order
+from metarep.networks.symmetry import canonical_order, order_index
 from metarep.progress import Progress
 from metarep.zoo.store import load_zoo
 
@@ -111,31 +111,21 @@ def leave_one_out(model: ClozeModel, values: torch.Tensor) -> tuple[torch.Tensor
     """Expectation and entropy (N, T) each of every value when it alone is hidden; values (N, T) normalised."""
     n, t = values.shape
     masks = leave_one_out_masks(model.layout).to(values.device)
-    prediction = model(values.repeat_interleave(t, dim=0), masks.repeat(n, 1))
+    states = model.encode(values.repeat_interleave(t, dim=0), masks.repeat(n, 1))
     hidden = torch.arange(t, device=values.device).repeat(n)
-
-    def own(full: torch.Tensor) -> torch.Tensor:
-        return full.gather(1, hidden[:, None]).view(n, t)
-
-    return own(prediction.expectation()), own(prediction.entropy())
+    prediction = model.head(states[torch.arange(n * t, device=values.device), hidden])
+    return prediction.expectation().view(n, t), prediction.entropy().view(n, t)
 
 
 def surest_units_first(layout: TokenLayout, entropy: np.ndarray) -> np.ndarray:
     """(N, T) indices that order the units of every hidden layer by the summed entropy of their parameters."""
-    spec, n = layout.spec, len(entropy)
-    orders = [np.tile(np.arange(spec.widths[0]), (n, 1))]
-    first = 0
-    for width in spec.hidden_widths:
+    orders, first = [], 0
+    for width in layout.spec.hidden_widths:
         totals = [entropy[:, indices].sum(axis=1) for indices in layout.hidden_units[first : first + width]]
         orders.append(np.argsort(np.stack(totals, axis=1), axis=1, kind="stable"))
         first += width
-    orders.append(np.tile(np.arange(spec.widths[-1]), (n, 1)))
-    index, at = [], 0
-    for layer, ((rows, columns), _) in enumerate(spec.shapes):
-        row, column = orders[layer + 1], orders[layer]
-        index += [(at + row[:, :, None] * columns + column[:, None, :]).reshape(n, -1), at + rows * columns + row]
-        at += rows * (columns + 1)
-    return np.concatenate(index, axis=1)
+    index = order_index(layout.spec, orders)
+    return np.broadcast_to(index, entropy.shape)
 
 
 def untrained_like(model: ClozeModel, *, seed: int) -> ClozeModel:

@@ -41,8 +41,10 @@ class Border(TyperGroup):
         except BrokenPipeError:
             raise  # a reader such as `head` has seen enough; typer ends quietly
         except OSError as error:
+            if error.errno is None:
+                raise  # not the system's: a bug of ours, which its traceback tells best
             where = f"{error.filename}: " if error.filename else ""
-            typer.echo(f"metarep: {where}{error.strerror or error}", err=True)
+            typer.echo(f"metarep: {where}{error.strerror}", err=True)
             raise typer.Exit(1) from error
         except KeyboardInterrupt as error:
             typer.echo("metarep: interrupted; the same command again carries on from here", err=True)

@@ -34,7 +34,7 @@ class FamilyConfig(Settings):
 
     variant: Variant = "e09"
     n_networks: int | None = Field(None, ge=1, description="how many networks; seeds are drawn from the zoo's seed")
-    seeds: tuple[int, ...] | None = Field(None, description="the networks' own seeds, in place of n_networks")
+    seeds: tuple[int, ...] | None = Field(None, min_length=1, description="the networks' own seeds, in place of n_networks")
     spec: str | None = Field(None, description="the architecture; the variant's own if left out")
     parents: str | None = Field(None, description="a zoo folder, or a variant of an earlier family of this zoo")
     n_steps: int | None = Field(None, ge=0, description="training steps; the variant's own if left out")

@@ -14,7 +14,7 @@ from metarep.config import FamilyConfig, ZooConfig
 from metarep.errors import MetarepError
 from metarep.networks.modes import label_modes
 from metarep.progress import Progress
-from metarep.zoo.engines import Engine, Trained, check_trainable, engine_by_name
+from metarep.zoo.engines import Engine, Trained, check_trainable, engine_by_name, is_compiled
 from metarep.zoo.families import Family, plan_family
 from metarep.zoo.recipe import VARIANTS
 from metarep.zoo.store import Zoo, load_zoo, read_shards, shard_name, write_shard
@@ -42,6 +42,8 @@ def build_zoo(
     """
     out, progress = Path(out), progress or Progress()
     engine = engine_by_name(config.engine, device=device)
+    if config.engine == "fast" and not is_compiled():
+        progress.say("compiling the kernels, once for this installation: about half a minute")
     inputs = _parent_zoos(config)
     _check_families(config, inputs)
     n_total = sum(f.n_networks or len(f.seeds) for f in config.families)

@@ -76,6 +76,13 @@ def train_fast(plan: Plan, seeds: np.ndarray, start: np.ndarray | None = None) -
     return Trained(params, init, mse[:, 0].copy(), mse[:, 1].copy(), snapshots, snapshot_mse)
 
 
+def is_compiled() -> bool:
+    """Whether kernels of this source lie in the cache; if not, the first networks wait for the compiler."""
+    from metarep.zoo.compiling import cache_folder
+
+    return any(cache_folder().rglob("*.nbc"))
+
+
 def uses_moments(plan: Plan) -> bool:
     """Whether the kernel of moments serves: two inputs, one hidden layer, a linear output."""
     widths = plan.spec.widths

@@ -155,12 +155,11 @@ def read_shards(paths: Sequence[Path]) -> dict[str, np.ndarray]:
 
 def _to_numpy(name: str, column: pa.ChunkedArray) -> np.ndarray:
     if name in LIST_COLUMNS:
-        lengths = np.diff(
-            np.concatenate([[0], np.cumsum(column.combine_chunks().value_lengths().to_numpy(zero_copy_only=False))])
-        )
-        flat = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
+        whole = column.combine_chunks()
+        lengths = whole.value_lengths().to_numpy(zero_copy_only=False)
+        flat = whole.flatten().to_numpy(zero_copy_only=False)
         if len(lengths) and (lengths == lengths[0]).all():
-            return flat.reshape(len(lengths), int(lengths[0]))
+            return flat.reshape(len(lengths), int(lengths[0])).copy()  # Arrow hands out read-only memory
         rows = np.empty(len(lengths), dtype=object)
         rows[:] = np.split(flat, np.cumsum(lengths)[:-1].astype(int)) if len(lengths) else []
         return rows

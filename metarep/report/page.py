@@ -1,0 +1,273 @@
+"""The stage that writes the report of a run: one HTML page, which needs no network, and its figures as PNG.
+
+The page is put together in three steps: read the run, draw the figures, fill the template.
+What a stage that was not run would have shown is replaced by a note that says so.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import platform
+from collections.abc import Callable, Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from matplotlib.figure import Figure
+
+from metarep.artefact import write_whole, writing
+from metarep.networks.modes import MAINLY_ON, MODE_NAMES, MULTIPLIER, TOLERANCE
+from metarep.progress import Progress
+from metarep.report import figures, maps, summary
+from metarep.report.results import (
+    MAIN_CLUSTERER,
+    STAGES,
+    Results,
+    cluster_rows,
+    describe,
+    group_of,
+    mode_rows,
+    read_run,
+    title_of,
+    typical_of_mode,
+)
+
+DPI = 160
+PACKAGES = ("torch", "numpy", "numba", "scikit-learn", "umap-learn", "matplotlib", "pyarrow")
+PROBES = ((summary.LINEAR_PROBE, "linear probe for the mode"), (summary.NEIGHBOUR_PROBE, "nearest neighbours"))
+TRANSFER_METRICS = {
+    "masked_r2": "masked R²",
+    "linear_balanced_accuracy": "mode, linear probe:\nbalanced accuracy",
+    "nearest_neighbours_balanced_accuracy": "mode, neighbours:\nbalanced accuracy",
+    "clusters_ari": "k-means carried over:\nARI with the modes",
+    "log10_valid_mse_r2": "error, linear probe: R²",
+}
+MODE_RULES = {
+    "1": f"both units are on over less than {TOLERANCE:.0%} of the square",
+    "2": f"one unit is on over less than {TOLERANCE:.0%} of the square, the other over more",
+    "2.5": f"both are on over more than {1 - TOLERANCE:.0%}",
+    "3": f"one is partly on, the other over more than {MAINLY_ON:.0%}",
+    "4": f"both are partly on, neither over more than {MAINLY_ON:.0%}",
+}
+
+
+def report(run: Path | str, out: Path | str | None = None, *, overwrite: bool = False, progress: Progress | None = None) -> Path:
+    """Writes `report.html` and `figures/*.png` of a run into the folder `out`, `run`/report if left out; returns it.
+
+    Needs the run's zoo; every other stage may be missing. Raises MetarepError for a folder that
+    is no run, for a damaged stage and for one that was made from another zoo.
+    """
+    progress = progress or Progress()
+    results = read_run(run)
+    out = Path(run) / "report" if out is None else Path(out)
+    with writing(out, "report", config={}, seed=None, inputs=results.artefacts, overwrite=overwrite) as folder:
+        (folder / "figures").mkdir()
+        images = {}
+        makers = figure_makers(results)
+        with progress.task("report", len(makers), "figures") as task:
+            for name, make in makers.items():
+                data = png_of(make())
+                write_whole(folder / "figures" / f"{name}.png", data)
+                images[name] = "data:image/png;base64," + base64.b64encode(data).decode()
+                task.advance(1, name)
+        write_whole(folder / "report.html", render(results, images))
+    return out
+
+
+def png_of(figure: Figure) -> bytes:
+    """The figure as PNG; the same figure gives the same bytes."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def render(results: Results, images: Mapping[str, str]) -> str:
+    """The page, with images {name: data URI}."""
+    environment = Environment(
+        loader=PackageLoader("metarep", "report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {"num": lambda value, digits=2: summary.num(float(value), digits), "title_of": title_of}
+    environment.globals |= {"describe": describe, "group_of": group_of, "clusterer_title": summary.clusterer_title}
+    return environment.get_template("report.html").render(context(results), images=images)
+
+
+def context(results: Results) -> dict[str, Any]:
+    """Everything that the template shows, apart from the images."""
+    final = results.final
+    return {
+        "results": results,
+        "headline": summary.headline(results),
+        "findings": summary.findings(results),
+        "glance": glance(results),
+        "modes": [row | {"name": MODE_NAMES[row["mode"]], "rule": MODE_RULES[row["mode"]]} for row in mode_rows(results)],
+        "n_networks": len(results.zoo),
+        "n_final": len(final),
+        "n_diverged": int(results.zoo["diverged"].sum()),
+        "specs": sorted(set(results.zoo["spec"])),
+        "families": families(results),
+        "comparison": comparison_rows(results),
+        "arms": list(results.chosen),
+        "rule_for_k": results.metrics.get("clusters", {}).get("rule_for_k", ""),
+        "n_test": results.metrics.get("clusters", {}).get("n_test", 0),
+        "n_train": results.metrics.get("clusters", {}).get("n_train", 0),
+        "gallery": cluster_rows(results, results.shown) if results.shown else [],
+        "scan_rows": results.table("scan/scan"),
+        "transfer_rows": transfer_rows(results),
+        "made": made_rows(results),
+        "machine": machine_text(results),
+        "packages": package_versions(),
+    }
+
+
+def figure_makers(results: Results) -> dict[str, Callable[[], Figure]]:
+    """What draws each figure, by its name; only the figures whose stages were run."""
+    makers: dict[str, Callable[[], Figure]] = {}
+    final = results.final
+    if results.present_modes:
+        makers["zoo"] = lambda: figures.zoo_figure(mode_rows(results), final["mode"], final["valid_mse"])
+    if results.present_modes and final.spec == MULTIPLIER:
+        for mode in results.present_modes:
+            makers[f"mode-{mode}"] = lambda m=mode: maps.small_figure(final.spec, final.params[typical_of_mode(results, m)])
+    if results.table("model/log"):
+        makers["training"] = lambda: figures.training_figure(results.table("model/log"))
+    if masked := summary.masked_rows(results, "leave_one_out"):
+        makers["masked_r2"] = lambda: figures.masked_figure(masked)
+    if chosen := results.chosen.get(MAIN_CLUSTERER):
+        probes = [(title, results.probe("mode", metric)) for metric, title in PROBES]
+        makers["comparison"] = lambda: figures.comparison_figure(chosen, [entry for entry in probes if entry[1]])
+        curves = {name: results.curve(name) for name in chosen}
+        makers["by_k"] = lambda: figures.k_figure(curves, chosen, len(results.present_modes))
+        makers |= map_makers(results)
+    if results.has("scan"):
+        makers["scan"] = lambda: figures.scan_figure(*(results.table(f"scan/{name}") for name in ("scores", "roc", "scan")))
+    if rows := results.table("transfer/transfer"):
+        titles = {name: target_label(results, name) for name in summary.transfer_targets(results)}
+        makers["transfer"] = lambda: figures.transfer_figure(rows, titles, TRANSFER_METRICS)
+    return makers
+
+
+def map_makers(results: Results) -> dict[str, Callable[[], Figure]]:
+    """What draws the maps and the gallery of the clusters stage."""
+    makers: dict[str, Callable[[], Figure]] = {}
+    row_of = {name: i for i, name in enumerate(results.final["network_id"])}
+    places = umap_places(results, row_of)
+    if results.shown in places:
+        xy, rows = places[results.shown]
+        makers["umap"] = lambda: maps.umap_figure(
+            xy, results.final["mode"][rows], clusters_of(results, rows), results.final["valid_mse"][rows]
+        )
+    if len(places) > 1:
+        makers["atlas"] = lambda: maps.atlas_figure({n: (xy, results.final["mode"][rows]) for n, (xy, rows) in places.items()})
+    cloze = [name for name in results.chosen[MAIN_CLUSTERER] if group_of(name) == "cloze"]
+    cloze = sorted(cloze, key=lambda name: (name != results.shown, cloze.index(name)))[:3]
+    if cloze:
+        tables = {name: cluster_rows(results, name) for name in cloze}
+        makers["contingency"] = lambda: maps.contingency_figure(tables, results.present_modes)
+        for row in tables[results.shown]:
+            params = results.final.params[row_of[row["network_id"]]]
+            makers[f"cluster-{row['cluster']}"] = lambda p=params: maps.small_figure(results.final.spec, p)
+    return makers
+
+
+def umap_places(results: Results, row_of: Mapping[str, int]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """{representation: (coordinates (N, 2), rows of `final` (N,))} of those that have a map."""
+    by_name: dict[str, list[dict]] = {}
+    for row in results.table("clusters/umap"):
+        by_name.setdefault(row["representation"], []).append(row)
+    return {
+        name: (np.array([(r["x"], r["y"]) for r in rows], float), np.array([row_of[r["network_id"]] for r in rows]))
+        for name, rows in by_name.items()
+    }
+
+
+def clusters_of(results: Results, rows: np.ndarray) -> np.ndarray:
+    """The k-means clusters (N,) of the shown embedding for rows (N,) of `final`."""
+    assigned = {
+        r["network_id"]: r["cluster"] for r in results.table("clusters/assignments") if r["representation"] == results.shown
+    }
+    return np.array([assigned[name] for name in results.final["network_id"][rows]])
+
+
+def glance(results: Results) -> list[tuple[str, str]]:
+    """The figures at the head of the page: (value, what it is)."""
+    entries = [(f"{len(results.zoo):,}", "networks trained")]
+    r2 = {r["predictor"]: r["r2"] for r in summary.masked_rows(results, "leave_one_out") if r["group"] == "all"}
+    if "cloze" in r2:
+        entries.append((summary.num(float(r2["cloze"])), "R² of the cloze model on a hidden parameter"))
+    chosen = results.chosen.get(MAIN_CLUSTERER, {})
+    for name in (results.shown, "raw", "oracle"):
+        if name in chosen:
+            entries.append((summary.num(chosen[name]["ari"]), f"ARI with the modes, {title_of(name)}"))
+    for row in results.table("scan/scan"):
+        if row["negative"] == "random":
+            entries.append((summary.num(float(row["auc"])), "AUC of the hand-built scan, mode 3 against random starts"))
+    return entries
+
+
+def families(results: Results) -> list[dict]:
+    """For each variant and architecture of the zoo: networks, runs, steps, how many diverged."""
+    zoo, rows = results.zoo, []
+    for variant, spec in sorted(set(zip(zoo["variant"], zoo["spec"], strict=True))):
+        own = (zoo["variant"] == variant) & (zoo["spec"] == spec)
+        row = {"variant": variant, "spec": spec, "n": int(own.sum()), "runs": len(set(zoo["run_id"][own]))}
+        rows.append(row | {"steps": int(zoo["step"][own].max()), "diverged": int(zoo["diverged"][own].sum())})
+    return rows
+
+
+def comparison_rows(results: Results) -> list[dict]:
+    """The table of representations, the best agreement first: every clusterer at its chosen k, and the probes."""
+    rows = []
+    for name, row in results.chosen.get(MAIN_CLUSTERER, {}).items():
+        arms = {arm: chosen.get(name) for arm, chosen in results.chosen.items()}
+        probes = {metric: results.probe("mode", metric).get(name) for metric, _ in PROBES}
+        error = results.probe("log10_valid_mse", "linear_r2").get(name)
+        rows.append(row | {"arms": arms, "probes": probes, "error": error})
+    return sorted(rows, key=lambda row: -row["ari"])
+
+
+def transfer_rows(results: Results) -> list[dict]:
+    """The rows of transfer.csv with their figures as numbers."""
+    columns = ("value", "low", "high", "null")
+    return [row | {name: float(row[name]) for name in columns} for row in results.table("transfer/transfer")]
+
+
+def target_label(results: Results, target: str) -> str:
+    """A target's name with the number of its networks."""
+    n = max(int(row["n"]) for row in results.table("transfer/transfer") if row["target"] == target)
+    control = "\n(negative control)" if target == summary.control_name(results) else ""
+    return f"{summary.target_title(target)}, {n:,}{control}"
+
+
+def made_rows(results: Results) -> list[dict]:
+    """For each artefact: its kind, seed, code version, hash, what it was made from, and its seconds."""
+    seconds = results.timings.get("seconds", {})
+    rows = []
+    for name, artefact in results.artefacts.items():
+        manifest = artefact.manifest
+        inputs = {key: entry["manifest_sha256"][:10] for key, entry in manifest["inputs"].items()}
+        row = {"name": name, "seed": manifest["seed"], "version": manifest["code_version"], "digest": artefact.digest[:10]}
+        rows.append(row | {"inputs": inputs, "seconds": seconds.get(name), "config": manifest["config"]})
+    embeddings = {name: s for name, s in seconds.items() if name.startswith("embeddings/")}
+    rows += [{"name": n, "seconds": s, "seed": None, "version": "", "digest": "", "inputs": {}} for n, s in embeddings.items()]
+    order = ["zoo", "targets", "model", "embeddings", *list(STAGES)[1:]]
+    return sorted(rows, key=lambda row: order.index(row["name"].partition("/")[0]))
+
+
+def machine_text(results: Results) -> str:
+    """The machine on which the run was made, if it was written down."""
+    machine = results.timings.get("machine", {})
+    return ", ".join(f"{value} cores" if key == "cores" else str(value) for key, value in machine.items())
+
+
+def package_versions() -> dict[str, str]:
+    """The versions of what the figures depend on, as installed where the report is written."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,376 @@
+"""The report in plain words. Every sentence follows from the tables; none claims anything beforehand.
+
+Two agreements differ "clearly" where their 95 % intervals do not overlap, which is stricter than
+testing their difference. Probes have no such interval; less than 0.02 between them counts as level.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from metarep.networks.modes import MODE_NAMES
+from metarep.report.results import MAIN_CLUSTERER, UNTRAINED, Results, best_of, group_of, mode_rows, title_of
+
+LEVEL = 0.02
+FEW_TEST_NETWORKS = 300
+CHANCE_AUC = 0.5
+PUBLISHED_AUC = "1.00 on two hand-picked networks"
+UNSEEN_SEEDS = "unseen_seeds"
+LINEAR_PROBE = "linear_balanced_accuracy"
+NEIGHBOUR_PROBE = "nearest_neighbours_balanced_accuracy"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A topic and the sentences that the tables allow on it."""
+
+    topic: str
+    text: str
+
+
+def findings(results: Results) -> list[Finding]:
+    """Everything that can be said; topics whose stage was not run are left out."""
+    makers = (caution, zoo, cloze, leader, pretraining, chance, ceiling, probes, scan, transfer, control)
+    return [finding for finding in (make(results) for make in makers) if finding]
+
+
+def headline(results: Results) -> str:
+    """One sentence on the question of the run: do the cloze embeddings show the modes better than what is simpler?"""
+    rows, name = results.chosen.get(MAIN_CLUSTERER, {}), results.shown
+    if name is None:
+        return f"{len(results.zoo):,} small networks were trained; no cloze embedding of them has been compared yet."
+    parts = []
+    for other in _rivals(rows, name):
+        word = {1: "clearly better than", 0: "about as well as", -1: "clearly worse than"}[compare(rows[name], rows[other])]
+        parts.append(f"{word} {title_of(other)} ({num(rows[other]['ari'])})")
+    start = f"Clusters of the {title_of(name)} embedding agree with the modes at an adjusted Rand index of {ari(rows[name])}"
+    return f"{start}: {listed(parts)}." if parts else f"{start}."
+
+
+def caution(results: Results) -> Finding | None:
+    """Says so where there are too few test networks for the rest to mean much."""
+    n = results.metrics.get("clusters", {}).get("n_test")
+    if n is None or n >= FEW_TEST_NETWORKS:
+        return None
+    return Finding("Caution", f"The comparison rests on {n:,} test networks only; read the intervals before the figures.")
+
+
+def zoo(results: Results) -> Finding:
+    """How many networks there are, which modes they have, how well they multiply."""
+    networks, rows = results.zoo, mode_rows(results)
+    n_diverged = int(networks["diverged"].sum())
+    kept = "none diverged" if n_diverged == 0 else f"{n_diverged:,} diverged, are flagged and left out of what follows"
+    variants = listed(sorted(set(networks["variant"])))
+    text = f"The zoo holds {len(networks):,} networks ({', '.join(sorted(set(networks['spec'])))}; recipe {variants}); {kept}."
+    if not rows:
+        return Finding("The zoo", f"{text} Modes are defined for 2-2-1 networks, of which it has none.")
+    most = max(rows, key=lambda row: row["n"])
+    text += f" Mode {most['mode']} ({MODE_NAMES[most['mode']]}) is the most common, {share(most)}."
+    if len(rows) > 1:
+        least = min(rows, key=lambda row: row["n"])
+        good, bad = (pick(rows, key=lambda row: row["mse_median"]) for pick in (min, max))
+        text += f" Mode {least['mode']} is the rarest, {share(least)}."
+        text += f" Mode {good['mode']} multiplies best (median error {good['mse_median']:.2g}),"
+        text += f" mode {bad['mode']} worst ({bad['mse_median']:.2g}, {times(bad['mse_median'] / good['mse_median'])} that)."
+    return Finding("The zoo", text)
+
+
+def cloze(results: Results) -> Finding | None:
+    """How much of hidden parameters the model knows, beside the simple predictors."""
+    rows = masked_rows(results, "leave_one_out")
+    r2 = {r["predictor"]: float(r["r2"]) for r in rows if r["group"] == "all"}
+    if "cloze" not in r2:
+        return None
+    rivals = listed([f"{num(r2[n])} for the {title_of(n)}" for n in ("linear_gaussian", "mean") if n in r2])
+    text = f"With one parameter of an unseen network hidden, the cloze model predicts it with R² {num(r2['cloze'])}"
+    text += f", against {rivals}." if rivals else "."
+    if "linear_gaussian" in r2:
+        gain = r2["cloze"] - r2["linear_gaussian"]
+        text += {
+            1: " So the parameters of a trained network tell of each other beyond linear relations.",
+            0: " So it knows no more than linear relations tell.",
+            -1: " So it knows less than linear relations tell.",
+        }[sign(gain)]
+    modes = {r["value"]: float(r["r2"]) for r in rows if r["group"] == "mode" and r["predictor"] == "cloze"}
+    if len(modes) > 1:
+        best, worst = max(modes, key=modes.get), min(modes, key=modes.get)
+        text += f" It is best on networks of mode {best} ({num(modes[best])}) and worst on mode {worst} ({num(modes[worst])})."
+    return Finding("The cloze test", text)
+
+
+def leader(results: Results) -> Finding | None:
+    """Which representation's clusters agree best with the modes, at the chosen k and at one k for all."""
+    rows = results.chosen.get(MAIN_CLUSTERER, {})
+    ranked = sorted((name for name in rows if group_of(name) != "oracle"), key=lambda name: -rows[name]["ari"])
+    if not ranked:
+        return None
+    first = ranked[0]
+    text = "With k chosen for each without looking at a label, k-means agrees best with the modes on"
+    text += f" {title_of(first)} (ARI {ari(rows[first])}, k = {rows[first]['k']})"
+    if len(ranked) > 1:
+        second = ranked[1]
+        clear = "clearly ahead of" if compare(rows[first], rows[second]) > 0 else "not clearly ahead of"
+        text += f", {clear} {title_of(second)} ({ari(rows[second])}, k = {rows[second]['k']})"
+    n_modes = len(results.present_modes)
+    same = results.at_k(n_modes)
+    best = best_of(same, [name for name in same if group_of(name) != "oracle"])
+    if best:
+        which = "the same leads" if best == first else f"{title_of(best)} leads"
+        text += f". With k = {n_modes} for all, as many clusters as there are modes, {which} ({ari(same[best])})"
+    return Finding("Which representation leads", text + ".")
+
+
+def pretraining(results: Results) -> Finding | None:
+    """The best cloze embedding against raw and canonical parameters and the encoder that was never trained."""
+    rows, name = results.chosen.get(MAIN_CLUSTERER, {}), results.shown
+    if name is None:
+        return None
+    others = [n for n in rows if group_of(n) == "cloze" and n != name]
+    text = f"The best of the cloze embeddings is {title_of(name)} with {ari(rows[name])}"
+    figures = listed([f"{title_of(n)}: {num(rows[n]['ari'])}" for n in others])
+    text += f" ({figures})." if others else "."
+    for other in _rivals(rows, name):
+        text += f" It is {relation(rows[name], rows[other])} {title_of(other)} ({ari(rows[other])})."
+    arms = {
+        clusterer: best_of(own, [n for n in own if group_of(n) == "cloze"])
+        for clusterer, own in results.chosen.items()
+        if clusterer != MAIN_CLUSTERER
+    }
+    arms = {clusterer: n for clusterer, n in arms.items() if n}
+    if arms:
+        clusterer = max(arms, key=lambda c: results.chosen[c][arms[c]]["ari"])
+        row, own = results.chosen[clusterer][arms[clusterer]], results.chosen[clusterer]
+        text += f" Of the other ways to cluster, {clusterer_title(clusterer)} does best by them: {ari(row)}"
+        rivals = [f"{num(own[n]['ari'])} on {title_of(n)}" for n in _rivals(own, arms[clusterer])]
+        text += f" on {title_of(arms[clusterer])}, against {listed(rivals)}." if rivals else f" on {title_of(arms[clusterer])}."
+    return Finding("Does pretraining help to see the modes?", text)
+
+
+def chance(results: Results) -> Finding | None:
+    """Whether the agreements lie above those of permuted labels."""
+    rows = results.chosen.get(MAIN_CLUSTERER, {})
+    if not rows:
+        return None
+    below = [name for name, row in rows.items() if row["ari_low"] <= row["null_ari_p95"]]
+    highest = max(row["null_ari_p95"] for row in rows.values())
+    null = f"what permuted labels reach in 95 of 100 draws (at most {num(highest, 3)})"
+    if not below:
+        return Finding("Chance", f"All {len(rows)} representations lie above {null}, interval included.")
+    names = listed([title_of(name) for name in below])
+    return Finding("Chance", f"Not clearly above {null}: {names}. The other {len(rows) - len(below)} are.")
+
+
+def ceiling(results: Results) -> Finding | None:
+    """How far from the oracle the best cloze embedding is, at the chosen k and at one k for both."""
+    rows, name = results.chosen.get(MAIN_CLUSTERER, {}), results.shown
+    if "oracle" not in rows:
+        return None
+    row = rows["oracle"]
+    text = f"The oracle, k-means on the exact active areas from which modes are defined, reaches {ari(row)} (k = {row['k']})."
+    if name:
+        word = relation(rows[name], row)
+        text += f" The {title_of(name)} embedding is {word} that{_part(rows[name], row)}."
+        n_modes = len(results.present_modes)
+        same = results.at_k(n_modes)
+        if {"oracle", name} <= set(same):
+            text += f" With k = {n_modes} for both it is {num(same[name]['ari'])} against {num(same['oracle']['ari'])}."
+    return Finding("The ceiling", text)
+
+
+def probes(results: Results) -> Finding | None:
+    """What can be read off the representations: the mode by two probes, the error by ridge regression."""
+    parts = []
+    for metric, title in ((LINEAR_PROBE, "a linear probe"), (NEIGHBOUR_PROBE, "nearest neighbours")):
+        rows = results.probe("mode", metric)
+        own = best_of(rows, [n for n in rows if group_of(n) == "cloze"], "mean")
+        if own is None:
+            continue
+        text = f"From the best cloze embedding for it, {title_of(own)}, {title} tells the mode with balanced accuracy"
+        text += f" {num(rows[own]['mean'])} (permuted labels: {num(rows[own]['null_mean'])})"
+        against = [n for n in ("raw", _untrained_of(rows, own, "mean")) if n in rows]
+        against += [n for n in (best_of(rows, [n for n in rows if group_of(n) == "baseline"], "mean"),) if n not in against]
+        said = [f"{_level(rows[own]['mean'] - rows[n]['mean'])} {title_of(n)} ({num(rows[n]['mean'])})" for n in against if n]
+        parts.append(f"{text}: {listed(said)}." if said else f"{text}.")
+    error = results.probe("log10_valid_mse", "linear_r2")
+    own = best_of(error, [n for n in error if group_of(n) == "cloze"], "mean")
+    if own:
+        text = f"The logarithm of a network's error is read off linearly with R² {num(error[own]['mean'])} from {title_of(own)}"
+        parts.append(f"{text}, {num(error['raw']['mean'])} from raw parameters." if "raw" in error else f"{text}.")
+    return Finding("Probes", " ".join(parts)) if parts else None
+
+
+def scan(results: Results) -> Finding | None:
+    """The hand-built scan's AUC for mode 3 against chance, against random starts and each other mode."""
+    rows = {row["negative"]: {k: v if k == "negative" else float(v) for k, v in row.items()} for row in results.table("scan/scan")}
+    if not rows:
+        return None
+    parts = []
+    if "random" in rows:
+        row = rows["random"]
+        parts.append(
+            f"The published score, reported with an AUC of {PUBLISHED_AUC}, tells {int(row['n_positive']):,} trained networks"
+            f" of mode 3 from {int(row['n_negative']):,} random starts with an AUC of {auc(row)}, {_versus_chance(row)}."
+        )
+    modes = {name: row for name, row in rows.items() if name in MODE_NAMES}
+    if modes:
+        best, worst = (pick(modes, key=lambda name: modes[name]["auc"]) for pick in (max, min))
+        parts.append(f"Against other trained modes it is best for mode {best}, {auc(modes[best])}, {_versus_chance(modes[best])}")
+        parts[-1] += f", and worst for mode {worst}, {auc(modes[worst])}, {_versus_chance(modes[worst])}." if len(modes) > 1 else "."
+    if "other modes" in rows:
+        row = rows["other modes"]
+        parts.append(f"Against all other modes at once it reaches {auc(row)}, {_versus_chance(row)}.")
+    return Finding("The hand-built scan", " ".join(parts))
+
+
+def transfer(results: Results) -> Finding | None:
+    """What holds on unseen seeds and on every other zoo."""
+    targets = transfer_targets(results)
+    parts = [_carried(results, target, own) for target, own in targets.items() if target != control_name(results)]
+    return Finding("Transfer", " ".join(parts)) if parts else None
+
+
+def control(results: Results) -> Finding | None:
+    """Whether the control, random initialisations, fails as it should."""
+    name = control_name(results)
+    own = transfer_targets(results).get(name)
+    if not own:
+        return None
+    parts = []
+    if "masked_r2" in own.get("cloze", {}):
+        value = own["cloze"]["masked_r2"]["value"]
+        word = "as it should be, worse than the mean" if value < 0 else "which is more than the mean tells"
+        parts.append(f"the cloze model predicts hidden parameters with R² {num(value)}, {word}")
+    for representation, metrics in own.items():
+        if LINEAR_PROBE in metrics:
+            row = metrics[LINEAR_PROBE]
+            word = "above" if row["low"] > row["null"] else "not clearly above"
+            parts.append(
+                f"the linear probe on {title_of(representation)} reads modes with balanced accuracy {num(row['value'])}, {word}"
+                f" its null of {num(row['null'])}"
+            )
+    return Finding("Negative control", f"On random initialisations {'; '.join(parts)}.") if parts else None
+
+
+def _carried(results: Results, target: str, own: Mapping[str, dict]) -> str:
+    """Sentences on one target of transfer."""
+    modes = {m: n for m, n in results.metrics["transfer"]["modes"].get(target, {}).items() if n}
+    text = f"On {target_title(target)}"
+    if "masked_r2" in own.get("cloze", {}):
+        row = own["cloze"]["masked_r2"]
+        text += f" the cloze model's masked R² is {num(row['value'])}"
+        if "linear_gaussian" in own:
+            text += f" (linear-Gaussian imputer: {num(own['linear_gaussian']['masked_r2']['value'])})"
+        if row["value"] - row["null"] < LEVEL:
+            text += f", but its predictions for other networks of that zoo do as well ({num(row['null'])}), so it knows the"
+            text += " family, not the network"
+        text += "; "
+    metric = LINEAR_PROBE if len(modes) > 1 else "linear_accuracy"
+    said = [f"{num(ms[metric]['value'])} from {title_of(name)}" for name, ms in own.items() if metric in ms]
+    if len(modes) == 1:
+        mode = next(iter(modes))
+        text += f"all its networks are of mode {mode}, and the linear probe says so with accuracy {listed(said)}"
+    else:
+        nulls = [ms[metric]["null"] for ms in own.values() if metric in ms]
+        text += f"the linear probe tells the mode with balanced accuracy {listed(said)}"
+        text += f" (permuted: {num(max(nulls))})" if nulls else ""
+    return f"{text}."
+
+
+def transfer_targets(results: Results) -> dict[str, dict[str, dict[str, dict]]]:
+    """{target: {representation: {metric: {value, low, high, null}}}}, in the order in which they were tested."""
+    found = results.metrics.get("transfer", {}).get("targets", {})
+    return {name: found[name] for name in dict.fromkeys(r["target"] for r in results.table("transfer/transfer")) if name in found}
+
+
+def control_name(results: Results) -> str:
+    """The target that should fail."""
+    return results.metrics.get("transfer", {}).get("control", "")
+
+
+def target_title(target: str) -> str:
+    """A target of transfer as it stands in figures and sentences."""
+    return {UNSEEN_SEEDS: "unseen seeds", "random_initialisations": "random starts"}.get(target, f"{target} networks")
+
+
+def clusterer_title(clusterer: str) -> str:
+    """A clusterer's name as people write it."""
+    names = {"kmeans": "k-means", "gmm": "Gaussian mixture", "hdbscan": "HDBSCAN"}
+    return clusterer.replace("umap+", "UMAP + ").replace(clusterer.split("+")[-1], names.get(clusterer.split("+")[-1], ""))
+
+
+def masked_rows(results: Results, masking: str) -> list[dict]:
+    """The rows of masked_r2.csv under one masking, "random" or "leave_one_out"."""
+    return [row for row in results.table("model/masked_r2") if row.get("masking") == masking]
+
+
+def compare(a: Mapping, b: Mapping) -> int:
+    """1 where a's interval lies above b's, −1 where below, 0 where they overlap."""
+    return int(a["ari_low"] > b["ari_high"]) - int(a["ari_high"] < b["ari_low"])
+
+
+def relation(a: Mapping, b: Mapping) -> str:
+    """The comparison in words."""
+    return {1: "clearly above", 0: "not clearly different from", -1: "clearly below"}[compare(a, b)]
+
+
+def sign(difference: float) -> int:
+    """1, 0 or −1; less than LEVEL counts as 0."""
+    return 0 if abs(difference) < LEVEL else int(math.copysign(1, difference))
+
+
+def num(value: float, digits: int = 2) -> str:
+    """A figure with a true minus sign."""
+    return "n/a" if math.isnan(value) else f"{round(value, digits) + 0.0:.{digits}f}".replace("-", "−")
+
+
+def times(factor: float) -> str:
+    """How many times as much, to two digits."""
+    return f"{factor:,.0f} times" if factor >= 10 else f"{factor:.1f} times"
+
+
+def ari(row: Mapping) -> str:
+    """An ARI with its 95 % interval."""
+    return f"{num(row['ari'])} [{num(row['ari_low'])}, {num(row['ari_high'])}]"
+
+
+def auc(row: Mapping) -> str:
+    """An AUC with its 95 % interval."""
+    return f"{num(row['auc'])} [{num(row['auc_low'])}, {num(row['auc_high'])}]"
+
+
+def share(row: Mapping) -> str:
+    """A mode's share with its 95 % interval."""
+    return f"{row['share']:.1%} [{row['low']:.1%}, {row['high']:.1%}]"
+
+
+def listed(parts: list[str]) -> str:
+    """Texts as an enumeration."""
+    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
+
+
+def _rivals(rows: Mapping[str, dict], name: str) -> list[str]:
+    """What a cloze embedding has to beat: raw parameters, its untrained self, and the best baseline."""
+    baseline = best_of(rows, [n for n in rows if group_of(n) == "baseline"])
+    return list(dict.fromkeys(n for n in ("raw", _untrained_of(rows, name), baseline) if n in rows))
+
+
+def _untrained_of(rows: Mapping[str, dict], name: str, key: str = "ari") -> str | None:
+    """The same embedding of the untrained encoder, or the best of the untrained ones where that was not made."""
+    same = UNTRAINED + name
+    return same if same in rows else best_of(rows, [n for n in rows if group_of(n) == "untrained"], key)
+
+
+def _part(a: Mapping, b: Mapping) -> str:
+    return f" and reaches {a['ari'] / b['ari']:.0%} of it" if compare(a, b) < 0 and b["ari"] > 0 else ""
+
+
+def _level(difference: float) -> str:
+    return {1: "more than", 0: "level with", -1: "less than"}[sign(difference)]
+
+
+def _versus_chance(row: Mapping) -> str:
+    if row["auc_low"] > CHANCE_AUC:
+        return "above chance"
+    return "worse than chance" if row["auc_high"] < CHANCE_AUC else "no better than chance"

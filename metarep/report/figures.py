@@ -6,6 +6,7 @@ compared shares an axis, and intervals are drawn wherever a table has them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -27,6 +28,9 @@ PREDICTOR_STYLES = {
 LEAST_SHOWN = -1.0
 """R² below this is drawn at the margin, with its value in words."""
 
+BEHIND = "#C4C4C4"
+"""What is there to be compared with, not to be read first."""
+
 RIDGE_BINS = 90
 RIDGE_HEIGHT = 0.82
 
@@ -42,14 +46,18 @@ def zoo_figure(rows: Sequence[dict], mode: np.ndarray, error: np.ndarray) -> Fig
             shares.plot([row["low"], row["high"]], [y, y], color=INK, lw=1.4, solid_capstyle="butt")
             text = f"{row['share']:.1%}  ({row['n']:,})"
             shares.annotate(text, (row["high"], y), (7, 0), textcoords="offset points", va="center", color=INK)
-        shares.set(yticks=at, yticklabels=[f"mode {row['mode']}" for row in rows], ylim=(len(rows) - 0.4, -0.95))
+        shares.set(yticks=at, yticklabels=[f"mode {row['mode']}" for row in rows], ylim=(len(rows) - 0.5, -0.68))
         shares.set(xlim=(0, 1.45 * max(row["high"] for row in rows)), xlabel="share of networks, 95 % interval")
         shares.set_title("How often each mode is learned")
         shares.xaxis.set_major_formatter("{x:.0%}")
         values = [np.log10(np.maximum(error[mode == row["mode"]], 1e-12)) for row in rows]
         ridges(losses, values, [MODE_COLOURS[row["mode"]] for row in rows], at + 0.31)
         losses.set(xlabel="validation error (mean squared), log scale")
-        losses.xaxis.set_major_formatter(lambda x, _: f"{10**x:.2g}")
+        low, high = losses.get_xlim()
+        ticks = [k for k in range(math.floor(low), math.ceil(high) + 1) if low <= k <= high]
+        losses.set(xticks=ticks, xticklabels=[f"$10^{{{k}}}$" for k in ticks], xlim=(low, high))
+        minor = [k + math.log10(m) for k in range(math.floor(low), math.ceil(high)) for m in range(2, 10)]
+        losses.set_xticks([x for x in minor if low <= x <= high], minor=True)
         losses.set_title("How well it multiplies; the tick is the median")
         _bare_left(shares, losses)
         shares.tick_params(axis="y", labelsize=10, labelcolor=INK)
@@ -81,14 +89,11 @@ def training_figure(log: Sequence[dict]) -> Figure:
         losses.plot(step, columns["train_loss"], color=MUTED, ls=(0, (4, 2)), label="training")
         losses.plot(step, columns["valid_loss"], color=PALETTE[0], label="validation")
         losses.legend(loc="upper right")
-        losses.set_title("Loss on hidden parameters")
+        losses.set_title(f"Loss on hidden parameters, at best {_signed(columns['valid_loss'][best], 3)}")
         r2.plot(step, columns["valid_r2"], color=PALETTE[0])
-        r2.set_title("Masked R² on validation networks")
+        r2.set_title(f"Masked R² on validation networks, {_signed(columns['valid_r2'][best], 3)} there")
         for ax, name in ((losses, "valid_loss"), (r2, "valid_r2")):
-            y = columns[name][best]
-            ax.plot(step[best], y, "o", ms=8, mfc="white", mec=PALETTE[0], mew=2, zorder=4)
-            up = 12 if name == "valid_loss" else -16
-            ax.annotate(f"{y:.3f}", (step[best], y), (0, up), textcoords="offset points", ha="right", color=INK)
+            ax.plot(step[best], columns[name][best], "o", ms=8, mfc="white", mec=PALETTE[0], mew=2, zorder=4)
             ax.set_xlabel("training step")
             ax.grid(axis="y", color=FAINT)
     return figure
@@ -133,7 +138,7 @@ def _slot_title(group: str, value: str) -> str:
         return f"mode {value}"
     if group == "parameter":
         kind, number = ("weight", value[1]) if value[0] == "w" else ("bias", value[1])
-        return f"{kind} {int(number) + 1}  {value[2:]}"
+        return f"layer {int(number) + 1} {kind} {value[2:]}"
     return {"all": "all parameters", "weight": "all weights", "bias": "all biases"}.get(value, value)
 
 
@@ -159,12 +164,12 @@ def comparison_figure(chosen: Mapping[str, dict], probes: Sequence[tuple[str, Ma
         for ax, title in zip(axes, ["k-means against the modes", *(title for title, _ in probes)], strict=True):
             ax.set_title(title)
         for ax in axes[1:]:
-            ax.set(xlim=(min(0.0, ax.get_xlim()[0]), 1.02), xlabel="balanced accuracy")
+            ax.set(xlim=(min(0.0, ax.get_xlim()[0]), 1.02), xlabel="balanced accuracy", xticks=[0, 0.5, 1])
         axes[0].set_xlim(min(-0.01, axes[0].get_xlim()[0]), None)
         _striped(axes, len(names))
         groups = [group for group in GROUP_COLOURS if any(group_of(name) == group for name in names)]
         keys = [_key(GROUP_TITLES[g], GROUP_COLOURS[g], GROUP_MARKERS[g]) for g in groups]
-        keys.append(Line2D([], [], color=MUTED, marker="|", ls="", ms=11, mew=1.6, label="permuted labels"))
+        keys.append(Line2D([], [], color=MUTED, marker="|", ls="", ms=11, mew=1.6, label="shuffled labels"))
         figure.legend(handles=keys, ncols=len(keys), loc="outside upper left")
     return figure
 
@@ -179,28 +184,34 @@ def _interval(ax: Axes, y: float, group: str, value: float, low: float, high: fl
 
 def k_figure(curves: Mapping[str, Sequence[tuple[int, float]]], chosen: Mapping[str, dict], n_modes: int) -> Figure:
     """The ARI of k-means by the number of clusters, a line a representation; rings are the chosen k."""
+    drawn = {name: np.array(points, float) for name, points in curves.items() if points}
+    looks = _line_looks(list(drawn))
+    ticks = sorted({int(k) for points in drawn.values() for k in points[:, 0]})
     with use_style():
-        figure = Figure(figsize=(10, 4.6), layout="constrained")
+        figure = Figure(figsize=(10, 4.8), layout="constrained")
         ax = figure.subplots()
-        ends = {}
-        for name, points in curves.items():
-            if not points:
-                continue
-            k, ari = np.array(points, float).T
-            group = group_of(name)
-            plain = group == "baseline" and name != "raw"
-            style = {"color": FAINT if plain else GROUP_COLOURS[group], "lw": 1.2 if plain else 2.2, "zorder": 1 if plain else 2}
-            ax.plot(k, ari, ls=(0, (5, 2)) if group == "untrained" else "-", **style)
-            if name in chosen:
-                here = ari[k == chosen[name]["k"]]
-                ax.plot(chosen[name]["k"], here[0], "o", ms=8, mfc="white", mec=style["color"], mew=2, zorder=3)
-            ends[name] = (ari[-1], MUTED if plain else GROUP_COLOURS[group])
-        ticks = sorted({k for points in curves.values() for k, _ in points})
+        for name, points in drawn.items():
+            look = looks[name]
+            ax.plot(*points.T, **look)
+            here = points[points[:, 0] == chosen[name]["k"]]
+            ax.plot(*here.T, "o", ms=8, mfc="white", mec=look["color"], mew=2, zorder=look["zorder"] + 2)
         low, high = ax.get_ylim()
-        for (name, (y, colour)), spread in zip(ends.items(), spread_labels([y for y, _ in ends.values()], (high - low) / 19)):
-            foot = {"xycoords": "data", "textcoords": "data", "va": "center", "fontsize": 9.5, "color": colour}
-            arrow = {"arrowstyle": "-", "color": FAINT, "lw": 0.8, "shrinkA": 0, "shrinkB": 3}
-            ax.annotate(title_of(name), (ticks[-1], y), (ticks[-1] * 1.07, spread), arrowprops=arrow, **foot)
+        ends = [points[-1, 1] for points in drawn.values()]
+        heights = spread_labels(ends, (high - low) / 18)
+        ax.set_ylim(min(low, min(heights)), max(high, max(heights)))
+        for name, end, height in zip(drawn, ends, heights, strict=True):
+            colour = MUTED if looks[name]["zorder"] == 1 else looks[name]["color"]
+            arrow = {
+                "arrowstyle": "-",
+                "color": colour,
+                "lw": 0.7,
+                "alpha": 0.6,
+                "shrinkA": 2,
+                "shrinkB": 5,
+                "relpos": (0, 0.5),
+            }
+            at = {"xy": (ticks[-1], end), "xytext": (ticks[-1] * 1.12, height), "va": "center", "fontsize": 9.5}
+            ax.annotate(title_of(name), **at, color=colour, arrowprops=arrow)
         ax.set(xscale="log", xticks=ticks, xticklabels=ticks, xlim=(ticks[0] * 0.95, ticks[-1] * 1.62))
         ax.minorticks_off()
         ax.axvline(n_modes, color=MUTED, lw=0.9, ls=(0, (2, 2)), zorder=0)
@@ -210,6 +221,21 @@ def k_figure(curves: Mapping[str, Sequence[tuple[int, float]]], chosen: Mapping[
         ax.grid(axis="y", color=FAINT, lw=0.6)
         ax.spines["bottom"].set_bounds(ticks[0], ticks[-1])
     return figure
+
+
+def _line_looks(names: Sequence[str]) -> dict[str, dict]:
+    """A line's look for each representation: dashes tell those of a group apart, baselines other than raw stay behind."""
+    dashes = ("-", (0, (5, 1.5)), (0, (1, 1.2)), (0, (5, 1.5, 1, 1.5)))
+    seen: dict[str, int] = {}
+    looks = {}
+    for name in names:
+        group = group_of(name)
+        behind = group == "baseline" and name != "raw"
+        number = seen[group] = -1 if group == "baseline" else seen.get(group, -1) + 1
+        colour = BEHIND if behind else GROUP_COLOURS[group]
+        style = dashes[max(number, 0) % len(dashes)]
+        looks[name] = {"color": colour, "ls": style, "lw": 1.3 if behind else 2.4, "zorder": 1 if behind else 2}
+    return looks
 
 
 def spread_labels(wanted: Sequence[float], gap: float) -> list[float]:
@@ -240,7 +266,7 @@ def scan_figure(scores: Sequence[dict], roc: Sequence[dict], rows: Sequence[dict
         feet = np.arange(len(names)) + 0.31
         ridges(spread, [np.array(by_mode[name]) for name in names], [MODE_COLOURS[name] for name in names], feet)
         spread.set(yticks=np.arange(len(names)), yticklabels=[_class_title(name) for name in names])
-        spread.set(ylim=(len(names) - 0.4, -0.9), xlabel="scan score")
+        spread.set(ylim=(len(names) - 0.5, -0.68), xlabel="scan score")
         spread.set_title("The score by what the network is")
         _bare_left(spread)
         spread.tick_params(axis="y", labelcolor=INK, labelsize=10)
@@ -266,7 +292,9 @@ def transfer_figure(rows: Sequence[dict], titles: Mapping[str, str], metrics: Ma
     shown = {metric: [r for r in rows if r["metric"] == metric] for metric in metrics}
     shown = {metric: own for metric, own in shown.items() if own}
     names = list(dict.fromkeys(row["representation"] for row in rows))
-    looks = {name: (PALETTE[i % 3], "osD"[i % 3]) for i, name in enumerate(names)}
+    looks = {
+        name: PREDICTOR_STYLES.get(name) or (GROUP_COLOURS[group_of(name)], GROUP_MARKERS[group_of(name)]) for name in names
+    }
     targets = list(titles)
     with use_style():
         figure = Figure(figsize=(11, 0.72 * len(targets) + 1.7), layout="constrained")
@@ -282,8 +310,9 @@ def transfer_figure(rows: Sequence[dict], titles: Mapping[str, str], metrics: Ma
             ax.axvline(0, color=MUTED, lw=0.8, zorder=0)
         axes[0].set(yticks=range(len(targets)), yticklabels=[titles[t] for t in targets])
         _striped(axes, len(targets))
-        keys = [_key(title_of(name), *looks[name]) for name in names]
-        keys.append(Line2D([], [], color=MUTED, marker="|", ls="", ms=10, mew=1.6, label="permuted"))
+        alike = {look: ", ".join(title_of(n) for n in names if looks[n] == look) for look in looks.values()}
+        keys = [_key(label, *look) for look, label in alike.items()]
+        keys.append(Line2D([], [], color=MUTED, marker="|", ls="", ms=10, mew=1.6, label="shuffled predictions"))
         figure.legend(handles=keys, ncols=len(keys), loc="outside upper left")
     return figure
 
@@ -300,8 +329,8 @@ def _transfer_mark(ax: Axes, y: float, row: dict, colour: str, marker: str) -> N
     ax.plot(value, y, marker, color=colour, ms=7.5, mec="white", mew=0.8, zorder=4)
 
 
-def _signed(value: float) -> str:
-    return f"{value:.1f}".replace("-", "−")
+def _signed(value: float, digits: int = 1) -> str:
+    return f"{value:.{digits}f}".replace("-", "−")
 
 
 def _striped(axes: Sequence[Axes], n_rows: int) -> None:

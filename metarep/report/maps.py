@@ -17,25 +17,31 @@ from metarep.report.square import draw_small
 from metarep.report.style import INK, MODE_COLOURS, MUTED, SEQUENTIAL, cluster_colour, use_style
 
 CONTINGENCY_COLOURS = "Blues"
+GROUND = "#F7F6F3"
+"""Behind a map, so that islands of one are not taken for those of the next."""
 
 
 def umap_figure(xy: np.ndarray, mode: np.ndarray, cluster: np.ndarray, error: np.ndarray) -> Figure:
     """One map (N, 2) three times: coloured by mode (N,), by cluster (N,) and by validation error (N,)."""
     with use_style():
-        figure = Figure(figsize=(11, 4.5), layout="constrained")
-        by_mode, by_cluster, by_error = figure.subplots(1, 3)
+        figure = Figure(figsize=(11, 4.75), layout="constrained")
+        axes = figure.subplots(2, 3, height_ratios=(8, 1))
+        by_mode, by_cluster, by_error = axes[0]
+        for key in axes[1]:
+            key.axis("off")
         scatter_modes(by_mode, xy, mode)
         by_mode.set_title("by mode")
-        mode_legend(by_mode, mode)
+        keys = [_mode_key(m) for m in MODES if (mode == m).any()]
+        axes[1][0].legend(handles=keys, loc="upper center", ncols=3, columnspacing=1.2, handletextpad=0.1, borderaxespad=0)
         _scatter(by_cluster, xy, [cluster_colour(int(c)) for c in cluster])
         for number in np.unique(cluster):
             _number(by_cluster, np.median(xy[cluster == number], axis=0), str(number))
-        by_cluster.set_title("by k-means cluster of the embedding itself")
+        by_cluster.set_title("by k-means cluster")
         loss = np.log10(np.maximum(error, 1e-12))
         low, high = np.quantile(loss, [0.02, 0.98])
         points = _scatter(by_error, xy, loss, cmap=SEQUENTIAL, vmin=low, vmax=max(high, low + 1e-6))
         by_error.set_title("by validation error")
-        bar = figure.colorbar(points, ax=by_error, location="bottom", shrink=0.8, aspect=28, pad=0.02)
+        bar = figure.colorbar(points, cax=axes[1][2].inset_axes([0.05, 0.82, 0.9, 0.18]), orientation="horizontal")
         bar.outline.set_visible(False)
         bar.set_label("log₁₀ of the mean squared error")
     return figure
@@ -43,10 +49,10 @@ def umap_figure(xy: np.ndarray, mode: np.ndarray, cluster: np.ndarray, error: np
 
 def atlas_figure(maps: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
     """The maps {representation: (xy (N, 2), mode (N,))} of every representation that has one, coloured by mode."""
-    n_columns = min(4, len(maps))
+    n_columns = 3 if len(maps) in (3, 5, 6, 9) else min(4, len(maps))
     n_rows = -(-len(maps) // n_columns)
     with use_style():
-        figure = Figure(figsize=(2.75 * n_columns, 2.7 * n_rows + 0.5), layout="constrained")
+        figure = Figure(figsize=(10.5, 10.5 / n_columns * n_rows + 0.5), layout="constrained")
         axes = figure.subplots(n_rows, n_columns, squeeze=False).ravel()
         for ax, (name, (xy, mode)) in zip(axes, maps.items(), strict=False):
             scatter_modes(ax, xy, mode)
@@ -64,12 +70,6 @@ def scatter_modes(ax: Axes, xy: np.ndarray, mode: np.ndarray) -> None:
     _scatter(ax, xy[order], [MODE_COLOURS[m] for m in mode[order]])
 
 
-def mode_legend(ax: Axes, mode: np.ndarray) -> None:
-    """A legend of the modes that occur, below the axes."""
-    keys = [_mode_key(m) for m in MODES if (mode == m).any()]
-    ax.legend(handles=keys, loc="upper center", bbox_to_anchor=(0.5, -0.02), ncols=3, columnspacing=1.2, handletextpad=0.2)
-
-
 def _mode_key(mode: str) -> Line2D:
     return Line2D([], [], ls="", marker="o", ms=8, color=MODE_COLOURS[mode], label=f"mode {mode}")
 
@@ -79,6 +79,7 @@ def _scatter(ax: Axes, xy: np.ndarray, colour, **options):
     size = float(np.clip(9000 / max(len(xy), 1), 2.5, 22))
     ax.set(xticks=[], yticks=[])
     ax.spines[:].set_visible(False)
+    ax.set_facecolor(GROUND)
     ax.set_box_aspect(1)
     return ax.scatter(*xy.T, c=colour, s=size, lw=0, alpha=0.8, **options)
 

@@ -19,7 +19,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.figure import Figure
 
 from metarep.artefact import write_whole, writing
-from metarep.networks.modes import MAINLY_ON, MODE_NAMES, MULTIPLIER, TOLERANCE
+from metarep.networks.modes import MAINLY_ON, MODE_NAMES, TOLERANCE
 from metarep.progress import Progress
 from metarep.report import figures, maps, summary
 from metarep.report.results import (
@@ -34,6 +34,8 @@ from metarep.report.results import (
     title_of,
     typical_of_mode,
 )
+from metarep.report.style import MODE_COLOURS
+from metarep.zoo.store import Zoo
 
 DPI = 160
 PACKAGES = ("torch", "numpy", "numba", "scikit-learn", "umap-learn", "matplotlib", "pyarrow")
@@ -54,7 +56,9 @@ MODE_RULES = {
 }
 
 
-def report(run: Path | str, out: Path | str | None = None, *, overwrite: bool = False, progress: Progress | None = None) -> Path:
+def report(
+    run: Path | str, out: Path | str | None = None, *, overwrite: bool = False, progress: Progress | None = None
+) -> Path:
     """Writes `report.html` and `figures/*.png` of a run into the folder `out`, `run`/report if left out; returns it.
 
     Needs the run's zoo; every other stage may be missing. Raises MetarepError for a folder that
@@ -87,7 +91,11 @@ def png_of(figure: Figure) -> bytes:
 def render(results: Results, images: Mapping[str, str]) -> str:
     """The page, with images {name: data URI}."""
     environment = Environment(
-        loader=PackageLoader("metarep", "report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=PackageLoader("metarep", "report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.filters |= {"num": lambda value, digits=2: summary.num(float(value), digits), "title_of": title_of}
     environment.globals |= {"describe": describe, "group_of": group_of, "clusterer_title": summary.clusterer_title}
@@ -113,7 +121,8 @@ def context(results: Results) -> dict[str, Any]:
         "rule_for_k": results.metrics.get("clusters", {}).get("rule_for_k", ""),
         "n_test": results.metrics.get("clusters", {}).get("n_test", 0),
         "n_train": results.metrics.get("clusters", {}).get("n_train", 0),
-        "gallery": cluster_rows(results, results.shown) if results.shown else [],
+        "gallery": gallery_rows(results),
+        "colours": MODE_COLOURS,
         "scan_rows": results.table("scan/scan"),
         "transfer_rows": transfer_rows(results),
         "made": made_rows(results),
@@ -125,12 +134,12 @@ def context(results: Results) -> dict[str, Any]:
 def figure_makers(results: Results) -> dict[str, Callable[[], Figure]]:
     """What draws each figure, by its name; only the figures whose stages were run."""
     makers: dict[str, Callable[[], Figure]] = {}
-    final = results.final
+    networks = results.labelled
     if results.present_modes:
-        makers["zoo"] = lambda: figures.zoo_figure(mode_rows(results), final["mode"], final["valid_mse"])
-    if results.present_modes and final.spec == MULTIPLIER:
-        for mode in results.present_modes:
-            makers[f"mode-{mode}"] = lambda m=mode: maps.small_figure(final.spec, final.params[typical_of_mode(results, m)])
+        makers["zoo"] = lambda: figures.zoo_figure(mode_rows(results), networks["mode"], networks["valid_mse"])
+    for mode in results.present_modes:
+        params = networks.params[typical_of_mode(results, mode)]
+        makers[f"mode-{mode}"] = lambda p=params: maps.small_figure(networks.spec, p)
     if results.table("model/log"):
         makers["training"] = lambda: figures.training_figure(results.table("model/log"))
     if masked := summary.masked_rows(results, "leave_one_out"):
@@ -152,28 +161,28 @@ def figure_makers(results: Results) -> dict[str, Callable[[], Figure]]:
 def map_makers(results: Results) -> dict[str, Callable[[], Figure]]:
     """What draws the maps and the gallery of the clusters stage."""
     makers: dict[str, Callable[[], Figure]] = {}
-    row_of = {name: i for i, name in enumerate(results.final["network_id"])}
+    networks = results.labelled
+    row_of = {name: i for i, name in enumerate(networks["network_id"])}
     places = umap_places(results, row_of)
     if results.shown in places:
         xy, rows = places[results.shown]
-        makers["umap"] = lambda: maps.umap_figure(
-            xy, results.final["mode"][rows], clusters_of(results, rows), results.final["valid_mse"][rows]
-        )
+        few = networks.select(rows)
+        makers["umap"] = lambda: maps.umap_figure(xy, few["mode"], clusters_of(results, few), few["valid_mse"])
     if len(places) > 1:
-        makers["atlas"] = lambda: maps.atlas_figure({n: (xy, results.final["mode"][rows]) for n, (xy, rows) in places.items()})
+        makers["atlas"] = lambda: maps.atlas_figure({n: (xy, networks["mode"][rows]) for n, (xy, rows) in places.items()})
     cloze = [name for name in results.chosen[MAIN_CLUSTERER] if group_of(name) == "cloze"]
     cloze = sorted(cloze, key=lambda name: (name != results.shown, cloze.index(name)))[:3]
     if cloze:
         tables = {name: cluster_rows(results, name) for name in cloze}
         makers["contingency"] = lambda: maps.contingency_figure(tables, results.present_modes)
         for row in tables[results.shown]:
-            params = results.final.params[row_of[row["network_id"]]]
-            makers[f"cluster-{row['cluster']}"] = lambda p=params: maps.small_figure(results.final.spec, p)
+            params = networks.params[row_of[row["network_id"]]]
+            makers[f"cluster-{row['cluster']}"] = lambda p=params: maps.small_figure(networks.spec, p)
     return makers
 
 
 def umap_places(results: Results, row_of: Mapping[str, int]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """{representation: (coordinates (N, 2), rows of `final` (N,))} of those that have a map."""
+    """{representation: (coordinates (N, 2), rows of `labelled` (N,))} of those that have a map."""
     by_name: dict[str, list[dict]] = {}
     for row in results.table("clusters/umap"):
         by_name.setdefault(row["representation"], []).append(row)
@@ -183,12 +192,21 @@ def umap_places(results: Results, row_of: Mapping[str, int]) -> dict[str, tuple[
     }
 
 
-def clusters_of(results: Results, rows: np.ndarray) -> np.ndarray:
-    """The k-means clusters (N,) of the shown embedding for rows (N,) of `final`."""
+def clusters_of(results: Results, networks: Zoo) -> np.ndarray:
+    """The k-means clusters (N,) of the shown embedding for some networks."""
     assigned = {
         r["network_id"]: r["cluster"] for r in results.table("clusters/assignments") if r["representation"] == results.shown
     }
-    return np.array([assigned[name] for name in results.final["network_id"][rows]])
+    return np.array([assigned[name] for name in networks["network_id"]])
+
+
+def gallery_rows(results: Results) -> list[dict]:
+    """The clusters of the shown embedding, each with its most common mode in words."""
+    rows = cluster_rows(results, results.shown) if results.shown else []
+    for row in rows:
+        mode = max(row["modes"], key=row["modes"].get, default="")
+        row["most"] = f"{row['modes'][mode] / row['n']:.0%} mode {mode}" if row["n"] else ""
+    return rows
 
 
 def glance(results: Results) -> list[tuple[str, str]]:
@@ -231,7 +249,8 @@ def comparison_rows(results: Results) -> list[dict]:
 def transfer_rows(results: Results) -> list[dict]:
     """The rows of transfer.csv with their figures as numbers."""
     columns = ("value", "low", "high", "null")
-    return [row | {name: float(row[name]) for name in columns} for row in results.table("transfer/transfer")]
+    rows = [row | {name: float(row[name]) for name in columns} for row in results.table("transfer/transfer")]
+    return [row | {"target_title": summary.target_title(row["target"])} for row in rows]
 
 
 def target_label(results: Results, target: str) -> str:
@@ -259,7 +278,8 @@ def made_rows(results: Results) -> list[dict]:
 def machine_text(results: Results) -> str:
     """The machine on which the run was made, if it was written down."""
     machine = results.timings.get("machine", {})
-    return ", ".join(f"{value} cores" if key == "cores" else str(value) for key, value in machine.items())
+    words = {"cores": "{} cores", "python": "Python {}", "device": "device {}"}
+    return ", ".join(words.get(key, "{}").format(value) for key, value in machine.items())
 
 
 def package_versions() -> dict[str, str]:

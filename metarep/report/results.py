@@ -57,6 +57,11 @@ class Results:
         """The networks that the analyses look at: the end of each run that did not diverge."""
         return self.zoo.final()
 
+    @cached_property
+    def labelled(self) -> Zoo:
+        """The finished networks that have a mode; all are 2-2-1."""
+        return self.final.select(self.final["mode"] != "")
+
     @property
     def name(self) -> str:
         """The name in the run's settings, or its folder's."""
@@ -74,7 +79,7 @@ class Results:
     @cached_property
     def present_modes(self) -> list[str]:
         """The modes that occur among finished networks, in their usual order."""
-        found = set(self.final["mode"])
+        found = set(self.labelled["mode"])
         return [mode for mode in MODES if mode in found]
 
     @cached_property
@@ -207,21 +212,20 @@ def wilson(count: int, n: int) -> tuple[float, float]:
 
 def mode_rows(results: Results) -> list[dict]:
     """For each mode that occurs: n, share with its Wilson interval, and quartiles of the validation error."""
-    final, rows = results.final, []
-    labelled = int((final["mode"] != "").sum())
+    networks, rows = results.labelled, []
     for mode in results.present_modes:
-        error = final["valid_mse"][final["mode"] == mode]
-        low, high = wilson(len(error), labelled)
+        error = networks["valid_mse"][networks["mode"] == mode]
+        low, high = wilson(len(error), len(networks))
         q25, q50, q75 = np.quantile(error, [0.25, 0.5, 0.75])
-        row = {"mode": mode, "n": len(error), "share": len(error) / labelled, "low": low, "high": high}
+        row = {"mode": mode, "n": len(error), "share": len(error) / len(networks), "low": low, "high": high}
         rows.append({**row, "mse_q25": float(q25), "mse_median": float(q50), "mse_q75": float(q75)})
     return rows
 
 
 def typical_of_mode(results: Results, mode: str) -> int:
-    """The row of `final` whose active areas, sorted, lie nearest to the mode's medians."""
-    rows = np.flatnonzero(results.final["mode"] == mode)
-    areas = np.sort(results.final["active_area"][rows], axis=1)
+    """The row of `labelled` whose active areas, sorted, lie nearest to the mode's medians."""
+    rows = np.flatnonzero(results.labelled["mode"] == mode)
+    areas = np.sort(results.labelled["active_area"][rows], axis=1)
     return int(rows[np.abs(areas - np.median(areas, axis=0)).sum(axis=1).argmin()])
 
 

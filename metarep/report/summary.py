@@ -45,8 +45,10 @@ def headline(results: Results) -> str:
     for other in _rivals(rows, name):
         word = {1: "clearly better than", 0: "about as well as", -1: "clearly worse than"}[compare(rows[name], rows[other])]
         parts.append(f"{word} {title_of(other)} ({num(rows[other]['ari'])})")
-    start = f"Clusters of the {title_of(name)} embedding agree with the modes at an adjusted Rand index of {ari(rows[name])}"
-    return f"{start}: {listed(parts)}." if parts else f"{start}."
+    start = (
+        f"Clusters of the {title_of(name)} embedding agree with the modes (adjusted Rand index {ari(rows[name])}, where 1 is"
+    )
+    return f"{start} perfect and 0 is chance) {listed(parts)}." if parts else f"{start} perfect and 0 is chance)."
 
 
 def caution(results: Results) -> Finding | None:
@@ -93,7 +95,8 @@ def cloze(results: Results) -> Finding | None:
             0: " So it knows no more than linear relations tell.",
             -1: " So it knows less than linear relations tell.",
         }[sign(gain)]
-    modes = {r["value"]: float(r["r2"]) for r in rows if r["group"] == "mode" and r["predictor"] == "cloze"}
+    own = [r for r in rows if r["group"] == "mode" and r["predictor"] == "cloze"]
+    modes = {r["value"]: float(r["r2"]) for r in own if not math.isnan(float(r["r2"]))}
     if len(modes) > 1:
         best, worst = max(modes, key=modes.get), min(modes, key=modes.get)
         text += f" It is best on networks of mode {best} ({num(modes[best])}) and worst on mode {worst} ({num(modes[worst])})."
@@ -203,7 +206,8 @@ def probes(results: Results) -> Finding | None:
 
 def scan(results: Results) -> Finding | None:
     """The hand-built scan's AUC for mode 3 against chance, against random starts and each other mode."""
-    rows = {row["negative"]: {k: v if k == "negative" else float(v) for k, v in row.items()} for row in results.table("scan/scan")}
+    figures = ("n_positive", "n_negative", "auc", "auc_low", "auc_high")
+    rows = {row["negative"]: {name: float(row[name]) for name in figures} for row in results.table("scan/scan")}
     if not rows:
         return None
     parts = []
@@ -215,9 +219,10 @@ def scan(results: Results) -> Finding | None:
         )
     modes = {name: row for name, row in rows.items() if name in MODE_NAMES}
     if modes:
-        best, worst = (pick(modes, key=lambda name: modes[name]["auc"]) for pick in (max, min))
-        parts.append(f"Against other trained modes it is best for mode {best}, {auc(modes[best])}, {_versus_chance(modes[best])}")
-        parts[-1] += f", and worst for mode {worst}, {auc(modes[worst])}, {_versus_chance(modes[worst])}." if len(modes) > 1 else "."
+        extremes = dict.fromkeys(pick(modes, key=lambda name: modes[name]["auc"]) for pick in (max, min))
+        said = [f"{auc(modes[mode])} for mode {mode}, {_versus_chance(modes[mode])}" for mode in extremes]
+        word = "the highest and lowest AUC are" if len(said) > 1 else "the AUC is"
+        parts.append(f"Against other trained modes {word} {', and '.join(said)}.")
     if "other modes" in rows:
         row = rows["other modes"]
         parts.append(f"Against all other modes at once it reaches {auc(row)}, {_versus_chance(row)}.")
@@ -281,7 +286,8 @@ def _carried(results: Results, target: str, own: Mapping[str, dict]) -> str:
 def transfer_targets(results: Results) -> dict[str, dict[str, dict[str, dict]]]:
     """{target: {representation: {metric: {value, low, high, null}}}}, in the order in which they were tested."""
     found = results.metrics.get("transfer", {}).get("targets", {})
-    return {name: found[name] for name in dict.fromkeys(r["target"] for r in results.table("transfer/transfer")) if name in found}
+    order = dict.fromkeys(row["target"] for row in results.table("transfer/transfer"))
+    return {name: found[name] for name in order if name in found}
 
 
 def control_name(results: Results) -> str:

@@ -1,0 +1,203 @@
+"""A small run folder whose figures are chosen, not computed: every stage in the formats of the design, in a second.
+
+To look at a page: python tests/report/synthetic_run.py FOLDER
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from metarep.analysis.scan import MULTIPLIER, random_initialisations
+from metarep.artefact import canonical_json, open_artefact, write_whole, writing
+from metarep.networks.modes import MODES, label_modes
+from metarep.networks.spec import NetworkSpec
+from metarep.tables import to_csv
+from metarep.zoo.store import shard_name, write_shard
+
+ARI = {"profile": 0.5, "untrained_profile": 0.3, "raw": 0.1, "canonical": 0.2, "oracle": 0.7}
+SCAN_AUC = 0.8
+CONTROL = "random_initialisations"
+
+
+def write_run(
+    folder: Path, *, ari=None, scan_auc=SCAN_AUC, null_ari=0.01, n=200, stages=("model", "clusters", "scan", "transfer")
+):
+    """Writes a run; `ari` {representation: agreement of k-means with the modes} decides what the report has to say."""
+    zoo = write_zoo(folder / "zoo", n=n)
+    names, mode = zoo
+    source = open_artefact(folder / "zoo")
+    makers = {
+        "model": lambda path: {"log.csv": log_rows(), "masked_r2.csv": masked_rows()},
+        "clusters": lambda path: cluster_tables(names, mode, ari or ARI, null_ari),
+        "scan": lambda path: scan_tables(names, mode, scan_auc),
+        "transfer": lambda path: {"transfer.csv": transfer_rows()},
+    }
+    metrics = {
+        "clusters": {"rule_for_k": "the largest stable k", "n_train": n - len(names[::4]), "n_test": len(names[::4])},
+        "scan": {"positive": "3"},
+        "transfer": transfer_metrics(),
+    }
+    for stage in stages:
+        inputs = {"source" if stage == "transfer" else "zoo": source}
+        with writing(folder / stage, stage, config={}, seed=0, inputs=inputs) as path:
+            for name, rows in makers[stage](path).items():
+                write_whole(path / name, to_csv(rows))
+            if stage in metrics:
+                write_whole(path / "metrics.json", canonical_json(metrics[stage]))
+    return folder
+
+
+def write_zoo(path: Path, *, n: int, n_diverged: int = 3, spec: NetworkSpec = MULTIPLIER):
+    """Writes a zoo of random starts, of which the last ones diverged; returns ids and modes of the finished ones."""
+    rng = np.random.default_rng(0)
+    params = random_initialisations(n, seed=0) if spec == MULTIPLIER else rng.standard_normal((n, spec.n_params))
+    params[n - n_diverged :] = np.nan
+    labels = label_modes(spec, params)
+    names = np.array([f"e09-{i}" for i in range(n)], dtype=object)
+    columns = {
+        "network_id": names,
+        "run_id": names,
+        "seed": np.arange(n),
+        "variant": ["e09"] * n,
+        "spec": [str(spec)] * n,
+        "step": np.full(n, 4000),
+        "parent_id": [None] * n,
+        "params": params.astype(np.float32),
+        "init_params": params.astype(np.float32),
+        "train_mse": 10 ** rng.normal(-2.5, 0.3, n),
+        "valid_mse": 10 ** rng.normal(-2.5, 0.3, n),
+        "diverged": np.arange(n) >= n - n_diverged,
+        "split": ["test" if i % 4 == 0 else "train" for i in range(n)],
+        "active_area": labels.active_area,
+        "quadrant_area": labels.quadrant_area,
+        "quadrant_code": labels.quadrant_code,
+        "mode": labels.mode,
+        "mode_margin": labels.mode_margin,
+    }
+    with writing(path, "zoo", config={}, seed=0) as folder:
+        write_shard(folder / shard_name(0), columns)
+    return names[: n - n_diverged], labels.mode[: n - n_diverged]
+
+
+def log_rows():
+    """A pretraining curve."""
+    steps = range(100, 1100, 100)
+    return [
+        {"step": s, "train_loss": 1 + 30 / s, "valid_loss": 1 + 40 / s, "valid_r2": 0.8 - 20 / s, "lr": 1e-3} for s in steps
+    ]
+
+
+def masked_rows():
+    """Masked R² of the three predictors."""
+    level = {"cloze": 0.8, "mean": 0.0, "linear_gaussian": 0.5}
+    groups = [("all", "all"), ("kind", "weight"), ("kind", "bias"), ("parameter", "w0[·,0]"), ("parameter", "b1[0]")]
+    groups += [("mode", mode) for mode in MODES]
+    return [
+        {"masking": m, "predictor": p, "group": g, "value": v, "r2": r2 - 0.1 * (v == "1"), "n_values": 100}
+        for m in ("random", "leave_one_out")
+        for p, r2 in level.items()
+        for g, v in groups
+    ]
+
+
+def cluster_tables(names, mode, ari, null_ari):
+    """The tables of the comparison: three clusters of every representation, intervals of ±0.05."""
+    tables = {
+        f"{name}.csv": [] for name in ("agreement", "probes", "chosen_k", "k_curve", "assignments", "contingency", "umap")
+    }
+    rng = np.random.default_rng(1)
+    cluster = rng.integers(0, 3, len(names))
+    for number, (representation, value) in enumerate(ari.items()):
+        base = {"representation": representation}
+        for clusterer in ("kmeans", "umap+hdbscan"):
+            tables["chosen_k.csv"].append(base | {"clusterer": clusterer, "k": 3, "stability": 0.95})
+        for k in (2, 3, 5):
+            tables["agreement.csv"] += [
+                base | agreement_row(clusterer, k, value - 0.01 * abs(k - 3), null_ari)
+                for clusterer in ("kmeans", "umap+hdbscan")
+            ]
+        for target, metric in (("mode", "linear_balanced_accuracy"), ("mode", "nearest_neighbours_balanced_accuracy")):
+            row = {"target": target, "metric": metric, "mean": 0.9 - 0.05 * number, "std": 0.01, "null_mean": 0.2}
+            tables["probes.csv"].append(base | row)
+        row = {"target": "log10_valid_mse", "metric": "linear_r2", "mean": 0.6, "std": 0.01, "null_mean": 0.0}
+        tables["probes.csv"].append(base | row)
+        for i, name in enumerate(names):
+            split = "test" if i % 4 == 0 else "train"
+            place = {"network_id": name, "cluster": int(cluster[i]), "distance_to_centre": float(i + 1), "split": split}
+            tables["assignments.csv"].append(base | place)
+            if split == "test":
+                tables["umap.csv"].append(base | {"network_id": name, "x": float(rng.normal()), "y": float(cluster[i])})
+        test = np.arange(len(names)) % 4 == 0
+        for k in range(3):
+            counts = [int(((cluster == k) & (mode == m) & test).sum()) for m in MODES]
+            rows = [base | {"cluster": k, "mode": m, "n": n} for m, n in zip(MODES, counts, strict=True)]
+            tables["contingency.csv"] += rows
+    return {name: rows for name, rows in tables.items() if rows}
+
+
+def agreement_row(clusterer, k, ari, null_ari):
+    """A row of agreement.csv."""
+    row = {"clusterer": clusterer, "k": k, "label": "mode", "ari": ari, "ami": ari, "nmi": ari, "homogeneity": ari}
+    row |= {"completeness": ari, "ari_low": ari - 0.05, "ari_high": ari + 0.05, "null_ari_p95": null_ari, "n": 50}
+    return row | {"stability_ari": 0.95}
+
+
+def scan_tables(names, mode, auc):
+    """The scan's tables; the curves only look like curves."""
+    negatives = ("random", "1", "2", "other modes")
+    rows = [
+        {
+            "positive": "3",
+            "negative": n,
+            "n_positive": 60,
+            "n_negative": 50,
+            "auc": auc,
+            "auc_low": auc - 0.04,
+            "auc_high": auc + 0.04,
+        }
+        for n in negatives
+    ]
+    at = np.linspace(0, 1, 20)
+    roc = [{"negative": n, "fpr": float(x), "tpr": float(x**0.5)} for n in negatives for x in at]
+    score = np.random.default_rng(2).uniform(0.5, 0.8, len(names))
+    scores = [{"network_id": n, "mode": m, "score": float(s)} for n, m, s in zip(names, mode, score, strict=True)]
+    scores += [{"network_id": f"random-{i}", "mode": "random", "score": 0.5 + i / 100} for i in range(20)]
+    return {"scan.csv": rows, "roc.csv": roc, "scores.csv": scores}
+
+
+TRANSFER = {
+    ("unseen_seeds", "cloze", "masked_r2"): (0.8, -0.7),
+    ("unseen_seeds", "linear_gaussian", "masked_r2"): (0.5, -0.5),
+    ("unseen_seeds", "profile", "linear_balanced_accuracy"): (0.85, 0.2),
+    ("unseen_seeds", "profile", "linear_accuracy"): (0.8, 0.3),
+    ("e07", "cloze", "masked_r2"): (0.81, 0.81),
+    ("e07", "profile", "linear_balanced_accuracy"): (0.4, 0.4),
+    ("e07", "profile", "linear_accuracy"): (0.4, 0.4),
+    (CONTROL, "cloze", "masked_r2"): (-2.3, -2.4),
+    (CONTROL, "profile", "linear_balanced_accuracy"): (0.21, 0.2),
+}
+"""{(target, representation, metric): (value, the same with predictions shuffled)}."""
+
+
+def transfer_rows():
+    """transfer.csv, with intervals of ±0.05."""
+    return [
+        {"representation": r, "source": "e09", "target": t, "metric": m, "value": v, "low": v - 0.05, "high": v + 0.05}
+        | {"null": null, "n": 50}
+        for (t, r, m), (v, null) in TRANSFER.items()
+    ]
+
+
+def transfer_metrics():
+    """The transfer stage's metrics.json."""
+    targets = {}
+    for (t, r, m), (v, null) in TRANSFER.items():
+        figures = {"value": v, "low": v - 0.05, "high": v + 0.05, "null": null}
+        targets.setdefault(t, {}).setdefault(r, {})[m] = figures
+    modes = {"unseen_seeds": {"2": 20, "3": 30}, "e07": {"3": 50}, CONTROL: {"1": 10, "3": 40}}
+    return {"embedding": "profile", "k": 6, "control": CONTROL, "modes": modes, "targets": targets}
+
+
+if __name__ == "__main__":
+    write_run(Path(sys.argv[1]))

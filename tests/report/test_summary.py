@@ -1,0 +1,90 @@
+"""The sentences follow the figures: turn a figure round and the sentence turns round."""
+
+import pytest
+from synthetic_run import ARI, write_run, write_zoo
+
+from metarep.networks.spec import NetworkSpec
+from metarep.report.results import read_run
+from metarep.report.summary import findings, headline, listed, num
+
+
+def said(folder, **options):
+    """{topic: text} of a synthetic run, and its headline under ""."""
+    results = read_run(write_run(folder, **options))
+    return {"": headline(results)} | {finding.topic: finding.text for finding in findings(results)}
+
+
+@pytest.mark.parametrize(
+    ("profile", "words"), [(0.5, "clearly better than raw"), (0.12, "about as well as raw"), (-0.02, "clearly worse than raw")]
+)
+def test_the_headline_follows_the_figures(tmp_path, profile, words):
+    assert f"{words} parameters (0.10)" in said(tmp_path, ari=ARI | {"profile": profile})[""]
+
+
+@pytest.mark.parametrize(
+    ("untrained", "words"), [(0.1, "clearly above"), (0.45, "not clearly different from"), (0.7, "clearly below")]
+)
+def test_pretraining_is_praised_only_where_it_helps(tmp_path, untrained, words):
+    text = said(tmp_path, ari=ARI | {"untrained_profile": untrained})["Does pretraining help to see the modes?"]
+    assert f"It is {words} untrained profile" in text
+
+
+def test_the_leader_is_whoever_leads(tmp_path):
+    topic = "Which representation leads"
+    assert "on cloze profile (ARI 0.50" in said(tmp_path / "a")[topic]
+    assert "clearly ahead of" in said(tmp_path / "b")[topic]
+    behind = said(tmp_path / "c", ari=ARI | {"canonical": 0.55})[topic]
+    assert "on canonical parameters (ARI 0.55" in behind
+    assert "not clearly ahead of cloze profile" in behind
+
+
+def test_the_oracle_is_a_ceiling_only_where_it_is_higher(tmp_path):
+    assert "clearly below that and reaches 71% of it" in said(tmp_path / "a")["The ceiling"]
+    above = said(tmp_path / "b", ari=ARI | {"oracle": 0.2})["The ceiling"]
+    assert "clearly above that." in above
+
+
+def test_chance_names_who_is_not_above_it(tmp_path):
+    assert "All 5 representations" in said(tmp_path / "a")["Chance"]
+    text = said(tmp_path / "b", null_ari=0.2)["Chance"]
+    assert text.endswith("raw parameters and canonical parameters. The other 3 are.")
+
+
+@pytest.mark.parametrize(("auc", "words"), [(0.8, "above chance"), (0.52, "no better than chance"), (0.3, "worse than chance")])
+def test_the_scan_is_said_plainly(tmp_path, auc, words):
+    text = said(tmp_path, scan_auc=auc)["The hand-built scan"]
+    assert f"from 50 random starts with an AUC of {auc:.2f} [{auc - 0.04:.2f}, {auc + 0.04:.2f}], {words}." in text
+
+
+def test_transfer_tells_knowing_a_family_from_knowing_a_network(tmp_path):
+    texts = said(tmp_path)
+    seeds, family = texts["Transfer"].split("On e07 networks")
+    assert "the family" not in seeds
+    assert "so it knows the family, not the network" in family
+    assert "all its networks are of mode 3" in family
+    control = texts["Negative control"]
+    assert "R² −2.30, as it should be, worse than the mean" in control
+    assert "0.21, not clearly above its null of 0.20" in control
+
+
+def test_what_was_not_run_is_not_spoken_of(tmp_path):
+    texts = said(tmp_path, stages=("scan",))
+    assert set(texts) == {"", "The zoo", "The hand-built scan"}
+    assert "no cloze embedding of them has been compared" in texts[""]
+
+
+def test_few_test_networks_are_a_caution_and_diverged_ones_are_counted(tmp_path):
+    texts = said(tmp_path)
+    assert "50 test networks only" in texts["Caution"]
+    assert "3 diverged, are flagged and left out" in texts["The zoo"]
+
+
+def test_a_zoo_without_modes_says_so(tmp_path):
+    write_zoo(tmp_path / "zoo", n=20, spec=NetworkSpec.parse("2-3-1"))
+    (finding,) = findings(read_run(tmp_path))
+    assert "Modes are defined for 2-2-1 networks, of which it has none." in finding.text
+
+
+def test_numbers_and_lists_read_well():
+    assert (num(-0.304), num(-0.001), num(float("nan"))) == ("−0.30", "0.00", "n/a")
+    assert (listed(["a"]), listed(["a", "b"]), listed(["a", "b", "c"])) == ("a", "a and b", "a, b and c")

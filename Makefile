@@ -8,8 +8,14 @@ INSTALLED := .venv/.installed
 quickstart: $(INSTALLED)
 	$(BIN)/metarep run configs/quickstart.yaml --out results/quickstart
 
+# The run behind the README; its small tables and its figures are kept in git.
+TABLES := clusters/agreement.csv clusters/probes.csv clusters/chosen_k.csv clusters/contingency.csv \
+	model/log.csv model/masked_r2.csv scan/scan.csv transfer/transfer.csv report/findings.md config.yaml timings.json
 main: $(INSTALLED)
 	$(BIN)/metarep run configs/main.yaml --out results/main
+	mkdir -p results/tables results/figures
+	cp $(addprefix results/main/,$(TABLES)) results/tables/
+	cp results/main/report/figures/*.png results/figures/
 
 # One thread a test process: two processes use two cores, and more threads would only wait for each other.
 test: $(INSTALLED)

@@ -65,7 +65,7 @@ def fit_gmm(x: np.ndarray, k: int, *, seed: int) -> Clustering:
     """A Gaussian mixture with full covariances, on at most 12 principal components."""
     scaler = StandardScaler().fit(x)
     scaled = scaler.transform(x)
-    pca = PCA(min(GMM_MAX_DIMENSIONS, x.shape[1]), svd_solver="full").fit(scaled)
+    pca = PCA(min(GMM_MAX_DIMENSIONS, *x.shape), svd_solver="full").fit(scaled)
     model = GaussianMixture(k, reg_covar=1e-3, max_iter=60, tol=1e-2, random_state=seed).fit(pca.transform(scaled))
     return Clustering(lambda y: model.predict(pca.transform(scaler.transform(y))), k)
 
@@ -93,7 +93,7 @@ def fit_umap(x: np.ndarray, *, n_neighbors: int, seed: int) -> Callable[[np.ndar
     """
     import umap
 
-    x = x[:UMAP_MAX_ROWS]
+    x = x[np.sort(np.random.default_rng(seed).permutation(len(x))[:UMAP_MAX_ROWS])]  # rows may stand family by family
     scaler = StandardScaler().fit(x)
     scaled = scaler.transform(x)
     model = umap.UMAP(n_neighbors=min(n_neighbors, len(x) - 1), metric="precomputed", random_state=seed, n_jobs=1)

@@ -31,6 +31,8 @@ SILHOUETTE_SAMPLE = 1500
 HDBSCAN_K = 8
 """HDBSCAN takes no k; its smallest cluster is a tenth of what eight equal ones would hold."""
 UMAP_BASELINES = ("raw", "oracle")
+MIN_FIT_NETWORKS = 10
+"""Below this a probe's share of them is no longer enough for its five neighbours."""
 
 
 @dataclass(frozen=True)
@@ -55,10 +57,11 @@ def cluster(
     """Compares embeddings of one zoo with each other and with baselines, into the folder `out`, which it returns.
 
     `zoo` may be left out where the embeddings say where it lies. Raises MetarepError for
-    embeddings that do not belong to the zoo, and for a zoo without training or test networks.
+    embeddings that do not belong to the zoo or share a name, and for a zoo with too few training or test networks.
     """
     progress = progress or Progress()
     loaded = [load_embeddings(path) for path in embeddings]
+    require_different_names(loaded)
     if zoo is None and not loaded:
         raise MetarepError("nothing to cluster", expected="at least one embeddings folder, or --zoo")
     networks = load_zoo(zoo if zoo is not None else loaded[0].artefact.input_path("zoo"))
@@ -80,17 +83,39 @@ def cluster(
     return Path(out)
 
 
+def require_different_names(embeddings: list[Embeddings]) -> None:
+    """Raises MetarepError where two embeddings would share a row name in every table."""
+    folders: dict[str, Path] = {}
+    for e in embeddings:
+        if e.name in folders:
+            raise MetarepError(
+                f"{folders[e.name]} and {e.artefact.path} are both called {e.name}",
+                expected="embeddings of different kinds",
+                fix="compare them in two runs",
+            )
+        folders[e.name] = e.artefact.path
+
+
 def build_arena(zoo: Zoo, config: ClusterConfig) -> Arena:
     """The training and test rows, a seeded choice where there are more than the config admits, and the labels."""
     rng = np.random.default_rng(config.seed)
+    most_k = max(config.ks)
+    if config.max_fit_networks <= most_k:
+        raise MetarepError(
+            f"max_fit_networks is too small for {most_k} clusters",
+            met=config.max_fit_networks,
+            expected=f"more than {most_k}",
+            fix="raise it, or set ks to smaller numbers",
+        )
+    least = {"train": max(most_k + 1, MIN_FIT_NETWORKS), "test": most_k + 1}
     rows = {}
     for split, most in (("train", config.max_fit_networks), ("test", config.max_test_networks)):
         found = np.flatnonzero(zoo["split"] == split)
-        if len(found) < max(config.ks) + 1:
+        if len(found) < least[split]:
             raise MetarepError(
-                f"too few {split} networks for {max(config.ks)} clusters",
+                f"too few {split} networks for up to {most_k} clusters",
                 met=len(found),
-                expected=f"more than {max(config.ks)}",
+                expected=f"at least {least[split]}",
                 fix="build a larger zoo, or set ks to smaller numbers",
             )
         rows[split] = np.sort(rng.permutation(found)[:most])

@@ -59,7 +59,7 @@ MODE_RULES = {
 def report(
     run: Path | str, out: Path | str | None = None, *, overwrite: bool = False, progress: Progress | None = None
 ) -> Path:
-    """Writes `report.html` and `figures/*.png` of a run into the folder `out`, `run`/report if left out; returns it.
+    """Writes `report.html`, `findings.md` and `figures/*.png` of a run into the folder `out`, `run`/report if left out; returns it.
 
     Needs the run's zoo; every other stage may be missing. Raises MetarepError for a folder that
     is no run, for a damaged stage and for one that was made from another zoo.
@@ -78,7 +78,14 @@ def report(
                 images[name] = "data:image/png;base64," + base64.b64encode(data).decode()
                 task.advance(1, name)
         write_whole(folder / "report.html", render(results, images))
+        write_whole(folder / "findings.md", findings_text(results))
     return out
+
+
+def findings_text(results: Results) -> str:
+    """The page's plain words as Markdown: the headline, then a paragraph a topic."""
+    paragraphs = [summary.headline(results), *(f"**{f.topic}.** {f.text}" for f in summary.findings(results))]
+    return "\n\n".join(paragraphs) + "\n"
 
 
 def png_of(figure: Figure) -> bytes:

@@ -17,10 +17,10 @@ VOID = {"meta", "img", "br", "link", "hr", "input"}
 STAGES = ("model", "clusters", "scan", "transfer")
 
 
-@pytest.fixture(autouse=True)
-def coarse(monkeypatch):
-    """Small pictures: the tests read the page, they do not look at it."""
-    monkeypatch.setattr(page, "DPI", 30)
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Leaves out the drawing, which takes most of the time."""
+    monkeypatch.setattr(page, "png_of", lambda figure: b"no picture")
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +30,14 @@ def finished(tmp_path_factory):
     (folder / "config.yaml").write_text("name: <script>alert(1)</script>\n")
     (folder / "timings.json").write_text('{"seconds": {"zoo": 12.5}, "machine": {"cpu": "a loom", "cores": 2}}')
     return folder
+
+
+@pytest.fixture(scope="module")
+def written(finished):
+    """Its report, in small pictures: the tests read the page, they do not look at it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(page, "DPI", 30)
+        return report(finished)
 
 
 class Outline(HTMLParser):
@@ -54,16 +62,15 @@ class Outline(HTMLParser):
         assert self.open.pop() == tag
 
 
-def test_one_file_that_shows_every_stage_and_needs_no_network(finished, tmp_path):
-    out = report(finished, tmp_path / "report")
-    text = (out / "report.html").read_text()
+def test_one_file_that_shows_every_stage_and_needs_no_network(written):
+    text = (written / "report.html").read_text()
     outline = Outline(text)
     for reference in outline.references:
         assert reference.startswith("data:image/png;base64,") or reference.removeprefix("#") in outline.ids
     assert "@import" not in text
     assert "url(" not in text
     assert "was not run" not in text
-    names = {file.stem for file in (out / "figures").glob("*.png")}
+    names = {file.stem for file in (written / "figures").glob("*.png")}
     assert {"zoo", "training", "masked_r2", "comparison", "by_k", "umap", "atlas", "contingency", "scan", "transfer"} <= names
     assert {"mode-3", "cluster-0", "cluster-1", "cluster-2"} <= names
     assert text.count("<img") == len(names)
@@ -71,14 +78,15 @@ def test_one_file_that_shows_every_stage_and_needs_no_network(finished, tmp_path
     assert "a loom, 2 cores" in text
 
 
-def test_names_are_text_not_markup(finished, tmp_path):
-    text = (report(finished, tmp_path / "report") / "report.html").read_text()
+def test_names_are_text_not_markup(written):
+    text = (written / "report.html").read_text()
     assert "<script" not in text
     assert "&lt;script&gt;alert(1)" in text
 
 
-def test_the_same_run_gives_the_same_bytes_and_is_made_from_every_stage(finished, tmp_path):
-    first, second = (report(finished, tmp_path / name) for name in "ab")
+def test_the_same_run_gives_the_same_bytes_and_is_made_from_every_stage(finished, written, tmp_path, monkeypatch):
+    monkeypatch.setattr(page, "DPI", 30)
+    first, second = written, report(finished, tmp_path / "again")
     for file in sorted(first.rglob("*")):
         if file.is_file() and file.name != "manifest.json":
             assert file.read_bytes() == (second / file.relative_to(first)).read_bytes()
@@ -86,7 +94,7 @@ def test_the_same_run_gives_the_same_bytes_and_is_made_from_every_stage(finished
 
 
 @pytest.mark.parametrize("missing", STAGES)
-def test_a_missing_stage_is_named_and_the_rest_stands(tmp_path, missing):
+def test_a_missing_stage_is_named_and_the_rest_stands(tmp_path, missing, undrawn):
     run = write_run(tmp_path / "run", stages=tuple(stage for stage in STAGES if stage != missing))
     text = (report(run) / "report.html").read_text()
     Outline(text)
@@ -94,7 +102,7 @@ def test_a_missing_stage_is_named_and_the_rest_stands(tmp_path, missing):
     assert set(re.findall(r"was not run.*<code>metarep ([\w-]+)</code>", text)) == {command}
 
 
-def test_a_zoo_alone_is_enough_also_one_without_modes(tmp_path):
+def test_a_zoo_alone_is_enough_also_one_without_modes(tmp_path, undrawn):
     write_zoo(tmp_path / "wide" / "zoo", n=20, spec=NetworkSpec.parse("2-3-1"))
     text = (report(tmp_path / "wide") / "report.html").read_text()
     Outline(text)
@@ -102,7 +110,7 @@ def test_a_zoo_alone_is_enough_also_one_without_modes(tmp_path):
     assert text.count("was not run") == 5  # the comparison and the maps are of one stage
 
 
-def test_other_folders_other_zoos_and_finished_reports_are_refused(tmp_path):
+def test_other_folders_other_zoos_and_finished_reports_are_refused(tmp_path, undrawn):
     run = write_run(tmp_path / "run", stages=("scan",))
     (tmp_path / "foreign").mkdir()
     for path in ("foreign", "nowhere"):

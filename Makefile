@@ -19,7 +19,7 @@ main: $(INSTALLED)
 
 # One thread a test process: two processes use two cores, and more threads would only wait for each other.
 test: $(INSTALLED)
-	OMP_NUM_THREADS=1 MPLBACKEND=Agg $(BIN)/python -m pytest -n 2 --dist worksteal
+	OMP_NUM_THREADS=1 MPLBACKEND=Agg $(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

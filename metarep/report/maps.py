@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
@@ -14,7 +15,7 @@ from metarep.networks.modes import MODES
 from metarep.networks.spec import NetworkSpec
 from metarep.report.results import title_of
 from metarep.report.square import draw_small
-from metarep.report.style import INK, MODE_COLOURS, MUTED, SEQUENTIAL, cluster_colour, use_style
+from metarep.report.style import INK, MODE_COLOURS, MUTED, PALETTE, SEQUENTIAL, cluster_colour, use_style
 
 CONTINGENCY_COLOURS = "Blues"
 GROUND = "#F7F6F3"
@@ -33,7 +34,7 @@ def umap_figure(xy: np.ndarray, mode: np.ndarray, cluster: np.ndarray, error: np
         by_mode.set_title("by mode")
         keys = [_mode_key(m) for m in MODES if (mode == m).any()]
         axes[1][0].legend(handles=keys, loc="upper center", ncols=3, columnspacing=1.2, handletextpad=0.1, borderaxespad=0)
-        _scatter(by_cluster, xy, [cluster_colour(int(c)) for c in cluster])
+        _scatter(by_cluster, xy, [cluster_shade(int(c)) for c in cluster])
         for number in np.unique(cluster):
             _number(by_cluster, np.median(xy[cluster == number], axis=0), str(number))
         by_cluster.set_title("by k-means cluster")
@@ -62,6 +63,12 @@ def atlas_figure(maps: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
         found = [m for m in MODES if any((mode == m).any() for _, mode in maps.values())]
         figure.legend(handles=[_mode_key(m) for m in found], ncols=len(found), loc="outside upper left")
     return figure
+
+
+def cluster_shade(number: int) -> tuple[float, float, float]:
+    """A cluster's colour, paler where the palette starts again."""
+    pale = 0.55 * max(number // len(PALETTE), 0)
+    return tuple(1 - (1 - channel) * (1 - min(pale, 0.8)) for channel in to_rgb(cluster_colour(number)))
 
 
 def scatter_modes(ax: Axes, xy: np.ndarray, mode: np.ndarray) -> None:
@@ -120,6 +127,7 @@ def _contingency(ax: Axes, rows: Sequence[dict], modes: Sequence[str], most: int
     ax.set(xticks=range(len(modes)), xticklabels=[f"mode {mode}" if i == 0 else mode for i, mode in enumerate(modes)])
     ax.set(yticks=range(len(rows)), yticklabels=[f"cluster {rows[i]['cluster']}" for i in order])
     ax.set_ylim(most - 0.5, -0.5)
+    ax.xaxis.tick_top()
     ax.tick_params(length=0, labelsize=10, labelcolor=INK)
     ax.spines[:].set_visible(False)
     return image

@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 from metarep.artefact import write_whole, writing
 from metarep.networks.modes import MAINLY_ON, MODE_NAMES, TOLERANCE
 from metarep.progress import Progress
-from metarep.report import figures, maps, summary
+from metarep.report import figures, maps, summary, wording
 from metarep.report.results import (
     MAIN_CLUSTERER,
     STAGES,
@@ -59,10 +59,10 @@ MODE_RULES = {
 def report(
     run: Path | str, out: Path | str | None = None, *, overwrite: bool = False, progress: Progress | None = None
 ) -> Path:
-    """Writes `report.html`, `findings.md` and `figures/*.png` of a run into the folder `out`, `run`/report if left out; returns it.
+    """Writes `report.html`, `findings.md` and `figures/*.png` of a run into the folder `out`, which it returns.
 
-    Needs the run's zoo; every other stage may be missing. Raises MetarepError for a folder that
-    is no run, for a damaged stage and for one that was made from another zoo.
+    `out` is `run`/report if left out. Needs the run's zoo; every other stage may be missing. Raises
+    MetarepError for a folder that is no run, for a damaged stage and for one of another zoo.
     """
     progress = progress or Progress()
     results = read_run(run)
@@ -84,7 +84,9 @@ def report(
 
 def findings_text(results: Results) -> str:
     """The page's plain words as Markdown: the headline, then a paragraph a topic."""
-    paragraphs = [summary.headline(results), *(f"**{f.topic}.** {f.text}" for f in summary.findings(results))]
+    paragraphs = [summary.headline(results)]
+    for finding in summary.findings(results):
+        paragraphs.append(f"**{finding.topic}{'' if finding.topic.endswith('?') else '.'}** {finding.text}")
     return "\n\n".join(paragraphs) + "\n"
 
 
@@ -104,8 +106,8 @@ def render(results: Results, images: Mapping[str, str]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"num": lambda value, digits=2: summary.num(float(value), digits), "title_of": title_of}
-    environment.globals |= {"describe": describe, "group_of": group_of, "clusterer_title": summary.clusterer_title}
+    environment.filters |= {"num": lambda value, digits=2: wording.num(float(value), digits), "title_of": title_of}
+    environment.globals |= {"describe": describe, "group_of": group_of, "clusterer_title": wording.clusterer_title}
     return environment.get_template("report.html").render(context(results), images=images)
 
 
@@ -221,14 +223,14 @@ def glance(results: Results) -> list[tuple[str, str]]:
     entries = [(f"{len(results.zoo):,}", "networks trained")]
     r2 = {r["predictor"]: r["r2"] for r in summary.masked_rows(results, "leave_one_out") if r["group"] == "all"}
     if "cloze" in r2:
-        entries.append((summary.num(float(r2["cloze"])), "R² of the cloze model on a hidden parameter"))
+        entries.append((wording.num(float(r2["cloze"])), "R² of the cloze model on a hidden parameter"))
     chosen = results.chosen.get(MAIN_CLUSTERER, {})
     for name in (results.shown, "raw", "oracle"):
         if name in chosen:
-            entries.append((summary.num(chosen[name]["ari"]), f"ARI with the modes, {title_of(name)}"))
+            entries.append((wording.num(chosen[name]["ari"]), f"ARI with the modes, {title_of(name)}"))
     for row in results.table("scan/scan"):
         if row["negative"] == "random":
-            entries.append((summary.num(float(row["auc"])), "AUC of the hand-built scan, mode 3 against random starts"))
+            entries.append((wording.num(float(row["auc"])), "AUC of the hand-built scan, mode 3 against random starts"))
     return entries
 
 
@@ -257,14 +259,14 @@ def transfer_rows(results: Results) -> list[dict]:
     """The rows of transfer.csv with their figures as numbers."""
     columns = ("value", "low", "high", "null")
     rows = [row | {name: float(row[name]) for name in columns} for row in results.table("transfer/transfer")]
-    return [row | {"target_title": summary.target_title(row["target"])} for row in rows]
+    return [row | {"target_title": wording.target_title(row["target"])} for row in rows]
 
 
 def target_label(results: Results, target: str) -> str:
     """A target's name with the number of its networks."""
     n = max(int(row["n"]) for row in results.table("transfer/transfer") if row["target"] == target)
     control = "\n(negative control)" if target == summary.control_name(results) else ""
-    return f"{summary.target_title(target)}, {n:,}{control}"
+    return f"{wording.target_title(target)}, {n:,}{control}"
 
 
 def made_rows(results: Results) -> list[dict]:

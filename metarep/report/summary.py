@@ -12,12 +12,30 @@ from dataclasses import dataclass
 
 from metarep.networks.modes import MODE_NAMES
 from metarep.report.results import MAIN_CLUSTERER, UNTRAINED, Results, best_of, group_of, mode_rows, title_of
+from metarep.report.wording import (
+    LEVEL,
+    ari,
+    auc,
+    clusterer_title,
+    compare,
+    listed,
+    num,
+    relation,
+    share,
+    sign,
+    target_title,
+    times,
+)
 
-LEVEL = 0.02
 FEW_TEST_NETWORKS = 300
+NEARLY_ALL = 0.99
+"""Where one mode has so large a share of a target's networks, balanced accuracy hangs on the few others."""
+
+MOSTLY = 0.9
+"""Where shuffled predictions reach so large a part of an R², it says little of single networks."""
+
 CHANCE_AUC = 0.5
 PUBLISHED_AUC = "1.00 on two hand-picked networks"
-UNSEEN_SEEDS = "unseen_seeds"
 LINEAR_PROBE = "linear_balanced_accuracy"
 NEIGHBOUR_PROBE = "nearest_neighbours_balanced_accuracy"
 
@@ -32,7 +50,7 @@ class Finding:
 
 def findings(results: Results) -> list[Finding]:
     """Everything that can be said; topics whose stage was not run are left out."""
-    makers = (caution, zoo, cloze, leader, pretraining, chance, ceiling, probes, scan, transfer, control)
+    makers = (caution, zoo, cloze, leader, pretraining, arms, chance, ceiling, probes, scan, transfer, control)
     return [finding for finding in (make(results) for make in makers) if finding]
 
 
@@ -136,19 +154,30 @@ def pretraining(results: Results) -> Finding | None:
     text += f" ({figures})." if others else "."
     for other in _rivals(rows, name):
         text += f" It is {relation(rows[name], rows[other])} {title_of(other)} ({ari(rows[other])})."
-    arms = {
+    same = results.at_k(len(results.present_modes))
+    rivals = [f"{num(same[n]['ari'])} for {title_of(n)}" for n in _rivals(same, name)] if name in same else []
+    if rivals:
+        text += f" With k = {len(results.present_modes)} for all it is {num(same[name]['ari'])}, against {listed(rivals)}."
+    return Finding("Does pretraining help to see the modes?", text)
+
+
+def arms(results: Results) -> Finding | None:
+    """The best of the other clusterers, by the cloze embeddings, beside the same on what they are compared with."""
+    best = {
         clusterer: best_of(own, [n for n in own if group_of(n) == "cloze"])
         for clusterer, own in results.chosen.items()
         if clusterer != MAIN_CLUSTERER
     }
-    arms = {clusterer: n for clusterer, n in arms.items() if n}
-    if arms:
-        clusterer = max(arms, key=lambda c: results.chosen[c][arms[c]]["ari"])
-        row, own = results.chosen[clusterer][arms[clusterer]], results.chosen[clusterer]
-        text += f" Of the other ways to cluster, {clusterer_title(clusterer)} does best by them: {ari(row)}"
-        rivals = [f"{num(own[n]['ari'])} on {title_of(n)}" for n in _rivals(own, arms[clusterer])]
-        text += f" on {title_of(arms[clusterer])}, against {listed(rivals)}." if rivals else f" on {title_of(arms[clusterer])}."
-    return Finding("Does pretraining help to see the modes?", text)
+    best = {clusterer: n for clusterer, n in best.items() if n}
+    if not best:
+        return None
+    clusterer = max(best, key=lambda c: results.chosen[c][best[c]]["ari"])
+    own, name = results.chosen[clusterer], best[clusterer]
+    text = f"Of the other ways to cluster, {clusterer_title(clusterer)} agrees best on a cloze embedding: {ari(own[name])} on"
+    others = [*_rivals(own, name), *(n for n in own if group_of(n) == "oracle")]
+    rivals = [f"{num(own[n]['ari'])} on {title_of(n)}" for n in others]
+    text += f" {title_of(name)}, against {listed(rivals)}." if rivals else f" {title_of(name)}."
+    return Finding("Other clusterers", text)
 
 
 def chance(results: Results) -> Finding | None:
@@ -263,24 +292,32 @@ def _carried(results: Results, target: str, own: Mapping[str, dict]) -> str:
     modes = {m: n for m, n in results.metrics["transfer"]["modes"].get(target, {}).items() if n}
     text = f"On {target_title(target)}"
     if "masked_r2" in own.get("cloze", {}):
-        row = own["cloze"]["masked_r2"]
-        text += f" the cloze model's masked R² is {num(row['value'])}"
-        if "linear_gaussian" in own:
-            text += f" (linear-Gaussian imputer: {num(own['linear_gaussian']['masked_r2']['value'])})"
-        if row["value"] - row["null"] < LEVEL:
-            text += f", but its predictions for other networks of that zoo do as well ({num(row['null'])}), so it knows the"
-            text += " family, not the network"
-        text += "; "
-    metric = LINEAR_PROBE if len(modes) > 1 else "linear_accuracy"
-    said = [f"{num(ms[metric]['value'])} from {title_of(name)}" for name, ms in own.items() if metric in ms]
-    if len(modes) == 1:
-        mode = next(iter(modes))
-        text += f"all its networks are of mode {mode}, and the linear probe says so with accuracy {listed(said)}"
-    else:
-        nulls = [ms[metric]["null"] for ms in own.values() if metric in ms]
-        text += f"the linear probe tells the mode with balanced accuracy {listed(said)}"
-        text += f" (permuted: {num(max(nulls))})" if nulls else ""
-    return f"{text}."
+        text += f" the cloze model's masked R² is {_carried_r2(own)}; "
+    main, n = max(modes, key=modes.get), sum(modes.values())
+    if modes[main] >= NEARLY_ALL * n:
+        own = {name: metrics["linear_accuracy"] for name, metrics in own.items() if LINEAR_PROBE in metrics}
+        said = [f"{num(row['value'])} from {title_of(name)}" for name, row in own.items()]
+        few = f"all but {n - modes[main]:,} of its {n:,}" if n > modes[main] else f"all its {n:,}"
+        return f"{text}{few} networks are of mode {main}, and the share that the linear probe gets right is {listed(said)}."
+    said = []
+    for name, row in ((name, metrics[LINEAR_PROBE]) for name, metrics in own.items() if LINEAR_PROBE in metrics):
+        word = "shuffled predictions" if row["low"] > row["null"] else "not clearly above shuffled predictions"
+        said.append(f"{num(row['value'])} from {title_of(name)} ({word}: {num(row['null'])})")
+    return f"{text}the linear probe reads modes with balanced accuracy {listed(said)}."
+
+
+def _carried_r2(own: Mapping[str, dict]) -> str:
+    """The masked R² on a target with what it has to be read beside."""
+    row = own["cloze"]["masked_r2"]
+    beside = ["worse than the mean of the source"] if row["value"] < 0 else []
+    if "linear_gaussian" in own:
+        beside.append(f"linear-Gaussian imputer: {num(own['linear_gaussian']['masked_r2']['value'])}")
+    text = num(row["value"]) + (f" ({'; '.join(beside)})" if beside else "")
+    if row["value"] > 0 and row["null"] > MOSTLY * row["value"]:
+        much = "it" if row["value"] - row["null"] < LEVEL else "most of it"
+        text += f", but its predictions for other networks of that zoo reach {num(row['null'])}, so {much} is knowledge of the"
+        text += " family, not of the network"
+    return text
 
 
 def transfer_targets(results: Results) -> dict[str, dict[str, dict[str, dict]]]:
@@ -295,65 +332,9 @@ def control_name(results: Results) -> str:
     return results.metrics.get("transfer", {}).get("control", "")
 
 
-def target_title(target: str) -> str:
-    """A target of transfer as it stands in figures and sentences."""
-    return {UNSEEN_SEEDS: "unseen seeds", "random_initialisations": "random starts"}.get(target, f"{target} networks")
-
-
-def clusterer_title(clusterer: str) -> str:
-    """A clusterer's name as people write it."""
-    names = {"kmeans": "k-means", "gmm": "Gaussian mixture", "hdbscan": "HDBSCAN"}
-    return clusterer.replace("umap+", "UMAP + ").replace(clusterer.split("+")[-1], names.get(clusterer.split("+")[-1], ""))
-
-
 def masked_rows(results: Results, masking: str) -> list[dict]:
     """The rows of masked_r2.csv under one masking, "random" or "leave_one_out"."""
     return [row for row in results.table("model/masked_r2") if row.get("masking") == masking]
-
-
-def compare(a: Mapping, b: Mapping) -> int:
-    """1 where a's interval lies above b's, −1 where below, 0 where they overlap."""
-    return int(a["ari_low"] > b["ari_high"]) - int(a["ari_high"] < b["ari_low"])
-
-
-def relation(a: Mapping, b: Mapping) -> str:
-    """The comparison in words."""
-    return {1: "clearly above", 0: "not clearly different from", -1: "clearly below"}[compare(a, b)]
-
-
-def sign(difference: float) -> int:
-    """1, 0 or −1; less than LEVEL counts as 0."""
-    return 0 if abs(difference) < LEVEL else int(math.copysign(1, difference))
-
-
-def num(value: float, digits: int = 2) -> str:
-    """A figure with a true minus sign."""
-    return "n/a" if math.isnan(value) else f"{round(value, digits) + 0.0:.{digits}f}".replace("-", "−")
-
-
-def times(factor: float) -> str:
-    """How many times as much, to two digits."""
-    return f"{factor:,.0f} times" if factor >= 10 else f"{factor:.1f} times"
-
-
-def ari(row: Mapping) -> str:
-    """An ARI with its 95 % interval."""
-    return f"{num(row['ari'])} [{num(row['ari_low'])}, {num(row['ari_high'])}]"
-
-
-def auc(row: Mapping) -> str:
-    """An AUC with its 95 % interval."""
-    return f"{num(row['auc'])} [{num(row['auc_low'])}, {num(row['auc_high'])}]"
-
-
-def share(row: Mapping) -> str:
-    """A mode's share with its 95 % interval."""
-    return f"{row['share']:.1%} [{row['low']:.1%}, {row['high']:.1%}]"
-
-
-def listed(parts: list[str]) -> str:
-    """Texts as an enumeration."""
-    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
 
 
 def _rivals(rows: Mapping[str, dict], name: str) -> list[str]:

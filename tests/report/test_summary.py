@@ -5,7 +5,8 @@ from synthetic_run import ARI, write_run, write_zoo
 
 from metarep.networks.spec import NetworkSpec
 from metarep.report.results import read_run
-from metarep.report.summary import findings, headline, listed, num
+from metarep.report.summary import findings, headline
+from metarep.report.wording import listed, num
 
 
 def said(folder, **options):
@@ -27,6 +28,7 @@ def test_the_headline_follows_the_figures(tmp_path, profile, words):
 def test_pretraining_is_praised_only_where_it_helps(tmp_path, untrained, words):
     text = said(tmp_path, ari=ARI | {"untrained_profile": untrained})["Does pretraining help to see the modes?"]
     assert f"It is {words} untrained profile" in text
+    assert f"{untrained - 0.02:.2f} for untrained profile" in text.split("With k = 5 for all it is")[1]
 
 
 def test_the_leader_is_whoever_leads(tmp_path):
@@ -60,8 +62,8 @@ def test_transfer_tells_knowing_a_family_from_knowing_a_network(tmp_path):
     texts = said(tmp_path)
     seeds, family = texts["Transfer"].split("On e07 networks")
     assert "the family" not in seeds
-    assert "so it knows the family, not the network" in family
-    assert "all its networks are of mode 3" in family
+    assert "so it is knowledge of the family, not of the network" in family
+    assert "all its 50 networks are of mode 3" in family
     control = texts["Negative control"]
     assert "R² −2.30, as it should be, worse than the mean" in control
     assert "0.21, not clearly above its null of 0.20" in control

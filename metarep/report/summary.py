@@ -309,7 +309,7 @@ def _carried(results: Results, target: str, own: Mapping[str, dict]) -> str:
 def _carried_r2(own: Mapping[str, dict]) -> str:
     """The masked R² on a target with what it has to be read beside."""
     row = own["cloze"]["masked_r2"]
-    beside = ["worse than the mean of the source"] if row["value"] < 0 else []
+    beside = ["worse than the mean of those networks"] if row["value"] < 0 else []
     if "linear_gaussian" in own:
         beside.append(f"linear-Gaussian imputer: {num(own['linear_gaussian']['masked_r2']['value'])}")
     text = num(row["value"]) + (f" ({'; '.join(beside)})" if beside else "")

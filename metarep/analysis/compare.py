@@ -200,7 +200,7 @@ def compare_one(name: str, x: np.ndarray, arena: Arena, config: ClusterConfig, *
 def sweep_k(tables: Tables, name: str, clusterer: str, x_train, x_test, arena: Arena, config: ClusterConfig) -> Clustering:
     """One clusterer over every k; returns the clustering at the chosen k."""
     fitted, stability = {}, {}
-    for k in config.ks if clusterer != "hdbscan" else (HDBSCAN_K,):
+    for k in (HDBSCAN_K,) if clusterer.endswith("hdbscan") else config.ks:
         fitted[k] = fit_clusterer(clusterer, x_train, k, seed=config.seed)
         stability[k] = bootstrap_stability(clusterer, x_train, k, n_bootstraps=config.n_bootstraps, seed=config.seed)
         assigned = fitted[k].predict(x_train)

@@ -7,15 +7,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from metarep.analysis import compare as compare_module
 from metarep.analysis.clusters import RULE
-from metarep.analysis.compare import cluster
+from metarep.analysis.compare import build_arena, cluster, compare_one
 from metarep.artefact import open_artefact, writing
 from metarep.config import ClusterConfig
 from metarep.errors import MetarepError
 from metarep.networks.modes import label_modes
 from metarep.networks.spec import NetworkSpec
 from metarep.tables import read_csv
-from metarep.zoo.store import shard_name, write_shard
+from metarep.zoo.store import load_zoo, shard_name, write_shard
 
 SPEC = NetworkSpec.parse("2-2-1")
 N_TRAIN, N_TEST = 160, 120
@@ -96,6 +97,17 @@ def test_agreement_lies_in_its_interval_and_has_one_row_a_key(noise):
     assert len(keys) == len(rows)
     # A bootstrap of the ARI is a little biased, so a margin.
     assert all(row["ari_low"] - 0.05 <= row["ari"] <= row["ari_high"] + 0.05 for row in rows)
+
+
+def test_hdbscan_takes_no_k_on_umap_either(noise, monkeypatch):
+    monkeypatch.setattr(compare_module, "fit_umap", lambda x, **_: lambda y: y[:, :2])  # compiling UMAP takes long
+    zoo = load_zoo(noise.parent / "zoo").final()
+    config = QUICK.model_copy(update={"umap": True})
+    tables = compare_one("raw", zoo.params.astype(float), build_arena(zoo, config), config, with_umap=True)
+    swept = [row["clusterer"] for row in tables.k_curve]
+    counts = {"kmeans": 2, "gmm": 2, "hdbscan": 1, "umap+kmeans": 2, "umap+hdbscan": 1}
+    assert {name: swept.count(name) for name in swept} == counts
+    assert len({(r["clusterer"], r["k"], r["label"]) for r in tables.agreement}) == len(tables.agreement)
 
 
 def test_an_embedding_of_noise_scores_chance_and_the_oracle_does_not(noise):

@@ -88,7 +88,7 @@ def test_an_overwrite_that_breaks_leaves_the_old_one(tmp_path):
 def test_an_empty_folder_may_be_filled(tmp_path):
     (tmp_path / "x").mkdir()
     refuse_to_overwrite(tmp_path / "x", overwrite=False)
-    make(tmp_path / "x")
+    assert open_artefact(make(tmp_path / "x").path, check_hashes=True).path == tmp_path / "x"
 
 
 @pytest.mark.parametrize("damage", ["altered", "truncated", "missing"])

@@ -93,7 +93,9 @@ def test_families_that_cannot_be_are_refused(family, said):
 
 @pytest.mark.parametrize("text", ["n_steps", "=3", "n_steps.x=3=", "n_steps=[1"])
 def test_malformed_overrides_are_named(text):
-    problem(PretrainConfig, None, ["n_steps=4", text])
+    said = problem(PretrainConfig, None, ["n_steps=4", text])
+    assert text.partition("=")[0] in said
+    assert "--set" in said
 
 
 @pytest.mark.parametrize("content", ["- a\n- b\n", "a: [1\n", "just text", "\x00"])

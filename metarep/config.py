@@ -7,7 +7,7 @@ one by its dotted name. Unknown keys and impossible values are one-line errors.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -117,8 +117,10 @@ class ClusterConfig(Settings):
 
     seed: int = Field(0, ge=0)
     baselines: bool = Field(True, description="raw, canonical, PCA, statistics, outputs, loss and oracle beside the embeddings")
-    clusterers: tuple[Literal["kmeans", "gmm", "hdbscan"], ...] = ("kmeans", "gmm", "hdbscan")
-    ks: tuple[int, ...] = Field((2, 3, 4, 5, 6, 8, 10, 12, 16), description="numbers of clusters tried")
+    clusterers: tuple[Literal["kmeans", "gmm", "hdbscan"], ...] = Field(("kmeans", "gmm", "hdbscan"), min_length=1)
+    ks: tuple[Annotated[int, Field(ge=2)], ...] = Field(
+        (2, 3, 4, 5, 6, 8, 10, 12, 16), min_length=1, description="numbers of clusters tried"
+    )
     umap: bool = Field(True, description="UMAP as a picture and as a second arm of clustering")
     umap_neighbors: int = Field(30, ge=2)
     max_fit_networks: int = Field(4000, ge=10)

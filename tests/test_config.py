@@ -2,7 +2,7 @@
 
 import pytest
 
-from metarep.config import EmbedConfig, FamilyConfig, PretrainConfig, RunConfig, ZooConfig, load_config
+from metarep.config import ClusterConfig, EmbedConfig, FamilyConfig, PretrainConfig, RunConfig, ZooConfig, load_config
 from metarep.errors import MetarepError
 
 
@@ -113,3 +113,9 @@ def test_missing_files_and_folders_are_named(tmp_path):
 def test_settings_are_frozen():
     with pytest.raises(ValueError, match="frozen"):
         FamilyConfig(n_networks=1).n_networks = 2
+
+
+@pytest.mark.parametrize("override", ["ks=[]", "ks=[1, 2]", "clusterers=[]"])
+def test_a_comparison_without_clusters_is_refused(override):
+    assert override.partition("=")[0] in problem(ClusterConfig, None, [override])
+    assert load_config(ClusterConfig, None, ["ks=[2]", "clusterers=[kmeans]"]).ks == (2,)

@@ -148,6 +148,20 @@ class TransferConfig(Settings):
     k: int = Field(6, ge=2, description="clusters carried over")
 
 
+class ExperimentConfig(Settings):
+    """The ten experiments, the optima and the dynamics; the defaults end in a quarter of an hour on two cores."""
+
+    seed: int = Field(0, ge=0)
+    n_networks: int = Field(12_000, ge=100, description="2-2-1 networks that experiments 3, 5, 9, 10 and the optima share")
+    n_initialisations: int = Field(1000, ge=10, description="seeds of the small experiments 1 and 2")
+    n_parents: int = Field(300, ge=10, description="mode-3 parents that experiment 5 trains further")
+    bias_grid: int = Field(25, ge=3, description="starting biases of experiment 8 along each axis")
+    n_starts: int = Field(200, ge=2, description="networks of each mode that the optima are searched from")
+    n_snapshot_networks: int = Field(4000, ge=50, description="networks whose way through training is kept")
+    n_snapshots: int = Field(40, ge=4, le=200)
+    n_bootstraps: int = Field(500, ge=20)
+
+
 class RunConfig(Settings):
     """Everything from nothing to a report."""
 

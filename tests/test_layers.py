@@ -8,7 +8,20 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-ORDER = ("errors", "artefact", "progress", "tables", "networks", "config", "zoo", "cloze", "analysis", "report", "pipeline")
+ORDER = (
+    "errors",
+    "artefact",
+    "progress",
+    "tables",
+    "networks",
+    "config",
+    "zoo",
+    "cloze",
+    "analysis",
+    "report",
+    "experiments",
+    "pipeline",
+)
 HEAVY = {
     "torch",
     "numba",

@@ -17,6 +17,7 @@ from .bench import bench_app
 from .build_zoo import build_zoo
 from .cluster import cluster
 from .embed import embed
+from .experiment import experiment
 from .info import info
 from .pretrain import pretrain
 from .report import report
@@ -85,6 +86,7 @@ app.command()(embed)
 app.command()(cluster)
 app.command()(transfer)
 app.command()(scan)
+app.command()(experiment)
 app.command()(report)
 app.command()(show)
 app.command()(info)

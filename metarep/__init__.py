@@ -21,6 +21,7 @@ _HOMES = {
     "config": (
         "ClusterConfig",
         "EmbedConfig",
+        "ExperimentConfig",
         "FamilyConfig",
         "PretrainConfig",
         "RunConfig",
@@ -43,6 +44,7 @@ _HOMES = {
     "analysis.transfer": ("transfer",),
     "report.page": ("write_report",),
     "report.square": ("draw_network",),
+    "experiments.stage": ("experiment",),
     "pipeline": ("run",),
 }
 _ALIASES = {"write_report": "report"}

@@ -99,13 +99,17 @@ class Context:
     config: ExperimentConfig
     shared: Path
     progress: Progress
+    used: dict[str, Artefact] = field(default_factory=dict)
+    """The zoos that were handed out, which become inputs of the experiment."""
 
     def zoo(self, name: str, config: ZooConfig) -> Zoo:
         """The zoo `name` in the shared folder, built where it is not there yet as `config` makes it."""
         path = self.shared / name
         if not self._stands(path, config):
             build_zoo(config, path, overwrite=path.exists(), progress=self.progress)
-        return load_zoo(path)
+        zoo = load_zoo(path)
+        self.used[name] = zoo.artefact
+        return zoo
 
     def _stands(self, path: Path, config: ZooConfig) -> bool:
         if not path.exists():
@@ -115,6 +119,6 @@ class Context:
         return is_done(path, "zoo", config.resolved(), inputs)
 
     def multipliers(self) -> Zoo:
-        """The zoo that experiments 3, 5, 9, 10 and the optima share: `n_networks` of e09, finished ones only."""
+        """The zoo that experiments 3, 5, 9, 10 and the optima share: `n_networks` of e09, those that did not diverge."""
         config = ZooConfig(families=[{"variant": "e09", "n_networks": self.config.n_networks}], seed=self.config.seed)
         return self.zoo("e09", config).final()

@@ -44,7 +44,7 @@ def draw_network(spec: NetworkSpec, params: np.ndarray, *, title: str | None = N
     Raises MetarepError for networks with other than two inputs and for parameters that are not finite.
     """
     params = _drawable(spec, params)
-    x = np.concatenate([_grid(SIDE), _outline()])
+    x = np.concatenate([unit_grid(), outline()])
     steps = stages(spec, params, x)
     n_columns = 3 if len(steps) % 3 == 0 else 4
     n_rows = math.ceil(len(steps) / n_columns)
@@ -83,7 +83,7 @@ def draw_small(ax: Axes, spec: NetworkSpec, params: np.ndarray) -> None:
         ax.text(0.5, 0.5, "not finite", ha="center", va="center", color=MUTED)
         return
     at = np.linspace(0, 1, SIDE)
-    output = forward(spec, params, _grid(SIDE))[:, 0].reshape(SIDE, SIDE)
+    output = forward(spec, params, unit_grid())[:, 0].reshape(SIDE, SIDE)
     levels = np.linspace(0, 1, 11)
     ax.contourf(at, at, output, levels=levels, cmap=SEQUENTIAL, norm=PRODUCT, extend="both")
     ax.contour(at, at, output, levels=levels, colors="black", linewidths=0.3, alpha=0.4)
@@ -93,13 +93,13 @@ def draw_small(ax: Axes, spec: NetworkSpec, params: np.ndarray) -> None:
         ax.set_xlabel("on: " + ", ".join(f"{share:.0%}" for share in shares), fontsize=8, labelpad=2)
 
 
-def plot_plane(ax: Axes, points: np.ndarray, outline: np.ndarray, window: tuple[float, float, float, float]) -> None:
+def plot_plane(ax: Axes, points: np.ndarray, edge: np.ndarray, window: tuple[float, float, float, float]) -> None:
     """The grid's points (SIDE², 2) in the plane in the colours of their products, with the square's outline."""
     left, right, low, high = window
     ax.axhline(0, color=MUTED, lw=0.8, zorder=1)
     ax.axvline(0, color=MUTED, lw=0.8, zorder=1)
-    ax.scatter(*points.T, c=_product(_grid(SIDE)), cmap=SEQUENTIAL, norm=PRODUCT, s=12, lw=0, zorder=2)
-    ax.plot(*outline.T, color=INK, lw=1, zorder=3)
+    ax.scatter(*points.T, c=_product(unit_grid()), cmap=SEQUENTIAL, norm=PRODUCT, s=12, lw=0, zorder=2)
+    ax.plot(*edge.T, color=INK, lw=1, zorder=3)
     for corner, marker in CORNERS.items():
         at = points[corner[1] * (SIDE - 1) * SIDE + corner[0] * (SIDE - 1)]
         ax.plot(*at, marker=marker, ms=6.5, mfc="white", mec=INK, mew=1.1, zorder=4, clip_on=False)
@@ -112,7 +112,7 @@ def plot_plane(ax: Axes, points: np.ndarray, outline: np.ndarray, window: tuple[
 
 def plot_against_product(ax: Axes, values: np.ndarray) -> None:
     """One unit's values (SIDE²,) against the true product; on the diagonal they are equal."""
-    product = _product(_grid(SIDE))
+    product = _product(unit_grid())
     ax.axhline(0, color=FAINT, lw=0.8, zorder=1)
     ax.scatter(product, values, c=product, cmap=SEQUENTIAL, norm=PRODUCT, s=9, lw=0, zorder=2)
     ax.plot([0, 1], [0, 1], color=INK, lw=1.2, ls=(0, (5, 3)), zorder=3)
@@ -198,12 +198,12 @@ def boundary(weight: np.ndarray, bias: float) -> np.ndarray | None:
 def _draw_stage(ax: Axes, stage: Stage, steps: list[Stage]) -> None:
     """One panel; stages of one layer share their window and their colours, so that a bias is seen to move."""
     layer = np.concatenate([step.values for step in steps if step.layer == stage.layer])
-    grid, outline = stage.values[: SIDE**2], stage.values[SIDE**2 :]
+    grid, edge = stage.values[: SIDE**2], stage.values[SIDE**2 :]
     width = grid.shape[1]
     if width == 1:
         plot_against_product(ax, grid[:, 0])
     elif width == 2:
-        plot_plane(ax, grid, outline, _window(layer, stage))
+        plot_plane(ax, grid, edge, square_window(layer))
         if stage.kind == "input":
             ax.collections[0].set_sizes([48])  # the points touch, so that lines and numbers on them can be read
             ax.set(xlabel="$x_1$", ylabel="$x_2$")
@@ -220,7 +220,7 @@ def _shade_off(ax: Axes) -> None:
     ax.axhspan(low, 0, color=FAINT, alpha=0.6, lw=0, zorder=0)
 
 
-def _window(points: np.ndarray, stage: Stage) -> tuple[float, float, float, float]:
+def square_window(points: np.ndarray) -> tuple[float, float, float, float]:
     """A square window (left, right, low, high) about the points (…, 2) and the origin."""
     low, high = np.minimum(points.min(axis=0), 0), np.maximum(points.max(axis=0), 0)
     middle, reach = (low + high) / 2, max(0.56 * (high - low).max(), 1e-3)
@@ -246,7 +246,7 @@ def _describe(spec: NetworkSpec, params: np.ndarray) -> str:
     mode = label_modes(spec, params[None]).mode[0]
     parts = [f"{spec} network"] + ([f"mode {mode} ({MODE_NAMES[mode]})"] if mode else [])
     if spec.widths[-1] == 1:
-        x = _grid(SIDE)
+        x = unit_grid()
         error = np.square(forward(spec, params, x)[:, 0] - _product(x)).mean()
         parts.append(f"mean squared error over the unit square {error:.2g}")
     return ", ".join(parts)
@@ -260,13 +260,13 @@ def _product(x: np.ndarray) -> np.ndarray:
     return x[:, 0] * x[:, 1]
 
 
-def _grid(side: int) -> np.ndarray:
+def unit_grid(side: int = SIDE) -> np.ndarray:
     """(side², 2): points of the unit square, x1 fastest."""
     at = np.linspace(0, 1, side)
     return np.stack([np.tile(at, side), np.repeat(at, side)], axis=1)
 
 
-def _outline() -> np.ndarray:
+def outline() -> np.ndarray:
     """Once around the unit square, dense enough that a fold shows."""
     at, zero, one = np.linspace(0, 1, 101), np.zeros(101), np.ones(101)
     sides = [(at, zero), (one, at), (at[::-1], one), (zero, at[::-1])]

@@ -1,0 +1,41 @@
+"""`metarep experiment`: the ten experiments, and what they left open."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .options import ConfigFile, CpuOnly, Out, Overrides, Overwrite, Quiet, Seed, progress_for, require_cpu
+from .output import print_csv, say_where
+
+
+def experiment(
+    name: Annotated[str, typer.Argument(help="1 to 10, optima, dynamics, or all")],
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    out: Out = Path("results/experiments"),
+    seed: Seed = None,
+    device: CpuOnly = "cpu",
+    quiet: Quiet = False,
+    overwrite: Overwrite = False,
+) -> None:
+    """Run one of the ten experiments on how a network multiplies two numbers, or all of them.
+
+    1 linear · 2 a ReLU on the output · 3 one hidden layer · 4 the clean mode-3 network · 5 trained further on the
+    square · 6 hand-crafted · 7 trained further from it · 8 other starting biases · 9 thousands from scratch ·
+    10 the scan · optima: which algorithm is best · dynamics: how modes arise.
+
+    \b
+    Example:
+      metarep experiment 4 --out results/experiments
+    """
+    from metarep.config import ExperimentConfig, load_config
+    from metarep.experiments.stage import experiment as run
+
+    require_cpu(device)
+    settings = load_config(ExperimentConfig, config, overrides, seed=seed)
+    path = run(settings, name, out, overwrite=overwrite, progress=progress_for(quiet))
+    print_csv(path / "report" / "summary.csv", ("experiment", "quantity", "published", "reproduced", "best_known", "verdict"))
+    say_where("page", path / "report" / "report.html")

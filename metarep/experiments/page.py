@@ -1,0 +1,56 @@
+"""One page with every experiment: the table of all, then a section each."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import Any
+
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+
+from metarep.experiments.registry import Experiment
+from metarep.tables import read_csv
+
+MAX_ROWS = 30
+"""Of a longer table the page shows the first rows, and says so."""
+
+
+def render(out: Path, finished: list[tuple[Experiment, dict[str, Any]]], rows: list[dict[str, Any]]) -> str:
+    """The page as HTML that needs no network: figures are in it as data URIs."""
+    environment = Environment(
+        loader=ChoiceLoader([PackageLoader("metarep", "experiments"), PackageLoader("metarep", "report")]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["cell"] = cell
+    sections = [section(out / one.module, one, found) for one, found in finished]
+    return environment.get_template("experiments.html").render(rows=rows, sections=sections, max_rows=MAX_ROWS)
+
+
+def section(folder: Path, one: Experiment, found: dict[str, Any]) -> dict[str, Any]:
+    """What the template shows of one experiment."""
+    images = [
+        entry | {"data": base64.b64encode((folder / "figures" / f"{name}.png").read_bytes()).decode()}
+        for name, entry in found["pictures"].items()
+    ]
+    return {
+        "one": one,
+        "found": found,
+        "images": images,
+        "tables": {name: read_csv(folder / f"{name}.csv") for name in found["shown"]},
+    }
+
+
+def cell(value: Any) -> str:
+    """A table's cell: numbers with four significant digits, lists with commas, "–" for none."""
+    if value is None or value == "":
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(cell(v) for v in value)
+    return (
+        f"{value:.4g}".replace("-", "−") if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
+    )

@@ -1,0 +1,173 @@
+"""The stage that runs experiments: a folder for each, a table of all, and a page that shows them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from metarep.artefact import (
+    MANIFEST,
+    Artefact,
+    canonical_json,
+    is_done,
+    open_artefact,
+    refuse_to_overwrite,
+    write_whole,
+    writing,
+)
+from metarep.config import ExperimentConfig
+from metarep.errors import MetarepError
+from metarep.experiments.experiment import Claim, Context, Result
+from metarep.experiments.page import render
+from metarep.experiments.registry import EXPERIMENTS, Experiment, experiments_named
+from metarep.progress import Progress
+from metarep.report.page import png_of
+from metarep.tables import to_csv
+
+RESULT = "result.json"
+SHARED = "shared"
+"""The folder of the zoos and models that several experiments use."""
+
+
+def experiment(
+    config: ExperimentConfig,
+    name: str,
+    out: Path | str,
+    *,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> Path:
+    """Runs one experiment, or "all", into `out`/<e01 …>, and returns `out`.
+
+    One by name is refused where it is finished and `overwrite` is False; of all, those that are finished with the
+    same settings are kept. Then `out`/report is written anew: summary.csv and one page with every experiment there is.
+    """
+    out, progress = Path(out), progress or Progress()
+    chosen = experiments_named(name)
+    if name != "all":
+        refuse_to_overwrite(out / chosen[0].module, overwrite)
+    for one in chosen:
+        if name == "all" and not overwrite and stands(out / one.module, config):
+            progress.say(f"experiment {one.name}: kept")
+            continue
+        progress.say(f"experiment {one.name}: {one.title}")
+        _run_one(one, config, out, overwrite=overwrite or name == "all", progress=progress)
+    write_report(out, progress)
+    return out
+
+
+def stands(path: Path, config: ExperimentConfig) -> bool:
+    """Whether a finished experiment has these settings, and what it was made from is still the same."""
+    if not (path / MANIFEST).is_file():
+        return False
+    artefact = open_artefact(path, "experiment")
+    try:
+        inputs = {name: open_artefact(artefact.input_path(name)) for name in artefact.manifest["inputs"]}
+    except MetarepError:
+        return False
+    return is_done(path, "experiment", config.resolved(), inputs)
+
+
+def summary_rows(out: Path) -> list[dict[str, Any]]:
+    """One row an experiment that is finished: what it shows, and its first claim beside the published and the best value."""
+    rows = []
+    for one, found in finished(out):
+        first = found["claims"][0]
+        rows.append(
+            {
+                "experiment": one.name,
+                "shows": one.shows,
+                "quantity": first["name"],
+                "published": shown(first["published"], first["decimals"]),
+                "reproduced": shown(first["value"], first["decimals"]) + spread(first),
+                "best_known": shown(first["best"], max(first["decimals"], 4)),
+                "verdict": verdict(found["claims"]),
+            }
+        )
+    return rows
+
+
+def verdict(claims: list[dict[str, Any]]) -> str:
+    """In words, how many of the published figures come back."""
+    published = [claim for claim in claims if claim["met"] is not None]
+    if not published:
+        return "nothing was published"
+    missed = [claim["name"] for claim in published if not claim["met"]]
+    if missed:
+        return f"{len(published) - len(missed)} of {len(published)} published figures met; not met: {', '.join(missed)}"
+    by_seed = all(claim["seed_known"] for claim in published)
+    number = "the published figure" if len(published) == 1 else f"all {len(published)} published figures"
+    return f"{number} met" + ("" if by_seed else " within the spread of seeds, since the seed was not published")
+
+
+def shown(value: Any, decimals: int) -> str:
+    """A claim's value as the table prints it; "–" for none."""
+    if value is None:
+        return "–"
+    if isinstance(value, list):
+        return ", ".join(shown(v, decimals) for v in value)
+    return f"{value:.{decimals}f}".replace("-", "−") if isinstance(value, float) else str(value)
+
+
+def spread(claim: Mapping[str, Any]) -> str:
+    """The claim's interval in brackets, where it has one."""
+    if claim["low"] is None:
+        return ""
+    return f" [{shown(float(claim['low']), claim['decimals'])}, {shown(float(claim['high']), claim['decimals'])}]"
+
+
+def finished(out: Path) -> list[tuple[Experiment, dict[str, Any]]]:
+    """The experiments that lie in `out`, in their order, each with its result.json."""
+    there = [one for one in EXPERIMENTS if (out / one.module / MANIFEST).is_file()]
+    return [(one, json.loads((open_artefact(out / one.module, "experiment").path / RESULT).read_text())) for one in there]
+
+
+def write_report(out: Path, progress: Progress) -> Path:
+    """Writes `out`/report: summary.csv and report.html, one page with every experiment that is finished."""
+    inputs: dict[str, Artefact] = {one.module: open_artefact(out / one.module) for one, _ in finished(out)}
+    with writing(out / "report", "experiments", config={}, seed=None, inputs=inputs, overwrite=True) as folder:
+        rows = summary_rows(out)
+        write_whole(folder / "summary.csv", to_csv(rows))
+        write_whole(folder / "report.html", render(out, finished(out), rows))
+    progress.say(f"page: {out / 'report' / 'report.html'}")
+    return out / "report"
+
+
+def _run_one(one: Experiment, config: ExperimentConfig, out: Path, *, overwrite: bool, progress: Progress) -> None:
+    context = Context(config, out / SHARED, progress)
+    result = one.run(context)
+    inputs = {**context.used, **result.inputs}
+    path = out / one.module
+    with writing(path, "experiment", config=config.resolved(), seed=config.seed, inputs=inputs, overwrite=overwrite) as folder:
+        write_whole(folder / RESULT, canonical_json(as_json(one, result)) + "\n")
+        for name, rows in result.tables.items():
+            write_whole(folder / f"{name}.csv", to_csv(rows))
+        (folder / "figures").mkdir()
+        for name, picture in result.pictures.items():
+            write_whole(folder / "figures" / f"{name}.png", png_of(picture.figure))
+
+
+def as_json(one: Experiment, result: Result) -> dict[str, Any]:
+    """Everything of a result but its tables and figures, as plain JSON data."""
+    return {
+        "experiment": one.name,
+        "title": one.title,
+        "shows": one.shows,
+        "claims": [claim_json(claim) for claim in result.claims],
+        "sentences": list(result.sentences),
+        "numbers": dict(result.numbers),
+        "pictures": {name: {"caption": p.caption, "alt": p.alt or p.caption} for name, p in result.pictures.items()},
+        "shown": list(result.shown),
+    }
+
+
+def claim_json(claim: Claim) -> dict[str, Any]:
+    """A claim's fields, and whether the published value was met."""
+    fields = ("name", "value", "published", "decimals", "best", "low", "high", "over", "seed_known")
+    return {name: _plain(getattr(claim, name)) for name in fields} | {"met": claim.met}
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value

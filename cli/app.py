@@ -16,6 +16,7 @@ from metarep.errors import MetarepError
 from .bench import bench_app
 from .build_zoo import build_zoo
 from .cluster import cluster
+from .dynamics import dynamics
 from .embed import embed
 from .experiment import experiment
 from .info import info
@@ -87,6 +88,7 @@ app.command()(cluster)
 app.command()(transfer)
 app.command()(scan)
 app.command()(experiment)
+app.command()(dynamics)
 app.command()(report)
 app.command()(show)
 app.command()(info)

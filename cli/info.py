@@ -2,48 +2,81 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from metarep.errors import MetarepError
 
-def info(path: Annotated[Path, typer.Argument(help="an artefact's folder, or a run's")]) -> None:
+from .options import ConfigFile, CpuOnly, Overrides, Quiet, Seedless, require_cpu
+
+
+def info(
+    path: Annotated[Path, typer.Argument(help="an artefact's folder, or a run's")],
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    out: Annotated[Path | None, typer.Option("--out", help="a text file to write to, in place of the terminal")] = None,
+    seed: Seedless = None,
+    device: CpuOnly = "cpu",
+    quiet: Quiet = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace the file at --out")] = False,
+) -> None:
     """Say what a folder is, how it was made, if its hashes hold.
 
-    Exits with 1 where a hash does not hold.
+    Exits with 1 where a hash does not hold; with --quiet that is all it does.
 
     \b
     Example:
       metarep info results/quickstart/zoo
     """
+    from metarep.artefact import write_whole
+    from metarep.config import InfoConfig, load_config
+
+    require_cpu(device)
+    settings = load_config(InfoConfig, config, overrides)
+    if out is not None and out.exists() and not overwrite:
+        raise MetarepError(f"{out} exists", fix="pass --overwrite, or choose another --out")
+    said = []
+    for line in _lines(path, settings.check_hashes):
+        said.append(line)
+        if out is None and not quiet:
+            typer.echo(line)
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(out, "\n".join(said) + "\n")
+
+
+def _lines(path: Path, check_hashes: bool) -> Iterator[str]:
     from metarep.artefact import MANIFEST, open_artefact
     from metarep.pipeline import artefacts_of
 
     if (path / MANIFEST).is_file() or not artefacts_of(path):
-        _describe(open_artefact(path))
-        open_artefact(path, check_hashes=True)
-        typer.echo("hashes: every file is as it was written")
+        yield from _description(open_artefact(path))
+        open_artefact(path, check_hashes=check_hashes)
+        yield "hashes: every file is as it was written" if check_hashes else "hashes: not checked"
         return
-    typer.echo(f"run: {path}")
+    yield f"run: {path}"
     for folder in artefacts_of(path):
-        artefact = open_artefact(folder, check_hashes=True)
-        typer.echo(f"{folder.relative_to(path)}: {artefact.kind} {artefact.digest[:12]}, hashes hold")
+        artefact = open_artefact(folder, check_hashes=check_hashes)
+        state = "hashes hold" if check_hashes else "hashes not checked"
+        yield f"{folder.relative_to(path)}: {artefact.kind} {artefact.digest[:12]}, {state}"
 
 
-def _describe(artefact) -> None:
+def _description(artefact) -> Iterator[str]:
     import yaml
 
     manifest = artefact.manifest
-    typer.echo(f"kind: {artefact.kind}\npath: {artefact.path}\nmetarep: {manifest['code_version']}\nseed: {manifest['seed']}")
-    typer.echo(f"sha256 of the manifest: {artefact.digest}")
-    typer.echo("config:\n" + _indented(yaml.safe_dump(artefact.config, sort_keys=False)))
-    typer.echo("inputs:" if manifest["inputs"] else "inputs: none")
+    yield f"kind: {artefact.kind}\npath: {artefact.path}\nmetarep: {manifest['code_version']}\nseed: {manifest['seed']}"
+    yield f"sha256 of the manifest: {artefact.digest}"
+    yield "config:\n" + _indented(yaml.safe_dump(artefact.config, sort_keys=False))
+    yield "inputs:" if manifest["inputs"] else "inputs: none"
     for name, entry in manifest["inputs"].items():
-        typer.echo(f"  {name}: {entry['path']} {_state(artefact, name)}")
-    typer.echo(f"files: {len(manifest['files'])}")
+        yield f"  {name}: {entry['path']} {_state(artefact, name)}"
+    yield f"files: {len(manifest['files'])}"
     for name, digest in manifest["files"].items():
-        typer.echo(f"  {name} {digest[:12]}")
+        yield f"  {name} {digest[:12]}"
 
 
 def _state(artefact, name: str) -> str:

@@ -18,6 +18,9 @@ Out = Annotated[Path, typer.Option("--out", help="the folder to write")]
 Seed = Annotated[int | None, typer.Option("--seed", help="in place of the config's seed")]
 Device = Annotated[str, typer.Option("--device", help="cpu or cuda")]
 CpuOnly = Annotated[str, typer.Option("--device", help="this stage runs on the CPU: cpu is the only choice")]
+Seedless = Annotated[
+    int | None, typer.Option("--seed", help="taken by every command; nothing is drawn at random here, so it changes nothing")
+]
 Quiet = Annotated[bool, typer.Option("--quiet", help="no progress")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="replace a finished artefact at --out")]
 

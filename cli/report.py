@@ -7,13 +7,17 @@ from typing import Annotated
 
 import typer
 
-from .options import Overwrite, Quiet, progress_for
+from .options import ConfigFile, CpuOnly, Overrides, Overwrite, Quiet, Seedless, progress_for, require_cpu
 from .output import say_where
 
 
 def report(
     run: Annotated[Path, typer.Argument(help="a run's folder, as `metarep run` leaves it")],
     out: Annotated[Path | None, typer.Option("--out", help="the folder to write; RUN/report if left out")] = None,
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    seed: Seedless = None,
+    device: CpuOnly = "cpu",
     quiet: Quiet = False,
     overwrite: Overwrite = False,
 ) -> None:
@@ -23,7 +27,10 @@ def report(
     Example:
       metarep report results/quickstart --overwrite
     """
+    from metarep.config import ReportConfig, load_config
     from metarep.report.page import report as write
 
-    path = write(run, out, overwrite=overwrite, progress=progress_for(quiet))
+    require_cpu(device)
+    settings = load_config(ReportConfig, config, overrides)
+    path = write(run, out, config=settings, overwrite=overwrite, progress=progress_for(quiet))
     say_where("report", path / "report.html")

@@ -1,4 +1,4 @@
-"""`metarep scan`: the hand-built score for mode 3, measured."""
+"""`metarep scan`: how well scans find each mode in a zoo, or what they say of one network in a file."""
 
 from __future__ import annotations
 
@@ -7,31 +7,69 @@ from typing import Annotated
 
 import typer
 
-from .options import ConfigFile, CpuOnly, Out, Overrides, Overwrite, Quiet, Seed, progress_for, require_cpu
-from .output import print_csv, say_where
+from .options import ConfigFile, CpuOnly, Overrides, Overwrite, Quiet, Seed, progress_for, require_cpu
+from .output import print_csv, print_table, say_where
+
+COLUMNS = ("scan", "negative", "n_positive", "n_negative", "auc", "auc_low", "auc_high")
+SHOWN = {"positive": "3", "networks": "test"}
 
 
 def scan(
-    zoo: Annotated[Path, typer.Argument(help="a zoo's folder")],
+    source: Annotated[Path, typer.Argument(help="a zoo's folder, or a network's .pth, .pt or .safetensors file")],
+    embeddings: Annotated[
+        Path | None, typer.Option(help="embeddings of this zoo, for the scan that is shown a few examples")
+    ] = None,
     config: ConfigFile = None,
     overrides: Overrides = None,
-    out: Out = Path("results/scan"),
+    out: Annotated[Path, typer.Option("--out", help="the folder to write; of a single network nothing is written")] = Path(
+        "results/scan"
+    ),
     seed: Seed = None,
     device: CpuOnly = "cpu",
     quiet: Quiet = False,
     overwrite: Overwrite = False,
 ) -> None:
-    """Measure how well the hand-built score tells mode 3 from the rest.
+    """Measure how well scans find each mode in a zoo, or scan one network.
 
     \b
-    Example:
-      metarep scan results/zoo --out results/scan
+    Examples:
+      metarep scan results/zoo --embeddings results/embeddings/certainty
+      metarep scan checkpoint.pth
     """
-    from metarep.analysis.scan import scan as score
     from metarep.config import ScanConfig, load_config
 
     require_cpu(device)
     settings = load_config(ScanConfig, config, overrides, seed=seed)
-    path = score(settings, zoo, out, overwrite=overwrite, progress=progress_for(quiet))
+    if source.is_file():
+        _scan_file(source, settings)
+        return
+    from metarep.analysis.scan import scan as scan_zoo
+
+    path = scan_zoo(settings, source, out, embeddings=embeddings, overwrite=overwrite, progress=progress_for(quiet))
     say_where("scan", path)
-    print_csv(path / "scan.csv", ("positive", "negative", "n_positive", "n_negative", "auc", "auc_low", "auc_high"))
+    _print_tables(path)
+
+
+def _scan_file(path: Path, settings) -> None:
+    from metarep.analysis.one_network import portray
+    from metarep.networks.checkpoint import load_checkpoint
+    from metarep.networks.modes import MODE_NAMES, MULTIPLIER
+
+    found = portray(load_checkpoint(path, MULTIPLIER), settings)
+    labels = found.labels
+    mode = labels.mode[0]
+    typer.echo(f"{path}: {MULTIPLIER} network")
+    typer.echo(f"mode: {mode} ({MODE_NAMES[mode]}), {labels.mode_margin[0]:.4g} from the threshold")
+    typer.echo(f"quadrant code: {labels.quadrant_code[0]}")
+    typer.echo(f"active areas: {', '.join(f'{area:.6f}' for area in labels.active_area[0])} of the unit square")
+    rows = [[name, f"{score.value:.4f}", f"{score.percentile:.1f}"] for name, score in found.scores.items()]
+    print_table(["scan", "score", f"percentile among {found.n_random:,} random initialisations"], rows)
+
+
+def _print_tables(path: Path) -> None:
+    import json
+
+    typer.echo("AUC for mode 3 on test networks, with its 95 % interval:")
+    print_csv(path / "scan.csv", COLUMNS, where=SHOWN)
+    if note := json.loads((path / "metrics.json").read_text())["left_out"]:
+        typer.echo(f"note: {note}; --embeddings adds it")

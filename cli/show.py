@@ -9,6 +9,7 @@ import typer
 
 from metarep.errors import MetarepError
 
+from .options import ConfigFile, CpuOnly, Overrides, Quiet, Seedless, require_cpu
 from .output import say_where
 
 
@@ -16,6 +17,11 @@ def show(
     zoo: Annotated[Path, typer.Argument(help="a zoo's folder")],
     network_id: Annotated[str, typer.Argument(help="one of its networks, as the column network_id names it")],
     out: Annotated[Path | None, typer.Option("--out", help="the PNG to write; results/<network_id>.png if left out")] = None,
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    seed: Seedless = None,
+    device: CpuOnly = "cpu",
+    quiet: Quiet = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="replace the file at --out")] = False,
 ) -> None:
     """Draw one network: the unit square through its every step.
@@ -25,8 +31,11 @@ def show(
       metarep show results/zoo e09-2813536937 --out mode3.png
     """
     from metarep.artefact import write_whole
+    from metarep.config import ShowConfig, load_config
     from metarep.zoo.store import load_zoo
 
+    require_cpu(device)
+    settings = load_config(ShowConfig, config, overrides)
     path = out or Path("results") / f"{network_id.replace('/', '_')}.png"
     if path.exists() and not overwrite:
         raise MetarepError(f"{path} exists", fix="pass --overwrite, or choose another --out")
@@ -35,7 +44,9 @@ def show(
     if not len(found):
         raise MetarepError(f"{zoo} has no network {network_id!r}", expected=_candidates(network_id, networks["network_id"]))
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, _picture(found))
+    write_whole(path, _picture(found, settings.dpi))
+    if quiet:
+        return
     mode, mse = found["mode"][0] or "none", found["valid_mse"][0]
     typer.echo(f"{network_id}: {found['spec'][0]}, step {found['step'][0]}, mode {mode}, validation error {mse:.4g}")
     say_where("picture", path)
@@ -48,7 +59,7 @@ def _candidates(wanted: str, names) -> str:
     return "an id such as " + ", ".join(near)
 
 
-def _picture(found) -> bytes:
+def _picture(found, dpi: int) -> bytes:
     from io import BytesIO
 
     import matplotlib
@@ -57,5 +68,5 @@ def _picture(found) -> bytes:
     from metarep.report.square import draw_network
 
     buffer = BytesIO()
-    draw_network(found.spec, found["params"][0]).savefig(buffer, format="png", dpi=150, bbox_inches="tight")
+    draw_network(found.spec, found["params"][0]).savefig(buffer, format="png", dpi=dpi, bbox_inches="tight")
     return buffer.getvalue()

@@ -20,6 +20,7 @@ _HOMES = {
     "artefact": ("Artefact", "open_artefact"),
     "config": (
         "ClusterConfig",
+        "DynamicsConfig",
         "EmbedConfig",
         "ExperimentConfig",
         "FamilyConfig",
@@ -40,6 +41,7 @@ _HOMES = {
     "cloze.pretrain": ("pretrain",),
     "cloze.embed": ("Embeddings", "embed", "load_embeddings"),
     "analysis.compare": ("cluster",),
+    "analysis.dynamics": ("dynamics",),
     "analysis.scan": ("scan", "scan_score"),
     "analysis.transfer": ("transfer",),
     "report.page": ("write_report",),

@@ -145,7 +145,7 @@ def _analysis_stages(config: RunConfig, out: Path, device: str, progress: Progre
     def make_report(path: Path, *, overwrite: bool) -> Path:
         from metarep.report.page import report
 
-        return report(out, path, overwrite=overwrite, progress=progress)
+        return report(out, path, config=config.report, overwrite=overwrite, progress=progress)
 
     from_embeddings = {"zoo": "zoo", **{name: f"embeddings/{name}" for name in representations}}
     from_zoos = {"model": "model", "source": "zoo", **{f"target_{name}": f"targets/{name}" for name in config.targets}}
@@ -154,7 +154,7 @@ def _analysis_stages(config: RunConfig, out: Path, device: str, progress: Progre
         Stage("clusters", "clusters", config.cluster.resolved(), make_clusters, from_embeddings),
         Stage("scan", "scan", config.scan.resolved(), make_scan, {"zoo": "zoo"}),
         Stage("transfer", "transfer", config.transfer.resolved(), make_transfer, from_zoos),
-        Stage("report", "report", {}, make_report, from_all),
+        Stage("report", "report", config.report.resolved(), make_report, from_all),
     ]
 
 

@@ -29,7 +29,22 @@ def read_csv(path: Path) -> list[dict[str, Any]]:
 
 
 TEXT_COLUMNS = frozenset(
-    {"mode", "label", "network_id", "representation", "value", "quadrant_code", "sign_pattern", "negative"}
+    {
+        "from_mode",
+        "to_mode",
+        "first_mode",
+        "final_mode",
+        "path",
+        "mode",
+        "label",
+        "network_id",
+        "representation",
+        "value",
+        "quadrant_code",
+        "sign_pattern",
+        "negative",
+        "positive",
+    }
 )
 
 

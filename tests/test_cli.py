@@ -10,8 +10,20 @@ import pytest
 from typer.testing import CliRunner
 
 ROOT = Path(__file__).resolve().parents[1]
-COMMANDS = ("run", "build-zoo", "pretrain", "embed", "cluster", "transfer", "scan", "report", "show", "info", "bench zoo")
-STAGES = ("run", "build-zoo", "pretrain", "embed", "cluster", "transfer", "scan", "bench zoo")
+COMMANDS = (
+    "run",
+    "build-zoo",
+    "pretrain",
+    "embed",
+    "cluster",
+    "transfer",
+    "scan",
+    "report",
+    "show",
+    "info",
+    "experiment",
+    "bench zoo",
+)
 
 
 def _app_module() -> str:
@@ -45,8 +57,8 @@ def test_help_has_an_example(command):
     assert f"metarep {command} " in result.stdout
 
 
-@pytest.mark.parametrize("command", STAGES)
-def test_stages_share_their_options(command):
+@pytest.mark.parametrize("command", COMMANDS)
+def test_commands_share_their_options(command):
     text = invoke(*command.split(), "--help").stdout
     for option in ("--config", "--set", "--out", "--seed", "--device", "--quiet", "--overwrite"):
         assert option in text

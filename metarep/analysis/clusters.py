@@ -111,14 +111,19 @@ def fit_umap(x: np.ndarray, *, n_neighbors: int, seed: int) -> Callable[[np.ndar
 
 
 def bootstrap_stability(name: str, x: np.ndarray, k: int, *, n_bootstraps: int, seed: int) -> float:
-    """The mean ARI between the clusterings of pairs of resamples of x (N, D), compared on all of x."""
+    """The mean ARI between the clusterings of pairs of resamples of x (N, D), compared on all of x.
+
+    A pair in which a clustering is one lump (HDBSCAN may call everything noise) counts 0: it says nothing, over and over.
+    """
     rng = np.random.default_rng([seed, k])
     assigned = []
     for number in range(max(2, n_bootstraps)):
         rows = rng.integers(0, len(x), len(x))
         assigned.append(fit_clusterer(name, x[rows], k, seed=seed + number).predict(x))
-    pairs = [(a, b) for i, a in enumerate(assigned) for b in assigned[i + 1 :]]
-    return float(np.mean([adjusted_rand_score(a, b) for a, b in pairs]))
+    lump = [len(np.unique(one)) < 2 for one in assigned]
+    pairs = [(i, j) for i in range(len(assigned)) for j in range(i)]
+    agree = [0.0 if lump[i] or lump[j] else adjusted_rand_score(assigned[i], assigned[j]) for i, j in pairs]
+    return float(np.mean(agree))
 
 
 def choose_k(stability: dict[int, float]) -> int:

@@ -19,6 +19,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.figure import Figure
 
 from metarep.artefact import write_whole, writing
+from metarep.config import ReportConfig
 from metarep.networks.modes import MAINLY_ON, MODE_NAMES, TOLERANCE
 from metarep.progress import Progress
 from metarep.report import figures, maps, summary, wording
@@ -37,7 +38,7 @@ from metarep.report.results import (
 from metarep.report.style import MODE_COLOURS
 from metarep.zoo.store import Zoo
 
-DPI = 160
+DPI = ReportConfig().dpi
 PACKAGES = ("torch", "numpy", "numba", "scikit-learn", "umap-learn", "matplotlib", "pyarrow")
 PROBES = ((summary.LINEAR_PROBE, "linear probe for the mode"), (summary.NEIGHBOUR_PROBE, "nearest neighbours"))
 TRANSFER_METRICS = {
@@ -57,23 +58,28 @@ MODE_RULES = {
 
 
 def report(
-    run: Path | str, out: Path | str | None = None, *, overwrite: bool = False, progress: Progress | None = None
+    run: Path | str,
+    out: Path | str | None = None,
+    *,
+    config: ReportConfig | None = None,
+    overwrite: bool = False,
+    progress: Progress | None = None,
 ) -> Path:
     """Writes `report.html`, `findings.md` and `figures/*.png` of a run into the folder `out`, which it returns.
 
     `out` is `run`/report if left out. Needs the run's zoo; every other stage may be missing. Raises
     MetarepError for a folder that is no run, for a damaged stage and for one of another zoo.
     """
-    progress = progress or Progress()
+    config, progress = config or ReportConfig(), progress or Progress()
     results = read_run(run)
     out = Path(run) / "report" if out is None else Path(out)
-    with writing(out, "report", config={}, seed=None, inputs=results.artefacts, overwrite=overwrite) as folder:
+    with writing(out, "report", config=config.resolved(), seed=None, inputs=results.artefacts, overwrite=overwrite) as folder:
         (folder / "figures").mkdir()
         images = {}
         makers = figure_makers(results)
         with progress.task("report", len(makers), "figures") as task:
             for name, make in makers.items():
-                data = png_of(make())
+                data = png_of(make(), dpi=config.dpi)
                 write_whole(folder / "figures" / f"{name}.png", data)
                 images[name] = "data:image/png;base64," + base64.b64encode(data).decode()
                 task.advance(1, name)
@@ -90,10 +96,10 @@ def findings_text(results: Results) -> str:
     return "\n\n".join(paragraphs) + "\n"
 
 
-def png_of(figure: Figure) -> bytes:
+def png_of(figure: Figure, *, dpi: int = DPI) -> bytes:
     """The figure as PNG; the same figure gives the same bytes."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
+    figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
     return buffer.getvalue()
 
 
@@ -270,16 +276,16 @@ def target_label(results: Results, target: str) -> str:
 
 
 def made_rows(results: Results) -> list[dict]:
-    """For each artefact: its kind, seed, code version, hash, what it was made from, and its seconds."""
-    seconds = results.timings.get("seconds", {})
+    """For each artefact: its kind, seed, code version, hash and what it was made from.
+
+    How long it took stands in timings.json alone, so that the same settings give the same page.
+    """
     rows = []
     for name, artefact in results.artefacts.items():
         manifest = artefact.manifest
         inputs = {key: entry["manifest_sha256"][:10] for key, entry in manifest["inputs"].items()}
         row = {"name": name, "seed": manifest["seed"], "version": manifest["code_version"], "digest": artefact.digest[:10]}
-        rows.append(row | {"inputs": inputs, "seconds": seconds.get(name), "config": manifest["config"]})
-    embeddings = {name: s for name, s in seconds.items() if name.startswith("embeddings/")}
-    rows += [{"name": n, "seconds": s, "seed": None, "version": "", "digest": "", "inputs": {}} for n, s in embeddings.items()]
+        rows.append(row | {"inputs": inputs, "config": manifest["config"]})
     order = ["zoo", "targets", "model", "embeddings", *list(STAGES)[1:]]
     return sorted(rows, key=lambda row: order.index(row["name"].partition("/")[0]))
 

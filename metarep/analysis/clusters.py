@@ -12,10 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.spatial.distance import cdist
 from sklearn.cluster import HDBSCAN, KMeans
 from sklearn.decomposition import PCA
 from sklearn.metrics import adjusted_rand_score
-from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import StandardScaler
@@ -88,26 +88,43 @@ def fit_hdbscan(x: np.ndarray, k: int, *, seed: int) -> Clustering:
 def fit_umap(x: np.ndarray, *, n_neighbors: int, seed: int) -> Callable[[np.ndarray], np.ndarray]:
     """UMAP fitted on training rows x (N, D), standardised inside; returns a function (M, D) -> (M, 2).
 
-    A fixed seed makes UMAP run on one thread, on purpose: the same seed gives the same picture. It is
-    handed exact distances, since compiling its approximate search takes longer than these sizes need.
+    The same seed gives the same picture: a fixed seed makes UMAP run on one thread, on purpose, and it starts
+    from the first two principal components, since its own spectral start differs from process to process where
+    many rows are alike. It is handed exact distances, since compiling its approximate search takes longer
+    than these sizes need, and by sums that do not depend on how rows lie in memory.
     """
     import umap
 
     x = x[np.sort(np.random.default_rng(seed).permutation(len(x))[:UMAP_MAX_ROWS])]  # rows may stand family by family
     scaler = StandardScaler().fit(x)
     scaled = scaler.transform(x)
-    model = umap.UMAP(n_neighbors=min(n_neighbors, len(x) - 1), metric="precomputed", random_state=seed, n_jobs=1)
+    model = umap.UMAP(
+        n_neighbors=min(n_neighbors, len(x) - 1),
+        metric="precomputed",
+        init=umap_start(scaled),
+        random_state=seed,
+        n_jobs=1,
+    )
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="using precomputed metric")  # no inverse transform: not wanted
-        model.fit(euclidean_distances(scaled).astype(np.float32))
+        model.fit(cdist(scaled, scaled).astype(np.float32))
 
     def place(y: np.ndarray) -> np.ndarray:
-        distances = euclidean_distances(scaler.transform(y), scaled).astype(np.float32)
+        distances = cdist(scaler.transform(y), scaled).astype(np.float32)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Transforming new data with precomputed metric")  # as meant
             return np.asarray(model.transform(distances), dtype=np.float64)
 
     return place
+
+
+def umap_start(scaled: np.ndarray) -> np.ndarray:
+    """(N, 2) float32: the first two principal components of rows (N, D), the largest value 10, rounded so that no
+    difference of the last bit is left. A single column is its own first component.
+    """
+    wide = np.pad(scaled, [(0, 0), (0, max(0, 2 - scaled.shape[1]))])
+    start = PCA(2, svd_solver="full").fit_transform(wide)
+    return (10 * start / np.abs(start).max()).round(3).astype(np.float32)
 
 
 def bootstrap_stability(name: str, x: np.ndarray, k: int, *, n_bootstraps: int, seed: int) -> float:

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 from sklearn.metrics import adjusted_rand_score
+from sklearn.preprocessing import StandardScaler
 
 from metarep.analysis.agreement import adjusted_rand, agreement, contingency, null_ari
-from metarep.analysis.clusters import bootstrap_stability, choose_k, fit_clusterer, fit_umap
+from metarep.analysis.clusters import bootstrap_stability, choose_k, fit_clusterer, fit_umap, umap_start
 from metarep.analysis.probes import balanced_accuracy, probe_rows
 from metarep.analysis.representations import baselines, outputs_on_grid, weight_statistics
 from metarep.networks.geometry import active_area
@@ -138,3 +139,22 @@ def test_umap_places_new_rows_by_the_rows_it_was_fitted_on():
     centres = {label: place(x[:160])[labels[:160] == label].mean(axis=0) for label in set(labels)}
     nearest = [min(centres, key=lambda label, point=point: np.linalg.norm(point - centres[label])) for point in xy]
     assert np.mean(np.array(nearest) == labels[160:]) > 0.95
+
+
+def test_umap_does_not_hang_on_the_last_bit_where_many_rows_are_alike():
+    rng = np.random.default_rng(0)
+    x = rng.random((150, 2)).round(1)
+    x[:60] = [0.0, 1.0]
+    nudged = x * (1 + 1e-15 * rng.standard_normal(x.shape))
+    start = umap_start(StandardScaler().fit_transform(x))
+    np.testing.assert_array_equal(start, umap_start(StandardScaler().fit_transform(nudged)))
+    np.testing.assert_array_equal(np.unique(start[:60], axis=0), start[:1])
+    column = umap_start(StandardScaler().fit_transform(x[:, :1]))
+    assert column.shape == (150, 2)
+    assert np.ptp(column[:, 1]) == 0
+
+
+def test_one_lump_over_and_over_is_not_stable():
+    x, _ = blobs(240)
+    assert bootstrap_stability("hdbscan", x, 4, n_bootstraps=3, seed=0) > 0.9
+    assert bootstrap_stability("hdbscan", np.zeros((60, 2)), 4, n_bootstraps=3, seed=0) == 0

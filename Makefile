@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: quickstart test lint bench wheel-check main
+.PHONY: quickstart test lint bench wheel-check main experiments
 
 quickstart: $(INSTALLED)
 	$(BIN)/metarep run configs/quickstart.yaml --out results/quickstart
@@ -16,6 +16,15 @@ main: $(INSTALLED)
 	mkdir -p results/tables results/figures
 	cp $(addprefix results/main/,$(TABLES)) results/tables/
 	cp results/main/report/figures/*.png results/figures/
+
+# The ten experiments; their final table, numbers and the figures that the README shows are kept in git.
+EXPERIMENT_FIGURES := e04/figures/stages e09/figures/typical_by_mode e10/figures/roc optima/figures/best dynamics/figures/flow
+experiments: $(INSTALLED)
+	$(BIN)/metarep experiment all --out results/experiments
+	mkdir -p results/tables/experiments results/figures/experiments
+	cp results/experiments/report/summary.csv results/tables/experiments/
+	for one in results/experiments/*/result.json; do cp $$one results/tables/experiments/$$(basename $$(dirname $$one)).json; done
+	for one in $(EXPERIMENT_FIGURES); do cp results/experiments/$$one.png results/figures/experiments/$$(echo $$one | sed 's,/figures/,-,').png; done
 
 # One thread a test process: two processes use two cores, and more threads would only wait for each other.
 test: $(INSTALLED)

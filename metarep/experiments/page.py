@@ -32,8 +32,8 @@ def render(out: Path, finished: list[tuple[Experiment, dict[str, Any]]], rows: l
 def section(folder: Path, one: Experiment, found: dict[str, Any]) -> dict[str, Any]:
     """What the template shows of one experiment."""
     images = [
-        entry | {"data": base64.b64encode((folder / "figures" / f"{name}.png").read_bytes()).decode()}
-        for name, entry in found["pictures"].items()
+        entry | {"data": base64.b64encode((folder / "figures" / f"{entry['name']}.png").read_bytes()).decode()}
+        for entry in found["pictures"]
     ]
     return {
         "one": one,

@@ -158,7 +158,7 @@ def as_json(one: Experiment, result: Result) -> dict[str, Any]:
         "claims": [claim_json(claim) for claim in result.claims],
         "sentences": list(result.sentences),
         "numbers": dict(result.numbers),
-        "pictures": {name: {"caption": p.caption, "alt": p.alt or p.caption} for name, p in result.pictures.items()},
+        "pictures": [{"name": name, "caption": p.caption, "alt": p.alt or p.caption} for name, p in result.pictures.items()],
         "shown": list(result.shown),
     }
 

@@ -14,7 +14,7 @@ from .output import say_where
 def embed(
     model: Annotated[Path, typer.Argument(help="a model's folder")],
     zoo: Annotated[Path, typer.Argument(help="a zoo's folder")],
-    kind: Annotated[str | None, typer.Option(help="pooled, profile or certainty")] = None,
+    kind: Annotated[str | None, typer.Option(help="pooled, profile, certainty or coupling")] = None,
     untrained: Annotated[bool | None, typer.Option("--untrained", help="the control: a fresh encoder")] = None,
     config: ConfigFile = None,
     overrides: Overrides = None,

@@ -16,7 +16,7 @@ from metarep.errors import MetarepError
 from metarep.networks.spec import NetworkSpec
 
 Variant = Literal["e01", "e02", "e03", "e04", "e05", "e06", "e07", "e08", "e09"]
-Embedding = Literal["pooled", "profile", "certainty"]
+Embedding = Literal["pooled", "profile", "certainty", "coupling"]
 
 
 class Settings(BaseModel):
@@ -105,7 +105,9 @@ class EmbedConfig(Settings):
     """Which embedding of which networks."""
 
     kind: Embedding = Field(
-        "profile", description="pooled hidden states; leave-one-out profile (prediction and entropy); its entropies alone"
+        "profile",
+        description="pooled hidden states; leave-one-out profile (prediction and entropy); its entropies alone; "
+        "which parameters determine each other",
     )
     untrained: bool = Field(False, description="a freshly initialised encoder: the control for what pretraining adds")
     batch_size: int = Field(512, ge=1)

@@ -22,8 +22,11 @@ from metarep.progress import Progress
 
 CONFIG = "config.yaml"
 TIMINGS = "timings.json"
-CONTROLS = ("pooled", "profile")
+CONTROLS = ("pooled", "profile", "coupling")
 """Embeddings that are also taken from an untrained encoder."""
+
+SCANNED = ("certainty", "pooled", "profile")
+"""The scan by examples looks into one embedding: the first of these that a run has."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +137,8 @@ def _analysis_stages(config: RunConfig, out: Path, device: str, progress: Progre
     def make_scan(path: Path, *, overwrite: bool) -> Path:
         from metarep.analysis.scan import scan
 
-        return scan(config.scan, out / "zoo", path, overwrite=overwrite, progress=progress)
+        examples = out / scanned["embeddings"] if "embeddings" in scanned else None
+        return scan(config.scan, out / "zoo", path, embeddings=examples, device=device, overwrite=overwrite, progress=progress)
 
     def make_transfer(path: Path, *, overwrite: bool) -> Path:
         from metarep.analysis.transfer import transfer
@@ -147,12 +151,14 @@ def _analysis_stages(config: RunConfig, out: Path, device: str, progress: Progre
 
         return report(out, path, config=config.report, overwrite=overwrite, progress=progress)
 
+    looked_into = next((f"embeddings/{kind}" for kind in SCANNED if kind in config.embeddings), None)
+    scanned = {"zoo": "zoo"} | ({"embeddings": looked_into} if looked_into else {})
     from_embeddings = {"zoo": "zoo", **{name: f"embeddings/{name}" for name in representations}}
     from_zoos = {"model": "model", "source": "zoo", **{f"target_{name}": f"targets/{name}" for name in config.targets}}
     from_all = {name: name for name in ("zoo", *targets, "model", "clusters", "scan", "transfer")}
     return [
         Stage("clusters", "clusters", config.cluster.resolved(), make_clusters, from_embeddings),
-        Stage("scan", "scan", config.scan.resolved(), make_scan, {"zoo": "zoo"}),
+        Stage("scan", "scan", config.scan.resolved(), make_scan, scanned),
         Stage("transfer", "transfer", config.transfer.resolved(), make_transfer, from_zoos),
         Stage("report", "report", config.report.resolved(), make_report, from_all),
     ]

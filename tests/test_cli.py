@@ -128,6 +128,19 @@ def test_info_tells_how_it_was_made_and_whether_hashes_hold(small, tmp_path):
     assert "shard-00000.parquet is truncated or altered" in result.stderr
 
 
+def test_a_checkpoint_of_any_names_is_scanned(tmp_path):
+    import torch
+
+    hidden, bias = torch.tensor([[0.4373, -0.4425], [-0.7523, -0.4695]]), torch.tensor([-0.0023, 1.6139])
+    out = {"last.v": torch.tensor([[-0.7446, -1.1377]]), "last.c": torch.tensor([1.3982])}
+    torch.save({"state_dict": {"a": hidden, "b": bias} | out}, tmp_path / "net.pth")
+    result = invoke("scan", str(tmp_path / "net.pth"))
+    assert result.exit_code == 0, result.output
+    for said in ("mode: 3 (", "0.7928", "active areas: 0.48894", "quadrant code: 01+11", "percentile among 2,000"):
+        assert said in result.stdout
+    assert [file.name for file in tmp_path.iterdir()] == ["net.pth"]
+
+
 def bad_zoos(folder: Path) -> None:
     """Beside the good zoo: another version, a truncated shard, an altered one, a foreign folder, a file."""
     import shutil
@@ -180,6 +193,8 @@ BAD = [
     ("cluster zoo --device cuda", "cuda"),
     ("scan foreign", "foreign"),
     ("scan truncated", "shard-00000.parquet"),
+    ("scan file", "torch.save(model.state_dict(), path)"),
+    ("scan nowhere.pth", "nowhere.pth"),
     ("scan zoo --out foreign --overwrite", "foreign"),
     ("transfer zoo zoo", "model"),
     ("dynamics nowhere", "nowhere"),

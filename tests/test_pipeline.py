@@ -144,6 +144,15 @@ def test_stages_name_their_inputs_in_order(tmp_path):
         assert set(stage.inputs.values()) <= set(names[:number])
 
 
+@pytest.mark.parametrize(
+    ("kinds", "seen"), [("[pooled, certainty]", "embeddings/certainty"), ("[profile]", "embeddings/profile"), ("[]", None)]
+)
+def test_the_scan_sees_one_embedding_of_the_run(tmp_path, kinds, seen):
+    config = load_config(RunConfig, None, [f"embeddings={kinds}"])
+    (stage,) = [s for s in stages_of(config, tmp_path, device="cpu", progress=Progress()) if s.name == "scan"]
+    assert stage.inputs.get("embeddings") == seen
+
+
 def test_artefacts_of_a_run(tmp_path, made):
     run(RunConfig(), tmp_path / "run")
     assert [folder.name for folder in artefacts_of(tmp_path / "run")] == ["model", "report", "zoo"]

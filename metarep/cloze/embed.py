@@ -4,6 +4,10 @@
 - "profile": each parameter hidden in turn; what the model predicts for it and the entropy of the
   predicted distribution, in normalised units.
 - "certainty": the entropies alone: what the model is sure of.
+- "coupling": which parameters determine each other. Each pair is hidden together; how much surer the model is of the
+  one when it sees the other is their mutual information given the rest, I nats, taken as the informational coefficient
+  1 − exp(−2 I), the R² of a Gaussian pair (Linfoot, "An informational measure of correlation", 1957). A dead unit is
+  coupled to nothing; the biases of units that are on everywhere are coupled to each other and to the output's.
 
 All are exactly invariant to the order of hidden units, to the last bit: a network is first brought
 into its canonical unit order, and in a profile the units of a layer stand in the order of
@@ -13,6 +17,7 @@ how sure the model is of them (the sum of their entropies), which knows no numbe
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +37,8 @@ from metarep.progress import Progress
 from metarep.zoo.store import load_zoo
 
 NETWORK = "network"
+MAX_COUPLED = 128
+"""Parameters of a network that the coupling still takes: 8,128 pairs."""
 
 
 @dataclass(frozen=True)
@@ -94,8 +101,12 @@ def embed_params(model: ClozeModel, params: np.ndarray, kind: str) -> np.ndarray
         if kind == "pooled":
             return pooled_states(model, values).cpu().numpy()
         mean, entropy = leave_one_out(model, values)
+        pairs = coupling(model, values, entropy).cpu().numpy() if kind == "coupling" else None
     mean, entropy = mean.cpu().numpy(), entropy.cpu().numpy()
     order = surest_units_first(model.layout, entropy)
+    if pairs is not None:
+        pairs = np.take_along_axis(np.take_along_axis(pairs, order[:, :, None], axis=1), order[:, None, :], axis=2)
+        return pairs[:, *np.triu_indices(order.shape[1], k=1)]
     entropy = np.take_along_axis(entropy, order, axis=1)
     if kind == "certainty":
         return entropy
@@ -115,6 +126,25 @@ def leave_one_out(model: ClozeModel, values: torch.Tensor) -> tuple[torch.Tensor
     hidden = torch.arange(t, device=values.device).repeat(n)
     prediction = model.head(states[torch.arange(n * t, device=values.device), hidden])
     return prediction.expectation().view(n, t), prediction.entropy().view(n, t)
+
+
+def coupling(model: ClozeModel, values: torch.Tensor, alone: torch.Tensor) -> torch.Tensor:
+    """(N, T, T), symmetric, in [0, 1]: how much each two parameters determine each other given the rest.
+
+    values (N, T) normalised, alone (N, T) the entropies of `leave_one_out`. The diagonal is 0. One pass for each
+    pair; raises MetarepError beyond MAX_COUPLED parameters.
+    """
+    n, t = values.shape
+    if t > MAX_COUPLED:
+        raise MetarepError("too many parameters to hide every pair of", met=t, expected=f"at most {MAX_COUPLED}")
+    gain = values.new_zeros(n, t, t)
+    for i, j in combinations(range(t), 2):
+        hidden = torch.zeros(t, dtype=torch.bool, device=values.device)
+        hidden[[i, j]] = True
+        together = model.head(model.encode(values, hidden.expand(n, t))[:, [i, j]]).entropy()
+        information = (together - alone[:, [i, j]]).mean(dim=1).clamp(min=0)
+        gain[:, i, j] = gain[:, j, i] = -torch.expm1(-2 * information)
+    return gain
 
 
 def surest_units_first(layout: TokenLayout, entropy: np.ndarray) -> np.ndarray:

@@ -22,7 +22,7 @@ from metarep.artefact import write_whole, writing
 from metarep.config import ReportConfig
 from metarep.networks.modes import MAINLY_ON, MODE_NAMES, TOLERANCE
 from metarep.progress import Progress
-from metarep.report import figures, maps, summary, wording
+from metarep.report import figures, maps, scan_figures, scans, summary, wording
 from metarep.report.results import (
     MAIN_CLUSTERER,
     STAGES,
@@ -113,7 +113,12 @@ def render(results: Results, images: Mapping[str, str]) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {"num": lambda value, digits=2: wording.num(float(value), digits), "title_of": title_of}
-    environment.globals |= {"describe": describe, "group_of": group_of, "clusterer_title": wording.clusterer_title}
+    environment.globals |= {
+        "describe": describe,
+        "group_of": group_of,
+        "negative_title": scans.negative_title,
+        "clusterer_title": wording.clusterer_title,
+    }
     return environment.get_template("report.html").render(context(results), images=images)
 
 
@@ -138,7 +143,10 @@ def context(results: Results) -> dict[str, Any]:
         "n_train": results.metrics.get("clusters", {}).get("n_train", 0),
         "gallery": gallery_rows(results),
         "colours": MODE_COLOURS,
-        "scan_rows": results.table("scan/scan"),
+        "scan_rows": scans.on_most_networks(results.table("scan/scan")),
+        "scan_negatives": scans.scan_table(results)[0],
+        "scan_table": scans.scan_table(results)[1],
+        "n_examples": results.metrics.get("scan", {}).get("n_examples", ""),
         "transfer_rows": transfer_rows(results),
         "made": made_rows(results),
         "machine": machine_text(results),
@@ -166,10 +174,24 @@ def figure_makers(results: Results) -> dict[str, Callable[[], Figure]]:
         makers["by_k"] = lambda: figures.k_figure(curves, chosen, len(results.present_modes))
         makers |= map_makers(results)
     if results.has("scan"):
-        makers["scan"] = lambda: figures.scan_figure(*(results.table(f"scan/{name}") for name in ("scores", "roc", "scan")))
+        makers |= scan_makers(results)
     if rows := results.table("transfer/transfer"):
         titles = {name: target_label(results, name) for name in summary.transfer_targets(results)}
         makers["transfer"] = lambda: figures.transfer_figure(rows, titles, TRANSFER_METRICS)
+    return makers
+
+
+def scan_makers(results: Results) -> dict[str, Callable[[], Figure]]:
+    """What draws the published score, then all scans side by side."""
+    rows, curves, margin = (results.table(f"scan/{name}") for name in ("scan", "roc", "margin"))
+    makers: dict[str, Callable[[], Figure]] = {}
+    if own := scans.on_most_networks(rows):
+        scores = [row for row in results.table("scan/scores") if row["scan"] == scans.PUBLISHED]
+        makers["scan"] = lambda: figures.scan_figure(scores, scans.on_most_networks(curves), own)
+        makers["scan_roc"] = lambda: scan_figures.roc_figure(curves, rows)
+    makers["scan_table"] = lambda: scan_figures.heat_figure(rows)
+    if margin:
+        makers["scan_margin"] = lambda: scan_figures.margin_figure(margin)
     return makers
 
 
@@ -234,7 +256,7 @@ def glance(results: Results) -> list[tuple[str, str]]:
     for name in (results.shown, "raw", "oracle"):
         if name in chosen:
             entries.append((wording.num(chosen[name]["ari"]), f"ARI with the modes, {title_of(name)}"))
-    for row in results.table("scan/scan"):
+    for row in scans.on_most_networks(results.table("scan/scan")):
         if row["negative"] == "random":
             entries.append((wording.num(float(row["auc"])), "AUC of the hand-built scan, mode 3 against random starts"))
     return entries

@@ -25,7 +25,7 @@ from metarep.zoo.store import Zoo, load_zoo
 STAGES = {
     "model": ("log", "masked_r2"),
     "clusters": ("agreement", "probes", "chosen_k", "k_curve", "assignments", "contingency", "umap"),
-    "scan": ("scan", "roc", "scores"),
+    "scan": ("scan", "roc", "scores", "precision", "margin"),
     "transfer": ("transfer",),
 }
 """The optional stages and their tables."""
@@ -37,6 +37,7 @@ EMBEDDING_DESCRIPTIONS = {
     "pooled": "the mean hidden state of the cloze model that sees the whole network",
     "profile": "each parameter hidden in turn: what the cloze model predicts and how unsure it is",
     "certainty": "how unsure the cloze model is of each parameter, without what it predicts",
+    "coupling": "which parameters determine each other, by the cloze model: each pair hidden together",
 }
 
 

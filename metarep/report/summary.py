@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from metarep.networks.modes import MODE_NAMES
+from metarep.report import scans
 from metarep.report.results import MAIN_CLUSTERER, UNTRAINED, Results, best_of, group_of, mode_rows, title_of
 from metarep.report.wording import (
     LEVEL,
@@ -234,9 +235,8 @@ def probes(results: Results) -> Finding | None:
 
 
 def scan(results: Results) -> Finding | None:
-    """The hand-built scan's AUC for mode 3 against chance, against random starts and each other mode."""
-    figures = ("n_positive", "n_negative", "auc", "auc_low", "auc_high")
-    rows = {row["negative"]: {name: float(row[name]) for name in figures} for row in results.table("scan/scan")}
+    """The published score's AUC for mode 3 against random starts and each other mode, then the other scans beside it."""
+    rows = {row["negative"]: row for row in scans.on_most_networks(results.table("scan/scan"))}
     if not rows:
         return None
     parts = []
@@ -255,6 +255,7 @@ def scan(results: Results) -> Finding | None:
     if "other modes" in rows:
         row = rows["other modes"]
         parts.append(f"Against all other modes at once it reaches {auc(row)}, {_versus_chance(row)}.")
+    parts += [text for text in (scans.comparison(results),) if text]
     return Finding("The hand-built scan", " ".join(parts))
 
 

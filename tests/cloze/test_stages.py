@@ -87,7 +87,7 @@ def test_the_learning_rate_warms_up_and_decays():
     assert rates[-1] < 0.1 * CONFIG.lr
 
 
-@pytest.mark.parametrize("kind", ["pooled", "profile", "certainty"])
+@pytest.mark.parametrize("kind", ["pooled", "profile", "certainty", "coupling"])
 def test_embeddings_are_exactly_invariant_to_the_order_of_units(zoo, model, kind):
     params, network = load_zoo(zoo).params, load_model(model)
     swapped = params[:, all_unit_orders(network.spec)[1]]
@@ -102,7 +102,7 @@ def test_the_control_profiles_in_the_order_of_parameters_do_change(zoo, model):
     assert (straight - turned).abs().max() > 1e-4  # a barely trained model; the invariance above is exact
 
 
-@pytest.mark.parametrize("kind", ["pooled", "profile", "certainty"])
+@pytest.mark.parametrize("kind", ["pooled", "profile", "certainty", "coupling"])
 def test_embeddings_do_not_depend_on_the_batch_and_belong_to_their_networks(zoo, model, tmp_path, kind):
     small, large = (
         load_embeddings(embed(EmbedConfig(kind=kind, batch_size=b), model, zoo, tmp_path / str(b))) for b in (7, 512)

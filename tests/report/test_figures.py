@@ -9,7 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 from synthetic_run import cluster_tables, masked_rows, scan_tables, transfer_rows
 
-from metarep.report import figures, maps
+from metarep.report import figures, maps, scan_figures, scans
 from metarep.report.figures import spread_labels
 from metarep.report.results import wilson
 
@@ -28,12 +28,15 @@ ARI = {
 TABLES = cluster_tables(NAMES, MODE, ARI, 0.01)
 ROWS = [r for r in TABLES["agreement.csv"] if r["clusterer"] == "kmeans"]
 CHOSEN = {r["representation"]: r for r in ROWS if r["k"] == 3}
+SCANS = scan_tables(NAMES, MODE, 0.7)
 CURVES = {name: [(r["k"], r["ari"]) for r in ROWS if r["representation"] == name] for name in ARI}
 
 
 def scan_figure():
-    tables = scan_tables(NAMES, MODE, 0.7)
-    return figures.scan_figure(tables["scores.csv"], tables["roc.csv"], tables["scan.csv"])
+    scores, curves, rows = (
+        [row for row in SCANS[name] if row["scan"] == "published"] for name in ("scores.csv", "roc.csv", "scan.csv")
+    )
+    return figures.scan_figure(scores, scans.on_most_networks(curves), scans.on_most_networks(rows))
 
 
 def zoo_figure():
@@ -54,6 +57,9 @@ MAKERS = {
     "comparison": lambda: figures.comparison_figure(CHOSEN, probes()),
     "by_k": lambda: figures.k_figure(CURVES, CHOSEN, 5),
     "scan": scan_figure,
+    "scan_roc": lambda: scan_figures.roc_figure(SCANS["roc.csv"], SCANS["scan.csv"]),
+    "scan_table": lambda: scan_figures.heat_figure(SCANS["scan.csv"]),
+    "scan_margin": lambda: scan_figures.margin_figure(SCANS["margin.csv"]),
     "transfer": lambda: figures.transfer_figure(
         transfer_rows(),
         {

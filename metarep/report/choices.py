@@ -1,0 +1,95 @@
+"""What each choice of a hand-crafted network costs, and what training moves in it: figures of experiments 6 and 7."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+from metarep.report.style import FAINT, INK, MUTED, PALETTE, use_style
+
+NEAR, LOWEST = PALETTE[0], PALETTE[1]
+START, SPREAD, MEAN = PALETTE[1], PALETTE[4], PALETTE[0]
+
+
+def freed_figure(
+    groups: Sequence[str], freed: Sequence[Sequence[str]], near: np.ndarray, best: np.ndarray, start: float
+) -> Figure:
+    """The error when some groups are optimised and the others stay: one row a set of `freed`, by size and error.
+
+    near (N,) descends from where the network stands, best (N,) is the lowest of many descents; `start` frees none.
+    """
+    rows = sorted(range(len(freed)), key=lambda i: (len(freed[i]), near[i]))
+    with use_style():
+        figure = Figure(figsize=(11.5, 7.2), layout="constrained")
+        sets, errors = figure.subplots(1, 2, width_ratios=(2, 5), sharey=True)
+        for y, names in enumerate([(), *(freed[i] for i in rows)]):
+            for x, group in enumerate(groups):
+                free = group in names
+                style = {"mfc": INK if free else "white", "mec": INK if free else MUTED, "mew": 1}
+                sets.plot(x, y, "o", ms=9, **style)
+        n_errors = np.array([start, *(near[i] for i in rows)])
+        b_errors = np.array([start, *(best[i] for i in rows)])
+        places = np.arange(len(n_errors))
+        errors.hlines(places, b_errors, start, color=FAINT, lw=5, zorder=1)
+        errors.plot(n_errors, places, "o", ms=8, color=NEAR, zorder=3)
+        errors.plot(b_errors, places, "|", ms=15, mew=2.2, color=LOWEST, zorder=4)
+        for y, value in zip(places, n_errors, strict=True):
+            errors.annotate(f"{value:.4f}", (value, y), (9, 5), textcoords="offset points", fontsize=9, color=INK, zorder=5)
+        errors.set(xscale="log", xlabel="expected squared error (recipe's law of the inputs)", xlim=(None, start * 1.35))
+        errors.xaxis.set_major_locator(FixedLocator([k * 10.0**e for e in range(-6, 0) for k in (1, 2, 5)]))
+        errors.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        errors.xaxis.set_minor_locator(NullLocator())
+        sets.set(xlim=(-0.5, len(groups) - 0.5))
+        sets.set_xticks(range(len(groups)), [name.replace(" ", "\n") for name in groups])
+        sets.xaxis.tick_top()
+        sets.set_yticks([])
+        sets.invert_yaxis()
+        sets.spines[:].set_visible(False)
+        sets.tick_params(length=0, labelcolor=INK)
+        keys = [
+            Line2D([], [], ls="", marker="o", ms=9, mfc=INK, mec=INK, label="optimised"),
+            Line2D([], [], ls="", marker="o", ms=9, mfc="white", mec=MUTED, label="as chosen by hand"),
+            Line2D([], [], ls="", marker="o", ms=8, color=NEAR, label="descent from the chosen values"),
+            Line2D([], [], ls="", marker="|", ms=13, mew=2.2, color=LOWEST, label="lowest of many descents"),
+        ]
+        figure.legend(handles=keys, loc="outside lower center", ncols=4, handletextpad=0.3)
+    return figure
+
+
+def moved_figure(names: Sequence[str], before: np.ndarray, after: np.ndarray, families: Mapping[str, np.ndarray]) -> Figure:
+    """Each parameter before and after (P,) on the left; on the right its change, and the changes (N, P) of families."""
+    places = np.arange(len(names))
+    with use_style():
+        figure = Figure(figsize=(13, 5.4), layout="constrained")
+        figure.get_layout_engine().set(w_pad=0.12)
+        values, changes = figure.subplots(1, 2, width_ratios=(4, 5), sharey=True)
+        arrow = {"arrowstyle": "-|>", "color": MUTED, "lw": 1.4, "shrinkA": 4, "shrinkB": 4}
+        for y, a, b in zip(places, before, after, strict=True):
+            values.annotate("", (b, y), (a, y), arrowprops=arrow)
+        values.plot(before, places, "o", ms=7, mfc="white", mec=INK, label="by hand")
+        values.plot(after, places, "o", ms=7, color=START, label="trained further")
+        values.set(xlabel="value", title="before and after")
+        values.set_yticks(places, names)
+        _changes(changes, places, after - before, families)
+        for ax in (values, changes):
+            ax.axvline(0, color=FAINT, zorder=0)
+            ax.tick_params(axis="y", length=0, labelcolor=INK)
+            ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=3, handletextpad=0.3, columnspacing=1.2)
+        values.invert_yaxis()
+    return figure
+
+
+def _changes(ax: Axes, places: np.ndarray, own: np.ndarray, families: Mapping[str, np.ndarray]) -> None:
+    colours = (SPREAD, MEAN)
+    for k, (name, moved) in enumerate(families.items()):
+        low, middle, high = np.quantile(moved, [0.025, 0.5, 0.975], axis=0)
+        at = places + 0.22 * (k + 1) - 0.33
+        ax.hlines(at, low, high, color=colours[k], lw=5, alpha=0.8, label=f"{name} (n = {len(moved):,})")
+        ax.plot(middle, at, "|", ms=9, mew=1.8, color=INK, zorder=3)
+    ax.plot(own, places, "o", ms=7, color=START, zorder=4, label="published seed")
+    ax.set(xlabel="change (bars: 95 % of the networks, tick: median)", title="change")

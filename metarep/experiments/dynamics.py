@@ -12,7 +12,7 @@ import numpy as np
 from scipy.stats import binomtest
 
 from metarep.analysis.birth import birth_rows, twin_modes, twin_rows
-from metarep.analysis.dynamics import SIGNIFICANT, Dynamics, follow, sentences, tables_of
+from metarep.analysis.dynamics import SIGNIFICANT, Dynamics, embedding_rows, follow, sentences, tables_of
 from metarep.analysis.loss_at_change import aligned
 from metarep.analysis.mode_paths import last_change, paths, share_row, transition_counts
 from metarep.analysis.probes import balanced_accuracy
@@ -20,8 +20,9 @@ from metarep.analysis.scan import scan_score
 from metarep.analysis.trajectories import Runs, read_runs
 from metarep.config import DynamicsConfig, ZooConfig
 from metarep.experiments.experiment import Claim, Context, Picture, Result
+from metarep.experiments.small_model import small_model
 from metarep.networks.modes import MODES, MULTIPLIER
-from metarep.report.dynamics_figures import aligned_figure, birth_figure, runs_figure, settings_figure
+from metarep.report.dynamics_figures import aligned_figure, along_figure, birth_figure, runs_figure, settings_figure
 from metarep.report.flow import flow_figure, transition_figure
 from metarep.report.wording import listed
 from metarep.zoo.recipe import VARIANTS, Plan
@@ -47,7 +48,6 @@ class Settings:
 
     shares: list[dict]
     pairs: dict[float, tuple[np.ndarray, np.ndarray]]
-    zoos: dict[str, Zoo]
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,9 @@ def run(context: Context) -> Result:
     found = follow(own, read_runs(zoo))
     birth = study_birth(context, context.multipliers())
     settings = study_settings(context, zoo)
+    model = small_model(context)
     tables = tables_of(found)
+    tables["embedding_along_runs"] = embedding_rows(own, found.runs, model.path, device="cpu")
     tables |= {
         "birth": birth.rows,
         "birth_importance": birth.importance,
@@ -77,15 +79,22 @@ def run(context: Context) -> Result:
         "longer_training": pair_rows(settings),
         "left_by_longer_training": leaving_rows(settings),
     }
-    words = (*sentences(found.metrics), *birth_sentences(birth), *settings_sentences(settings))
+    words = (
+        *sentences(found.metrics),
+        embedding_sentence(tables["embedding_along_runs"]),
+        *birth_sentences(birth),
+        *settings_sentences(settings),
+    )
+    drawn = pictures(found, birth, settings, own)
+    drawn["along"] = along_picture(tables, found)
     return Result(
         claims=claims(found, birth, settings),
         sentences=words,
         tables={name: rows for name, rows in tables.items() if rows},
-        pictures=pictures(found, birth, settings, own),
+        pictures=drawn,
         numbers={"dynamics": found.metrics, "twin_balanced_accuracy": birth.twin_accuracy},
         shown=("birth", "twins", "settings", "left_by_longer_training"),
-        inputs={name: z.artefact for name, z in {"snapshots": zoo, **settings.zoos}.items() if z.artefact is not None},
+        inputs={"model": model},
     )
 
 
@@ -111,7 +120,7 @@ def study_birth(context: Context, zoo: Zoo) -> Birth:
 def study_settings(context: Context, snapshots: Zoo) -> Settings:
     """The same seeds under every learning rate, for RECIPE.n_steps and LONG steps."""
     n = max(50, context.config.n_snapshot_networks // SETTINGS_SHARE)
-    shares, pairs, zoos = [], {}, {}
+    shares, pairs = [], {}
     for lr in LEARNING_RATES:
         ends = {}
         for n_steps in (RECIPE.n_steps, LONG):
@@ -119,7 +128,7 @@ def study_settings(context: Context, snapshots: Zoo) -> Settings:
                 zoo = snapshots
             else:
                 name = f"lr{lr:g}-{n_steps}"
-                zoo = zoos[name] = _zoo(context, name, n, n_steps=n_steps, lr=lr)
+                zoo = _zoo(context, name, n, n_steps=n_steps, lr=lr)
             ends[n_steps] = _final_modes(zoo)
         common = sorted(set(ends[RECIPE.n_steps]) & set(ends[LONG]))
         before, after = (np.array([ends[k][run] for run in common], dtype=object) for k in (RECIPE.n_steps, LONG))
@@ -128,7 +137,7 @@ def study_settings(context: Context, snapshots: Zoo) -> Settings:
             shares += [
                 {"lr": lr, "n_steps": n_steps, "mode": m, **share_row(int((modes == m).sum()), len(modes))} for m in MODES
             ]
-    return Settings(shares, pairs, zoos)
+    return Settings(shares, pairs)
 
 
 def _final_modes(zoo: Zoo) -> dict[str, str]:
@@ -312,6 +321,29 @@ def pictures(found: Dynamics, birth: Birth, settings: Settings, config: Dynamics
             "Median errors before and behind the last change of mode, with the matched control.",
         )
     return shown
+
+
+def embedding_sentence(rows: list[dict]) -> str:
+    """How early the embedding shows where a run will end."""
+    final = np.array([row["mode_at_the_end"] for row in rows])
+    reached = rows[int(np.argmax(final >= 0.9 * final[-1]))]["step"]
+    return (
+        f"The cloze embedding of {rows[0]['n']:,} test runs names the mode in which a run ends with a balanced accuracy of "
+        f"{final[0]:.2f} at initialisation and {final[-1]:.2f} at the end (nearest centre of finished training networks), "
+        f"and reaches nine tenths of that at step {reached:,}."
+    )
+
+
+def along_picture(tables: dict[str, list[dict]], found: Dynamics) -> Picture:
+    """What the scan and the embedding see along the runs."""
+    n_modes = len(set(found.runs.mode[:, -1]))
+    figure = along_figure(tables["scan_along_runs"], tables["embedding_along_runs"], found.runs.step, n_modes=n_modes)
+    return Picture(
+        figure,
+        "Left: the published scan along training, by the mode in which a run ends. Right: how well the nearest centre in the "
+        "cloze embedding, fitted on finished training networks, names the mode of the moment and the final one.",
+        "Scan score and accuracy of the embedding over training steps.",
+    )
 
 
 def typical_runs(runs: Runs) -> Picture:

@@ -146,8 +146,7 @@ def error_sentence(moved: Moved, published: float, met: bool, best: float) -> st
         f"From the hand-crafted network and seed {SEED} training ends at the error {moved.valid_mse:.4f}; the published "
         f"{published:.4f} {'comes back' if met else 'does not come back'}. The expected error falls from "
         f"{moved.expected_before:.4f} to {moved.expected_after:.4f}, while the minimum that Newton's method reaches from the "
-        f"same start has {best:.4f}: training "
-        + arrival
+        f"same start has {best:.4f}: training " + arrival
     )
 
 
@@ -158,7 +157,8 @@ def moved_sentence(moved: Moved) -> str:
     least = order[-1]
     return (
         f"All nine parameters together move by {np.linalg.norm(change):.2f}; furthest {listed(largest)}, "
-        f"which is {moved.share[order[:3]].sum():.0%} of the squared distance; least {PARAMETERS[least]} by {_signed(change[least])}."
+        f"which is {moved.share[order[:3]].sum():.0%} of the squared distance; least {PARAMETERS[least]} by "
+        f"{_signed(change[least])}."
     )
 
 

@@ -12,8 +12,7 @@ from metarep.analysis.scan import OTHERS, POSITIVE, RANDOM, labelled, measure, r
 from metarep.analysis.scores import PARTS, published
 from metarep.artefact import Artefact, is_done, open_artefact
 from metarep.cloze.embed import embed
-from metarep.cloze.pretrain import pretrain
-from metarep.config import EmbedConfig, PretrainConfig, ScanConfig, ZooConfig
+from metarep.config import EmbedConfig, ScanConfig, ZooConfig
 from metarep.experiments.experiment import Claim, Context, Picture, Result
 from metarep.experiments.published import NETWORKS, PUBLISHED, SEED
 from metarep.experiments.scan_reasons import (
@@ -26,15 +25,13 @@ from metarep.experiments.scan_reasons import (
     way_rows,
     ways_figure,
 )
+from metarep.experiments.small_model import small_model
 from metarep.networks.modes import MODE_NAMES
 from metarep.report.scan_figures import heat_figure, margin_figure, roc_figure
 from metarep.report.scans import TITLES, on_most_networks, scans_of, side_by_side
 from metarep.report.wording import auc as said
 from metarep.report.wording import listed
 from metarep.zoo.store import Zoo
-
-MODEL = PretrainConfig(d_model=32, n_layers=3, n_heads=4, n_components=4, n_steps=1200, warmup_steps=100, eval_every=250)
-"""Small, so that it is trained within the experiment."""
 
 EMBEDDING = EmbedConfig(kind="pooled")
 """Of the three kinds the best for this small model on validation networks: a mean AUC of 0.78 over modes, certainty 0.75."""
@@ -82,15 +79,10 @@ def published_positives(context: Context) -> Zoo:
 
 def examples_embedded(context: Context, zoo: Zoo) -> tuple[Artefact, Artefact]:
     """The small cloze model of the shared zoo and its embeddings, made where they do not stand yet."""
-    model, embeddings = context.shared / "model", context.shared / "embeddings" / EMBEDDING.kind
-    settings = MODEL.model_copy(update={"seed": context.config.seed})
-    path, report = zoo.artefact.path, {"progress": context.progress}
-    if not is_done(model, "model", settings.resolved(), {"zoo": zoo.artefact}):
-        pretrain(settings, path, model, overwrite=model.exists(), **report)
-    inputs = {"model": open_artefact(model), "zoo": zoo.artefact}
-    if not is_done(embeddings, "embeddings", EMBEDDING.resolved(), inputs):
-        embed(EMBEDDING, model, path, embeddings, overwrite=embeddings.exists(), **report)
-    return open_artefact(model), open_artefact(embeddings)
+    model, path = small_model(context), context.shared / "embeddings" / EMBEDDING.kind
+    if not is_done(path, "embeddings", EMBEDDING.resolved(), {"model": model, "zoo": zoo.artefact}):
+        embed(EMBEDDING, model.path, zoo.artefact.path, path, overwrite=path.exists(), progress=context.progress)
+    return model, open_artefact(path)
 
 
 def make_claims(two: Zoo, random: np.ndarray, rows: Sequence[Mapping]) -> tuple[Claim, ...]:

@@ -123,6 +123,39 @@ def runs_figure(
     return figure
 
 
+def along_figure(scan: Sequence[Mapping], embedding: Sequence[Mapping], step: np.ndarray, *, n_modes: int) -> Figure:
+    """What the scan and the embedding see along the runs; rows as `scan_rows` and `embedding_rows` give them."""
+    x = dict(zip(step.tolist(), np.r_[step[1] / 2, step[1:]].astype(float), strict=True))
+    with use_style():
+        figure = Figure(figsize=(11.5, 4.2), layout="constrained")
+        scans, embedded = figure.subplots(1, 2)
+        for mode in (m for m in MODES if any(row["final_mode"] == m for row in scan)):
+            own = [row for row in scan if row["final_mode"] == mode]
+            at = [x[row["step"]] for row in own]
+            colour = MODE_COLOURS[mode]
+            scans.fill_between(at, [row["q25"] for row in own], [row["q75"] for row in own], color=colour, alpha=0.18, lw=0)
+            marker = {"marker": MODE_MARKERS[mode], "markevery": max(1, len(own) // 8), "ms": 5}
+            scans.plot(at, [row["median"] for row in own], color=colour, label=f"ends in mode {mode}", **marker)
+        scans.set(ylabel="published scan, median and quartiles")
+        scans.set_title("The scan, by the mode in which a run ends")
+        looks = (
+            ("mode_now", "its mode at that step", PALETTE[0], "-"),
+            ("mode_at_the_end", "its final mode", PALETTE[1], "--"),
+        )
+        for key, label, colour, dash in looks:
+            embedded.plot(
+                [x[row["step"]] for row in embedding], [row[key] for row in embedding], dash, color=colour, label=label
+            )
+        embedded.axhline(1 / n_modes, color=MUTED, lw=1)
+        embedded.annotate("chance", (x[step[-1]], 1 / n_modes), (-4, 4), textcoords="offset points", ha="right", color=MUTED)
+        embedded.set(ylim=(0, 1), ylabel="balanced accuracy")
+        embedded.set_title(f"The embedding of {embedding[0]['n']:,} test runs: nearest centre")
+        for ax in (scans, embedded):
+            _step_axis(ax, np.array(list(x.values())), step)
+            ax.legend(loc="upper left" if ax is embedded else "best")
+    return figure
+
+
 def _shade(ax: Axes, x: np.ndarray, mode: np.ndarray) -> None:
     """Colours the background by the mode; a change is drawn half-way between two snapshots."""
     starts = np.flatnonzero(np.r_[True, mode[1:] != mode[:-1]])

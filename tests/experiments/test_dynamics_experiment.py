@@ -7,7 +7,7 @@ import pytest
 
 from metarep.analysis import birth
 from metarep.config import ExperimentConfig
-from metarep.experiments import dynamics
+from metarep.experiments import dynamics, small_model
 from metarep.experiments.experiment import Context
 from metarep.progress import Progress
 from metarep.tables import to_csv
@@ -21,6 +21,7 @@ def result(tmp_path_factory):
     patch.setattr(dynamics, "N_NULLS", 1)
     patch.setattr(dynamics, "MAX_TWINS", 50)
     patch.setattr(birth, "N_ROUNDS", 3)
+    patch.setattr(small_model, "SETTINGS", small_model.SETTINGS.model_copy(update={"n_steps": 10, "d_model": 16}))
     config = ExperimentConfig(n_snapshot_networks=60, n_snapshots=12, n_networks=150, n_bootstraps=20)
     yield dynamics.run(Context(config, tmp_path_factory.mktemp("shared"), Progress()))
     patch.undo()
@@ -39,13 +40,13 @@ def test_everything_can_be_written(result):
     for rows in result.tables.values():
         to_csv(rows)
     assert set(result.shown) <= set(result.tables)
-    assert {"flow", "transitions", "aligned", "settings", "runs", "birth"} <= set(result.pictures)
-    assert {"snapshots"} <= set(result.inputs)
+    assert {"flow", "transitions", "aligned", "settings", "runs", "birth", "along"} <= set(result.pictures)
+    assert set(result.inputs) == {"model"}
     assert all(any(character.isdigit() for character in text) for text in result.sentences)
 
 
 def settings_of(before, after):
-    return dynamics.Settings([], {dynamics.RECIPE.lr: (np.array(before, object), np.array(after, object))}, {})
+    return dynamics.Settings([], {dynamics.RECIPE.lr: (np.array(before, object), np.array(after, object))})
 
 
 def test_a_stage_is_called_one_only_where_most_leave_it():

@@ -1,0 +1,90 @@
+"""A grid of starting biases: the error that each ends with, where each bias goes, and which minimum it reaches."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from metarep.report.style import FAINT, INK, MUTED, PALETTE, SEQUENTIAL, use_style
+
+COLOURS = (PALETTE[0], PALETTE[1], PALETTE[2], PALETTE[3], PALETTE[4], PALETTE[5])
+MARKERS = ("o", "s", "^", "D", "v", "P")
+"""By minimum, lowest error first; later ones are drawn alike, in black."""
+
+
+class Marked(NamedTuple):
+    """A bias (2,) to point out, and its name."""
+
+    name: str
+    bias: np.ndarray
+
+
+def error_map(ax: Axes, start: np.ndarray, error: np.ndarray, marked: Marked) -> None:
+    """Errors (N,) of a square grid of starting biases start (N, 2), the second bias running fastest, as a map."""
+    side = round(len(start) ** 0.5)
+    at = start[:side, 1]
+    values = error.reshape(side, side).T
+    image = ax.pcolormesh(at, at, values, cmap=SEQUENTIAL + "_r", norm=LogNorm(error.min(), error.max()), shading="nearest")
+    ax.plot(*marked.bias, "*", ms=16, mfc="white", mec=INK, mew=1.1)
+    ax.annotate(marked.name, marked.bias, (9, -14), textcoords="offset points", color="white", fontsize=9)
+    bar = ax.figure.colorbar(image, ax=ax, shrink=0.8, pad=0.02)
+    bar.set_label("validation error after training")
+    bar.outline.set_visible(False)
+
+
+def movement_map(ax: Axes, start: np.ndarray, end: np.ndarray, member: np.ndarray, names: list[str], marked: Marked) -> None:
+    """An arrow from each starting bias (N, 2) to its end (N, 2), in the colour of the minimum member (N,) that it leads to."""
+    style = {"angles": "xy", "scale_units": "xy", "scale": 1, "width": 0.0028, "headwidth": 4, "headlength": 5}
+    for i, name in enumerate(names):
+        own = member == i
+        colour, marker = _look(i)
+        ax.quiver(*start[own].T, *(end - start)[own].T, color=colour, zorder=2, minlength=0, **style)
+        still = own & (np.abs(end - start).max(axis=1) < 0.02)
+        ax.plot(*start[still].T, ls="", marker=marker, ms=2.6, color=colour, zorder=2, label="_" + name)
+    ax.plot(*marked.bias, "*", ms=16, mfc="white", mec=INK, mew=1.1, zorder=4)
+
+
+def minimum_map(ax: Axes, start: np.ndarray, member: np.ndarray, names: list[str], marked: Marked) -> None:
+    """Which minimum member (N,) each starting bias (N, 2) leads to; −1 is none."""
+    for i, name in enumerate(names):
+        colour, marker = _look(i)
+        ax.plot(*start[member == i].T, ls="", marker=marker, ms=5.5, color=colour, label=name)
+    if (member < 0).any():
+        ax.plot(*start[member < 0].T, ls="", marker="x", ms=4, color=MUTED, label="not converged")
+    ax.plot(*marked.bias, "*", ms=16, mfc="white", mec=INK, mew=1.1, zorder=4)
+
+
+def bias_figure(
+    start: np.ndarray, end: np.ndarray, error: np.ndarray, member: np.ndarray, names: list[str], marked: Marked
+) -> Figure:
+    """The three maps side by side; all over the same starting biases, in units of the bias."""
+    with use_style():
+        figure = Figure(figsize=(16, 6.1), layout="constrained")
+        figure.get_layout_engine().set(w_pad=0.1)
+        errors, moves, minima = figure.subplots(1, 3, width_ratios=(1.01, 1, 1))
+        error_map(errors, start, error, marked)
+        movement_map(moves, start, end, member, names, marked)
+        minimum_map(minima, start, member, names, marked)
+        reach = np.abs(np.concatenate([start, end])).max() * 1.04
+        for ax in (errors, moves, minima):
+            ax.set(aspect="equal", xlim=(-reach, reach), ylim=(-reach, reach), xlabel="hidden bias 1", ylabel="hidden bias 2")
+            ax.axhline(0, color=FAINT, lw=0.8, zorder=0.5)
+            ax.axvline(0, color=FAINT, lw=0.8, zorder=0.5)
+            ax.locator_params(nbins=5)
+        errors.set_title(f"error from {len(start):,} starting biases")
+        moves.set_title("the bias from start to end")
+        minima.set_title("minimum that training goes on to")
+        keys = [Line2D([], [], ls="", marker=_look(i)[1], ms=7, color=_look(i)[0], label=n) for i, n in enumerate(names)]
+        if (member < 0).any():
+            keys.append(Line2D([], [], ls="", marker="x", ms=6, color=MUTED, label="not converged"))
+        figure.legend(handles=keys, loc="outside lower center", ncols=min(len(keys), 4), handletextpad=0.2)
+    return figure
+
+
+def _look(i: int) -> tuple[str, str]:
+    return (COLOURS[i], MARKERS[i]) if i < len(COLOURS) else (INK, ".")

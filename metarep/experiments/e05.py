@@ -18,10 +18,11 @@ from metarep.analysis.skew import off_right_angle, skew, stretch
 from metarep.config import ZooConfig
 from metarep.experiments.experiment import Claim, Context, Picture, Result
 from metarep.experiments.published import PUBLISHED, SEED
-from metarep.networks.modes import MULTIPLIER
+from metarep.networks.modes import MULTIPLIER, label_modes
 from metarep.report.results import wilson
 from metarep.report.skew_figures import error_figure, pre_activations_figure, skew_figure
 from metarep.report.square import draw_network
+from metarep.report.wording import listed
 from metarep.zoo.store import Zoo
 
 MEASURES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
@@ -80,6 +81,7 @@ def run(context: Context) -> Result:
         (
             published_sentence(own, published, claims[0].met, float(minimum.error[0])),
             parents_sentence(family, config.n_parents),
+            mode_sentence(family),
             *(skew_sentence(row) for row in skews[:2]),
             *(law_sentence(row) for row in laws),
             where_sentence(splits),
@@ -163,8 +165,8 @@ def published_sentence(own: Pairs, published: float, met: bool, best: float) -> 
     before, after = skew(np.concatenate([own.parent, own.child]))
     on_square = expected_error(MULTIPLIER, np.concatenate([own.parent, own.child]), law="square")
     return (
-        f"The child of the published network ends at the error {own.valid_mse[0]:.4f} on its own validation samples; the published "
-        f"{published:.4f} {'comes back' if met else 'does not come back'}. Its skew {_goes(before, after)}, and its "
+        f"The child of the published network ends at the error {own.valid_mse[0]:.4f} on its own validation samples; the "
+        f"published {published:.4f} {'comes back' if met else 'does not come back'}. Its skew {_goes(before, after)}, and its "
         f"expected error on the square {_goes(*on_square, digits=4)}; the minimum nearby has {best:.4f}."
     )
 
@@ -179,6 +181,16 @@ def parents_sentence(family: Pairs, asked: int) -> str:
     n = len(family.parent)
     fewer = "" if n >= asked else f", fewer than the {asked:,} asked for since the shared zoo has no more"
     return f"{n:,} mode-3 networks were trained further, each with one child on samples of its own{fewer}."
+
+
+def mode_sentence(family: Pairs) -> str:
+    """Whether the children are still of mode 3."""
+    modes, counts = np.unique(label_modes(MULTIPLIER, family.child).mode.astype(str), return_counts=True)
+    n, kept = len(family.child), int(counts[modes == "3"].sum())
+    low, high = wilson(kept, n)
+    others = [f"{count / n:.0%} are of mode {mode}" for mode, count in zip(modes, counts, strict=True) if mode != "3"]
+    rest = f"; {listed(others)}" if others else ""
+    return f"{kept / n:.0%} [{low:.0%}, {high:.0%}] of the children are still of mode 3{rest}."
 
 
 def skew_sentence(row: dict) -> str:
@@ -222,8 +234,8 @@ def where_sentence(splits: list[dict]) -> str:
         f"Below a product of 1/2 ({share_below():.0%} of the square) the error {words[below['part']]}, by "
         f"{_signed(below['change'], 5)} [{_signed(below['low'], 5)}, {_signed(below['high'], 5)}]; above it "
         f"{words[above['part']]}, by {_signed(above['change'], 5)} [{_signed(above['low'], 5)}, "
-        f"{_signed(above['high'], 5)}]. The part above goes from {shares[0]:.0%} of the mean error to {shares[1]:.0%}: the error "
-        f"moves to {moves} 1/2."
+        f"{_signed(above['high'], 5)}]. The part above goes from {shares[0]:.0%} of the mean error to {shares[1]:.0%}: its "
+        f"weight moves to {moves} 1/2."
     )
 
 
@@ -232,8 +244,8 @@ def own_split_sentence(own: Pairs) -> str:
     (below, above), (below_child, above_child) = split_error(np.concatenate([own.parent, own.child]))
     before, after = above / (below + above), above_child / (below_child + above_child)
     return (
-        f"In the published network the error below 1/2 {_goes(below, below_child, 5)} and above it {_goes(above, above_child, 5)}; "
-        f"the part above goes from {before:.0%} to {after:.0%}."
+        f"In the published network the error below 1/2 {_goes(below, below_child, 5)} and above it "
+        f"{_goes(above, above_child, 5)}; the part above goes from {before:.0%} to {after:.0%}."
     )
 
 
@@ -250,14 +262,14 @@ def pictures(
     return {
         "skew": Picture(
             skew_figure(shown, stars, titles),
-            "Each point is a parent with its child; 0 is a rotation. Left: the skew, which no scale of units changes. Right: the "
-            "stretch of the square at the pre-activations.",
+            "Each point is a parent with its child; 0 is a rotation. Left: the skew, which no scale of units changes. "
+            "Right: the stretch of the square at the pre-activations.",
             "Skew of children against that of their parents",
         ),
         "error": Picture(
             error_figure(error_map(family.parent, side=SIDE), error_map(family.child, side=SIDE), splits[:2], level=HALF),
-            f"Where {len(family.parent):,} parents and their children err on the square, on average (each with its mirror image); "
-            "the curve is the product 1/2. Right: the error below and above it.",
+            f"Where {len(family.parent):,} parents and their children err on the square, on average (each with its mirror "
+            "image); the curve is the product 1/2. Right: the error below and above it.",
             "Errors over the square before and after",
         ),
         "pre_activations": Picture(

@@ -118,17 +118,21 @@ def choice_rows(found: Ablation) -> list[dict]:
         rows.append(
             {
                 "choice": name,
-                "chosen": HANDCRAFTED[list(GROUPS[name])].tolist(),
-                "optimised_alone": near.params[list(GROUPS[name])].tolist(),
+                "chosen": _values(HANDCRAFTED, name),
+                "optimised_alone": _values(near.params, name),
                 "error_optimised_alone": near.error,
                 "saves_alone": found.saved(alone),
                 "share_saved_alone": found.saved(alone) / total,
-                "costs_when_it_alone_stays": found.left(stays) - found.left(everything),
+                "costs_when_it_alone_stays": round(found.left(stays) - found.left(everything), 12) + 0.0,
                 "average_saving": values[name],
                 "share_of_average": values[name] / total,
             }
         )
     return sorted(rows, key=lambda row: -row["saves_alone"])
+
+
+def _values(params: np.ndarray, name: str) -> str:
+    return ", ".join(f"{value:.3f}" for value in params[list(GROUPS[name])]).replace("-", "−")
 
 
 def ablation_rows(found: Ablation) -> list[dict]:

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
 
 from metarep.report.style import FAINT, INK, MUTED, PALETTE, SEQUENTIAL, use_style
 
@@ -31,7 +32,8 @@ def error_map(ax: Axes, start: np.ndarray, error: np.ndarray, marked: Marked) ->
     values = error.reshape(side, side).T
     image = ax.pcolormesh(at, at, values, cmap=SEQUENTIAL + "_r", norm=LogNorm(error.min(), error.max()), shading="nearest")
     ax.plot(*marked.bias, "*", ms=16, mfc="white", mec=INK, mew=1.1)
-    ax.annotate(marked.name, marked.bias, (9, -14), textcoords="offset points", color="white", fontsize=9)
+    halo = [withStroke(linewidth=2.6, foreground="white")]
+    ax.annotate(marked.name, marked.bias, (9, -14), textcoords="offset points", color=INK, fontsize=9, path_effects=halo)
     bar = ax.figure.colorbar(image, ax=ax, shrink=0.8, pad=0.02)
     bar.set_label("validation error after training")
     bar.outline.set_visible(False)

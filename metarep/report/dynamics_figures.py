@@ -152,7 +152,7 @@ def along_figure(scan: Sequence[Mapping], embedding: Sequence[Mapping], step: np
         embedded.set_title(f"The embedding of {embedding[0]['n']:,} test runs: nearest centre")
         for ax in (scans, embedded):
             _step_axis(ax, np.array(list(x.values())), step)
-            ax.legend(loc="upper left" if ax is embedded else "best")
+            ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=3)
     return figure
 
 

@@ -40,7 +40,7 @@ def skew_figure(
             ax.set(xscale="log", yscale="log", xlim=(low * 0.85, high), ylim=(low * 0.85, high), aspect="equal")
             ax.set(xlabel=f"{name} of the parent", ylabel=f"{name} of the child")
             ax.set_title(f"{titles[name]}\n{finite.sum():,} parents; {(child < parent)[finite].mean():.0%} below the line")
-            ax.legend(loc="upper left", handletextpad=0.2)
+            ax.legend(loc="lower right", handletextpad=0.4, labelspacing=0.8)
     return figure
 
 

@@ -7,7 +7,7 @@ multinomial draw of its cells, permuting labels a random table with its margins 
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import random_table
+from scipy.stats import binomtest, random_table
 from sklearn.metrics import adjusted_mutual_info_score, homogeneity_completeness_v_measure, normalized_mutual_info_score
 
 N_BOOTSTRAPS = 500
@@ -69,3 +69,11 @@ def agreement(labels: np.ndarray, clusters: np.ndarray, *, seed: int, n_permutat
         "null_ari_p95": float(np.quantile(null_ari(table, seed=seed, n_permutations=n_permutations), 0.95)),
         "n": len(labels),
     }
+
+
+def wilson(count: int, n: int) -> tuple[float, float]:
+    """The 95 % Wilson score interval of a share (Wilson 1927); (0, 1) where there is nothing to count."""
+    if n == 0:
+        return 0.0, 1.0
+    interval = binomtest(int(count), int(n)).proportion_ci(0.95, method="wilson")
+    return float(interval.low), float(interval.high)

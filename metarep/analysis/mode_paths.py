@@ -8,25 +8,17 @@ from __future__ import annotations
 from collections import Counter
 
 import numpy as np
-from scipy.stats import binomtest
 
+from metarep.analysis.agreement import wilson
 from metarep.networks.modes import MODES
 
 ARROW = ">"
 """Between the modes of a path, as "3>2.5>3"."""
 
 
-def share_interval(count: int, n: int) -> tuple[float, float]:
-    """The 95 % Wilson score interval of a share; (0, 1) where there is nothing to count."""
-    if n == 0:
-        return 0.0, 1.0
-    interval = binomtest(int(count), int(n)).proportion_ci(0.95, method="wilson")
-    return float(interval.low), float(interval.high)
-
-
 def share_row(count: int, n: int) -> dict[str, float]:
     """n, share, low, high of `count` among `of`: a share with its 95 % Wilson interval."""
-    low, high = share_interval(count, n)
+    low, high = wilson(count, n)
     return {"n": int(count), "of": int(n), "share": count / n if n else float("nan"), "low": low, "high": high}
 
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from metarep.analysis.agreement import wilson
 from metarep.analysis.expected_error import expected_error
 from metarep.analysis.minimise import Minimum, minimise
 from metarep.experiments.e01 import excess_sentence, parameter_rows, small_zoo, trained_claims
@@ -14,7 +15,6 @@ from metarep.experiments.published import PUBLISHED
 from metarep.networks.geometry import UNIT_SQUARE
 from metarep.networks.spec import NetworkSpec
 from metarep.report.plane import Point, output_figure, trained_figure
-from metarep.report.results import wilson
 from metarep.zoo.store import Zoo
 
 SPEC = NetworkSpec((2, 1), output_relu=True)

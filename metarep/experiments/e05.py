@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from metarep.analysis.agreement import wilson
 from metarep.analysis.error_by_product import HALF, error_map, share_below, split_error
 from metarep.analysis.expected_error import expected_error
 from metarep.analysis.minimise import minimise
@@ -19,7 +20,6 @@ from metarep.config import ZooConfig
 from metarep.experiments.experiment import Claim, Context, Picture, Result
 from metarep.experiments.published import PUBLISHED, SEED
 from metarep.networks.modes import MULTIPLIER, label_modes
-from metarep.report.results import wilson
 from metarep.report.skew_figures import error_figure, pre_activations_figure, skew_figure
 from metarep.report.square import draw_network
 from metarep.report.wording import listed

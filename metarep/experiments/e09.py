@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
+from metarep.analysis.agreement import wilson
 from metarep.config import ZooConfig
 from metarep.experiments.experiment import Claim, Context, Picture, Result
 from metarep.experiments.published import NETWORKS, PUBLISHED
 from metarep.networks.modes import MODES, sign_patterns
 from metarep.report.figures import zoo_figure
-from metarep.report.results import wilson
 from metarep.report.square import draw_small
 from metarep.report.style import use_style
 from metarep.report.wording import listed

@@ -7,6 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from metarep.analysis.agreement import wilson
 from metarep.analysis.minimise import CURVATURE_TOLERANCE, GRADIENT_TOLERANCE, Minimum, minimise
 from metarep.analysis.mode_borders import Within
 from metarep.analysis.optima import (
@@ -33,7 +34,6 @@ from metarep.experiments.optima_words import (
 from metarep.experiments.published import PUBLISHED, SEED
 from metarep.networks.modes import MODES, MULTIPLIER, label_modes
 from metarep.report.minima import descent_figure, gallery_figure
-from metarep.report.results import wilson
 from metarep.report.square import draw_network
 
 IN_NOTES = {

@@ -13,11 +13,11 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
+from metarep.analysis.agreement import wilson
 from metarep.analysis.roc import Estimate, area, estimate
 from metarep.analysis.scan import POSITIVE
 from metarep.analysis.scores import PARTS, SCORES, WEIGHTS, diagonal_angle, published, published_parts
 from metarep.networks.modes import MULTIPLIER, TOLERANCE
-from metarep.report.results import wilson
 from metarep.report.style import INK, MUTED, PALETTE, use_style
 from metarep.zoo.store import Zoo
 

@@ -6,7 +6,6 @@ A stage that was not run leaves its tables empty; nothing here is computed again
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from metarep.analysis.agreement import wilson
 from metarep.analysis.representations import DESCRIPTIONS
 from metarep.artefact import MANIFEST, Artefact, open_artefact
 from metarep.config import RunConfig, load_config
@@ -198,17 +198,6 @@ def best_of(rows: Mapping[str, dict], names: Iterable[str], key: str = "ari") ->
     """The name with the largest figure among those that have a row; None where there is none."""
     present = [name for name in names if name in rows]
     return max(present, key=lambda name: rows[name][key]) if present else None
-
-
-def wilson(count: int, n: int) -> tuple[float, float]:
-    """The 95 % Wilson score interval of a share (Wilson 1927); (0, 1) where there is nothing to count."""
-    if n == 0:
-        return 0.0, 1.0
-    z2 = 1.959964**2
-    share = count / n
-    middle = (share + z2 / (2 * n)) / (1 + z2 / n)
-    reach = math.sqrt(z2 * (share * (1 - share) / n + z2 / (4 * n * n))) / (1 + z2 / n)
-    return max(0.0, middle - reach), min(1.0, middle + reach)
 
 
 def mode_rows(results: Results) -> list[dict]:

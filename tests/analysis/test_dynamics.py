@@ -6,9 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from metarep.analysis.agreement import wilson
 from metarep.analysis.dynamics import dynamics, follow, phase_sentence, sentences
 from metarep.analysis.loss_at_change import drops_at_change, excess_summary, matched_controls
-from metarep.analysis.mode_paths import last_change, passing_rows, paths, share_interval, transition_counts, transition_rows
+from metarep.analysis.mode_paths import last_change, passing_rows, paths, transition_counts, transition_rows
 from metarep.analysis.phase_transitions import coincidence, drop_shapes
 from metarep.analysis.trajectories import Runs, initial_error, read_runs
 from metarep.config import DynamicsConfig, ZooConfig
@@ -78,12 +79,12 @@ def test_a_stage_on_the_way_is_told_from_an_end():
     assert share == {"2.5": 1.0, "3": 0.0}
 
 
-def test_share_interval_is_wilsons():
-    assert share_interval(0, 0) == (0.0, 1.0)
+def test_wilson_is_wilsons():
+    assert wilson(0, 0) == (0.0, 1.0)
     n, p, z = 50, 0.2, 1.959963984540054
     middle = (p + z * z / (2 * n)) / (1 + z * z / n)
     half = z * np.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
-    np.testing.assert_allclose(share_interval(10, 50), (middle - half, middle + half))
+    np.testing.assert_allclose(wilson(10, 50), (middle - half, middle + half))
 
 
 def test_runs_come_back_from_a_zoo_with_step_zero(tmp_path):

@@ -9,9 +9,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 from synthetic_run import cluster_tables, masked_rows, scan_tables, transfer_rows
 
+from metarep.analysis.agreement import wilson
 from metarep.report import figures, maps, scan_figures, scans
 from metarep.report.figures import spread_labels
-from metarep.report.results import wilson
 
 RNG = np.random.default_rng(0)
 MODE = RNG.choice(["1", "2", "3"], 300)

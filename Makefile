@@ -18,7 +18,7 @@ main: $(INSTALLED)
 	cp results/main/report/figures/*.png results/figures/
 
 # The ten experiments; their final table, numbers and the figures that the README shows are kept in git.
-EXPERIMENT_FIGURES := e04/figures/stages e09/figures/typical_by_mode e10/figures/roc optima/figures/best dynamics/figures/flow
+EXPERIMENT_FIGURES := e04/figures/stages e09/figures/typical_by_mode e10/figures/roc optima/figures/best_of_modes dynamics/figures/flow
 experiments: $(INSTALLED)
 	$(BIN)/metarep experiment all --out results/experiments
 	mkdir -p results/tables/experiments results/figures/experiments

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from .options import ConfigFile, CpuOnly, Out, Overrides, Overwrite, Quiet, Seed, progress_for, require_cpu
-from .output import print_csv, say_where
+from .output import print_table, say_where
 
 
 def experiment(
@@ -31,11 +31,15 @@ def experiment(
     Example:
       metarep experiment 4 --out results/experiments
     """
+    import csv
+
     from metarep.config import ExperimentConfig, load_config
     from metarep.experiments.stage import experiment as run
 
     require_cpu(device)
     settings = load_config(ExperimentConfig, config, overrides, seed=seed)
     path = run(settings, name, out, overwrite=overwrite, progress=progress_for(quiet))
-    print_csv(path / "report" / "summary.csv", ("experiment", "quantity", "published", "reproduced", "best_known", "verdict"))
+    columns = ("experiment", "quantity", "published", "reproduced", "best_known", "verdict")
+    with (path / "report" / "summary.csv").open(newline="") as file:
+        print_table(columns, [[row[name] for name in columns] for row in csv.DictReader(file)])
     say_where("page", path / "report" / "report.html")

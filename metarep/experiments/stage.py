@@ -94,7 +94,11 @@ def verdict(claims: list[dict[str, Any]]) -> str:
     published = [claim for claim in claims if claim["met"] is not None]
     if not published:
         return "nothing was published"
-    missed = [claim["name"] for claim in published if not claim["met"]]
+    missed = [
+        f"{claim['name']} ({shown(claim['value'], claim['decimals'])} against {shown(claim['published'], claim['decimals'])})"
+        for claim in published
+        if not claim["met"]
+    ]
     if missed:
         return f"{len(published) - len(missed)} of {len(published)} published figures met; not met: {', '.join(missed)}"
     by_seed = all(claim["seed_known"] for claim in published)

@@ -47,7 +47,7 @@ def test_a_verdict_names_what_was_missed():
     as_json = stage.claim_json
     assert stage.verdict([as_json(unpublished)]) == "nothing was published"
     assert stage.verdict([as_json(met), as_json(unpublished)]) == "the published figure met"
-    assert stage.verdict([as_json(met), as_json(missed)]) == "1 of 2 published figures met; not met: b"
+    assert stage.verdict([as_json(met), as_json(missed)]) == "1 of 2 published figures met; not met: b (0.3500 against 1.0000)"
 
 
 def test_an_unknown_name_is_one_line_that_lists_the_known_ones():

@@ -95,18 +95,19 @@ def test_one_batch_can_be_overfitted(head):
     model = small_model(head=head).train()
     values, mask = batch(8)
     optimiser = torch.optim.Adam(model.parameters(), lr=3e-3)
-    first = masked_loss(model, values, mask).item()
+    # A normal distribution about the mean, which knows nothing, costs 1.42 nats.
+    bar = 0.1 * values[mask].var() if head == "squared" else -1.0
+    first = loss = masked_loss(model, values, mask)
     for _ in range(500):
+        if loss < bar:
+            break
         optimiser.zero_grad()
         loss = masked_loss(model, values, mask)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)  # as in pretraining: a sharp density has steep walls
         optimiser.step()
-    assert loss.item() < first
-    if head == "squared":
-        assert loss < 0.1 * values[mask].var()
-    else:  # a normal distribution about the mean, which knows nothing, costs 1.42 nats
-        assert loss < -1.0
+    assert first > bar
+    assert loss < bar
 
 
 def test_a_model_saves_and_loads_in_the_hubs_way(tmp_path):

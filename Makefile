@@ -26,9 +26,10 @@ experiments: $(INSTALLED)
 	for one in results/experiments/*/result.json; do cp $$one results/tables/experiments/$$(basename $$(dirname $$one)).json; done
 	for one in $(EXPERIMENT_FIGURES); do cp results/experiments/$$one.png results/figures/experiments/$$(echo $$one | sed 's,/figures/,-,').png; done
 
-# One thread a test process: two processes use two cores, and more threads would only wait for each other.
+# One thread a test process: two processes use two cores, and more threads would only wait for each other. Slow files come first
+# (testpaths in pyproject.toml), so that neither process is left with a long one at the end.
 test: $(INSTALLED)
-	OMP_NUM_THREADS=1 MPLBACKEND=Agg $(BIN)/python -m pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 MPLBACKEND=Agg $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -16,7 +16,7 @@ from metarep.errors import MetarepError
 from metarep.networks.spec import NetworkSpec
 
 Variant = Literal["e01", "e02", "e03", "e04", "e05", "e06", "e07", "e08", "e09"]
-Embedding = Literal["pooled", "profile", "certainty", "coupling"]
+Embedding = Literal["pooled", "states", "profile", "certainty", "surprisal", "description", "coupling"]
 
 
 class Settings(BaseModel):
@@ -77,6 +77,11 @@ class PretrainConfig(Settings):
     positions: Literal["relational", "indexed"] = Field(
         "relational", description="relational: attention sees which units two tokens share; indexed: unit numbers"
     )
+    tokens: Literal["parameters", "behaviour"] = Field(
+        "parameters", description="what is hidden and predicted: parameters, or each hidden unit's contribution at probe inputs"
+    )
+    n_probes: int = Field(3, ge=2, le=64, description="behaviour: probe inputs along each input, corners included")
+    probe_range: tuple[float, float] = Field((0.0, 1.0), description="behaviour: from where to where the probes reach")
     mask_ratio_min: float = Field(0.1, gt=0, le=1)
     mask_ratio_max: float = Field(0.6, gt=0, le=1)
     unit_mask_share: float = Field(0.2, ge=0, le=1, description="share of networks of which a whole unit is hidden")
@@ -106,8 +111,8 @@ class EmbedConfig(Settings):
 
     kind: Embedding = Field(
         "profile",
-        description="pooled hidden states; leave-one-out profile (prediction and entropy); its entropies alone; "
-        "which parameters determine each other",
+        description="hidden states pooled, or unit by unit; each token hidden in turn: prediction and entropy, entropy alone, "
+        "surprisal, surprisal by unit; which tokens determine each other",
     )
     untrained: bool = Field(False, description="a freshly initialised encoder: the control for what pretraining adds")
     batch_size: int = Field(512, ge=1)

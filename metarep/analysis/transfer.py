@@ -138,9 +138,8 @@ def carry_over(
     source: Target, represent: dict[str, Callable], model: ClozeModel, config: TransferConfig
 ) -> Callable[[Target], list[dict]]:
     """Fits everything on the source; returns what makes the rows of one target."""
-    device = model.class_mean.device
     with torch.no_grad():
-        train_values = model.normalise(torch.from_numpy(source.params).to(device)).cpu().numpy()
+        train_values = model.read(source.params).cpu().numpy()
     linear_gaussian = fit_linear_gaussian(train_values, model.layout)
     fitted = {name: fit_readers(embed(source.params), source, config) for name, embed in represent.items()}
 
@@ -196,9 +195,8 @@ def reader_rows(readers: dict[str, Callable], x: np.ndarray, target: Target, con
 
 def masked_rows(model: ClozeModel, linear_gaussian: Imputer, target: Target, seed: int) -> Iterator[tuple[str, dict]]:
     """Masked R² on the target, each parameter hidden in turn: the cloze model and the linear-Gaussian imputer."""
-    device = model.class_mean.device
     with torch.no_grad():
-        values = model.normalise(torch.from_numpy(target.params).to(device))
+        values = model.read(target.params)
         predicted = torch.cat([leave_one_out(model, part)[0] for part in values.split(512)]).cpu().numpy()
     values = values.cpu().numpy()
     n, t = values.shape

@@ -1,17 +1,26 @@
 """The stage that embeds networks. Nothing is ever hidden at random here.
 
+Tokens are parameters, or contributions of hidden units where the model reads behaviour.
+
 - "pooled": the mean over tokens of the last hidden states of the unmasked network.
-- "profile": each parameter hidden in turn; what the model predicts for it and the entropy of the
+- "states": the same hidden states unit by unit: the mean over a unit's tokens, then over the units of a layer the mean
+  and the largest of each dimension.
+- "profile": each token hidden in turn; what the model predicts for it and the entropy of the
   predicted distribution, in normalised units.
 - "certainty": the entropies alone: what the model is sure of.
-- "coupling": which parameters determine each other. Each pair is hidden together; how much surer the model is of the
+- "surprisal": each token hidden in turn, −log p of its true value in nats: what the model did not expect.
+- "description": the surprisal of each hidden unit, its mean, its largest and its least over the unit's tokens: how long a
+  message describes the unit to one who knows the rest and has seen the zoo. A unit that is off needs
+  next to nothing, one that bends the function the place of its bend.
+- "coupling": which tokens determine each other. Each pair is hidden together; how much surer the model is of the
   one when it sees the other is their mutual information given the rest, I nats, taken as the informational coefficient
   1 − exp(−2 I), the R² of a Gaussian pair (Linfoot, "An informational measure of correlation", 1957). A dead unit is
   coupled to nothing; the biases of units that are on everywhere are coupled to each other and to the output's.
 
 All are exactly invariant to the order of hidden units, to the last bit: a network is first brought
 into its canonical unit order, and in a profile the units of a layer stand in the order of
-how sure the model is of them (the sum of their entropies), which knows no numbers of units.
+how sure the model is of them (the sum of their entropies; of their surprisals where these are embedded),
+which knows no numbers of units.
 """
 
 from __future__ import annotations
@@ -19,6 +28,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -29,10 +39,10 @@ from metarep.artefact import Artefact, open_artefact, writing
 from metarep.cloze.masks import leave_one_out_masks
 from metarep.cloze.model import ClozeModel
 from metarep.cloze.pretrain import load_model
-from metarep.cloze.tokens import TokenLayout
+from metarep.cloze.tokens import Layout
 from metarep.config import EmbedConfig
 from metarep.errors import MetarepError
-from metarep.networks.symmetry import canonical_order, order_index
+from metarep.networks.symmetry import canonical_order
 from metarep.progress import Progress
 from metarep.zoo.store import load_zoo
 
@@ -95,22 +105,23 @@ def embed(
 
 def embed_params(model: ClozeModel, params: np.ndarray, kind: str) -> np.ndarray:
     """The embeddings (N, D) float32 of networks (N, P), of one kind; on the model's device."""
-    ordered = torch.from_numpy(np.ascontiguousarray(canonical_order(model.spec, params), dtype=np.float32))
     with torch.no_grad():
-        values = model.normalise(ordered.to(model.class_mean.device))
+        values = model.read(np.ascontiguousarray(canonical_order(model.spec, params), dtype=np.float32))
         if kind == "pooled":
             return pooled_states(model, values).cpu().numpy()
-        mean, entropy = leave_one_out(model, values)
-        pairs = coupling(model, values, entropy).cpu().numpy() if kind == "coupling" else None
-    mean, entropy = mean.cpu().numpy(), entropy.cpu().numpy()
-    order = surest_units_first(model.layout, entropy)
+        if kind == "states":
+            return unit_states(model, values).cpu().numpy()
+        alone = leave_one_out(model, values)
+        pairs = coupling(model, values, alone.entropy).cpu().numpy() if kind == "coupling" else None
+    mean, entropy, surprisal = (part.cpu().numpy() for part in alone)
+    order = surest_units_first(model.layout, surprisal if kind in ("surprisal", "description") else entropy)
     if pairs is not None:
         pairs = np.take_along_axis(np.take_along_axis(pairs, order[:, :, None], axis=1), order[:, None, :], axis=2)
         return pairs[:, *np.triu_indices(order.shape[1], k=1)]
-    entropy = np.take_along_axis(entropy, order, axis=1)
-    if kind == "certainty":
-        return entropy
-    return np.concatenate([np.take_along_axis(mean, order, axis=1), entropy], axis=1)
+    if kind == "description":
+        return unit_summaries(model.layout, np.take_along_axis(surprisal, order, axis=1))
+    parts = {"certainty": (entropy,), "surprisal": (surprisal,), "profile": (mean, entropy)}[kind]
+    return np.concatenate([np.take_along_axis(part, order, axis=1) for part in parts], axis=1)
 
 
 def pooled_states(model: ClozeModel, values: torch.Tensor) -> torch.Tensor:
@@ -118,14 +129,39 @@ def pooled_states(model: ClozeModel, values: torch.Tensor) -> torch.Tensor:
     return model.encode(values, torch.zeros_like(values, dtype=torch.bool)).mean(dim=1)
 
 
-def leave_one_out(model: ClozeModel, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Expectation and entropy (N, T) each of every value when it alone is hidden; values (N, T) normalised."""
+def unit_states(model: ClozeModel, values: torch.Tensor) -> torch.Tensor:
+    """(N, 2 D a hidden layer): the units' mean hidden states, their mean and their largest over the units of each layer."""
+    states = model.encode(values, torch.zeros_like(values, dtype=torch.bool))
+    units = [states[:, torch.from_numpy(indices)].mean(dim=1) for indices in model.layout.hidden_units]
+    layers = torch.stack(units, dim=1).split(model.spec.hidden_widths, dim=1)
+    return torch.cat([part for layer in layers for part in (layer.mean(dim=1), layer.amax(dim=1))], dim=1)
+
+
+class LeaveOneOut(NamedTuple):
+    """What the model says of every value (N, T) when it alone is hidden: in normalised units and nats."""
+
+    expectation: torch.Tensor
+    entropy: torch.Tensor
+    surprisal: torch.Tensor
+
+
+def leave_one_out(model: ClozeModel, values: torch.Tensor) -> LeaveOneOut:
+    """Hides every value in turn; values (N, T) normalised."""
     n, t = values.shape
     masks = leave_one_out_masks(model.layout).to(values.device)
     states = model.encode(values.repeat_interleave(t, dim=0), masks.repeat(n, 1))
     hidden = torch.arange(t, device=values.device).repeat(n)
     prediction = model.head(states[torch.arange(n * t, device=values.device), hidden])
-    return prediction.expectation().view(n, t), prediction.entropy().view(n, t)
+    figures = (prediction.expectation(), prediction.entropy(), -prediction.log_density(values.flatten()))
+    return LeaveOneOut(*(figure.view(n, t) for figure in figures))
+
+
+def unit_summaries(layout: Layout, ordered: np.ndarray) -> np.ndarray:
+    """(N, 3 a unit): mean, largest and least of each hidden unit's tokens in (N, T); then the tokens of no unit."""
+    units = [ordered[:, indices] for indices in layout.hidden_units]
+    summaries = [figure(unit, axis=1) for figure in (np.mean, np.max, np.min) for unit in units]
+    others = np.setdiff1d(np.arange(layout.n_tokens), np.concatenate(layout.hidden_units))
+    return np.concatenate([np.stack(summaries, axis=1), ordered[:, others]], axis=1)
 
 
 def coupling(model: ClozeModel, values: torch.Tensor, alone: torch.Tensor) -> torch.Tensor:
@@ -147,15 +183,14 @@ def coupling(model: ClozeModel, values: torch.Tensor, alone: torch.Tensor) -> to
     return gain
 
 
-def surest_units_first(layout: TokenLayout, entropy: np.ndarray) -> np.ndarray:
-    """(N, T) indices that order the units of every hidden layer by the summed entropy of their parameters."""
+def surest_units_first(layout: Layout, entropy: np.ndarray) -> np.ndarray:
+    """(N, T) indices that order the units of every hidden layer by the summed entropy, or surprisal, of their tokens."""
     orders, first = [], 0
     for width in layout.spec.hidden_widths:
         totals = [entropy[:, indices].sum(axis=1) for indices in layout.hidden_units[first : first + width]]
         orders.append(np.argsort(np.stack(totals, axis=1), axis=1, kind="stable"))
         first += width
-    index = order_index(layout.spec, orders)
-    return np.broadcast_to(index, entropy.shape)
+    return np.broadcast_to(layout.order_index(orders), entropy.shape)
 
 
 def untrained_like(model: ClozeModel, *, seed: int) -> ClozeModel:

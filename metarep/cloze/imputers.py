@@ -6,19 +6,19 @@ from collections.abc import Callable
 
 import numpy as np
 
-from metarep.cloze.tokens import TokenLayout
+from metarep.cloze.tokens import Layout
 
 Imputer = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """(normalised values (N, T), mask (N, T), True hidden) -> predictions (N, T); visible entries mean nothing."""
 
 
-def fit_mean(train: np.ndarray, layout: TokenLayout) -> Imputer:
+def fit_mean(train: np.ndarray, layout: Layout) -> Imputer:
     """Predicts the training mean of the slot class."""
     mean = _class_means(train, layout)
     return lambda values, mask: np.broadcast_to(mean, values.shape)
 
 
-def fit_linear_gaussian(train: np.ndarray, layout: TokenLayout, *, ridge: float = 1e-3) -> Imputer:
+def fit_linear_gaussian(train: np.ndarray, layout: Layout, *, ridge: float = 1e-3) -> Imputer:
     """Predicts E[hidden | visible] under a Gaussian with the training mean and covariance.
 
     The covariance is averaged over cyclic reorderings of each hidden layer's units, since no
@@ -42,28 +42,12 @@ def fit_linear_gaussian(train: np.ndarray, layout: TokenLayout, *, ridge: float 
     return impute
 
 
-def _class_means(train: np.ndarray, layout: TokenLayout) -> np.ndarray:
+def _class_means(train: np.ndarray, layout: Layout) -> np.ndarray:
     sums = np.bincount(layout.slot_class, train.mean(axis=0))
     return (sums / np.bincount(layout.slot_class))[layout.slot_class]
 
 
-def _cyclic_orders(layout: TokenLayout) -> list[np.ndarray]:
-    """Index arrays that turn the units of every hidden layer by 0, 1, 2 … places."""
-    spec = layout.spec
-    position = {(s.layer, s.kind, s.row, s.column): i for i, s in enumerate(spec.slots)}
-    orders = []
-    for turn in range(max(spec.hidden_widths, default=1)):
-
-        def moved(layer: int, unit: int, turn: int = turn) -> int:
-            hidden = 0 < layer < len(spec.widths) - 1
-            return (unit + turn) % spec.widths[layer] if hidden else unit
-
-        orders.append(
-            np.array(
-                [
-                    position[s.layer, s.kind, moved(s.layer + 1, s.row), moved(s.layer, s.column) if s.kind == "weight" else 0]
-                    for s in spec.slots
-                ]
-            )
-        )
-    return orders
+def _cyclic_orders(layout: Layout) -> list[np.ndarray]:
+    """Index arrays (T,) that turn the units of every hidden layer by 0, 1, 2 … places."""
+    widths = layout.spec.hidden_widths
+    return [layout.order_index([np.roll(np.arange(w), -turn) for w in widths]) for turn in range(max(widths, default=1))]

@@ -46,8 +46,7 @@ def masked_r2_table(model: ClozeModel, train: Zoo, test: Zoo, config: PretrainCo
     """
     layout = model.layout
     with torch.no_grad():
-        train_values = model.normalise(torch.from_numpy(train.params).to(device)).cpu().numpy()
-        test_values = model.normalise(torch.from_numpy(test.params).to(device)).cpu()
+        train_values, test_values = model.read(train.params).cpu().numpy(), model.read(test.params).cpu()
     imputers: dict[str, Imputer] = {
         "cloze": lambda values, mask: (
             predict_hidden(model, torch.from_numpy(values).to(device), torch.from_numpy(mask).to(device)).cpu().numpy()
@@ -75,7 +74,7 @@ def _maskings(values: torch.Tensor, modes: np.ndarray, layout, config: PretrainC
 
 def _grouped(masking: str, predictor: str, values, prediction, mask, modes, layout) -> list[dict]:
     groups = [("all", "all", mask)]
-    groups += [("kind", kind, mask & (layout.kind == i)) for i, kind in enumerate(("weight", "bias"))]
+    groups += [("kind", kind, mask & (layout.kind == i)) for i, kind in enumerate(layout.kind_names)]
     groups += [("parameter", name, mask & (layout.slot_class == i)) for i, name in enumerate(layout.class_names)]
     groups += [("mode", mode, mask & (modes == mode)[:, None]) for mode in sorted(set(modes) - {""})]
     classes = np.broadcast_to(layout.slot_class, values.shape)

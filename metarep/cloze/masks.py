@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import torch
 
-from metarep.cloze.tokens import TokenLayout
+from metarep.cloze.tokens import Layout
 
 
 def random_masks(
-    layout: TokenLayout, n: int, *, ratio: tuple[float, float], unit_share: float, generator: torch.Generator
+    layout: Layout, n: int, *, ratio: tuple[float, float], unit_share: float, generator: torch.Generator
 ) -> torch.Tensor:
     """(n, T) bool: each network hides a random share of its parameters, between the two ratios.
 
@@ -32,6 +32,6 @@ def random_masks(
     return masks
 
 
-def leave_one_out_masks(layout: TokenLayout) -> torch.Tensor:
+def leave_one_out_masks(layout: Layout) -> torch.Tensor:
     """(T, T) bool: row t hides parameter t alone."""
     return torch.eye(layout.n_tokens, dtype=torch.bool)

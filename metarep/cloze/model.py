@@ -1,8 +1,8 @@
 """The cloze transformer: it reads a network's parameters, some hidden, and predicts the hidden ones.
 
 Choices:
-- one token a parameter: its value through a small MLP (or a learned vector where it is hidden)
-  plus embeddings of where it stands;
+- one token a parameter, or with tokens="behaviour" one a hidden unit and probe input, holding the unit's contribution
+  there: its value through a small MLP (or a learned vector where it is hidden) plus embeddings of where it stands;
 - "relational" positions: tokens carry layer, kind, and which input they read or output they feed;
   attention adds a learned bias for what two tokens share. Nothing numbers the hidden
   units, so the model is equivariant under their order. "indexed" positions number rows and
@@ -20,7 +20,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from metarep.cloze.heads import Mixture, build_head
-from metarep.cloze.tokens import N_RELATIONS, TokenLayout, layout_of
+from metarep.cloze.tokens import N_RELATIONS, Layout, layout_of
 from metarep.errors import MetarepError
 from metarep.networks.spec import KINDS, NetworkSpec
 
@@ -62,11 +62,16 @@ class ClozeModel(nn.Module, PyTorchModelHubMixin, library_name="metarep"):
         head: str = "mixture",
         n_components: int = 8,
         positions: str = "relational",
+        tokens: str = "parameters",
+        n_probes: int = 3,
+        probe_low: float = 0.0,
+        probe_high: float = 1.0,
     ):
         super().__init__()
         self.spec = NetworkSpec.parse(spec)
         self.relational = positions == "relational"
-        n_classes = layout_of(self.spec).n_classes
+        self.layout: Layout = layout_of(self.spec, tokens, n_probes, probe_low, probe_high)
+        n_classes = self.layout.n_classes
         if self.spec.n_layers > MAX_LAYERS or max(self.spec.widths) > MAX_UNITS:
             raise MetarepError(f"the model reads {MAX_LAYERS} layers of {MAX_UNITS} units", met=f"spec {spec}")
         self.value_in, self.value_out = nn.Linear(1, d_model), nn.Linear(d_model, d_model)
@@ -79,22 +84,23 @@ class ClozeModel(nn.Module, PyTorchModelHubMixin, library_name="metarep"):
         self.register_buffer("class_mean", torch.zeros(n_classes))
         self.register_buffer("class_std", torch.ones(n_classes))
 
-    @property
-    def layout(self) -> TokenLayout:
-        return layout_of(self.spec)
-
     def fit_normalisation(self, params: torch.Tensor) -> None:
         """Sets mean and standard deviation of each slot class from training networks (N, P)."""
-        member = torch.from_numpy(self.layout.slot_class)
+        member, params = torch.from_numpy(self.layout.slot_class), self.layout.read(params)
         for number in range(self.layout.n_classes):
             values = params[:, member == number].double()
             self.class_mean[number] = values.mean()
             self.class_std[number] = values.std(correction=0).clamp_min(1e-6)
 
-    def normalise(self, params: torch.Tensor) -> torch.Tensor:
-        """params (…, P) -> values in standard deviations of their slot class."""
-        member = torch.from_numpy(self.layout.slot_class).to(params.device)
-        return (params - self.class_mean[member]) / self.class_std[member]
+    def read(self, params: np.ndarray | torch.Tensor) -> torch.Tensor:
+        """What the tokens of networks (N, P) hold, in standard deviations of their class: (N, T), on the model's device."""
+        params = torch.as_tensor(params, dtype=torch.float32, device=self.class_mean.device)
+        return self.normalise(self.layout.read(params))
+
+    def normalise(self, values: torch.Tensor) -> torch.Tensor:
+        """Token values (…, T) in standard deviations of their slot class."""
+        member = torch.from_numpy(self.layout.slot_class).to(values.device)
+        return (values - self.class_mean[member]) / self.class_std[member]
 
     def denormalise(self, values: torch.Tensor) -> torch.Tensor:
         """The inverse of `normalise`."""

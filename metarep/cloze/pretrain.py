@@ -128,6 +128,10 @@ def build_model(config: PretrainConfig, spec: str) -> ClozeModel:
         head=config.head,
         n_components=config.n_components,
         positions=config.positions,
+        tokens=config.tokens,
+        n_probes=config.n_probes,
+        probe_low=config.probe_range[0],
+        probe_high=config.probe_range[1],
     )
 
 
@@ -148,7 +152,7 @@ def learning_rate(config: PretrainConfig, step: int) -> float:
 
 
 def draw_batch(config: PretrainConfig, model: ClozeModel, params: torch.Tensor, step: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """The normalised values (B, T) and masks (B, T) of one step, by (seed, step) alone."""
+    """The parameters (B, P) and masks (B, T) of one step, by (seed, step) alone."""
     generator = torch.Generator().manual_seed(config.seed * 1_000_003 + step + 1)
     batch = params[torch.randint(len(params), (config.batch_size,), generator=generator)]
     if config.permute_units:
@@ -190,7 +194,7 @@ def train_step(config: PretrainConfig, state: TrainingState, batch: torch.Tensor
     for group in state.optimiser.param_groups:
         group["lr"] = learning_rate(config, state.step)
     state.model.train()
-    loss = masked_loss(state.model, state.model.normalise(batch), mask)
+    loss = masked_loss(state.model, state.model.read(batch), mask)
     state.optimiser.zero_grad(set_to_none=True)
     loss.backward()
     torch.nn.utils.clip_grad_norm_(state.model.parameters(), config.grad_clip)
@@ -204,7 +208,7 @@ def evaluate(config: PretrainConfig, state: TrainingState, valid: Zoo, device: s
     generator = torch.Generator().manual_seed(config.seed)
     mask = draw_masks(config, state.model, len(valid), generator).to(device)
     with torch.no_grad():
-        values = state.model.normalise(torch.from_numpy(valid.params).to(device))
+        values = state.model.read(valid.params)
         loss = float(masked_loss(state.model, values, mask))
         predicted = predict_hidden(state.model, values, mask)
     if loss < state.best_loss:

@@ -8,12 +8,16 @@ alone is equivariant under unit order by construction.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 import numpy as np
+import torch
 
+from metarep.cloze.behaviour import BehaviourLayout
 from metarep.networks.spec import KINDS, NetworkSpec, Slot
+from metarep.networks.symmetry import order_index
 
 N_RELATIONS = 17
 """16 combinations of shared units (see `TokenLayout.relation`), and the token itself."""
@@ -111,8 +115,23 @@ class TokenLayout:
         """The parameters of one slot class."""
         return [slot for slot, member in zip(self.spec.slots, self.slot_class, strict=True) if member == number]
 
+    @property
+    def kind_names(self) -> tuple[str, ...]:
+        return KINDS
+
+    def order_index(self, orders: Sequence[np.ndarray]) -> np.ndarray:
+        """Indices (…, T) into the tokens for one order (…, H) of units per hidden layer."""
+        return order_index(self.spec, orders)
+
+    def read(self, params: torch.Tensor) -> torch.Tensor:
+        """What the tokens of networks (N, P) hold, (N, T): the parameters themselves."""
+        return params
+
+
+Layout = TokenLayout | BehaviourLayout
+
 
 @lru_cache(maxsize=64)
-def layout_of(spec: NetworkSpec) -> TokenLayout:
-    """The layout of one architecture, made once."""
-    return TokenLayout(spec)
+def layout_of(spec: NetworkSpec, tokens: str = "parameters", n_probes: int = 3, low: float = 0.0, high: float = 1.0) -> Layout:
+    """The layout of one architecture, made once: its "parameters", or its "behaviour" at probe inputs."""
+    return TokenLayout(spec) if tokens == "parameters" else BehaviourLayout(spec, n_probes, low, high)

@@ -36,6 +36,30 @@ def forward(spec: NetworkSpec, params, x):
     return values
 
 
+def contributions(spec: NetworkSpec, params, x) -> list:
+    """What each hidden unit contributes to the output: one (…, S, H) a hidden layer, for params (…, P) and samples x (S, d).
+
+    The activation times the derivative of the (summed) output by it, h · ∂f/∂h. With one hidden layer and a linear
+    output that is the unit's term in the output's sum. Scaling a ReLU unit leaves it as it is. NumPy or torch, as params are.
+    """
+    if not isinstance(params, np.ndarray) and isinstance(x, np.ndarray):
+        x = params.new_tensor(x)
+    layers = spec.unpack(params)
+    values, activations = x, []
+    for index, (weight, bias) in enumerate(layers):
+        values = values @ weight.swapaxes(-1, -2) + bias[..., None, :]
+        if index < spec.n_layers - 1:
+            values = values.clip(min=0)
+            activations.append(values)
+    gradient = values * 0 + ((values > 0) if spec.output_relu else 1)
+    found = []
+    for (weight, _), activation in zip(layers[:0:-1], activations[::-1], strict=True):
+        gradient = gradient @ weight
+        found.append(activation * gradient)
+        gradient = gradient * (activation > 0)
+    return found[::-1]
+
+
 def stages(spec: NetworkSpec, params: np.ndarray, x: np.ndarray) -> list[Stage]:
     """Every step of one network params (P,) on the samples x (S, d), in order.
 

@@ -33,14 +33,15 @@ class GaussianTruth:
 
     def head(self, states):
         return SimpleNamespace(
-            entropy=lambda: 0.5 * torch.log(2 * math.pi * math.e * states[..., 0]), expectation=lambda: states[..., 0]
+            entropy=lambda: 0.5 * torch.log(2 * math.pi * math.e * states[..., 0]),
+            expectation=lambda: states[..., 0],
+            log_density=lambda value: -value,
         )
 
 
 def coupling_of(covariance: np.ndarray, n: int) -> np.ndarray:
     model, values = GaussianTruth(covariance), torch.zeros(n, len(covariance), dtype=torch.float64)
-    _, alone = leave_one_out(model, values)
-    return coupling(model, values, alone).numpy()
+    return coupling(model, values, leave_one_out(model, values).entropy).numpy()
 
 
 def partial_correlations(covariance: np.ndarray) -> np.ndarray:

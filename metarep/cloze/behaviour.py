@@ -1,0 +1,131 @@
+"""Tokens of what a network does: what each hidden unit contributes to the output, at probe inputs.
+
+Parameters say how a network was written down; contributions say what its parts do. Scaling a ReLU unit
+changes its parameters and no contribution, and so does whatever happens to a unit that is off. The
+cloze test is the same: some contributions are hidden, the model predicts them from the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+
+from metarep.errors import MetarepError
+from metarep.networks.forward import contributions
+from metarep.networks.spec import NetworkSpec
+
+MAX_PROBES = 64
+
+
+@dataclass(frozen=True)
+class BehaviourLayout:
+    """Where the T tokens of one architecture stand: hidden units in order, each at all probe inputs.
+
+    The interface is that of `TokenLayout`. The probes are a grid of `n_probes` along each input, from
+    `low` to `high`, corners included. Raises MetarepError for networks without hidden units and for grids too large.
+    """
+
+    spec: NetworkSpec
+    n_probes: int
+    low: float
+    high: float
+
+    def __post_init__(self) -> None:
+        if not self.spec.hidden_widths:
+            raise MetarepError(f"{self.spec} has no hidden unit whose behaviour could be read", fix="choose tokens=parameters")
+        if self.n_points > MAX_PROBES:
+            most = f"at most {MAX_PROBES}"
+            raise MetarepError("too many probe inputs", met=self.n_points, expected=most, fix="lower n_probes")
+
+    @property
+    def n_points(self) -> int:
+        return self.n_probes ** self.spec.widths[0]
+
+    @cached_property
+    def probes(self) -> np.ndarray:
+        """(S, d) float32: the probe inputs."""
+        axis = np.linspace(self.low, self.high, self.n_probes)
+        grid = np.meshgrid(*[axis] * self.spec.widths[0], indexing="ij")
+        return np.stack(grid, axis=-1).reshape(-1, self.spec.widths[0]).astype(np.float32)
+
+    @property
+    def n_units(self) -> int:
+        return sum(self.spec.hidden_widths)
+
+    @property
+    def n_tokens(self) -> int:
+        return self.n_units * self.n_points
+
+    @cached_property
+    def layer(self) -> np.ndarray:
+        return np.repeat(np.arange(len(self.spec.hidden_widths)), self.spec.hidden_widths).repeat(self.n_points)
+
+    @cached_property
+    def kind(self) -> np.ndarray:
+        return np.zeros(self.n_tokens, dtype=np.int64)
+
+    @property
+    def kind_names(self) -> tuple[str, ...]:
+        return ("contribution",)
+
+    @cached_property
+    def row(self) -> np.ndarray:
+        """The number of the unit in its layer: what "indexed" positions see and relational ones do not."""
+        return np.concatenate([np.arange(width) for width in self.spec.hidden_widths]).repeat(self.n_points)
+
+    @cached_property
+    def column(self) -> np.ndarray:
+        return np.tile(np.arange(self.n_points), self.n_units)
+
+    @property
+    def input_unit(self) -> np.ndarray:
+        """1 + the number of the probe input."""
+        return 1 + self.column
+
+    @property
+    def output_unit(self) -> np.ndarray:
+        return np.zeros(self.n_tokens, dtype=np.int64)
+
+    @property
+    def slot_class(self) -> np.ndarray:
+        """Tokens of one layer at one probe have the same number."""
+        return self.layer * self.n_points + self.column
+
+    @property
+    def n_classes(self) -> int:
+        return len(self.spec.hidden_widths) * self.n_points
+
+    @cached_property
+    def class_names(self) -> tuple[str, ...]:
+        """Such as "c0(0, 0.5)": layer and probe input."""
+        points = [", ".join(f"{value:g}" for value in point) for point in self.probes]
+        return tuple(f"c{layer}({point})" for layer in range(len(self.spec.hidden_widths)) for point in points)
+
+    @cached_property
+    def relation(self) -> np.ndarray:
+        """(T, T): 1: one unit; 2: one probe input; 4: one layer; the sum of what holds. 16: the token itself."""
+        unit = np.arange(self.n_units).repeat(self.n_points)
+        same = [labels[:, None] == labels[None, :] for labels in (unit, self.column, self.layer)]
+        relation = (same[0] + 2 * same[1] + 4 * same[2]).astype(np.int64)
+        np.fill_diagonal(relation, 16)
+        return relation
+
+    @cached_property
+    def hidden_units(self) -> tuple[np.ndarray, ...]:
+        """For each hidden unit the indices of its tokens."""
+        return tuple(np.split(np.arange(self.n_tokens), self.n_units))
+
+    def order_index(self, orders: Sequence[np.ndarray]) -> np.ndarray:
+        """Indices (…, T) into the tokens for one order (…, H) of units per hidden layer."""
+        firsts = np.concatenate([[0], np.cumsum(self.spec.hidden_widths)[:-1]])
+        units = np.concatenate([first + np.asarray(order) for first, order in zip(firsts, orders, strict=True)], axis=-1)
+        return (units[..., None] * self.n_points + np.arange(self.n_points)).reshape(*units.shape[:-1], self.n_tokens)
+
+    def read(self, params: torch.Tensor) -> torch.Tensor:
+        """What the tokens of networks (N, P) hold, (N, T)."""
+        layers = contributions(self.spec, params, self.probes)
+        return torch.cat([layer.transpose(-1, -2).flatten(-2) for layer in layers], dim=-1)

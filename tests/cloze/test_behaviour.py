@@ -1,0 +1,118 @@
+"""Behaviour tokens: contributions of hidden units at probe inputs, and a cloze model that reads them."""
+
+import numpy as np
+import pytest
+import torch
+
+from metarep.cloze.behaviour import BehaviourLayout
+from metarep.cloze.embed import embed_params, leave_one_out, unit_summaries
+from metarep.cloze.model import ClozeModel
+from metarep.cloze.tokens import TokenLayout, layout_of
+from metarep.errors import MetarepError
+from metarep.networks.forward import contributions, forward
+from metarep.networks.spec import NetworkSpec
+from metarep.networks.symmetry import all_unit_orders, random_scales, random_unit_order
+
+SPECS = ["2-2-1", "2-5-1", "2-3-4-1", "1-8-1", "2-2-2-1-relu"]
+
+
+def networks(spec, n=6, seed=0):
+    return np.random.default_rng(seed).normal(size=(n, NetworkSpec.parse(spec).n_params))
+
+
+def small_model(seed=0, spec="2-2-1", tokens="behaviour"):
+    torch.manual_seed(seed)
+    model = ClozeModel(spec, d_model=16, n_layers=2, n_heads=2, n_components=2, tokens=tokens)
+    for block in model.blocks:  # fresh relation biases are zero and would hide a mistake
+        torch.nn.init.normal_(block.relation_bias)
+    model.fit_normalisation(torch.from_numpy(networks(spec, 50)).float())
+    return model.eval()
+
+
+def test_with_one_hidden_layer_contributions_and_the_output_bias_sum_to_the_output():
+    params, x = networks("2-5-1"), np.random.default_rng(1).random((7, 2))
+    (found,) = contributions(NetworkSpec.parse("2-5-1"), params, x)
+    np.testing.assert_allclose(found.sum(-1) + params[:, -1:], forward(NetworkSpec.parse("2-5-1"), params, x)[..., 0])
+
+
+@pytest.mark.parametrize("text", SPECS)
+def test_contributions_are_activation_times_gradient_by_automatic_differentiation(text):
+    spec, params = NetworkSpec.parse(text), torch.from_numpy(networks(text))
+    x = torch.rand(9, spec.widths[0], generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    for one, *layers in zip(params, *contributions(spec, params, x), strict=True):
+        hidden, values = [], x
+        for index, (weight, bias) in enumerate(spec.unpack(one)):
+            values = values @ weight.T + bias
+            if index < spec.n_layers - 1 or spec.output_relu:
+                values = values.relu()
+            if index < spec.n_layers - 1:
+                values = values.requires_grad_() if values.is_leaf else values
+                values.retain_grad()
+                hidden.append(values)
+        values.sum().backward()
+        for h, found in zip(hidden, layers, strict=True):
+            torch.testing.assert_close(found, h.detach() * h.grad)
+
+
+@pytest.mark.parametrize("text", SPECS)
+def test_scaling_units_changes_no_token_and_changing_a_weight_does(text):
+    spec, params = NetworkSpec.parse(text), networks(text)
+    layout = BehaviourLayout(spec, 3, 0.0, 1.0)
+    scaled = params * random_scales(spec, 1.0, len(params), rng=np.random.default_rng(2))
+    tokens, same = (layout.read(torch.from_numpy(p)) for p in (params, scaled))
+    torch.testing.assert_close(same, tokens)
+    assert (layout.read(torch.from_numpy(params + 0.1)) - tokens).abs().max() > 0.05
+
+
+@pytest.mark.parametrize("text", ["2-3-4-1", "2-5-1"])
+def test_order_index_moves_tokens_as_the_units_move(text):
+    spec, params = NetworkSpec.parse(text), networks(text, 1)
+    layout, rng = BehaviourLayout(spec, 3, 0.0, 1.0), np.random.default_rng(3)
+    orders = [rng.permutation(width) for width in spec.hidden_widths]
+    moved = params[:, TokenLayout(spec).order_index(orders)]
+    tokens = layout.read(torch.from_numpy(params))
+    torch.testing.assert_close(layout.read(torch.from_numpy(moved)), tokens[:, layout.order_index(orders)])
+    assert not torch.equal(tokens, tokens[:, layout.order_index(orders)])
+
+
+@pytest.mark.parametrize("text", SPECS)
+def test_the_two_layouts_have_one_interface(text):
+    for layout in (layout_of(NetworkSpec.parse(text)), layout_of(NetworkSpec.parse(text), "behaviour")):
+        for name in ("layer", "kind", "row", "column", "input_unit", "output_unit", "slot_class"):
+            assert getattr(layout, name).shape == (layout.n_tokens,), name
+        assert layout.relation.shape == (layout.n_tokens,) * 2
+        assert len(layout.class_names) == layout.n_classes == layout.slot_class.max() + 1
+        assert layout.kind.max() < len(layout.kind_names)
+        assert len(layout.hidden_units) == sum(layout.spec.hidden_widths)
+
+
+def test_networks_without_hidden_units_and_huge_grids_are_refused():
+    with pytest.raises(MetarepError, match="no hidden unit"):
+        layout_of(NetworkSpec.parse("2-1"), "behaviour")
+    with pytest.raises(MetarepError, match="too many probe inputs"):
+        layout_of(NetworkSpec.parse("2-2-1"), "behaviour", 9)
+
+
+@pytest.mark.parametrize("tokens", ["parameters", "behaviour"])
+@pytest.mark.parametrize("kind", ["pooled", "states", "profile", "surprisal", "description"])
+def test_embeddings_know_no_unit_order(kind, tokens):
+    model, params = small_model(spec="2-3-1", tokens=tokens), networks("2-3-1").astype(np.float32)
+    moved = np.take_along_axis(params, random_unit_order(model.spec, len(params), rng=np.random.default_rng(4)), axis=1)
+    straight = embed_params(model, params, kind)
+    np.testing.assert_array_equal(embed_params(model, moved, kind), straight)
+    assert np.isfinite(straight).all() and straight.std(axis=0).max() > 0
+
+
+def test_the_control_tokens_in_the_order_of_units_do_change():
+    model, params = small_model(), networks("2-2-1")
+    swapped = params[:, all_unit_orders(model.spec)[1]]
+    gap = leave_one_out(model, model.read(params)).surprisal - leave_one_out(model, model.read(swapped)).surprisal
+    assert gap.abs().max() > 1e-3
+
+
+def test_a_description_is_mean_largest_and_least_of_each_unit():
+    layout = BehaviourLayout(NetworkSpec((2, 2, 1)), 2, 0.0, 1.0)
+    found = unit_summaries(layout, np.array([[1.0, 2.0, 3.0, 6.0, 0.0, 0.0, 4.0, 4.0]]))
+    np.testing.assert_array_equal(found, [[3.0, 2.0, 6.0, 4.0, 1.0, 0.0]])
+    params = unit_summaries(TokenLayout(NetworkSpec((2, 2, 1))), np.arange(9.0)[None])
+    assert params.shape == (1, 7) and params[0, -1] == 8.0  # the output's bias belongs to no unit

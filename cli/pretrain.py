@@ -35,5 +35,6 @@ def pretrain(
     settings = load_config(PretrainConfig, config, overrides, seed=seed)
     path = train(settings, zoo, out, device=usable_device(device), overwrite=overwrite, progress=progress_for(quiet))
     say_where("model", path)
-    typer.echo("share of the variance of hidden values that is explained (R², held-out networks):")
-    print_csv(path / "masked_r2.csv", ("masking", "predictor", "r2", "n_values"), {"group": "all"})
+    if settings.objective == "cloze":
+        typer.echo("share of the variance of hidden values that is explained (R², held-out networks):")
+        print_csv(path / "masked_r2.csv", ("masking", "predictor", "r2", "n_values"), {"group": "all"})

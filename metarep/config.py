@@ -16,7 +16,9 @@ from metarep.errors import MetarepError
 from metarep.networks.spec import NetworkSpec
 
 Variant = Literal["e01", "e02", "e03", "e04", "e05", "e06", "e07", "e08", "e09"]
-Embedding = Literal["pooled", "states", "profile", "certainty", "surprisal", "description", "coupling"]
+Embedding = Literal[
+    "pooled", "states", "profile", "certainty", "surprisal", "description", "activity", "beliefs", "patterns", "coupling"
+]
 
 
 class Settings(BaseModel):
@@ -69,10 +71,22 @@ class PretrainConfig(Settings):
     """The cloze model and how it is trained."""
 
     seed: int = Field(0, ge=0)
+    objective: Literal["cloze", "autoencoder", "contrastive", "latent"] = Field(
+        "cloze",
+        description="what the encoder learns by: predicting hidden values; telling the network back from a narrow vector; "
+        "recognising networks of one function; predicting a slower copy's hidden states",
+    )
+    bottleneck: int = Field(8, ge=1, description="autoencoder: width of the vector from which the network is told back")
+    temperature: float = Field(0.2, gt=0, description="contrastive: divides the cosine similarities")
+    view_noise: float = Field(0.3, ge=0, description="contrastive: standard deviation of the function-preserving noise")
+    view_scale: float = Field(0.5, ge=0, description="contrastive: standard deviation of the log scale drawn for each unit")
+    teacher_momentum: float = Field(0.99, ge=0, lt=1, description="latent: share of the teacher that stays at each step")
     d_model: int = Field(64, ge=8)
     n_layers: int = Field(4, ge=1)
     n_heads: int = Field(4, ge=1)
-    head: Literal["mixture", "gaussian", "squared"] = Field("mixture", description="what is predicted for a hidden value")
+    head: Literal["mixture", "gaussian", "squared", "rectified"] = Field(
+        "mixture", description="what is predicted for a hidden value; rectified: exactly 0, or a mixture"
+    )
     n_components: int = Field(8, ge=1, description="Gaussians in a mixture")
     positions: Literal["relational", "indexed"] = Field(
         "relational", description="relational: attention sees which units two tokens share; indexed: unit numbers"
@@ -80,7 +94,11 @@ class PretrainConfig(Settings):
     tokens: Literal["parameters", "behaviour"] = Field(
         "parameters", description="what is hidden and predicted: parameters, or each hidden unit's contribution at probe inputs"
     )
-    n_probes: int = Field(3, ge=2, le=64, description="behaviour: probe inputs along each input, corners included")
+    behaviour_weight: float = Field(
+        0.0, ge=0, description="of predicting from the parameters what each hidden unit contributes at probe inputs; 0 is off"
+    )
+    whole_share: float = Field(0.3, ge=0, lt=1, description="share of networks shown whole, where behaviour is predicted")
+    n_probes: int = Field(5, ge=2, le=64, description="behaviour: probe inputs along each input, midpoints of equal cells")
     probe_range: tuple[float, float] = Field((0.0, 1.0), description="behaviour: from where to where the probes reach")
     mask_ratio_min: float = Field(0.1, gt=0, le=1)
     mask_ratio_max: float = Field(0.6, gt=0, le=1)
@@ -101,6 +119,12 @@ class PretrainConfig(Settings):
     def _coherent(self) -> PretrainConfig:
         if self.d_model % self.n_heads:
             raise ValueError(f"d_model {self.d_model} is no multiple of n_heads {self.n_heads}")
+        if self.behaviour_weight and self.objective != "cloze":
+            raise ValueError("behaviour_weight is for objective=cloze alone")
+        if self.behaviour_weight and self.tokens == "behaviour":
+            raise ValueError("behaviour_weight asks for behaviour behind parameters; tokens are behaviour already")
+        if self.head == "rectified" and self.tokens == "parameters":
+            raise ValueError("a rectified head predicts exact zeros, which parameters do not have; choose tokens=behaviour")
         if self.mask_ratio_min > self.mask_ratio_max:
             raise ValueError("mask_ratio_min is above mask_ratio_max")
         return self
@@ -112,9 +136,13 @@ class EmbedConfig(Settings):
     kind: Embedding = Field(
         "profile",
         description="hidden states pooled, or unit by unit; each token hidden in turn: prediction and entropy, entropy alone, "
-        "surprisal, surprisal by unit; which tokens determine each other",
+        "surprisal, surprisal by unit; what units are believed to do; which tokens determine each other",
     )
     untrained: bool = Field(False, description="a freshly initialised encoder: the control for what pretraining adds")
+    name: str | None = Field(None, description="what the representation is called in every table; its kind if left out")
+    max_per_split: int | None = Field(
+        None, ge=1, description="embed only the first so many finished networks of each split; all, snapshots too, if left out"
+    )
     batch_size: int = Field(512, ge=1)
     seed: int = Field(0, ge=0, description="of the untrained encoder's initialisation")
 
@@ -128,13 +156,25 @@ class ClusterConfig(Settings):
     ks: tuple[Annotated[int, Field(ge=2)], ...] = Field(
         (2, 3, 4, 5, 6, 8, 10, 12, 16), min_length=1, description="numbers of clusters tried"
     )
+    joint: dict[str, tuple[str, ...]] = Field(default_factory=dict, description="representations side by side as one more")
     umap: bool = Field(True, description="UMAP as a picture and as a second arm of clustering")
     umap_neighbors: int = Field(30, ge=2)
     max_fit_networks: int = Field(4000, ge=10)
     max_test_networks: int = Field(5000, ge=10)
+    max_probe_networks: int | None = Field(None, ge=10, description="training networks of the probes; as clusters if left out")
     n_bootstraps: int = Field(5, ge=1)
     n_permutations: int = Field(100, ge=10)
     n_probe_seeds: int = Field(3, ge=1)
+
+
+class ModelConfig(Settings):
+    """One more model of a run, and what is made of it: "<name>-<kind>" in every table."""
+
+    pretrain: PretrainConfig = Field(
+        PretrainConfig(), description="what differs from the run's own `pretrain`; the rest is its"
+    )
+    embeddings: tuple[Embedding, ...] = ("pooled",)
+    untrained: tuple[Embedding, ...] = Field((), description="kinds that are also taken from an untrained encoder")
 
 
 class ScanConfig(Settings):
@@ -151,7 +191,7 @@ class TransferConfig(Settings):
     """How well what was learned on one zoo holds on others."""
 
     seed: int = Field(0, ge=0)
-    kind: Embedding = "profile"
+    kinds: tuple[Embedding, ...] = Field(("profile",), min_length=1, description="embeddings that are carried over")
     max_fit_networks: int = Field(4000, ge=10)
     max_test_networks: int = Field(2000, ge=10)
     k: int = Field(6, ge=2, description="clusters carried over")
@@ -210,10 +250,26 @@ class RunConfig(Settings):
     pretrain: PretrainConfig = PretrainConfig()
     embed: EmbedConfig = EmbedConfig()
     embeddings: tuple[Embedding, ...] = ("pooled", "profile", "certainty")
+    models: dict[str, ModelConfig] = Field(default_factory=dict, description="further models, compared with the first by name")
     cluster: ClusterConfig = ClusterConfig()
     scan: ScanConfig = ScanConfig()
     transfer: TransferConfig = TransferConfig()
     report: ReportConfig = ReportConfig()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _models_differ_from_the_first(cls, data: Any) -> Any:
+        """Fills each further model's pretraining settings up with those of the run."""
+        models = data.get("models") if isinstance(data, dict) else None
+        if not isinstance(models, dict) or not isinstance(data.get("pretrain", {}), dict):
+            return data
+        filled = {
+            name: model | {"pretrain": data.get("pretrain", {}) | (model.get("pretrain") or {})}
+            if isinstance(model, dict) and isinstance(model.get("pretrain") or {}, dict)
+            else model
+            for name, model in models.items()
+        }
+        return data | {"models": filled}
 
 
 Model = TypeVar("Model", bound=Settings)
@@ -238,7 +294,10 @@ def load_config(kind: type[Model], path: Path | str | None = None, overrides: li
         raise _explain(error, where, kind) from error
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
+def _read_yaml(path: Path, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """The settings in a file, on top of those of the file that it `extends`, if it names one (from where it lies itself)."""
+    if path.resolve() in seen:
+        raise MetarepError(f"{path} extends itself", met=" -> ".join(p.name for p in (*seen, path)), fix="remove one `extends`")
     try:
         data = yaml.safe_load(path.read_text())
     except FileNotFoundError as error:
@@ -249,7 +308,17 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         return {}
     if not isinstance(data, dict):
         raise MetarepError(f"{path} is no config", met=type(data).__name__, expected="keys with values")
-    return data
+    base = data.pop("extends", None)
+    return data if base is None else _merged(_read_yaml(path.parent / str(base), (*seen, path.resolve())), data)
+
+
+def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """Both, key by key; where both hold keys with values these are merged too, and else the change wins."""
+    merged = dict(base)
+    for key, value in changes.items():
+        both = isinstance(merged.get(key), dict) and isinstance(value, dict)
+        merged[key] = _merged(merged[key], value) if both else value
+    return merged
 
 
 def _set_dotted(data: dict[str, Any], text: str) -> None:

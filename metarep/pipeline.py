@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any, get_args
 
 from metarep.artefact import MANIFEST, Artefact, is_done, open_artefact, write_whole
-from metarep.config import RunConfig, Variant, ZooConfig
+from metarep.config import PretrainConfig, RunConfig, Variant, ZooConfig
 from metarep.errors import MetarepError
 from metarep.progress import Progress
 
 CONFIG = "config.yaml"
 TIMINGS = "timings.json"
-CONTROLS = ("pooled", "profile", "coupling")
+CONTROLS = ("pooled", "states", "profile", "description", "coupling")
 """Embeddings that are also taken from an untrained encoder."""
 
 SCANNED = ("certainty", "pooled", "profile")
@@ -100,32 +100,42 @@ def _zoo_stages(config: RunConfig, device: str, progress: Progress) -> list[Stag
 
 
 def _model_stages(config: RunConfig, out: Path, device: str, progress: Progress) -> list[Stage]:
-    def make_model(path: Path, *, overwrite: bool) -> Path:
-        from metarep.cloze.pretrain import pretrain
+    def pretraining(name: str, settings: PretrainConfig) -> Stage:
+        def make(path: Path, *, overwrite: bool) -> Path:
+            from metarep.cloze.pretrain import pretrain
 
-        return pretrain(config.pretrain, out / "zoo", path, device=device, overwrite=overwrite, progress=progress)
+            return pretrain(settings, out / "zoo", path, device=device, overwrite=overwrite, progress=progress)
 
-    def embedding(kind: str, untrained: bool) -> Stage:
-        settings = config.embed.model_copy(update={"kind": kind, "untrained": untrained})
+        return Stage(name, "model", settings.resolved(), make, {"zoo": "zoo"})
+
+    def embedding(name: str, model: str, kind: str, untrained: bool) -> Stage:
+        own_name = None if model == "model" else name
+        settings = config.embed.model_copy(update={"kind": kind, "untrained": untrained, "name": own_name})
 
         def make(path: Path, *, overwrite: bool) -> Path:
             from metarep.cloze.embed import embed
 
-            return embed(settings, out / "model", out / "zoo", path, device=device, overwrite=overwrite, progress=progress)
+            return embed(settings, out / model, out / "zoo", path, device=device, overwrite=overwrite, progress=progress)
 
-        name = "embeddings/" + "untrained_" * untrained + kind
-        return Stage(name, "embeddings", settings.resolved(), make, {"model": "model", "zoo": "zoo"})
+        return Stage(f"embeddings/{name}", "embeddings", settings.resolved(), make, {"model": model, "zoo": "zoo"})
 
-    kinds = config.embeddings
-    return [
-        Stage("model", "model", config.pretrain.resolved(), make_model, {"zoo": "zoo"}),
-        *(embedding(kind, False) for kind in kinds),
-        *(embedding(kind, True) for kind in kinds if kind in CONTROLS),
-    ]
+    models = [pretraining(f"models/{name}", model.pretrain) for name, model in config.models.items()]
+    embeddings = [embedding(*entry) for entry in representations_of(config)]
+    return [pretraining("model", config.pretrain), *models, *embeddings]
+
+
+def representations_of(config: RunConfig) -> list[tuple[str, str, str, bool]]:
+    """(name, model's folder, kind, untrained) of every embedding of a run."""
+    own = [(kind, "model", kind, False) for kind in config.embeddings]
+    own += [(f"untrained_{kind}", "model", kind, True) for kind in config.embeddings if kind in CONTROLS]
+    for name, model in config.models.items():
+        own += [(f"{name}-{kind}", f"models/{name}", kind, False) for kind in model.embeddings]
+        own += [(f"untrained_{name}-{kind}", f"models/{name}", kind, True) for kind in model.untrained]
+    return own
 
 
 def _analysis_stages(config: RunConfig, out: Path, device: str, progress: Progress) -> list[Stage]:
-    representations = [*config.embeddings, *(f"untrained_{kind}" for kind in config.embeddings if kind in CONTROLS)]
+    representations = [name for name, *_ in representations_of(config)]
     targets = [f"targets/{name}" for name in config.targets]
 
     def make_clusters(path: Path, *, overwrite: bool) -> Path:
@@ -207,10 +217,12 @@ def _refuse_foreign(out: Path) -> None:
 
 
 def _check_names_and_parents(config: RunConfig, out: Path) -> None:
-    """Raises MetarepError for a target's name that is no folder name and for parents that are not there."""
-    for name in config.targets:
+    """Raises MetarepError for a target's or model's name that is no folder name and for parents that are not there."""
+    for name in (*config.targets, *config.models):
         if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]*", name):
-            raise MetarepError("targets: not a folder name", met=repr(name), expected="letters, digits, '-', '_' and '.'")
+            raise MetarepError(
+                "targets and models: not a folder name", met=repr(name), expected="letters, digits, '-', '_' and '.'"
+            )
     own = {(out / "zoo").resolve(), *((out / "targets" / name).resolve() for name in config.targets)}
     for zoo in (config.zoo, *config.targets.values()):
         for family in zoo.families:

@@ -119,3 +119,24 @@ def test_settings_are_frozen():
 def test_a_comparison_without_clusters_is_refused(override):
     assert override.partition("=")[0] in problem(ClusterConfig, None, [override])
     assert load_config(ClusterConfig, None, ["ks=[2]", "clusterers=[kmeans]"]).ks == (2,)
+
+
+def test_a_config_extends_another_from_where_it_lies(tmp_path):
+    (tmp_path / "base.yaml").write_text("name: base\npretrain: {n_steps: 7, lr: 0.1}\nembeddings: [pooled]\n")
+    (tmp_path / "rows").mkdir()
+    row = tmp_path / "rows" / "row.yaml"
+    row.write_text("extends: ../base.yaml\nname: row\npretrain: {lr: 0.2}\nembeddings: [profile]\n")
+    config = load_config(RunConfig, row, ["pretrain.seed=3"])
+    assert (config.name, config.pretrain.n_steps, config.pretrain.lr, config.pretrain.seed) == ("row", 7, 0.2, 3)
+    assert config.embeddings == ("profile",)
+
+
+def test_configs_that_extend_each_other_or_nothing_are_refused(tmp_path):
+    first, second = tmp_path / "first.yaml", tmp_path / "second.yaml"
+    first.write_text("extends: second.yaml\n")
+    second.write_text("extends: first.yaml\n")
+    with pytest.raises(MetarepError, match="extends itself"):
+        load_config(RunConfig, first)
+    first.write_text("extends: nowhere.yaml\n")
+    with pytest.raises(MetarepError, match="no config file"):
+        load_config(RunConfig, first)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from metarep.analysis.agreement import agreement
 from metarep.analysis.clusters import RULE, Clustering, bootstrap_stability, choose_k, fit_clusterer, fit_umap
 from metarep.analysis.probes import CLASS_TARGETS, MSE_TARGET, probe_rows
 from metarep.analysis.representations import DESCRIPTIONS, baselines
-from metarep.artefact import canonical_json, write_whole, writing
+from metarep.artefact import canonical_json, open_artefact, write_whole, writing
 from metarep.cloze.embed import NETWORK, Embeddings, load_embeddings
 from metarep.config import ClusterConfig
 from metarep.errors import MetarepError
@@ -37,9 +38,13 @@ MIN_FIT_NETWORKS = 10
 
 @dataclass(frozen=True)
 class Arena:
-    """What every representation is fitted and measured on: row numbers of training and test networks, and labels."""
+    """What every representation is fitted and measured on: row numbers of training and test networks, and labels.
+
+    Clusters are fitted on the networks `train`, probes on `probe_train`.
+    """
 
     train: np.ndarray
+    probe_train: np.ndarray
     test: np.ndarray
     labels: dict[str, np.ndarray]
     zoo: Zoo
@@ -66,11 +71,13 @@ def cluster(
         raise MetarepError("nothing to cluster", expected="at least one embeddings folder, or --zoo")
     networks = load_zoo(zoo if zoo is not None else loaded[0].artefact.input_path("zoo"))
     final = networks.final()
-    final = final.select(final["mode"] != "")
+    final = final.select((final["mode"] != "") & embedded_in_all(loaded, final["network_id"]))
     arena = build_arena(final, config)
     representations = {e.name: vectors_of(e, networks, final) for e in loaded}
     if config.baselines:
         representations |= baselines(final, np.isin(np.arange(len(final)), arena.train))
+    for name, parts in config.joint.items():
+        representations[name] = np.concatenate([known(representations, part, name) for part in parts], axis=1)
     inputs = {"zoo": networks.artefact, **{e.name: e.artefact for e in loaded}}
     with writing(out, "clusters", config=config.resolved(), seed=config.seed, inputs=inputs, overwrite=overwrite) as folder:
         tables = Tables()
@@ -78,6 +85,8 @@ def cluster(
             for name, part in zip(representations, compare_all(representations, arena, config), strict=True):
                 tables.extend(part)
                 task.advance(1, name)
+        for names in replicates(loaded):
+            tables.seeds += seed_rows(names, tables, config)
         tables.write(folder)
         write_whole(folder / "metrics.json", canonical_json(headline(tables, arena, config)) + "\n")
     return Path(out)
@@ -94,6 +103,21 @@ def require_different_names(embeddings: list[Embeddings]) -> None:
                 fix="compare them in two runs",
             )
         folders[e.name] = e.artefact.path
+
+
+def embedded_in_all(embeddings: list[Embeddings], network_ids: np.ndarray) -> np.ndarray:
+    """(N,) bool: the networks that every embedding holds which was made of some of each split on purpose."""
+    held = np.ones(len(network_ids), dtype=bool)
+    for one in (e for e in embeddings if e.artefact.config.get("max_per_split")):
+        held &= np.isin(network_ids.astype(str), one.network_id[one.part == NETWORK].astype(str))
+    return held
+
+
+def known(representations: dict[str, np.ndarray], part: str, name: str) -> np.ndarray:
+    """The representation `part`; MetarepError where the joint one `name` asks for what is not there."""
+    if part not in representations:
+        raise MetarepError(f"joint.{name}: no representation {part}", expected="one of " + ", ".join(representations))
+    return representations[part]
 
 
 def build_arena(zoo: Zoo, config: ClusterConfig) -> Arena:
@@ -118,13 +142,42 @@ def build_arena(zoo: Zoo, config: ClusterConfig) -> Arena:
                 expected=f"at least {least[split]}",
                 fix="build a larger zoo, or set ks to smaller numbers",
             )
-        rows[split] = np.sort(rng.permutation(found)[:most])
+        drawn = rng.permutation(found)
+        rows[split] = np.sort(drawn[:most])
+        if split == "train":
+            rows["probe_train"] = np.sort(drawn[: config.max_probe_networks or most])
     labels = {
         "mode": zoo["mode"],
         "quadrant_code": zoo["quadrant_code"],
         "sign_pattern": sign_patterns(zoo.spec, zoo.params),
     }
-    return Arena(rows["train"], rows["test"], labels, zoo)
+    return Arena(rows["train"], rows["probe_train"], rows["test"], labels, zoo)
+
+
+def replicates(embeddings: list[Embeddings]) -> list[list[str]]:
+    """The names of embeddings that differ by nothing but the seed of the pretraining, in groups of two and more."""
+    groups: dict[str, list[str]] = {}
+    for one in embeddings:
+        if "model" not in one.artefact.manifest["inputs"] or one.artefact.config["untrained"]:
+            continue
+        model = open_artefact(one.artefact.input_path("model"), "model")
+        settings = {"model": model.config | {"seed": None}, "embedding": dict(one.artefact.config) | {"name": None}}
+        groups.setdefault(canonical_json(settings), []).append(one.name)
+    return [names for names in groups.values() if len(names) > 1]
+
+
+def seed_rows(names: list[str], tables: Tables, config: ClusterConfig) -> list[dict]:
+    """Rows of seeds.csv: for each two of these representations, how far their clusters of the test networks agree."""
+    rows = []
+    for first, second in combinations(names, 2):
+        for (name, clusterer, k), clusters in tables.test_clusters.items():
+            if name != first or (second, clusterer, k) not in tables.test_clusters:
+                continue
+            others = tables.test_clusters[second, clusterer, k]
+            figures = agreement(others, clusters, seed=config.seed, n_permutations=config.n_permutations)
+            row = {"representation": first, "other": second, "clusterer": clusterer, "k": k}
+            rows.append(row | {name: figures[name] for name in ("ari", "ari_low", "ari_high", "null_ari_p95", "n")})
+    return rows
 
 
 def vectors_of(embeddings: Embeddings, zoo: Zoo, networks: Zoo) -> np.ndarray:
@@ -151,15 +204,23 @@ class Tables:
         self.assignments: list[dict] = []
         self.contingency: list[dict] = []
         self.umap: list[dict] = []
+        self.seeds: list[dict] = []
+        self.test_clusters: dict[tuple[str, str, int], np.ndarray] = {}
+        """The clusters of the test networks by (representation, clusterer, k): not a table, but what `seeds` is made from."""
 
     def extend(self, other: Tables) -> None:
         """Adds the rows of another."""
-        for name, rows in vars(other).items():
-            getattr(self, name).extend(rows)
+        self.test_clusters |= other.test_clusters
+        for name, rows in self.rows().items():
+            rows.extend(getattr(other, name))
+
+    def rows(self) -> dict[str, list[dict]]:
+        """Every table by its name."""
+        return {name: rows for name, rows in vars(self).items() if name != "test_clusters"}
 
     def write(self, folder: Path) -> None:
         """Writes each table that has rows as `<name>.csv`."""
-        for name, rows in vars(self).items():
+        for name, rows in self.rows().items():
             if rows:
                 write_whole(folder / f"{name}.csv", to_csv(rows))
 
@@ -187,10 +248,11 @@ def compare_one(name: str, x: np.ndarray, arena: Arena, config: ClusterConfig, *
         chosen = sweep_k(tables, name, clusterer, x_train, x_test, arena, config)
         if clusterer == "kmeans":
             describe_clusters(tables, name, chosen, x, arena)
-    targets = {target: (values[arena.train], values[arena.test]) for target, values in arena.labels.items()}
+    probed = arena.probe_train
+    targets = {target: (values[probed], values[arena.test]) for target, values in arena.labels.items()}
     error = np.log10(np.maximum(arena.zoo["valid_mse"], 1e-12))
-    targets[MSE_TARGET] = (error[arena.train], error[arena.test])
-    for row in probe_rows(x_train, x_test, targets, n_seeds=config.n_probe_seeds, seed=config.seed):
+    targets[MSE_TARGET] = (error[probed], error[arena.test])
+    for row in probe_rows(x[probed], x_test, targets, n_seeds=config.n_probe_seeds, seed=config.seed):
         tables.probes.append({"representation": name, **row})
     if with_umap and config.umap:
         umap_arm(tables, name, x_train, x_test, arena, config)
@@ -209,15 +271,17 @@ def sweep_k(tables: Tables, name: str, clusterer: str, x_train, x_test, arena: A
                 "representation": name,
                 "clusterer": clusterer,
                 "k": fitted[k].n_clusters,
-                "stability": stability[k],
+                "stability": stability[k].ari,
+                "least_jaccard": stability[k].least_jaccard,
                 "silhouette": silhouette(x_train, assigned, config.seed),
             }
         )
-        add_agreement(tables, name, clusterer, fitted[k].n_clusters, fitted[k].predict(x_test), stability[k], arena, config)
-    k = choose_k(stability)
-    tables.chosen_k.append(
-        {"representation": name, "clusterer": clusterer, "k": fitted[k].n_clusters, "stability": stability[k]}
-    )
+        test = fitted[k].predict(x_test)
+        tables.test_clusters[name, clusterer, k] = test
+        add_agreement(tables, name, clusterer, fitted[k].n_clusters, test, stability[k].ari, arena, config)
+    k = choose_k({k: found.least_jaccard for k, found in stability.items()})
+    row = {"representation": name, "clusterer": clusterer, "k": fitted[k].n_clusters, "stability": stability[k].ari}
+    tables.chosen_k.append(row | {"least_jaccard": stability[k].least_jaccard})
     return fitted[k]
 
 
@@ -292,6 +356,7 @@ def headline(tables: Tables, arena: Arena, config: ClusterConfig) -> dict:
                 "rule_for_k": RULE,
                 "label": "mode",
                 "n_train": len(arena.train),
+                "n_probe_train": len(arena.probe_train),
                 "n_test": len(arena.test),
                 "seed": config.seed,
                 "representations": representations,

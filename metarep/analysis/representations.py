@@ -5,13 +5,18 @@ Each is (N, D) float64. What is fitted (the PCA) is fitted on training networks 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from itertools import pairwise
+
 import numpy as np
+import torch
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 
-from metarep.networks.forward import forward
+from metarep.networks.forward import contributions, forward
+from metarep.networks.gradients import Jacobians, jacobians
 from metarep.networks.spec import NetworkSpec
-from metarep.networks.symmetry import canonical_order, canonical_scale
+from metarep.networks.symmetry import canonical_order, canonical_scale, order_index
 from metarep.zoo.store import Zoo
 
 DESCRIPTIONS = {
@@ -20,11 +25,20 @@ DESCRIPTIONS = {
     "pca": "the leading principal components of the parameters",
     "weight_statistics": "mean, spread and quantiles of each layer's weights and biases",
     "outputs": "the network's outputs on a grid over the unit square",
+    "input_gradients": "the derivatives of the outputs by the inputs on a grid over the unit square",
+    "parameter_gradients": "the derivatives of the outputs by the parameters on a grid, units of length one and sorted",
+    "fisher": "the mean squares of the derivatives by the parameters (diagonal Fisher information), units likewise",
+    "log_fisher": "the logarithms of the diagonal Fisher information",
+    "contributions": "what each hidden unit contributes to the output at probe inputs, strongest unit first",
     "loss": "the validation error alone",
     "oracle": "the exact active areas, from which the modes are defined",
 }
 PCA_VARIANCE = 0.95
-GRID = 8
+N_OUTPUT_POINTS, N_GRADIENT_POINTS, N_PROBES = 64, 16, 25
+"""At how many inputs: outputs, input gradients and Fisher information; parameter gradients; contributions."""
+FISHER_FLOOR = 1e-8
+"""Added before the logarithm: a dead unit's Fisher information is exactly 0. From 1e-12 to 1e-4 it hardly matters."""
+CHUNK = 4096
 QUANTILES = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
@@ -37,6 +51,11 @@ def baselines(zoo: Zoo, train: np.ndarray) -> dict[str, np.ndarray]:
         "pca": principal_components(params, train),
         "weight_statistics": weight_statistics(zoo.spec, params),
         "outputs": outputs_on_grid(zoo.spec, params),
+        "input_gradients": input_gradients(zoo.spec, params),
+        "parameter_gradients": parameter_gradients(zoo.spec, params),
+        "fisher": (fisher := fisher_information(zoo.spec, params)),
+        "log_fisher": np.log10(fisher + FISHER_FLOOR),
+        "contributions": strongest_contributions(zoo.spec, params),
         "loss": np.log10(np.maximum(zoo["valid_mse"].astype(np.float64), 1e-12))[:, None],
         "oracle": np.sort(zoo["active_area"].astype(np.float64), axis=1),
     }
@@ -62,8 +81,76 @@ def weight_statistics(spec: NetworkSpec, params: np.ndarray) -> np.ndarray:
     return np.stack(columns, axis=1)
 
 
+def midpoints(d: int, n_points: int) -> np.ndarray:
+    """(S, d): the midpoints of equal cells of the unit square, or cube; at most `n_points`, as many along each axis."""
+    n_axis = max(1, int(n_points ** (1 / d) + 1e-9))
+    axes = np.meshgrid(*[(np.arange(n_axis) + 0.5) / n_axis] * d, indexing="ij")
+    return np.stack(axes, axis=-1).reshape(-1, d)
+
+
 def outputs_on_grid(spec: NetworkSpec, params: np.ndarray) -> np.ndarray:
-    """The outputs (N, 64) at the centres of an 8 × 8 grid over the unit square."""
-    centres = (np.arange(GRID) + 0.5) / GRID
-    points = np.stack(np.meshgrid(centres, centres, indexing="ij"), axis=-1).reshape(-1, 2)
-    return forward(spec, params, points)[..., 0]
+    """The outputs (N, 64) at the midpoints of an 8 × 8 grid over the unit square."""
+    return forward(spec, params, midpoints(spec.widths[0], N_OUTPUT_POINTS))[..., 0]
+
+
+def input_gradients(spec: NetworkSpec, params: np.ndarray) -> np.ndarray:
+    """(N, 128): the derivatives of the output by both inputs on an 8 × 8 grid. A property of the function: knows no units."""
+    return _of_jacobians(spec, params, N_OUTPUT_POINTS, lambda found: found.by_input.flatten(1))
+
+
+def parameter_gradients(spec: NetworkSpec, params: np.ndarray) -> np.ndarray:
+    """(N, 16 P): the derivatives of the output by the parameters on a 4 × 4 grid.
+
+    Scaling a unit changes them, so every unit's incoming parameters are brought to length one first; the units of a layer
+    stand in the order of their Fisher mass, the largest first: the sum of all the squared derivatives of their parameters.
+    """
+    gradients = _of_jacobians(spec, _canonical(spec, params), N_GRADIENT_POINTS, lambda found: found.by_params.flatten(1, 2))
+    index = _heaviest_units_first(spec, np.square(gradients).sum(axis=1))
+    return np.take_along_axis(gradients, index[:, None, :], axis=2).reshape(len(params), -1)
+
+
+def fisher_information(spec: NetworkSpec, params: np.ndarray) -> np.ndarray:
+    """(N, P): the mean square of the output's derivative by each parameter on an 8 × 8 grid, units as in `parameter_gradients`.
+
+    The diagonal of the Fisher information of a Gaussian of variance 1 about the output, inputs uniform on the unit square; as
+    a description of networks: Achille et al., Task2Vec (2019).
+    """
+    fisher = _of_jacobians(
+        spec, _canonical(spec, params), N_OUTPUT_POINTS, lambda found: found.by_params.square().sum(dim=2).mean(dim=1)
+    )
+    return np.take_along_axis(fisher, _heaviest_units_first(spec, fisher), axis=1)
+
+
+def strongest_contributions(spec: NetworkSpec, params: np.ndarray) -> np.ndarray:
+    """(N, 25 a hidden unit): the tokens that a model of behaviour reads, units by the mean square of theirs, the largest first.
+
+    The control for what pretraining on them adds. See `contributions` for what a unit contributes.
+    """
+    layers = contributions(spec, canonical_order(spec, params), midpoints(spec.widths[0], N_PROBES))
+    columns = []
+    for layer in layers:
+        order = np.argsort(-np.square(layer).mean(axis=1), axis=1, kind="stable")
+        columns.append(np.take_along_axis(layer, order[:, None, :], axis=2).swapaxes(1, 2).reshape(len(params), -1))
+    return np.concatenate([np.zeros((len(params), 0)), *columns], axis=1)
+
+
+def _canonical(spec: NetworkSpec, params: np.ndarray) -> np.ndarray:
+    return canonical_order(spec, canonical_scale(spec, canonical_order(spec, params)))
+
+
+def _heaviest_units_first(spec: NetworkSpec, mass: np.ndarray) -> np.ndarray:
+    """(N, P) indices that order the units of every hidden layer by the sum of their parameters' mass (N, P)."""
+    layers, orders = spec.unpack(mass), []
+    for (weight, bias), (outgoing, _) in pairwise(layers):
+        total = weight.sum(axis=-1) + bias + outgoing.sum(axis=-2)
+        orders.append(np.argsort(-total, axis=-1, kind="stable"))
+    return np.broadcast_to(order_index(spec, orders), mass.shape)
+
+
+def _of_jacobians(
+    spec: NetworkSpec, params: np.ndarray, n_points: int, take: Callable[[Jacobians], torch.Tensor]
+) -> np.ndarray:
+    """What `take` makes of the Jacobians of some networks at a time, for all networks (N, P)."""
+    points = torch.from_numpy(midpoints(spec.widths[0], n_points))
+    chunks = torch.from_numpy(np.ascontiguousarray(params, dtype=np.float64)).split(CHUNK)
+    return torch.cat([take(jacobians(spec, chunk, points)) for chunk in chunks]).numpy()

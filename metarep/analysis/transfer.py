@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -58,8 +59,8 @@ def transfer(
     progress: Progress | None = None,
 ) -> Path:
     """Tests transfer of a model to its own zoo's test networks and to `zoos`, called by their folders' names, into
-    the folder `out`, which it returns. The model's own zoo may be among them. Raises MetarepError for zoos
-    of another architecture.
+    the folder `out`, which it returns. The model's own zoo may be among them. A zoo called after one of its variants
+    stands for that variant alone. Raises MetarepError for zoos of another architecture.
     """
     progress = progress or Progress()
     artefact = open_artefact(model, "model")
@@ -75,7 +76,7 @@ def transfer(
         writing(out, "transfer", config=config.resolved(), seed=config.seed, inputs=inputs, overwrite=overwrite) as folder,
     ):
         represent = {
-            config.kind: lambda params: embed_in_batches(network_model, params, config.kind),
+            **{kind: partial(embed_in_batches, network_model, kind=kind) for kind in config.kinds},
             "raw": lambda params: params.astype(np.float64),
         }
         rows = []
@@ -121,6 +122,8 @@ def gather_targets(source: Zoo, zoos: dict[str, Zoo], model: ClozeModel, config:
     yield Target(UNSEEN_SEEDS, test.params, test["mode"], log_error(test))
     for name, zoo in zoos.items():
         final = zoo.final()
+        if name in set(final["variant"]):  # the others are there to descend from
+            final = final.where(variant=name)
         if final.spec != model.spec:
             raise MetarepError(f"target {name} is of another architecture", met=final.spec, expected=model.spec)
         final = few(final, config.max_test_networks, config.seed)
@@ -194,7 +197,12 @@ def reader_rows(readers: dict[str, Callable], x: np.ndarray, target: Target, con
 
 
 def masked_rows(model: ClozeModel, linear_gaussian: Imputer, target: Target, seed: int) -> Iterator[tuple[str, dict]]:
-    """Masked R² on the target, each parameter hidden in turn: the cloze model and the linear-Gaussian imputer."""
+    """Masked R² on the target, each parameter hidden in turn: the cloze model and the linear-Gaussian imputer.
+
+    None where the model was trained on something else than predicting values.
+    """
+    if model.objective != "cloze":
+        return
     with torch.no_grad():
         values = model.read(target.params)
         predicted = torch.cat([leave_one_out(model, part)[0] for part in values.split(512)]).cpu().numpy()
@@ -238,4 +246,4 @@ def summary(rows: list[dict], targets: list[Target], config: TransferConfig) -> 
         entry = figures.setdefault(row["target"], {}).setdefault(row["representation"], {})
         entry[row["metric"]] = {name: row[name] for name in ("value", "low", "high", "null")}
     modes = {t.name: {mode: int((t.mode == mode).sum()) for mode in sorted(set(t.mode))} for t in targets}
-    return {"embedding": config.kind, "k": config.k, "control": RANDOM, "modes": modes, "targets": figures}
+    return {"embeddings": list(config.kinds), "k": config.k, "control": RANDOM, "modes": modes, "targets": figures}

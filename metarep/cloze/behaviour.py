@@ -8,7 +8,7 @@ cloze test is the same: some contributions are hidden, the model predicts them f
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -18,15 +18,14 @@ from metarep.errors import MetarepError
 from metarep.networks.forward import contributions
 from metarep.networks.spec import NetworkSpec
 
-MAX_PROBES = 64
-
 
 @dataclass(frozen=True)
 class BehaviourLayout:
     """Where the T tokens of one architecture stand: hidden units in order, each at all probe inputs.
 
-    The interface is that of `TokenLayout`. The probes are a grid of `n_probes` along each input, from
-    `low` to `high`, corners included. Raises MetarepError for networks without hidden units and for grids too large.
+    The interface is that of `TokenLayout`. The probes are the midpoints of `n_probes` equal cells along each input
+    between `low` and `high`, so that each stands for an equal share of the domain. Raises MetarepError for
+    networks without hidden units.
     """
 
     spec: NetworkSpec
@@ -37,9 +36,10 @@ class BehaviourLayout:
     def __post_init__(self) -> None:
         if not self.spec.hidden_widths:
             raise MetarepError(f"{self.spec} has no hidden unit whose behaviour could be read", fix="choose tokens=parameters")
-        if self.n_points > MAX_PROBES:
-            most = f"at most {MAX_PROBES}"
-            raise MetarepError("too many probe inputs", met=self.n_points, expected=most, fix="lower n_probes")
+
+    def finer(self, n_points: int) -> BehaviourLayout:
+        """The same with about so many probe inputs in all."""
+        return replace(self, n_probes=round(n_points ** (1 / self.spec.widths[0])))
 
     @property
     def n_points(self) -> int:
@@ -48,7 +48,7 @@ class BehaviourLayout:
     @cached_property
     def probes(self) -> np.ndarray:
         """(S, d) float32: the probe inputs."""
-        axis = np.linspace(self.low, self.high, self.n_probes)
+        axis = self.low + (self.high - self.low) * (np.arange(self.n_probes) + 0.5) / self.n_probes
         grid = np.meshgrid(*[axis] * self.spec.widths[0], indexing="ij")
         return np.stack(grid, axis=-1).reshape(-1, self.spec.widths[0]).astype(np.float32)
 
@@ -67,6 +67,11 @@ class BehaviourLayout:
     @cached_property
     def kind(self) -> np.ndarray:
         return np.zeros(self.n_tokens, dtype=np.int64)
+
+    @property
+    def rectified(self) -> bool:
+        """Exact zeros mean something: the unit is off."""
+        return True
 
     @property
     def kind_names(self) -> tuple[str, ...]:
@@ -127,5 +132,13 @@ class BehaviourLayout:
 
     def read(self, params: torch.Tensor) -> torch.Tensor:
         """What the tokens of networks (N, P) hold, (N, T)."""
-        layers = contributions(self.spec, params, self.probes)
-        return torch.cat([layer.transpose(-1, -2).flatten(-2) for layer in layers], dim=-1)
+        return self.contributions_at(params, torch.from_numpy(self.probes).to(params)).flatten(-2)
+
+    def contributions_at(self, params: torch.Tensor, probes: torch.Tensor) -> torch.Tensor:
+        """(N, U, S): what each hidden unit of networks (N, P) contributes at probe inputs (S, d)."""
+        return torch.cat(contributions(self.spec, params, probes), dim=-1).transpose(-1, -2)
+
+    def random_probes(self, *, generator: torch.Generator) -> torch.Tensor:
+        """(S, d): as many probe inputs, uniform on the domain."""
+        draw = torch.rand(self.n_points, self.spec.widths[0], generator=generator)
+        return self.low + (self.high - self.low) * draw

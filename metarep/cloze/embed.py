@@ -2,7 +2,7 @@
 
 Tokens are parameters, or contributions of hidden units where the model reads behaviour.
 
-- "pooled": the mean over tokens of the last hidden states of the unmasked network.
+- "pooled": the mean over tokens of the last hidden states of the unmasked network; of an autoencoder its bottleneck.
 - "states": the same hidden states unit by unit: the mean over a unit's tokens, then over the units of a layer the mean
   and the largest of each dimension.
 - "profile": each token hidden in turn; what the model predicts for it and the entropy of the
@@ -12,6 +12,11 @@ Tokens are parameters, or contributions of hidden units where the model reads be
 - "description": the surprisal of each hidden unit, its mean, its largest and its least over the unit's tokens: how long a
   message describes the unit to one who knows the rest and has seen the zoo. A unit that is off needs
   next to nothing, one that bends the function the place of its bend.
+- "activity": what a model that was asked for behaviour (behaviour_weight) believes of each hidden unit, from the parameters
+  alone: on what share of the probe inputs it is off, whether on any, whether on all. On and off are the likelier of the two.
+- "beliefs": the probability of being off of each unit at each of about 100 inputs.
+- "patterns": for each two units of a layer the probabilities of both on, only the one, only the other, both off (as if the
+  two were independent given the parameters): the mean and the largest over about 100 inputs.
 - "coupling": which tokens determine each other. Each pair is hidden together; how much surer the model is of the
   one when it sees the other is their mutual information given the rest, I nats, taken as the informational coefficient
   1 − exp(−2 I), the R² of a Gaussian pair (Linfoot, "An informational measure of correlation", 1957). A dead unit is
@@ -19,8 +24,8 @@ Tokens are parameters, or contributions of hidden units where the model reads be
 
 All are exactly invariant to the order of hidden units, to the last bit: a network is first brought
 into its canonical unit order, and in a profile the units of a layer stand in the order of
-how sure the model is of them (the sum of their entropies; of their surprisals where these are embedded),
-which knows no numbers of units.
+how sure the model is of them (the sum of their entropies; of their surprisals where these are embedded; of how often
+they are believed to be off, the least first, for activity and beliefs), which knows no numbers of units.
 """
 
 from __future__ import annotations
@@ -44,9 +49,15 @@ from metarep.config import EmbedConfig
 from metarep.errors import MetarepError
 from metarep.networks.symmetry import canonical_order
 from metarep.progress import Progress
-from metarep.zoo.store import load_zoo
+from metarep.zoo.store import Zoo, load_zoo
 
 NETWORK = "network"
+UNMASKED = ("pooled", "states")
+"""Kinds that hide nothing: hidden states, whatever the model was trained on."""
+
+N_FINE = 100
+"""About so many inputs are asked for beliefs and patterns, more than for anything else."""
+
 MAX_COUPLED = 128
 """Parameters of a network that the coupling still takes: 8,128 pairs."""
 
@@ -64,7 +75,7 @@ class Embeddings:
     def name(self) -> str:
         """The representation's name in every table: the kind, with "untrained_" before the control's."""
         config = self.artefact.config
-        return ("untrained_" if config["untrained"] else "") + config["kind"]
+        return config.get("name") or ("untrained_" if config["untrained"] else "") + config["kind"]
 
 
 def embed(
@@ -79,11 +90,10 @@ def embed(
 ) -> Path:
     """Embeds every finite network of the zoo, snapshots too, into the folder `out` and returns it.
 
-    Raises MetarepError for a zoo of another architecture than the model's.
+    Raises MetarepError for a zoo of another architecture than the model's, and as `embed_params` does.
     """
     progress = progress or Progress()
-    networks = load_zoo(zoo)
-    networks = networks.select(~networks["diverged"])
+    networks = chosen_networks(load_zoo(zoo), config.max_per_split)
     network_model = load_model(model, device=device)
     if config.untrained:
         network_model = untrained_like(network_model, seed=config.seed)
@@ -103,14 +113,30 @@ def embed(
     return Path(out)
 
 
+def chosen_networks(zoo: Zoo, max_per_split: int | None) -> Zoo:
+    """The finite networks of a zoo: all of them, snapshots too, or the first finished ones of each split."""
+    finite = zoo.select(~zoo["diverged"])
+    if max_per_split is None:
+        return finite
+    final = finite.final()
+    rows = [np.flatnonzero(final["split"] == split)[:max_per_split] for split in ("train", "valid", "test")]
+    return final.select(np.sort(np.concatenate(rows)))
+
+
 def embed_params(model: ClozeModel, params: np.ndarray, kind: str) -> np.ndarray:
-    """The embeddings (N, D) float32 of networks (N, P), of one kind; on the model's device."""
+    """The embeddings (N, D) float32 of networks (N, P), of one kind; on the model's device.
+
+    Raises MetarepError for a kind that is made of predictions where the model was trained to make none.
+    """
+    require_predictions(model, kind)
     with torch.no_grad():
         values = model.read(np.ascontiguousarray(canonical_order(model.spec, params), dtype=np.float32))
         if kind == "pooled":
-            return pooled_states(model, values).cpu().numpy()
+            return model.pool(values).cpu().numpy()
         if kind == "states":
             return unit_states(model, values).cpu().numpy()
+        if kind in ("activity", "beliefs", "patterns"):
+            return believed_behaviour(model, values, kind)
         alone = leave_one_out(model, values)
         pairs = coupling(model, values, alone.entropy).cpu().numpy() if kind == "coupling" else None
     mean, entropy, surprisal = (part.cpu().numpy() for part in alone)
@@ -124,17 +150,56 @@ def embed_params(model: ClozeModel, params: np.ndarray, kind: str) -> np.ndarray
     return np.concatenate([np.take_along_axis(part, order, axis=1) for part in parts], axis=1)
 
 
-def pooled_states(model: ClozeModel, values: torch.Tensor) -> torch.Tensor:
-    """(N, D): the mean hidden state of the unmasked networks, values (N, T) normalised."""
-    return model.encode(values, torch.zeros_like(values, dtype=torch.bool)).mean(dim=1)
+def require_predictions(model: ClozeModel, kind: str) -> None:
+    """Raises MetarepError where the kind hides values and the model's objective was not to predict hidden values."""
+    if kind not in UNMASKED and model.objective != "cloze":
+        raise MetarepError(
+            f"{kind} embeddings are made of predicted values, which this model was not trained to make",
+            met=f"objective {model.objective}",
+            expected="objective cloze",
+            fix=f"embed {' or '.join(UNMASKED)}, or pretrain with objective=cloze",
+        )
 
 
 def unit_states(model: ClozeModel, values: torch.Tensor) -> torch.Tensor:
     """(N, 2 D a hidden layer): the units' mean hidden states, their mean and their largest over the units of each layer."""
     states = model.encode(values, torch.zeros_like(values, dtype=torch.bool))
-    units = [states[:, torch.from_numpy(indices)].mean(dim=1) for indices in model.layout.hidden_units]
-    layers = torch.stack(units, dim=1).split(model.spec.hidden_widths, dim=1)
+    layers = model.units(states).split(model.spec.hidden_widths, dim=1)
     return torch.cat([part for layer in layers for part in (layer.mean(dim=1), layer.amax(dim=1))], dim=1)
+
+
+def believed_behaviour(model: ClozeModel, values: torch.Tensor, kind: str) -> np.ndarray:
+    """The "activity" (N, 3 U), the "beliefs" (N, U S) or the "patterns" of networks, values (N, T) normalised.
+
+    Raises MetarepError for a model that was not asked for behaviour.
+    """
+    if model.decoder is None:
+        fix = "pretrain with behaviour_weight above 0"
+        raise MetarepError(f"the model was not trained to predict behaviour, which {kind} needs", fix=fix)
+    units = model.units(model.encode(values, torch.zeros_like(values, dtype=torch.bool)))
+    probes = model.behaviour.probes if kind == "activity" else model.behaviour.finer(N_FINE).probes
+    off = model.decoder(units, torch.from_numpy(probes).to(values.device)).log_off.exp().cpu().numpy()
+    off = off > 0.5 if kind == "activity" else off
+    layers = np.split(off, np.cumsum(model.spec.hidden_widths)[:-1], axis=1)
+    layers = [
+        np.take_along_axis(part, np.argsort(part.mean(axis=2), axis=1, kind="stable")[..., None], axis=1) for part in layers
+    ]
+    if kind == "patterns":
+        return np.concatenate([pattern_shares(layer) for layer in layers], axis=1)
+    ordered = np.concatenate(layers, axis=1).astype(np.float32)
+    if kind == "beliefs":
+        return ordered.reshape(len(values), -1)
+    return np.concatenate([ordered.mean(axis=2), ordered.max(axis=2), ordered.min(axis=2)], axis=1)
+
+
+def pattern_shares(off: np.ndarray) -> np.ndarray:
+    """(N, 8 a pair): mean and largest over inputs of the four on/off patterns of each two units; off (N, U, S)."""
+    figures = []
+    for i, j in combinations(range(off.shape[1]), 2):
+        for first in (off[:, i], 1 - off[:, i]):
+            for second in (off[:, j], 1 - off[:, j]):
+                figures += [(first * second).mean(axis=1), (first * second).max(axis=1)]
+    return np.stack(figures, axis=1).astype(np.float32) if figures else np.zeros((len(off), 0), np.float32)
 
 
 class LeaveOneOut(NamedTuple):

@@ -46,6 +46,31 @@ class Mixture(NamedTuple):
         return total
 
 
+class Rectified(NamedTuple):
+    """A value that is exactly 0 with probability exp(log_off), and else drawn from a mixture: what a ReLU leaves.
+
+    Densities are with respect to a point mass of 1 at 0 beside length: −log p is the surprisal of the one or the other.
+    Source: the hurdle model (Mullahy, "Specification and testing of some modified count data models", 1986).
+    """
+
+    log_off: torch.Tensor
+    log_on: torch.Tensor
+    on: Mixture
+
+    def log_density(self, value: torch.Tensor) -> torch.Tensor:
+        """(…): log p(value)."""
+        return torch.where(value == 0, self.log_off, self.log_on + self.on.log_density(value))
+
+    def expectation(self) -> torch.Tensor:
+        """(…): the mean."""
+        return self.log_on.exp() * self.on.expectation()
+
+    def entropy(self) -> torch.Tensor:
+        """(…): −E log p in nats: of being on or off, and of the value where it is on."""
+        on = self.log_on.exp()
+        return -self.log_off.exp() * self.log_off - on * self.log_on + on * self.on.entropy()
+
+
 class DensityHead(nn.Module):
     """A mixture of `n_components` Gaussians, trained by its likelihood. One component is a Gaussian head."""
 
@@ -67,6 +92,23 @@ class DensityHead(nn.Module):
         return -prediction.log_density(value)
 
 
+class RectifiedHead(nn.Module):
+    """Off or on, and a mixture for the value where it is on; trained by its likelihood."""
+
+    def __init__(self, d_model: int, n_components: int):
+        super().__init__()
+        self.gate = nn.Linear(d_model, 1)
+        self.value = DensityHead(d_model, n_components)
+
+    def forward(self, hidden: torch.Tensor) -> Rectified:
+        logit = self.gate(hidden).squeeze(-1)
+        return Rectified(F.logsigmoid(logit), F.logsigmoid(-logit), self.value(hidden))
+
+    def loss(self, prediction: Rectified, value: torch.Tensor) -> torch.Tensor:
+        """(…): the negative log-likelihood in nats."""
+        return -prediction.log_density(value)
+
+
 class SquaredHead(nn.Module):
     """One number, trained by squared error: a Gaussian of unit variance, so its entropy tells nothing."""
 
@@ -84,7 +126,9 @@ class SquaredHead(nn.Module):
 
 
 def build_head(kind: str, d_model: int, n_components: int) -> nn.Module:
-    """The head "mixture", "gaussian" or "squared"."""
+    """The head "mixture", "gaussian", "squared" or "rectified"."""
     if kind == "squared":
         return SquaredHead(d_model)
+    if kind == "rectified":
+        return RectifiedHead(d_model, n_components)
     return DensityHead(d_model, n_components if kind == "mixture" else 1)

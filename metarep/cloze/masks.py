@@ -8,13 +8,19 @@ from metarep.cloze.tokens import Layout
 
 
 def random_masks(
-    layout: Layout, n: int, *, ratio: tuple[float, float], unit_share: float, generator: torch.Generator
+    layout: Layout,
+    n: int,
+    *,
+    ratio: tuple[float, float],
+    unit_share: float,
+    generator: torch.Generator,
+    whole_share: float = 0.0,
 ) -> torch.Tensor:
     """(n, T) bool: each network hides a random share of its parameters, between the two ratios.
 
     Of a share `unit_share` of the networks one hidden unit is hidden instead, with all its
     incoming and outgoing parameters. Every network hides at least one parameter and shows at
-    least one.
+    least one, save the share `whole_share` that hides none: there is behaviour to predict.
     """
     t = layout.n_tokens
     share = ratio[0] + (ratio[1] - ratio[0]) * torch.rand(n, 1, generator=generator)
@@ -29,6 +35,8 @@ def random_masks(
         chosen = torch.randint(len(unit_masks), (n,), generator=generator)
         whole = torch.rand(n, 1, generator=generator) < unit_share
         masks = torch.where(whole, unit_masks[chosen], masks)
+    if whole_share > 0:
+        masks &= torch.rand(n, 1, generator=generator) >= whole_share
     return masks
 
 

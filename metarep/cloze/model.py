@@ -19,6 +19,7 @@ from huggingface_hub import PyTorchModelHubMixin
 from torch import nn
 from torch.nn import functional as F
 
+from metarep.cloze.decoder import BehaviourDecoder
 from metarep.cloze.heads import Mixture, build_head
 from metarep.cloze.tokens import N_RELATIONS, Layout, layout_of
 from metarep.errors import MetarepError
@@ -66,31 +67,44 @@ class ClozeModel(nn.Module, PyTorchModelHubMixin, library_name="metarep"):
         n_probes: int = 3,
         probe_low: float = 0.0,
         probe_high: float = 1.0,
+        behaviour: bool = False,
+        objective: str = "cloze",
+        bottleneck: int = 0,
     ):
         super().__init__()
         self.spec = NetworkSpec.parse(spec)
+        self.objective = objective
         self.relational = positions == "relational"
         self.layout: Layout = layout_of(self.spec, tokens, n_probes, probe_low, probe_high)
         n_classes = self.layout.n_classes
         if self.spec.n_layers > MAX_LAYERS or max(self.spec.widths) > MAX_UNITS:
             raise MetarepError(f"the model reads {MAX_LAYERS} layers of {MAX_UNITS} units", met=f"spec {spec}")
+        if tokens == "behaviour" and self.layout.n_points > MAX_UNITS:
+            most = f"at most {MAX_UNITS}"
+            raise MetarepError("too many probe inputs as tokens", met=self.layout.n_points, expected=most, fix="lower n_probes")
         self.value_in, self.value_out = nn.Linear(1, d_model), nn.Linear(d_model, d_model)
         self.hidden_value = nn.Parameter(torch.randn(d_model) * 0.02)
+        self.off_value = nn.Parameter(torch.randn(d_model) * 0.02) if self.layout.rectified else None
         self.layer, self.kind = nn.Embedding(MAX_LAYERS, d_model), nn.Embedding(len(KINDS), d_model)
         self.first, self.second = nn.Embedding(MAX_UNITS + 1, d_model), nn.Embedding(MAX_UNITS + 1, d_model)
         self.blocks = nn.ModuleList(Block(d_model, n_heads) for _ in range(n_layers))
         self.norm = nn.LayerNorm(d_model)
-        self.head = build_head(head, d_model, n_components)
+        self.head = build_head(head, d_model, n_components) if objective == "cloze" else None  # the others predict no values
+        self.bottleneck = nn.Linear(d_model, bottleneck) if bottleneck else None
+        self.behaviour = layout_of(self.spec, "behaviour", n_probes, probe_low, probe_high) if behaviour else None
+        self.decoder = BehaviourDecoder(d_model, self.spec.widths[0], n_components) if behaviour else None
         self.register_buffer("class_mean", torch.zeros(n_classes))
         self.register_buffer("class_std", torch.ones(n_classes))
 
     def fit_normalisation(self, params: torch.Tensor) -> None:
         """Sets mean and standard deviation of each slot class from training networks (N, P)."""
-        member, params = torch.from_numpy(self.layout.slot_class), self.layout.read(params)
+        raw, member, params = params, torch.from_numpy(self.layout.slot_class), self.layout.read(params)
         for number in range(self.layout.n_classes):
             values = params[:, member == number].double()
-            self.class_mean[number] = values.mean()
+            self.class_mean[number] = 0.0 if self.layout.rectified else values.mean()  # so that 0 stays 0
             self.class_std[number] = values.std(correction=0).clamp_min(1e-6)
+        if self.decoder is not None:
+            self.decoder.fit_scale(self.behaviour, raw)
 
     def read(self, params: np.ndarray | torch.Tensor) -> torch.Tensor:
         """What the tokens of networks (N, P) hold, in standard deviations of their class: (N, T), on the model's device."""
@@ -110,15 +124,26 @@ class ClozeModel(nn.Module, PyTorchModelHubMixin, library_name="metarep"):
     def encode(self, values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Normalised values (B, T) and mask (B, T), True hidden -> hidden states (B, T, D)."""
         x = self.value_out(F.gelu(self.value_in(values.unsqueeze(-1))))
+        if self.off_value is not None:
+            x = torch.where((values == 0).unsqueeze(-1), self.off_value, x)
         x = torch.where(mask.unsqueeze(-1), self.hidden_value, x) + self._places(values.device)
         relation = torch.from_numpy(self.layout.relation).to(values.device) if self.relational else None
         for block in self.blocks:
             x = block(x, relation)
         return self.norm(x)
 
+    def pool(self, values: torch.Tensor) -> torch.Tensor:
+        """Normalised values (B, T), none hidden -> the mean hidden state (B, D), through the bottleneck where there is one."""
+        mean = self.encode(values, torch.zeros_like(values, dtype=torch.bool)).mean(dim=1)
+        return mean if self.bottleneck is None else self.bottleneck(mean)
+
     def forward(self, values: torch.Tensor, mask: torch.Tensor) -> Mixture:
         """The predicted distribution of every value (B, T), from those that the mask leaves visible."""
         return self.head(self.encode(values, mask))
+
+    def units(self, states: torch.Tensor) -> torch.Tensor:
+        """Hidden states (B, T, D) -> the mean over each hidden unit's tokens (B, U, D)."""
+        return torch.stack([states[:, torch.from_numpy(unit)].mean(dim=1) for unit in self.layout.hidden_units], dim=1)
 
     def _places(self, device: torch.device) -> torch.Tensor:
         layout = self.layout
@@ -130,6 +155,21 @@ class ClozeModel(nn.Module, PyTorchModelHubMixin, library_name="metarep"):
         return sum(table(torch.from_numpy(np.asarray(index)).to(device)) for table, index in tables)
 
 
-def masked_loss(model: ClozeModel, values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """The mean loss over hidden values alone."""
-    return model.head.loss(model(values, mask), values)[mask].mean()
+def masked_loss(
+    model: ClozeModel,
+    values: torch.Tensor,
+    mask: torch.Tensor,
+    *,
+    behaviour_weight: float = 0.0,
+    generator: torch.Generator | None = None,
+) -> torch.Tensor:
+    """The mean loss over hidden values alone, and with a weight that of the behaviour, all of which is hidden.
+
+    `generator` draws the probe inputs of the behaviour.
+    """
+    states = model.encode(values, mask)
+    loss = model.head.loss(model.head(states), values)[mask].mean()
+    if not behaviour_weight:
+        return loss
+    params = model.denormalise(values)
+    return loss + behaviour_weight * model.decoder.loss(model.units(states), model.behaviour, params, generator=generator)

@@ -1,4 +1,4 @@
-"""Pretraining: the cloze test on a zoo's training networks, the best checkpoint by validation loss.
+"""Pretraining on a zoo's training networks: the cloze test or another objective, the best checkpoint by validation loss.
 
 Every step draws its batch, masks and augmentation from (seed, step) alone, and every
 `eval_every` steps the whole state is written aside. So a run that was broken off carries on
@@ -13,6 +13,7 @@ import math
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from safetensors import safe_open
@@ -20,24 +21,32 @@ from safetensors.torch import save_file
 
 from metarep.artefact import open_artefact, write_whole, writing
 from metarep.cloze.augment import permute_units, scale_units
-from metarep.cloze.masked_r2 import masked_r2_table, predict_hidden, r_squared
+from metarep.cloze.masked_r2 import masked_r2_table
 from metarep.cloze.masks import random_masks
-from metarep.cloze.model import ClozeModel, masked_loss
+from metarep.cloze.model import ClozeModel
+from metarep.cloze.objectives import Objective, build_objective
 from metarep.config import PretrainConfig
 from metarep.errors import MetarepError
 from metarep.progress import Progress
 from metarep.tables import to_csv
 from metarep.zoo.store import Zoo, load_zoo
 
-LOG_COLUMNS = ("step", "train_loss", "valid_loss", "valid_r2", "lr")
 CHECKPOINT = "checkpoint.safetensors"
+
+
+class Batch(NamedTuple):
+    """Parameters (B, P), masks (B, T), True hidden, and the generator of whatever else a step draws."""
+
+    params: torch.Tensor
+    mask: torch.Tensor
+    generator: torch.Generator
 
 
 @dataclass
 class TrainingState:
-    """What changes while training."""
+    """What changes while training; `best` are the weights of the objective's encoder."""
 
-    model: ClozeModel
+    objective: Objective
     optimiser: torch.optim.AdamW
     best: dict[str, torch.Tensor]
     best_loss: float
@@ -54,7 +63,7 @@ def pretrain(
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Path:
-    """Trains a cloze model on the zoo's training split into the folder `out` and returns it.
+    """Trains a model on the zoo's training split into the folder `out` and returns it.
 
     Raises MetarepError for a zoo of several architectures or without training or validation networks.
     """
@@ -69,13 +78,14 @@ def pretrain(
             leftover.unlink()
         state = start_or_resume(config, train, folder / CHECKPOINT, device)
         run_training(config, state, train, valid, folder / CHECKPOINT, device, progress)
-        state.model.load_state_dict(state.best)
-        state.model.eval()
-        rows = masked_r2_table(state.model, train, test, config, device=device)
-        state.model.to("cpu").save_pretrained(folder)
+        model = state.objective.encoder.eval()
+        model.load_state_dict(state.best)
+        if config.objective == "cloze":
+            rows = masked_r2_table(model, train, test, config, device=device)
+            write_whole(folder / "masked_r2.csv", to_csv(rows))
+        model.to("cpu").save_pretrained(folder)
         (folder / "README.md").unlink(missing_ok=True)
         write_whole(folder / "log.csv", to_csv(state.log))
-        write_whole(folder / "masked_r2.csv", to_csv(rows))
         (folder / CHECKPOINT).unlink()
     return out
 
@@ -110,9 +120,8 @@ def start_or_resume(config: PretrainConfig, train: Zoo, checkpoint: Path, device
     torch.manual_seed(config.seed)
     model = build_model(config, str(train.spec))
     model.fit_normalisation(torch.from_numpy(train.params))
-    model.to(device)
-    optimiser = build_optimiser(config, model)
-    state = TrainingState(model, optimiser, _copy_of(model), math.inf, 0, [])
+    objective = build_objective(config, model).to(device)
+    state = TrainingState(objective, build_optimiser(config, objective), _copy_of(objective.encoder), math.inf, 0, [])
     if checkpoint.is_file():
         _restore(state, checkpoint, device)
     return state
@@ -132,13 +141,16 @@ def build_model(config: PretrainConfig, spec: str) -> ClozeModel:
         n_probes=config.n_probes,
         probe_low=config.probe_range[0],
         probe_high=config.probe_range[1],
+        behaviour=config.behaviour_weight > 0,
+        objective=config.objective,
+        bottleneck=config.bottleneck if config.objective == "autoencoder" else 0,
     )
 
 
-def build_optimiser(config: PretrainConfig, model: ClozeModel) -> torch.optim.AdamW:
+def build_optimiser(config: PretrainConfig, objective: Objective) -> torch.optim.AdamW:
     """AdamW; matrices decay, vectors do not."""
-    matrices = [p for p in model.parameters() if p.ndim >= 2]
-    vectors = [p for p in model.parameters() if p.ndim < 2]
+    trained = [p for p in objective.parameters() if p.requires_grad]
+    matrices, vectors = [p for p in trained if p.ndim >= 2], [p for p in trained if p.ndim < 2]
     groups = [{"params": matrices, "weight_decay": config.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
     return torch.optim.AdamW(groups, lr=config.lr, betas=(0.9, 0.99), fused=True)
 
@@ -151,21 +163,23 @@ def learning_rate(config: PretrainConfig, step: int) -> float:
     return config.lr * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * min(share, 1.0))))
 
 
-def draw_batch(config: PretrainConfig, model: ClozeModel, params: torch.Tensor, step: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """The parameters (B, P) and masks (B, T) of one step, by (seed, step) alone."""
+def draw_batch(config: PretrainConfig, model: ClozeModel, params: torch.Tensor, step: int) -> Batch:
+    """The batch of one step, by (seed, step) alone."""
     generator = torch.Generator().manual_seed(config.seed * 1_000_003 + step + 1)
     batch = params[torch.randint(len(params), (config.batch_size,), generator=generator)]
     if config.permute_units:
         batch = permute_units(batch, model.spec, generator=generator)
     if config.scale_units > 0:
         batch = scale_units(batch, model.spec, config.scale_units, generator=generator)
-    return batch, draw_masks(config, model, len(batch), generator)
+    return Batch(batch, draw_masks(config, model, len(batch), generator), generator)
 
 
 def draw_masks(config: PretrainConfig, model: ClozeModel, n: int, generator: torch.Generator) -> torch.Tensor:
     """(n, T) masks as the config wants them."""
     ratio = (config.mask_ratio_min, config.mask_ratio_max)
-    return random_masks(model.layout, n, ratio=ratio, unit_share=config.unit_mask_share, generator=generator)
+    whole = config.whole_share if config.behaviour_weight else 0.0
+    shares = {"unit_share": config.unit_mask_share, "whole_share": whole}
+    return random_masks(model.layout, n, ratio=ratio, **shares, generator=generator)
 
 
 def run_training(
@@ -177,46 +191,45 @@ def run_training(
     note = ""
     with progress.task("pretrain", config.n_steps, "steps", done=state.step) as task:
         while state.step < config.n_steps:
-            batch, mask = draw_batch(config, state.model, params, state.step)
-            running.append(train_step(config, state, batch.to(device), mask.to(device)))
+            batch = draw_batch(config, state.objective.model, params, state.step)
+            running.append(train_step(config, state, batch, device))
             state.step += 1
             if state.step % config.eval_every == 0 or state.step == config.n_steps:
                 row = evaluate(config, state, valid, device, train_loss=float(torch.stack(running).mean()))
                 state.log.append(row)
                 running = []
-                note = f"valid loss {row['valid_loss']:.3f}, R² {row['valid_r2']:.3f}"
+                note = ", ".join(f"{name.replace('_', ' ')} {row[name]:.3f}" for name in list(row)[2:-1])
                 _save(state, checkpoint)
             task.advance(1, note)
 
 
-def train_step(config: PretrainConfig, state: TrainingState, batch: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """One step of AdamW on one batch of raw parameters (B, P); returns the loss."""
+def train_step(config: PretrainConfig, state: TrainingState, batch: Batch, device: str) -> torch.Tensor:
+    """One step of AdamW on one batch; returns the loss."""
     for group in state.optimiser.param_groups:
         group["lr"] = learning_rate(config, state.step)
-    state.model.train()
-    loss = masked_loss(state.model, state.model.read(batch), mask)
+    objective = state.objective.train()
+    loss = objective.loss(batch.params.to(device), batch.mask.to(device), generator=batch.generator)
     state.optimiser.zero_grad(set_to_none=True)
     loss.backward()
-    torch.nn.utils.clip_grad_norm_(state.model.parameters(), config.grad_clip)
+    torch.nn.utils.clip_grad_norm_(objective.parameters(), config.grad_clip)
     state.optimiser.step()
+    objective.after_step()
     return loss.detach()
 
 
 def evaluate(config: PretrainConfig, state: TrainingState, valid: Zoo, device: str, *, train_loss: float) -> dict:
-    """A row of the log: loss and masked R² on validation networks, always under the same masks."""
-    state.model.eval()
+    """A row of the log: loss and further figures on validation networks, always under the same masks and draws."""
+    objective = state.objective.eval()
     generator = torch.Generator().manual_seed(config.seed)
-    mask = draw_masks(config, state.model, len(valid), generator).to(device)
+    params = torch.from_numpy(valid.params).to(device)
+    mask = draw_masks(config, objective.model, len(valid), generator).to(device)
     with torch.no_grad():
-        values = state.model.read(valid.params)
-        loss = float(masked_loss(state.model, values, mask))
-        predicted = predict_hidden(state.model, values, mask)
+        loss = float(objective.loss(params, mask, generator=generator))
+        figures = objective.figures(params, mask)
     if loss < state.best_loss:
-        state.best, state.best_loss = _copy_of(state.model), loss
-    classes = torch.from_numpy(state.model.layout.slot_class).expand(mask.shape)
-    r2 = r_squared(values[mask].cpu().numpy(), predicted[mask].cpu().numpy(), classes[mask.cpu()].numpy())
-    row = (state.step, train_loss, loss, r2, learning_rate(config, state.step - 1))
-    return dict(zip(LOG_COLUMNS, row, strict=True))
+        state.best, state.best_loss = _copy_of(objective.encoder), loss
+    losses = {"step": state.step, "train_loss": train_loss, "valid_loss": loss}
+    return losses | figures | {"lr": learning_rate(config, state.step - 1)}
 
 
 def _copy_of(model: ClozeModel) -> dict[str, torch.Tensor]:
@@ -224,7 +237,7 @@ def _copy_of(model: ClozeModel) -> dict[str, torch.Tensor]:
 
 
 def _save(state: TrainingState, checkpoint: Path) -> None:
-    tensors = {f"model.{name}": value for name, value in state.model.state_dict().items()}
+    tensors = {f"objective.{name}": value for name, value in state.objective.state_dict().items()}
     tensors |= {f"best.{name}": value for name, value in state.best.items()}
     for index, entry in state.optimiser.state_dict()["state"].items():
         tensors |= {f"optimiser.{index}.{name}": value for name, value in entry.items()}
@@ -234,12 +247,16 @@ def _save(state: TrainingState, checkpoint: Path) -> None:
     aside.rename(checkpoint)
 
 
+def _under(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+
 def _restore(state: TrainingState, checkpoint: Path, device: str) -> None:
     with safe_open(checkpoint, "pt", device=device) as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         meta = json.loads(file.metadata()["state"])
-    state.model.load_state_dict({name[6:]: value for name, value in tensors.items() if name.startswith("model.")})
-    state.best = {name[5:]: value for name, value in tensors.items() if name.startswith("best.")}
+    state.objective.load_state_dict(_under("objective.", tensors))
+    state.best = _under("best.", tensors)
     entries: dict[int, dict[str, torch.Tensor]] = {}
     for name, value in tensors.items():
         if name.startswith("optimiser."):

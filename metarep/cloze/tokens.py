@@ -116,6 +116,11 @@ class TokenLayout:
         return [slot for slot, member in zip(self.spec.slots, self.slot_class, strict=True) if member == number]
 
     @property
+    def rectified(self) -> bool:
+        """Whether exact zeros mean something of their own."""
+        return False
+
+    @property
     def kind_names(self) -> tuple[str, ...]:
         return KINDS
 

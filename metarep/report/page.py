@@ -10,6 +10,7 @@ import base64
 import io
 import platform
 from collections.abc import Callable, Mapping
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,7 @@ from metarep.report.style import MODE_COLOURS
 from metarep.zoo.store import Zoo
 
 DPI = ReportConfig().dpi
+MAX_CURVES = 11
 PACKAGES = ("torch", "numpy", "numba", "scikit-learn", "umap-learn", "matplotlib", "pyarrow")
 PROBES = ((summary.LINEAR_PROBE, "linear probe for the mode"), (summary.NEIGHBOUR_PROBE, "nearest neighbours"))
 TRANSFER_METRICS = {
@@ -170,8 +172,9 @@ def figure_makers(results: Results) -> dict[str, Callable[[], Figure]]:
     if chosen := results.chosen.get(MAIN_CLUSTERER):
         probes = [(title, results.probe("mode", metric)) for metric, title in PROBES]
         makers["comparison"] = lambda: figures.comparison_figure(chosen, [entry for entry in probes if entry[1]])
-        curves = {name: results.curve(name) for name in chosen}
-        makers["by_k"] = lambda: figures.k_figure(curves, chosen, len(results.present_modes))
+        for clusterer, name in ((MAIN_CLUSTERER, "by_k"), ("gmm", "by_k_gmm")):
+            if rows := results.chosen.get(clusterer):
+                makers[name] = partial(k_figure_of, results, clusterer, rows)
         makers |= map_makers(results)
     if results.has("scan"):
         makers |= scan_makers(results)
@@ -179,6 +182,13 @@ def figure_makers(results: Results) -> dict[str, Callable[[], Figure]]:
         titles = {name: target_label(results, name) for name in summary.transfer_targets(results)}
         makers["transfer"] = lambda: figures.transfer_figure(rows, titles, TRANSFER_METRICS)
     return makers
+
+
+def k_figure_of(results: Results, clusterer: str, chosen: Mapping[str, dict]) -> Figure:
+    """The ARI of one clusterer by k, of so many representations as a figure can hold."""
+    drawn = results.most_telling(MAX_CURVES)
+    curves = {name: results.curve(name, clusterer) for name in drawn if name in chosen}
+    return figures.k_figure(curves, chosen, len(results.present_modes))
 
 
 def scan_makers(results: Results) -> dict[str, Callable[[], Figure]]:

@@ -24,7 +24,7 @@ from metarep.zoo.store import Zoo, load_zoo
 
 STAGES = {
     "model": ("log", "masked_r2"),
-    "clusters": ("agreement", "probes", "chosen_k", "k_curve", "assignments", "contingency", "umap"),
+    "clusters": ("agreement", "probes", "chosen_k", "k_curve", "assignments", "contingency", "umap", "seeds"),
     "scan": ("scan", "roc", "scores", "precision", "margin"),
     "transfer": ("transfer",),
 }
@@ -33,9 +33,17 @@ STAGES = {
 ORACLE = "oracle"
 UNTRAINED = "untrained_"
 MAIN_CLUSTERER = "kmeans"
+OTHER_OBJECTIVES = ("autoencoder-", "contrastive-", "latent-")
+"""Embeddings of models that a run calls after these objectives are what the cloze is compared with."""
+
 EMBEDDING_DESCRIPTIONS = {
     "pooled": "the mean hidden state of the cloze model that sees the whole network",
     "profile": "each parameter hidden in turn: what the cloze model predicts and how unsure it is",
+    "states": "hidden states of the cloze model that sees the whole network, unit by unit",
+    "surprisal": "how surprising each true value is to the cloze model that sees the others",
+    "description": "how surprising each hidden unit is, token by token hidden: mean, largest, least",
+    "activity": "how surely each hidden unit is off, told by the cloze model from the parameters: mean, largest, least over inputs",
+    "beliefs": "whether each unit is off and what it contributes, input by input, told by the cloze model from the parameters",
     "certainty": "how unsure the cloze model is of each parameter, without what it predicts",
     "coupling": "which parameters determine each other, by the cloze model: each pair hidden together",
 }
@@ -98,10 +106,20 @@ class Results:
         """{representation: row of agreement.csv with the mode} of k-means with k clusters."""
         return {r["representation"]: r for r in self._mode_agreement if r["clusterer"] == MAIN_CLUSTERER and r["k"] == k}
 
-    def curve(self, representation: str) -> list[tuple[int, float]]:
-        """[(k, ARI with the mode)] of k-means, k ascending."""
+    def curve(self, representation: str, clusterer: str = MAIN_CLUSTERER) -> list[tuple[int, float]]:
+        """[(k, ARI with the mode)] of one clusterer, k ascending."""
         rows = [r for r in self._mode_agreement if r["representation"] == representation]
-        return sorted((r["k"], r["ari"]) for r in rows if r["clusterer"] == MAIN_CLUSTERER)
+        return sorted((r["k"], r["ari"]) for r in rows if r["clusterer"] == clusterer)
+
+    def most_telling(self, most: int) -> list[str]:
+        """The representations that a crowded figure shows: the one shown, its control, raw and the oracle, then the
+        best of the others by k-means, in the order of the tables.
+        """
+        rows = self.chosen.get(MAIN_CLUSTERER, {})
+        first = [n for n in (self.shown, f"{UNTRAINED}{self.shown}", "raw", ORACLE) if n in rows]
+        others = sorted((n for n in rows if n not in first), key=lambda n: -rows[n]["ari"])
+        kept = {*first, *others[: max(0, most - len(first))]}
+        return [n for n in rows if n in kept]
 
     def probe(self, target: str, metric: str) -> dict[str, dict]:
         """{representation: row of probes.csv}."""
@@ -110,9 +128,9 @@ class Results:
 
     @cached_property
     def shown(self) -> str | None:
-        """The cloze embedding in the maps and the gallery: the one whose clusters agree best with the modes."""
+        """The cloze embedding in the maps and the gallery: the first that the settings name, so that no label has a say."""
         rows = self.chosen.get(MAIN_CLUSTERER, {})
-        return best_of(rows, [name for name in rows if group_of(name) == "cloze"])
+        return next((name for name in rows if group_of(name) == "cloze"), None)
 
     @cached_property
     def _mode_agreement(self) -> list[dict]:
@@ -165,7 +183,7 @@ def group_of(representation: str) -> str:
         return "oracle"
     if representation.startswith(UNTRAINED):
         return "untrained"
-    return "baseline" if representation in DESCRIPTIONS else "cloze"
+    return "baseline" if representation in DESCRIPTIONS or representation.startswith(OTHER_OBJECTIVES) else "cloze"
 
 
 def title_of(representation: str) -> str:
@@ -184,14 +202,19 @@ def title_of(representation: str) -> str:
     }
     if representation.startswith(UNTRAINED):
         return f"untrained {representation.removeprefix(UNTRAINED)}"
-    return names.get(representation, f"cloze {representation}")
+    if representation in names:
+        return names[representation]
+    model, dash, kind = representation.rpartition("-")
+    if representation.startswith(OTHER_OBJECTIVES):
+        return f"{model} ({kind})"
+    return f"cloze {kind} ({model})" if dash else f"cloze {representation}"
 
 
 def describe(representation: str) -> str:
     """A representation in a few words."""
     if representation.startswith(UNTRAINED):
         return f"as cloze {representation.removeprefix(UNTRAINED)}, from an encoder that was never trained"
-    return (DESCRIPTIONS | EMBEDDING_DESCRIPTIONS).get(representation, "")
+    return (DESCRIPTIONS | EMBEDDING_DESCRIPTIONS).get(representation.rpartition("-")[2], "")
 
 
 def best_of(rows: Mapping[str, dict], names: Iterable[str], key: str = "ari") -> str | None:

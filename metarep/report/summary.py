@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from metarep.analysis.clusters import UMAP_PREFIX
 from metarep.networks.modes import MODE_NAMES
 from metarep.report import scans
 from metarep.report.results import MAIN_CLUSTERER, UNTRAINED, Results, best_of, group_of, mode_rows, title_of
@@ -51,7 +52,7 @@ class Finding:
 
 def findings(results: Results) -> list[Finding]:
     """Everything that can be said; topics whose stage was not run are left out."""
-    makers = (caution, zoo, cloze, leader, pretraining, arms, chance, ceiling, probes, scan, transfer, control)
+    makers = (caution, zoo, cloze, leader, pretraining, stability, arms, chance, ceiling, probes, scan, transfer, control)
     return [finding for finding in (make(results) for make in makers) if finding]
 
 
@@ -145,14 +146,14 @@ def leader(results: Results) -> Finding | None:
 
 
 def pretraining(results: Results) -> Finding | None:
-    """The best cloze embedding against raw and canonical parameters and the encoder that was never trained."""
+    """The embedding named first against raw parameters, the encoder that was never trained and the best baseline."""
     rows, name = results.chosen.get(MAIN_CLUSTERER, {}), results.shown
     if name is None:
         return None
     others = [n for n in rows if group_of(n) == "cloze" and n != name]
-    text = f"The best of the cloze embeddings is {title_of(name)} with {ari(rows[name])}"
+    text = f"The embedding that the settings name first is {title_of(name)}, with {ari(rows[name])} (k = {rows[name]['k']})"
     figures = listed([f"{title_of(n)}: {num(rows[n]['ari'])}" for n in others])
-    text += f" ({figures})." if others else "."
+    text += f"; the others are {figures}." if others else "."
     for other in _rivals(rows, name):
         text += f" It is {relation(rows[name], rows[other])} {title_of(other)} ({ari(rows[other])})."
     same = results.at_k(len(results.present_modes))
@@ -160,6 +161,27 @@ def pretraining(results: Results) -> Finding | None:
     if rivals:
         text += f" With k = {len(results.present_modes)} for all it is {num(same[name]['ari'])}, against {listed(rivals)}."
     return Finding("Does pretraining help to see the modes?", text)
+
+
+def stability(results: Results) -> Finding | None:
+    """Whether other resamples and other pretraining seeds give the same clusters, at the chosen k of the embedding shown."""
+    name, parts = results.shown, []
+    for clusterer, rows in results.chosen.items():
+        if name not in rows or clusterer.startswith(UMAP_PREFIX):
+            continue
+        row = rows[name]
+        text = f"With {clusterer_title(clusterer)} (k = {row['k']}) bootstraps agree with an ARI of {num(row['stability_ari'])}"
+        pairs = [
+            r
+            for r in results.table("clusters/seeds")
+            if name in (r["representation"], r["other"]) and (r["clusterer"], r["k"]) == (clusterer, row["k"])
+        ]
+        if pairs:
+            worst = min(pairs, key=lambda r: r["ari"])
+            text += f" and pretraining seeds with {ari(worst)} at the least of {len(pairs)} pairs"
+            text += f" (permuted: at most {num(max(r['null_ari_p95'] for r in pairs), 3)})"
+        parts.append(text + ".")
+    return Finding(f"Is {title_of(name)} stable?", " ".join(parts)) if parts else None
 
 
 def arms(results: Results) -> Finding | None:

@@ -10,6 +10,7 @@ import pytest
 from metarep.analysis import compare as compare_module
 from metarep.analysis.clusters import RULE
 from metarep.analysis.compare import build_arena, cluster, compare_one
+from metarep.analysis.representations import DESCRIPTIONS
 from metarep.artefact import open_artefact, writing
 from metarep.config import ClusterConfig
 from metarep.errors import MetarepError
@@ -81,7 +82,7 @@ def other_test(tmp_path_factory) -> Path:
 
 
 def test_every_table_is_there_for_every_representation(noise):
-    names = {"profile", "raw", "canonical", "pca", "weight_statistics", "outputs", "loss", "oracle"}
+    names = {"profile", *DESCRIPTIONS}
     for table in ("agreement", "probes", "chosen_k", "k_curve", "assignments", "contingency"):
         assert {row["representation"] for row in read_csv(noise / f"{table}.csv")} == names, table
     n = {row["n"] for row in read_csv(noise / "agreement.csv")}

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from metarep.cloze.behaviour import BehaviourLayout
-from metarep.cloze.embed import embed_params, leave_one_out, unit_summaries
+from metarep.cloze.embed import embed_params, leave_one_out, pattern_shares, unit_summaries
 from metarep.cloze.model import ClozeModel
 from metarep.cloze.tokens import TokenLayout, layout_of
 from metarep.errors import MetarepError
@@ -90,7 +90,7 @@ def test_networks_without_hidden_units_and_huge_grids_are_refused():
     with pytest.raises(MetarepError, match="no hidden unit"):
         layout_of(NetworkSpec.parse("2-1"), "behaviour")
     with pytest.raises(MetarepError, match="too many probe inputs"):
-        layout_of(NetworkSpec.parse("2-2-1"), "behaviour", 9)
+        ClozeModel("2-2-1", tokens="behaviour", n_probes=9)
 
 
 @pytest.mark.parametrize("tokens", ["parameters", "behaviour"])
@@ -100,7 +100,8 @@ def test_embeddings_know_no_unit_order(kind, tokens):
     moved = np.take_along_axis(params, random_unit_order(model.spec, len(params), rng=np.random.default_rng(4)), axis=1)
     straight = embed_params(model, params, kind)
     np.testing.assert_array_equal(embed_params(model, moved, kind), straight)
-    assert np.isfinite(straight).all() and straight.std(axis=0).max() > 0
+    assert np.isfinite(straight).all()
+    assert straight.std(axis=0).max() > 0
 
 
 def test_the_control_tokens_in_the_order_of_units_do_change():
@@ -115,4 +116,51 @@ def test_a_description_is_mean_largest_and_least_of_each_unit():
     found = unit_summaries(layout, np.array([[1.0, 2.0, 3.0, 6.0, 0.0, 0.0, 4.0, 4.0]]))
     np.testing.assert_array_equal(found, [[3.0, 2.0, 6.0, 4.0, 1.0, 0.0]])
     params = unit_summaries(TokenLayout(NetworkSpec((2, 2, 1))), np.arange(9.0)[None])
-    assert params.shape == (1, 7) and params[0, -1] == 8.0  # the output's bias belongs to no unit
+    assert params.shape == (1, 7)
+    assert params[0, -1] == 8.0  # the output's bias belongs to no unit
+
+
+def test_the_four_patterns_of_two_units_share_the_domain():
+    off = np.array([[[1.0, 1.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0]]])
+    mean, largest = pattern_shares(off)[0].reshape(4, 2).T
+    np.testing.assert_allclose(mean, [0.25, 0.25, 0.0, 0.5])  # both off, only the second on, only the first on, both on
+    np.testing.assert_allclose(largest, [1.0, 1.0, 0.0, 1.0])
+
+
+def decoding_model(spec="2-2-1"):
+    torch.manual_seed(0)
+    model = ClozeModel(spec, d_model=32, n_layers=1, n_heads=2, n_components=2, behaviour=True, n_probes=4)
+    model.fit_normalisation(torch.from_numpy(networks(spec, 50)).float())
+    return model
+
+
+@pytest.mark.parametrize(("kind", "width"), [("activity", 3 * 5), ("beliefs", 5 * 100), ("patterns", 8 * (3 + 1))])
+def test_beliefs_know_no_unit_order_and_need_a_model_that_was_asked(kind, width):
+    model, params = decoding_model("2-3-2-1").eval(), networks("2-3-2-1").astype(np.float32)
+    moved = np.take_along_axis(params, random_unit_order(model.spec, len(params), rng=np.random.default_rng(5)), axis=1)
+    straight = embed_params(model, params, kind)
+    np.testing.assert_array_equal(embed_params(model, moved, kind), straight)
+    assert straight.shape[1] == width
+    with pytest.raises(MetarepError, match="behaviour_weight"):
+        embed_params(small_model(tokens="parameters"), networks("2-2-1"), kind)
+
+
+def test_one_batch_of_networks_teaches_which_units_are_off_where():
+    model, params = decoding_model(), torch.from_numpy(networks("2-2-1", 16)).float()
+    optimiser = torch.optim.Adam(model.parameters(), lr=1e-2)
+    nothing, generator = torch.zeros(16, 9, dtype=torch.bool), torch.Generator().manual_seed(0)
+
+    def belief() -> torch.Tensor:
+        probes = torch.from_numpy(model.behaviour.probes)
+        return model.decoder(model.units(model.encode(model.read(params), nothing)), probes).log_off.exp()
+
+    off = (model.behaviour.read(params) == 0).view(16, 2, 16)
+    before = ((belief() > 0.5) == off).float().mean()
+    for _ in range(300):
+        units = model.units(model.encode(model.read(params), nothing))
+        loss = model.decoder.loss(units, model.behaviour, params, generator=generator)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    after = ((belief() > 0.5) == off).float().mean()
+    assert before < 0.8 < 0.95 < after

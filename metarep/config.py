@@ -157,7 +157,9 @@ class ClusterConfig(Settings):
         (2, 3, 4, 5, 6, 8, 10, 12, 16), min_length=1, description="numbers of clusters tried"
     )
     joint: dict[str, tuple[str, ...]] = Field(default_factory=dict, description="representations side by side as one more")
-    umap: bool = Field(True, description="UMAP as a picture and as a second arm of clustering")
+    umap: bool | tuple[str, ...] = Field(
+        True, description="UMAP as a picture and as a second arm of clustering; of the representations named, if some are"
+    )
     umap_neighbors: int = Field(30, ge=2)
     max_fit_networks: int = Field(4000, ge=10)
     max_test_networks: int = Field(5000, ge=10)

@@ -22,7 +22,7 @@ from metarep.progress import Progress
 
 CONFIG = "config.yaml"
 TIMINGS = "timings.json"
-CONTROLS = ("pooled", "states", "profile", "description", "coupling")
+CONTROLS = ("pooled", "states", "profile", "description", "activity", "coupling")
 """Embeddings that are also taken from an untrained encoder."""
 
 SCANNED = ("certainty", "pooled", "profile")
@@ -65,9 +65,34 @@ def run(
             progress.say(f"{title}: kept")
             continue
         progress.say(title)
+        if stage.kind == "model" and config.models and device == "cpu":
+            _pretrain_side_by_side(config, out, overwrite, progress)
+            continue
         with _timed(out, stage.name, device):
             stage.make(out / stage.name, overwrite=overwrite)
     return out
+
+
+def _pretrain_side_by_side(config: RunConfig, out: Path, overwrite: bool, progress: Progress) -> None:
+    """All models of a run that are not there yet, a process and a thread for each: small matrices gain little from more."""
+    from joblib import Parallel, cpu_count, delayed, parallel_config
+
+    stages = [stage for stage in stages_of(config, out, device="cpu", progress=progress) if stage.kind == "model"]
+    settings = {"model": config.pretrain} | {f"models/{name}": model.pretrain for name, model in config.models.items()}
+    waiting = [stage.name for stage in stages if not _is_done(stage, out)]
+    with parallel_config("loky", inner_max_num_threads=1), progress.task("pretrain", len(waiting), "models") as task:
+        jobs = (delayed(_pretrain_one)(name, settings[name], out, overwrite) for name in waiting)
+        for name, seconds in Parallel(n_jobs=min(cpu_count(), len(waiting)), return_as="generator_unordered")(jobs):
+            _record(out / TIMINGS, name, seconds, finished=True, device="cpu")
+            task.advance(1, name)
+
+
+def _pretrain_one(name: str, settings: PretrainConfig, out: Path, overwrite: bool) -> tuple[str, float]:
+    from metarep.cloze.pretrain import pretrain
+
+    start = time.monotonic()
+    pretrain(settings, out / "zoo", out / name, overwrite=overwrite)
+    return name, time.monotonic() - start
 
 
 def stages_of(config: RunConfig, out: Path, *, device: str, progress: Progress) -> list[Stage]:

@@ -125,11 +125,11 @@ def fit_umap(x: np.ndarray, *, n_neighbors: int, seed: int) -> Callable[[np.ndar
 
 def umap_start(scaled: np.ndarray) -> np.ndarray:
     """(N, 2) float32: the first two principal components of rows (N, D), the largest value 10, rounded so that no
-    difference of the last bit is left. A single column is its own first component.
+    difference of the last bit is left. A single column is its own first component; where all rows are alike it is 0.
     """
     wide = np.pad(scaled, [(0, 0), (0, max(0, 2 - scaled.shape[1]))])
     start = PCA(2, svd_solver="full").fit_transform(wide)
-    return (10 * start / np.abs(start).max()).round(3).astype(np.float32)
+    return (10 * start / (np.abs(start).max() or 1.0)).round(3).astype(np.float32)
 
 
 class Stability(NamedTuple):

@@ -232,12 +232,18 @@ def compare_all(representations: dict[str, np.ndarray], arena: Arena, config: Cl
     torch and numba would wait for each other by spinning. No figure depends on the number of processes.
     """
     jobs = (
-        delayed(compare_one)(name, x, arena, config, with_umap=name in UMAP_BASELINES or name not in DESCRIPTIONS)
-        for name, x in representations.items()
+        delayed(compare_one)(name, x, arena, config, with_umap=has_umap(name, config)) for name, x in representations.items()
     )
     n_jobs = min(cpu_count(), len(representations))
     with parallel_config("loky", inner_max_num_threads=1):
         yield from Parallel(n_jobs=n_jobs, return_as="generator")(jobs)
+
+
+def has_umap(name: str, config: ClusterConfig) -> bool:
+    """Whether a UMAP is made of the representation: of those that the settings name, or of embeddings, raw and the oracle."""
+    if isinstance(config.umap, tuple):
+        return name in config.umap
+    return config.umap and (name in UMAP_BASELINES or name not in DESCRIPTIONS)
 
 
 def compare_one(name: str, x: np.ndarray, arena: Arena, config: ClusterConfig, *, with_umap: bool) -> Tables:
@@ -254,7 +260,7 @@ def compare_one(name: str, x: np.ndarray, arena: Arena, config: ClusterConfig, *
     targets[MSE_TARGET] = (error[probed], error[arena.test])
     for row in probe_rows(x[probed], x_test, targets, n_seeds=config.n_probe_seeds, seed=config.seed):
         tables.probes.append({"representation": name, **row})
-    if with_umap and config.umap:
+    if with_umap:
         umap_arm(tables, name, x_train, x_test, arena, config)
     return tables
 
@@ -329,6 +335,8 @@ def describe_clusters(tables: Tables, name: str, clustering: Clustering, x: np.n
 
 def umap_arm(tables: Tables, name: str, x_train, x_test, arena: Arena, config: ClusterConfig) -> None:
     """UMAP of the training networks, test networks placed in it; clusters on its coordinates as a second arm."""
+    if len(np.unique(x_train, axis=0)) <= config.umap_neighbors:
+        return  # a map needs more places than neighbours
     place = fit_umap(x_train, n_neighbors=config.umap_neighbors, seed=config.seed)
     train_xy, test_xy = place(x_train), place(x_test)
     for row, (x, y) in zip(arena.test, test_xy, strict=True):

@@ -13,7 +13,8 @@ Tokens are parameters, or contributions of hidden units where the model reads be
   message describes the unit to one who knows the rest and has seen the zoo. A unit that is off needs
   next to nothing, one that bends the function the place of its bend.
 - "activity": what a model that was asked for behaviour (behaviour_weight) believes of each hidden unit, from the parameters
-  alone: on what share of the probe inputs it is off, whether on any, whether on all. On and off are the likelier of the two.
+  alone: the expected share of probe inputs at which it is off, whether it is off at any, whether at all of them ("whether"
+  is the likelier of the two).
 - "beliefs": the probability of being off of each unit at each of about 100 inputs.
 - "patterns": for each two units of a layer the probabilities of both on, only the one, only the other, both off (as if the
   two were independent given the parameters): the mean and the largest over about 100 inputs.
@@ -179,7 +180,6 @@ def believed_behaviour(model: ClozeModel, values: torch.Tensor, kind: str) -> np
     units = model.units(model.encode(values, torch.zeros_like(values, dtype=torch.bool)))
     probes = model.behaviour.probes if kind == "activity" else model.behaviour.finer(N_FINE).probes
     off = model.decoder(units, torch.from_numpy(probes).to(values.device)).log_off.exp().cpu().numpy()
-    off = off > 0.5 if kind == "activity" else off
     layers = np.split(off, np.cumsum(model.spec.hidden_widths)[:-1], axis=1)
     layers = [
         np.take_along_axis(part, np.argsort(part.mean(axis=2), axis=1, kind="stable")[..., None], axis=1) for part in layers
@@ -189,7 +189,7 @@ def believed_behaviour(model: ClozeModel, values: torch.Tensor, kind: str) -> np
     ordered = np.concatenate(layers, axis=1).astype(np.float32)
     if kind == "beliefs":
         return ordered.reshape(len(values), -1)
-    return np.concatenate([ordered.mean(axis=2), ordered.max(axis=2), ordered.min(axis=2)], axis=1)
+    return np.concatenate([ordered.mean(axis=2), ordered.max(axis=2) > 0.5, ordered.min(axis=2) > 0.5], axis=1)
 
 
 def pattern_shares(off: np.ndarray) -> np.ndarray:

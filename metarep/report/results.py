@@ -42,8 +42,9 @@ EMBEDDING_DESCRIPTIONS = {
     "states": "hidden states of the cloze model that sees the whole network, unit by unit",
     "surprisal": "how surprising each true value is to the cloze model that sees the others",
     "description": "how surprising each hidden unit is, token by token hidden: mean, largest, least",
-    "activity": "how surely each hidden unit is off, told by the cloze model from the parameters: mean, largest, least over inputs",
-    "beliefs": "whether each unit is off and what it contributes, input by input, told by the cloze model from the parameters",
+    "activity": "how surely each hidden unit is off, told by the cloze model from the parameters: share of inputs, any, all",
+    "beliefs": "the probability that each unit is off, input by input, told by the cloze model from the parameters",
+    "patterns": "the probability of each pattern of two units on and off, told by the cloze model from the parameters",
     "certainty": "how unsure the cloze model is of each parameter, without what it predicts",
     "coupling": "which parameters determine each other, by the cloze model: each pair hidden together",
 }

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from metarep.errors import MetarepError
 from metarep.networks.spec import NetworkSpec
 
-Variant = Literal["e01", "e02", "e03", "e04", "e05", "e06", "e07", "e08", "e09"]
+Variant = Literal["e01", "e02", "e03", "e04", "e05", "e06", "e07", "e08", "e09", "fourier"]
 Embedding = Literal[
     "pooled", "states", "profile", "certainty", "surprisal", "description", "activity", "beliefs", "patterns", "coupling"
 ]
@@ -35,6 +35,10 @@ class FamilyConfig(Settings):
     """Many networks made by one variant of the recipe."""
 
     variant: Variant = "e09"
+    task: Literal["product", "sum", "quotient", "square", "max"] = Field(
+        "product", description="of two inputs: x1 x2, x1 + x2, x1 / (x2 + 1/2), x1 squared, the larger"
+    )
+    n_functions: int = Field(50, ge=1, description="fourier: random functions, each of which has as many networks")
     n_networks: int | None = Field(None, ge=1, description="how many networks; seeds are drawn from the zoo's seed")
     seeds: tuple[int, ...] | None = Field(None, min_length=1, description="the networks' own seeds, in place of n_networks")
     spec: str | None = Field(None, description="the architecture; the variant's own if left out")
@@ -52,6 +56,10 @@ class FamilyConfig(Settings):
             raise ValueError("seeds lie in 0 … 2^32 − 1")
         if self.seeds is not None and len(set(self.seeds)) < len(self.seeds):
             raise ValueError("seeds repeat")
+        if self.variant == "fourier" and self.task != "product":
+            raise ValueError("fourier networks learn random functions; leave task out")
+        if self.variant == "fourier" and (self.n_networks or len(self.seeds)) < self.n_functions:
+            raise ValueError(f"{self.n_functions} functions ask for at least as many networks")
         if self.spec is not None:
             NetworkSpec.parse(self.spec)
         return self
@@ -155,6 +163,9 @@ class ClusterConfig(Settings):
     clusterers: tuple[Literal["kmeans", "gmm", "hdbscan"], ...] = Field(("kmeans", "gmm", "hdbscan"), min_length=1)
     ks: tuple[Annotated[int, Field(ge=2)], ...] = Field(
         (2, 3, 4, 5, 6, 8, 10, 12, 16), min_length=1, description="numbers of clusters tried"
+    )
+    described: tuple[str, ...] = Field(
+        (), description="representations whose k-means clusters are described; the first embedding"
     )
     joint: dict[str, tuple[str, ...]] = Field(default_factory=dict, description="representations side by side as one more")
     umap: bool | tuple[str, ...] = Field(

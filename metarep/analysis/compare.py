@@ -17,6 +17,7 @@ from sklearn.metrics import silhouette_score
 
 from metarep.analysis.agreement import agreement
 from metarep.analysis.clusters import RULE, Clustering, bootstrap_stability, choose_k, fit_clusterer, fit_umap
+from metarep.analysis.describe import describe
 from metarep.analysis.probes import CLASS_TARGETS, MSE_TARGET, probe_rows
 from metarep.analysis.representations import DESCRIPTIONS, baselines
 from metarep.artefact import canonical_json, open_artefact, write_whole, writing
@@ -81,8 +82,10 @@ def cluster(
     inputs = {"zoo": networks.artefact, **{e.name: e.artefact for e in loaded}}
     with writing(out, "clusters", config=config.resolved(), seed=config.seed, inputs=inputs, overwrite=overwrite) as folder:
         tables = Tables()
+        described = config.described or tuple(e.name for e in loaded[:1])
         with progress.task("compare", len(representations), "representations") as task:
-            for name, part in zip(representations, compare_all(representations, arena, config), strict=True):
+            parts = compare_all(representations, arena, config.model_copy(update={"described": described}))
+            for name, part in zip(representations, parts, strict=True):
                 tables.extend(part)
                 task.advance(1, name)
         for names in replicates(loaded):
@@ -205,6 +208,9 @@ class Tables:
         self.contingency: list[dict] = []
         self.umap: list[dict] = []
         self.seeds: list[dict] = []
+        self.descriptions: list[dict] = []
+        self.rules: list[dict] = []
+        self.unexplained: list[dict] = []
         self.test_clusters: dict[tuple[str, str, int], np.ndarray] = {}
         """The clusters of the test networks by (representation, clusterer, k): not a table, but what `seeds` is made from."""
 
@@ -253,7 +259,11 @@ def compare_one(name: str, x: np.ndarray, arena: Arena, config: ClusterConfig, *
     for clusterer in config.clusterers:
         chosen = sweep_k(tables, name, clusterer, x_train, x_test, arena, config)
         if clusterer == "kmeans":
-            describe_clusters(tables, name, chosen, x, arena)
+            assign_clusters(tables, name, chosen, x, arena)
+            if name in config.described:
+                found = describe(arena.zoo, arena.train, arena.test, chosen.predict(x), arena.labels, seed=config.seed)
+                for table, rows in found.items():
+                    getattr(tables, table).extend({"representation": name, **row} for row in rows)
     probed = arena.probe_train
     targets = {target: (values[probed], values[arena.test]) for target, values in arena.labels.items()}
     error = np.log10(np.maximum(arena.zoo["valid_mse"], 1e-12))
@@ -308,7 +318,7 @@ def silhouette(x: np.ndarray, assigned: np.ndarray, seed: int) -> float:
     return float(silhouette_score(x[rows] / np.where(spread > 0, spread, 1), assigned[rows]))
 
 
-def describe_clusters(tables: Tables, name: str, clustering: Clustering, x: np.ndarray, arena: Arena) -> None:
+def assign_clusters(tables: Tables, name: str, clustering: Clustering, x: np.ndarray, arena: Arena) -> None:
     """Which network is in which k-means cluster, how far from its centre, and how clusters and modes meet."""
     spread = x[arena.train].std(axis=0)
     spread = np.where(spread > 0, spread, 1)

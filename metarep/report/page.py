@@ -23,7 +23,7 @@ from metarep.artefact import write_whole, writing
 from metarep.config import ReportConfig
 from metarep.networks.modes import MAINLY_ON, MODE_NAMES, TOLERANCE
 from metarep.progress import Progress
-from metarep.report import figures, maps, scan_figures, scans, summary, wording
+from metarep.report import descriptions, figures, maps, scan_figures, scans, summary, wording
 from metarep.report.results import (
     MAIN_CLUSTERER,
     STAGES,
@@ -144,6 +144,7 @@ def context(results: Results) -> dict[str, Any]:
         "n_test": results.metrics.get("clusters", {}).get("n_test", 0),
         "n_train": results.metrics.get("clusters", {}).get("n_train", 0),
         "gallery": gallery_rows(results),
+        "unexplained": descriptions.unexplained_text(left) if (left := shown_rows(results, "unexplained")) else "",
         "colours": MODE_COLOURS,
         "scan_rows": scans.on_most_networks(results.table("scan/scan")),
         "scan_negatives": scans.scan_table(results)[0],
@@ -219,6 +220,10 @@ def map_makers(results: Results) -> dict[str, Callable[[], Figure]]:
         makers["atlas"] = lambda: maps.atlas_figure({n: (xy, networks["mode"][rows]) for n, (xy, rows) in places.items()})
     cloze = [name for name in results.chosen[MAIN_CLUSTERER] if group_of(name) == "cloze"]
     cloze = sorted(cloze, key=lambda name: (name != results.shown, cloze.index(name)))[:3]
+    if rows := shown_rows(results, "descriptions"):
+        makers["effects"] = lambda: descriptions.effects_figure(rows)
+    if left := shown_rows(results, "unexplained"):
+        makers["unexplained"] = lambda: descriptions.unexplained_figure(left)
     if cloze:
         tables = {name: cluster_rows(results, name) for name in cloze}
         makers["contingency"] = lambda: maps.contingency_figure(tables, results.present_modes)
@@ -250,10 +255,18 @@ def clusters_of(results: Results, networks: Zoo) -> np.ndarray:
 def gallery_rows(results: Results) -> list[dict]:
     """The clusters of the shown embedding, each with its most common mode in words."""
     rows = cluster_rows(results, results.shown) if results.shown else []
+    described, rules = (shown_rows(results, name) for name in ("descriptions", "rules"))
     for row in rows:
+        own, rule = ([r for r in table if r["cluster"] == row["cluster"]] for table in (described, rules))
+        row["sentence"] = descriptions.sentence(own, rule[0] if rule else None) if own else ""
         mode = max(row["modes"], key=row["modes"].get, default="")
         row["most"] = f"{row['modes'][mode] / row['n']:.0%} mode {mode}" if row["n"] else ""
     return rows
+
+
+def shown_rows(results: Results, table: str) -> list[dict]:
+    """The rows of a table of the clusters stage that are about the embedding shown."""
+    return [row for row in results.table(f"clusters/{table}") if row["representation"] == results.shown]
 
 
 def glance(results: Results) -> list[tuple[str, str]]:

@@ -24,7 +24,19 @@ from metarep.zoo.store import Zoo, load_zoo
 
 STAGES = {
     "model": ("log", "masked_r2"),
-    "clusters": ("agreement", "probes", "chosen_k", "k_curve", "assignments", "contingency", "umap", "seeds"),
+    "clusters": (
+        "agreement",
+        "probes",
+        "chosen_k",
+        "k_curve",
+        "assignments",
+        "contingency",
+        "umap",
+        "seeds",
+        "descriptions",
+        "rules",
+        "unexplained",
+    ),
     "scan": ("scan", "roc", "scores", "precision", "margin"),
     "transfer": ("transfer",),
 }

@@ -3,19 +3,27 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: quickstart test lint bench wheel-check main experiments
+.PHONY: quickstart test lint bench wheel-check main ablations experiments
 
 quickstart: $(INSTALLED)
 	$(BIN)/metarep run configs/quickstart.yaml --out results/quickstart
 
 # The run behind the README; its small tables and its figures are kept in git.
-TABLES := clusters/agreement.csv clusters/probes.csv clusters/chosen_k.csv clusters/contingency.csv \
+TABLES := $(addprefix clusters/,agreement.csv probes.csv chosen_k.csv contingency.csv seeds.csv descriptions.csv rules.csv unexplained.csv) \
 	model/log.csv model/masked_r2.csv scan/scan.csv transfer/transfer.csv report/findings.md config.yaml timings.json
 main: $(INSTALLED)
-	$(BIN)/metarep run configs/main.yaml --out results/main
+	$(BIN)/metarep run configs/representation.yaml --out results/representation
 	mkdir -p results/tables results/figures
-	cp $(addprefix results/main/,$(TABLES)) results/tables/
-	cp results/main/report/figures/*.png results/figures/
+	cp $(addprefix results/representation/,$(TABLES)) results/tables/
+	cp results/representation/report/figures/*.png results/figures/
+
+# One change a row, at a small part of the budget: about an hour on two cores.
+ABLATIONS := tokens masks pooling head length size symmetries zoo-size objective
+ablations: $(INSTALLED)
+	for one in $(ABLATIONS); do $(BIN)/metarep run configs/ablations/$$one.yaml --out results/ablations/$$one || exit 1; done
+	$(BIN)/metarep ablations $(addprefix results/ablations/,$(ABLATIONS)) --out results/ablations/table --overwrite
+	cp results/ablations/table/ablations.csv results/tables/
+	cp results/ablations/table/ablations.png results/figures/
 
 # The ten experiments; their final table, numbers and the figures that the README shows are kept in git.
 EXPERIMENT_FIGURES := e04/figures/stages e09/figures/typical_by_mode e10/figures/roc optima/figures/best_of_modes dynamics/figures/flow

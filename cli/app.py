@@ -13,12 +13,14 @@ from typer.core import TyperGroup
 from metarep import __version__
 from metarep.errors import MetarepError
 
+from .ablations import ablations
 from .bench import bench_app
 from .build_zoo import build_zoo
 from .cluster import cluster
 from .dynamics import dynamics
 from .embed import embed
 from .experiment import experiment
+from .functions import functions
 from .info import info
 from .pretrain import pretrain
 from .report import report
@@ -89,6 +91,8 @@ app.command()(transfer)
 app.command()(scan)
 app.command()(experiment)
 app.command()(dynamics)
+app.command()(functions)
+app.command()(ablations)
 app.command()(report)
 app.command()(show)
 app.command()(info)

@@ -16,7 +16,8 @@ FEW = 10
 
 
 def build_zoo(
-    variant: Annotated[str | None, typer.Option(help="the recipe: e01 … e09")] = None,
+    variant: Annotated[str | None, typer.Option(help="the recipe: e01 … e09, fourier")] = None,
+    task: Annotated[str | None, typer.Option(help="of two inputs: product, sum, quotient, square, max")] = None,
     n_networks: Annotated[int | None, typer.Option(help="how many networks")] = None,
     seeds: Annotated[str | None, typer.Option(metavar="S1,S2,…", help="the networks' own seeds")] = None,
     spec: Annotated[str | None, typer.Option(help="the architecture, such as 2-16-1")] = None,
@@ -43,6 +44,7 @@ def build_zoo(
 
     family = {
         "variant": variant,
+        "task": task,
         "n_networks": n_networks,
         "seeds": numbers(seeds, "--seeds"),
         "spec": spec,

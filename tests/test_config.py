@@ -24,10 +24,25 @@ def test_resolved_settings_read_back_are_the_same(tmp_path):
     assert load_config(RunConfig, file) == config
 
 
-@pytest.mark.parametrize("name", ["smoke", "quickstart", "main"])
+@pytest.mark.parametrize("name", ["smoke", "quickstart", "representation"])
 def test_the_configs_that_we_ship_are_valid(name, request):
     file = request.config.rootpath / "configs" / f"{name}.yaml"
     assert load_config(RunConfig, file).name == name
+
+
+def test_every_ablation_changes_something_and_only_in_its_models(request):
+    folder = request.config.rootpath / "configs" / "ablations"
+    base = load_config(RunConfig, folder / "base.yaml")
+    for file in sorted(folder.glob("*.yaml")):
+        config = load_config(RunConfig, file)
+        assert (config.zoo, config.pretrain, config.cluster) == (base.zoo, base.pretrain, base.cluster), file
+        assert file.stem == "base" or config.models, file
+
+
+def test_further_models_differ_from_the_first_by_what_they_say():
+    config = load_config(RunConfig, None, ["pretrain.d_model=16", "models.wide.pretrain.d_model=32", "models.same.embeddings=[states]"])
+    assert (config.models["wide"].pretrain.d_model, config.models["same"].pretrain) == (32, config.pretrain)
+    assert config.models["wide"].pretrain.model_copy(update={"d_model": 16}) == config.pretrain
 
 
 def test_later_ones_win(tmp_path):

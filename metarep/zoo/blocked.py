@@ -12,7 +12,7 @@ from numba import prange
 
 from metarep.zoo.adam import adam_step
 from metarep.zoo.compiling import kernel, parallel_kernel
-from metarep.zoo.sampling import draw
+from metarep.zoo.sampling import draw, draw_interval
 
 BLOCK = 128
 ZERO, ONE = np.float32(0.0), np.float32(1.0)
@@ -157,6 +157,8 @@ def train_many(
     start,
     fresh,
     law,
+    task,
+    coefficients,
     widths,
     rectify_output,
     lr,
@@ -169,12 +171,18 @@ def train_many(
     snapshots,
     snapshot_mse,
 ):
-    """Trains N networks in parallel, each from its seed; the arguments are those of `moments.train_many`."""
+    """Trains N networks in parallel, each from its seed; the arguments are those of `moments.train_many`.
+
+    With one input each is trained on the series of these coefficients (2, 10), and `law` and `task` say nothing.
+    """
     at_layer = np.zeros(widths.size, np.int64)
     for layer in range(widths.size - 1):
         at_layer[layer + 1] = at_layer[layer] + (widths[layer] + 1) * widths[layer + 1]
     for i in prange(seeds.size):
-        x, y, order, drawn = draw(seeds[i], law, widths, params.shape[1])
+        if widths[0] == 1:
+            x, y, order, drawn = draw_interval(seeds[i], coefficients, widths, params.shape[1])
+        else:
+            x, y, order, drawn = draw(seeds[i], law, widths, params.shape[1], task)
         train = (x[order[:n_train]].T.copy(), y[order[:n_train]])
         valid = (x[order[n_train:]].T.copy(), y[order[n_train:]])
         init[i] = drawn if fresh else start[i]

@@ -15,7 +15,7 @@ from metarep.errors import MetarepError
 from metarep.networks.modes import label_modes
 from metarep.progress import Progress
 from metarep.zoo.engines import Engine, Trained, check_trainable, engine_by_name, is_compiled
-from metarep.zoo.families import Family, plan_family
+from metarep.zoo.families import Family, plan_families
 from metarep.zoo.recipe import VARIANTS
 from metarep.zoo.store import Zoo, load_zoo, read_shards, shard_name, write_shard
 
@@ -88,9 +88,9 @@ def _check_families(config: ZooConfig, inputs: dict[str, Artefact]) -> None:
             )
         if not inside:
             parents = _load_parents(family_config, inputs.get(f"parents_{index}"), {})
-            family = plan_family(family_config, index=index, zoo_seed=config.seed, n_snapshots=0, parents=parents)
-            check_trainable(family.plan)
-            _refuse_repeats(family, seen)
+            for family in plan_families(family_config, index=index, zoo_seed=config.seed, n_snapshots=0, parents=parents):
+                check_trainable(family.plan)
+                _refuse_repeats(family, seen)
         earlier.add(family_config.variant)
 
 
@@ -101,10 +101,11 @@ def _planned_shards(
     number = 0
     for index, family_config in enumerate(config.families):
         parents = _load_parents(family_config, inputs.get(f"parents_{index}"), shards)
-        family = plan_family(family_config, index=index, zoo_seed=config.seed, n_snapshots=config.n_snapshots, parents=parents)
-        for first in range(0, len(family), config.networks_per_shard):
-            yield family.part(first, first + config.networks_per_shard), folder / shard_name(number)
-            number += 1
+        plan = {"index": index, "zoo_seed": config.seed, "n_snapshots": config.n_snapshots, "parents": parents}
+        for family in plan_families(family_config, **plan):
+            for first in range(0, len(family), config.networks_per_shard):
+                yield family.part(first, first + config.networks_per_shard), folder / shard_name(number)
+                number += 1
 
 
 def _load_parents(config: FamilyConfig, artefact: Artefact | None, shards: dict[str, list[Path]]) -> Zoo | None:
@@ -154,6 +155,7 @@ def _rows(family: Family, trained: Trained) -> dict[str, np.ndarray | list]:
         "seed": np.repeat(family.seeds.astype(np.int64), per_run),
         "variant": [family.variant] * (n * per_run),
         "spec": [str(family.plan.spec)] * (n * per_run),
+        "task": [family.plan.task.name] * (n * per_run),
         "step": np.tile(np.array([*steps, family.plan.n_steps], np.int32), n),
         "parent_id": repeat(family.parent_ids),
         "params": params,

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from metarep.errors import MetarepError
-from metarep.zoo.recipe import N_TRAIN, Plan
+from metarep.zoo.recipe import N_INTERVAL, N_SAMPLES, Plan, n_train_of
 
 
 @dataclass(frozen=True)
@@ -68,11 +68,13 @@ def train_fast(plan: Plan, seeds: np.ndarray, start: np.ndarray | None = None) -
     steps = np.array(plan.snapshot_steps, np.int64)
     out = (steps, params, init, mse, snapshots, snapshot_mse)
     widths = np.array(plan.spec.widths, np.int64)
-    common = (seeds, begin, start is None, LAWS[plan.law])
+    common = (seeds, begin, start is None, LAWS.get(plan.law, 0), plan.task.code)
+    n_train = n_train_of(N_INTERVAL if plan.law == "interval" else N_SAMPLES)
     if uses_moments(plan):
         moments.train_many(*common, plan.spec.widths[1], plan.lr, plan.n_steps, *out)
     else:
-        blocked.train_many(*common, widths, plan.spec.output_relu, plan.lr, plan.n_steps, N_TRAIN, *out)
+        recipe = (plan.spec.output_relu, plan.lr, plan.n_steps, n_train)
+        blocked.train_many(*common, plan.task.coefficients, widths, *recipe, *out)
     return Trained(params, init, mse[:, 0].copy(), mse[:, 1].copy(), snapshots, snapshot_mse)
 
 
@@ -91,9 +93,10 @@ def uses_moments(plan: Plan) -> bool:
 
 def check_trainable(plan: Plan) -> None:
     """Raises MetarepError where the recipe has no task for the architecture."""
-    if plan.spec.widths[0] != 2 or plan.spec.widths[-1] != 1:
+    n_inputs = 1 if plan.law == "interval" else 2
+    if plan.spec.widths[0] != n_inputs or plan.spec.widths[-1] != 1:
         raise MetarepError(
-            f"spec {plan.spec}: the recipe multiplies two numbers",
+            f"spec {plan.spec}: the recipe has a task for other networks",
             met=f"{plan.spec.widths[0]} inputs, {plan.spec.widths[-1]} outputs",
-            expected="2 inputs and 1 output",
+            expected=f"{n_inputs} input{'s' if n_inputs > 1 else ''} and 1 output",
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,6 +23,7 @@ from metarep.zoo.recipe import (
     log_spaced_steps,
 )
 from metarep.zoo.store import Zoo
+from metarep.zoo.tasks import Task, random_series
 
 PARENT_MODES = {"e05": "3"}
 """Variants that descend from parents of one mode only."""
@@ -60,8 +62,26 @@ def needs_parents(config: FamilyConfig) -> bool:
     return VARIANTS[config.variant].start == "parent"
 
 
-def plan_family(config: FamilyConfig, *, index: int, zoo_seed: int, n_snapshots: int, parents: Zoo | None) -> Family:
-    """Who the networks of a family are. Raises MetarepError where parents lack or do not fit.
+def plan_families(
+    config: FamilyConfig, *, index: int, zoo_seed: int, n_snapshots: int, parents: Zoo | None
+) -> Iterator[Family]:
+    """The families of a config: one, or one for each random function. Raises MetarepError where parents lack or do not fit.
+
+    Functions hang on the zoo's seed and their number alone; the networks are dealt out to them in turn.
+    """
+    seeds = _seeds(config, index, zoo_seed)
+    if config.variant != "fourier":
+        yield _plan_family(config, seeds, Task(config.task), index, zoo_seed, n_snapshots, parents)
+        return
+    for number in range(config.n_functions):
+        own, task = seeds[number :: config.n_functions], random_series(number, seed=zoo_seed)
+        yield _plan_family(config, own, task, index, zoo_seed, n_snapshots, parents)
+
+
+def _plan_family(
+    config: FamilyConfig, seeds: np.ndarray, task: Task, index: int, zoo_seed: int, n_snapshots: int, parents: Zoo | None
+) -> Family:
+    """Networks of one task. Raises MetarepError where parents lack or do not fit.
 
     With explicit `seeds` a hand-crafted variant starts exactly as published; with `n_networks`
     it starts from a jittered copy (e06, e07) or a grid of hidden biases (e08).
@@ -73,9 +93,8 @@ def plan_family(config: FamilyConfig, *, index: int, zoo_seed: int, n_snapshots:
     if parents is not None and variant.start == "fresh":
         raise MetarepError(f"{variant.name} starts from scratch", met="parents", fix="leave parents out")
     n_steps = variant.n_steps if config.n_steps is None else config.n_steps
-    plan = Plan(spec, variant.law, config.lr or variant.lr, n_steps, log_spaced_steps(n_steps, n_snapshots))
-    seeds = _seeds(config, index, zoo_seed)
-    prefix = "" if spec == variant.spec else f"-{spec}"
+    plan = Plan(spec, variant.law, config.lr or variant.lr, n_steps, log_spaced_steps(n_steps, n_snapshots), task)
+    prefix = ("" if spec == variant.spec else f"-{spec}") + _task_suffix(variant.name, task)
     names = [f"{variant.name}{prefix}-{seed}" for seed in seeds]
     family = Family(
         variant.name, plan, seeds, names, [f"{variant.run_prefix}{prefix}-{seed}" for seed in seeds], [""] * len(seeds), None
@@ -95,10 +114,16 @@ def plan_family(config: FamilyConfig, *, index: int, zoo_seed: int, n_snapshots:
     return _descend(family, _fit_parents(config, parents, spec))
 
 
+def _task_suffix(variant: str, task: Task) -> str:
+    """What sets the names of networks of one task off from another's; nothing for the product."""
+    return "" if task.name == "product" else "-" + task.name.removeprefix(f"{variant}-")
+
+
 def _seeds(config: FamilyConfig, index: int, zoo_seed: int) -> np.ndarray:
     if config.seeds is not None:
         return np.array(config.seeds, np.uint32)
-    rng = np.random.default_rng([zoo_seed, index, zlib.crc32(config.variant.encode())])
+    own = config.variant + _task_suffix(config.variant, Task(config.task))  # no two tasks share initialisations
+    rng = np.random.default_rng([zoo_seed, index, zlib.crc32(own.encode())])
     seeds = np.zeros(0, np.uint64)
     while len(seeds) < config.n_networks:
         drawn = np.concatenate([seeds, rng.integers(0, 2**32, config.n_networks, dtype=np.uint64)])

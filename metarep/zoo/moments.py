@@ -243,15 +243,17 @@ def _train_one(train, valid, params, n_hidden, lr, n_steps, snapshot_steps, snap
 
 
 @parallel_kernel
-def train_many(seeds, start, fresh, law, n_hidden, lr, n_steps, snapshot_steps, params, init, mse, snapshots, snapshot_mse):
+def train_many(
+    seeds, start, fresh, law, task, n_hidden, lr, n_steps, snapshot_steps, params, init, mse, snapshots, snapshot_mse
+):
     """Trains N networks in parallel, each from its seed; fills the last five in place.
 
-    `start` (N, P) is where they begin unless `fresh`; `params`, `init` (N, P) float32, `mse`
+    `start` (N, P) is where they begin unless `fresh`, `task` the code of a `Task`; `params`, `init` (N, P) float32, `mse`
     (N, 2), `snapshots` (N, K, P), `snapshot_mse` (N, K, 2): errors on train and validation samples.
     """
     widths = np.array([2, n_hidden, 1])
     for i in prange(seeds.size):
-        x, y, order, drawn = draw(seeds[i], law, widths, params.shape[1])
+        x, y, order, drawn = draw(seeds[i], law, widths, params.shape[1], task)
         train, valid = split_columns(x, y, order)
         init[i] = drawn if fresh else start[i]
         params[i] = init[i]

@@ -13,9 +13,14 @@ from typing import Literal
 import numpy as np
 
 from metarep.networks.spec import NetworkSpec
+from metarep.zoo.tasks import PRODUCT, Task
 
 N_SAMPLES = 10_000
 N_TRAIN = 8_000
+N_INTERVAL = 320
+"""Samples of a function of one number; here too four of five train."""
+
+Law = Literal["product", "square", "interval"]
 
 _H = math.sqrt(0.5)
 HANDCRAFTED = np.array([-_H, _H, -_H, -_H, 0.0, math.sqrt(2.0), -0.5, -_H, 1.0])
@@ -42,7 +47,7 @@ class Variant:
     name: str
     shows: str
     spec: NetworkSpec = MULTIPLIER
-    law: Literal["product", "square"] = "product"
+    law: Law = "product"
     start: Literal["fresh", "parent", "handcrafted"] = "fresh"
     lr: float = 1e-3
     n_steps: int = 4000
@@ -66,6 +71,7 @@ VARIANTS = {
         Variant("e07", "the hand-crafted network trained further", start="handcrafted", lr=1e-4),
         Variant("e08", "the same from other hidden biases", start="handcrafted", lr=1e-4),
         Variant("e09", "thousands from scratch"),
+        Variant("fourier", "random functions of one number", NetworkSpec((1, 16, 1)), "interval", lr=1e-2, n_steps=3000),
     )
 }
 
@@ -75,10 +81,11 @@ class Plan:
     """What an engine needs to train a batch of networks of one spec."""
 
     spec: NetworkSpec
-    law: Literal["product", "square"]
+    law: Law
     lr: float
     n_steps: int
     snapshot_steps: tuple[int, ...] = ()
+    task: Task = PRODUCT
 
     def shortened(self, n_steps: int) -> Plan:
         """The same plan with fewer steps."""
@@ -87,7 +94,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Samples:
-    """What a seed gives: x (10000, 2) and y (10000,) float32, the order (10000,), fresh parameters (P,)."""
+    """What a seed gives: x (S, d) and y (S,) float32, the order (S,), fresh parameters (P,); S is 10,000 for two inputs."""
 
     x: np.ndarray
     y: np.ndarray
@@ -96,19 +103,26 @@ class Samples:
 
     @property
     def train(self) -> tuple[np.ndarray, np.ndarray]:
-        return self.x[self.order[:N_TRAIN]], self.y[self.order[:N_TRAIN]]
+        chosen = self.order[: n_train_of(len(self.order))]
+        return self.x[chosen], self.y[chosen]
 
     @property
     def valid(self) -> tuple[np.ndarray, np.ndarray]:
-        return self.x[self.order[N_TRAIN:]], self.y[self.order[N_TRAIN:]]
+        chosen = self.order[n_train_of(len(self.order)) :]
+        return self.x[chosen], self.y[chosen]
 
 
-def draw_reference(seed: int, law: str, spec: NetworkSpec) -> Samples:
+def n_train_of(n_samples: int) -> int:
+    """How many of so many samples train."""
+    return n_samples * N_TRAIN // N_SAMPLES
+
+
+def draw_reference(seed: int, law: str, spec: NetworkSpec, task: Task = PRODUCT) -> Samples:
     """The samples and the initialisation of one seed, by PyTorch's and NumPy's own generators.
 
     "product": y, d and the swaps from PyTorch, the order from NumPy. A uniform that is exactly 0 would
     make 0/0 in x2; it is d there. "square": 10,000 × 2 uniforms and then the order, both from NumPy,
-    which gives the published error of e05.
+    which gives the published error of e05. "interval": 320 uniforms on [−1, 1] from PyTorch, the order from NumPy.
     """
     import torch
 
@@ -121,6 +135,9 @@ def draw_reference(seed: int, law: str, spec: NetworkSpec) -> Samples:
         x2 = torch.where(x1 == 0, d, y / x1)
         swap = torch.rand(N_SAMPLES, generator=generator) < 0.5
         x = torch.stack([torch.where(swap, x2, x1), torch.where(swap, x1, x2)], dim=1)
+    elif law == "interval":
+        x = torch.rand(N_INTERVAL, 1, generator=generator) * 2 - 1
+        y = x[:, 0]
     else:
         u = numpy_generator.rand(N_SAMPLES, 2)
         x, y = (torch.from_numpy(part.astype(np.float32)) for part in (u, u[:, 0] * u[:, 1]))
@@ -130,8 +147,8 @@ def draw_reference(seed: int, law: str, spec: NetworkSpec) -> Samples:
         torch.nn.init.kaiming_uniform_(weight, a=math.sqrt(5), generator=generator)
         torch.nn.init.uniform_(bias, -1 / math.sqrt(columns), 1 / math.sqrt(columns), generator=generator)
         init += [weight.flatten(), bias]
-    order = numpy_generator.permutation(N_SAMPLES)
-    return Samples(x.numpy(), y.numpy(), order, torch.cat(init).numpy())
+    order = numpy_generator.permutation(len(y))
+    return Samples(x.numpy(), task.reference(x.numpy(), y.numpy()), order, torch.cat(init).numpy())
 
 
 def log_spaced_steps(n_steps: int, n_snapshots: int) -> tuple[int, ...]:

@@ -14,10 +14,12 @@ import math
 import numpy as np
 
 from metarep.zoo.compiling import strict_kernel
-from metarep.zoo.recipe import N_SAMPLES, N_TRAIN
+from metarep.zoo.recipe import N_INTERVAL, N_SAMPLES, N_TRAIN
+from metarep.zoo.tasks import series_values, targets
 
 N_STATE = 624
 LAWS = {"product": 0, "square": 1}
+"""How two inputs are drawn; `draw_interval` draws one."""
 
 
 @strict_kernel
@@ -134,10 +136,10 @@ def _default_initialisation(u, widths):
 
 
 @strict_kernel
-def draw(seed, law, widths, n_params):
+def draw(seed, law, widths, n_params, task=0):
     """(x (10000, 2), y (10000,), order (10000,) int32, init_params (P,)) of one seed, float32.
 
-    `law` is one of `LAWS`, `widths` an int64 array. Equal to `recipe.draw_reference` bit for bit.
+    `law` is one of `LAWS`, `widths` an int64 array, `task` the code of a `Task`. Equal to `recipe.draw_reference` bit for bit.
     """
     state = _start(seed)
     numpy_state = state.copy()
@@ -152,7 +154,19 @@ def draw(seed, law, widths, n_params):
         x, y = _square_samples(_doubles(bits[: 4 * N_SAMPLES]))
         order = _permutation(numpy_state, bits, 4 * N_SAMPLES, N_SAMPLES)
         init = _uniforms(_draw(state, n_params))[:n_params]
-    return x, y, order, _default_initialisation(init, widths)
+    return x, targets(task, x, y), order, _default_initialisation(init, widths)
+
+
+@strict_kernel
+def draw_interval(seed, coefficients, widths, n_params):
+    """The same for one input: x (320, 1) uniform on [−1, 1], y (320,) the series with these coefficients (2, 10)."""
+    state = _start(seed)
+    numpy_state = state.copy()
+    u = _uniforms(_draw(state, N_INTERVAL + n_params))
+    x = u[:N_INTERVAL] * np.float32(2.0) - np.float32(1.0)
+    order = _permutation(numpy_state, _draw(numpy_state, 2 * N_INTERVAL), 0, N_INTERVAL)
+    init = _default_initialisation(u[N_INTERVAL : N_INTERVAL + n_params], widths)
+    return x.reshape(N_INTERVAL, 1), series_values(coefficients, x), order, init
 
 
 @strict_kernel

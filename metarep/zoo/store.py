@@ -25,6 +25,7 @@ SCHEMA = pa.schema(
         ("seed", pa.int64()),
         ("variant", pa.string()),
         ("spec", pa.string()),
+        ("task", pa.string()),
         ("step", pa.int32()),
         ("parent_id", pa.string()),
         ("params", FLOATS),
@@ -40,6 +41,8 @@ SCHEMA = pa.schema(
         ("mode_margin", pa.float64()),
     ]
 )
+ABSENT = {"task": "product"}
+"""What a column holds in zoos that were built before it was there."""
 LIST_COLUMNS = ("params", "init_params", "active_area", "quadrant_area")
 
 
@@ -50,7 +53,8 @@ def shard_name(index: int) -> str:
 
 def write_shard(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:
     """Writes one shard whole or not at all; the same columns give the same bytes."""
-    arrays = [pa.array(_plain(columns[field.name]), type=field.type) for field in SCHEMA]
+    absent = {name: [value] * len(columns["network_id"]) for name, value in ABSENT.items()}
+    arrays = [pa.array(_plain((absent | dict(columns))[field.name]), type=field.type) for field in SCHEMA]
     aside = path.with_name(path.name + ".tmp")
     pq.write_table(pa.table(arrays, schema=SCHEMA), aside, compression="zstd")
     aside.rename(path)
@@ -142,15 +146,24 @@ def load_zoo(path: Path | str, *, check_hashes: bool = True) -> Zoo:
 def read_shards(paths: Sequence[Path]) -> dict[str, np.ndarray]:
     """The columns of some shards, one behind the other."""
     try:
-        tables = [pq.read_table(path) for path in paths]
+        tables = [_filled(pq.read_table(path)) for path in paths]
     except (OSError, pa.ArrowInvalid) as error:
         raise MetarepError("a shard cannot be read", met=error, fix="restore the file or build the zoo again") from error
     for path, table in zip(paths, tables, strict=True):
         missing = [name for name in SCHEMA.names if name not in table.column_names]
         if missing:
             raise MetarepError(f"{path} lacks columns", met=", ".join(table.column_names), expected=", ".join(missing))
+    tables = [table.select(SCHEMA.names) for table in tables]
     table = pa.concat_tables(tables) if tables else SCHEMA.empty_table()
     return {name: _to_numpy(name, table.column(name)) for name in SCHEMA.names}
+
+
+def _filled(table: pa.Table) -> pa.Table:
+    """The table with the columns that an older zoo lacks."""
+    for name, value in ABSENT.items():
+        if name not in table.column_names:
+            table = table.append_column(name, pa.array([value] * len(table), pa.string()))
+    return table
 
 
 def _to_numpy(name: str, column: pa.ChunkedArray) -> np.ndarray:

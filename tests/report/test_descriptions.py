@@ -5,7 +5,15 @@ from metarep.report.descriptions import effects_figure, sentence, unexplained_fi
 
 def row(cluster=0, effect=0.9, name="height", is_fact=0, n=40):
     figures = {"inside": 0.8, "inside_low": 0.7, "inside_high": 0.9, "outside": 0.1}
-    return {"cluster": cluster, "property": name, "is_fact": is_fact, "effect": effect, "effect_train": effect, "n": n, **figures}
+    return {
+        "cluster": cluster,
+        "property": name,
+        "is_fact": is_fact,
+        "effect": effect,
+        "effect_train": effect,
+        "n": n,
+        **figures,
+    }
 
 
 RULE = {"rule": "height above 3", "precision": 0.9, "precision_low": 0.8, "precision_high": 0.95}

@@ -18,7 +18,6 @@ COMMANDS = (
     "cluster",
     "transfer",
     "ablations",
-    "functions",
     "scan",
     "dynamics",
     "functions",

@@ -40,7 +40,8 @@ def test_every_ablation_changes_something_and_only_in_its_models(request):
 
 
 def test_further_models_differ_from_the_first_by_what_they_say():
-    config = load_config(RunConfig, None, ["pretrain.d_model=16", "models.wide.pretrain.d_model=32", "models.same.embeddings=[states]"])
+    settings = ["pretrain.d_model=16", "models.wide.pretrain.d_model=32", "models.same.embeddings=[states]"]
+    config = load_config(RunConfig, None, settings)
     assert (config.models["wide"].pretrain.d_model, config.models["same"].pretrain) == (32, config.pretrain)
     assert config.models["wide"].pretrain.model_copy(update={"d_model": 16}) == config.pretrain
 

@@ -18,6 +18,7 @@ import numpy as np
 from scipy.spatial.distance import cdist
 from sklearn.cluster import HDBSCAN, KMeans
 from sklearn.decomposition import PCA
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import adjusted_rand_score
 from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import KNeighborsClassifier
@@ -61,7 +62,9 @@ def fit_clusterer(name: str, x: np.ndarray, k: int, *, seed: int) -> Clustering:
 def fit_kmeans(x: np.ndarray, k: int, *, seed: int) -> Clustering:
     """k-means with three starts."""
     scaler = StandardScaler().fit(x)
-    model = KMeans(k, n_init=3, random_state=seed).fit(scaler.transform(x))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # fewer places than clusters: the rule for k sees the missing ones
+        model = KMeans(k, n_init=3, random_state=seed).fit(scaler.transform(x))
     centres = scaler.inverse_transform(model.cluster_centers_)
     return Clustering(lambda y: model.predict(scaler.transform(y)), k, centres)
 

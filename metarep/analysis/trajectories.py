@@ -14,6 +14,7 @@ from metarep.networks.spec import NetworkSpec
 from metarep.zoo.recipe import N_TRAIN, VARIANTS
 from metarep.zoo.sampling import LAWS, draw
 from metarep.zoo.store import Zoo
+from metarep.zoo.tasks import Task
 
 LEAST_ERROR = 1e-12
 """Errors below it count as it: a logarithm needs a floor."""
@@ -126,8 +127,8 @@ def initial_error(zoo: Zoo) -> np.ndarray:
     spec: NetworkSpec = zoo.spec
     widths = np.array(spec.widths, np.int64)
     errors = np.empty(len(zoo))
-    for i, (seed, variant) in enumerate(zip(zoo["seed"], zoo["variant"], strict=True)):
-        x, y, order, _ = draw(np.uint32(seed), LAWS[VARIANTS[variant].law], widths, spec.n_params)
+    for i, (seed, variant, task) in enumerate(zip(zoo["seed"], zoo["variant"], zoo["task"], strict=True)):
+        x, y, order, _ = draw(np.uint32(seed), LAWS[VARIANTS[variant].law], widths, spec.n_params, Task(task).code)
         valid = order[N_TRAIN:]
         output = forward(spec, zoo.init_params[i].astype(np.float64), x[valid].astype(np.float64))[:, 0]
         errors[i] = np.square(output - y[valid]).mean()

@@ -13,6 +13,7 @@ from sklearn.preprocessing import StandardScaler
 from metarep.artefact import Artefact
 from metarep.cloze.embed import Embeddings, embed_params, untrained_like
 from metarep.cloze.pretrain import load_model
+from metarep.errors import MetarepError
 from metarep.zoo.store import Zoo
 
 MAX_ITERATIONS = 500
@@ -20,11 +21,14 @@ MAX_ITERATIONS = 500
 
 @dataclass(frozen=True)
 class Embedded:
-    """Vectors of finished networks (N, D), and of random initialisations (R, D) by the same model."""
+    """Vectors of finished networks (N, D), of which those that are `held` (N,) mean something, and of random initialisations
+    (R, D) by the same model.
+    """
 
     artefact: Artefact
     name: str
     networks: np.ndarray
+    held: np.ndarray
     random: np.ndarray
 
 
@@ -72,10 +76,13 @@ def align(embeddings: Embeddings, networks: Zoo, random: np.ndarray, *, device: 
     if networks.artefact is not None:
         embeddings.artefact.require_input("zoo", networks.artefact)
     row_of = {name: row for row, name in enumerate(embeddings.network_id)}
-    rows = np.array([row_of[name] for name in networks["network_id"]])
+    rows = np.array([row_of.get(name, -1) for name in networks["network_id"]])
+    if (rows[networks["split"] == "test"] < 0).any():
+        fix = "raise max_per_split, or leave it out"
+        raise MetarepError(f"{embeddings.artefact.path} lacks test networks of the zoo", expected="all of them", fix=fix)
     config = embeddings.artefact.config
     model = load_model(embeddings.artefact.input_path("model"), device=device)
     if config["untrained"]:
         model = untrained_like(model, seed=config["seed"])
     parts = [embed_params(model, random[i : i + 512].astype(np.float32), config["kind"]) for i in range(0, len(random), 512)]
-    return Embedded(embeddings.artefact, embeddings.name, embeddings.vectors[rows], np.concatenate(parts))
+    return Embedded(embeddings.artefact, embeddings.name, embeddings.vectors[rows], rows >= 0, np.concatenate(parts))

@@ -184,10 +184,12 @@ def fitted_scans(config: ScanConfig, networks: Zoo, random: np.ndarray, embedded
     linear = {m: linear_scores(networks.params[train], mode, rest, m, [networks.params[test], random]) for m in present}
     scans = [Scan(LINEAR, TEST, {m: (own[None], start[None]) for m, (own, start) in linear.items()})]
     if embedded is not None:
+        train = train & embedded.held
         asked = [embedded.networks[test], embedded.random]
         counts = (config.n_examples, config.n_example_draws)
         by_mode = {
-            m: tuple(example_scores(embedded.networks[train], mode == m, asked, *counts, seed=config.seed)) for m in present
+            m: tuple(example_scores(embedded.networks[train], networks["mode"][train] == m, asked, *counts, seed=config.seed))
+            for m in present
         }
         scans.append(Scan(EMBEDDING, TEST, by_mode))
     return scans

@@ -23,7 +23,7 @@ from metarep.artefact import write_whole, writing
 from metarep.config import ReportConfig
 from metarep.networks.modes import MAINLY_ON, MODE_NAMES, TOLERANCE
 from metarep.progress import Progress
-from metarep.report import descriptions, figures, maps, scan_figures, scans, summary, wording
+from metarep.report import description_figures, descriptions, figures, maps, scan_figures, scans, summary, wording
 from metarep.report.results import (
     MAIN_CLUSTERER,
     STAGES,
@@ -93,9 +93,14 @@ def report(
 def findings_text(results: Results) -> str:
     """The page's plain words as Markdown: the headline, then a paragraph a topic."""
     paragraphs = [summary.headline(results)]
-    for finding in summary.findings(results):
+    for finding in all_findings(results):
         paragraphs.append(f"**{finding.topic}{'' if finding.topic.endswith('?') else '.'}** {finding.text}")
     return "\n\n".join(paragraphs) + "\n"
+
+
+def all_findings(results: Results) -> list[summary.Finding]:
+    """The findings of the summary, then what the clusters stand for."""
+    return summary.findings(results) + descriptions.findings(results)
 
 
 def png_of(figure: Figure, *, dpi: int = DPI) -> bytes:
@@ -130,7 +135,7 @@ def context(results: Results) -> dict[str, Any]:
     return {
         "results": results,
         "headline": summary.headline(results),
-        "findings": summary.findings(results),
+        "findings": all_findings(results),
         "glance": glance(results),
         "modes": [row | {"name": MODE_NAMES[row["mode"]], "rule": MODE_RULES[row["mode"]]} for row in mode_rows(results)],
         "n_networks": len(results.zoo),
@@ -144,7 +149,8 @@ def context(results: Results) -> dict[str, Any]:
         "n_test": results.metrics.get("clusters", {}).get("n_test", 0),
         "n_train": results.metrics.get("clusters", {}).get("n_train", 0),
         "gallery": gallery_rows(results),
-        "unexplained": descriptions.unexplained_text(left) if (left := shown_rows(results, "unexplained")) else "",
+        "unexplained": descriptions.unexplained_text(left := descriptions.shown_rows(results, "unexplained")),
+        "splits": descriptions.mode_table(left),
         "colours": MODE_COLOURS,
         "scan_rows": scans.on_most_networks(results.table("scan/scan")),
         "scan_negatives": scans.scan_table(results)[0],
@@ -220,10 +226,11 @@ def map_makers(results: Results) -> dict[str, Callable[[], Figure]]:
         makers["atlas"] = lambda: maps.atlas_figure({n: (xy, networks["mode"][rows]) for n, (xy, rows) in places.items()})
     cloze = [name for name in results.chosen[MAIN_CLUSTERER] if group_of(name) == "cloze"]
     cloze = sorted(cloze, key=lambda name: (name != results.shown, cloze.index(name)))[:3]
-    if rows := shown_rows(results, "descriptions"):
-        makers["effects"] = lambda: descriptions.effects_figure(rows)
-    if left := shown_rows(results, "unexplained"):
-        makers["unexplained"] = lambda: descriptions.unexplained_figure(left)
+    if rows := descriptions.shown_rows(results, "descriptions"):
+        captions = {row["cluster"]: f"{row['most'].partition(' ')[2]}\nn = {row['n']:,}" for row in gallery_rows(results)}
+        makers["effects"] = lambda: description_figures.effects_figure(rows, captions)
+    if left := descriptions.shown_rows(results, "unexplained"):
+        makers["unexplained"] = lambda: description_figures.unexplained_figure(left)
     if cloze:
         tables = {name: cluster_rows(results, name) for name in cloze}
         makers["contingency"] = lambda: maps.contingency_figure(tables, results.present_modes)
@@ -253,20 +260,16 @@ def clusters_of(results: Results, networks: Zoo) -> np.ndarray:
 
 
 def gallery_rows(results: Results) -> list[dict]:
-    """The clusters of the shown embedding, each with its most common mode in words."""
+    """The clusters of the shown embedding, each with its most common mode and what sets it apart in words."""
     rows = cluster_rows(results, results.shown) if results.shown else []
-    described, rules = (shown_rows(results, name) for name in ("descriptions", "rules"))
+    described, rules = (descriptions.shown_rows(results, name) for name in ("descriptions", "rules"))
     for row in rows:
         own, rule = ([r for r in table if r["cluster"] == row["cluster"]] for table in (described, rules))
-        row["sentence"] = descriptions.sentence(own, rule[0] if rule else None) if own else ""
+        row["apart"] = descriptions.apart(own) if own else ""
+        row["rule"] = descriptions.rule_sentence(rule[0]) if rule else ""
         mode = max(row["modes"], key=row["modes"].get, default="")
         row["most"] = f"{row['modes'][mode] / row['n']:.0%} mode {mode}" if row["n"] else ""
     return rows
-
-
-def shown_rows(results: Results, table: str) -> list[dict]:
-    """The rows of a table of the clusters stage that are about the embedding shown."""
-    return [row for row in results.table(f"clusters/{table}") if row["representation"] == results.shown]
 
 
 def glance(results: Results) -> list[tuple[str, str]]:

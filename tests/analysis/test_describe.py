@@ -3,109 +3,136 @@
 import numpy as np
 import pytest
 
-from metarep.analysis.describe import (
-    Property,
-    cliffs_delta,
-    description_rows,
-    eta_squared,
-    properties,
-    remaining_entropy,
-    rule_rows,
-    unexplained_rows,
-)
+from metarep.analysis.describe import best_rule, cliffs_delta, describe, description_rows, rule_rows, rule_words
+from metarep.analysis.properties import Property, Side, linear_pieces, properties, to_diagonal
 from metarep.networks.modes import label_modes
 from metarep.networks.spec import NetworkSpec
 from metarep.networks.symmetry import all_unit_orders, random_scales
 from metarep.zoo.store import Zoo
 
 SPEC = NetworkSpec((2, 2, 1))
-RNG = np.random.default_rng(0)
 
 
-def zoo_of(params: np.ndarray) -> Zoo:
-    labels = label_modes(SPEC, params)
-    n = len(params)
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+def zoo_of(params: np.ndarray, start: np.ndarray | None = None) -> Zoo:
+    n, labels = len(params), label_modes(SPEC, params.astype(np.float32))
     columns = {
+        "active_area": labels.active_area,
+        "quadrant_area": labels.quadrant_area,
         "network_id": np.array([f"n{i}" for i in range(n)], dtype=object),
         "spec": np.array(["2-2-1"] * n, dtype=object),
         "params": params.astype(np.float32),
         "valid_mse": np.linspace(1e-3, 1e-1, n),
-        "active_area": labels.active_area,
-        "quadrant_area": labels.quadrant_area,
     }
-    return Zoo(columns)
+    return Zoo(columns if start is None else columns | {"init_params": start.astype(np.float32)})
 
 
-def planted(n=600):
-    """A fact and a number that say the cluster, and a number that says nothing."""
-    clusters = RNG.integers(0, 3, n)
-    fact = Property("it is the second", (clusters == 1).astype(float), True)
-    number = Property("height", clusters + 0.1 * RNG.standard_normal(n), False)
-    noise = Property("noise", RNG.standard_normal(n), False)
-    return clusters, [noise, fact, number]
+def planted(rng, n=600):
+    """A fact and a number that say the cluster, the number once more, and a number that says nothing."""
+    clusters = rng.integers(0, 3, n)
+    fact = Property("it is the second", (clusters == 1).astype(float), "signs", "it is not the second")
+    number = Property("height", clusters + 0.1 * rng.standard_normal(n), "areas")
+    again = Property("height in feet", 3.3 * number.values, "areas")
+    return Side([Property("noise", rng.standard_normal(n), "error"), fact, number, again], clusters, {})
 
 
-def test_no_property_knows_the_order_or_the_scale_of_units():
-    params = RNG.normal(size=(40, 9))
-    moved = params[:, all_unit_orders(SPEC)[1]] * random_scales(SPEC, 0.5, 40, rng=RNG)
-    for one, other in zip(properties(zoo_of(params)), properties(zoo_of(moved)), strict=True):
-        np.testing.assert_allclose(other.values, one.values, atol=1e-5, err_msg=one.name)
-    changed = properties(zoo_of(params + 0.3))
-    assert any(not np.allclose(a.values, b.values) for a, b in zip(properties(zoo_of(params)), changed, strict=True))
+def test_no_property_knows_the_order_of_units_and_few_their_scale(rng):
+    params, start = rng.normal(size=(2, 60, 9))
+    swap = all_unit_orders(SPEC)[1]
+    before = properties(zoo_of(params, start))
+    for one, other in zip(before, properties(zoo_of(params[:, swap], start[:, swap])), strict=True):
+        np.testing.assert_allclose(other.values, one.values, atol=1e-4, err_msg=one.name)
+    scaled = properties(zoo_of(params * random_scales(SPEC, 0.5, 60, rng=rng), start))
+    moved = {a.name for a, b in zip(before, scaled, strict=True) if not np.allclose(a.values, b.values, atol=1e-3)}
+    assert {name.split(" ")[0] for name in moved} == {"norm", "lesser", "greater", "distance"}
+    broken = params.copy()
+    broken[:, 0] += 0.3  # the control: one weight of one unit
+    assert any(not np.allclose(a.values, b.values) for a, b in zip(before, properties(zoo_of(broken, start)), strict=True))
 
 
-def test_cliffs_delta_is_the_difference_of_shares_and_one_for_what_is_apart():
-    assert cliffs_delta(np.array([2.0, 3.0]), np.array([0.0, 1.0])) == 1
-    assert cliffs_delta(np.array([0.0, 0.0, 1.0, 1.0]), np.array([0.0, 0.0, 0.0, 1.0])) == pytest.approx(0.5 - 0.25)
-    assert cliffs_delta(np.ones(3), np.ones(5)) == 0
+def test_properties_agree_with_the_modes_and_are_left_out_where_the_start_is_unknown(rng):
+    params = rng.normal(size=(200, 9))
+    found, labels = {p.name: p.values for p in properties(zoo_of(params))}, label_modes(SPEC, params.astype(np.float32))
+    np.testing.assert_array_equal(found["both units are off everywhere"] == 1, labels.mode == "1")
+    np.testing.assert_array_equal(found["both units are on everywhere"] == 1, labels.mode == "2.5")
+    np.testing.assert_array_equal(found["both output weights are positive"] == 1, labels.sign_pattern == "++")
+    np.testing.assert_allclose(found["share of the square where both units are on"], labels.quadrant_area[:, 3], atol=1e-6)
+    assert not any("start" in name for name in found)
+    assert any("start" in p.name for p in properties(zoo_of(params, params)))
+    assert not any("start" in p.name for p in properties(zoo_of(params, params * np.nan)))
 
 
-def test_what_sets_a_cluster_apart_comes_first_and_is_measured_on_test_networks():
-    clusters, found = planted()
-    test_clusters, of_test = planted()
-    rows = [row for row in description_rows(found, clusters, of_test, test_clusters) if row["cluster"] == 1]
+def test_pieces_are_counted_by_gradient_not_by_quadrant():
+    straddling = np.array([1.0, 0, 0, 1, -0.5, -0.5, 1, 1, 0])  # relu(x − ½) + relu(y − ½): four pieces
+    linear = np.array([1.0, 0, -1, 0, -0.5, 0.5, 1, -1, 0])  # relu(x − ½) − relu(½ − x) = x − ½: two quadrants, one slope
+    dead = np.array([1.0, 0, 0, 1, -2, -2, 1, 1, 0.3])
+    cut_off = np.array([1.0, 0, 0, 1, -0.5, -0.5, 0, 0, 0.3])  # both straddle, neither reaches the output
+    pieces, constant = linear_pieces(np.stack([straddling, linear, dead, cut_off]))
+    assert pieces.tolist() == [4, 1, 1, 1]
+    assert constant.tolist() == [False, False, True, True]
+
+
+def test_angles_to_the_diagonal_are_those_of_a_protractor():
+    rows = np.array([[[2.0, 2], [-1, -1], [1, 0], [0, 3], [1, -1], [0, 0]]])
+    np.testing.assert_allclose(to_diagonal(rows)[0], [0, 180, 45, 45, 90, 90], atol=1e-9)
+
+
+def test_cliffs_delta_is_that_of_all_pairs_and_its_error_that_of_resamples(rng):
+    inside, outside = rng.integers(0, 6, (40, 2)).astype(float), rng.integers(1, 7, (70, 2)).astype(float)
+    delta, error = cliffs_delta(inside, outside)
+    pairs = np.sign(inside[:, None] - outside[None]).mean(axis=(0, 1))
+    np.testing.assert_allclose(delta, pairs)
+    draws = [cliffs_delta(inside[rng.integers(0, 40, 40)], outside[rng.integers(0, 70, 70)])[0] for _ in range(200)]
+    np.testing.assert_allclose(error, np.std(draws, axis=0), rtol=0.25)
+    facts = cliffs_delta(np.array([[0.0], [0], [1], [1]]), np.array([[0.0], [0], [0], [1]]))[0]
+    assert facts == pytest.approx(0.5 - 0.25)
+    assert np.isnan(cliffs_delta(inside[:0], outside)[0]).all()
+
+
+def test_what_sets_a_cluster_apart_comes_first_and_is_said_once(rng):
+    train, test = planted(rng), planted(rng)
+    rows = [row for row in description_rows(train, test) if row["cluster"] == 1]
     assert rows[0]["property"] == "it is the second"
     assert rows[0]["effect"] == 1
-    assert rows[0]["n"] == (test_clusters == 1).sum()
-    assert rows[-1]["property"] == "noise"
-    assert abs(rows[-1]["effect"]) < 0.2
+    assert rows[0]["n"] == (test.clusters == 1).sum()
+    assert rows[0]["inside"] == 1 > rows[0]["inside_low"] > 0.9
+    assert rows[-1]["said"] == 0
+    third = {row["property"]: row for row in description_rows(train, test) if row["cluster"] == 2}
+    assert third["height"]["said"] + third["height in feet"]["said"] == 1  # the same in other words is not said again
+    assert third["noise"]["effect_low"] < 0 < third["noise"]["effect_high"]
 
 
-def test_rules_catch_planted_clusters_and_promise_nothing_on_noise():
-    clusters, found = planted()
-    test_clusters, of_test = planted()
-    rules = {row["cluster"]: row for row in rule_rows(found, clusters, of_test, test_clusters)}
-    assert "it is the second" in rules[1]["rule"] or "height between" in rules[1]["rule"]
+def test_rules_catch_planted_clusters_and_promise_nothing_on_noise(rng):
+    train, test = planted(rng), planted(rng)
+    rules = {row["cluster"]: row for row in rule_rows(train, test)}
+    assert rules[1]["rule"] == "it is the second"
+    assert rules[0]["rule"].startswith("the height")
+    assert " and " not in rules[0]["rule"]  # a second condition would add nothing
     assert min(min(row["precision"], row["recall"]) for row in rules.values()) > 0.95
-    shuffled = rule_rows(found, RNG.permutation(clusters), of_test, RNG.permutation(test_clusters))
-    assert max(row["precision"] for row in shuffled) < 0.6
+    shuffled = [Side(side.found, rng.permutation(side.clusters), {}) for side in (train, test)]
+    assert max(row["precision_low"] for row in rule_rows(*shuffled)) < 0.45
 
 
-def test_labels_that_say_the_cluster_leave_nothing_and_shuffled_ones_leave_all():
-    clusters = RNG.integers(0, 4, 2000)
-    assert remaining_entropy(clusters, clusters) == pytest.approx(0, abs=1e-12)
-    assert remaining_entropy(clusters, RNG.integers(0, 3, 2000)) > 0.99
-    halves = remaining_entropy(clusters, clusters // 2)  # one bit of two is known
-    assert halves == pytest.approx(0.5, abs=0.01)
+def test_a_middle_cluster_needs_two_conditions_on_one_number_said_together(rng):
+    x = rng.uniform(0, 1, (900, 2))
+    member = (x[:, 0] > 0.3) & (x[:, 0] <= 0.6)
+    conditions, f1 = best_rule(x, member, [False, False])
+    assert f1 > 0.97
+    assert {c.index for c in conditions} == {0}
+    words = rule_words(conditions, [Property("height", x[:, 0]), Property("noise", x[:, 1])])
+    assert words == [f"the height is above {conditions[0].cut:g} and at most 0.6"]
 
 
-def test_structure_within_labels_is_found_where_it_is_and_only_there():
-    label = RNG.integers(0, 2, 800)
-    hidden = RNG.integers(0, 2, 800)
-    clusters = 2 * label + hidden
-    explains = Property("explains", hidden + 0.5 * RNG.standard_normal(800), False)
-    follows_label = Property("follows the label", label + 0.1 * RNG.standard_normal(800), False)
-    rows = unexplained_rows(clusters, {"mode": label.astype(str)}, [follows_label, explains], seed=0)
-    assert rows[0]["property"] == "clusters"
-    assert rows[0]["share"] == pytest.approx(0.5, abs=0.02)
-    by_name = {row["property"]: row for row in rows[1:]}
-    assert rows[1]["property"] == "explains"
-    assert by_name["explains"]["p_holm"] < 0.05
-    assert by_name["explains"]["share"] > 0.4 > by_name["explains"]["null"]
-    assert by_name["follows the label"]["p_holm"] > 0.05
-
-
-def test_eta_squared_is_one_where_clusters_say_everything_within_a_label():
-    cell, clusters = np.repeat([0, 1], 50), np.tile([0, 1], 50)
-    assert eta_squared(clusters + 10.0 * cell, clusters, cell) == pytest.approx(1)
-    assert eta_squared(10.0 * cell, clusters, cell) == 0
+def test_describe_holds_every_cluster_and_is_the_same_again(rng):
+    params, start = rng.normal(size=(2, 160, 9))
+    zoo, assigned = zoo_of(params, start), (params[:, 8] > 0).astype(int)
+    labels = {"mode": label_modes(SPEC, params).mode}
+    sides = np.arange(80), np.arange(80, 160)
+    tables = describe(zoo, *sides, assigned, labels, seed=0)
+    assert tables.keys() == {"descriptions", "rules", "unexplained"}
+    assert all(row["rule"].startswith("the output bias") for row in tables["rules"])
+    assert repr(describe(zoo, *sides, assigned, labels, seed=0)) == repr(tables)

@@ -133,7 +133,55 @@ def cluster_tables(names, mode, ari, null_ari):
             counts = [int(((cluster == k) & (mode == m) & test).sum()) for m in MODES]
             rows = [base | {"cluster": k, "mode": m, "n": n} for m, n in zip(MODES, counts, strict=True)]
             tables["contingency.csv"] += rows
+        if number == 0:
+            tables |= {name: [base | row for row in rows] for name, rows in description_tables(range(3)).items()}
     return {name: rows for name, rows in tables.items() if rows}
+
+
+def description_tables(clusters):
+    """descriptions.csv, rules.csv and unexplained.csv: the fact sets the first cluster apart, the number the last one."""
+    tables = {"descriptions.csv": [], "rules.csv": []}
+    for cluster in clusters:
+        fact, number = float(cluster == 0), 0.8 * cluster - 0.8
+        rows = [
+            effect_row(cluster, "both units are off everywhere", fact, is_fact=1),
+            effect_row(cluster, "output bias", number),
+        ]
+        tables["descriptions.csv"] += rows
+        tables["rules.csv"].append(rule_row(cluster, "the output bias is above 0.5", 0.9 - 0.3 * cluster))
+    return tables | {"unexplained.csv": unexplained_rows()}
+
+
+def effect_row(cluster, name, effect, *, is_fact=0, n=20):
+    """A row of descriptions.csv, its interval ±0.1."""
+    row = {"cluster": cluster, "rank": 1, "property": name, "family": "areas" if is_fact else "sizes and directions"}
+    row |= {"is_fact": is_fact, "said": 1 + (not is_fact), "effect_train": effect, "effect": effect}
+    row |= {"effect_low": effect - 0.1, "effect_high": effect + 0.1, "inside": 0.9, "inside_low": 0.8, "inside_high": 0.95}
+    return row | {"outside": -0.2 if not is_fact else 0.1, "n": n}
+
+
+def rule_row(cluster, rule, precision, *, n_caught=30):
+    """A row of rules.csv whose recall is 0.9."""
+    row = {"cluster": cluster, "rule": rule, "n": 20, "n_caught": n_caught, "share": 0.3, "f1_train": 0.9}
+    row |= {"precision": precision, "precision_low": precision - 0.1, "precision_high": precision + 0.1}
+    return row | {"recall": 0.9, "recall_low": 0.8, "recall_high": 0.95}
+
+
+def unexplained_rows(*, best=0.3, p=0.005, start_p=0.3, everything=0.9):
+    """unexplained.csv: the labels tell 0.4 and 0.5, the error `best` of the rest, the start of training 0.1."""
+
+    def row(kind, name, share, p, scope="all", family=""):
+        figures = {"kind": kind, "scope": scope, "property": name, "family": family, "share": share}
+        figures |= {"low": share - 0.02, "high": share + 0.02, "null": 0.01, "p": p, "n": 50, "n_clusters": 3}
+        return figures | {"bits": 1.5}
+
+    rows = [row("labels", "mode", 0.4, 0.005), row("labels", "mode + quadrant_code", 0.5, 0.005)]
+    rows += [row("step", "error", best, p, family="error"), row("step", "output bias", 0.1, p, family="sizes and directions")]
+    rows.append(row("everything", "every property", everything, float("nan")))
+    for scope in ("all", "mode 3"):
+        rows.append(row("property", "error", best, p, scope, "error"))
+        rows.append(row("property", "output bias at the start", 0.1, start_p, scope, "initialisation"))
+    return rows
 
 
 def agreement_row(clusterer, k, ari, null_ari):

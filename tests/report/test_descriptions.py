@@ -1,56 +1,86 @@
-"""Sentences on clusters follow from their rows, whichever way these fall."""
+"""Sentences on clusters follow from their rows, whichever way these fall; figures show every cluster and property."""
 
-from metarep.report.descriptions import effects_figure, sentence, unexplained_figure, unexplained_text
+import pytest
+from synthetic_run import description_tables, effect_row, rule_row, unexplained_rows
 
-
-def row(cluster=0, effect=0.9, name="height", is_fact=0, n=40):
-    figures = {"inside": 0.8, "inside_low": 0.7, "inside_high": 0.9, "outside": 0.1}
-    return {
-        "cluster": cluster,
-        "property": name,
-        "is_fact": is_fact,
-        "effect": effect,
-        "effect_train": effect,
-        "n": n,
-        **figures,
-    }
+from metarep.report.description_figures import effects_figure, shown_properties, unexplained_figure
+from metarep.report.descriptions import apart, f1, ladder, mode_table, rule_sentence, rules_text, unexplained_text
 
 
-RULE = {"rule": "height above 3", "precision": 0.9, "precision_low": 0.8, "precision_high": 0.95}
-RULE |= {"recall": 0.5, "recall_low": 0.4, "recall_high": 0.6}
+def test_what_sets_apart_says_direction_and_facts_as_shares():
+    rows = [effect_row(0, "output bias", 0.8), effect_row(0, "a unit is off everywhere", 0.8, is_fact=1)]
+    text = apart(rows)
+    assert text.startswith("A unit is off everywhere (90% of its networks, 10% of the others)")
+    assert "output bias higher (median 0.9, others −0.2)" in text
+    assert "Output bias lower" in apart([effect_row(0, "output bias", -0.8)])
 
 
-def left(name, share, null, p):
-    return {"property": name, "share": share, "null": null, "p": p, "p_holm": p}
+def test_what_does_not_hold_on_test_networks_is_not_said():
+    assert "Nothing" in apart([effect_row(0, "output bias", 0.05)])  # its interval holds 0
+    assert "Nothing" in apart([effect_row(0, "output bias", 0.8) | {"said": 0}])
+    assert "Nothing" in apart([effect_row(0, "output bias", 0.8) | {"effect_train": -0.8}])
+    assert "No test network" in apart([effect_row(0, "output bias", 0.8, n=0)])
 
 
-def test_a_sentence_says_direction_facts_and_the_rule_with_its_intervals():
-    text = sentence([row(), row(name="it is dead", is_fact=1), row(name="third", effect=0.5)], RULE)
-    assert "height is higher (median 0.8, others 0.1)" in text
-    assert "it is dead (80%, of the others 10%)" in text
-    assert "third" not in text
-    assert "50% (40% to 60%) of the cluster, and 90% (80% to 95%)" in text
-    assert "lower" in sentence([row(effect=-0.9)], None)
+def test_a_rule_comes_with_its_intervals_and_the_base_rate():
+    text = rule_sentence(rule_row(0, "the output bias is above -0.5", 0.6))
+    assert "above −0.5" in text
+    assert "30 test networks that meet it 60% [50%, 70%] are in the cluster (of all networks 30%)" in text
+    assert "finds 90% [80%, 95%]" in text
+    nobody = rule_row(0, "never", float("nan"), n_caught=0)
+    assert "No test network meets it" in rule_sentence(nobody)
+    assert f1(nobody) == 0
+    assert f1(rule_row(0, "x", 0.9)) == pytest.approx(0.9)
 
 
-def test_weak_effects_and_empty_clusters_are_said_to_be_so():
-    assert "Nothing" in sentence([row(effect=0.1)], None)
-    assert "No test network" in sentence([row(n=0)], RULE)
+def test_rules_are_counted_by_how_well_they_fit():
+    text = rules_text([rule_row(0, "good", 0.9), rule_row(1, "poor", 0.2)])
+    assert "describe 1 of 2 clusters well" in text
+    assert "which hold 50% of the networks" in text
+    assert "cluster 0 (F1 0.90): good." in text
+    assert "least fits cluster 1" in text
+    assert "least" not in rules_text([rule_row(0, "good", 0.9)]).replace("at least", "")
+    assert rules_text([]) == ""
 
 
-def test_the_unexplained_is_said_to_be_there_only_where_it_is():
-    whole = left("clusters", 0.3, 0.9, float("nan"))
-    some = unexplained_text([whole, left("norm", 0.4, 0.1, 0.01), left("bias", 0.1, 0.1, 0.5)])
-    assert "30%" in some
-    assert "1 of 2 numbers" in some
-    assert "norm" in some
-    assert "None of 1 numbers" in unexplained_text([whole, left("bias", 0.1, 0.1, 0.5)])
+def test_the_ladder_adds_what_steps_tell_of_the_rest():
+    steps = ladder(unexplained_rows())
+    assert [round(share, 3) for _, share, _ in steps] == [0.4, 0.5, 0.65, 0.685, 0.9]
+    assert [kind for _, _, kind in steps] == ["labels", "labels", "step", "step", "everything"]
 
 
-def test_the_figures_show_every_cluster_and_every_number():
-    rows = [row(cluster=c, name=n, effect=e) for c, e in ((0, 0.9), (1, -0.4)) for n in ("a", "b")]
-    (ax, _) = effects_figure(rows).axes
-    assert [label.get_text() for label in ax.get_xticklabels()] == ["0\nn = 40", "1\nn = 40"]
-    assert "−0.4" in {text.get_text() for text in ax.texts}
-    (ax,) = unexplained_figure([left("clusters", 0.3, 0.9, 1.0), left("norm", 0.4, 0.1, 0.01)]).axes
-    assert [label.get_text() for label in ax.get_yticklabels()] == ["norm"]
+def test_the_rest_is_called_structure_only_where_it_is():
+    text = unexplained_text(unexplained_rows())
+    assert "40% with mode and 50% with mode and quadrant code" in text
+    assert "not chance: 1 of 2 properties" in text
+    assert "“error” with 30% of it" in text
+    assert "How training began tells nothing of it" in text
+    assert "bring what is told to 68%" in text or "bring what is told to 69%" in text
+    assert "90% [88%, 92%] on unseen networks; so at most 10%" in text
+    assert "“output bias at the start” tells most: 10%" in unexplained_text(unexplained_rows(start_p=0.01))
+    nothing = [row for row in unexplained_rows(p=0.4) if row["kind"] != "step"]
+    assert "None of 2 properties tells anything of the rest (shuffled among equal labels; p = 0.30)" in unexplained_text(
+        nothing
+    )
+    assert "one after the other" not in unexplained_text(nothing)
+    assert unexplained_text([]) == ""
+
+
+def test_modes_that_clusters_split_are_listed():
+    (row,) = mode_table(unexplained_rows())
+    assert row["scope"] == "mode 3"
+    assert row["kinds"] == pytest.approx(2**1.5)
+    assert row["best"]["property"] == "error"
+    assert row["labels"] is None
+
+
+def test_the_figures_show_every_cluster_and_every_property():
+    rows = description_tables(range(3))["descriptions.csv"]
+    assert shown_properties(rows) == ["both units are off everywhere", "output bias"]
+    (ax, _) = effects_figure(rows, {0: "mode 1"}).axes
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["0\nmode 1", "1\n", "2\n"]
+    assert {text.get_text() for text in ax.texts} == {"1.0", "−0.8", "0.8"}
+    left, right = unexplained_figure(unexplained_rows()).axes
+    assert [label.get_text() for label in left.get_yticklabels()][:2] == ["Mode", "+ quadrant code"]
+    assert "68%" in {text.get_text() for text in left.texts} or "69%" in {text.get_text() for text in left.texts}
+    assert [label.get_text() for label in right.get_yticklabels()] == ["Error", "Output bias at the start"]

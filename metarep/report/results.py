@@ -232,7 +232,9 @@ def describe(representation: str) -> str:
     """A representation in a few words."""
     if representation.startswith(UNTRAINED):
         return f"as cloze {representation.removeprefix(UNTRAINED)}, from an encoder that was never trained"
-    return (DESCRIPTIONS | EMBEDDING_DESCRIPTIONS).get(representation.rpartition("-")[2], "")
+    model, _, kind = representation.rpartition("-")
+    text = (DESCRIPTIONS | EMBEDDING_DESCRIPTIONS).get(kind, "")
+    return text.replace("the cloze model", f"the {model} model") if representation.startswith(OTHER_OBJECTIVES) else text
 
 
 def best_of(rows: Mapping[str, dict], names: Iterable[str], key: str = "ari") -> str | None:

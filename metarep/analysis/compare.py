@@ -13,10 +13,9 @@ from pathlib import Path
 
 import numpy as np
 from joblib import Parallel, cpu_count, delayed, parallel_config
-from sklearn.metrics import silhouette_score
 
 from metarep.analysis.agreement import agreement
-from metarep.analysis.clusters import RULE, Clustering, bootstrap_stability, choose_k, fit_clusterer, fit_umap
+from metarep.analysis.clusters import RULE, Clustering, bootstrap_stability, choose_k, fit_clusterer, fit_umap, silhouette
 from metarep.analysis.describe import describe
 from metarep.analysis.probes import CLASS_TARGETS, MSE_TARGET, probe_rows
 from metarep.analysis.representations import DESCRIPTIONS, baselines
@@ -29,7 +28,6 @@ from metarep.progress import Progress
 from metarep.tables import to_csv
 from metarep.zoo.store import Zoo, load_zoo
 
-SILHOUETTE_SAMPLE = 1500
 HDBSCAN_K = 8
 """HDBSCAN takes no k; its smallest cluster is a tenth of what eight equal ones would hold."""
 UMAP_BASELINES = ("raw", "oracle")
@@ -277,11 +275,11 @@ def compare_one(name: str, x: np.ndarray, arena: Arena, config: ClusterConfig, *
 
 def sweep_k(tables: Tables, name: str, clusterer: str, x_train, x_test, arena: Arena, config: ClusterConfig) -> Clustering:
     """One clusterer over every k; returns the clustering at the chosen k."""
-    fitted, stability = {}, {}
+    fitted, stability, silhouettes = {}, {}, {}
     for k in (HDBSCAN_K,) if clusterer.endswith("hdbscan") else config.ks:
         fitted[k] = fit_clusterer(clusterer, x_train, k, seed=config.seed)
         stability[k] = bootstrap_stability(clusterer, x_train, k, n_bootstraps=config.n_bootstraps, seed=config.seed)
-        assigned = fitted[k].predict(x_train)
+        silhouettes[k] = silhouette(x_train, fitted[k].predict(x_train), seed=config.seed)
         tables.k_curve.append(
             {
                 "representation": name,
@@ -289,13 +287,13 @@ def sweep_k(tables: Tables, name: str, clusterer: str, x_train, x_test, arena: A
                 "k": fitted[k].n_clusters,
                 "stability": stability[k].ari,
                 "least_jaccard": stability[k].least_jaccard,
-                "silhouette": silhouette(x_train, assigned, config.seed),
+                "silhouette": silhouettes[k],
             }
         )
         test = fitted[k].predict(x_test)
         tables.test_clusters[name, clusterer, k] = test
         add_agreement(tables, name, clusterer, fitted[k].n_clusters, test, stability[k].ari, arena, config)
-    k = choose_k({k: found.least_jaccard for k, found in stability.items()})
+    k = choose_k({k: found.least_jaccard for k, found in stability.items()}, silhouettes)
     row = {"representation": name, "clusterer": clusterer, "k": fitted[k].n_clusters, "stability": stability[k].ari}
     tables.chosen_k.append(row | {"least_jaccard": stability[k].least_jaccard})
     return fitted[k]
@@ -307,15 +305,6 @@ def add_agreement(tables: Tables, name: str, clusterer: str, k: int, assigned, s
         figures = agreement(arena.labels[label][arena.test], assigned, seed=config.seed, n_permutations=config.n_permutations)
         row = {"representation": name, "clusterer": clusterer, "k": k, "label": label}
         tables.agreement.append({**row, **figures, "stability_ari": stability})
-
-
-def silhouette(x: np.ndarray, assigned: np.ndarray, seed: int) -> float:
-    """The mean silhouette on a sample of rows of standardised x; NaN for fewer than two clusters."""
-    rows = np.random.default_rng(seed).permutation(len(x))[:SILHOUETTE_SAMPLE]
-    if len(np.unique(assigned[rows])) < 2:
-        return float("nan")
-    spread = x.std(axis=0)
-    return float(silhouette_score(x[rows] / np.where(spread > 0, spread, 1), assigned[rows]))
 
 
 def assign_clusters(tables: Tables, name: str, clustering: Clustering, x: np.ndarray, arena: Arena) -> None:

@@ -78,12 +78,14 @@ def test_a_prediction_does_not_depend_on_the_other_rows(name):
     np.testing.assert_array_equal(clustering.predict(x[200:300]), clustering.predict(shifted)[:100])
 
 
-def test_stability_tells_blobs_from_noise_and_the_rule_takes_the_largest_stable_k():
+def test_stability_tells_blobs_from_noise_and_the_rule_takes_the_best_separated_stable_k():
     x, _ = blobs(300)
     assert min(bootstrap_stability("kmeans", x, 3, n_bootstraps=3, seed=0)) > 0.95
     assert max(bootstrap_stability("kmeans", RNG.standard_normal((300, 4)), 6, n_bootstraps=3, seed=0)) < 0.8
-    assert choose_k({2: 1.0, 3: 0.95, 4: 0.6, 5: 0.91, 6: 0.2}) == 5
-    assert choose_k({2: 0.5, 3: 0.7, 4: 0.7}) == 3
+    silhouettes = {2: 0.3, 3: 0.5, 4: 0.9, 5: 0.4, 6: 0.6}
+    assert choose_k({2: 1.0, 3: 0.95, 4: 0.6, 5: 0.91, 6: 0.2}, silhouettes) == 3
+    assert choose_k({2: 0.9, 3: 0.9}, {2: float("nan"), 3: -0.2}) == 3
+    assert choose_k({2: 0.5, 3: 0.7, 4: 0.7}, silhouettes) == 3
 
 
 def test_probes_read_what_is_there_and_score_chance_on_noise():

@@ -28,8 +28,9 @@ def ablations(
       metarep run configs/ablations/masks.yaml
       metarep ablations results/ablations-masks --out results/ablations
     """
-    from metarep.config import ReportConfig, load_config
+    from metarep.config import ReportConfig
     from metarep.report.ablations import ablations as compare
+    from metarep.settings import load_config
 
     require_cpu(device)
     settings = load_config(ReportConfig, config, overrides)

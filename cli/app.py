@@ -23,6 +23,7 @@ from .experiment import experiment
 from .functions import functions
 from .info import info
 from .pretrain import pretrain
+from .question import question
 from .report import report
 from .run import run
 from .scan import scan
@@ -90,6 +91,7 @@ app.command()(cluster)
 app.command()(transfer)
 app.command()(scan)
 app.command()(experiment)
+app.command()(question)
 app.command()(dynamics)
 app.command()(functions)
 app.command()(ablations)

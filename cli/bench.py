@@ -39,8 +39,8 @@ def zoo(
     Example:
       metarep bench zoo --specs 2-2-1 --out results/bench --overwrite
     """
-    from metarep.config import load_config
     from metarep.networks.spec import NetworkSpec
+    from metarep.settings import load_config
     from metarep.zoo.bench import COLUMNS, BenchConfig, bench_zoo
 
     settings = load_config(BenchConfig, config, overrides, seed=seed, specs=specs.split(",") if specs else None)

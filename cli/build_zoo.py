@@ -59,7 +59,8 @@ def build_zoo(
 
 def _settings(config: Path | None, overrides: list[str] | None, family: dict[str, Any], **fixed: int | None):
     """The zoo's settings; options of a family change the config's only one."""
-    from metarep.config import ZooConfig, load_config
+    from metarep.config import ZooConfig
+    from metarep.settings import load_config
 
     settings = load_config(ZooConfig, config, overrides, **fixed)
     if not family:

@@ -31,7 +31,8 @@ def cluster(
       metarep cluster results/embeddings/pooled results/embeddings/profile --out results/clusters
     """
     from metarep.analysis.compare import cluster as compare
-    from metarep.config import ClusterConfig, load_config
+    from metarep.config import ClusterConfig
+    from metarep.settings import load_config
 
     require_cpu(device)
     settings = load_config(ClusterConfig, config, overrides, seed=seed)

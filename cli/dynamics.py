@@ -30,7 +30,8 @@ def dynamics(
       metarep dynamics results/snapshots --out results/dynamics
     """
     from metarep.analysis.dynamics import dynamics as follow
-    from metarep.config import DynamicsConfig, load_config
+    from metarep.config import DynamicsConfig
+    from metarep.settings import load_config
 
     settings = load_config(DynamicsConfig, config, overrides, seed=seed)
     path = follow(

@@ -33,7 +33,8 @@ def embed(
       metarep embed results/model results/zoo --kind profile --out results/embeddings/profile
     """
     from metarep.cloze.embed import embed as embed_zoo
-    from metarep.config import EmbedConfig, load_config
+    from metarep.config import EmbedConfig
+    from metarep.settings import load_config
 
     chosen = [f"kind={kind}"] if kind else []
     settings = load_config(EmbedConfig, config, [*(overrides or []), *chosen], seed=seed, untrained=untrained)

@@ -32,7 +32,7 @@ def functions(
     """
     from metarep.analysis.function_probe import FunctionsConfig
     from metarep.analysis.function_probe import functions as probe
-    from metarep.config import load_config
+    from metarep.settings import load_config
 
     require_cpu(device)
     settings = load_config(FunctionsConfig, config, overrides, seed=seed)

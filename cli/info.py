@@ -32,7 +32,8 @@ def info(
       metarep info results/quickstart/zoo
     """
     from metarep.artefact import write_whole
-    from metarep.config import InfoConfig, load_config
+    from metarep.config import InfoConfig
+    from metarep.settings import load_config
 
     require_cpu(device)
     settings = load_config(InfoConfig, config, overrides)

@@ -30,7 +30,8 @@ def pretrain(
       metarep pretrain results/zoo --out results/model --set n_steps=2000
     """
     from metarep.cloze.pretrain import pretrain as train
-    from metarep.config import PretrainConfig, load_config
+    from metarep.config import PretrainConfig
+    from metarep.settings import load_config
 
     settings = load_config(PretrainConfig, config, overrides, seed=seed)
     path = train(settings, zoo, out, device=usable_device(device), overwrite=overwrite, progress=progress_for(quiet))

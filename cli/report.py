@@ -27,8 +27,9 @@ def report(
     Example:
       metarep report results/quickstart --overwrite
     """
-    from metarep.config import ReportConfig, load_config
+    from metarep.config import ReportConfig
     from metarep.report.page import report as write
+    from metarep.settings import load_config
 
     require_cpu(device)
     settings = load_config(ReportConfig, config, overrides)

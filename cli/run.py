@@ -33,8 +33,9 @@ def run(
     Example:
       metarep run configs/quickstart.yaml --out results/quickstart --set pretrain.n_steps=500
     """
-    from metarep.config import RunConfig, load_config
+    from metarep.config import RunConfig
     from metarep.pipeline import run as run_all
+    from metarep.settings import load_config
 
     if (config is None) == (config_option is None):
         raise typer.BadParameter("name one config file: metarep run CONFIG", param_hint="CONFIG")

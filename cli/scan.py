@@ -36,7 +36,8 @@ def scan(
       metarep scan results/zoo --embeddings results/embeddings/certainty
       metarep scan checkpoint.pth
     """
-    from metarep.config import ScanConfig, load_config
+    from metarep.config import ScanConfig
+    from metarep.settings import load_config
 
     require_cpu(device)
     settings = load_config(ScanConfig, config, overrides, seed=seed)

@@ -31,7 +31,8 @@ def show(
       metarep show results/zoo e09-2813536937 --out mode3.png
     """
     from metarep.artefact import write_whole
-    from metarep.config import ShowConfig, load_config
+    from metarep.config import ShowConfig
+    from metarep.settings import load_config
     from metarep.zoo.store import load_zoo
 
     require_cpu(device)

@@ -31,7 +31,8 @@ def transfer(
       metarep transfer results/model results/zoo-e07 --out results/transfer
     """
     from metarep.analysis.transfer import transfer as carry
-    from metarep.config import TransferConfig, load_config
+    from metarep.config import TransferConfig
+    from metarep.settings import load_config
 
     settings = load_config(TransferConfig, config, overrides, seed=seed)
     path = carry(

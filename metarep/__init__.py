@@ -25,12 +25,13 @@ _HOMES = {
         "ExperimentConfig",
         "FamilyConfig",
         "PretrainConfig",
+        "QuestionConfig",
         "RunConfig",
         "ScanConfig",
         "TransferConfig",
         "ZooConfig",
-        "load_config",
     ),
+    "settings": ("load_config",),
     "progress": ("Progress",),
     "networks.spec": ("NetworkSpec",),
     "networks.forward": ("forward", "stages"),
@@ -47,6 +48,7 @@ _HOMES = {
     "report.page": ("write_report",),
     "report.square": ("draw_network",),
     "experiments.stage": ("experiment",),
+    "questions.stage": ("question",),
     "pipeline": ("run",),
 }
 _ALIASES = {"write_report": "report"}

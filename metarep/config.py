@@ -1,34 +1,18 @@
-"""Every stage's settings, validated: one model a stage, and `RunConfig` for all of them.
-
-A YAML file holds the settings of one stage or of a whole run; `--set key=value` changes
-one by its dotted name. Unknown keys and impossible values are one-line errors.
-"""
+"""Every stage's settings, validated: one model a stage, and `RunConfig` for all of them."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from metarep.errors import MetarepError
 from metarep.networks.spec import NetworkSpec
+from metarep.settings import Settings
 
 Variant = Literal["e01", "e02", "e03", "e04", "e05", "e06", "e07", "e08", "e09", "fourier"]
 Embedding = Literal[
     "pooled", "states", "profile", "certainty", "surprisal", "description", "activity", "beliefs", "patterns", "coupling"
 ]
-
-
-class Settings(BaseModel):
-    """A frozen set of settings that knows no other keys."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    def resolved(self) -> dict[str, Any]:
-        """Every setting with its value, as plain JSON data: what a manifest holds."""
-        return self.model_dump(mode="json")
 
 
 class FamilyConfig(Settings):
@@ -285,85 +269,68 @@ class RunConfig(Settings):
         return data | {"models": filled}
 
 
-Model = TypeVar("Model", bound=Settings)
+class SizeConfig(Settings):
+    """Question 1: zoo sizes against model sizes."""
+
+    train_networks: tuple[int, ...] = Field((100, 300, 1000, 3000, 10_000, 30_000, 100_000), min_length=2)
+    model_sizes: tuple[tuple[int, int], ...] = Field(
+        ((16, 1), (32, 2), (64, 3), (96, 4)), min_length=1, description="width and layers of each model"
+    )
+    n_steps: int = Field(1200, ge=1)
+    max_test_networks: int = Field(2000, ge=20)
+    k: int = Field(6, ge=2, description="clusters of the embeddings")
 
 
-def load_config(kind: type[Model], path: Path | str | None = None, overrides: list[str] | None = None, **fixed: Any) -> Model:
-    """Settings of one kind from a YAML file, `key=value` texts and values that stand already.
+class SourcesConfig(Settings):
+    """Question 2: what is carried over from which zoo to which."""
 
-    Later ones win: the file, then `overrides` (dotted keys, YAML values), then `fixed`
-    (those that are None are left out). Raises MetarepError naming the file and the key.
-    """
-    data: dict[str, Any] = {}
-    where = str(path) if path else kind.__name__
-    if path is not None:
-        data = _read_yaml(Path(path))
-    for text in overrides or []:
-        _set_dotted(data, text)
-    data.update({key: value for key, value in fixed.items() if value is not None})
-    try:
-        return kind.model_validate(data)
-    except ValidationError as error:
-        raise _explain(error, where, kind) from error
+    n_networks: int = Field(4000, ge=50, description="of each zoo")
+    n_deep_networks: int = Field(1000, ge=50, description="of the zoo with two hidden layers, which trains slowly")
+    n_steps: int = Field(800, ge=1)
+    max_fit_networks: int = Field(2500, ge=20)
+    max_test_networks: int = Field(800, ge=10)
+    k: int = Field(6, ge=2, description="clusters carried over")
 
 
-def _read_yaml(path: Path, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
-    """The settings in a file, on top of those of the file that it `extends`, if it names one (from where it lies itself)."""
-    if path.resolve() in seen:
-        raise MetarepError(f"{path} extends itself", met=" -> ".join(p.name for p in (*seen, path)), fix="remove one `extends`")
-    try:
-        data = yaml.safe_load(path.read_text())
-    except FileNotFoundError as error:
-        raise MetarepError(f"no config file {path}", fix="check the path") from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise MetarepError(f"{path} cannot be read as YAML", met=error) from error
-    if data is None:
-        return {}
-    if not isinstance(data, dict):
-        raise MetarepError(f"{path} is no config", met=type(data).__name__, expected="keys with values")
-    base = data.pop("extends", None)
-    return data if base is None else _merged(_read_yaml(path.parent / str(base), (*seen, path.resolve())), data)
+class InputConfig(Settings):
+    """Question 3: what the input looks like, and what the model makes of a unit, a layer, a network."""
+
+    n_train_networks: int = Field(20_000, ge=50)
+    n_steps: int = Field(1200, ge=1)
+    max_fit_networks: int = Field(5000, ge=20)
+    max_test_networks: int = Field(2000, ge=20)
 
 
-def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """Both, key by key; where both hold keys with values these are merged too, and else the change wins."""
-    merged = dict(base)
-    for key, value in changes.items():
-        both = isinstance(merged.get(key), dict) and isinstance(value, dict)
-        merged[key] = _merged(merged[key], value) if both else value
-    return merged
+class CeilingConfig(Settings):
+    """Question 4: how much of a hidden parameter the others say at all."""
+
+    bank_sizes: tuple[int, ...] = Field((1000, 3000, 10_000, 30_000, 100_000), min_length=2)
+    n_neighbours: int = Field(10, ge=2)
+    n_train_networks: int = Field(100_000, ge=50, description="that the model is trained on")
+    n_steps: int = Field(3000, ge=1)
+    max_test_networks: int = Field(2000, ge=20)
 
 
-def _set_dotted(data: dict[str, Any], text: str) -> None:
-    key, equals, value = text.partition("=")
-    if not equals or not key:
-        raise MetarepError("--set is malformed", met=repr(text), expected="key=value, such as pretrain.n_steps=500")
-    *parents, last = key.split(".")
-    for parent in parents:
-        data = data.setdefault(parent, {})
-        if not isinstance(data, dict):
-            raise MetarepError(f"--set {key}: {parent} holds no further keys", expected="a dotted name of a setting")
-    try:
-        data[last] = yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise MetarepError(f"--set {key}: the value is not YAML", met=repr(value)) from error
+class QuestionConfig(Settings):
+    """The four questions of the notes; each adds its own settings to those that all share."""
 
-
-def _explain(error: ValidationError, where: str, kind: type[Settings]) -> MetarepError:
-    first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
-        return MetarepError(f"{where}: unknown key {key}", expected=_known_keys(kind, first["loc"]), fix="correct or remove it")
-    message = first["msg"].removeprefix("Value error, ")
-    met = repr(first["input"]) if not isinstance(first["input"], dict | BaseModel) else None
-    return MetarepError(f"{where}: {key or 'settings'}", met=met, expected=message, fix="correct the value")
-
-
-def _known_keys(kind: type[Settings], loc: tuple[Any, ...]) -> str:
-    here: Any = kind
-    for part in loc[:-1]:
-        if isinstance(part, str) and hasattr(here, "model_fields") and part in here.model_fields:
-            here = here.model_fields[part].annotation
-        options = [a for a in getattr(here, "__args__", ()) if isinstance(a, type) and issubclass(a, Settings)]
-        here = options[0] if options else here
-    return "one of " + ", ".join(here.model_fields) if hasattr(here, "model_fields") else "a known key"
+    seed: int = Field(0, ge=0)
+    n_networks: int = Field(150_000, ge=100, description="of the large zoo; seven tenths of them train")
+    pretrain: PretrainConfig = Field(
+        PretrainConfig(
+            behaviour_weight=1.0,
+            whole_share=0.5,
+            d_model=48,
+            n_layers=3,
+            n_components=4,
+            n_steps=1000,
+            batch_size=128,
+            warmup_steps=100,
+        ),
+        description="what the models of all questions have in common",
+    )
+    n_bootstraps: int = Field(200, ge=20)
+    size: SizeConfig = SizeConfig()
+    sources: SourcesConfig = SourcesConfig()
+    input: InputConfig = InputConfig()
+    ceiling: CeilingConfig = CeilingConfig()

@@ -74,25 +74,17 @@ def run(
 
 
 def _pretrain_side_by_side(config: RunConfig, out: Path, overwrite: bool, progress: Progress) -> None:
-    """All models of a run that are not there yet, a process and a thread for each: small matrices gain little from more."""
-    from joblib import Parallel, cpu_count, delayed, parallel_config
+    """All models of a run that are not there yet."""
+    from metarep.cloze.side_by_side import Job, pretrain_side_by_side
 
     stages = [stage for stage in stages_of(config, out, device="cpu", progress=progress) if stage.kind == "model"]
     settings = {"model": config.pretrain} | {f"models/{name}": model.pretrain for name, model in config.models.items()}
     waiting = [stage.name for stage in stages if not _is_done(stage, out)]
-    with parallel_config("loky", inner_max_num_threads=1), progress.task("pretrain", len(waiting), "models") as task:
-        jobs = (delayed(_pretrain_one)(name, settings[name], out, overwrite) for name in waiting)
-        for name, seconds in Parallel(n_jobs=min(cpu_count(), len(waiting)), return_as="generator_unordered")(jobs):
+    jobs = [Job(name, settings[name], out / "zoo", out / name) for name in waiting]
+    with progress.task("pretrain", len(jobs), "models") as task:
+        for name, seconds in pretrain_side_by_side(jobs, overwrite=overwrite):
             _record(out / TIMINGS, name, seconds, finished=True, device="cpu")
             task.advance(1, name)
-
-
-def _pretrain_one(name: str, settings: PretrainConfig, out: Path, overwrite: bool) -> tuple[str, float]:
-    from metarep.cloze.pretrain import pretrain
-
-    start = time.monotonic()
-    pretrain(settings, out / "zoo", out / name, overwrite=overwrite)
-    return name, time.monotonic() - start
 
 
 def stages_of(config: RunConfig, out: Path, *, device: str, progress: Progress) -> list[Stage]:

@@ -2,8 +2,9 @@
 
 import pytest
 
-from metarep.config import ClusterConfig, EmbedConfig, FamilyConfig, PretrainConfig, RunConfig, ZooConfig, load_config
+from metarep.config import ClusterConfig, EmbedConfig, FamilyConfig, PretrainConfig, RunConfig, ZooConfig
 from metarep.errors import MetarepError
+from metarep.settings import load_config
 
 
 def problem(kind, path=None, overrides=None, **fixed) -> str:

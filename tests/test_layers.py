@@ -13,6 +13,7 @@ ORDER = (
     "artefact",
     "progress",
     "tables",
+    "settings",
     "networks",
     "config",
     "zoo",
@@ -20,6 +21,7 @@ ORDER = (
     "analysis",
     "report",
     "experiments",
+    "questions",
     "pipeline",
 )
 HEAVY = {

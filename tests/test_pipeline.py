@@ -6,10 +6,11 @@ import pytest
 
 from metarep import pipeline
 from metarep.artefact import open_artefact, writing
-from metarep.config import RunConfig, load_config
+from metarep.config import RunConfig
 from metarep.errors import MetarepError
 from metarep.pipeline import Stage, artefacts_of, run, stages_of
 from metarep.progress import Progress
+from metarep.settings import load_config
 
 
 @pytest.fixture

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from metarep.artefact import open_artefact
-from metarep.config import RunConfig, load_config
+from metarep.config import RunConfig
 from metarep.pipeline import artefacts_of, run
+from metarep.settings import load_config
 from metarep.tables import read_csv
 
 WITHOUT_UMAP = ["cluster.umap=false"]

@@ -18,12 +18,12 @@ from metarep.analysis.probes import CLASSIFIERS, balanced_accuracy
 from metarep.analysis.representations import weight_statistics
 from metarep.artefact import canonical_json, write_whole, writing
 from metarep.cloze.embed import load_embeddings
-from metarep.config import Settings
 from metarep.errors import MetarepError
 from metarep.networks.forward import forward
 from metarep.networks.spec import NetworkSpec
 from metarep.networks.symmetry import canonical_order, canonical_scale
 from metarep.progress import Progress
+from metarep.settings import Settings
 from metarep.tables import to_csv
 from metarep.zoo.store import Zoo, load_zoo
 

@@ -1,4 +1,4 @@
-"""One page with every experiment: the table of all, then a section each."""
+"""One page with every experiment of a series: the table of all, then a section each."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ from typing import Any
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
-from metarep.experiments.registry import Experiment
+from metarep.experiments.registry import Experiment, Series
 from metarep.tables import read_csv
 
 MAX_ROWS = 30
 """Of a longer table the page shows the first rows, and says so."""
 
 
-def render(out: Path, finished: list[tuple[Experiment, dict[str, Any]]], rows: list[dict[str, Any]]) -> str:
+def render(out: Path, series: Series, finished: list[tuple[Experiment, dict[str, Any]]], rows: list[dict[str, Any]]) -> str:
     """The page as HTML that needs no network: figures are in it as data URIs."""
+    rooms = dict.fromkeys((series.room, "experiments", "report"))
     environment = Environment(
-        loader=ChoiceLoader([PackageLoader("metarep", "experiments"), PackageLoader("metarep", "report")]),
+        loader=ChoiceLoader([PackageLoader("metarep", room) for room in rooms]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -26,7 +27,7 @@ def render(out: Path, finished: list[tuple[Experiment, dict[str, Any]]], rows: l
     )
     environment.filters["cell"] = cell
     sections = [section(out / one.module, one, found) for one, found in finished]
-    return environment.get_template("experiments.html").render(rows=rows, sections=sections, max_rows=MAX_ROWS)
+    return environment.get_template(series.template).render(rows=rows, sections=sections, max_rows=MAX_ROWS)
 
 
 def section(folder: Path, one: Experiment, found: dict[str, Any]) -> dict[str, Any]:

@@ -1,31 +1,66 @@
-"""Which experiments there are, by the name that the command line takes."""
+"""Which experiments there are, by the name that the command line takes; and what a series of them is."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
+from typing import Any
 
 from metarep.errors import MetarepError
 from metarep.experiments.experiment import Context, Result
+from metarep.settings import Settings
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """One module of this room. `name` is what the command line takes, `module` also its folder in the results."""
+    """One module of a room. `name` is what the command line takes, `module` also its folder in the results."""
 
     name: str
     module: str
     title: str
     shows: str
+    room: str = "experiments"
 
     @property
-    def run(self) -> Callable[[Context], Result]:
+    def run(self) -> Callable[[Any], Result]:
         """The module's `run`; imported only now, since some are slow to import."""
-        return import_module(f"metarep.experiments.{self.module}").run
+        return import_module(f"metarep.{self.room}.{self.module}").run
 
 
-EXPERIMENTS = (
+@dataclass(frozen=True)
+class Series:
+    """Experiments that share settings, a folder and a page.
+
+    one, many: what they are called; `one` is also the kind of their artefacts. template: of the page, in the package `room`.
+    context: what makes an experiment's context of settings, the shared folder and where to report to.
+    settings: what of the settings an experiment depends on, as plain JSON data.
+    """
+
+    one: str
+    many: str
+    room: str
+    template: str
+    members: tuple[Experiment, ...]
+    context: Callable[..., Context]
+    settings: Callable[[Any, Experiment], dict[str, Any]]
+
+    def named(self, name: str) -> tuple[Experiment, ...]:
+        """All of them for "all", else the one of that name. Raises MetarepError for any other name."""
+        found = tuple(e for e in self.members if name in ("all", e.name, e.module))
+        if not found:
+            names = ", ".join(e.name for e in self.members)
+            raise MetarepError(f"no such {self.one}", met=repr(name), expected=f"{names} or all")
+        return found
+
+
+def all_settings(config: Settings, one: Experiment) -> dict[str, Any]:
+    """Every experiment depends on all of them."""
+    del one
+    return config.resolved()
+
+
+_MEMBERS = (
     Experiment("1", "e01", "Linear, no activation", "the best that a plane can do"),
     Experiment("2", "e02", "A ReLU on the output", "what one fold adds, and how often it dies"),
     Experiment("3", "e03", "One hidden layer of two", "what each step does to the unit square"),
@@ -41,11 +76,4 @@ EXPERIMENTS = (
 )
 """The ten of the notes in their order, then what they left open."""
 
-
-def experiments_named(name: str) -> tuple[Experiment, ...]:
-    """All of them for "all", else the one of that name. Raises MetarepError for any other name."""
-    found = tuple(e for e in EXPERIMENTS if name in ("all", e.name, e.module))
-    if not found:
-        names = ", ".join(e.name for e in EXPERIMENTS)
-        raise MetarepError("no such experiment", met=repr(name), expected=f"{names} or all")
-    return found
+EXPERIMENTS = Series("experiment", "experiments", "experiments", "experiments.html", _MEMBERS, Context, all_settings)

@@ -1,4 +1,4 @@
-"""The stage that runs experiments: a folder for each, a table of all, and a page that shows them."""
+"""The stage that runs a series of experiments: a folder for each, a table of all, and a page that shows them."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from metarep.artefact import (
     write_whole,
     writing,
 )
-from metarep.config import ExperimentConfig
 from metarep.errors import MetarepError
-from metarep.experiments.experiment import Claim, Context, Result
+from metarep.experiments.experiment import Claim, Result
 from metarep.experiments.page import render
-from metarep.experiments.registry import EXPERIMENTS, Experiment, experiments_named
+from metarep.experiments.registry import EXPERIMENTS, Experiment, Series
 from metarep.progress import Progress
 from metarep.report.page import png_of
+from metarep.settings import Settings
 from metarep.tables import to_csv
 
 RESULT = "result.json"
@@ -32,48 +32,49 @@ SHARED = "shared"
 
 
 def experiment(
-    config: ExperimentConfig,
+    config: Settings,
     name: str,
     out: Path | str,
     *,
+    series: Series = EXPERIMENTS,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Path:
-    """Runs one experiment, or "all", into `out`/<e01 …>, and returns `out`.
+    """Runs one experiment of a series, or "all", into `out`/<its module>, and returns `out`.
 
     One by name is refused where it is finished and `overwrite` is False; of all, those that are finished with the
     same settings are kept. Then `out`/report is written anew: summary.csv and one page with every experiment there is.
     """
     out, progress = Path(out), progress or Progress()
-    chosen = experiments_named(name)
+    chosen = series.named(name)
     if name != "all":
         refuse_to_overwrite(out / chosen[0].module, overwrite)
     for one in chosen:
-        if name == "all" and not overwrite and stands(out / one.module, config):
-            progress.say(f"experiment {one.name}: kept")
+        if name == "all" and not overwrite and stands(out / one.module, series, one, config):
+            progress.say(f"{series.one} {one.name}: kept")
             continue
-        progress.say(f"experiment {one.name}: {one.title}")
-        _run_one(one, config, out, overwrite=overwrite or name == "all", progress=progress)
-    write_report(out, progress)
+        progress.say(f"{series.one} {one.name}: {one.title}")
+        _run_one(one, series, config, out, overwrite=overwrite or name == "all", progress=progress)
+    write_report(out, series, progress)
     return out
 
 
-def stands(path: Path, config: ExperimentConfig) -> bool:
+def stands(path: Path, series: Series, one: Experiment, config: Settings) -> bool:
     """Whether a finished experiment has these settings, and what it was made from is still the same."""
     if not (path / MANIFEST).is_file():
         return False
-    artefact = open_artefact(path, "experiment")
+    artefact = open_artefact(path, series.one)
     try:
         inputs = {name: open_artefact(artefact.input_path(name)) for name in artefact.manifest["inputs"]}
     except MetarepError:
         return False
-    return is_done(path, "experiment", config.resolved(), inputs)
+    return is_done(path, series.one, series.settings(config, one), inputs)
 
 
-def summary_rows(out: Path) -> list[dict[str, Any]]:
+def summary_rows(out: Path, series: Series) -> list[dict[str, Any]]:
     """One row an experiment that is finished: what it shows, and its first claim beside the published and the best value."""
     rows = []
-    for one, found in finished(out):
+    for one, found in finished(out, series):
         first = found["claims"][0]
         rows.append(
             {
@@ -122,29 +123,30 @@ def spread(claim: Mapping[str, Any]) -> str:
     return f" [{shown(float(claim['low']), claim['decimals'])}, {shown(float(claim['high']), claim['decimals'])}]"
 
 
-def finished(out: Path) -> list[tuple[Experiment, dict[str, Any]]]:
-    """The experiments that lie in `out`, in their order, each with its result.json."""
-    there = [one for one in EXPERIMENTS if (out / one.module / MANIFEST).is_file()]
-    return [(one, json.loads((open_artefact(out / one.module, "experiment").path / RESULT).read_text())) for one in there]
+def finished(out: Path, series: Series) -> list[tuple[Experiment, dict[str, Any]]]:
+    """The experiments of a series that lie in `out`, in their order, each with its result.json."""
+    there = [one for one in series.members if (out / one.module / MANIFEST).is_file()]
+    return [(one, json.loads((open_artefact(out / one.module, series.one).path / RESULT).read_text())) for one in there]
 
 
-def write_report(out: Path, progress: Progress) -> Path:
+def write_report(out: Path, series: Series, progress: Progress) -> Path:
     """Writes `out`/report: summary.csv and report.html, one page with every experiment that is finished."""
-    inputs: dict[str, Artefact] = {one.module: open_artefact(out / one.module) for one, _ in finished(out)}
-    with writing(out / "report", "experiments", config={}, seed=None, inputs=inputs, overwrite=True) as folder:
-        rows = summary_rows(out)
+    there = finished(out, series)
+    inputs: dict[str, Artefact] = {one.module: open_artefact(out / one.module) for one, _ in there}
+    with writing(out / "report", series.many, config={}, seed=None, inputs=inputs, overwrite=True) as folder:
+        rows = summary_rows(out, series)
         write_whole(folder / "summary.csv", to_csv(rows))
-        write_whole(folder / "report.html", render(out, finished(out), rows))
+        write_whole(folder / "report.html", render(out, series, there, rows))
     progress.say(f"page: {out / 'report' / 'report.html'}")
     return out / "report"
 
 
-def _run_one(one: Experiment, config: ExperimentConfig, out: Path, *, overwrite: bool, progress: Progress) -> None:
-    context = Context(config, out / SHARED, progress)
+def _run_one(one: Experiment, series: Series, config: Any, out: Path, *, overwrite: bool, progress: Progress) -> None:
+    context = series.context(config, out / SHARED, progress)
     result = one.run(context)
     inputs = {**context.used, **result.inputs}
-    path = out / one.module
-    with writing(path, "experiment", config=config.resolved(), seed=config.seed, inputs=inputs, overwrite=overwrite) as folder:
+    path, settings = out / one.module, series.settings(config, one)
+    with writing(path, series.one, config=settings, seed=config.seed, inputs=inputs, overwrite=overwrite) as folder:
         write_whole(folder / RESULT, canonical_json(as_json(one, result)) + "\n")
         for name, rows in result.tables.items():
             write_whole(folder / f"{name}.csv", to_csv(rows))

@@ -16,9 +16,10 @@ import numpy as np
 from metarep.analysis.agreement import wilson
 from metarep.analysis.representations import DESCRIPTIONS
 from metarep.artefact import MANIFEST, Artefact, open_artefact
-from metarep.config import RunConfig, load_config
+from metarep.config import RunConfig
 from metarep.errors import MetarepError
 from metarep.networks.modes import MODES
+from metarep.settings import load_config
 from metarep.tables import read_csv
 from metarep.zoo.store import Zoo, load_zoo
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from metarep.artefact import write_whole, writing
-from metarep.config import Settings
 from metarep.networks.spec import NetworkSpec
 from metarep.progress import Progress
+from metarep.settings import Settings
 from metarep.tables import to_csv
 from metarep.zoo.engines import engine_by_name
 from metarep.zoo.recipe import VARIANTS, Plan

@@ -10,7 +10,7 @@ from metarep.config import ExperimentConfig
 from metarep.errors import MetarepError
 from metarep.experiments import stage
 from metarep.experiments.experiment import Claim, Context, Picture, Result
-from metarep.experiments.registry import EXPERIMENTS, Experiment, experiments_named
+from metarep.experiments.registry import EXPERIMENTS, Experiment
 from metarep.progress import Progress
 
 TINY = ExperimentConfig(n_networks=100, n_initialisations=10, n_parents=10)
@@ -52,19 +52,19 @@ def test_a_verdict_names_what_was_missed():
 
 def test_an_unknown_name_is_one_line_that_lists_the_known_ones():
     with pytest.raises(MetarepError, match=r"no such experiment; met '11'; expected 1, 2, .* or all"):
-        experiments_named("11")
-    assert [one.name for one in experiments_named("all")] == [one.name for one in EXPERIMENTS]
-    assert experiments_named("e04") == experiments_named("4")
+        EXPERIMENTS.named("11")
+    assert [one.name for one in EXPERIMENTS.named("all")] == [one.name for one in EXPERIMENTS.members]
+    assert EXPERIMENTS.named("e04") == EXPERIMENTS.named("4")
 
 
 def test_every_experiment_has_its_module():
-    for one in EXPERIMENTS:
+    for one in EXPERIMENTS.members:
         assert callable(one.run)
 
 
 @pytest.fixture
 def one_experiment(monkeypatch):
-    """The registry with one experiment that counts its runs."""
+    """The settings of each run of an experiment, and a series of that experiment alone."""
     from matplotlib.figure import Figure
 
     runs = []
@@ -80,14 +80,12 @@ def one_experiment(monkeypatch):
         def run(self):
             return run
 
-    fake = (Fake("4", "e04", "A title", "what it shows"),)
-    for module in ("metarep.experiments.registry", "metarep.experiments.stage"):
-        monkeypatch.setattr(f"{module}.EXPERIMENTS", fake)
-    return runs
+    return runs, replace(EXPERIMENTS, members=(Fake("4", "e04", "A title", "what it shows"),))
 
 
 def test_a_folder_holds_result_table_figure_and_the_page_shows_them(one_experiment, tmp_path):
-    stage.experiment(TINY, "4", tmp_path / "x")
+    _, series = one_experiment
+    stage.experiment(TINY, "4", tmp_path / "x", series=series)
     found = json.loads((tmp_path / "x" / "e04" / "result.json").read_text())
     assert found["claims"][0] | {"value": 0.00144, "met": True} == found["claims"][0]
     assert (tmp_path / "x" / "e04" / "rows.csv").read_text() == "mode,n\n2.5,3\n"
@@ -101,14 +99,15 @@ def test_a_folder_holds_result_table_figure_and_the_page_shows_them(one_experime
 
 
 def test_a_finished_one_is_refused_by_name_and_kept_among_all(one_experiment, tmp_path):
-    stage.experiment(TINY, "4", tmp_path)
+    runs, series = one_experiment
+    stage.experiment(TINY, "4", tmp_path, series=series)
     with pytest.raises(MetarepError, match="already finished"):
-        stage.experiment(TINY, "4", tmp_path)
-    stage.experiment(TINY, "all", tmp_path)
-    assert len(one_experiment) == 1
-    stage.experiment(TINY, "4", tmp_path, overwrite=True)
-    stage.experiment(TINY.model_copy(update={"seed": 1}), "all", tmp_path)
-    assert [config.seed for config in one_experiment] == [0, 0, 1]
+        stage.experiment(TINY, "4", tmp_path, series=series)
+    stage.experiment(TINY, "all", tmp_path, series=series)
+    assert len(runs) == 1
+    stage.experiment(TINY, "4", tmp_path, series=series, overwrite=True)
+    stage.experiment(TINY.model_copy(update={"seed": 1}), "all", tmp_path, series=series)
+    assert [config.seed for config in runs] == [0, 0, 1]
 
 
 def test_a_shared_zoo_is_built_once_and_again_for_other_settings(tmp_path):

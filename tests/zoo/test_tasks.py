@@ -4,9 +4,10 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from metarep.config import FamilyConfig, ZooConfig, load_config
+from metarep.config import FamilyConfig, ZooConfig
 from metarep.errors import MetarepError
 from metarep.networks.spec import NetworkSpec
+from metarep.settings import load_config
 from metarep.zoo.build import build_zoo
 from metarep.zoo.engines import engine_by_name
 from metarep.zoo.recipe import Plan, draw_reference

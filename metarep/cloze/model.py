@@ -41,11 +41,13 @@ class Block(nn.Module):
         self.relation_bias = nn.Parameter(torch.zeros(n_heads, N_RELATIONS))
         self.mlp_in, self.mlp_out = nn.Linear(d_model, 4 * d_model), nn.Linear(4 * d_model, d_model)
 
-    def forward(self, x: torch.Tensor, relation: torch.Tensor | None) -> torch.Tensor:
-        """x (B, T, D), relation (T, T) -> (B, T, D)."""
+    def forward(self, x: torch.Tensor, relation: torch.Tensor | None, cut: torch.Tensor | None = None) -> torch.Tensor:
+        """x (B, T, D), relation (T, T) -> (B, T, D). Where cut (T, T) is True token i does not see token j."""
         b, t, d = x.shape
         q, k, v = self.qkv(self.norm_attention(x)).view(b, t, 3, self.n_heads, d // self.n_heads).permute(2, 0, 3, 1, 4)
         bias = None if relation is None else self.relation_bias[:, relation].unsqueeze(0)
+        if cut is not None:
+            bias = (q.new_zeros(cut.shape) if bias is None else bias).masked_fill(cut, -torch.inf)
         mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
         x = x + self.attention_out(mixed.transpose(1, 2).reshape(b, t, d))
         return x + self.mlp_out(F.gelu(self.mlp_in(self.norm_mlp(x))))
@@ -121,16 +123,23 @@ class ClozeModel(nn.Module, PyTorchModelHubMixin, library_name="metarep"):
         member = torch.from_numpy(self.layout.slot_class).to(values.device)
         return values * self.class_std[member] + self.class_mean[member]
 
-    def encode(self, values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    def encode(self, values: torch.Tensor, mask: torch.Tensor, cut: torch.Tensor | None = None) -> torch.Tensor:
         """Normalised values (B, T) and mask (B, T), True hidden -> hidden states (B, T, D)."""
+        return self.norm(self.residual_stream(values, mask, cut)[-1])
+
+    def residual_stream(self, values: torch.Tensor, mask: torch.Tensor, cut: torch.Tensor | None = None) -> list[torch.Tensor]:
+        """The states (B, T, D) that enter the first block and those that leave each block.
+
+        Where cut (T, T) is True a token does not see another, in any block; each sees itself at least.
+        """
         x = self.value_out(F.gelu(self.value_in(values.unsqueeze(-1))))
         if self.off_value is not None:
             x = torch.where((values == 0).unsqueeze(-1), self.off_value, x)
-        x = torch.where(mask.unsqueeze(-1), self.hidden_value, x) + self._places(values.device)
+        stream = [torch.where(mask.unsqueeze(-1), self.hidden_value, x) + self._places(values.device)]
         relation = torch.from_numpy(self.layout.relation).to(values.device) if self.relational else None
         for block in self.blocks:
-            x = block(x, relation)
-        return self.norm(x)
+            stream.append(block(stream[-1], relation, cut))
+        return stream
 
     def pool(self, values: torch.Tensor) -> torch.Tensor:
         """Normalised values (B, T), none hidden -> the mean hidden state (B, D), through the bottleneck where there is one."""

@@ -23,7 +23,7 @@ from metarep.artefact import canonical_json, open_artefact, write_whole, writing
 from metarep.cloze.embed import NETWORK, Embeddings, load_embeddings
 from metarep.config import ClusterConfig
 from metarep.errors import MetarepError
-from metarep.networks.modes import sign_patterns
+from metarep.networks.modes import sign_patterns, unit_states
 from metarep.progress import Progress
 from metarep.tables import to_csv
 from metarep.zoo.store import Zoo, load_zoo
@@ -149,6 +149,7 @@ def build_arena(zoo: Zoo, config: ClusterConfig) -> Arena:
             rows["probe_train"] = np.sort(drawn[: config.max_probe_networks or most])
     labels = {
         "mode": zoo["mode"],
+        "unit_states": unit_states(zoo["active_area"]),
         "quadrant_code": zoo["quadrant_code"],
         "sign_pattern": sign_patterns(zoo.spec, zoo.params),
     }
@@ -357,10 +358,12 @@ def headline(tables: Tables, arena: Arena, config: ClusterConfig) -> dict:
     for row in tables.probes:
         entry = representations[row["representation"]]["probes"].setdefault(row["target"], {})
         entry[row["metric"]] = {name: row[name] for name in ("mean", "std", "null_mean")}
+    mode, states = (arena.labels[name][arena.test] for name in ("mode", "unit_states"))
     return json.loads(
         json.dumps(
             {
                 "rule_for_k": RULE,
+                "unit_states_with_mode": agreement(mode, states, seed=config.seed, n_permutations=config.n_permutations),
                 "label": "mode",
                 "n_train": len(arena.train),
                 "n_probe_train": len(arena.probe_train),

@@ -32,19 +32,22 @@ DESCRIPTIONS = {
     "contributions": "what each hidden unit contributes to the output at probe inputs, strongest unit first",
     "loss": "the validation error alone",
     "oracle": "the exact active areas, from which the modes are defined",
+    "oracle_quadrants": "the exact areas by which units are on, which define the quadrant code, and their logarithms",
 }
 PCA_VARIANCE = 0.95
 N_OUTPUT_POINTS, N_GRADIENT_POINTS, N_PROBES = 64, 16, 25
 """At how many inputs: outputs, input gradients and Fisher information; parameter gradients; contributions."""
 FISHER_FLOOR = 1e-8
 """Added before the logarithm: a dead unit's Fisher information is exactly 0. From 1e-12 to 1e-4 it hardly matters."""
+AREA_FLOOR = 1e-3
+"""Added before the logarithm of an area: a quadrant counts from 1e-2."""
 CHUNK = 4096
 QUANTILES = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
 def baselines(zoo: Zoo, train: np.ndarray) -> dict[str, np.ndarray]:
     """Every baseline of the zoo's N networks, by name; `train` (N,) bool says on which anything may be fitted."""
-    params = zoo.params.astype(np.float64)
+    params, quadrants = zoo.params.astype(np.float64), zoo["quadrant_area"].astype(np.float64)
     return {
         "raw": params,
         "canonical": canonical_order(zoo.spec, canonical_scale(zoo.spec, params)),
@@ -57,7 +60,8 @@ def baselines(zoo: Zoo, train: np.ndarray) -> dict[str, np.ndarray]:
         "log_fisher": np.log10(fisher + FISHER_FLOOR),
         "contributions": strongest_contributions(zoo.spec, params),
         "loss": np.log10(np.maximum(zoo["valid_mse"].astype(np.float64), 1e-12))[:, None],
-        "oracle": np.sort(zoo["active_area"].astype(np.float64), axis=1),
+        "oracle": (active := np.sort(zoo["active_area"].astype(np.float64), axis=1)),
+        "oracle_quadrants": np.concatenate([active, quadrants, np.log10(quadrants + AREA_FLOOR)], axis=1),
     }
 
 

@@ -90,6 +90,17 @@ def modes_of_areas(area: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return mode, np.select(rules, margins, np.minimum(straddles, MAINLY_ON - high))
 
 
+def unit_states(area: np.ndarray) -> np.ndarray:
+    """(N,) text: what the hidden units of networks do, sorted: "off", "bent" and "on" everywhere, as "bent+off", by their
+    active areas (N, H). "" where there are none, or where one is not a number.
+    """
+    if not area.shape[1]:
+        return np.full(len(area), "", dtype=object)
+    states = np.select([area < TOLERANCE, area > 1 - TOLERANCE], ["off", "on"], "bent")
+    text = np.array(["+".join(row) for row in np.sort(states, axis=1)], dtype=object)
+    return np.where(np.isfinite(area).all(axis=1), text, "")
+
+
 def sign_patterns(spec: NetworkSpec, params: np.ndarray) -> np.ndarray:
     """(N,) text: the signs of the last layer's weights, sorted as -, 0, +; "" for networks that are not finite."""
     weight = spec.unpack(params)[-1][0].reshape(len(params), spec.widths[-1] * spec.widths[-2])

@@ -193,7 +193,7 @@ def target_names(run: Path) -> list[str]:
 
 def group_of(representation: str) -> str:
     """What a representation is in the comparison: "cloze", "untrained", "baseline" or "oracle"."""
-    if representation == ORACLE:
+    if representation in DESCRIPTIONS and representation.startswith(ORACLE):
         return "oracle"
     if representation.startswith(UNTRAINED):
         return "untrained"
@@ -215,6 +215,7 @@ def title_of(representation: str) -> str:
         "contributions": "contributions of units",
         "loss": "loss alone",
         "oracle": "oracle (active areas)",
+        "oracle_quadrants": "oracle (quadrant areas)",
         "linear_gaussian": "linear-Gaussian imputer",
         "mean": "mean",
         "cloze": "cloze model",

@@ -231,6 +231,10 @@ def ceiling(results: Results) -> Finding | None:
         same = results.at_k(n_modes)
         if {"oracle", name} <= set(same):
             text += f" With k = {n_modes} for both it is {num(same[name]['ari'])} against {num(same['oracle']['ari'])}."
+    exact = results.metrics.get("clusters", {}).get("unit_states_with_mode")
+    if exact:
+        text += f" What each unit does, off, on everywhere or bent, agrees with the modes with {ari(exact)}: clusters that find"
+        text += " exactly this reach no more."
     return Finding("The ceiling", text)
 
 
@@ -248,11 +252,16 @@ def probes(results: Results) -> Finding | None:
         against += [n for n in (best_of(rows, [n for n in rows if group_of(n) == "baseline"], "mean"),) if n not in against]
         said = [f"{_level(rows[own]['mean'] - rows[n]['mean'])} {title_of(n)} ({num(rows[n]['mean'])})" for n in against if n]
         parts.append(f"{text}: {listed(said)}." if said else f"{text}.")
-    error = results.probe("log10_valid_mse", "linear_r2")
-    own = best_of(error, [n for n in error if group_of(n) == "cloze"], "mean")
-    if own:
-        text = f"The logarithm of a network's error is read off linearly with R² {num(error[own]['mean'])} from {title_of(own)}"
-        parts.append(f"{text}, {num(error['raw']['mean'])} from raw parameters." if "raw" in error else f"{text}.")
+    said = {
+        ("log10_valid_mse", "linear_r2"): "The logarithm of a network's error is read off linearly with R²",
+        ("quadrant_code", LINEAR_PROBE): "The quadrant code is read off linearly with balanced accuracy",
+    }
+    for (target, metric), text in said.items():
+        rows = results.probe(target, metric)
+        own = best_of(rows, [n for n in rows if group_of(n) == "cloze"], "mean")
+        against = [f"{num(rows[n]['mean'])} from {title_of(n)}" for n in ("raw", "oracle_quadrants") if n in rows]
+        if own:
+            parts.append(", ".join([f"{text} {num(rows[own]['mean'])} from {title_of(own)}", *against]) + ".")
     return Finding("Probes", " ".join(parts)) if parts else None
 
 

@@ -9,7 +9,7 @@ from metarep.analysis.agreement import adjusted_rand, agreement, contingency, nu
 from metarep.analysis.clusters import best_jaccard, bootstrap_stability, choose_k, fit_clusterer, fit_umap, umap_start
 from metarep.analysis.probes import balanced_accuracy, probe_rows
 from metarep.analysis.representations import baselines, outputs_on_grid, weight_statistics
-from metarep.networks.geometry import active_area
+from metarep.networks.geometry import active_area, quadrant_area
 from metarep.networks.spec import NetworkSpec
 from metarep.networks.symmetry import all_unit_orders
 from metarep.zoo.store import Zoo
@@ -32,6 +32,7 @@ def zoo_of(params):
         "params": params.astype(np.float32),
         "valid_mse": np.full(n, 0.01),
         "active_area": active_area(SPEC, params),
+        "quadrant_area": quadrant_area(SPEC, params),
     }
     return Zoo(columns)
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from metarep.networks.modes import MODE_NAMES, MODES, label_modes, modes_of_areas
+from metarep.networks.modes import MODE_NAMES, MODES, label_modes, modes_of_areas, unit_states
 from metarep.networks.spec import NetworkSpec
 from metarep.networks.symmetry import permute_units, scale_units
 
@@ -110,3 +110,9 @@ def test_other_architectures_have_no_mode(text, n_signs, n_quadrants):
 def test_no_networks_have_no_labels():
     labels = label_modes(SPEC, np.zeros((0, 9)))
     assert len(labels.mode) == len(labels.sign_pattern) == len(labels.quadrant_code) == 0
+
+
+def test_unit_states_say_what_each_unit_does_whatever_their_order():
+    area = np.array([[0.01, 0.5], [0.5, 0.01], [0.99, 0.3], [0.0, 0.0], [np.nan, 0.5]])
+    assert unit_states(area).tolist() == ["bent+off", "bent+off", "bent+on", "off+off", ""]
+    assert unit_states(np.zeros((2, 0))).tolist() == ["", ""]

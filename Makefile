@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: quickstart test lint bench wheel-check main ablations experiments
+.PHONY: quickstart test lint bench wheel-check main ablations experiments questions
 
 quickstart: $(INSTALLED)
 	$(BIN)/metarep run configs/quickstart.yaml --out results/quickstart
@@ -33,6 +33,16 @@ experiments: $(INSTALLED)
 	cp results/experiments/report/summary.csv results/tables/experiments/
 	for one in results/experiments/*/result.json; do cp $$one results/tables/experiments/$$(basename $$(dirname $$one)).json; done
 	for one in $(EXPERIMENT_FIGURES); do cp results/experiments/$$one.png results/figures/experiments/$$(echo $$one | sed 's,/figures/,-,').png; done
+
+# The four questions of the notes; their tables, numbers and figures are kept in git.
+questions: $(INSTALLED)
+	$(BIN)/metarep question all --config configs/questions.yaml --out results/questions
+	mkdir -p results/tables/questions results/figures/questions
+	for one in size sources input ceiling; do \
+	  cp results/questions/$$one/result.json results/tables/questions/$$one.json; \
+	  for file in results/questions/$$one/*.csv; do cp $$file results/tables/questions/$$one-$$(basename $$file); done; \
+	  for file in results/questions/$$one/figures/*.png; do cp $$file results/figures/questions/$$one-$$(basename $$file); done; \
+	done
 
 # One thread a test process: two processes use two cores, and more threads would only wait for each other. Slow files come first
 # (testpaths in pyproject.toml), so that neither process is left with a long one at the end.

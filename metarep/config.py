@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from metarep.networks.spec import NetworkSpec
 from metarep.settings import Settings
@@ -21,6 +21,10 @@ class FamilyConfig(Settings):
     variant: Variant = "e09"
     task: Literal["product", "sum", "quotient", "square", "max"] = Field(
         "product", description="of two inputs: x1 x2, x1 + x2, x1 / (x2 + 1/2), x1 squared, the larger"
+    )
+    law: Literal["product", "square"] | None = Field(
+        None,
+        description="how inputs are drawn: the product even, or the inputs even on the unit square; the variant's own if left out",
     )
     n_functions: int = Field(50, ge=1, description="fourier: random functions, each of which has as many networks")
     n_networks: int | None = Field(None, ge=1, description="how many networks; seeds are drawn from the zoo's seed")
@@ -42,11 +46,18 @@ class FamilyConfig(Settings):
             raise ValueError("seeds repeat")
         if self.variant == "fourier" and self.task != "product":
             raise ValueError("fourier networks learn random functions; leave task out")
+        if self.variant == "fourier" and self.law is not None:
+            raise ValueError("fourier networks read one number, drawn from an interval; leave law out")
         if self.variant == "fourier" and (self.n_networks or len(self.seeds)) < self.n_functions:
             raise ValueError(f"{self.n_functions} functions ask for at least as many networks")
         if self.spec is not None:
             NetworkSpec.parse(self.spec)
         return self
+
+    @model_serializer(mode="wrap")
+    def _without_a_law_left_out(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """So that zoos from before there was a law to choose still have the settings that they were built with."""
+        return {name: value for name, value in serialise(self).items() if name != "law" or value is not None}
 
 
 class ZooConfig(Settings):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
@@ -10,6 +10,25 @@ from metarep.networks.spec import NetworkSpec
 from metarep.settings import Settings
 
 Variant = Literal["e01", "e02", "e03", "e04", "e05", "e06", "e07", "e08", "e09", "fourier"]
+SourceName = Literal[
+    "product",
+    "seeds",
+    "e05",
+    "e06",
+    "e07",
+    "e08",
+    "inputs",
+    "slow",
+    "fast",
+    "width3",
+    "width4",
+    "depth2",
+    "sum",
+    "quotient",
+    "square",
+    "max",
+    "random",
+]
 Embedding = Literal[
     "pooled", "states", "profile", "certainty", "surprisal", "description", "activity", "beliefs", "patterns", "coupling"
 ]
@@ -295,6 +314,9 @@ class SizeConfig(Settings):
 class SourcesConfig(Settings):
     """Question 2: what is carried over from which zoo to which."""
 
+    sources: tuple[SourceName, ...] = Field(
+        get_args(SourceName), min_length=2, description="zoos, each a source and a target; the recipe's own is product"
+    )
     n_networks: int = Field(4000, ge=50, description="of each zoo")
     n_deep_networks: int = Field(1000, ge=50, description="of the zoo with two hidden layers, which trains slowly")
     n_steps: int = Field(800, ge=1)

@@ -43,7 +43,7 @@ class FamilyConfig(Settings):
     )
     law: Literal["product", "square"] | None = Field(
         None,
-        description="how inputs are drawn: the product even, or the inputs even on the unit square; the variant's own if left out",
+        description="how inputs are drawn: with an even product, or evenly on the unit square; the variant's own if left out",
     )
     n_functions: int = Field(50, ge=1, description="fourier: random functions, each of which has as many networks")
     n_networks: int | None = Field(None, ge=1, description="how many networks; seeds are drawn from the zoo's seed")

@@ -52,6 +52,11 @@ def carried(rows: Sequence[Row], metric: str, source: SourceName) -> dict[Source
     return {target: row for target, row in others.items() if row["retained"] is not None}
 
 
+def headed(metric: str) -> str:
+    """A metric as it begins a sentence."""
+    return METRIC_TITLES[metric][0].upper() + METRIC_TITLES[metric][1:]
+
+
 def above_chance(row: Row) -> bool:
     """Whether the interval lies above 0 and above the null."""
     return row["low"] > max(row["null"], 0.0)
@@ -113,7 +118,7 @@ def retained_sentences(rows: Sequence[Row], source: SourceName) -> Iterator[str]
         beyond = [row["retained_beyond_chance"] for row in kept.values() if row["retained_beyond_chance"] is not None]
         more = f" Of what lies above chance it keeps {np.mean(beyond):.0%}." if beyond else ""
         yield (
-            f"{METRIC_TITLES[metric].capitalize()}: of what each target's own model reaches, the model of {title(source)} networks "
+            f"{headed(metric)}: of what each target's own model reaches, the model of {title(source)} networks "
             f"keeps {np.mean(list(shares.values())):.0%} in the mean over {len(shares)} targets, least on {title(least)} "
             f"({shares[least]:.0%}: {figure(kept[least])} against {num(kept[least]['own'])}), most on {title(most)} "
             f"({shares[most]:.0%}).{more}"
@@ -169,7 +174,7 @@ def chance_sentence(rows: Sequence[Row], metric: str) -> str:
     if not pairs:
         return ""
     failed = sorted((row["value"], pair) for pair, row in pairs.items() if not above_chance(row))
-    head = f"{METRIC_TITLES[metric].capitalize()}: {len(pairs) - len(failed)} of {len(pairs)} pairs of different zoos are above chance"
+    head = f"{headed(metric)}: {len(pairs) - len(failed)} of {len(pairs)} pairs of different zoos are above chance"
     if not failed:
         return f"{head}, every one."
     named = [f"{title(a)} to {title(b)} ({num(value)})" for value, (a, b) in failed[:MOST_NAMED]]
@@ -206,7 +211,7 @@ def baseline_sentences(rows: Sequence[Row], source: SourceName) -> Iterator[str]
         mean = [np.mean([figures[source, b]["value"] for b in both]) for figures in (ours, theirs)]
         said = f" (below on {listed([title(b) for b in below])})" if below else ""
         yield (
-            f"{METRIC_TITLES[metric].capitalize()} against {words}, both from {title(source)}: {num(mean[0])} against "
+            f"{headed(metric)} against {words}, both from {title(source)}: {num(mean[0])} against "
             f"{num(mean[1])} in the mean over {len(both)} targets; the model is clearly above on {len(above)} and clearly below "
             f"on {len(below)}{said}."
         )
@@ -231,12 +236,13 @@ def control_sentences(rows: Sequence[Row], source: SourceName) -> Iterator[str]:
         row = probe[source, RANDOM]
         known = "is still read" if above_chance(row) else "is not read either"
         yield (
-            f"What a unit does there {known}: the geometry of a half-plane needs no training. The unit probe from {title(source)} "
-            f"gives {figure(row)} on random starts (null {num(row['null'])}, own model {num(row['own'])})."
+            f"What a unit does there {known}, which needs no training of the networks, only half-planes: the unit probe from "
+            f"{title(source)} gives {figure(row)} on random starts (null {num(row['null'])}, own model {num(row['own'])})."
         )
     if (RANDOM, source) in probe and (RANDOM, source) in r2:
         row = probe[RANDOM, source]
         yield (
-            f"The other way, a model pretrained on random starts tells units of {title(source)} networks with {figure(row)} (own "
-            f"model {num(row['own'])}) and has masked R² {figure(r2[RANDOM, source])} (own model {num(r2[RANDOM, source]['own'])})."
+            f"The other way, a model pretrained on random starts tells units of {title(source)} networks with {figure(row)} "
+            f"(own model {num(row['own'])}) and has masked R² {figure(r2[RANDOM, source])} "
+            f"(own model {num(r2[RANDOM, source]['own'])})."
         )

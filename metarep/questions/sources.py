@@ -1,4 +1,4 @@
-"""Question 2: does it transfer? A matrix of sources and targets; see `cells` for what is measured, `source_zoos` for of what."""
+"""Question 2: does it transfer? A matrix of sources and targets: `cells` says what is measured, `source_zoos` on what."""
 
 from __future__ import annotations
 
@@ -52,14 +52,14 @@ def run(context: QuestionContext) -> Result:
         pictures={
             "matrix": Picture(
                 matrix_figure(rows),
-                "What is fitted on the training networks of a source (rows), measured on the test networks of a target (columns). "
-                "On the diagonal a model meets new networks of its own zoo; values below 0 stand in italics.",
+                "What is fitted on the training networks of a source (rows), measured on the test networks of a target "
+                "(columns). On the diagonal a model meets new networks of its own zoo; values below 0 stand in italics.",
                 "Three heat maps of sources by targets: masked R², unit probe, clusters",
             ),
             "targets": Picture(
                 targets_figure(rows, source),
-                f"Carried over from {SOURCES[source].title} networks: the model, the target's own model, and raw parameters with "
-                "the same readers. 95 % bootstrap intervals over networks; the ticks are what chance reaches.",
+                f"Carried over from {SOURCES[source].title} networks: the model, the target's own model, and a baseline without "
+                "a model. 95 % bootstrap intervals over networks; the ticks are what chance reaches.",
                 "Dots with intervals by target for three metrics",
             ),
         },

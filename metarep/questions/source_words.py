@@ -212,8 +212,8 @@ def baseline_sentences(rows: Sequence[Row], source: SourceName) -> Iterator[str]
         said = f" (below on {listed([title(b) for b in below])})" if below else ""
         yield (
             f"{headed(metric)} against {words}, both from {title(source)}: {num(mean[0])} against "
-            f"{num(mean[1])} in the mean over {len(both)} targets; the model is clearly above on {len(above)} and clearly below "
-            f"on {len(below)}{said}."
+            f"{num(mean[1])} in the mean over {len(both)} targets; the model is clearly above on {len(above)} and clearly "
+            f"below on {len(below)}{said}."
         )
 
 
@@ -234,9 +234,10 @@ def control_sentences(rows: Sequence[Row], source: SourceName) -> Iterator[str]:
     yield f"Random initialisations are independent draws: {verdict}{own}."
     if (source, RANDOM) in probe:
         row = probe[source, RANDOM]
-        known = "is still read" if above_chance(row) else "is not read either"
+        read = "is still read, since the geometry of a half-plane is the same"
+        known = read if above_chance(row) else "is not read either"
         yield (
-            f"What a unit does there {known}, which needs no training of the networks, only half-planes: the unit probe from "
+            f"What a unit does there {known}: the unit probe from "
             f"{title(source)} gives {figure(row)} on random starts (null {num(row['null'])}, own model {num(row['own'])})."
         )
     if (RANDOM, source) in probe and (RANDOM, source) in r2:

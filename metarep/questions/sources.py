@@ -58,8 +58,8 @@ def run(context: QuestionContext) -> Result:
             ),
             "targets": Picture(
                 targets_figure(rows, source),
-                f"Carried over from {SOURCES[source].title} networks: the model, the target's own model, and a baseline without "
-                "a model. 95 % bootstrap intervals over networks; the ticks are what chance reaches.",
+                f"Carried over from {SOURCES[source].title} networks: the model, the target's own model, and a baseline "
+                "without a model. 95 % bootstrap intervals over networks; the ticks are what chance reaches.",
                 "Dots with intervals by target for three metrics",
             ),
         },

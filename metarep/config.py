@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from metarep.networks.spec import NetworkSpec
 from metarep.settings import Settings
 
 Variant = Literal["e01", "e02", "e03", "e04", "e05", "e06", "e07", "e08", "e09", "fourier"]
+SourceName = Literal[
+    "product",
+    "seeds",
+    "e05",
+    "e06",
+    "e07",
+    "e08",
+    "inputs",
+    "slow",
+    "fast",
+    "width3",
+    "width4",
+    "depth2",
+    "sum",
+    "quotient",
+    "square",
+    "max",
+    "random",
+]
 Embedding = Literal[
     "pooled", "states", "profile", "certainty", "surprisal", "description", "activity", "beliefs", "patterns", "coupling"
 ]
@@ -21,6 +40,10 @@ class FamilyConfig(Settings):
     variant: Variant = "e09"
     task: Literal["product", "sum", "quotient", "square", "max"] = Field(
         "product", description="of two inputs: x1 x2, x1 + x2, x1 / (x2 + 1/2), x1 squared, the larger"
+    )
+    law: Literal["product", "square"] | None = Field(
+        None,
+        description="how inputs are drawn: with an even product, or evenly on the unit square; the variant's own if left out",
     )
     n_functions: int = Field(50, ge=1, description="fourier: random functions, each of which has as many networks")
     n_networks: int | None = Field(None, ge=1, description="how many networks; seeds are drawn from the zoo's seed")
@@ -42,11 +65,18 @@ class FamilyConfig(Settings):
             raise ValueError("seeds repeat")
         if self.variant == "fourier" and self.task != "product":
             raise ValueError("fourier networks learn random functions; leave task out")
+        if self.variant == "fourier" and self.law is not None:
+            raise ValueError("fourier networks read one number, drawn from an interval; leave law out")
         if self.variant == "fourier" and (self.n_networks or len(self.seeds)) < self.n_functions:
             raise ValueError(f"{self.n_functions} functions ask for at least as many networks")
         if self.spec is not None:
             NetworkSpec.parse(self.spec)
         return self
+
+    @model_serializer(mode="wrap")
+    def _without_a_law_left_out(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """So that zoos from before there was a law to choose still have the settings that they were built with."""
+        return {name: value for name, value in serialise(self).items() if name != "law" or value is not None}
 
 
 class ZooConfig(Settings):
@@ -284,6 +314,9 @@ class SizeConfig(Settings):
 class SourcesConfig(Settings):
     """Question 2: what is carried over from which zoo to which."""
 
+    sources: tuple[SourceName, ...] = Field(
+        get_args(SourceName), min_length=2, description="zoos, each a source and a target; the recipe's own is product"
+    )
     n_networks: int = Field(4000, ge=50, description="of each zoo")
     n_deep_networks: int = Field(1000, ge=50, description="of the zoo with two hidden layers, which trains slowly")
     n_steps: int = Field(800, ge=1)

@@ -127,8 +127,9 @@ def initial_error(zoo: Zoo) -> np.ndarray:
     spec: NetworkSpec = zoo.spec
     widths = np.array(spec.widths, np.int64)
     errors = np.empty(len(zoo))
-    for i, (seed, variant, task) in enumerate(zip(zoo["seed"], zoo["variant"], zoo["task"], strict=True)):
-        x, y, order, _ = draw(np.uint32(seed), LAWS[VARIANTS[variant].law], widths, spec.n_params, Task(task).code)
+    columns = (zoo[name] for name in ("seed", "variant", "task", "law"))
+    for i, (seed, variant, task, law) in enumerate(zip(*columns, strict=True)):
+        x, y, order, _ = draw(np.uint32(seed), LAWS[law or VARIANTS[variant].law], widths, spec.n_params, Task(task).code)
         valid = order[N_TRAIN:]
         output = forward(spec, zoo.init_params[i].astype(np.float64), x[valid].astype(np.float64))[:, 0]
         errors[i] = np.square(output - y[valid]).mean()

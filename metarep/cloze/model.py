@@ -21,6 +21,7 @@ from torch.nn import functional as F
 
 from metarep.cloze.decoder import BehaviourDecoder
 from metarep.cloze.heads import Mixture, build_head
+from metarep.cloze.reading import placed_layers, read_classes
 from metarep.cloze.tokens import N_RELATIONS, Layout, layout_of
 from metarep.errors import MetarepError
 from metarep.networks.spec import KINDS, NetworkSpec
@@ -78,6 +79,7 @@ class ClozeModel(nn.Module, PyTorchModelHubMixin, library_name="metarep"):
         self.objective = objective
         self.relational = positions == "relational"
         self.layout: Layout = layout_of(self.spec, tokens, n_probes, probe_low, probe_high)
+        self.places_of_layers = np.arange(MAX_LAYERS)  # as which layer each is read; see `reading`
         n_classes = self.layout.n_classes
         if self.spec.n_layers > MAX_LAYERS or max(self.spec.widths) > MAX_UNITS:
             raise MetarepError(f"the model reads {MAX_LAYERS} layers of {MAX_UNITS} units", met=f"spec {spec}")
@@ -97,6 +99,30 @@ class ClozeModel(nn.Module, PyTorchModelHubMixin, library_name="metarep"):
         self.decoder = BehaviourDecoder(d_model, self.spec.widths[0], n_components) if behaviour else None
         self.register_buffer("class_mean", torch.zeros(n_classes))
         self.register_buffer("class_std", torch.ones(n_classes))
+
+    def reading(self, spec: NetworkSpec) -> ClozeModel:
+        """A copy with the same weights that reads networks of another architecture.
+
+        Slot classes keep their statistics. With another number of layers, layers are placed by their share of the depth,
+        and classes that this model has never seen (weights between hidden layers, where it has one) take the pooled
+        statistics of their kind in the layer that they are placed in; `save_pretrained` does not keep the places.
+        Raises MetarepError for indexed positions, for other inputs or outputs, and between networks with and without
+        hidden layers.
+        """
+        if not self.relational:
+            raise MetarepError("a model that numbers units reads one architecture", fix="pretrain with positions=relational")
+        own, ends = self.spec, (self.spec.widths[0], self.spec.widths[-1], self.spec.output_relu, self.spec.n_layers > 1)
+        if ends != (spec.widths[0], spec.widths[-1], spec.output_relu, spec.n_layers > 1):
+            fix = "choose an architecture with the same inputs and outputs, and hidden layers where the model's has some"
+            raise MetarepError("the model reads networks with other ends", met=str(spec), expected=str(own), fix=fix)
+        config = self._hub_mixin_config | {"spec": str(spec)}
+        with torch.random.fork_rng(devices=[]):
+            copy = ClozeModel(**config)
+        copy.places_of_layers = placed_layers(copy.layout, self.layout)
+        statistics = read_classes(copy.layout, self.layout, copy.places_of_layers, self.class_mean, self.class_std)
+        weights = self.state_dict() | dict(zip(("class_mean", "class_std"), statistics, strict=True))
+        copy.load_state_dict(weights)
+        return copy.to(self.class_mean.device).train(self.training)
 
     def fit_normalisation(self, params: torch.Tensor) -> None:
         """Sets mean and standard deviation of each slot class from training networks (N, P)."""
@@ -160,7 +186,8 @@ class ClozeModel(nn.Module, PyTorchModelHubMixin, library_name="metarep"):
             first, second = layout.input_unit, layout.output_unit
         else:
             first, second = layout.row, layout.column
-        tables = ((self.layer, layout.layer), (self.kind, layout.kind), (self.first, first), (self.second, second))
+        layer = self.places_of_layers[layout.layer]
+        tables = ((self.layer, layer), (self.kind, layout.kind), (self.first, first), (self.second, second))
         return sum(table(torch.from_numpy(np.asarray(index)).to(device)) for table, index in tables)
 
 

@@ -156,6 +156,7 @@ def _rows(family: Family, trained: Trained) -> dict[str, np.ndarray | list]:
         "variant": [family.variant] * (n * per_run),
         "spec": [str(family.plan.spec)] * (n * per_run),
         "task": [family.plan.task.name] * (n * per_run),
+        "law": [family.plan.law] * (n * per_run),
         "step": np.tile(np.array([*steps, family.plan.n_steps], np.int32), n),
         "parent_id": repeat(family.parent_ids),
         "params": params,

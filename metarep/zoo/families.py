@@ -19,7 +19,9 @@ from metarep.zoo.recipe import (
     HIDDEN_BIAS,
     PUBLISHED_BIAS_START,
     VARIANTS,
+    Law,
     Plan,
+    Variant,
     log_spaced_steps,
 )
 from metarep.zoo.store import Zoo
@@ -93,8 +95,9 @@ def _plan_family(
     if parents is not None and variant.start == "fresh":
         raise MetarepError(f"{variant.name} starts from scratch", met="parents", fix="leave parents out")
     n_steps = variant.n_steps if config.n_steps is None else config.n_steps
-    plan = Plan(spec, variant.law, config.lr or variant.lr, n_steps, log_spaced_steps(n_steps, n_snapshots), task)
-    prefix = ("" if spec == variant.spec else f"-{spec}") + _task_suffix(variant.name, task)
+    law = config.law or variant.law
+    plan = Plan(spec, law, config.lr or variant.lr, n_steps, log_spaced_steps(n_steps, n_snapshots), task)
+    prefix = ("" if spec == variant.spec else f"-{spec}") + _task_suffix(variant.name, task) + _law_suffix(variant, law)
     names = [f"{variant.name}{prefix}-{seed}" for seed in seeds]
     family = Family(
         variant.name, plan, seeds, names, [f"{variant.run_prefix}{prefix}-{seed}" for seed in seeds], [""] * len(seeds), None
@@ -119,10 +122,17 @@ def _task_suffix(variant: str, task: Task) -> str:
     return "" if task.name == "product" else "-" + task.name.removeprefix(f"{variant}-")
 
 
+def _law_suffix(variant: Variant, law: Law) -> str:
+    """The same for the law of the inputs; nothing for the variant's own."""
+    return "" if law == variant.law else f"-law-{law}"
+
+
 def _seeds(config: FamilyConfig, index: int, zoo_seed: int) -> np.ndarray:
     if config.seeds is not None:
         return np.array(config.seeds, np.uint32)
-    own = config.variant + _task_suffix(config.variant, Task(config.task))  # no two tasks share initialisations
+    variant = VARIANTS[config.variant]
+    suffix = _task_suffix(config.variant, Task(config.task)) + _law_suffix(variant, config.law or variant.law)
+    own = config.variant + suffix  # no two tasks or laws share initialisations
     rng = np.random.default_rng([zoo_seed, index, zlib.crc32(own.encode())])
     seeds = np.zeros(0, np.uint64)
     while len(seeds) < config.n_networks:

@@ -26,6 +26,7 @@ SCHEMA = pa.schema(
         ("variant", pa.string()),
         ("spec", pa.string()),
         ("task", pa.string()),
+        ("law", pa.string()),
         ("step", pa.int32()),
         ("parent_id", pa.string()),
         ("params", FLOATS),
@@ -41,8 +42,8 @@ SCHEMA = pa.schema(
         ("mode_margin", pa.float64()),
     ]
 )
-ABSENT = {"task": "product"}
-"""What a column holds in zoos that were built before it was there."""
+ABSENT = {"task": "product", "law": ""}
+"""What a column holds in zoos that were built before it was there; a law "" is the variant's own."""
 LIST_COLUMNS = ("params", "init_params", "active_area", "quadrant_area")
 
 

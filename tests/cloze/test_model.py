@@ -12,6 +12,7 @@ from metarep.cloze.masked_r2 import r_squared
 from metarep.cloze.masks import random_masks
 from metarep.cloze.model import ClozeModel, masked_loss
 from metarep.cloze.tokens import TokenLayout
+from metarep.errors import MetarepError
 from metarep.networks.spec import NetworkSpec
 from metarep.networks.symmetry import all_unit_orders
 
@@ -146,3 +147,64 @@ def test_the_linear_gaussian_imputer_finds_nothing_in_noise():
     found = fit_linear_gaussian(x[:2000], LAYOUT)(x, mask)
     classes = np.broadcast_to(LAYOUT.slot_class, x.shape)
     assert abs(r_squared(x[mask], found[mask], classes[mask])) < 0.02
+
+
+def reader(spec, source="2-2-1", **settings):
+    """A small model with behaviour, fitted to random networks, as it reads `spec`."""
+    torch.manual_seed(1)
+    model = ClozeModel(source, d_model=16, n_layers=2, n_heads=2, n_components=3, behaviour=True, **settings)
+    for block in model.blocks:
+        torch.nn.init.normal_(block.relation_bias)
+    model.fit_normalisation(torch.randn(100, model.spec.n_params) * torch.arange(1, model.spec.n_params + 1))
+    return model.eval(), model.reading(NetworkSpec.parse(spec))
+
+
+def test_a_model_reads_its_own_architecture_as_ever():
+    model, same = reader("2-2-1")
+    values, mask = batch()
+    torch.testing.assert_close(same(values, mask).mean, model(values, mask).mean, atol=0, rtol=0)
+    torch.testing.assert_close(same.read(values), model.read(values), atol=0, rtol=0)
+
+
+@pytest.mark.parametrize("spec", ["2-3-1", "2-2-2-1", "2-3-4-2-1"])
+def test_other_architectures_are_read_whatever_the_order_of_units(spec):
+    _, model = reader(spec)
+    params = torch.randn(20, model.spec.n_params)
+    mask = torch.rand(20, model.spec.n_params) < 0.3
+    order = torch.from_numpy(np.asarray(all_unit_orders(model.spec)[-1]))
+    straight = model(model.read(params), mask).expectation()
+    turned = model(model.read(params[:, order]), mask[:, order]).expectation()
+    torch.testing.assert_close(turned, straight[:, order], atol=1e-4, rtol=0)
+
+
+def test_classes_keep_their_statistics_and_unseen_ones_pool_those_of_their_place():
+    model, wide = reader("2-3-1")
+    torch.testing.assert_close(wide.class_mean, model.class_mean)
+    torch.testing.assert_close(wide.class_std, model.class_std)
+    deep = model.reading(NetworkSpec.parse("2-2-2-1"))
+    assert deep.places_of_layers.tolist() == [0, 0, 1]
+    names = {name: number for number, name in enumerate(deep.layout.class_names)}
+    of_source = {name: number for number, name in enumerate(model.layout.class_names)}
+    for own, source in (("w0[·,0]", "w0[·,0]"), ("b1[·]", "b0[·]"), ("w2[0,·]", "w1[0,·]"), ("b2[0]", "b1[0]")):
+        assert deep.class_std[names[own]] == model.class_std[of_source[source]]
+    weights = [of_source["w0[·,0]"], of_source["w0[·,1]"]]
+    torch.testing.assert_close(deep.class_mean[names["w1[·,·]"]], model.class_mean[weights].mean())
+    assert deep.class_std[names["w1[·,·]"]] >= model.class_std[weights].min()
+    _, back = reader("2-2-1", source="2-2-2-1")
+    assert back.places_of_layers.tolist() == [0, 2]
+
+
+def test_a_unit_without_weights_is_read_like_any_other():
+    _, model = reader("2-3-1")
+    params = model.spec.pack([(np.zeros((4, 3, 2)), np.zeros((4, 3))), (np.zeros((4, 1, 3)), np.zeros((4, 1)))])
+    params[:, :4] = 0.5
+    values = model.read(params)
+    units = model.units(model.encode(values, torch.zeros_like(values, dtype=torch.bool)))
+    assert units.shape == (4, 3, 16)
+    assert units.isfinite().all()
+
+
+@pytest.mark.parametrize(("spec", "settings"), [("2-3-1", {"positions": "indexed"}), ("3-2-1", {}), ("2-2-2", {}), ("2-1", {})])
+def test_what_cannot_be_read_is_refused(spec, settings):
+    with pytest.raises(MetarepError):
+        reader(spec, **settings)

@@ -4,6 +4,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from metarep.analysis.trajectories import initial_error
 from metarep.config import FamilyConfig, ZooConfig
 from metarep.errors import MetarepError
 from metarep.networks.spec import NetworkSpec
@@ -106,6 +107,27 @@ def test_two_tasks_drawn_from_one_zoo_seed_share_no_network_seed(tmp_path):
     assert not drawn[0] & drawn[1]
 
 
+def test_another_law_has_its_own_names_and_starts_and_the_variants_own_keeps_its(tmp_path):
+    families = [FamilyConfig(variant=v, n_networks=20, n_steps=5, law=law) for v, law in (("e09", None), ("e09", "square"))]
+    zoo = load_zoo(build_zoo(ZooConfig(families=families), tmp_path / "zoo"))
+    plain, square = (zoo.where(law=law) for law in ("product", "square"))
+    assert all(name.startswith("e09-law-square-") for name in square["network_id"])
+    assert not any("law" in name for name in plain["network_id"])
+    assert not set(plain["seed"]) & set(square["seed"])
+    named = FamilyConfig(seeds=tuple(plain["seed"][:3].tolist()), n_steps=5, law="product")
+    again = load_zoo(build_zoo(ZooConfig(families=[named]), tmp_path / "named"))
+    assert again["network_id"].tolist() == plain["network_id"][:3].tolist()
+    np.testing.assert_array_equal(again.params, plain.params[:3])
+    reference = draw_reference(int(square["seed"][0]), "square", square.spec)
+    np.testing.assert_array_equal(square.init_params[0], reference.init_params)
+    assert initial_error(square)[0] == pytest.approx(square["valid_mse"][0], rel=0.2)
+
+
+def test_a_law_that_is_left_out_changes_no_settings():
+    assert "law" not in ZooConfig(families=[FamilyConfig(n_networks=3)]).resolved()["families"][0]
+    assert ZooConfig(families=[FamilyConfig(n_networks=3, law="square")]).resolved()["families"][0]["law"] == "square"
+
+
 def test_each_function_has_its_share_of_networks_and_each_network_its_own_start(tmp_path):
     family = FamilyConfig(variant="fourier", n_networks=12, n_functions=3, n_steps=400)
     zoo = load_zoo(build_zoo(ZooConfig(families=[family]), tmp_path / "zoo"))
@@ -132,6 +154,7 @@ def test_a_zoo_without_the_column_is_one_of_products(tmp_path):
     ("family", "message"),
     [
         ({"variant": "fourier", "n_networks": 100, "task": "sum"}, "leave task out"),
+        ({"variant": "fourier", "n_networks": 100, "law": "square"}, "leave law out"),
         ({"variant": "fourier", "n_networks": 10}, "at least as many"),
         ({"variant": "e09", "n_networks": 10, "task": "minimum"}, "product"),
     ],

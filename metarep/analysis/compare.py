@@ -23,7 +23,7 @@ from metarep.artefact import canonical_json, open_artefact, write_whole, writing
 from metarep.cloze.embed import NETWORK, Embeddings, load_embeddings
 from metarep.config import ClusterConfig
 from metarep.errors import MetarepError
-from metarep.networks.modes import sign_patterns, unit_states
+from metarep.networks.modes import compositions, sign_patterns
 from metarep.progress import Progress
 from metarep.tables import to_csv
 from metarep.zoo.store import Zoo, load_zoo
@@ -149,7 +149,7 @@ def build_arena(zoo: Zoo, config: ClusterConfig) -> Arena:
             rows["probe_train"] = np.sort(drawn[: config.max_probe_networks or most])
     labels = {
         "mode": zoo["mode"],
-        "unit_states": unit_states(zoo["active_area"]),
+        "unit_states": compositions(zoo["active_area"]),
         "quadrant_code": zoo["quadrant_code"],
         "sign_pattern": sign_patterns(zoo.spec, zoo.params),
     }

@@ -28,6 +28,9 @@ TOLERANCE = 0.02
 MAINLY_ON = 0.8
 """In mode 3 the larger active area lies above this, in mode 4 it does not."""
 
+UNIT_STATES = ("off", "bent", "on")
+"""What a hidden unit does on the unit square: off everywhere, on in a part of it, on everywhere; to within TOLERANCE."""
+
 OCCURS = 0.01
 """A quadrant is in the code where its area is larger than this."""
 
@@ -91,13 +94,16 @@ def modes_of_areas(area: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def unit_states(area: np.ndarray) -> np.ndarray:
-    """(N,) text: what the hidden units of networks do, sorted: "off", "bent" and "on" everywhere, as "bent+off", by their
-    active areas (N, H). "" where there are none, or where one is not a number.
-    """
+    """(N, H) text, one of UNIT_STATES: what hidden units do, by their active areas (N, H); "" where one is not a number."""
+    states = np.select([area < TOLERANCE, area > 1 - TOLERANCE, np.isfinite(area)], ["off", "on", "bent"], "")
+    return states.astype(object)
+
+
+def compositions(area: np.ndarray) -> np.ndarray:
+    """(N,) text such as "bent+off": the sorted states of each network's units; "" where there are none, or one has none."""
     if not area.shape[1]:
         return np.full(len(area), "", dtype=object)
-    states = np.select([area < TOLERANCE, area > 1 - TOLERANCE], ["off", "on"], "bent")
-    text = np.array(["+".join(row) for row in np.sort(states, axis=1)], dtype=object)
+    text = np.array(["+".join(row) for row in np.sort(unit_states(area), axis=1)], dtype=object)
     return np.where(np.isfinite(area).all(axis=1), text, "")
 
 

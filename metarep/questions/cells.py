@@ -25,9 +25,10 @@ from metarep.cloze.embed import N_FINE, leave_one_out
 from metarep.cloze.imputers import Imputer, fit_linear_gaussian
 from metarep.cloze.model import ClozeModel
 from metarep.cloze.pretrain import load_model
+from metarep.networks.geometry import active_area
+from metarep.networks.modes import UNIT_STATES, compositions, unit_states
 from metarep.networks.spec import NetworkSpec
 from metarep.networks.symmetry import canonical_scale
-from metarep.networks.unit_states import UNIT_STATES, compositions, unit_states
 from metarep.questions.source_zoos import Networks
 
 METRICS = ("masked_r2", "unit_probe", "clusters_ari")
@@ -111,7 +112,7 @@ def weighted_r2(truth: np.ndarray, predicted: np.ndarray, classes: np.ndarray, w
 def fit_readers(source: Networks, model: ClozeModel, measuring: Measuring) -> Iterator[Callable]:
     """Probes and clusters fitted on the source; each makes rows of a target and the model that reads it."""
     spec = NetworkSpec.parse(source.spec)
-    states = unit_states(spec, source.train).ravel()
+    states = unit_states(active_area(spec, source.train)).ravel()
     units = {"cloze": (cloze_units, linear_classifier), "raw": (raw_units, linear_classifier)}
     units["raw_neighbours"] = (raw_units, neighbour_classifier)
     for name, (read, build) in units.items():
@@ -134,7 +135,7 @@ def fitted_probe(build: Callable, x: np.ndarray, states: np.ndarray) -> Callable
 
 def _probe_reader(name: str, read: Callable, predict: Callable, known: set[str], measuring: Measuring) -> Callable:
     def rows(target: Networks, model: ClozeModel) -> Iterator[dict]:
-        truth = unit_states(model.spec, target.test)
+        truth = unit_states(active_area(model.spec, target.test))
         predicted = predict(flat(read(model, target.test))).reshape(truth.shape)
         unseen = float(1 - np.isin(truth, list(known)).mean())
         yield {"representation": name, "metric": "unit_probe", **probe_row(truth, predicted, measuring), "unseen": unseen}
@@ -168,7 +169,7 @@ def probe_row(truth: np.ndarray, predicted: np.ndarray, measuring: Measuring) ->
 
 def _cluster_reader(name: str, read: Callable, predict: Callable, measuring: Measuring) -> Callable:
     def rows(target: Networks, model: ClozeModel) -> Iterator[dict]:
-        labels = compositions(unit_states(model.spec, target.test))
+        labels = compositions(active_area(model.spec, target.test))
         row = undefined(len(labels))
         if len(np.unique(labels)) > 1:
             clusters = predict(read(model, target.test))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from metarep.networks.modes import MODE_NAMES, MODES, label_modes, modes_of_areas, unit_states
+from metarep.networks.modes import MODE_NAMES, MODES, compositions, label_modes, modes_of_areas, unit_states
 from metarep.networks.spec import NetworkSpec
 from metarep.networks.symmetry import permute_units, scale_units
 
@@ -114,5 +114,6 @@ def test_no_networks_have_no_labels():
 
 def test_unit_states_say_what_each_unit_does_whatever_their_order():
     area = np.array([[0.01, 0.5], [0.5, 0.01], [0.99, 0.3], [0.0, 0.0], [np.nan, 0.5]])
-    assert unit_states(area).tolist() == ["bent+off", "bent+off", "bent+on", "off+off", ""]
-    assert unit_states(np.zeros((2, 0))).tolist() == ["", ""]
+    assert unit_states(area)[:2].tolist() == [["off", "bent"], ["bent", "off"]]
+    assert compositions(area).tolist() == ["bent+off", "bent+off", "bent+on", "off+off", ""]
+    assert compositions(np.zeros((2, 0))).tolist() == ["", ""]

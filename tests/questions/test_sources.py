@@ -8,8 +8,9 @@ import pytest
 
 from metarep.cloze.masked_r2 import r_squared
 from metarep.config import QuestionConfig
+from metarep.networks.geometry import active_area
+from metarep.networks.modes import compositions, unit_states
 from metarep.networks.spec import NetworkSpec
-from metarep.networks.unit_states import compositions, unit_states
 from metarep.progress import Progress
 from metarep.questions import source_words, sources
 from metarep.questions.cells import METRICS, Measuring, fitted_probe, probe_row, r2_row, raw_units, weighted_r2
@@ -28,10 +29,11 @@ def test_units_are_off_bent_or_on_whatever_the_width():
     spec = NetworkSpec.parse("2-3-1")
     weight, bias = np.array([[[1, 1], [-1, -1], [1, 1]]]), np.array([[0.5, -0.5, -1.0]])
     params = spec.pack([(weight, bias), (np.ones((1, 1, 3)), np.zeros((1, 1)))])
-    states = unit_states(spec, params)
+    area = active_area(spec, params)
+    states = unit_states(area)
     assert states.tolist() == [["on", "off", "bent"]]
-    assert compositions(states).tolist() == ["bent+off+on"]
-    assert unit_states(NetworkSpec.parse("2-2-2-1"), np.zeros((4, 15))).tolist() == [["off", "off"]] * 4
+    assert compositions(area).tolist() == ["bent+off+on"]
+    assert unit_states(active_area(NetworkSpec.parse("2-2-2-1"), np.zeros((4, 15)))).tolist() == [["off", "off"]] * 4
 
 
 def test_raw_units_do_not_know_scale_or_order_of_inputs():

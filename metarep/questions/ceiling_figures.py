@@ -27,8 +27,8 @@ def pictures(tables: Mapping[str, list[dict]], sizes: list[int]) -> dict[str, Pi
     return {
         "predictability": Picture(
             predictability_figure(tables["predictability"]),
-            f"R² of held-out networks' parameters, each hidden in turn, with 95 % intervals over networks. Bars: what the Gamma "
-            f"test on {sizes[-1]:,} training networks estimates that any smooth predictor could reach.",
+            f"R² of held-out networks' parameters, each hidden in turn, with 95 % intervals over networks. Bars: what the "
+            f"Gamma test on {sizes[-1]:,} training networks estimates that any smooth predictor could reach.",
             "R² by kind of parameter: model, local fit, neighbours, imputer, and what is within reach",
         ),
         "convergence": Picture(

@@ -54,9 +54,9 @@ def overall(whole: Mapping, config: QuestionConfig, sizes: list[int], n_fit: int
     else:
         verdict = f"{interval(whole, 'share')} of it: the model leaves some of what can be reached"
     return (
-        f"Each parameter hidden in turn, the model ({n_fit:,} training networks, {config.ceiling.n_steps:,} steps) predicts an R² "
-        f"of {interval(whole, MODEL)}; the Gamma test on {sizes[-1]:,} networks puts {interval(whole, CEILING)} within reach, "
-        f"{verdict}."
+        f"Each parameter hidden in turn, the model ({n_fit:,} training networks, {config.ceiling.n_steps:,} steps) predicts an "
+        f"R² of {interval(whole, MODEL)}; the Gamma test on {sizes[-1]:,} networks puts {interval(whole, CEILING)} within "
+        f"reach, {verdict}."
     )
 
 
@@ -127,8 +127,8 @@ def where_it_lies(rows: list[dict]) -> str:
     dense = max(own, key=lambda row: row[f"left_{MODEL}"] or 0)
     return (
         f"What the model leaves unexplained lies in {listed(parts)}. A network of mode {dense['mode']} "
-        f"({MODE_NAMES[dense['mode']]}) has most of it, {interval(dense, f'left_{MODEL}')} of the overall variance a parameter; "
-        f"the local fit leaves {interval(dense, f'left_{LOCAL}')} there."
+        f"({MODE_NAMES[dense['mode']]}) has most of it, {interval(dense, f'left_{MODEL}')} of the overall variance a "
+        f"parameter; the local fit leaves {interval(dense, f'left_{LOCAL}')} there."
     )
 
 
@@ -139,4 +139,4 @@ def hardest_by_mode(rows: list[dict]) -> str:
         own = [row for row in rows if row["mode"] == mode and row["parameter"] != ALL]
         most = max(own, key=lambda row: row[f"left_{MODEL}"] or 0)
         parts.append(f"mode {mode} {most['parameter']} ({num(most[f'left_{MODEL}'] or 0)})")
-    return f"The parameter that is predicted worst, with its mean squared residual in units of its overall variance: {listed(parts)}."
+    return f"Predicted worst, with the mean squared residual in units of the kind's overall variance: {listed(parts)}."

@@ -27,17 +27,18 @@ def pictures(
         "sizes": Picture(
             sizes_figure(tables, sizes, biggest),
             "Top left: masked R² on held-out networks (solid) and on those that the model saw (dashed), with 95 % intervals "
-            "over networks; the linear-Gaussian imputer dotted. Top right: agreement of clusters with the mode; the dotted line is "
-            "the best untrained model, the grey one what permuted labels reach. Bottom left: how far the validation loss has risen "
+            "over networks; the linear-Gaussian imputer dotted. Top right: agreement of clusters with the mode; dotted is "
+            "the best untrained model, grey what permuted labels reach. Bottom left: how far the validation loss has risen "
             f"above its lowest by the last step. Bottom right: validation (solid) and training loss (dashed) of {biggest}.",
             "Masked R², agreement and overfitting by number of training networks and model size",
         ),
         "distances": Picture(
             distance_figure(tables, distances, nearness, biggest),
             "Left: the share of networks whose nearest training network is within a distance, modulo unit order and scale: "
-            "held-out networks (solid) and training networks to their nearest other one (dashed). Middle: mean squared error "
-            f"of {biggest} on held-out networks, eight groups from the nearest to the farthest. Right: rank correlation of error "
-            "and distance to three sets of networks; memory would lift the second above the third. Grey: permuted errors.",
+            "held-out networks (solid) and training networks to their nearest other one (dashed). Middle: mean squared "
+            f"error of {biggest} on held-out networks, eight groups from the nearest to the farthest. Right: rank "
+            "correlation of error and distance to three sets of networks; memory would lift the second above the third. "
+            "Grey: permuted errors.",
             "Distances between networks, and errors by distance",
         ),
     }

@@ -1,0 +1,106 @@
+"""Question 4: estimates on networks with a known answer, sentences that turn round, and a tiny run end to end."""
+
+import json
+
+import numpy as np
+import pytest
+
+from metarep.analysis.hidden_r2 import resamples
+from metarep.analysis.neighbours import units_of
+from metarep.cloze.tokens import layout_of
+from metarep.config import QuestionConfig
+from metarep.networks.spec import NetworkSpec
+from metarep.questions.ceiling import Held, bank_sizes, ceiling_draws, mode_rows, read_bank
+from metarep.questions.ceiling_words import ALL, CEILING, LOCAL, MODEL, convergence, how_hard
+from metarep.questions.stage import question
+from metarep.tables import read_csv
+from metarep.zoo.store import Zoo
+
+SPEC = NetworkSpec((2, 2, 1))
+LAYOUT = layout_of(SPEC)
+TINY = QuestionConfig(
+    n_networks=300,
+    n_bootstraps=20,
+    pretrain={"d_model": 16, "n_layers": 1, "n_components": 2, "batch_size": 32, "warmup_steps": 2},
+    ceiling={"bank_sizes": (50, 150), "n_train_networks": 150, "n_steps": 20, "max_test_networks": 40},
+)
+
+
+@pytest.fixture(scope="module")
+def answered(tmp_path_factory):
+    return question(TINY, "4", tmp_path_factory.mktemp("ceiling")) / "ceiling"
+
+
+def test_every_kind_has_a_row_and_every_figure_an_interval(answered):
+    found = json.loads((answered / "result.json").read_text())
+    rows = read_csv(answered / "predictability.csv")
+    assert [row["parameter"] for row in rows] == [ALL, *LAYOUT.class_names]
+    assert rows[0]["n_values"] == 9 * 40
+    for row in rows:
+        for name in (MODEL, LOCAL, CEILING):
+            assert row[f"{name}_low"] <= row[name] <= row[f"{name}_high"]
+    assert {row["bank"] for row in read_csv(answered / "convergence.csv")} == {50, 150}
+    assert {path.stem for path in (answered / "figures").iterdir()} == {"predictability", "convergence", "by_mode"}
+    assert found["claims"][0]["best"] == 1.0
+    assert "150" in found["sentences"][0]
+
+
+def test_the_shares_of_what_is_unexplained_add_up(answered):
+    rows = read_csv(answered / "by_mode.csv")
+    for name in (ALL, *LAYOUT.class_names):
+        assert sum(row["share_of_unexplained"] for row in rows if row["parameter"] == name) == pytest.approx(1, abs=0.02)
+
+
+def half_determined(n, seed):
+    """Networks whose output bias is the sum of both hidden biases and noise of the same variance; the rest is nearly fixed."""
+    rng = np.random.default_rng(seed)
+    params = 0.01 * rng.standard_normal((n, 9))
+    biases = [i for i, slot in enumerate(SPEC.slots) if slot.layer == 0 and slot.kind == "bias"]
+    params[:, biases] = rng.uniform(-1, 1, (n, 2))
+    total = params[:, biases].sum(axis=1)
+    params[:, -1] = total + total.std() * rng.standard_normal(n)
+    return params
+
+
+def test_the_ceiling_is_found_where_half_of_a_parameter_is_noise():
+    train, test = half_determined(6000, 0), half_determined(800, 1)
+    # what is next to constant is left at its own size, so that it does not part neighbours
+    units = units_of(np.where(train.std(axis=0) > 0.1, train, train * 100), LAYOUT.slot_class)
+    columns = {"network_id": np.arange(6000), "spec": np.full(6000, "2-2-1", object), "params": train}
+    held = Held(units.of(test), LAYOUT.slot_class, LAYOUT.class_names, resamples(50, 800, seed=0), np.full(800, "3"))
+    reading = read_bank(Zoo(columns), units, held, 10, 40)
+    output_bias = LAYOUT.class_names.index("b1[0]")
+    draws = ceiling_draws(reading, held)
+    assert draws.shape == (51, LAYOUT.n_classes + 1)
+    assert draws[0, output_bias] == pytest.approx(0.5, abs=0.08)
+    assert held.r2(reading.local)[0, output_bias] == pytest.approx(0.48, abs=0.08)
+    rows = mode_rows({MODEL: reading.local, LOCAL: reading.local}, held)
+    own = next(row for row in rows if row["parameter"] == "b1[0]")
+    assert own[f"left_{MODEL}"] == pytest.approx(1 - held.r2(reading.local)[0, output_bias], abs=1e-6)
+
+
+def test_banks_larger_than_the_zoo_are_left_out():
+    assert bank_sizes((100, 1000, 5000), 2000) == [100, 1000]
+    assert bank_sizes((1000, 5000), 300) == [100, 300]
+
+
+def step(first, last):
+    return [
+        {"bank": n, "parameter": name, CEILING: value, LOCAL: 0.5}
+        for n, value in ((10, first), (20, last))
+        for name in (ALL, "b1[0]")
+    ]
+
+
+def test_convergence_is_said_only_where_it_is_there():
+    assert "has converged to" in convergence(step(0.8, 0.805), [10, 20])
+    assert "it has not converged" in convergence(step(0.6, 0.8), [10, 20])
+    assert "lower bound" in convergence(step(0.6, 0.8), [10, 20])
+    assert "lower bound" not in convergence(step(0.8, 0.6), [10, 20])
+
+
+def test_what_is_determined_is_named():
+    assert how_hard({"a": {CEILING: 0.99}}).startswith("The others determine every kind")
+    assert "a is determined" in how_hard({"a": {CEILING: 0.99}, "b": {CEILING: 0.5}})
+    assert "b 50%" in how_hard({"a": {CEILING: 0.99}, "b": {CEILING: 0.5}})
+    assert how_hard({"b": {CEILING: 0.5}}).startswith("No kind of parameter is")

@@ -134,7 +134,7 @@ def knockout_rows(model: ClozeModel, test: Zoo, *, seed: int, n_bootstraps: int)
         values = model.read(test.params)
     for number, cut in enumerate(("nothing", *LINKS)):
         kept_out = torch.from_numpy(link == number - 1) if number else None
-        predicted = predicted_in_turn(model, values, kept_out)
+        predicted = predicted_without(model, values, kept_out)
         for kind, columns in (("all", np.arange(layout.n_tokens)), *_columns_by_class(layout)):
             yield {
                 "cut": cut,
@@ -143,8 +143,8 @@ def knockout_rows(model: ClozeModel, test: Zoo, *, seed: int, n_bootstraps: int)
             }
 
 
-def predicted_in_turn(model: ClozeModel, values: torch.Tensor, cut: torch.Tensor | None) -> np.ndarray:
-    """(N, T): the expectation of each value when it alone is hidden, with links cut (T, T)."""
+def predicted_without(model: ClozeModel, values: torch.Tensor, cut: torch.Tensor | None) -> np.ndarray:
+    """(N, T): the expectation of each of values (N, T) when it alone is hidden, without the links where cut (T, T) is True."""
     t = values.shape[1]
     masks, own = leave_one_out_masks(model.layout), torch.arange(t)
     parts = []

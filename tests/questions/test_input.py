@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from metarep.analysis.inside import LINKS, change_under, link_of_pairs, pooled_stream, predicted_in_turn, read_linearly
+from metarep.analysis.inside import LINKS, change_under, link_of_pairs, pooled_stream, predicted_without, read_linearly
 from metarep.cloze.model import ClozeModel
 from metarep.cloze.tokens import TokenLayout
 from metarep.config import QuestionConfig
@@ -54,11 +54,11 @@ def test_a_token_does_not_hear_of_what_it_is_cut_off_from():
     everything = ~torch.eye(9, dtype=torch.bool)
     changed = values.clone()
     changed[:, 1:] += 1
-    alone = predicted_in_turn(model, values, everything)
-    np.testing.assert_allclose(alone[:, 0], predicted_in_turn(model, changed, everything)[:, 0], atol=1e-6)
-    assert np.abs(predicted_in_turn(model, values, None)[:, 0] - predicted_in_turn(model, changed, None)[:, 0]).max() > 1e-4
+    alone = predicted_without(model, values, everything)
+    np.testing.assert_allclose(alone[:, 0], predicted_without(model, changed, everything)[:, 0], atol=1e-6)
+    assert np.abs(predicted_without(model, values, None)[:, 0] - predicted_without(model, changed, None)[:, 0]).max() > 1e-4
     nothing = torch.zeros(9, 9, dtype=torch.bool)
-    np.testing.assert_allclose(predicted_in_turn(model, values, nothing), predicted_in_turn(model, values, None), atol=1e-6)
+    np.testing.assert_allclose(predicted_without(model, values, nothing), predicted_without(model, values, None), atol=1e-6)
 
 
 def test_the_last_entry_of_the_stream_is_what_the_encoder_norms():

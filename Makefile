@@ -23,6 +23,7 @@ ablations: $(INSTALLED)
 	for one in $(ABLATIONS); do $(BIN)/metarep run configs/ablations/$$one.yaml --out results/ablations/$$one || exit 1; done
 	$(BIN)/metarep ablations $(addprefix results/ablations/,$(ABLATIONS)) --out results/ablations/table --overwrite
 	cp results/ablations/table/ablations.csv results/tables/
+	cp results/ablations/table/findings.md results/tables/ablations.md
 	cp results/ablations/table/ablations.png results/figures/
 
 # The ten experiments; their final table, numbers and the figures that the README shows are kept in git.

@@ -20,9 +20,11 @@ from metarep.progress import Progress
 from metarep.report.page import png_of
 from metarep.report.results import UNTRAINED, group_of
 from metarep.report.style import FAINT, INK, MUTED, PALETTE, use_style
+from metarep.report.wording import ari, clusterer_title, compare, listed, num
 from metarep.tables import read_csv, to_csv
 
 BASE = "base"
+CLUSTERERS = ("kmeans", "gmm")
 PROBES = {
     "mode_linear": ("mode", "linear_balanced_accuracy"),
     "mode_neighbours": ("mode", "nearest_neighbours_balanced_accuracy"),
@@ -45,7 +47,7 @@ def ablations(
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Path:
-    """Writes `ablations.csv`, `metrics.json` and `ablations.png` of finished runs into the folder `out`, which it returns.
+    """Writes `ablations.csv`, `findings.md`, `metrics.json` and `ablations.png` of runs into the folder `out`, which it returns.
 
     Raises MetarepError for a folder that is no run with a comparison, and where two runs have one name.
     """
@@ -63,6 +65,7 @@ def ablations(
         rows += run_rows(run)
     with writing(out, "ablations", config=config.resolved(), seed=None, inputs=inputs, overwrite=overwrite) as folder:
         write_whole(folder / "ablations.csv", to_csv(rows))
+        write_whole(folder / "findings.md", "\n".join(["# What each change does", "", *ablation_sentences(rows), ""]))
         write_whole(folder / "metrics.json", canonical_json({"n_rows": len(rows)}) + "\n")
         write_whole(folder / "ablations.png", png_of(ablation_figure(rows), dpi=config.dpi))
     progress.say(f"ablations: {len(rows)} rows of {len(inputs)} runs")
@@ -81,7 +84,7 @@ def run_rows(run: Path) -> list[dict]:
         if name.startswith(UNTRAINED) or (group_of(name) in ("baseline", "oracle") and not model):
             continue
         row = {"run": run.name, "row": model or BASE, "embedding": kind}
-        for clusterer in ("kmeans", "gmm"):
+        for clusterer in CLUSTERERS:
             found = agree.get((name, clusterer, chosen.get((name, clusterer))), {})
             row |= {f"{clusterer}_k": found.get("k", math.nan)}
             for figure in ("ari", "ari_low", "ari_high", "null_ari_p95", "stability_ari"):
@@ -125,6 +128,46 @@ def ablation_figure(rows: Sequence[dict]) -> Figure:
             name = run.removeprefix("ablations-")
             axes[-1].annotate(name, (1.02, first), xycoords=("axes fraction", "data"), va="center", fontsize=9.5, color=INK)
     return figure
+
+
+def ablation_sentences(rows: Sequence[dict]) -> list[str]:
+    """A paragraph a run: which changes lift the agreement with the modes clearly above that of the base, which lower it, and
+    what becomes of the linear probe. A change is read off the base's first embedding, or its own best where it has another.
+    """
+    found = []
+    for run in dict.fromkeys(row["run"] for row in rows):
+        own = [row for row in rows if row["run"] == run]
+        shown = next(row["embedding"] for row in own if row["row"] == BASE)
+        parts = [_against_base(own, shown, clusterer) for clusterer in CLUSTERERS]
+        probe = {row["row"]: row["mode_linear"] for row in own if row["embedding"] == shown}
+        text = f"The mode is read off {shown} linearly with {num(probe[BASE])}"
+        others = {name: value for name, value in probe.items() if name != BASE}
+        if others:
+            low, high = min(others, key=lambda name: others[name]), max(others, key=lambda name: others[name])
+            text += f", at best with {num(others[high])} ({high}), at worst with {num(others[low])} ({low})"
+        found.append(f"- **{run.removeprefix('ablations-')}**: {' '.join([part for part in parts if part])} {text}.")
+    return found
+
+
+def _against_base(rows: Sequence[dict], shown: str, clusterer: str) -> str:
+    """The base's ARI by one clusterer, and the changes that lie clearly above, not clearly apart, and clearly below."""
+    names = {figure: f"{clusterer}_{figure}" for figure in ("ari", "ari_low", "ari_high")}
+    figures: dict[str, dict] = {}
+    for row in sorted(rows, key=lambda row: (row["embedding"] == shown, row[names["ari"]])):  # the last one stays
+        figures[row["row"]] = {figure: row[name] for figure, name in names.items()} | {"embedding": row["embedding"]}
+    base = figures.pop(BASE)
+    if math.isnan(base["ari"]):
+        return ""
+    groups: dict[int, list[str]] = {1: [], 0: [], -1: []}
+    for name, row in figures.items():
+        other = "" if row["embedding"] == shown else f", {row['embedding']}"
+        groups[compare(row, base)].append(f"{name} ({num(row['ari'])}{other})")
+    said = [
+        f"{word} {listed(groups[side])}"
+        for side, word in ((1, "clearly above:"), (0, "level:"), (-1, "clearly below:"))
+        if groups[side]
+    ]
+    return f"{clusterer_title(clusterer)} on {shown}: ARI {ari(base)}; {'; '.join(said)}."
 
 
 def _ordered(rows: Sequence[dict]) -> list[dict]:

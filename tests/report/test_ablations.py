@@ -4,7 +4,7 @@ import pytest
 from synthetic_run import ARI, write_run
 
 from metarep.errors import MetarepError
-from metarep.report.ablations import ablation_figure, ablations, run_rows
+from metarep.report.ablations import ablation_figure, ablation_sentences, ablations, run_rows
 from metarep.tables import read_csv
 
 
@@ -35,3 +35,24 @@ def test_what_is_no_run_and_equal_names_are_refused(tmp_path):
     with pytest.raises(MetarepError, match="two runs have one name"):
         ablations(runs, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def row(name: str, ari: float, embedding: str = "activity") -> dict:
+    figures = {f"{c}_ari{end}": ari + d for c in ("kmeans", "gmm") for end, d in (("", 0), ("_low", -0.02), ("_high", 0.02))}
+    return {"run": "size", "row": name, "embedding": embedding, "mode_linear": ari + 0.3} | figures
+
+
+def test_sentences_tell_better_from_level_and_worse():
+    rows = [
+        row("base", 0.5),
+        row("base", 0.9, "states"),
+        row("wide", 0.6),
+        row("same", 0.51),
+        row("tiny", 0.2),
+        row("alone", 0.1, "coupling"),
+    ]
+    (text,) = ablation_sentences(rows)
+    assert "ARI 0.50 [0.48, 0.52]; clearly above: wide (0.60); level: same (0.51); clearly below: " in text
+    assert "tiny (0.20)" in text
+    assert "alone (0.10, coupling)" in text
+    assert "linearly with 0.80, at best with 0.90 (wide), at worst with 0.50 (tiny)" in text

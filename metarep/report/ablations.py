@@ -47,7 +47,7 @@ def ablations(
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Path:
-    """Writes `ablations.csv`, `findings.md`, `metrics.json` and `ablations.png` of runs into the folder `out`, which it returns.
+    """Writes `ablations.csv`, `findings.md`, `metrics.json` and `ablations.png` of runs into the folder `out`, and returns it.
 
     Raises MetarepError for a folder that is no run with a comparison, and where two runs have one name.
     """

@@ -170,8 +170,8 @@ def leak(rows: list[dict]) -> str:
     return (
         f"Modulo unit order and scale, half of the held-out networks lie within {num(held_out['q50'], 3)} standard deviations "
         f"of one of {held_out['train_networks']:,} training networks, and half of these within "
-        f"{num(among['q50'], 3)} of another; a held-out network is the farther of the two with a chance of {auc(held_out)}: {verdict}. Nearer than {DUPLICATE}: "
-        f"{held_out['n_duplicates']} of {held_out['n']:,} held-out and "
+        f"{num(among['q50'], 3)} of another; a held-out network is the farther of the two with a chance of "
+        f"{auc(held_out)}: {verdict}. Nearer than {DUPLICATE}: {held_out['n_duplicates']} of {held_out['n']:,} held-out and "
         f"{among['n_duplicates']} of {among['n']:,} training networks."
     )
 

@@ -304,9 +304,9 @@ class SizeConfig(Settings):
 
     train_networks: tuple[int, ...] = Field((100, 300, 1000, 3000, 10_000, 30_000, 100_000), min_length=2)
     model_sizes: tuple[tuple[int, int], ...] = Field(
-        ((16, 1), (32, 2), (64, 3), (96, 4)), min_length=1, description="width and layers of each model"
+        ((16, 1), (32, 2), (64, 3)), min_length=1, description="width and layers of each model"
     )
-    n_steps: int = Field(1200, ge=1)
+    n_steps: int = Field(1500, ge=1)
     max_test_networks: int = Field(2000, ge=20)
     k: int = Field(6, ge=2, description="clusters of the embeddings")
 
@@ -341,7 +341,7 @@ class CeilingConfig(Settings):
     n_neighbours: int = Field(10, ge=2, description="that are averaged, and that the Gamma test draws its line through")
     n_local: int = Field(40, ge=10, description="neighbours that the local linear fit goes through")
     n_train_networks: int = Field(100_000, ge=50, description="that the model is trained on")
-    n_steps: int = Field(3000, ge=1)
+    n_steps: int = Field(4500, ge=1)
     mask_ratio_max: float = Field(0.3, gt=0, le=1, description="in pretraining; one parameter is hidden when it is measured")
     max_test_networks: int = Field(2000, ge=20)
 

@@ -23,6 +23,7 @@ from metarep.analysis.hidden_r2 import (
     total_squares,
 )
 from metarep.analysis.neighbours import (
+    Units,
     bank_of,
     half_squares,
     hidden_neighbours,
@@ -44,7 +45,7 @@ MODEL_NAME = "ceiling"
 
 @dataclass(frozen=True)
 class Held:
-    """Held-out networks: values (N, P) in standard deviations, kinds (P,) and their names, resamples (B, N), total sums."""
+    """Held-out networks: values (N, P) in standard deviations, kinds (P,) and their names, resamples (B, N), modes (N,)."""
 
     values: np.ndarray
     kinds: np.ndarray
@@ -116,7 +117,7 @@ def bank_sizes(wanted: Sequence[int], n_train: int) -> list[int]:
     return sizes if len(sizes) > 1 else sorted({*sizes, max(2, n_train // 3), n_train})
 
 
-def read_bank(train: Zoo, units, held: Held, n_neighbours: int, n_local: int) -> Reading:
+def read_bank(train: Zoo, units: Units, held: Held, n_neighbours: int, n_local: int) -> Reading:
     """Hides every parameter of the held-out networks in turn and asks the bank of these training networks."""
     bank = bank_of(train.spec, train.params, units)
     parts = []

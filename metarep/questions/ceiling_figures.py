@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter, StrMethodFormatter
 
 from metarep.experiments.experiment import Picture
 from metarep.questions.ceiling_words import ALL, CEILING, IMPUTER, LOCAL, MEAN_OF, MODEL
@@ -82,13 +83,15 @@ def convergence_figure(rows: list[dict]) -> Figure:
         axes = figure.subplots(-(-len(kinds) // 3), 3, sharex=True, sharey=True, squeeze=False).ravel()
         lines = (CEILING, LOCAL, MEAN_OF)
         lowest = np.nanmin([_column(rows, name) for name in lines])
-        axes[0].set_ylim(max(-0.3, min(0.0, lowest - 0.03)), 1.03)
+        axes[0].set_ylim(max(-0.3, lowest - 0.05), 1.03)
         for i, (ax, kind) in enumerate(zip(axes, kinds, strict=False)):
             own = [row for row in rows if row["parameter"] == kind]
             for name in lines:
                 _line(ax, own, name)
             ax.set(xscale="log", title="all parameters" if kind == ALL else kind)
             ax.set_xlabel("networks in the bank" if i >= len(kinds) - 3 else "")
+            ax.xaxis.set_minor_formatter(NullFormatter())
+            ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
             ax.set_ylabel("R²" if i % 3 == 0 else "")
             short = {CEILING: "within reach", LOCAL: "local fit", MEAN_OF: "neighbours"}
             ends = [EndLabel(_column(own, name)[-1], short[name], LOOKS[name][1]) for name in lines]
@@ -112,11 +115,12 @@ def mode_figure(rows: list[dict]) -> Figure:
     with use_style():
         figure = Figure(figsize=(12.5, 0.62 * len(modes) + 1.6), layout="constrained")
         axes = figure.subplots(1, 2, sharey=True)
+        most = min(1.0, max(0.2, *(row[f"left_{name}"] or 0.0 for row in rows for name in (MODEL, LOCAL))))
         for ax, name in zip(axes, (MODEL, LOCAL), strict=True):
             values = np.array([[at[mode, kind][f"left_{name}"] for kind in kinds] for mode in modes], dtype=float)
-            image = ax.imshow(values, cmap="cividis_r", vmin=0, vmax=1, aspect="auto")
+            image = ax.imshow(values, cmap="cividis_r", vmin=0, vmax=most, aspect="auto")
             for y, x in np.ndindex(values.shape):
-                colour = "white" if values[y, x] > 0.55 else INK
+                colour = "white" if values[y, x] > 0.55 * most else INK
                 ax.text(x, y, f"{values[y, x]:.2f}", ha="center", va="center", color=colour, fontsize=10)
             ax.set_xticks(range(len(kinds)), kinds, color=INK)
             ax.set_title(f"Left unexplained by the {LOOKS[name][0]}")
@@ -127,7 +131,7 @@ def mode_figure(rows: list[dict]) -> Figure:
         axes[0].set_yticks(
             range(len(modes)), [f"mode {m}, {_percent(s)}" for m, s in zip(modes, shares, strict=True)], color=INK
         )
-        bar = figure.colorbar(image, ax=axes, shrink=0.9, pad=0.01, extend="max")
+        bar = figure.colorbar(image, ax=axes, shrink=0.9, pad=0.01, extend="max" if most == 1 else "neither")
         bar.set_label("of the variance")
         bar.outline.set_edgecolor(FAINT)
     return figure

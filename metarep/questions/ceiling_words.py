@@ -54,9 +54,9 @@ def overall(whole: Mapping, config: QuestionConfig, sizes: list[int], n_fit: int
     else:
         verdict = f"{interval(whole, 'share')} of it: the model leaves some of what can be reached"
     return (
-        f"Each parameter hidden in turn, the model ({n_fit:,} training networks, {config.ceiling.n_steps:,} steps) predicts an "
-        f"R² of {interval(whole, MODEL)}; the Gamma test on {sizes[-1]:,} networks puts {interval(whole, CEILING)} within "
-        f"reach, {verdict}."
+        f"Each parameter hidden in turn, a model pretrained for the cloze test alone ({n_fit:,} training networks, "
+        f"{config.ceiling.n_steps:,} steps of {config.pretrain.batch_size}) predicts an R² of {interval(whole, MODEL)}; the "
+        f"Gamma test on {sizes[-1]:,} networks puts {interval(whole, CEILING)} within reach, {verdict}."
     )
 
 
@@ -71,15 +71,18 @@ def by_parameter(kinds: Mapping[str, dict]) -> str:
 
 def how_hard(kinds: Mapping[str, dict]) -> str:
     """Which parameters the others determine."""
-    clear = [name for name, row in kinds.items() if (row[CEILING] or 0) >= CLEAN]
-    unclear = {name: 1 - (row[CEILING] or 0) for name, row in kinds.items() if name not in clear}
-    parts = [f"{name} {left:.0%}" for name, left in sorted(unclear.items(), key=lambda item: -item[1])]
+    clear = [name for name, row in kinds.items() if (row[f"{CEILING}_low"] or 0) >= CLEAN]
+    unclear = {name: row for name, row in kinds.items() if name not in clear and row[CEILING] is not None}
     if not unclear:
         return f"The others determine every kind of parameter: at least {CLEAN:.0%} of each one's variance is within reach."
+    parts = [
+        f"{name} {1 - row[CEILING]:.0%} [{max(0.0, 1 - row[f'{CEILING}_high']):.0%}, {1 - row[f'{CEILING}_low']:.0%}]"
+        for name, row in sorted(unclear.items(), key=lambda item: item[1][CEILING])
+    ]
     none = "No kind of parameter is" if not clear else f"{listed(clear)} {'is' if len(clear) == 1 else 'are'}"
     return (
-        f"{none} determined by the others to {CLEAN:.0%} or more; of the rest, this much of the variance no smooth function of "
-        f"the other eight predicts: {listed(parts)}."
+        f"{none} clearly determined by the others to {CLEAN:.0%} or more; of the rest, this much of the variance no smooth "
+        f"function of the other eight predicts: {listed(parts)}."
     )
 
 
@@ -93,10 +96,13 @@ def beaten(rows: Mapping[str, dict], whole: Mapping) -> str:
         IMPUTER: "the linear-Gaussian",
     }
     text = "Over all parameters: " + ", ".join(f"{titles[name]} {interval(whole, name)}" for name in ordered)
-    behind = [name for name, row in rows.items() if name != ALL and (row[MODEL] or 0) < (row[LOCAL] or 0)]
-    if not behind:
-        return f"{text}, the mean 0; the model is ahead of the local fit on every kind of parameter."
-    return f"{text}, the mean 0; the local fit is ahead of the model on {listed(behind)}."
+    kinds = {name: row for name, row in rows.items() if name != ALL}
+    ahead = [name for name, row in kinds.items() if (row[f"{MODEL}_low"] or 0) > (row[f"{LOCAL}_high"] or 0)]
+    behind = [name for name, row in kinds.items() if (row[f"{MODEL}_high"] or 0) < (row[f"{LOCAL}_low"] or 0)]
+    parts = [f"{listed(names)} the {who} is" for who, names in (("model", ahead), ("local fit", behind)) if names]
+    if not parts:
+        return f"{text}, the mean 0; on no kind of parameter are the intervals of model and local fit apart."
+    return f"{text}, the mean 0; by intervals that do not overlap, on {', on '.join(parts)} ahead of the other."
 
 
 def convergence(rows: list[dict], sizes: list[int]) -> str:

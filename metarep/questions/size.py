@@ -98,8 +98,8 @@ def model_name(width: int, n_layers: int, n: int) -> str:
 
 
 def size_title(width: int, n_layers: int) -> str:
-    """A model size as tables and figures call it."""
-    return f"width {width}, {n_layers} layer{'s' if n_layers > 1 else ''}"
+    """A model size as tables and figures call it: width times layers."""
+    return f"width {width} × {n_layers}"
 
 
 def n_weights(model: ClozeModel) -> int:

@@ -8,6 +8,7 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter, StrMethodFormatter
 
 from metarep.experiments.experiment import Picture
 from metarep.questions.leak import AS_MANY, SEEN, UNSEEN, binned
@@ -60,6 +61,9 @@ def sizes_figure(tables: Mapping[str, list[dict]], sizes: list[int], biggest: st
         axes[1, 1].set_title(f"Losses of {biggest}")
         for ax in axes.flat[:3]:
             ax.set(xscale="log", xlabel="training networks")
+        for ax in axes.flat[:3]:
+            ax.xaxis.set_minor_formatter(NullFormatter())
+            ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
         figure.get_layout_engine().set(w_pad=0.12, h_pad=0.12)
     return figure
 
@@ -104,15 +108,13 @@ def ari_panel(ax: Axes, by_model: Mapping[str, list[dict]], colours: Mapping, co
 
 def overfit_panel(ax: Axes, by_model: Mapping[str, list[dict]], colours: Mapping) -> None:
     """How far the validation loss has risen above its lowest by the last step."""
-    labels = []
     for model, own in by_model.items():
         values = _column(own, "overfit")
         ax.plot([row["train_networks"] for row in own], values, color=colours[model], marker="o", ms=4)
-        labels.append(EndLabel(float(values[0]), model, colours[model]))
     ax.set(title="Overfitting", ylabel="last validation loss above the best (nats)")
     ax.set_yscale("symlog", linthresh=0.05, linscale=0.6)
     ax.set_ylim(-0.005, max(0.1, 1.3 * max(max(_column(own, "overfit")) for own in by_model.values())))
-    ax.yaxis.set_major_formatter(matplotlib.ticker.StrMethodFormatter("{x:g}"))
+    ax.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     handles = [ax.lines[i] for i in range(len(by_model))]
     ax.legend(handles, list(by_model), loc="upper right")
 
@@ -147,7 +149,10 @@ def distance_figure(tables: Mapping[str, list[dict]], distances: Mapping, nearne
             found = binned(distance, error)
             middle.plot(found[:, 0], found[:, 1], color=ends[n], marker="o", ms=4, label=f"trained on {n:,}")
             middle.fill_between(found[:, 0], found[:, 2], found[:, 3], color=ends[n], alpha=0.15, lw=0)
-        middle.set(xscale="log", yscale="log", xlabel="distance to the nearest network it saw", ylabel="mean squared error")
+        highest = max(binned(*pair)[:, 3].max() for pair in nearness.values())
+        middle.set(
+            xscale="log", ylim=(0, 1.3 * highest), xlabel="distance to the nearest network it saw", ylabel="mean squared error"
+        )
         middle.set_title(f"Errors of {biggest}")
         middle.legend(loc="upper left")
         memory_panel(right, tables["memory"], ends)

@@ -16,6 +16,12 @@ NEAR = 0.02
 NEAR_ARI = 0.05
 """The same for the ARI, which hangs more on chance."""
 
+LEARNS = 0.05
+"""R²: a model that predicts less of the held-out networks has learned next to nothing."""
+
+LEAKS = 0.05
+"""A chance of being the farther of two that lies by so much below 1/2 is called a leak."""
+
 OVERFITS = 0.02
 """Nats: a last validation loss that lies so far above the best one is called overfitting."""
 
@@ -55,7 +61,7 @@ def sentences(
 def setting(of_model: Mapping, sizes: list[int], dropped: list[int], config: QuestionConfig, n_train: int) -> str:
     """What was trained on what."""
     text = (
-        f"{len(of_model)} model size{'s' if len(of_model) > 1 else ''} ({listed(list(of_model))}) on "
+        f"{len(of_model)} model size{'s' if len(of_model) > 1 else ''} (times layers: {listed(list(of_model))}) on "
         f"{listed([f'{n:,}' for n in sizes])} training networks, {config.size.n_steps:,} steps of "
         f"{config.pretrain.batch_size} networks each and one pretraining seed: differences between neighbouring "
         "cells hold the chance of that seed, which no interval here shows"
@@ -72,16 +78,21 @@ def interval(row: Mapping, name: str) -> str:
 
 def enough(of_model: Mapping[str, list[dict]], sizes: list[int]) -> str:
     """From which zoo size on more networks add little, for each model."""
-    parts = []
+    parts, idle = [], []
     for model, own in of_model.items():
         values = [row["r2_held_out"] for row in own]
         at, best = needed(values, sizes), own[int(np.argmax(values))]
+        if best["r2_held_out"] < LEARNS:
+            idle.append(f"{model} (best {interval(best, 'r2_held_out')})")
+            continue
         parts.append(f"{model}: {at:,} (best {interval(best, 'r2_held_out')} with {best['train_networks']:,})")
+    nothing = f"Next to nothing is learned in these steps by {listed(idle)}." if idle else ""
+    if not parts:
+        return nothing
     last = [model for model, own in of_model.items() if needed([r["r2_held_out"] for r in own], sizes) == sizes[-1]]
-    text = f"Training networks from which on the held-out masked R² is within {NEAR} of the best: {'; '.join(parts)}"
-    if not last:
-        return f"{text}. No model asks for the largest zoo."
-    return f"{text}. {listed(last).capitalize()} still {'gains' if len(last) == 1 else 'gain'} at the largest zoo."
+    verdict = f"Still gaining at the largest zoo: {listed(last)}." if last else "No model asks for the largest zoo."
+    text = f"Training networks that bring the held-out masked R² within {NEAR} of the best: {'; '.join(parts)}. {verdict}"
+    return f"{text} {nothing}".rstrip()
 
 
 def against_size(of_model: Mapping[str, list[dict]], controls: list[dict], sizes: list[int]) -> str:
@@ -139,7 +150,7 @@ def overfitting(of_model: Mapping[str, list[dict]], sizes: list[int]) -> str:
         )
     text = f"Overfitting, a last validation loss more than {OVERFITS} nats above the best: "
     if not parts:
-        return f"{text}none of the models shows it, on {sizes[0]:,} networks neither."
+        return f"{text}none of the models shows it, not even on {sizes[0]:,} networks."
     text += "; ".join(parts)
     return f"{text}; not seen in {listed(safe)}." if safe else f"{text}."
 
@@ -161,17 +172,19 @@ def seen_and_held_out(own: list[dict], model: str) -> str:
 def leak(rows: list[dict]) -> str:
     """Whether held-out networks lie nearer to training networks than those to each other."""
     held_out, among = rows[-2], rows[-1]
-    if held_out["auc_high"] < 0.5:
+    if held_out["auc_high"] < 0.5 - LEAKS:
         verdict = "held-out networks lie nearer, as a leak would make them"
+    elif held_out["auc_high"] < 0.5:
+        verdict = f"held-out networks lie a little nearer, by less than the {LEAKS} from 1/2 that are called a leak here"
     elif held_out["auc_low"] > 0.5:
-        verdict = "held-out networks lie even farther away"
+        verdict = "held-out networks lie even farther away, the opposite of a leak"
     else:
         verdict = "no leak is seen"
     return (
         f"Modulo unit order and scale, half of the held-out networks lie within {num(held_out['q50'], 3)} standard deviations "
         f"of one of {held_out['train_networks']:,} training networks, and half of these within "
-        f"{num(among['q50'], 3)} of another; a held-out network is the farther of the two with a chance of {auc(held_out)}: "
-        f"{verdict}. Nearer than {DUPLICATE}: {held_out['n_duplicates']} of {held_out['n']:,} held-out and "
+        f"{num(among['q50'], 3)} of another; a held-out network is the farther of the two with a chance of "
+        f"{auc(held_out)}: {verdict}. Nearer than {DUPLICATE}: {held_out['n_duplicates']} of {held_out['n']:,} held-out and "
         f"{among['n_duplicates']} of {among['n']:,} training networks."
     )
 
@@ -181,16 +194,14 @@ def memory(rows: list[dict]) -> str:
     by = {row["nearest_of"]: row for row in rows}
     seen, few, unseen = by[SEEN], by[AS_MANY], by[UNSEEN]
     if few["difference_low"] > 0:
-        verdict = "it remembers"
+        verdict = "it remembers what it saw"
     elif few["difference_high"] < 0:
         verdict = "what it did not see says even more, so nothing speaks for memory"
     else:
-        verdict = "that is the ease of crowded places, not memory"
-    if seen["rho_low"] <= 0 <= seen["rho_high"]:
-        verdict = "nearness to what it saw makes no clear difference" if few["difference_low"] <= 0 else verdict
+        verdict = "nearness to what it saw says no more than nearness to what it did not see, no sign of memory"
     return (
-        f"Trained on {seen['train_networks']:,} networks, {seen['model']} errs the more the farther a held-out network lies "
-        f"from those it saw with a rank correlation of {interval(seen, 'rho')} (permuted: up to {num(seen['null_p95'])}); with "
-        f"{few['bank_networks']:,} that it saw {interval(few, 'rho')}, with as many that it did not see "
-        f"{interval(unseen, 'rho')}, a difference of {interval(few, 'difference')}: {verdict}."
+        f"Memory of {seen['model']}, trained on {seen['train_networks']:,} networks: the rank correlation between its error "
+        f"on a held-out network and that one's distance to those it saw is {interval(seen, 'rho')} (permuted: up to "
+        f"{num(seen['null_p95'])} either way); with {few['bank_networks']:,} that it saw {interval(few, 'rho')}, with as many "
+        f"that it did not see {interval(unseen, 'rho')}, a difference of {interval(few, 'difference')}: {verdict}."
     )

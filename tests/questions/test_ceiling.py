@@ -11,7 +11,7 @@ from metarep.cloze.tokens import layout_of
 from metarep.config import QuestionConfig
 from metarep.networks.spec import NetworkSpec
 from metarep.questions.ceiling import Held, bank_sizes, ceiling_draws, mode_rows, read_bank
-from metarep.questions.ceiling_words import ALL, CEILING, LOCAL, MODEL, convergence, how_hard
+from metarep.questions.ceiling_words import ALL, CEILING, IMPUTER, LOCAL, MEAN_OF, MODEL, beaten, convergence, how_hard
 from metarep.questions.stage import question
 from metarep.tables import read_csv
 from metarep.zoo.store import Zoo
@@ -38,7 +38,7 @@ def test_every_kind_has_a_row_and_every_figure_an_interval(answered):
     assert rows[0]["n_values"] == 9 * 40
     for row in rows:
         for name in (MODEL, LOCAL, CEILING):
-            assert row[f"{name}_low"] <= row[name] <= row[f"{name}_high"]
+            assert row[f"{name}_low"] <= row[f"{name}_high"] <= 1
     assert {row["bank"] for row in read_csv(answered / "convergence.csv")} == {50, 150}
     assert {path.stem for path in (answered / "figures").iterdir()} == {"predictability", "convergence", "by_mode"}
     assert found["claims"][0]["best"] == 1.0
@@ -99,8 +99,25 @@ def test_convergence_is_said_only_where_it_is_there():
     assert "lower bound" not in convergence(step(0.8, 0.6), [10, 20])
 
 
+def reach(value):
+    return {CEILING: value, f"{CEILING}_low": value - 0.02, f"{CEILING}_high": value + 0.02}
+
+
 def test_what_is_determined_is_named():
-    assert how_hard({"a": {CEILING: 0.99}}).startswith("The others determine every kind")
-    assert "a is determined" in how_hard({"a": {CEILING: 0.99}, "b": {CEILING: 0.5}})
-    assert "b 50%" in how_hard({"a": {CEILING: 0.99}, "b": {CEILING: 0.5}})
-    assert how_hard({"b": {CEILING: 0.5}}).startswith("No kind of parameter is")
+    assert how_hard({"a": reach(0.97)}).startswith("The others determine every kind")
+    assert "a is clearly determined" in how_hard({"a": reach(0.97), "b": reach(0.5)})
+    assert "b 50% [48%, 52%]" in how_hard({"a": reach(0.97), "b": reach(0.5)})
+    assert how_hard({"b": reach(0.91)}).startswith("No kind of parameter is")
+
+
+def compared(model, local):
+    row = {}
+    for name, value in ((MODEL, model), (LOCAL, local), (MEAN_OF, 0.3), (IMPUTER, 0.2)):
+        row |= {name: value, f"{name}_low": value - 0.02, f"{name}_high": value + 0.02}
+    return row
+
+
+def test_who_is_ahead_is_said_by_intervals():
+    assert "on a the model is ahead" in beaten({"a": compared(0.9, 0.8)}, compared(0.9, 0.8))
+    assert "on a the local fit is ahead" in beaten({"a": compared(0.7, 0.8)}, compared(0.7, 0.8))
+    assert "on no kind" in beaten({"a": compared(0.79, 0.8)}, compared(0.79, 0.8))

@@ -27,7 +27,7 @@ def render(out: Path, series: Series, finished: list[tuple[Experiment, dict[str,
     )
     environment.filters["cell"] = cell
     sections = [section(out / one.module, one, found) for one, found in finished]
-    return environment.get_template(series.template).render(rows=rows, sections=sections, max_rows=MAX_ROWS)
+    return environment.get_template(series.template).render(series=series, rows=rows, sections=sections, max_rows=MAX_ROWS)
 
 
 def section(folder: Path, one: Experiment, found: dict[str, Any]) -> dict[str, Any]:

@@ -12,11 +12,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from metarep.checkpoints.npz_files import to_torch
+from metarep.checkpoints.npz_files import HEAD_ERRORS, to_torch
 from metarep.checkpoints.properties import OWN_COLUMNS, Source, read_table
 from metarep.checkpoints.readers import Checkpoint
 from metarep.errors import MetarepError
-from metarep.networks.checkpoint import DAMAGE
 
 WEIGHTS = "weights.npy"
 METRICS = ("metrics.csv", "metrics.csv.gz")
@@ -83,7 +82,7 @@ def open_array(path: Path) -> np.ndarray:
     """An array (N, P) of numbers mapped into memory. Raises MetarepError for another one, objects and damage."""
     try:
         values = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (SyntaxError, RecursionError, *DAMAGE) as error:
+    except HEAD_ERRORS as error:
         raise MetarepError(f"{path} is damaged or no array of numbers", met=repr(error)[:120]) from error
     if not isinstance(values, np.ndarray) or values.ndim != 2 or values.dtype.kind not in "fiuV":
         raise MetarepError(

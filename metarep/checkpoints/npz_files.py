@@ -22,7 +22,10 @@ FREE_BYTES = 256 << 20
 """Compressed archives may unfold to MAX_RATIO times their size, or to FREE_BYTES if that is more."""
 
 SAVE_ARRAYS = "save plain arrays with numpy.savez(path, **arrays)"
-_ERRORS = (zipfile.BadZipFile, NotImplementedError, zlib.error, tokenize.TokenError, SyntaxError, RecursionError, *DAMAGE)
+HEAD_ERRORS = (tokenize.TokenError, SyntaxError, *DAMAGE)
+"""What NumPy may raise over the head of a damaged array."""
+
+_ERRORS = (zipfile.BadZipFile, zlib.error, *HEAD_ERRORS)
 
 
 def read_npz(path: Path) -> dict[str, torch.Tensor]:

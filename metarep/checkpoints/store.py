@@ -173,7 +173,9 @@ class ImportedZoo:
 def _row(stacked: torch.Tensor, row: int, dtype: str, shape: Sequence[int]) -> torch.Tensor:
     """One network's tensor out of (n, *shape), as a copy of its own."""
     values, wanted = stacked[row].clone(), dtype_of(dtype)
-    return values if wanted in DTYPES else values.reshape(-1).view(wanted).reshape(shape)
+    if wanted in DTYPES:
+        return values
+    return values.reshape(-1).view(wanted).reshape(shape) if values.numel() else torch.empty(tuple(shape), dtype=wanted)
 
 
 def load_imported(path: Path | str, *, check_hashes: bool = True) -> ImportedZoo:

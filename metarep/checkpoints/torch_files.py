@@ -88,7 +88,7 @@ def _check_archive(path: Path) -> None:
                 if entry.filename.endswith("data.pkl"):
                     with archive.open(entry) as file:
                         _refuse_allocations(path, file)
-    except (zipfile.BadZipFile, NotImplementedError, zlib.error, *DAMAGE) as error:
+    except (zipfile.BadZipFile, zlib.error, *DAMAGE) as error:
         raise MetarepError(f"{path} is damaged or was not written by torch.save", fix=SAVE_STATE_DICT) from error
 
 

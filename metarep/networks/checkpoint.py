@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pickle
 import re
+import struct
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,7 +23,10 @@ WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network")
 """Keys under which training scripts put a state dict."""
 
 SAFETENSORS = ".safetensors"
-DAMAGE = (RuntimeError, EOFError, ValueError, LookupError, AttributeError, TypeError, OverflowError, MemoryError, OSError)
+DAMAGE = (
+    *(RuntimeError, EOFError, ValueError, LookupError, AttributeError, TypeError, ArithmeticError, MemoryError, OSError),
+    *(AssertionError, ImportError, struct.error),
+)
 """What reading a damaged file may raise."""
 
 SAVE_STATE_DICT = "save it with torch.save(model.state_dict(), path)"
@@ -75,6 +79,8 @@ def read_saved(path: Path, *, mmap: bool = False) -> Any:
         with warnings.catch_warnings(action="ignore"):
             return torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
     except pickle.UnpicklingError as error:
+        if "Unsupported operand" in str(error):
+            raise MetarepError(f"{path} is damaged or was not written by torch.save", fix=SAVE_STATE_DICT) from error
         raise MetarepError(
             f"{path} holds more than tensors",
             met=_foreign_class(error),

@@ -22,6 +22,9 @@ from metarep.checkpoints.readers import READERS, shards_of, suffix_of
 from metarep.checkpoints.safetensors_files import INDEX_SUFFIX
 from metarep.errors import MetarepError
 
+NETWORKS = "networks.parquet"
+"""The table of an imported zoo, whose shards are no networks to import."""
+
 CHECKPOINTS = "checkpoints"
 """A state dict without suffix in a `checkpoint_…` folder."""
 
@@ -103,7 +106,8 @@ def _in_folder(folder: Path, root: Path, skips: Skips) -> Iterator[Source]:
     runs = {file.parent for file in files if file.name == "result.json"}
     runs |= {file.parent.parent for file in files if file.name == CHECKPOINTS and _EPOCH.fullmatch(file.parent.name)}
     shards = _indexed_shards(files)
-    owned: dict[Path, list[Path]] = {place: [] for place in (*arrays, *sorted(runs, key=_natural))}
+    zoos = {file.parent for file in files if file.name == NETWORKS}
+    owned: dict[Path, list[Path]] = {place: [] for place in (*arrays, *sorted(runs, key=_natural), *zoos)}
     for file in files:
         owner = next((parent for parent in file.parents if parent in owned), None)
         if owner is not None:
@@ -111,6 +115,8 @@ def _in_folder(folder: Path, root: Path, skips: Skips) -> Iterator[Source]:
         elif suffix_of(file) and file not in shards:
             yield _file(file, root)
     for place, inside in owned.items():
+        if place in zoos:
+            continue
         with skips.catching(_relative(place, root)):
             yield from flat_sources(place, _relative(place, root)) if place in arrays else _run_sources(place, root, inside)
 

@@ -20,6 +20,7 @@ import torch
 
 from metarep.artefact import Artefact, canonical_json, open_artefact, write_whole
 from metarep.checkpoints.architecture import Architecture
+from metarep.checkpoints.layouts import NETWORKS
 from metarep.checkpoints.properties import OWN_COLUMNS, Source, property_columns
 from metarep.checkpoints.readers import dtype_of
 from metarep.checkpoints.safetensors_files import DTYPES, open_rows, write_safetensors
@@ -28,7 +29,6 @@ from metarep.zoo.splits import split_of
 
 KIND = "imported-zoo"
 ARCHITECTURES = "architectures.json"
-NETWORKS = "networks.parquet"
 SCHEMA = pa.schema(
     [
         ("network_id", pa.string()),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickletools
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from pathlib import Path
 from typing import Any
 
@@ -28,18 +28,16 @@ def read_torch(path: Path) -> dict[str, torch.Tensor]:
     Raises MetarepError for damaged files (their checksums are held against their bytes), for pickles of anything but
     tensors and plain containers, and for tensors that are larger than the file.
     """
-    archive = zipfile.is_zipfile(path)
-    if archive:
-        _check_archive(path)
-    else:
+    sizes = _check_archive(path) if zipfile.is_zipfile(path) else None
+    if sizes is None:
         with path.open("rb") as file:
             _refuse_allocations(path, file)
-    content = state_dict_of(read_saved(path, mmap=archive), path)
+    content = state_dict_of(read_saved(path, mmap=sizes is not None), path)
     tensors: dict[str, torch.Tensor] = {}
     for key, value in content.items():
         if isinstance(value, torch.Tensor):
             name = _name(path, key, tensors)
-            tensors[name] = _plain(path, name, value)
+            tensors[name] = _plain(path, name, value, sizes)
     if not tensors:
         raise _no_tensors(path, content)
     if sum(tensor.nbytes for tensor in tensors.values()) > MAX_GROWTH * path.stat().st_size + SLACK:
@@ -63,31 +61,38 @@ def _name(path: Path, key: Any, seen: Mapping[str, Any]) -> str:
     return name
 
 
-def _plain(path: Path, name: str, value: torch.Tensor) -> torch.Tensor:
-    """The values alone: no gradient, no lazy conjugate. Raises MetarepError for tensors that are not simply arrays."""
+def _plain(path: Path, name: str, value: torch.Tensor, sizes: Set[int] | None) -> torch.Tensor:
+    """The values alone: no gradient, no lazy conjugate.
+
+    Raises MetarepError for tensors that are not simply arrays, and where the archive has no record of their length.
+    """
     if value.layout != torch.strided or value.is_quantized or value.is_meta or value.is_nested:
         what = "quantised" if value.is_quantized else "without values" if value.is_meta else str(value.layout)
         raise MetarepError(f"{path}: {name} is no plain tensor", met=what, expected="a dense one", fix="save it dense")
+    if sizes is not None and value.untyped_storage().nbytes() not in sizes:
+        met = f"{value.untyped_storage().nbytes():,} bytes"
+        raise MetarepError(f"{path}: {name} is not as long as its record", met=met, fix="copy or save it again")
     return value.detach().resolve_conj().resolve_neg().as_subclass(torch.Tensor)
 
 
-def _check_archive(path: Path) -> None:
-    """Raises MetarepError for archives that are damaged, compressed, or hold code."""
+def _check_archive(path: Path) -> set[int]:
+    """The lengths of an archive's records. Raises MetarepError for archives that are damaged, compressed, or hold code."""
     try:
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
+            if any("/code/" in entry.filename or entry.filename.endswith("constants.pkl") for entry in entries):
+                raise MetarepError(f"{path} holds more than tensors", met="TorchScript code", fix=SAVE_STATE_DICT)
             if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
                 raise MetarepError(f"{path} is compressed inside", expected="what torch.save writes", fix=SAVE_STATE_DICT)
             if sum(entry.file_size for entry in entries) > path.stat().st_size:
                 raise MetarepError(f"{path} declares more than it holds", fix="copy or save it again")
-            if any("/code/" in entry.filename or entry.filename.endswith("constants.pkl") for entry in entries):
-                raise MetarepError(f"{path} holds more than tensors", met="TorchScript code", fix=SAVE_STATE_DICT)
             if broken := archive.testzip():
                 raise MetarepError(f"{path} is damaged: a checksum does not hold", met=broken, fix="copy or save it again")
             for entry in entries:
                 if entry.filename.endswith("data.pkl"):
                     with archive.open(entry) as file:
                         _refuse_allocations(path, file)
+            return {entry.file_size for entry in entries}
     except (zipfile.BadZipFile, zlib.error, *DAMAGE) as error:
         raise MetarepError(f"{path} is damaged or was not written by torch.save", fix=SAVE_STATE_DICT) from error
 

@@ -36,8 +36,29 @@ DTYPES = {
 }
 
 
-def read_onnx(path: Path) -> dict[str, torch.Tensor]:
-    """The initialisers of the model's graph by name, in their order.
+INPUTS = {
+    "Conv": {1: ("conv", "weight"), 2: ("conv", "bias")},
+    "ConvTranspose": {1: ("conv", "weight"), 2: ("conv", "bias")},
+    "Gemm": {1: ("linear", "weight"), 2: ("linear", "bias")},
+    "MatMul": {0: ("linear", "weight"), 1: ("linear", "weight")},
+    "LSTM": {1: ("lstm", "input"), 2: ("lstm", "hidden"), 3: ("lstm", "bias")},
+    "GRU": {1: ("gru", "input"), 2: ("gru", "hidden"), 3: ("gru", "bias")},
+    "Gather": {0: ("embedding", "weight")},
+    "LayerNormalization": {1: ("layer_norm", "scale"), 2: ("layer_norm", "shift")},
+    "BatchNormalization": {
+        1: ("batch_norm", "scale"),
+        2: ("batch_norm", "shift"),
+        3: ("batch_norm", "running_mean"),
+        4: ("batch_norm", "running_var"),
+    },
+}
+"""What the inputs of an operator are, by their place."""
+
+CONVOLUTIONS = {3: "conv1d", 4: "conv2d"}
+
+
+def read_onnx(path: Path) -> tuple[dict[str, torch.Tensor], bool, dict[str, tuple[str, str]]]:
+    """The initialisers of the model's graph by name, that they are in order, and kind and role of those that operators name.
 
     Values in other files are read from plain files in the same folder only. Raises MetarepError for damage, for
     sizes that do not fit the shapes, and where the package `onnx` is missing.
@@ -59,7 +80,22 @@ def read_onnx(path: Path) -> dict[str, torch.Tensor]:
         tensors[proto.name] = _tensor(path, onnx, proto)
     if not tensors:
         raise MetarepError(f"{path} holds no initialisers", expected="an ONNX model with its parameters", fix="export it again")
-    return tensors
+    return tensors, True, _operations(graph, tensors)
+
+
+def _operations(graph: Any, tensors: dict[str, torch.Tensor]) -> dict[str, tuple[str, str]]:
+    """Kind and role of the initialisers that the graph's operators take; the first operator that takes one decides."""
+    found: dict[str, tuple[str, str]] = {}
+    for node in graph.node:
+        inputs = list(node.input)
+        for place, (kind, role) in INPUTS.get(node.op_type, {}).items():
+            name = inputs[place] if place < len(inputs) else ""
+            if name in tensors and name not in found:
+                weight = tensors.get(inputs[1]) if kind == "conv" else None
+                kind = kind if kind != "conv" else CONVOLUTIONS.get(weight.ndim if weight is not None else 0, "other")
+                if kind != "embedding" or (tensors[name].ndim == 2 and tensors[name].is_floating_point()):
+                    found[name] = (kind, role)
+    return found
 
 
 def _package(path: Path) -> Any:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -21,10 +21,14 @@ RESERVED = "__metadata__"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A network's tensors by name; `ordered` where they stand as in the network. Values may lie in the file until used."""
+    """A network's tensors by name; `ordered` where they stand as in the network. Values may lie in the file until used.
+
+    `operations` are kind and role of tensors of which the file itself says what is done with them.
+    """
 
     tensors: dict[str, torch.Tensor]
-    ordered: bool
+    ordered: bool = True
+    operations: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
     @property
     def named(self) -> tuple[Named, ...]:
@@ -32,17 +36,13 @@ class Checkpoint:
         return tuple((name, tuple(value.shape), dtype_name(value.dtype)) for name, value in self.tensors.items())
 
 
-def _ordered(read: Callable[[Path], dict[str, torch.Tensor]]) -> Callable[[Path], tuple[dict[str, torch.Tensor], bool]]:
-    return lambda path: (read(path), True)
-
-
-READERS: dict[str, Callable[[Path], tuple[dict[str, torch.Tensor], bool]]] = {
-    ".pt": _ordered(read_torch),
-    ".pth": _ordered(read_torch),
-    INDEX_SUFFIX: read_index,
-    ".safetensors": read_safetensors,
-    ".npz": _ordered(read_npz),
-    ".onnx": _ordered(read_onnx),
+READERS: dict[str, Callable[[Path], Checkpoint]] = {
+    ".pt": lambda path: Checkpoint(read_torch(path)),
+    ".pth": lambda path: Checkpoint(read_torch(path)),
+    INDEX_SUFFIX: lambda path: Checkpoint(*read_index(path)),
+    ".safetensors": lambda path: Checkpoint(*read_safetensors(path)),
+    ".npz": lambda path: Checkpoint(read_npz(path)),
+    ".onnx": lambda path: Checkpoint(*read_onnx(path)),
 }
 """How a file is read, by the end of its name."""
 
@@ -65,12 +65,12 @@ def read_checkpoint(path: Path, suffix: str | None = None) -> Checkpoint:
         raise MetarepError(f"{path} is of no known format", expected=", ".join(READERS), fix="rename or convert it")
     if not path.stat().st_size:
         raise MetarepError(f"{path} is empty", fix="copy or save it again")
-    tensors, ordered = READERS[suffix](path)
-    if not tensors:
+    checkpoint = READERS[suffix](path)
+    if not checkpoint.tensors:
         raise MetarepError(f"{path} holds no tensors", expected="a network's parameters")
-    if RESERVED in tensors:
+    if RESERVED in checkpoint.tensors:
         raise MetarepError(f"{path}: a tensor has a reserved name", met=RESERVED, fix="rename it")
-    return Checkpoint(tensors, ordered)
+    return checkpoint
 
 
 def files_behind(path: Path) -> tuple[Path, ...]:

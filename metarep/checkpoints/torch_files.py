@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import pickletools
 import zipfile
 import zlib
@@ -90,8 +91,7 @@ def _check_archive(path: Path) -> set[int]:
                 raise MetarepError(f"{path} is damaged: a checksum does not hold", met=broken, fix="copy or save it again")
             for entry in entries:
                 if entry.filename.endswith("data.pkl"):
-                    with archive.open(entry) as file:
-                        _refuse_allocations(path, file)
+                    _refuse_allocations(path, io.BytesIO(archive.read(entry)))
             return {entry.file_size for entry in entries}
     except (zipfile.BadZipFile, zlib.error, *DAMAGE) as error:
         raise MetarepError(f"{path} is damaged or was not written by torch.save", fix=SAVE_STATE_DICT) from error

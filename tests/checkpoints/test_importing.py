@@ -145,6 +145,28 @@ def test_onnx_in_all_its_ways_of_keeping_numbers(tmp_path):
     assert network["whole"].item() == 5
 
 
+def test_operators_of_onnx_say_what_names_do_not(tmp_path):
+    shapes = {"w0": (4, 3, 5, 5), "onnx::1": (4,), "onnx::2": (8, 4), "q": (1, 16, 4), "fc.weight": (2, 4), "table": (9, 4)}
+    nodes = [
+        helper.make_node("Conv", ["x", "w0", "onnx::1"], ["a"]),
+        helper.make_node("MatMul", ["a", "onnx::2"], ["b"]),
+        helper.make_node("LSTM", ["b", "q"], ["c"]),
+        helper.make_node("Gemm", ["c", "fc.weight"], ["d"]),
+        helper.make_node("Gather", ["table", "d"], ["e"]),
+    ]
+    protos = [helper.make_tensor(name, TensorProto.FLOAT, shape, np.zeros(shape).ravel()) for name, shape in shapes.items()]
+    onnx.save(helper.make_model(helper.make_graph(nodes, "g", [], [], protos)), tmp_path / "x.onnx")
+    found = imported(tmp_path / "x.onnx", tmp_path / "zoo").architecture("x").tensors
+    assert [(tensor.kind, tensor.role) for tensor in found] == [
+        ("conv2d", "weight"),
+        ("conv2d", "bias"),
+        ("linear", "weight"),
+        ("lstm", "input"),
+        ("linear", "weight"),
+        ("embedding", "weight"),
+    ]
+
+
 def test_onnx_asks_for_its_package(tmp_path, monkeypatch):
     write_onnx(tmp_path / "x.onnx", floats())
     monkeypatch.setitem(__import__("sys").modules, "onnx", None)

@@ -20,7 +20,9 @@ from .cluster import cluster
 from .dynamics import dynamics
 from .embed import embed
 from .experiment import experiment
+from .export import export
 from .functions import functions
+from .import_networks import import_networks
 from .info import info
 from .pretrain import pretrain
 from .question import question
@@ -85,6 +87,8 @@ def _main(
 
 app.command()(run)
 app.command("build-zoo")(build_zoo)
+app.command("import")(import_networks)
+app.command()(export)
 app.command()(pretrain)
 app.command()(embed)
 app.command()(cluster)

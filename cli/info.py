@@ -55,7 +55,7 @@ def _lines(path: Path, check_hashes: bool) -> Iterator[str]:
 
     if (path / MANIFEST).is_file() or not artefacts_of(path):
         yield from _description(open_artefact(path))
-        open_artefact(path, check_hashes=check_hashes)
+        yield from _contents(open_artefact(path, check_hashes=check_hashes))
         yield "hashes: every file is as it was written" if check_hashes else "hashes: not checked"
         return
     yield f"run: {path}"
@@ -78,6 +78,15 @@ def _description(artefact) -> Iterator[str]:
     yield f"files: {len(manifest['files'])}"
     for name, digest in manifest["files"].items():
         yield f"  {name} {digest[:12]}"
+
+
+def _contents(artefact) -> Iterator[str]:
+    """What is inside, for the kinds of which the config does not say it."""
+    if artefact.kind == "imported-zoo":
+        from .import_networks import summary_lines
+
+        yield "contents:"
+        yield from ("  " + line for line in summary_lines(artefact.path))
 
 
 def _state(artefact, name: str) -> str:

@@ -13,6 +13,8 @@ ROOT = Path(__file__).resolve().parents[1]
 COMMANDS = (
     "run",
     "build-zoo",
+    "import",
+    "export",
     "pretrain",
     "embed",
     "cluster",
@@ -143,6 +145,34 @@ def test_a_checkpoint_of_any_names_is_scanned(tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == ["net.pth"]
 
 
+def test_networks_are_imported_shown_and_exported(small, tmp_path):
+    import torch
+
+    folder, _ = small
+    back = str(tmp_path / "in" / "net.pt")
+    result = invoke("export", str(folder / "zoo"), "e09-2813536937", "--out", back)
+    assert result.exit_code == 0, result.output
+    assert invoke("export", str(folder / "zoo"), "e09-2813536937", "--out", back).exit_code == 1
+    net = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.ReLU(), torch.nn.Linear(2, 1))
+    net.load_state_dict(torch.load(back, weights_only=True))
+    assert "mode: 3 (" in invoke("scan", back).stdout
+    (tmp_path / "in" / "cut.pt").write_bytes(Path(back).read_bytes()[:100])
+    result = invoke("import", str(tmp_path / "in"), "--out", str(tmp_path / "zoo"), "--quiet")
+    assert result.exit_code == 1
+    assert "cut.pt is damaged" in result.stderr
+    assert not (tmp_path / "zoo").exists()
+    result = invoke("import", str(tmp_path / "in"), "--out", str(tmp_path / "zoo"), "--quiet", "--skip-damaged")
+    assert result.exit_code == 0, result.output
+    for text in (result.stdout, invoke("info", str(tmp_path / "zoo")).stdout):
+        assert "1 networks of 1 runs, 9 parameters, 1 architectures" in text
+        assert "1 x 9 parameters in 4 tensors: 2 linear (float32)" in text
+        assert "left out as damaged: 1, listed in skipped.csv" in text
+    assert invoke("export", str(tmp_path / "zoo"), "net", "--out", str(tmp_path / "again.pt")).exit_code == 0
+    again = torch.load(tmp_path / "again.pt", weights_only=True)
+    assert all(torch.equal(again[name], value) for name, value in net.state_dict().items())
+    assert invoke("pretrain", str(tmp_path / "zoo")).exit_code == 1  # a zoo of another kind, so far
+
+
 def bad_zoos(folder: Path) -> None:
     """Beside the good zoo: another version, a truncated shard, an altered one, a foreign folder, a file."""
     import shutil
@@ -182,6 +212,19 @@ BAD = [
     ("run good.yaml --out foreign", "foreign"),
     ("run good.yaml --out zoo --overwrite", "zoo"),
     ("run good.yaml --set pretrain.n_step=3", "pretrain.n_step"),
+    ("import nowhere", "nowhere"),
+    ("import file", "no known format"),
+    ("import foreign", "holds no networks"),
+    ("import foreign --labels nowhere.csv", "holds no networks"),
+    ("import zoo --out zoo", "--overwrite"),
+    ("import file --out foreign --overwrite", "foreign"),
+    ("import file --architecture nowhere.yaml", "nowhere.yaml"),
+    ("import file --set shard_mb=0", "shard_mb"),
+    ("import file --device cuda", "cuda"),
+    ("export nowhere n", "nowhere"),
+    ("export zoo e09-4", "e09-"),
+    ("export zoo e09-2813536937 --out file", "file is of no known format"),
+    ("export altered e09-2813536937 --out new.pt", "shard-00000.parquet"),
     ("pretrain nowhere", "nowhere"),
     ("pretrain foreign", "foreign"),
     ("pretrain file", "file"),

@@ -17,6 +17,7 @@ ORDER = (
     "networks",
     "config",
     "zoo",
+    "checkpoints",
     "cloze",
     "analysis",
     "report",
@@ -40,6 +41,7 @@ HEAVY = {
     "huggingface_hub",
     "safetensors",
     "jinja2",
+    "onnx",
 }
 LIGHT_MODULES = ("__init__", "errors", "artefact", "progress")
 LIBRARY = sorted((ROOT / "metarep").rglob("*.py"))

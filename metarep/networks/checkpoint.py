@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pickle
 import re
+import struct
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,6 +23,12 @@ WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network")
 """Keys under which training scripts put a state dict."""
 
 SAFETENSORS = ".safetensors"
+DAMAGE = (
+    *(RuntimeError, EOFError, ValueError, LookupError, AttributeError, TypeError, ArithmeticError, MemoryError, OSError),
+    *(AssertionError, ImportError, struct.error),
+)
+"""What reading a damaged file may raise."""
+
 SAVE_STATE_DICT = "save it with torch.save(model.state_dict(), path)"
 
 
@@ -58,32 +65,47 @@ def _read(path: Path) -> Any:
             return load_file(path)
         except SafetensorError as error:
             raise MetarepError(f"{path} is damaged or no safetensors file", met=error) from error
+    return read_saved(path)
+
+
+def read_saved(path: Path, *, mmap: bool = False) -> Any:
+    """What torch.save wrote, tensors and plain containers only, on the CPU; with `mmap` tensors lie in the file until used.
+
+    Raises MetarepError for a file that holds anything else, without running any of it, and for a damaged one.
+    """
     import torch
 
     try:
         with warnings.catch_warnings(action="ignore"):
-            return torch.load(path, map_location="cpu", weights_only=True)
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
     except pickle.UnpicklingError as error:
+        if "Unsupported operand" in str(error):
+            raise MetarepError(f"{path} is damaged or was not written by torch.save", fix=SAVE_STATE_DICT) from error
         raise MetarepError(
             f"{path} holds more than tensors",
             met=_foreign_class(error),
             expected="a state dict; metarep unpickles nothing else",
             fix=SAVE_STATE_DICT,
         ) from error
-    except (RuntimeError, EOFError, ValueError, LookupError, AttributeError, TypeError) as error:
+    except DAMAGE as error:
         raise MetarepError(f"{path} is damaged or was not written by torch.save", fix=SAVE_STATE_DICT) from error
+
+
+def state_dict_of(content: Any, path: Path) -> Mapping[Any, Any]:
+    """The state dict in what a file held, out of its WRAPPERS if there are any. Raises MetarepError where there is none."""
+    for key in WRAPPERS:
+        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
+            content = content[key]
+    if not isinstance(content, Mapping):
+        raise MetarepError(f"{path} holds no state dict", met=type(content).__name__, fix=SAVE_STATE_DICT)
+    return content
 
 
 def _tensors(content: Any, path: Path) -> dict[str, np.ndarray]:
     """The floating-point tensors by name, out of the wrapper if there is one."""
     import torch
 
-    for key in WRAPPERS:
-        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
-            content = content[key]
-    if not isinstance(content, Mapping):
-        raise MetarepError(f"{path} holds no state dict", met=type(content).__name__, fix=SAVE_STATE_DICT)
-    tensors = {str(name): value for name, value in content.items() if isinstance(value, torch.Tensor)}
+    tensors = {str(name): value for name, value in state_dict_of(content, path).items() if isinstance(value, torch.Tensor)}
     return {name: value.detach().double().numpy() for name, value in tensors.items() if value.is_floating_point()}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
@@ -17,19 +16,11 @@ from metarep.progress import Progress
 from metarep.zoo.engines import Engine, Trained, check_trainable, engine_by_name, is_compiled
 from metarep.zoo.families import Family, plan_families
 from metarep.zoo.recipe import VARIANTS
+from metarep.zoo.splits import split_of
 from metarep.zoo.store import Zoo, load_zoo, read_shards, shard_name, write_shard
-
-SPLITS = (("train", 0.7), ("valid", 0.8), ("test", 1.0))
-"""Each split ends at this share of the hash of `run_id`."""
 
 BATCH = {"fast": 64, "torch": 64, "loop": 1}
 """Networks trained between two looks at the clock and at Ctrl-C; no result depends on it."""
-
-
-def split_of(run_id: str) -> str:
-    """train (70 %), valid (10 %) or test (20 %): a function of the run alone, so that relatives stay together."""
-    share = int.from_bytes(hashlib.sha256(run_id.encode()).digest()[:8], "big") / 2**64
-    return next(name for name, end in SPLITS if share < end)
 
 
 def build_zoo(

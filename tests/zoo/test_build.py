@@ -8,8 +8,9 @@ from metarep.artefact import open_artefact, partial_path
 from metarep.config import FamilyConfig, ZooConfig
 from metarep.errors import MetarepError
 from metarep.zoo import build
-from metarep.zoo.build import SPLITS, build_zoo, split_of
+from metarep.zoo.build import build_zoo
 from metarep.zoo.recipe import HANDCRAFTED
+from metarep.zoo.splits import SPLITS, split_of
 from metarep.zoo.store import SCHEMA, load_zoo
 
 

@@ -1,0 +1,82 @@
+"""`metarep import`: a zoo of networks that others trained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .options import ConfigFile, CpuOnly, Out, Overrides, Overwrite, Quiet, Seedless, progress_for, require_cpu
+from .output import say_where
+
+
+def import_networks(
+    paths: Annotated[list[str], typer.Argument(help="files, folders or glob patterns", metavar="PATH…")],
+    labels: Annotated[Path | None, typer.Option(help="a CSV of labels and properties; its column `file` joins")] = None,
+    architecture: Annotated[Path | None, typer.Option(help="a YAML that says of tensors what their names do not")] = None,
+    skip_damaged: Annotated[bool, typer.Option("--skip-damaged", help="leave damaged files out and list them")] = False,
+    partial_labels: Annotated[bool, typer.Option("--partial-labels", help="labels need not match all files")] = False,
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    out: Out = Path("results/imported"),
+    seed: Seedless = None,
+    device: CpuOnly = "cpu",
+    quiet: Quiet = False,
+    overwrite: Overwrite = False,
+) -> None:
+    """Make a zoo of checkpoints that others trained.
+
+    Reads .pt and .pth state dicts, .safetensors (also sharded), .npz, .onnx, runs with per-epoch checkpoints and a
+    result.json, and folders with weights.npy and metrics.csv. Nothing but tensors is ever unpickled.
+
+    \b
+    Examples:
+      metarep import checkpoints/ --labels labels.csv --out results/imported
+      metarep import 'runs/*/model.safetensors' --architecture mine.yaml
+    """
+    from metarep.checkpoints.importing import import_networks as import_
+    from metarep.config import ImportConfig
+    from metarep.settings import load_config
+
+    require_cpu(device)
+    flags = {"skip_damaged": skip_damaged or None, "partial_labels": partial_labels or None}
+    settings = load_config(ImportConfig, config, overrides, **flags)
+    progress = progress_for(quiet)
+    path = import_(settings, paths, out, labels=labels, architecture=architecture, overwrite=overwrite, progress=progress)
+    say_where("imported-zoo", path)
+    for line in summary_lines(path):
+        typer.echo(line)
+
+
+def summary_lines(path: Path) -> list[str]:
+    """What an imported zoo holds: how many networks, their architectures, kinds and dtypes, and what was left out."""
+    from collections import Counter
+
+    from metarep.checkpoints.importing import SKIPPED
+    from metarep.checkpoints.store import load_imported
+    from metarep.tables import read_csv
+
+    zoo = load_imported(path, check_hashes=False)
+    counts = Counter(zoo["architecture"])
+    runs = len(set(zoo["run_id"]))
+    lines = [f"{len(zoo):,} networks of {runs:,} runs, {sum(zoo['n_params']):,} parameters, {len(counts):,} architectures"]
+    for index, n_networks in counts.most_common(FEW):
+        architecture = zoo.architectures[index]
+        kinds = Counter(kind for _, kind in sorted({(tensor.layer, tensor.kind) for tensor in architecture.tensors}))
+        dtypes = Counter(tensor.dtype for tensor in architecture.tensors)
+        lines.append(
+            f"  {n_networks:,} x {architecture.n_params:,} parameters in {len(architecture.tensors):,} tensors: "
+            + ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
+            + f" ({', '.join(dtypes)})"
+        )
+    if len(counts) > FEW:
+        lines.append(f"  and {len(counts) - FEW:,} further architectures")
+    if zoo.properties:
+        lines.append("properties: " + ", ".join(zoo.properties))
+    if (path / SKIPPED).is_file():
+        lines.append(f"left out as damaged: {len(read_csv(path / SKIPPED)):,}, listed in {SKIPPED}")
+    return lines
+
+
+FEW = 10

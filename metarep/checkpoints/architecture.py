@@ -1,0 +1,129 @@
+"""The architecture of any network: its tensors in order, and what each of them is."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from metarep.artefact import canonical_json
+from metarep.checkpoints.depth import depth_key
+from metarep.checkpoints.naming import OTHER, Parts, read_tensor, split_name
+from metarep.errors import MetarepError
+
+KINDS = (
+    "linear",
+    "conv1d",
+    "conv2d",
+    "embedding",
+    "layer_norm",
+    "batch_norm",
+    "rms_norm",
+    "attention",
+    "lstm",
+    "gru",
+    "bias",
+    OTHER,
+)
+BUFFER_ROLES = ("running_mean", "running_var", "counter")
+"""Roles of tensors that training keeps count with and no gradient moves."""
+
+Named = tuple[str, tuple[int, ...], str]
+"""A tensor's name, shape and dtype ("float32")."""
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """One tensor: its original name, its shape and dtype, and what it is.
+
+    `kind` is that of its operation, one of KINDS; `role` is what it does there: weight and bias of a linear,
+    convolutional or embedding layer; scale, shift, running_mean, running_var and counter of a norm; query, key, value,
+    qkv, key_value and output of attention; input and hidden of an LSTM or GRU, and each of the last two with `_bias`
+    behind it. `layer` is the operation's number in order of depth.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    kind: str = OTHER
+    role: str = OTHER
+    layer: int = 0
+
+    @property
+    def size(self) -> int:
+        """The number of values."""
+        return math.prod(self.shape)
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """The tensors of a network in order."""
+
+    tensors: tuple[Tensor, ...]
+
+    @property
+    def n_params(self) -> int:
+        """Values in floating-point tensors that are no running statistics."""
+        return sum(
+            tensor.size
+            for tensor in self.tensors
+            if tensor.role not in BUFFER_ROLES and tensor.dtype.startswith(("float", "bfloat", "complex"))
+        )
+
+    @property
+    def n_layers(self) -> int:
+        """The number of operations."""
+        return len({tensor.layer for tensor in self.tensors})
+
+    @cached_property
+    def digest(self) -> str:
+        """A sha256 that two architectures share when they are the same, tensor for tensor."""
+        return hashlib.sha256(canonical_json(self.to_json()).encode()).hexdigest()
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data, from which `from_json` makes the same architecture."""
+        return {"tensors": [asdict(tensor) | {"shape": list(tensor.shape)} for tensor in self.tensors]}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Architecture:
+        """The architecture that `to_json` told. Raises MetarepError for anything else."""
+        try:
+            return cls(tuple(Tensor(**entry | {"shape": tuple(entry["shape"])}) for entry in data["tensors"]))
+        except (KeyError, TypeError) as error:
+            raise MetarepError("no architecture", met=repr(error), expected="tensors with name, shape, dtype, kind") from error
+
+    def changed(self, changes: Mapping[str, Mapping[str, Any]]) -> Architecture:
+        """With the kind, role or layer of some tensors given by name."""
+        return Architecture(tuple(replace(tensor, **changes.get(tensor.name, {})) for tensor in self.tensors))
+
+
+def read_architecture(named: Sequence[Named], *, ordered: bool = True) -> Architecture:
+    """What names and shapes say.
+
+    `named` are (name, shape, dtype); with `ordered` they stand as in the network, else they are put in the order
+    that their names suggest. Tensors of which nothing is known are of kind and role "other".
+    """
+    parts = {name: split_name(name) for name, _, _ in named}
+    if not ordered:
+        named = sorted(named, key=lambda entry: (depth_key(parts[entry[0]]), entry[0]))
+    siblings = _siblings((parts[name], shape) for name, shape, _ in named)
+    readings = [read_tensor(parts[name], shape, siblings[parts[name].module]) for name, shape, _ in named]
+    numbers: dict[str, int] = {}
+    for reading in readings:
+        numbers.setdefault(reading.operation, len(numbers))
+    return Architecture(
+        tuple(
+            Tensor(name, tuple(shape), dtype, reading.kind, reading.role, numbers[reading.operation])
+            for (name, shape, dtype), reading in zip(named, readings, strict=True)
+        )
+    )
+
+
+def _siblings(entries: Iterable[tuple[Parts, tuple[int, ...]]]) -> dict[tuple[str, ...], dict[str, tuple[int, ...]]]:
+    groups: dict[tuple[str, ...], dict[str, tuple[int, ...]]] = {}
+    for parts, shape in entries:
+        groups.setdefault(parts.module, {})[parts.leaf] = tuple(shape)
+    return groups

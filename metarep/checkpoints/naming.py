@@ -1,0 +1,208 @@
+"""What the name and shape of a tensor say about it: its operation, its role there, and its place in depth.
+
+Names are split into components ("layers.3.self_attn.q_proj.weight"); the last is the leaf, the others the module. A
+tensor is judged beside its siblings, the other leaves of the same module: a scale is a batch norm's where there are
+running statistics, an RMS norm's where a norm has no shift. What no rule knows is `other`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+Shape = tuple[int, ...]
+
+OTHER = "other"
+WEIGHT_LEAVES = frozenset({"weight", "kernel", "w", "gamma", "scale", "embedding", "weight_orig", "g"})
+BIAS_LEAVES = frozenset({"bias", "b", "beta", "offset"})
+RUNNING = {
+    "running_mean": "running_mean",
+    "moving_mean": "running_mean",
+    "running_var": "running_var",
+    "moving_variance": "running_var",
+    "num_batches_tracked": "counter",
+}
+KERAS_RECURRENT = {"kernel": "input", "recurrent_kernel": "hidden", "bias": "bias"}
+RECURRENT = {
+    "weight_ih": "input",
+    "weight_hh": "hidden",
+    "bias_ih": "input_bias",
+    "bias_hh": "hidden_bias",
+    "weight_hr": "projection",
+}
+KINDS_BY_AXES = {2: "linear", 3: "conv1d", 4: "conv2d"}
+GATES = {4: "lstm", 3: "gru"}
+"""Rows of a recurrent weight for each hidden unit."""
+
+FUSED_LEAVES = {
+    "in_proj_weight": "qkv",
+    "in_proj_bias": "qkv_bias",
+    "q_proj_weight": "query",
+    "k_proj_weight": "key",
+    "v_proj_weight": "value",
+    "bias_k": "key_bias",
+    "bias_v": "value_bias",
+}
+"""Leaves of PyTorch's MultiheadAttention."""
+
+PROJECTIONS = {
+    "query": ("q_proj", "query", "q", "wq", "to_q", "q_lin", "query_proj", "linear_q"),
+    "key": ("k_proj", "key", "k", "wk", "to_k", "k_lin", "key_proj", "linear_k"),
+    "value": ("v_proj", "value", "v", "wv", "to_v", "v_lin", "value_proj", "linear_v"),
+    "qkv": ("qkv", "qkv_proj", "c_attn", "query_key_value", "in_proj", "wqkv", "to_qkv", "w_pack", "attn_qkv"),
+    "key_value": ("kv", "kv_proj", "to_kv", "wkv"),
+    "output": ("o_proj", "out_proj", "dense", "c_proj", "proj", "wo", "to_out", "out", "o", "out_lin", "output", "linear_out"),
+}
+ROLE_OF_PROJECTION = {name: role for role, names in PROJECTIONS.items() for name in names}
+UNMISTAKABLE = frozenset(
+    {"q_proj", "k_proj", "v_proj", "qkv_proj", "to_q", "to_k", "to_v", "to_qkv", "query_key_value", "wqkv"}
+)
+"""Projections that are attention's wherever they stand."""
+
+_ATTENTION = re.compile(
+    r"(self|cross|enc_?dec|encoder|multi_?head(_?dot_?product)?|causal)?_?(attn|attention|mha|mhsa)_?\d*$", re.I
+)
+_NORM = re.compile(r"(.*_)?(.*norm|ln|bn|gn)(_?[\da-z]{1,2})?$", re.I)
+_BATCH_NORM = re.compile(r"(.*_)?(batch_?norm|bn)_?\d*[a-z]?(_\d+)?$", re.I)
+_FOREIGN_NORM = re.compile(r"(.*_)?(group_?norm|gn|instance_?norm|in_norm)_?\d*$", re.I)
+_EMBEDDING = re.compile(
+    r"(.*_)?(embed|embedding|embeddings|emb|wte|wpe|embed_?tokens|embed_?positions|lookup|shared|relative_attention_bias)"
+    r"_?(tokens?|positions?|table)?_?\d*$",
+    re.I,
+)
+_EMBEDDING_LEAF = re.compile(r"(pos_embed(ding)?|position(al)?_embeddings?|pos_embedding|embeddings?|emb|wte|wpe)$", re.I)
+_RECURRENT = re.compile(r"(weight_ih|weight_hh|bias_ih|bias_hh|weight_hr)(_l\d+)?(_reverse)?$")
+_JOINED = re.compile(r"(.+)_(weight|bias|kernel|gamma|beta|w|b)$")
+_BARE = re.compile(r"(w|weight|kernel|b|bias)_?(\d+)$", re.I)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A name in pieces: the module's components and the leaf, the leaf in lower case."""
+
+    module: tuple[str, ...]
+    leaf: str
+
+    @property
+    def last(self) -> str:
+        """The module's last component that is no number, in lower case; "" where there is none."""
+        return next((part.lower() for part in reversed(self.module) if not part.isdigit()), "")
+
+    @property
+    def own(self) -> str:
+        """The module's very last component, in lower case; "" where the tensor stands alone."""
+        return self.module[-1].lower() if self.module else ""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a tensor is: kind, role, and the key of the operation that it belongs to."""
+
+    kind: str
+    role: str
+    operation: str
+
+
+def split_name(name: str) -> Parts:
+    """The pieces of "block.0.fc1.weight", "dense/kernel:0", "fc1_weight" or "W1"."""
+    parts = [part for part in re.split(r"[./]", re.sub(r":\d+$", "", name)) if part] or [name]
+    *module, leaf = parts
+    whole = {*FUSED_LEAVES, *RUNNING, *KERAS_RECURRENT}
+    if leaf.lower() not in whole and not _RECURRENT.match(leaf):
+        if bare := _BARE.match(leaf):
+            return Parts((*module, bare[2]), bare[1].lower())
+        if joined := _JOINED.match(leaf):
+            return Parts((*module, joined[1]), joined[2].lower())
+    return Parts(tuple(module), leaf.lower())
+
+
+def read_tensor(parts: Parts, shape: Shape, siblings: Mapping[str, Shape]) -> Reading:
+    """Kind, role and operation of one tensor; `siblings` are the leaves of its module with their shapes, its own among them."""
+    module = ".".join(parts.module)
+    for rule in (_recurrent, _statistics, _attention, _norm, _embedding, _affine):
+        found = rule(parts, shape, siblings, module)
+        if found is not None:
+            return found
+    return Reading(OTHER, OTHER, module or parts.leaf)
+
+
+def _recurrent(parts: Parts, shape: Shape, siblings: Mapping[str, Shape], module: str) -> Reading | None:
+    if match := _RECURRENT.match(parts.leaf):
+        ending = (match[2] or "") + (match[3] or "")
+        hidden = siblings.get("weight_hh" + ending, ())
+        projection = siblings.get("weight_hr" + ending)
+        units = projection[1] if projection and len(projection) == 2 else hidden[1] if len(hidden) == 2 else 0
+        gates = hidden[0] // units if units and hidden[0] % units == 0 else 0
+        return Reading(GATES.get(gates, OTHER), RECURRENT[match[1]], f"{module}.{ending}")
+    recurrent = siblings.get("recurrent_kernel", ())  # Keras: (hidden, gates x hidden)
+    if len(recurrent) == 2 and recurrent[0] and recurrent[1] // recurrent[0] in GATES and parts.leaf in KERAS_RECURRENT:
+        return Reading(GATES[recurrent[1] // recurrent[0]], KERAS_RECURRENT[parts.leaf], module)
+    return None
+
+
+def _statistics(parts: Parts, shape: Shape, siblings: Mapping[str, Shape], module: str) -> Reading | None:
+    if not (siblings.keys() & RUNNING.keys()):
+        return None
+    if parts.leaf in RUNNING:
+        return Reading("batch_norm", RUNNING[parts.leaf], module)
+    if len(shape) == 1 and parts.leaf in WEIGHT_LEAVES | BIAS_LEAVES:
+        return Reading("batch_norm", "shift" if parts.leaf in BIAS_LEAVES else "scale", module)
+    return None
+
+
+def _attention(parts: Parts, shape: Shape, siblings: Mapping[str, Shape], module: str) -> Reading | None:
+    if parts.leaf in FUSED_LEAVES:
+        return Reading("attention", FUSED_LEAVES[parts.leaf], module)
+    at = max((i for i, part in enumerate(parts.module) if _ATTENTION.match(part)), default=None)
+    role = ROLE_OF_PROJECTION.get(parts.last)
+    inside = at is not None and at < len(parts.module) - 1
+    if role is None or not (inside or parts.last in UNMISTAKABLE):
+        return None
+    operation = ".".join(parts.module[: at + 1] if inside else parts.module[:-1])
+    if parts.leaf in WEIGHT_LEAVES and len(shape) >= 2:
+        return Reading("attention", role, operation)
+    if parts.leaf in BIAS_LEAVES and len(shape) in (1, 2):
+        return Reading("attention", role + "_bias", operation)
+    return None
+
+
+def _norm(parts: Parts, shape: Shape, siblings: Mapping[str, Shape], module: str) -> Reading | None:
+    weight = next((siblings[leaf] for leaf in siblings if leaf in WEIGHT_LEAVES), None)
+    bias = next((siblings[leaf] for leaf in siblings if leaf in BIAS_LEAVES), None)
+    if parts.leaf not in WEIGHT_LEAVES | BIAS_LEAVES or weight is None or (bias is not None and bias != weight):
+        return None
+    named = bool(_NORM.match(parts.last if not parts.own.isdigit() else parts.own))
+    if bias is None and not (named and len(weight) == 1):
+        return None
+    if len(weight) != 1 and not named:
+        return None
+    kind = "rms_norm" if bias is None else "layer_norm"
+    if _FOREIGN_NORM.match(parts.own):
+        kind = OTHER
+    elif _BATCH_NORM.match(parts.own):
+        kind = "batch_norm"
+    return Reading(kind, "shift" if parts.leaf in BIAS_LEAVES else "scale", module)
+
+
+def _embedding(parts: Parts, shape: Shape, siblings: Mapping[str, Shape], module: str) -> Reading | None:
+    alone = not (siblings.keys() & BIAS_LEAVES)
+    if _EMBEDDING_LEAF.match(parts.leaf) and len(shape) >= 2:
+        return Reading("embedding", "weight", f"{module}.{parts.leaf}")
+    named = bool(_EMBEDDING.match(parts.own)) or (parts.own.isdigit() and parts.last == "embeddings")
+    if named and alone and parts.leaf in WEIGHT_LEAVES and len(shape) == 2:
+        return Reading("embedding", "weight", module)
+    return None
+
+
+def _affine(parts: Parts, shape: Shape, siblings: Mapping[str, Shape], module: str) -> Reading | None:
+    """Linear and convolutional weights by their number of axes, and their biases."""
+    weights = [siblings[leaf] for leaf in siblings if leaf in WEIGHT_LEAVES or leaf == "weight_v"]
+    kind = next((KINDS_BY_AXES[len(weight)] for weight in weights if len(weight) in KINDS_BY_AXES), OTHER)
+    if parts.leaf in WEIGHT_LEAVES and len(shape) in KINDS_BY_AXES:
+        return Reading(kind, "weight", module)
+    if parts.leaf in ("weight_v", "weight_g") and len(siblings.get("weight_v", ())) in KINDS_BY_AXES:
+        return Reading(kind, "weight" if parts.leaf == "weight_v" else "scale", module)
+    if parts.leaf in BIAS_LEAVES and len(shape) == 1:
+        return Reading(kind if weights else "bias", "bias", module)
+    return None

@@ -1,0 +1,157 @@
+"""Safetensors files, whole or in shards, and the writing of them without holding more than one tensor in memory."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+
+from metarep.errors import MetarepError
+
+INDEX_SUFFIX = ".safetensors.index.json"
+ORDER = "metarep.order"
+"""Under this key of the metadata the names stand in their order, which the format itself loses."""
+
+MAX_INDEX_BYTES = 100 << 20
+DTYPES = {
+    torch.float64: "F64",
+    torch.float32: "F32",
+    torch.float16: "F16",
+    torch.bfloat16: "BF16",
+    torch.float8_e4m3fn: "F8_E4M3",
+    torch.float8_e5m2: "F8_E5M2",
+    torch.complex64: "C64",
+    torch.int64: "I64",
+    torch.int32: "I32",
+    torch.int16: "I16",
+    torch.int8: "I8",
+    torch.uint64: "U64",
+    torch.uint32: "U32",
+    torch.uint16: "U16",
+    torch.uint8: "U8",
+    torch.bool: "BOOL",
+}
+READ_ERRORS = (SafetensorError, OSError, ValueError, RuntimeError, TypeError, KeyError, AttributeError, OverflowError)
+
+
+def read_safetensors(path: Path) -> tuple[dict[str, torch.Tensor], bool]:
+    """The tensors by name, and whether they are in the network's order. They lie in the file until used.
+
+    Raises MetarepError for a file that is damaged or whose head does not fit its length.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            names = list(file.keys())
+            order = (file.metadata() or {}).get(ORDER)
+            tensors = {name: file.get_tensor(name) for name in names}
+    except READ_ERRORS as error:
+        raise MetarepError(f"{path} is damaged or no safetensors file", met=error, fix="copy or save it again") from error
+    if order is None:
+        return tensors, False
+    return _in_order(tensors, order)
+
+
+def _in_order(tensors: dict[str, torch.Tensor], order: str) -> tuple[dict[str, torch.Tensor], bool]:
+    """Sorted by the order that the metadata tell, where it is one of these names."""
+    try:
+        names = json.loads(order)
+        if sorted(names) == sorted(tensors):
+            return {name: tensors[name] for name in names}, True
+    except (ValueError, TypeError, RecursionError):
+        pass
+    return tensors, False
+
+
+def read_index(path: Path) -> tuple[dict[str, torch.Tensor], bool]:
+    """The tensors of all shards that an index names.
+
+    Raises MetarepError for shards outside the index's folder, missing ones, and tensors that are not where it says.
+    """
+    shards = shards_of(path)
+    tensors: dict[str, torch.Tensor] = {}
+    for shard, names in shards.items():
+        held, _ = read_safetensors(shard)
+        missing = [name for name in names if name not in held]
+        if missing:
+            raise MetarepError(f"{path}: {shard.name} lacks a tensor", met=", ".join(missing[:3]), fix="copy the shard again")
+        tensors |= {name: held[name] for name in names}
+    return tensors, False
+
+
+def shards_of(path: Path) -> dict[Path, list[str]]:
+    """The shards of an index with the names in each. Raises MetarepError for what is no index, and for shards elsewhere."""
+    try:
+        if path.stat().st_size > MAX_INDEX_BYTES:
+            raise ValueError(f"{path.stat().st_size:,} bytes")
+        places = json.loads(path.read_text())["weight_map"]
+        items = [(str(name), file) for name, file in places.items()]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise MetarepError(f"{path} is no index of shards", met=repr(error)[:80], expected="a weight_map in JSON") from error
+    shards: dict[Path, list[str]] = {}
+    for name, file in items:
+        shards.setdefault(path.parent / plain_name(path, file), []).append(name)
+    if not shards:
+        raise MetarepError(f"{path} names no tensors", expected="a weight_map with some")
+    missing = [shard.name for shard in shards if not shard.is_file()]
+    if missing:
+        raise MetarepError(f"{path}: shards are missing", met=", ".join(missing[:3]), fix=f"put them into {path.parent}")
+    return shards
+
+
+def plain_name(path: Path, file: Any) -> str:
+    """A file name that another file gives, if it lies in the same folder; else MetarepError."""
+    if not isinstance(file, str) or not file.isprintable() or file in ("", ".", "..") or set(file) & set('/\\:*?"<>|'):
+        raise MetarepError(
+            f"{path} names a file elsewhere", met=repr(file)[:80], expected="plain file names", fix="put all into one folder"
+        )
+    return file
+
+
+Entry = tuple[str, torch.dtype, Sequence[int], Callable[[], Iterable[torch.Tensor]]]
+"""Name, dtype, shape, and a function that gives the values piece by piece, one behind the other."""
+
+
+def write_safetensors(path: Path, entries: Sequence[Entry], metadata: Mapping[str, str] | None = None) -> None:
+    """Writes a file tensor by tensor. A dtype that the format does not know becomes bytes, with one axis more."""
+    entries = sorted(entries, key=lambda entry: -entry[1].itemsize)  # so that every tensor is aligned
+    head: dict[str, Any] = {"__metadata__": dict(metadata)} if metadata else {}
+    at = 0
+    for name, dtype, shape, _ in entries:
+        size = dtype.itemsize
+        for length in shape:
+            size *= length
+        foreign = dtype not in DTYPES
+        head[name] = {
+            "dtype": DTYPES.get(dtype, "U8"),
+            "shape": [*shape, dtype.itemsize] if foreign else list(shape),
+            "data_offsets": [at, at + size],
+        }
+        at += size
+    text = json.dumps(head, ensure_ascii=False, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    with path.open("wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        for _, _, _, pieces in entries:
+            for piece in pieces():
+                file.write(bytes_of(piece))
+
+
+def bytes_of(tensor: torch.Tensor) -> memoryview:
+    """The bytes of a tensor's values in order, copied only where they do not lie so."""
+    flat = tensor.detach().contiguous().reshape(-1)
+    if not flat.numel():
+        return memoryview(b"")
+    return memoryview(flat.view(torch.uint8).numpy())
+
+
+def open_rows(stack: ExitStack, path: Path):
+    """A safetensors file opened until `stack` closes. Raises MetarepError for a damaged one."""
+    try:
+        return stack.enter_context(safe_open(path, framework="pt"))
+    except READ_ERRORS as error:
+        raise MetarepError(f"{path} is damaged or no safetensors file", met=error, fix="import the zoo again") from error

@@ -82,6 +82,16 @@ def test_pickles_that_ask_for_memory(tmp_path):
     refused(tmp_path / "m.pt", "without values")
 
 
+def test_an_archive_is_one_where_pytorch_takes_it_for_one(tmp_path):
+    """Its end decides for Python's zipfile, its start for torch.load: lengths are checked wherever PyTorch trusts them."""
+    torch.save(floats(), tmp_path / "x.pt")
+    content = (tmp_path / "x.pt").read_bytes()
+    (tmp_path / "x.pt").write_bytes(content[:-22] + bytes(22))
+    refused(tmp_path / "x.pt", "damaged")
+    (tmp_path / "y.pt").write_bytes(b"junk" + content)
+    refused(tmp_path / "y.pt", "damaged")
+
+
 def repacked(path: Path, change) -> None:
     """A zip archive written again with every (name, content) changed."""
     with zipfile.ZipFile(path) as archive:

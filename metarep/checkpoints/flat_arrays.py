@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from metarep.checkpoints.npz_files import HEAD_ERRORS, to_torch
-from metarep.checkpoints.properties import OWN_COLUMNS, Source, read_table
+from metarep.checkpoints.properties import OWN_COLUMNS, Source, read_table, whole_number
 from metarep.checkpoints.readers import Checkpoint
 from metarep.errors import MetarepError
 
@@ -73,8 +73,8 @@ def flat_sources(folder: Path, name: str) -> Iterator[Source]:
 
 def _epoch(text: str) -> int | None:
     try:
-        return int(float(text))
-    except (ValueError, OverflowError):
+        return whole_number(text)
+    except ValueError:
         return None
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from metarep.checkpoints.flat_arrays import METRICS, WEIGHTS, flat_sources
-from metarep.checkpoints.properties import OWN_COLUMNS, Source
+from metarep.checkpoints.properties import OWN_COLUMNS, Source, plain_text
 from metarep.checkpoints.readers import READERS, shards_of, suffix_of
 from metarep.checkpoints.safetensors_files import INDEX_SUFFIX
 from metarep.errors import MetarepError
@@ -47,7 +47,7 @@ class Skips:
         except MetarepError as error:
             if not self.allowed:
                 raise
-            self.rows.append({"file": file, "reason": str(error)})
+            self.rows.append({"file": file, "reason": plain_text(str(error))})
 
 
 def find_networks(paths: Sequence[Path | str], skips: Skips) -> list[Source]:
@@ -185,7 +185,8 @@ def _scalars(data: Any) -> dict[str, Any]:
     """The numbers and texts of a JSON object; what is nested in it has no column."""
     if not isinstance(data, Mapping):
         return {}
-    return {str(key): value for key, value in data.items() if isinstance(value, str | int | float | bool)}
+    known = {key: value for key, value in data.items() if isinstance(value, str | int | float | bool)}
+    return {plain_text(str(key)): plain_text(value) if isinstance(value, str) else value for key, value in known.items()}
 
 
 def _merged(settings: Mapping[str, Any], results: Mapping[str, Any]) -> dict[str, Any]:

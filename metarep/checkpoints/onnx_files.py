@@ -75,7 +75,7 @@ def read_onnx(path: Path) -> tuple[dict[str, torch.Tensor], bool, dict[str, tupl
         raise MetarepError(f"{path} holds sparse initialisers", expected="dense ones", fix="export it dense")
     tensors: dict[str, torch.Tensor] = {}
     for proto in graph.initializer:
-        if proto.name in tensors or not proto.name.isprintable():
+        if not isinstance(proto.name, str) or proto.name in tensors or not proto.name.isprintable():  # bytes: no UTF-8
             raise MetarepError(f"{path}: no name for an initialiser", met=repr(proto.name)[:80], expected="texts, each once")
         tensors[proto.name] = _tensor(path, onnx, proto)
     if not tensors:

@@ -153,14 +153,27 @@ def _with(path: Path, source: Source, row: Mapping[str, str]) -> Source:
         extra["run_id"] = row["run_id"]
     if row.get("epoch"):
         try:
-            extra["epoch"] = int(float(row["epoch"]))
-        except (ValueError, OverflowError) as error:
+            extra["epoch"] = whole_number(row["epoch"])
+        except ValueError as error:
             raise MetarepError(f"{path}: epoch is no whole number", met=row["epoch"]) from error
     added = {name: value for name, value in row.items() if name not in GIVEN_COLUMNS}
     both = [name for name in added if name in source.properties]
     if both:
         raise MetarepError(f"{path}: columns are known from the zoo's own tables", met=", ".join(both[:FEW]), fix="rename them")
     return replace(source, properties={**source.properties, **added}, **extra)
+
+
+def whole_number(text: str) -> int:
+    """The number in "3" or "3.0". Raises ValueError for other texts and for what 64 bits do not hold."""
+    number = float(text)
+    if not (number.is_integer() and abs(number) < 2**62):
+        raise ValueError(f"{text} is no whole number")
+    return int(number)
+
+
+def plain_text(text: str) -> str:
+    """The text with what cannot be written as UTF-8 spelt out."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def property_columns(sources: Sequence[Source]) -> dict[str, list[Any]]:

@@ -15,6 +15,7 @@ import torch
 from metarep.errors import MetarepError
 from metarep.networks.checkpoint import DAMAGE, SAVE_STATE_DICT, read_saved, state_dict_of
 
+ZIP_MAGIC = b"PK\x03\x04"
 MAX_GROWTH = 4
 SLACK = 1 << 20
 """Tensors may share memory in a file; together they may be so many times as large as the file, and so many bytes more."""
@@ -29,10 +30,12 @@ def read_torch(path: Path) -> dict[str, torch.Tensor]:
     Raises MetarepError for damaged files (their checksums are held against their bytes), for pickles of anything but
     tensors and plain containers, and for tensors that are larger than the file.
     """
-    sizes = _check_archive(path) if zipfile.is_zipfile(path) else None
-    if sizes is None:
-        with path.open("rb") as file:
+    with path.open("rb") as file:
+        archive = file.read(len(ZIP_MAGIC)) == ZIP_MAGIC  # as torch.load decides it
+        file.seek(0)
+        if not archive:
             _refuse_allocations(path, file)
+    sizes = _check_archive(path) if archive else None
     content = state_dict_of(read_saved(path, mmap=sizes is not None), path)
     tensors: dict[str, torch.Tensor] = {}
     for key, value in content.items():

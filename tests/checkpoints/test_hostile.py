@@ -82,6 +82,16 @@ def test_pickles_that_ask_for_memory(tmp_path):
     refused(tmp_path / "m.pt", "without values")
 
 
+def test_an_archive_is_one_where_pytorch_takes_it_for_one(tmp_path):
+    """Its end decides for Python's zipfile, its start for torch.load: lengths are checked wherever PyTorch trusts them."""
+    torch.save(floats(), tmp_path / "x.pt")
+    content = (tmp_path / "x.pt").read_bytes()
+    (tmp_path / "x.pt").write_bytes(content[:-22] + bytes(22))
+    refused(tmp_path / "x.pt", "damaged")
+    (tmp_path / "y.pt").write_bytes(b"junk" + content)
+    refused(tmp_path / "y.pt", "damaged")
+
+
 def repacked(path: Path, change) -> None:
     """A zip archive written again with every (name, content) changed."""
     with zipfile.ZipFile(path) as archive:
@@ -258,6 +268,24 @@ def test_layouts_that_do_not_fit(tmp_path):
     (tmp_path / "runs" / "NN_tune_trainable_00000" / "result.json").write_text('{"training_iteration": 1}\n{"train')
     refused(tmp_path / "runs", "cannot be read as results")
     assert not (tmp_path / "boom").exists()
+
+
+def test_texts_and_numbers_that_no_table_holds(tmp_path):
+    write_runs(tmp_path / "runs", 1)
+    odd = {"training_iteration": 5, "\ud800": "\udfff", "huge": 10**400, "nan": float("nan"), "": 1}
+    (tmp_path / "runs" / "NN_tune_trainable_00000" / "result.json").write_text(json.dumps(odd))
+    zoo = load_imported(import_networks(STRICT, [tmp_path / "runs"], tmp_path / "zoo"))
+    assert zoo["\\ud800"][1] == "\\udfff"
+    assert zoo["huge"][1] == str(10**400)
+    (tmp_path / "labels.csv").write_text("file,epoch\ncheckpoint_000005,1e300\n")
+    with pytest.raises(MetarepError, match="epoch is no whole number; met 1e300"):
+        import_networks(ImportConfig(partial_labels=True), [tmp_path / "runs"], tmp_path / "2", labels=tmp_path / "labels.csv")
+    write_sharded(tmp_path / "in", {"a": torch.ones(1)}, {"b": torch.ones(1)})
+    index = tmp_path / "in" / "model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": {"\ud800": "model-00001-of-00002.safetensors"}}))
+    torch.save(floats(), tmp_path / "in" / "x.pt")
+    import_networks(LENIENT, [tmp_path / "in"], tmp_path / "3")
+    assert "lacks a tensor" in (tmp_path / "3" / "skipped.csv").read_text()
 
 
 def test_a_zoo_among_the_files_is_no_network(tmp_path):

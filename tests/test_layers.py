@@ -18,11 +18,15 @@ ORDER = (
     "config",
     "zoo",
     "checkpoints",
+    "digits",
     "cloze",
+    "windows",
     "analysis",
     "report",
+    "parts",
     "experiments",
     "questions",
+    "beyond",
     "pipeline",
 )
 HEAVY = {

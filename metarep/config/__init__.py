@@ -1,0 +1,42 @@
+"""Every stage's settings, validated: one model a stage, and `RunConfig` for all of them."""
+
+from metarep.config.analysis import ClusterConfig, DynamicsConfig, ScanConfig, TransferConfig
+from metarep.config.cloze import EmbedConfig, Embedding, PretrainConfig
+from metarep.config.run import ModelConfig, ReportConfig, RunConfig
+from metarep.config.series import (
+    CeilingConfig,
+    ExperimentConfig,
+    InputConfig,
+    QuestionConfig,
+    SizeConfig,
+    SourceName,
+    SourcesConfig,
+)
+from metarep.config.zoo import ExportConfig, FamilyConfig, ImportConfig, InfoConfig, ShowConfig, Variant, ZooConfig
+
+__all__ = [
+    "CeilingConfig",
+    "ClusterConfig",
+    "DynamicsConfig",
+    "EmbedConfig",
+    "Embedding",
+    "ExperimentConfig",
+    "ExportConfig",
+    "FamilyConfig",
+    "ImportConfig",
+    "InfoConfig",
+    "InputConfig",
+    "ModelConfig",
+    "PretrainConfig",
+    "QuestionConfig",
+    "ReportConfig",
+    "RunConfig",
+    "ScanConfig",
+    "ShowConfig",
+    "SizeConfig",
+    "SourceName",
+    "SourcesConfig",
+    "TransferConfig",
+    "Variant",
+    "ZooConfig",
+]

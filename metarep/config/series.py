@@ -1,0 +1,116 @@
+"""Settings of the experiments and of the questions."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+from pydantic import Field
+
+from metarep.config.cloze import PretrainConfig
+from metarep.settings import Settings
+
+SourceName = Literal[
+    "product",
+    "seeds",
+    "e05",
+    "e06",
+    "e07",
+    "e08",
+    "inputs",
+    "slow",
+    "fast",
+    "width3",
+    "width4",
+    "depth2",
+    "sum",
+    "quotient",
+    "square",
+    "max",
+    "random",
+]
+
+
+class ExperimentConfig(Settings):
+    """The ten experiments, the optima and the dynamics; the defaults end in a quarter of an hour on two cores."""
+
+    seed: int = Field(0, ge=0)
+    n_networks: int = Field(12_000, ge=100, description="2-2-1 networks that experiments 3, 5, 9, 10 and the optima share")
+    n_initialisations: int = Field(1000, ge=10, description="seeds of the small experiments 1 and 2")
+    n_parents: int = Field(300, ge=10, description="mode-3 parents that experiment 5 trains further")
+    bias_grid: int = Field(25, ge=3, description="starting biases of experiment 8 along each axis")
+    n_starts: int = Field(200, ge=2, description="networks of each mode that the optima are searched from")
+    n_snapshot_networks: int = Field(4000, ge=50, description="networks whose way through training is kept")
+    n_snapshots: int = Field(40, ge=4, le=200)
+    n_bootstraps: int = Field(500, ge=20)
+
+
+class SizeConfig(Settings):
+    """Question 1: zoo sizes against model sizes."""
+
+    train_networks: tuple[int, ...] = Field((100, 300, 1000, 3000, 10_000, 30_000, 100_000), min_length=2)
+    model_sizes: tuple[tuple[int, int], ...] = Field(
+        ((16, 1), (32, 2), (64, 3)), min_length=1, description="width and layers of each model"
+    )
+    n_steps: int = Field(1500, ge=1)
+    max_test_networks: int = Field(2000, ge=20)
+    k: int = Field(6, ge=2, description="clusters of the embeddings")
+
+
+class SourcesConfig(Settings):
+    """Question 2: what is carried over from which zoo to which."""
+
+    sources: tuple[SourceName, ...] = Field(
+        get_args(SourceName), min_length=2, description="zoos, each a source and a target; the recipe's own is product"
+    )
+    n_networks: int = Field(4000, ge=50, description="of each zoo")
+    n_deep_networks: int = Field(1000, ge=50, description="of the zoo with two hidden layers, which trains slowly")
+    n_steps: int = Field(800, ge=1)
+    max_fit_networks: int = Field(2500, ge=20)
+    max_test_networks: int = Field(800, ge=10)
+    k: int = Field(6, ge=2, description="clusters carried over")
+
+
+class InputConfig(Settings):
+    """Question 3: what the input looks like, and what the model makes of a unit, a layer, a network."""
+
+    n_train_networks: int = Field(20_000, ge=50)
+    n_steps: int = Field(1200, ge=1)
+    max_fit_networks: int = Field(5000, ge=20)
+    max_test_networks: int = Field(2000, ge=20)
+
+
+class CeilingConfig(Settings):
+    """Question 4: how much of a hidden parameter the others say at all."""
+
+    bank_sizes: tuple[int, ...] = Field((1000, 3000, 10_000, 30_000, 100_000), min_length=2)
+    n_neighbours: int = Field(10, ge=2, description="that are averaged, and that the Gamma test draws its line through")
+    n_local: int = Field(40, ge=10, description="neighbours that the local linear fit goes through")
+    n_train_networks: int = Field(100_000, ge=50, description="that the model is trained on")
+    n_steps: int = Field(4500, ge=1)
+    mask_ratio_max: float = Field(0.3, gt=0, le=1, description="in pretraining; one parameter is hidden when it is measured")
+    max_test_networks: int = Field(2000, ge=20)
+
+
+class QuestionConfig(Settings):
+    """The four questions of the notes; each adds its own settings to those that all share."""
+
+    seed: int = Field(0, ge=0)
+    n_networks: int = Field(150_000, ge=100, description="of the large zoo; seven tenths of them train")
+    pretrain: PretrainConfig = Field(
+        PretrainConfig(
+            behaviour_weight=1.0,
+            whole_share=0.5,
+            d_model=48,
+            n_layers=3,
+            n_components=4,
+            n_steps=1000,
+            batch_size=128,
+            warmup_steps=100,
+        ),
+        description="what the models of all questions have in common",
+    )
+    n_bootstraps: int = Field(200, ge=20)
+    size: SizeConfig = SizeConfig()
+    sources: SourcesConfig = SourcesConfig()
+    input: InputConfig = InputConfig()
+    ceiling: CeilingConfig = CeilingConfig()

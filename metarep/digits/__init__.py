@@ -1,0 +1,1 @@
+"""A zoo of small convolutional networks on scikit-learn's digits."""

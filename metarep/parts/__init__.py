@@ -1,0 +1,1 @@
+"""The parts inside one network: which of them do the same thing."""

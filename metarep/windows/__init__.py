@@ -1,0 +1,1 @@
+"""Any network, read in windows: wiring, tokens, windows, the window model."""

@@ -24,6 +24,7 @@ from .export import export
 from .functions import functions
 from .import_networks import import_networks
 from .info import info
+from .parts import parts
 from .pretrain import pretrain
 from .question import question
 from .report import report
@@ -92,6 +93,7 @@ app.command()(export)
 app.command()(pretrain)
 app.command()(embed)
 app.command()(cluster)
+app.command()(parts)
 app.command()(transfer)
 app.command()(scan)
 app.command()(experiment)

@@ -12,6 +12,7 @@ from metarep.config.series import (
     SourceName,
     SourcesConfig,
 )
+from metarep.config.windows import Part, PartsConfig, WindowEmbedConfig, WindowEmbedding, WindowPretrainConfig
 from metarep.config.zoo import ExportConfig, FamilyConfig, ImportConfig, InfoConfig, ShowConfig, Variant, ZooConfig
 
 __all__ = [
@@ -27,6 +28,8 @@ __all__ = [
     "InfoConfig",
     "InputConfig",
     "ModelConfig",
+    "Part",
+    "PartsConfig",
     "PretrainConfig",
     "QuestionConfig",
     "ReportConfig",
@@ -38,5 +41,8 @@ __all__ = [
     "SourcesConfig",
     "TransferConfig",
     "Variant",
+    "WindowEmbedConfig",
+    "WindowEmbedding",
+    "WindowPretrainConfig",
     "ZooConfig",
 ]

@@ -61,7 +61,7 @@ def parts(
             for kind, one in read.items():
                 for name, vector in zip(one.names, one.vectors, strict=True):
                     writer.add(source.name, name if kind == "window" else f"{kind} {name}", vector)
-        one = Experiment(source.name, "parts", source.name, "which parts of the network do the same thing", room="parts")
+        one = Experiment("", "parts", source.name, "which parts of the network do the same thing", room="parts")
         shown = section(folder, one, write_result(folder, one, result))
         write_whole(folder / "report.html", render_sections(PAGE, [shown], []))
     return out

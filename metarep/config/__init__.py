@@ -4,6 +4,7 @@ from metarep.config.analysis import ClusterConfig, DynamicsConfig, ScanConfig, T
 from metarep.config.cloze import EmbedConfig, Embedding, PretrainConfig
 from metarep.config.run import ModelConfig, ReportConfig, RunConfig
 from metarep.config.series import (
+    ArchitecturesConfig,
     CeilingConfig,
     ExperimentConfig,
     InputConfig,
@@ -16,6 +17,7 @@ from metarep.config.windows import Part, PartsConfig, WindowEmbedConfig, WindowE
 from metarep.config.zoo import ExportConfig, FamilyConfig, ImportConfig, InfoConfig, ShowConfig, Variant, ZooConfig
 
 __all__ = [
+    "ArchitecturesConfig",
     "CeilingConfig",
     "ClusterConfig",
     "DynamicsConfig",

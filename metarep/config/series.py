@@ -1,4 +1,4 @@
-"""Settings of the experiments and of the questions."""
+"""Settings of the experiments, of the questions and of what lies beyond tiny networks."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Literal, get_args
 from pydantic import Field
 
 from metarep.config.cloze import PretrainConfig
+from metarep.config.windows import WindowPretrainConfig
 from metarep.settings import Settings
 
 SourceName = Literal[
@@ -114,3 +115,22 @@ class QuestionConfig(Settings):
     sources: SourcesConfig = SourcesConfig()
     input: InputConfig = InputConfig()
     ceiling: CeilingConfig = CeilingConfig()
+
+
+class ArchitecturesConfig(Settings):
+    """Pretrained on networks of some architectures, tested on others."""
+
+    seen: tuple[str, ...] = Field(
+        ("2-2-1", "2-4-1", "2-8-1", "2-16-1", "2-2-2-1", "2-4-4-1", "2-3-3-3-1"), min_length=1, description="pretrained on"
+    )
+    left_out: tuple[str, ...] = Field(
+        ("2-3-1", "2-12-1", "2-3-3-1", "2-2-2-2-1"), min_length=1, description="read for the first time when tested"
+    )
+    tasks: tuple[Literal["product", "sum", "quotient", "square", "max"], ...] = Field(
+        ("product", "sum", "square", "max"), min_length=2
+    )
+    n_networks: int = Field(100, ge=5, description="of each architecture and task")
+    n_training_steps: int = Field(1500, ge=1, description="of each network")
+    pretrain: WindowPretrainConfig = WindowPretrainConfig(
+        chunk=1, contexts=(32, 96), n_components=4, n_steps=1500, batch_size=96, max_windows=20_000
+    )

@@ -15,6 +15,7 @@ from metarep.errors import MetarepError
 
 from .ablations import ablations
 from .bench import bench_app
+from .build_digits import build_digits
 from .build_zoo import build_zoo
 from .cluster import cluster
 from .dynamics import dynamics
@@ -88,6 +89,7 @@ def _main(
 
 app.command()(run)
 app.command("build-zoo")(build_zoo)
+app.command("build-digits")(build_digits)
 app.command("import")(import_networks)
 app.command()(export)
 app.command()(pretrain)

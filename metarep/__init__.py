@@ -20,6 +20,7 @@ _HOMES = {
     "artefact": ("Artefact", "open_artefact"),
     "config": (
         "ClusterConfig",
+        "DigitsConfig",
         "DynamicsConfig",
         "EmbedConfig",
         "ExperimentConfig",
@@ -47,6 +48,7 @@ _HOMES = {
     "checkpoints.store": ("ImportedZoo", "load_imported"),
     "checkpoints.importing": ("import_networks",),
     "checkpoints.exporting": ("export_network",),
+    "digits.build": ("build_digits",),
     "cloze.pretrain": ("pretrain",),
     "cloze.embed": ("Embeddings", "embed", "load_embeddings"),
     "windows.pretrain": ("pretrain_windows",),

@@ -14,12 +14,22 @@ from metarep.config.series import (
     SourcesConfig,
 )
 from metarep.config.windows import Part, PartsConfig, WindowEmbedConfig, WindowEmbedding, WindowPretrainConfig
-from metarep.config.zoo import ExportConfig, FamilyConfig, ImportConfig, InfoConfig, ShowConfig, Variant, ZooConfig
+from metarep.config.zoo import (
+    DigitsConfig,
+    ExportConfig,
+    FamilyConfig,
+    ImportConfig,
+    InfoConfig,
+    ShowConfig,
+    Variant,
+    ZooConfig,
+)
 
 __all__ = [
     "ArchitecturesConfig",
     "CeilingConfig",
     "ClusterConfig",
+    "DigitsConfig",
     "DynamicsConfig",
     "EmbedConfig",
     "Embedding",

@@ -26,6 +26,7 @@ from .functions import functions
 from .import_networks import import_networks
 from .info import info
 from .parts import parts
+from .predict import predict
 from .pretrain import pretrain
 from .question import question
 from .report import report
@@ -96,6 +97,7 @@ app.command()(pretrain)
 app.command()(embed)
 app.command()(cluster)
 app.command()(parts)
+app.command()(predict)
 app.command()(transfer)
 app.command()(scan)
 app.command()(experiment)

@@ -1,6 +1,6 @@
 """Every stage's settings, validated: one model a stage, and `RunConfig` for all of them."""
 
-from metarep.config.analysis import ClusterConfig, DynamicsConfig, ScanConfig, TransferConfig
+from metarep.config.analysis import ClusterConfig, DynamicsConfig, PredictConfig, ScanConfig, TransferConfig
 from metarep.config.cloze import EmbedConfig, Embedding, PretrainConfig
 from metarep.config.run import ModelConfig, ReportConfig, RunConfig
 from metarep.config.series import (
@@ -42,6 +42,7 @@ __all__ = [
     "ModelConfig",
     "Part",
     "PartsConfig",
+    "PredictConfig",
     "PretrainConfig",
     "QuestionConfig",
     "ReportConfig",

@@ -132,5 +132,5 @@ class ArchitecturesConfig(Settings):
     n_networks: int = Field(100, ge=5, description="of each architecture and task")
     n_training_steps: int = Field(1500, ge=1, description="of each network")
     pretrain: WindowPretrainConfig = WindowPretrainConfig(
-        chunk=1, contexts=(32, 96), n_components=4, n_steps=1500, batch_size=96, max_windows=20_000
+        chunk=1, contexts=(32, 96), n_components=4, n_steps=1500, batch_size=64, max_windows=20_000
     )

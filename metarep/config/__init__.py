@@ -4,17 +4,21 @@ from metarep.config.analysis import ClusterConfig, DynamicsConfig, ScanConfig, T
 from metarep.config.cloze import EmbedConfig, Embedding, PretrainConfig
 from metarep.config.run import ModelConfig, ReportConfig, RunConfig
 from metarep.config.series import (
+    BeyondConfig,
     CeilingConfig,
     ExperimentConfig,
     InputConfig,
+    PlantedConfig,
     QuestionConfig,
     SizeConfig,
     SourceName,
     SourcesConfig,
+    TrainedConfig,
 )
 from metarep.config.zoo import ExportConfig, FamilyConfig, ImportConfig, InfoConfig, ShowConfig, Variant, ZooConfig
 
 __all__ = [
+    "BeyondConfig",
     "CeilingConfig",
     "ClusterConfig",
     "DynamicsConfig",
@@ -27,6 +31,7 @@ __all__ = [
     "InfoConfig",
     "InputConfig",
     "ModelConfig",
+    "PlantedConfig",
     "PretrainConfig",
     "QuestionConfig",
     "ReportConfig",
@@ -36,6 +41,7 @@ __all__ = [
     "SizeConfig",
     "SourceName",
     "SourcesConfig",
+    "TrainedConfig",
     "TransferConfig",
     "Variant",
     "ZooConfig",

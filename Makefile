@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: quickstart test lint bench wheel-check main ablations experiments questions
+.PHONY: quickstart test lint bench wheel-check main ablations experiments questions beyond
 
 quickstart: $(INSTALLED)
 	$(BIN)/metarep run configs/quickstart.yaml --out results/quickstart
@@ -43,6 +43,17 @@ questions: $(INSTALLED)
 	  cp results/questions/$$one/result.json results/tables/questions/$$one.json; \
 	  for file in results/questions/$$one/*.csv; do cp $$file results/tables/questions/$$one-$$(basename $$file); done; \
 	  for file in results/questions/$$one/figures/*.png; do cp $$file results/figures/questions/$$one-$$(basename $$file); done; \
+	done
+
+# What lies beyond networks of the pretrained size, read by the model of the main run (make main); tables, numbers and figures
+# are kept in git.
+beyond: $(INSTALLED)
+	$(BIN)/metarep beyond all --config configs/beyond.yaml --model results/representation/model --out results/beyond
+	mkdir -p results/tables/beyond results/figures/beyond
+	for one in $$(cd results/beyond && ls -d */ | grep -v -e report -e shared); do \
+	  cp results/beyond/$$one/result.json results/tables/beyond/$${one%/}.json; \
+	  for file in results/beyond/$$one/*.csv; do cp $$file results/tables/beyond/$${one%/}-$$(basename $$file); done; \
+	  for file in results/beyond/$$one/figures/*.png; do cp $$file results/figures/beyond/$${one%/}-$$(basename $$file); done; \
 	done
 
 # One thread a test process, numba's too, whose kernels would set PyTorch's: two processes use two cores, and more threads would

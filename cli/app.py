@@ -15,6 +15,7 @@ from metarep.errors import MetarepError
 
 from .ablations import ablations
 from .bench import bench_app
+from .beyond import beyond
 from .build_digits import build_digits
 from .build_zoo import build_zoo
 from .cluster import cluster
@@ -102,6 +103,7 @@ app.command()(transfer)
 app.command()(scan)
 app.command()(experiment)
 app.command()(question)
+app.command()(beyond)
 app.command()(dynamics)
 app.command()(functions)
 app.command()(ablations)

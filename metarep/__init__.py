@@ -19,6 +19,7 @@ _HOMES = {
     "errors": ("MetarepError",),
     "artefact": ("Artefact", "open_artefact"),
     "config": (
+        "BeyondConfig",
         "ClusterConfig",
         "DigitsConfig",
         "DynamicsConfig",
@@ -61,6 +62,7 @@ _HOMES = {
     "report.square": ("draw_network",),
     "experiments.stage": ("experiment",),
     "questions.stage": ("question",),
+    "beyond.stage": ("look_beyond",),
     "pipeline": ("run",),
 }
 _ALIASES = {"write_report": "report"}

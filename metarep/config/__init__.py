@@ -5,15 +5,18 @@ from metarep.config.cloze import EmbedConfig, Embedding, PretrainConfig
 from metarep.config.run import ModelConfig, ReportConfig, RunConfig
 from metarep.config.series import (
     ArchitecturesConfig,
+    BeyondConfig,
     CeilingConfig,
     DigitsStudyConfig,
     ExperimentConfig,
     InputConfig,
     LargeConfig,
+    PlantedConfig,
     QuestionConfig,
     SizeConfig,
     SourceName,
     SourcesConfig,
+    TrainedConfig,
 )
 from metarep.config.windows import Part, PartsConfig, WindowEmbedConfig, WindowEmbedding, WindowPretrainConfig
 from metarep.config.zoo import (
@@ -29,6 +32,7 @@ from metarep.config.zoo import (
 
 __all__ = [
     "ArchitecturesConfig",
+    "BeyondConfig",
     "CeilingConfig",
     "ClusterConfig",
     "DigitsConfig",
@@ -46,6 +50,7 @@ __all__ = [
     "ModelConfig",
     "Part",
     "PartsConfig",
+    "PlantedConfig",
     "PredictConfig",
     "PretrainConfig",
     "QuestionConfig",
@@ -56,6 +61,7 @@ __all__ = [
     "SizeConfig",
     "SourceName",
     "SourcesConfig",
+    "TrainedConfig",
     "TransferConfig",
     "Variant",
     "WindowEmbedConfig",

@@ -1,4 +1,4 @@
-"""Settings of the experiments, of the questions and of what lies beyond tiny networks."""
+"""Settings of the experiments, of the questions, and of what lies beyond tiny networks."""
 
 from __future__ import annotations
 
@@ -151,3 +151,48 @@ class LargeConfig(Settings):
     """Time and memory of embedding large networks."""
 
     sizes: tuple[int, ...] = Field((1_000_000, 3_000_000, 10_000_000), min_length=2, description="parameters, about")
+
+
+class PlantedConfig(Settings):
+    """Beyond, planted: 2-2-1 networks side by side in one layer, and how many of them are found."""
+
+    blocks: tuple[int, ...] = Field((2, 4, 8), min_length=1, description="how many in a network")
+    sigmas: tuple[float, ...] = Field(
+        (0.0, 0.05, 0.1, 0.2, 0.4, 0.8),
+        min_length=1,
+        description="noise between blocks, as a share of the root mean square of the weights within them",
+    )
+    n_blocks: int = Field(96, ge=2, description="planted in all for each setting, over as many networks as they fill")
+    max_fit_networks: int = Field(5000, ge=50, description="training networks that the probe for modes is fitted on")
+
+
+class TrainedConfig(Settings):
+    """Beyond, trained: the parts of 2-16-1 and of 4-16-2 networks, ablated."""
+
+    n_wide: int = Field(400, ge=20, description="2-16-1 networks; a fifth is held out and ablated")
+    n_two_products: int = Field(30, ge=2, description="4-16-2 networks that learn two products")
+    n_steps: int = Field(4000, ge=1, description="of their training")
+    n_samples: int = Field(1000, ge=10, le=2000, description="that each trains on, and is ablated on")
+    ks: tuple[int, ...] = Field((2, 3, 4, 5, 6, 8), min_length=1, description="numbers of clusters of units to choose from")
+    n_random: int = Field(100, ge=10, description="random groups of the same sizes beside every group")
+
+
+class BeyondConfig(Settings):
+    """What lies beyond networks of the pretrained size; each member adds its own settings to those that all share."""
+
+    seed: int = Field(0, ge=0)
+    model: str | None = Field(
+        None, description="a model pretrained on 2-2-1 networks, asked for behaviour; made here if left out"
+    )
+    zoo: str | None = Field(None, description="the zoo that it was pretrained on; where its manifest says if left out")
+    n_networks: int = Field(20_000, ge=100, description="of the zoo, where it is made here")
+    pretrain: PretrainConfig = Field(
+        PretrainConfig(behaviour_weight=1.0, whole_share=0.5, n_layers=3, n_components=4, n_steps=3000, batch_size=128),
+        description="how the model is made, where it is",
+    )
+    n_bootstraps: int = Field(500, ge=20)
+    planted: PlantedConfig = PlantedConfig()
+    trained: TrainedConfig = TrainedConfig()
+    architectures: ArchitecturesConfig = ArchitecturesConfig()
+    digits: DigitsStudyConfig = DigitsStudyConfig()
+    large: LargeConfig = LargeConfig()

@@ -97,5 +97,5 @@ class NetworkSpec:
         flat = []
         for weight, bias in layers:
             weight, bias = np.asarray(weight), np.asarray(bias)
-            flat += [weight.reshape(*weight.shape[:-2], -1), bias]
+            flat += [weight.reshape(*weight.shape[:-2], weight.shape[-2] * weight.shape[-1]), bias]
         return np.concatenate(flat, axis=-1)

@@ -56,7 +56,7 @@ def order_index(spec: NetworkSpec, orders: Sequence[np.ndarray | None]) -> np.nd
         row, column = places[layer + 1], places[layer]
         weight = at + row[..., :, None] * columns + column[..., None, :]
         at += rows * columns
-        flat += [np.broadcast_to(weight, (*batch, rows, columns)).reshape(*batch, -1)]
+        flat += [np.broadcast_to(weight, (*batch, rows, columns)).reshape(*batch, rows * columns)]
         flat += [np.broadcast_to(at + row, (*batch, rows))]
         at += rows
     return np.concatenate(flat, axis=-1)
@@ -70,7 +70,7 @@ def scale_factors(spec: NetworkSpec, factors: Sequence[np.ndarray | None]) -> np
     flat = []
     for layer, ((rows, columns), _) in enumerate(spec.shapes):
         weight = scales[layer + 1][..., :, None] / scales[layer][..., None, :]
-        flat += [np.broadcast_to(weight, (*batch, rows, columns)).reshape(*batch, -1)]
+        flat += [np.broadcast_to(weight, (*batch, rows, columns)).reshape(*batch, rows * columns)]
         flat += [np.broadcast_to(scales[layer + 1], (*batch, rows))]
     return np.concatenate(flat, axis=-1)
 

@@ -1,0 +1,49 @@
+"""`metarep beyond`: what a model of tiny networks says of other ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .options import ConfigFile, CpuOnly, Out, Overrides, Overwrite, Quiet, Seed, progress_for, require_cpu
+from .output import print_table, say_where
+
+
+def beyond(
+    name: Annotated[str, typer.Argument(help="planted, trained, or all")],
+    model: Annotated[
+        Path | None, typer.Option("--model", help="a model pretrained on 2-2-1 networks; made if left out")
+    ] = None,
+    zoo: Annotated[Path | None, typer.Option("--zoo", help="its zoo; where the model's manifest says if left out")] = None,
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    out: Out = Path("results/beyond"),
+    seed: Seed = None,
+    device: CpuOnly = "cpu",
+    quiet: Quiet = False,
+    overwrite: Overwrite = False,
+) -> None:
+    """See what a model pretrained on 2-2-1 networks alone finds in larger ones.
+
+    planted: networks built of 2-2-1 blocks, are they found · trained: the parts of wide networks, ablated.
+
+    \b
+    Example:
+      metarep beyond planted --model results/representation/model --out results/beyond
+    """
+    import csv
+
+    from metarep.beyond.stage import look_beyond
+    from metarep.config import BeyondConfig
+    from metarep.settings import load_config
+
+    require_cpu(device)
+    paths = {key: None if path is None else str(path) for key, path in (("model", model), ("zoo", zoo))}
+    settings = load_config(BeyondConfig, config, overrides, seed=seed, **paths)
+    path = look_beyond(settings, name, out, overwrite=overwrite, progress=progress_for(quiet))
+    columns = {"experiment": "member", "quantity": "quantity", "reproduced": "found"}
+    with (path / "report" / "summary.csv").open(newline="") as file:
+        print_table(tuple(columns.values()), [[row[name] for name in columns] for row in csv.DictReader(file)])
+    say_where("page", path / "report" / "report.html")

@@ -89,23 +89,26 @@ def prediction_rows(
     if min(len(train), len(test)) < 10:
         met = f"{len(train)} train and {len(test)} test networks"
         raise MetarepError("too few networks to predict from", met=met, expected="at least 10 of each", fix="import more")
-    jobs = [(name, regressor, target) for target in targets for name in vectors for regressor in REGRESSORS]
+    jobs = [(name, target) for target in targets for name in vectors]
     rows: list[dict[str, Any]] = []
     with parallel_config("loky", inner_max_num_threads=1), progress.task("predict", len(jobs), "regressions") as task:
-        calls = (delayed(_one)(vectors[n], targets[t], run, train, test, r, config) for n, r, t in jobs)
+        calls = (delayed(_one)(vectors[name], targets[target], run, train, test, config) for name, target in jobs)
         found = Parallel(n_jobs=min(cpu_count(), len(jobs)), return_as="generator")(calls)
-        for (name, regressor, target), figures in zip(jobs, found, strict=True):
-            rows += [{"representation": name, "regressor": regressor, "target": target, **figure} for figure in figures]
+        for (name, target), figures in zip(jobs, found, strict=True):
+            rows += [{"representation": name, "target": target, **figure} for figure in figures]
             task.advance(1, f"{target}, {name}")
     return rows
 
 
-def _one(x, y, run, train, test, regressor: str, config: PredictConfig) -> list[dict[str, Any]]:
+def _one(x, y, run, train, test, config: PredictConfig) -> list[dict[str, Any]]:
     train, test = train[np.isfinite(y[train])], test[np.isfinite(y[test])]
-    predicted = REGRESSORS[regressor](x[train], y[train], run[train], config.seed)(x[test])
     rng = np.random.default_rng(config.seed)
     nulls = [linear_regressor().fit(x[train], rng.permutation(y[train])).predict(x[test]) for _ in range(config.n_permutations)]
-    return list(metric_rows(y[test], predicted, nulls, run[test], config))
+    rows = []
+    for regressor, fit in REGRESSORS.items():
+        predicted = fit(x[train], y[train], run[train], config)(x[test])
+        rows += [{"regressor": regressor, **row} for row in metric_rows(y[test], predicted, nulls, run[test], config)]
+    return rows
 
 
 def metric_rows(
@@ -125,15 +128,16 @@ def metric_rows(
         yield value | {"n_networks": len(y), "n_runs": len(rows_of)}
 
 
-def fit_linear(x: np.ndarray, y: np.ndarray, run: np.ndarray, seed: int) -> Callable[[np.ndarray], np.ndarray]:
+def fit_linear(x: np.ndarray, y: np.ndarray, run: np.ndarray, config: PredictConfig) -> Callable[[np.ndarray], np.ndarray]:
     """Ridge regression on standardised features, its penalty by generalised cross-validation."""
-    del run, seed
+    del run, config
     return linear_regressor().fit(x, y).predict
 
 
-def fit_trees(x: np.ndarray, y: np.ndarray, run: np.ndarray, seed: int) -> Callable[[np.ndarray], np.ndarray]:
+def fit_trees(x: np.ndarray, y: np.ndarray, run: np.ndarray, config: PredictConfig) -> Callable[[np.ndarray], np.ndarray]:
     """Gradient-boosted trees; the size of a tree is chosen by folds over runs."""
-    build = lambda choice: HistGradientBoostingRegressor(max_iter=250, random_state=seed, early_stopping=False, **choice)  # noqa: E731
+    shared = {"max_iter": config.n_trees, "random_state": config.seed, "early_stopping": False}
+    build = lambda choice: HistGradientBoostingRegressor(**shared, **choice)  # noqa: E731
     folds = list(GroupKFold(min(N_FOLDS, len(np.unique(run)))).split(x, y, run))
     errors = np.zeros(len(TREE_CHOICES))
     for (number, choice), (rows, held) in product(enumerate(TREE_CHOICES), folds):

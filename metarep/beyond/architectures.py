@@ -38,7 +38,7 @@ MODELS = {"others": (SEEN,), "all": (SEEN, LEFT_OUT)}
 """Each model by the zoos that it is pretrained on."""
 
 METRICS = ("masked_r2", "task", "log10_valid_mse")
-N_PERMUTATIONS = 20
+N_PERMUTATIONS = 10
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,7 @@ def run(context: Context) -> Result:
     columns = {name: np.array(zoo[name], dtype=np.float64) for name in TARGETS}
     run_id, split, design = (np.array(zoo[name], dtype=object).astype(str) for name in ("run_id", "split", "design"))
     train, test = np.flatnonzero(split == "train"), np.flatnonzero(split == "test")
-    settings = PredictConfig(seed=context.config.seed, n_bootstraps=config.n_bootstraps)
+    settings = config.predict.model_copy(update={"seed": context.config.seed})
     rows = prediction_rows(vectors, columns, run_id, train, test, settings, context.progress)
     others = list(design_rows(vectors, columns, run_id, train, test, design, settings))
     n_runs = len(set(run_id))

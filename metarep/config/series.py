@@ -6,6 +6,7 @@ from typing import Literal, get_args
 
 from pydantic import Field
 
+from metarep.config.analysis import PredictConfig
 from metarep.config.cloze import PretrainConfig
 from metarep.config.windows import WindowPretrainConfig
 from metarep.config.zoo import DigitsConfig
@@ -144,7 +145,7 @@ class DigitsStudyConfig(Settings):
     pretrain: WindowPretrainConfig = WindowPretrainConfig(
         chunk=9, contexts=(64, 128), n_steps=1500, batch_size=32, max_windows=20_000
     )
-    n_bootstraps: int = Field(300, ge=20)
+    predict: PredictConfig = PredictConfig()
 
 
 class LargeConfig(Settings):

@@ -69,7 +69,7 @@ def test_planted_families_are_found(zoo, embeddings, tmp_path):
 
 
 def test_what_is_there_is_predicted_and_noise_is_not(embeddings, tmp_path):
-    config = PredictConfig(targets=("accuracy", "noise"), n_bootstraps=50, n_permutations=5)
+    config = PredictConfig(targets=("accuracy", "noise"), n_bootstraps=50, n_permutations=5, n_trees=60)
     path = predict(config, [embeddings], tmp_path / "predictions")
     rows = {
         (r["target"], r["representation"], r["regressor"], r["metric"]): r

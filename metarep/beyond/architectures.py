@@ -27,7 +27,7 @@ from metarep.report.wording import num
 from metarep.windows.bank import batch_of
 from metarep.windows.embed import Network, load_network, read_networks, untrained_like
 from metarep.windows.model import WindowModel
-from metarep.windows.pretrain import fold_masks, load_window_model, pretrain_windows
+from metarep.windows.pretrain import hidden_states, load_window_model, pretrain_windows
 from metarep.windows.statistics import weight_statistics
 from metarep.windows.subjects import Subjects, open_subjects
 from metarep.windows.tokens import N_CLASSES
@@ -148,10 +148,7 @@ def hidden_moments(model: WindowModel, network: Network) -> np.ndarray:
     found = np.zeros((N_CLASSES, 4))
     batch = batch_of([network.shown(number) for number in range(len(network.plan.windows))])
     with torch.no_grad():
-        z = model.normalise(batch)
-        expected = torch.zeros_like(z)
-        for mask in fold_masks(batch.real):
-            expected = torch.where(mask.unsqueeze(-1), model(batch, mask).expectation(), expected)
+        z, expected = model.normalise(batch), model.predict(hidden_states(model, batch)).expectation()
     member = batch.ids[..., 4].unsqueeze(-1).expand_as(z)[batch.present].numpy()
     truth, error = z[batch.present].double().numpy(), (z - expected)[batch.present].double().numpy()
     for column, part in enumerate((np.ones_like(truth), truth, truth**2, error**2)):

@@ -28,7 +28,7 @@ from metarep.progress import Progress
 from metarep.windows.bank import Shown, batch_of, plan_of
 from metarep.windows.model import Batch, WindowModel
 from metarep.windows.plan import Plan, Window
-from metarep.windows.pretrain import fold_masks, load_window_model
+from metarep.windows.pretrain import hidden_states, load_window_model
 from metarep.windows.subjects import Subjects, open_subjects
 
 N_THIRDS = 3
@@ -201,13 +201,9 @@ def token_vectors(model: WindowModel, batch: Batch, kind: str) -> torch.Tensor:
     if kind != "surprisal":
         return model.encode(batch, torch.zeros_like(batch.real))
     z, present = model.normalise(batch), batch.present.float()
-    found = torch.zeros(*batch.real.shape, 2, device=z.device)
-    for mask in fold_masks(batch.real):
-        predicted = model(batch, mask)
-        both = torch.stack([-predicted.log_density(z), predicted.entropy()], dim=-1)
-        mean = (both * present.unsqueeze(-1)).sum(2) / present.sum(2, keepdim=True).clamp_min(1)
-        found = torch.where(mask.unsqueeze(-1), mean, found)
-    return found
+    predicted = model.predict(hidden_states(model, batch))
+    both = torch.stack([-predicted.log_density(z), predicted.entropy()], dim=-1)
+    return (both * present.unsqueeze(-1)).sum(2) / present.sum(2, keepdim=True).clamp_min(1)
 
 
 def named_parts(reading: Reading, plan: Plan, parts: tuple[str, ...]) -> Iterator[tuple[str, np.ndarray]]:

@@ -24,7 +24,7 @@ from metarep.errors import MetarepError
 from metarep.progress import Progress
 from metarep.tables import to_csv
 from metarep.windows.bank import Shown, batch_of, draw_windows, final_networks, random_masks
-from metarep.windows.model import WindowModel, masked_loss
+from metarep.windows.model import Batch, WindowModel, masked_loss
 from metarep.windows.subjects import Subjects, open_subjects
 from metarep.windows.tokens import ROLES
 
@@ -164,7 +164,7 @@ def train_step(config: WindowPretrainConfig, state: TrainingState, train: list[S
     return loss.detach()
 
 
-def draw_masks(config: WindowPretrainConfig, batch, generator: torch.Generator) -> torch.Tensor:
+def draw_masks(config: WindowPretrainConfig, batch: Batch, generator: torch.Generator) -> torch.Tensor:
     """(B, T) masks as the config wants them."""
     ratio = (config.mask_ratio_min, config.mask_ratio_max)
     return random_masks(batch, ratio=ratio, unit_share=config.unit_mask_share, generator=generator)
@@ -204,9 +204,8 @@ def masked_r2_rows(model: WindowModel, shown: list[Shown], *, device: str, batch
         for at in range(0, len(shown), batch_size):
             batch = batch_of(shown[at : at + batch_size]).to(device)
             z = model.normalise(batch)
-            expected, mean = torch.zeros_like(z), torch.zeros_like(z)
+            expected, mean = model.predict(hidden_states(model, batch)).expectation(), torch.zeros_like(z)
             for mask in fold_masks(batch.real):
-                expected = torch.where(mask.unsqueeze(-1), model(batch, mask).expectation(), expected)
                 mean = torch.where(mask.unsqueeze(-1), _visible_means(z, batch, mask), mean)
             found = batch.present
             classes = batch.ids[..., 4].unsqueeze(-1).expand_as(z)
@@ -225,6 +224,14 @@ def masked_r2_rows(model: WindowModel, shown: list[Shown], *, device: str, batch
     return rows
 
 
+def hidden_states(model: WindowModel, batch: Batch) -> torch.Tensor:
+    """(B, T, D): the state of each token when it is hidden, one token in eight at a time."""
+    states = torch.zeros(*batch.real.shape, model.norm.normalized_shape[0], device=batch.real.device)
+    for mask in fold_masks(batch.real):
+        states = torch.where(mask.unsqueeze(-1), model.encode(batch, mask), states)
+    return states
+
+
 def fold_masks(real: torch.Tensor) -> list[torch.Tensor]:
     """Masks (B, T) that hide each token of real (B, T) exactly once, about one in N_FOLDS at a time, all over the window."""
     place = torch.arange(real.shape[1], device=real.device)
@@ -233,7 +240,7 @@ def fold_masks(real: torch.Tensor) -> list[torch.Tensor]:
     return [mask for mask in masks if bool(mask.any())]
 
 
-def _visible_means(z: torch.Tensor, batch, mask: torch.Tensor) -> torch.Tensor:
+def _visible_means(z: torch.Tensor, batch: Batch, mask: torch.Tensor) -> torch.Tensor:
     """(B, T, 1): the mean visible value of the token's class in its window; 0 where none is visible."""
     visible = (batch.present & ~mask.unsqueeze(-1)).to(z.dtype)
     same = (batch.ids[..., 4].unsqueeze(2) == batch.ids[..., 4].unsqueeze(1)).to(z.dtype)

@@ -191,16 +191,20 @@ def connectivity(network: OneHidden) -> np.ndarray:
     return alike - chance
 
 
-def communities(pairs: np.ndarray, affinity: np.ndarray, n_units: int) -> np.ndarray:
-    """(H,): groups of units of any size and number, from affinities (M,) of pairs (M, 2).
+def likelihood(affinity: np.ndarray) -> np.ndarray:
+    """(M,): how likely two units belong together, of their affinities, which are logarithms of odds; even odds beforehand."""
+    return expit(affinity)
 
-    The affinity is a logarithm of odds, so its logistic is how likely two units belong together; groups are those of the
-    greatest modularity of these weights (Clauset, Newman and Moore, "Finding community structure in very large networks", 2004).
+
+def communities(pairs: np.ndarray, weight: np.ndarray, n_units: int) -> np.ndarray:
+    """(H,): groups of units of any size and number, from weights (M,) of pairs (M, 2), none negative.
+
+    The groups are those of the greatest modularity (Clauset, Newman and Moore, "Finding community structure in very large
+    networks", 2004).
     """
     graph = nx.Graph()
     graph.add_nodes_from(range(n_units))
-    weights = expit(affinity)
-    graph.add_weighted_edges_from((int(a), int(b), float(w)) for (a, b), w in zip(pairs, weights, strict=True) if w > TINY)
+    graph.add_weighted_edges_from((int(a), int(b), float(w)) for (a, b), w in zip(pairs, weight, strict=True) if w > TINY)
     labels = np.arange(n_units)
     if graph.number_of_edges():
         for number, group in enumerate(nx.community.greedy_modularity_communities(graph, weight="weight")):

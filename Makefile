@@ -56,10 +56,10 @@ beyond: $(INSTALLED)
 	  for file in results/beyond/$$one/figures/*.png; do cp $$file results/figures/beyond/$${one%/}-$$(basename $$file); done; \
 	done
 
-# One thread a test process: two processes use two cores, and more threads would only wait for each other. Slow files come first
-# (testpaths in pyproject.toml), so that neither process is left with a long one at the end.
+# One thread a test process, numba's too, whose kernels would set PyTorch's: two processes use two cores, and more threads would
+# only wait for each other. Slow files come first (testpaths in pyproject.toml), so that neither is left with a long one at the end.
 test: $(INSTALLED)
-	OMP_NUM_THREADS=1 MPLBACKEND=Agg $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 MPLBACKEND=Agg $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

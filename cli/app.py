@@ -16,6 +16,7 @@ from metarep.errors import MetarepError
 from .ablations import ablations
 from .bench import bench_app
 from .beyond import beyond
+from .build_digits import build_digits
 from .build_zoo import build_zoo
 from .cluster import cluster
 from .dynamics import dynamics
@@ -25,6 +26,8 @@ from .export import export
 from .functions import functions
 from .import_networks import import_networks
 from .info import info
+from .parts import parts
+from .predict import predict
 from .pretrain import pretrain
 from .question import question
 from .report import report
@@ -88,11 +91,14 @@ def _main(
 
 app.command()(run)
 app.command("build-zoo")(build_zoo)
+app.command("build-digits")(build_digits)
 app.command("import")(import_networks)
 app.command()(export)
 app.command()(pretrain)
 app.command()(embed)
 app.command()(cluster)
+app.command()(parts)
+app.command()(predict)
 app.command()(transfer)
 app.command()(scan)
 app.command()(experiment)

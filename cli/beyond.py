@@ -13,7 +13,9 @@ from .output import print_table, say_where
 
 def beyond(
     name: Annotated[str, typer.Argument(help="planted, trained, or all")],
-    model: Annotated[Path | None, typer.Option("--model", help="a model pretrained on 2-2-1 networks; made if left out")] = None,
+    model: Annotated[
+        Path | None, typer.Option("--model", help="a model pretrained on 2-2-1 networks; made if left out")
+    ] = None,
     zoo: Annotated[Path | None, typer.Option("--zoo", help="its zoo; where the model's manifest says if left out")] = None,
     config: ConfigFile = None,
     overrides: Overrides = None,

@@ -30,6 +30,8 @@ def cluster(
     Example:
       metarep cluster results/embeddings/pooled results/embeddings/profile --out results/clusters
     """
+    import json
+
     from metarep.analysis.compare import cluster as compare
     from metarep.config import ClusterConfig
     from metarep.settings import load_config
@@ -38,6 +40,10 @@ def cluster(
     settings = load_config(ClusterConfig, config, overrides, seed=seed)
     path = compare(settings, list(embeddings), out, zoo=zoo, overwrite=overwrite, progress=progress_for(quiet))
     say_where("clusters", path)
-    typer.echo("agreement of k-means with the modes, on held-out networks:")
+    label = json.loads((path / "metrics.json").read_text())["label"]
+    if label is None:
+        typer.echo("the zoo has no labels; k_curve.csv and assignments.csv hold what was found")
+        return
+    typer.echo(f"agreement of k-means with the label {label}, on held-out networks:")
     columns = ("representation", "k", "ari", "ami", "null_ari_p95", "stability_ari")
-    print_csv(path / "agreement.csv", columns, {"clusterer": "kmeans", "label": "mode"})
+    print_csv(path / "agreement.csv", columns, {"clusterer": "kmeans", "label": label})

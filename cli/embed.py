@@ -14,7 +14,12 @@ from .output import say_where
 def embed(
     model: Annotated[Path, typer.Argument(help="a model's folder")],
     zoo: Annotated[Path, typer.Argument(help="a zoo's folder")],
-    kind: Annotated[str | None, typer.Option(help="pooled, profile, certainty or coupling")] = None,
+    kind: Annotated[
+        str | None, typer.Option(help="profile, activity, states and others; of a window model layers, pooled or surprisal")
+    ] = None,
+    parts: Annotated[
+        str | None, typer.Option(help="a window model's: network,layer,unit,window, those that are wanted")
+    ] = None,
     untrained: Annotated[bool | None, typer.Option("--untrained", help="the control: a fresh encoder")] = None,
     config: ConfigFile = None,
     overrides: Overrides = None,
@@ -26,18 +31,24 @@ def embed(
     quiet: Quiet = False,
     overwrite: Overwrite = False,
 ) -> None:
-    """Turn every network of a zoo into a vector.
+    """Turn every network of a zoo into a vector, and with a window model its layers, units and windows too.
 
     \b
-    Example:
+    Examples:
       metarep embed results/model results/zoo --kind profile --out results/embeddings/profile
+      metarep embed results/windows results/imported --parts network,unit --out results/embeddings/units
     """
-    from metarep.cloze.embed import embed as embed_zoo
-    from metarep.config import EmbedConfig
+    from metarep.artefact import open_artefact
     from metarep.settings import load_config
 
-    chosen = [f"kind={kind}"] if kind else []
-    settings = load_config(EmbedConfig, config, [*(overrides or []), *chosen], seed=seed, untrained=untrained)
+    chosen = [*(overrides or []), *([f"kind={kind}"] if kind else []), *([f"parts=[{parts}]"] if parts else [])]
+    if open_artefact(model).kind == "window-model":
+        from metarep.config import WindowEmbedConfig as Config
+        from metarep.windows.embed import embed_windows as embed_zoo
+    else:
+        from metarep.cloze.embed import embed as embed_zoo
+        from metarep.config import EmbedConfig as Config
+    settings = load_config(Config, config, chosen, seed=seed, untrained=untrained)
     folder = out or Path("results/embeddings") / ("untrained_" * settings.untrained + settings.kind)
     path = embed_zoo(
         settings, model, zoo, folder, device=usable_device(device), overwrite=overwrite, progress=progress_for(quiet)

@@ -12,7 +12,8 @@ from .output import print_csv, say_where
 
 
 def pretrain(
-    zoo: Annotated[Path, typer.Argument(help="a zoo's folder")],
+    zoo: Annotated[list[Path], typer.Argument(help="a zoo's folder; several for a model of many architectures")],
+    windows: Annotated[bool, typer.Option("--windows", help="the window model, for a built zoo too")] = False,
     config: ConfigFile = None,
     overrides: Overrides = None,
     out: Out = Path("results/model"),
@@ -23,19 +24,32 @@ def pretrain(
 ) -> None:
     """Teach a transformer to fill in hidden parameters of networks.
 
-    After Ctrl-C the same command carries on and ends with the same weights.
+    One built zoo of one architecture gives the cloze model of whole networks; several zoos, an imported one or --windows the
+    window model, which reads any network. After Ctrl-C the same command carries on and ends with the same weights.
 
     \b
-    Example:
+    Examples:
       metarep pretrain results/zoo --out results/model --set n_steps=2000
+      metarep pretrain results/zoo results/digits --out results/windows --set chunk=8
     """
-    from metarep.cloze.pretrain import pretrain as train
-    from metarep.config import PretrainConfig
-    from metarep.settings import load_config
+    from metarep.artefact import open_artefact
 
-    settings = load_config(PretrainConfig, config, overrides, seed=seed)
-    path = train(settings, zoo, out, device=usable_device(device), overwrite=overwrite, progress=progress_for(quiet))
-    say_where("model", path)
-    if settings.objective == "cloze":
+    windows = windows or len(zoo) > 1 or open_artefact(zoo[0]).kind == "imported-zoo"
+    shared = {"device": usable_device(device), "overwrite": overwrite, "progress": progress_for(quiet)}
+    if windows:
+        from metarep.config import WindowPretrainConfig
+        from metarep.settings import load_config
+        from metarep.windows.pretrain import pretrain_windows
+
+        path = pretrain_windows(load_config(WindowPretrainConfig, config, overrides, seed=seed), list(zoo), out, **shared)
+        say_where("window model", path)
+    else:
+        from metarep.cloze.pretrain import pretrain as train
+        from metarep.config import PretrainConfig
+        from metarep.settings import load_config
+
+        path = train(load_config(PretrainConfig, config, overrides, seed=seed), zoo[0], out, **shared)
+        say_where("model", path)
+    if (path / "masked_r2.csv").is_file():
         typer.echo("share of the variance of hidden values that is explained (R², held-out networks):")
         print_csv(path / "masked_r2.csv", ("masking", "predictor", "r2", "n_values"), {"group": "all"})

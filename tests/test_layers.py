@@ -23,9 +23,9 @@ ORDER = (
     "windows",
     "analysis",
     "report",
-    "parts",
     "experiments",
     "questions",
+    "parts",
     "beyond",
     "pipeline",
 )

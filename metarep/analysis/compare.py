@@ -16,16 +16,18 @@ from joblib import Parallel, cpu_count, delayed, parallel_config
 
 from metarep.analysis.agreement import agreement
 from metarep.analysis.clusters import RULE, Clustering, bootstrap_stability, choose_k, fit_clusterer, fit_umap, silhouette
+from metarep.analysis.comparison_tables import Tables
 from metarep.analysis.describe import describe
-from metarep.analysis.probes import CLASS_TARGETS, MSE_TARGET, probe_rows
+from metarep.analysis.imported import imported_baselines, is_imported, labels_of, numbers_of
+from metarep.analysis.probes import MSE_TARGET, probe_rows
 from metarep.analysis.representations import DESCRIPTIONS, baselines
-from metarep.artefact import canonical_json, open_artefact, write_whole, writing
+from metarep.artefact import Artefact, canonical_json, open_artefact, write_whole, writing
+from metarep.checkpoints.store import load_imported
 from metarep.cloze.embed import NETWORK, Embeddings, load_embeddings
 from metarep.config import ClusterConfig
 from metarep.errors import MetarepError
 from metarep.networks.modes import compositions, sign_patterns
 from metarep.progress import Progress
-from metarep.tables import to_csv
 from metarep.zoo.store import Zoo, load_zoo
 
 HDBSCAN_K = 8
@@ -37,16 +39,24 @@ MIN_FIT_NETWORKS = 10
 
 @dataclass(frozen=True)
 class Arena:
-    """What every representation is fitted and measured on: row numbers of training and test networks, and labels.
+    """What every representation is fitted and measured on: row numbers of training and test networks, and what is known of all.
 
-    Clusters are fitted on the networks `train`, probes on `probe_train`.
+    Clusters are fitted on the networks `train`, probes on `probe_train`. `labels` are texts (N,), the first of them the one
+    that figures lead with; `numbers` (N,) are probed too. `zoo` is None for an imported one, whose clusters are not described.
     """
 
     train: np.ndarray
     probe_train: np.ndarray
     test: np.ndarray
+    network_id: np.ndarray
     labels: dict[str, np.ndarray]
-    zoo: Zoo
+    numbers: dict[str, np.ndarray]
+    zoo: Zoo | None
+
+    @property
+    def main_label(self) -> str | None:
+        """The label that figures lead with; None where there is none."""
+        return next(iter(self.labels), None)
 
 
 def cluster(
@@ -68,19 +78,14 @@ def cluster(
     require_different_names(loaded)
     if zoo is None and not loaded:
         raise MetarepError("nothing to cluster", expected="at least one embeddings folder, or --zoo")
-    networks = load_zoo(zoo if zoo is not None else loaded[0].artefact.input_path("zoo"))
-    final = networks.final()
-    final = final.select((final["mode"] != "") & embedded_in_all(loaded, final["network_id"]))
-    arena = build_arena(final, config)
-    representations = {e.name: vectors_of(e, networks, final) for e in loaded}
-    if config.baselines:
-        representations |= baselines(final, np.isin(np.arange(len(final)), arena.train))
+    path = zoo if zoo is not None else loaded[0].artefact.input_path("zoo")
+    arena, representations, artefact = _imported(path, loaded, config) if is_imported(path) else _built(path, loaded, config)
     for name, parts in config.joint.items():
         representations[name] = np.concatenate([known(representations, part, name) for part in parts], axis=1)
-    inputs = {"zoo": networks.artefact, **{e.name: e.artefact for e in loaded}}
+    inputs = {"zoo": artefact, **{e.name: e.artefact for e in loaded}}
     with writing(out, "clusters", config=config.resolved(), seed=config.seed, inputs=inputs, overwrite=overwrite) as folder:
         tables = Tables()
-        described = config.described or tuple(e.name for e in loaded[:1])
+        described = (config.described or tuple(e.name for e in loaded[:1])) if arena.zoo is not None else ()
         with progress.task("compare", len(representations), "representations") as task:
             parts = compare_all(representations, arena, config.model_copy(update={"described": described}))
             for name, part in zip(representations, parts, strict=True):
@@ -91,6 +96,28 @@ def cluster(
         tables.write(folder)
         write_whole(folder / "metrics.json", canonical_json(headline(tables, arena, config)) + "\n")
     return Path(out)
+
+
+def _built(path: Path, loaded: list[Embeddings], config: ClusterConfig) -> tuple[Arena, dict[str, np.ndarray], Artefact]:
+    networks = load_zoo(path)
+    final = networks.final()
+    final = final.select((final["mode"] != "") & embedded_in_all(loaded, final["network_id"]))
+    arena = build_arena(final, config)
+    representations = {e.name: vectors_of(e, networks.artefact, final["network_id"]) for e in loaded}
+    if config.baselines:
+        representations |= baselines(final, np.isin(np.arange(len(final)), arena.train))
+    return arena, representations, networks.artefact
+
+
+def _imported(path: Path, loaded: list[Embeddings], config: ClusterConfig) -> tuple[Arena, dict[str, np.ndarray], Artefact]:
+    zoo = load_imported(path)
+    ids = np.array(zoo["network_id"], dtype=object)
+    split = np.array(zoo["split"], dtype=object).astype(str)
+    arena = Arena(**chosen_rows(split, config), network_id=ids, labels=labels_of(zoo), numbers=numbers_of(zoo), zoo=None)
+    representations = {e.name: vectors_of(e, zoo.artefact, ids) for e in loaded}
+    if config.baselines:
+        representations |= imported_baselines(zoo, arena.train)
+    return arena, representations, zoo.artefact
 
 
 def require_different_names(embeddings: list[Embeddings]) -> None:
@@ -122,7 +149,19 @@ def known(representations: dict[str, np.ndarray], part: str, name: str) -> np.nd
 
 
 def build_arena(zoo: Zoo, config: ClusterConfig) -> Arena:
-    """The training and test rows, a seeded choice where there are more than the config admits, and the labels."""
+    """The rows and labels of the finished networks of a built zoo."""
+    labels = {
+        "mode": zoo["mode"],
+        "unit_states": compositions(zoo["active_area"]),
+        "quadrant_code": zoo["quadrant_code"],
+        "sign_pattern": sign_patterns(zoo.spec, zoo.params),
+    }
+    numbers = {MSE_TARGET: np.log10(np.maximum(zoo["valid_mse"], 1e-12))}
+    return Arena(**chosen_rows(zoo["split"], config), network_id=zoo["network_id"], labels=labels, numbers=numbers, zoo=zoo)
+
+
+def chosen_rows(split: np.ndarray, config: ClusterConfig) -> dict[str, np.ndarray]:
+    """The rows "train", "probe_train" and "test", a seeded choice where there are more than the config admits."""
     rng = np.random.default_rng(config.seed)
     most_k = max(config.ks)
     if config.max_fit_networks <= most_k:
@@ -134,26 +173,20 @@ def build_arena(zoo: Zoo, config: ClusterConfig) -> Arena:
         )
     least = {"train": max(most_k + 1, MIN_FIT_NETWORKS), "test": most_k + 1}
     rows = {}
-    for split, most in (("train", config.max_fit_networks), ("test", config.max_test_networks)):
-        found = np.flatnonzero(zoo["split"] == split)
-        if len(found) < least[split]:
+    for name, most in (("train", config.max_fit_networks), ("test", config.max_test_networks)):
+        found = np.flatnonzero(split == name)
+        if len(found) < least[name]:
             raise MetarepError(
-                f"too few {split} networks for up to {most_k} clusters",
+                f"too few {name} networks for up to {most_k} clusters",
                 met=len(found),
-                expected=f"at least {least[split]}",
+                expected=f"at least {least[name]}",
                 fix="build a larger zoo, or set ks to smaller numbers",
             )
         drawn = rng.permutation(found)
-        rows[split] = np.sort(drawn[:most])
-        if split == "train":
+        rows[name] = np.sort(drawn[:most])
+        if name == "train":
             rows["probe_train"] = np.sort(drawn[: config.max_probe_networks or most])
-    labels = {
-        "mode": zoo["mode"],
-        "unit_states": compositions(zoo["active_area"]),
-        "quadrant_code": zoo["quadrant_code"],
-        "sign_pattern": sign_patterns(zoo.spec, zoo.params),
-    }
-    return Arena(rows["train"], rows["probe_train"], rows["test"], labels, zoo)
+    return rows
 
 
 def replicates(embeddings: list[Embeddings]) -> list[list[str]]:
@@ -182,52 +215,17 @@ def seed_rows(names: list[str], tables: Tables, config: ClusterConfig) -> list[d
     return rows
 
 
-def vectors_of(embeddings: Embeddings, zoo: Zoo, networks: Zoo) -> np.ndarray:
-    """The vectors (N, D) float64 of `networks`, in their order. Raises MetarepError where one is missing."""
-    embeddings.artefact.require_input("zoo", zoo.artefact)
+def vectors_of(embeddings: Embeddings, zoo: Artefact, network_ids: np.ndarray) -> np.ndarray:
+    """The vectors (N, D) float64 of networks of a zoo, in the order of their ids. Raises MetarepError where one is missing."""
+    embeddings.artefact.require_input("zoo", zoo)
     whole = embeddings.part == NETWORK
     row = {name: i for i, name in zip(np.flatnonzero(whole), embeddings.network_id[whole], strict=True)}
-    missing = [name for name in networks["network_id"] if name not in row]
+    missing = [name for name in network_ids if name not in row]
     if missing:
         raise MetarepError(
             f"{embeddings.artefact.path} lacks networks of the zoo", met=f"no {missing[0]}", fix="embed the zoo again"
         )
-    return embeddings.vectors[[row[name] for name in networks["network_id"]]].astype(np.float64)
-
-
-class Tables:
-    """The rows of every table, gathered representation by representation."""
-
-    def __init__(self):
-        self.agreement: list[dict] = []
-        self.probes: list[dict] = []
-        self.k_curve: list[dict] = []
-        self.chosen_k: list[dict] = []
-        self.assignments: list[dict] = []
-        self.contingency: list[dict] = []
-        self.umap: list[dict] = []
-        self.seeds: list[dict] = []
-        self.descriptions: list[dict] = []
-        self.rules: list[dict] = []
-        self.unexplained: list[dict] = []
-        self.test_clusters: dict[tuple[str, str, int], np.ndarray] = {}
-        """The clusters of the test networks by (representation, clusterer, k): not a table, but what `seeds` is made from."""
-
-    def extend(self, other: Tables) -> None:
-        """Adds the rows of another."""
-        self.test_clusters |= other.test_clusters
-        for name, rows in self.rows().items():
-            rows.extend(getattr(other, name))
-
-    def rows(self) -> dict[str, list[dict]]:
-        """Every table by its name."""
-        return {name: rows for name, rows in vars(self).items() if name != "test_clusters"}
-
-    def write(self, folder: Path) -> None:
-        """Writes each table that has rows as `<name>.csv`."""
-        for name, rows in self.rows().items():
-            if rows:
-                write_whole(folder / f"{name}.csv", to_csv(rows))
+    return embeddings.vectors[[row[name] for name in network_ids]].astype(np.float64)
 
 
 def compare_all(representations: dict[str, np.ndarray], arena: Arena, config: ClusterConfig) -> Iterator[Tables]:
@@ -265,8 +263,7 @@ def compare_one(name: str, x: np.ndarray, arena: Arena, config: ClusterConfig, *
                     getattr(tables, table).extend({"representation": name, **row} for row in rows)
     probed = arena.probe_train
     targets = {target: (values[probed], values[arena.test]) for target, values in arena.labels.items()}
-    error = np.log10(np.maximum(arena.zoo["valid_mse"], 1e-12))
-    targets[MSE_TARGET] = (error[probed], error[arena.test])
+    targets |= {target: (values[probed], values[arena.test]) for target, values in arena.numbers.items()}
     for row in probe_rows(x[probed], x_test, targets, n_seeds=config.n_probe_seeds, seed=config.seed):
         tables.probes.append({"representation": name, **row})
     if with_umap:
@@ -302,8 +299,8 @@ def sweep_k(tables: Tables, name: str, clusterer: str, x_train, x_test, arena: A
 
 def add_agreement(tables: Tables, name: str, clusterer: str, k: int, assigned, stability, arena: Arena, config) -> None:
     """One row of agreement.csv for each label, on test networks."""
-    for label in CLASS_TARGETS:
-        figures = agreement(arena.labels[label][arena.test], assigned, seed=config.seed, n_permutations=config.n_permutations)
+    for label, values in arena.labels.items():
+        figures = agreement(values[arena.test], assigned, seed=config.seed, n_permutations=config.n_permutations)
         row = {"representation": name, "clusterer": clusterer, "k": k, "label": label}
         tables.agreement.append({**row, **figures, "stability_ari": stability})
 
@@ -319,18 +316,18 @@ def assign_clusters(tables: Tables, name: str, clustering: Clustering, x: np.nda
             tables.assignments.append(
                 {
                     "representation": name,
-                    "network_id": arena.zoo["network_id"][row],
+                    "network_id": arena.network_id[row],
                     "cluster": int(number),
                     "distance_to_centre": float(d),
                     "split": split,
                 }
             )
-        if split == "test":
-            modes = arena.labels["mode"][rows]
+        if split == "test" and (main := arena.main_label):
+            labels = arena.labels[main][rows].astype(str)
             for number in np.unique(assigned):
-                for mode in np.unique(modes):
-                    n = int(((assigned == number) & (modes == mode)).sum())
-                    tables.contingency.append({"representation": name, "cluster": int(number), "mode": mode, "n": n})
+                for label in np.unique(labels):
+                    n = int(((assigned == number) & (labels == label)).sum())
+                    tables.contingency.append({"representation": name, "cluster": int(number), main: label, "n": n})
 
 
 def umap_arm(tables: Tables, name: str, x_train, x_test, arena: Arena, config: ClusterConfig) -> None:
@@ -340,7 +337,7 @@ def umap_arm(tables: Tables, name: str, x_train, x_test, arena: Arena, config: C
     place = fit_umap(x_train, n_neighbors=config.umap_neighbors, seed=config.seed)
     train_xy, test_xy = place(x_train), place(x_test)
     for row, (x, y) in zip(arena.test, test_xy, strict=True):
-        tables.umap.append({"representation": name, "network_id": arena.zoo["network_id"][row], "x": x, "y": y})
+        tables.umap.append({"representation": name, "network_id": arena.network_id[row], "x": x, "y": y})
     for clusterer in ("kmeans", "hdbscan"):
         if clusterer in config.clusterers:
             sweep_k(tables, name, f"umap+{clusterer}", train_xy, test_xy, arena, config)
@@ -351,20 +348,24 @@ def headline(tables: Tables, arena: Arena, config: ClusterConfig) -> dict:
     representations: dict[str, dict] = {}
     for choice in tables.chosen_k:
         key = {name: choice[name] for name in ("representation", "clusterer", "k")}
-        row = next(r for r in tables.agreement if r["label"] == "mode" and all(r[n] == v for n, v in key.items()))
+        same = (r for r in tables.agreement if r["label"] == arena.main_label and all(r[n] == v for n, v in key.items()))
+        row = next(same, {"k": choice["k"], "stability_ari": choice["stability"]})
         entry = representations.setdefault(choice["representation"], {"clusterers": {}, "probes": {}})
         figures = ("k", "ari", "ari_low", "ari_high", "ami", "homogeneity", "null_ari_p95", "stability_ari")
-        entry["clusterers"][choice["clusterer"]] = {name: row[name] for name in figures}
+        entry["clusterers"][choice["clusterer"]] = {name: row[name] for name in figures if name in row}
     for row in tables.probes:
-        entry = representations[row["representation"]]["probes"].setdefault(row["target"], {})
+        entry = representations.setdefault(row["representation"], {"clusterers": {}, "probes": {}})["probes"].setdefault(
+            row["target"], {}
+        )
         entry[row["metric"]] = {name: row[name] for name in ("mean", "std", "null_mean")}
-    mode, states = (arena.labels[name][arena.test] for name in ("mode", "unit_states"))
+    both = [arena.labels[name][arena.test] for name in ("mode", "unit_states") if name in arena.labels]
+    known = {"unit_states_with_mode": agreement(*both, seed=config.seed, n_permutations=config.n_permutations)} if both else {}
     return json.loads(
         json.dumps(
             {
                 "rule_for_k": RULE,
-                "unit_states_with_mode": agreement(mode, states, seed=config.seed, n_permutations=config.n_permutations),
-                "label": "mode",
+                **known,
+                "label": arena.main_label,
                 "n_train": len(arena.train),
                 "n_probe_train": len(arena.probe_train),
                 "n_test": len(arena.test),

@@ -59,7 +59,8 @@ def functions(
     networks = load_zoo(zoo)
     final = networks.final()
     final = final.select(embedded_in_all(loaded, final["network_id"]))
-    representations = parameter_representations(config, final) | {e.name: vectors_of(e, networks, final) for e in loaded}
+    embedded = {e.name: vectors_of(e, networks.artefact, final["network_id"]) for e in loaded}
+    representations = parameter_representations(config, final) | embedded
     counts = usable_counts(config.counts, len(set(final["task"])))
     inputs = {"zoo": networks.artefact, **{e.name: e.artefact for e in loaded}}
     with writing(out, "functions", config=config.resolved(), seed=config.seed, inputs=inputs, overwrite=overwrite) as folder:

@@ -19,7 +19,6 @@ from sklearn.preprocessing import StandardScaler
 
 N_NEIGHBORS = 5
 TRAIN_SHARE = 0.8
-CLASS_TARGETS = ("mode", "unit_states", "quadrant_code", "sign_pattern")
 MSE_TARGET = "log10_valid_mse"
 
 

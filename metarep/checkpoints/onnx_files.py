@@ -1,9 +1,10 @@
-"""The initialisers of ONNX models, read through the package `onnx`, which is optional."""
+"""The weights of ONNX models, read through the package `onnx`, which is optional."""
 
 from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -54,14 +55,19 @@ INPUTS = {
 }
 """What the inputs of an operator are, by their place."""
 
+FLOATING = ("FLOAT", "DOUBLE", "FLOAT16", "BFLOAT16")
+MAX_DEPTH = 8
+"""Graphs inside graphs that are looked into."""
+
 CONVOLUTIONS = {3: "conv1d", 4: "conv2d"}
 
 
 def read_onnx(path: Path) -> tuple[dict[str, torch.Tensor], bool, dict[str, tuple[str, str]]]:
-    """The initialisers of the model's graph by name, that they are in order, and kind and role of those that operators name.
+    """The weights of a model by name, that they are in order, and kind and role of those that operators name.
 
-    Values in other files are read from plain files in the same folder only. Raises MetarepError for damage, for
-    sizes that do not fit the shapes, and where the package `onnx` is missing.
+    Weights are initialisers and floating-point constants of more than one value, as some exporters write them, of the graph
+    and of the graphs in its branches. Values in other files are read from plain files in the same folder only. Raises
+    MetarepError for damage, for sizes that do not fit the shapes, and where the package `onnx` is missing.
     """
     onnx = _package(path)
     from google.protobuf.message import DecodeError
@@ -70,17 +76,41 @@ def read_onnx(path: Path) -> tuple[dict[str, torch.Tensor], bool, dict[str, tupl
         model = onnx.load(path, load_external_data=False)
     except (DecodeError, *DAMAGE) as error:
         raise MetarepError(f"{path} is damaged or no ONNX model", met=repr(error)[:120], fix="export it again") from error
-    graph = model.graph
-    if len(graph.sparse_initializer):
-        raise MetarepError(f"{path} holds sparse initialisers", expected="dense ones", fix="export it dense")
     tensors: dict[str, torch.Tensor] = {}
-    for proto in graph.initializer:
-        if not isinstance(proto.name, str) or proto.name in tensors or not proto.name.isprintable():  # bytes: no UTF-8
-            raise MetarepError(f"{path}: no name for an initialiser", met=repr(proto.name)[:80], expected="texts, each once")
-        tensors[proto.name] = _tensor(path, onnx, proto)
+    operations: dict[str, tuple[str, str]] = {}
+    for branch, graph in _graphs(model.graph):
+        if len(graph.sparse_initializer):
+            raise MetarepError(f"{path} holds sparse initialisers", expected="dense ones", fix="export it dense")
+        own: dict[str, torch.Tensor] = {}
+        for name, proto in _weights(graph, onnx):
+            if not isinstance(name, str) or branch + name in tensors or not name.isprintable():  # bytes: no UTF-8
+                raise MetarepError(f"{path}: no name for an initialiser", met=repr(name)[:80], expected="texts, each once")
+            own[name] = tensors[branch + name] = _tensor(path, onnx, proto)
+        operations |= {branch + name: reading for name, reading in _operations(graph, own).items()}
     if not tensors:
         raise MetarepError(f"{path} holds no initialisers", expected="an ONNX model with its parameters", fix="export it again")
-    return tensors, True, _operations(graph, tensors)
+    return tensors, True, operations
+
+
+def _graphs(graph: Any, branch: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
+    """A graph and those in the branches of its operators, each with what goes before its names."""
+    yield branch, graph
+    for number, node in enumerate(graph.node if depth < MAX_DEPTH else ()):
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                yield from _graphs(attribute.g, f"{branch}{node.op_type}_{number}/{attribute.name}/", depth + 1)
+
+
+def _weights(graph: Any, onnx: Any) -> Iterator[tuple[str, Any]]:
+    """Initialisers, then floating-point constants of more than one value: (name, proto)."""
+    for proto in graph.initializer:
+        yield proto.name, proto
+    floating = {getattr(onnx.TensorProto, name) for name in FLOATING}
+    for node in graph.node:
+        for attribute in node.attribute if node.op_type == "Constant" and len(node.output) == 1 else ():
+            proto = attribute.t
+            if attribute.name == "value" and proto.data_type in floating and math.prod(proto.dims) > 1:
+                yield node.output[0], proto
 
 
 def _operations(graph: Any, tensors: dict[str, torch.Tensor]) -> dict[str, tuple[str, str]]:

@@ -270,9 +270,11 @@ def untrained_like(model: ClozeModel, *, seed: int) -> ClozeModel:
 
 
 def load_embeddings(path: Path | str) -> Embeddings:
-    """Reads a finished embeddings artefact. Raises MetarepError for a foreign or altered one."""
+    """Reads the whole networks of a finished embeddings artefact. Raises MetarepError for a foreign or altered one."""
     artefact = open_artefact(path, "embeddings", check_hashes=True)
-    table = pq.read_table(artefact.path / "embeddings.parquet")
+    table = pq.read_table(artefact.path / "embeddings.parquet", filters=[("part", "=", NETWORK)])
+    if not len(table):
+        raise MetarepError(f"{path} holds no whole networks", expected="the part network", fix="embed with parts=[network]")
     flat = table.column("embedding").combine_chunks().flatten().to_numpy(zero_copy_only=False)
     names, parts = (np.array(table.column(name).to_pylist(), dtype=object) for name in ("network_id", "part"))
     return Embeddings(artefact, names, parts, flat.reshape(len(names), -1))

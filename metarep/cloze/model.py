@@ -43,10 +43,13 @@ class Block(nn.Module):
         self.mlp_in, self.mlp_out = nn.Linear(d_model, 4 * d_model), nn.Linear(4 * d_model, d_model)
 
     def forward(self, x: torch.Tensor, relation: torch.Tensor | None, cut: torch.Tensor | None = None) -> torch.Tensor:
-        """x (B, T, D), relation (T, T) -> (B, T, D). Where cut (T, T) is True token i does not see token j."""
+        """x (B, T, D), relation (T, T) or (B, T, T) -> (B, T, D). Where cut is True token i does not see token j.
+
+        `cut` is (T, T), or (B, 1, 1 or T, T).
+        """
         b, t, d = x.shape
         q, k, v = self.qkv(self.norm_attention(x)).view(b, t, 3, self.n_heads, d // self.n_heads).permute(2, 0, 3, 1, 4)
-        bias = None if relation is None else self.relation_bias[:, relation].unsqueeze(0)
+        bias = None if relation is None else self.relation_bias[:, relation].movedim(0, -3)
         if cut is not None:
             bias = (q.new_zeros(cut.shape) if bias is None else bias).masked_fill(cut, -torch.inf)
         mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=bias)

@@ -125,9 +125,9 @@ def start_or_resume(config: PretrainConfig, train: Zoo, checkpoint: Path, device
     model = build_model(config, str(train.spec))
     model.fit_normalisation(torch.from_numpy(train.params))
     objective = build_objective(config, model).to(device)
-    state = TrainingState(objective, build_optimiser(config, objective), _copy_of(objective.encoder), math.inf, 0, [])
+    state = TrainingState(objective, build_optimiser(config, objective), copy_of(objective.encoder), math.inf, 0, [])
     if checkpoint.is_file():
-        _restore(state, checkpoint, device)
+        restore_state(state, checkpoint, device)
     return state
 
 
@@ -203,7 +203,7 @@ def run_training(
                 state.log.append(row)
                 running = []
                 note = ", ".join(f"{name.replace('_', ' ')} {row[name]:.3f}" for name in list(row)[2:-1])
-                _save(state, checkpoint)
+                save_state(state, checkpoint)
             task.advance(1, note)
 
 
@@ -231,16 +231,18 @@ def evaluate(config: PretrainConfig, state: TrainingState, valid: Zoo, device: s
         loss = float(objective.loss(params, mask, generator=generator))
         figures = objective.figures(params, mask)
     if loss < state.best_loss:
-        state.best, state.best_loss = _copy_of(objective.encoder), loss
+        state.best, state.best_loss = copy_of(objective.encoder), loss
     losses = {"step": state.step, "train_loss": train_loss, "valid_loss": loss}
     return losses | figures | {"lr": learning_rate(config, state.step - 1)}
 
 
-def _copy_of(model: ClozeModel) -> dict[str, torch.Tensor]:
+def copy_of(model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """The weights of a model as they are now."""
     return {name: value.detach().clone() for name, value in model.state_dict().items()}
 
 
-def _save(state: TrainingState, checkpoint: Path) -> None:
+def save_state(state: TrainingState, checkpoint: Path) -> None:
+    """Writes the whole state aside, whole or not at all."""
     tensors = {f"objective.{name}": value for name, value in state.objective.state_dict().items()}
     tensors |= {f"best.{name}": value for name, value in state.best.items()}
     for index, entry in state.optimiser.state_dict()["state"].items():
@@ -255,7 +257,8 @@ def _under(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Ten
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 
-def _restore(state: TrainingState, checkpoint: Path, device: str) -> None:
+def restore_state(state: TrainingState, checkpoint: Path, device: str) -> None:
+    """Takes the state to where `save_state` left it."""
     with safe_open(checkpoint, "pt", device=device) as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         meta = json.loads(file.metadata()["state"])

@@ -1,13 +1,16 @@
 """Every stage's settings, validated: one model a stage, and `RunConfig` for all of them."""
 
-from metarep.config.analysis import ClusterConfig, DynamicsConfig, ScanConfig, TransferConfig
+from metarep.config.analysis import ClusterConfig, DynamicsConfig, PredictConfig, ScanConfig, TransferConfig
 from metarep.config.cloze import EmbedConfig, Embedding, PretrainConfig
 from metarep.config.run import ModelConfig, ReportConfig, RunConfig
 from metarep.config.series import (
+    ArchitecturesConfig,
     BeyondConfig,
     CeilingConfig,
+    DigitsStudyConfig,
     ExperimentConfig,
     InputConfig,
+    LargeConfig,
     PlantedConfig,
     QuestionConfig,
     SizeConfig,
@@ -15,12 +18,25 @@ from metarep.config.series import (
     SourcesConfig,
     TrainedConfig,
 )
-from metarep.config.zoo import ExportConfig, FamilyConfig, ImportConfig, InfoConfig, ShowConfig, Variant, ZooConfig
+from metarep.config.windows import Part, PartsConfig, WindowEmbedConfig, WindowEmbedding, WindowPretrainConfig
+from metarep.config.zoo import (
+    DigitsConfig,
+    ExportConfig,
+    FamilyConfig,
+    ImportConfig,
+    InfoConfig,
+    ShowConfig,
+    Variant,
+    ZooConfig,
+)
 
 __all__ = [
+    "ArchitecturesConfig",
     "BeyondConfig",
     "CeilingConfig",
     "ClusterConfig",
+    "DigitsConfig",
+    "DigitsStudyConfig",
     "DynamicsConfig",
     "EmbedConfig",
     "Embedding",
@@ -30,8 +46,12 @@ __all__ = [
     "ImportConfig",
     "InfoConfig",
     "InputConfig",
+    "LargeConfig",
     "ModelConfig",
+    "Part",
+    "PartsConfig",
     "PlantedConfig",
+    "PredictConfig",
     "PretrainConfig",
     "QuestionConfig",
     "ReportConfig",
@@ -44,5 +64,8 @@ __all__ = [
     "TrainedConfig",
     "TransferConfig",
     "Variant",
+    "WindowEmbedConfig",
+    "WindowEmbedding",
+    "WindowPretrainConfig",
     "ZooConfig",
 ]

@@ -65,3 +65,14 @@ class DynamicsConfig(Settings):
     n_permutations: int = Field(100, ge=20, description="shuffles of the times of change among networks: the null")
     n_embedded_runs: int = Field(300, ge=10, description="test runs that are embedded along their way, where a model is given")
     embedding: Embedding = "profile"
+
+
+class PredictConfig(Settings):
+    """Properties of networks predicted from frozen embeddings."""
+
+    seed: int = Field(0, ge=0)
+    targets: tuple[str, ...] = Field((), description="numeric properties of the zoo; all that there are if left out")
+    baseline: bool = Field(True, description="weight statistics, layer by layer, beside the embeddings")
+    joint: dict[str, tuple[str, ...]] = Field(default_factory=dict, description="representations side by side as one more")
+    n_bootstraps: int = Field(300, ge=20)
+    n_permutations: int = Field(20, ge=2)

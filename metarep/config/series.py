@@ -7,6 +7,8 @@ from typing import Literal, get_args
 from pydantic import Field
 
 from metarep.config.cloze import PretrainConfig
+from metarep.config.windows import WindowPretrainConfig
+from metarep.config.zoo import DigitsConfig
 from metarep.settings import Settings
 
 SourceName = Literal[
@@ -116,6 +118,41 @@ class QuestionConfig(Settings):
     ceiling: CeilingConfig = CeilingConfig()
 
 
+class ArchitecturesConfig(Settings):
+    """Pretrained on networks of some architectures, tested on others."""
+
+    seen: tuple[str, ...] = Field(
+        ("2-2-1", "2-4-1", "2-8-1", "2-16-1", "2-2-2-1", "2-4-4-1", "2-3-3-3-1"), min_length=1, description="pretrained on"
+    )
+    left_out: tuple[str, ...] = Field(
+        ("2-3-1", "2-12-1", "2-3-3-1", "2-2-2-2-1"), min_length=1, description="read for the first time when tested"
+    )
+    tasks: tuple[Literal["product", "sum", "quotient", "square", "max"], ...] = Field(
+        ("product", "sum", "square", "max"), min_length=2
+    )
+    n_networks: int = Field(100, ge=5, description="of each architecture and task")
+    n_training_steps: int = Field(1500, ge=1, description="of each network")
+    pretrain: WindowPretrainConfig = WindowPretrainConfig(
+        chunk=1, contexts=(32, 96), n_components=4, n_steps=1500, batch_size=64, max_windows=20_000
+    )
+
+
+class DigitsStudyConfig(Settings):
+    """What frozen embeddings say of digit networks."""
+
+    zoo: DigitsConfig = DigitsConfig()
+    pretrain: WindowPretrainConfig = WindowPretrainConfig(
+        chunk=9, contexts=(64, 128), n_steps=1500, batch_size=32, max_windows=20_000
+    )
+    n_bootstraps: int = Field(300, ge=20)
+
+
+class LargeConfig(Settings):
+    """Time and memory of embedding large networks."""
+
+    sizes: tuple[int, ...] = Field((1_000_000, 3_000_000, 10_000_000), min_length=2, description="parameters, about")
+
+
 class PlantedConfig(Settings):
     """Beyond, planted: 2-2-1 networks side by side in one layer, and how many of them are found."""
 
@@ -144,7 +181,9 @@ class BeyondConfig(Settings):
     """What lies beyond networks of the pretrained size; each member adds its own settings to those that all share."""
 
     seed: int = Field(0, ge=0)
-    model: str | None = Field(None, description="a model pretrained on 2-2-1 networks, asked for behaviour; made here if left out")
+    model: str | None = Field(
+        None, description="a model pretrained on 2-2-1 networks, asked for behaviour; made here if left out"
+    )
     zoo: str | None = Field(None, description="the zoo that it was pretrained on; where its manifest says if left out")
     n_networks: int = Field(20_000, ge=100, description="of the zoo, where it is made here")
     pretrain: PretrainConfig = Field(
@@ -154,3 +193,6 @@ class BeyondConfig(Settings):
     n_bootstraps: int = Field(500, ge=20)
     planted: PlantedConfig = PlantedConfig()
     trained: TrainedConfig = TrainedConfig()
+    architectures: ArchitecturesConfig = ArchitecturesConfig()
+    digits: DigitsStudyConfig = DigitsStudyConfig()
+    large: LargeConfig = LargeConfig()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
@@ -10,6 +10,7 @@ from metarep.networks.spec import NetworkSpec
 from metarep.settings import Settings
 
 Variant = Literal["e01", "e02", "e03", "e04", "e05", "e06", "e07", "e08", "e09", "fourier"]
+Design = Literal["two-conv", "two-conv-norm", "two-conv-wide", "three-conv", "three-conv-norm"]
 
 
 class FamilyConfig(Settings):
@@ -65,6 +66,17 @@ class ZooConfig(Settings):
     n_snapshots: int = Field(0, ge=0, le=200, description="log-spaced steps of each run that are kept beside the end")
     networks_per_shard: int = Field(2000, ge=1, description="a shard is trained and written whole; memory grows with it")
     engine: Literal["fast", "torch", "loop"] = Field("fast", description="numba kernels; batched PyTorch; one network a time")
+
+
+class DigitsConfig(Settings):
+    """Small convolutional networks on scikit-learn's digits."""
+
+    seed: int = Field(0, ge=0)
+    n_runs: int = Field(600, ge=1, description="networks that are trained, each with hyperparameters of its own")
+    epochs: tuple[Annotated[int, Field(ge=1)], ...] = Field(
+        (1, 2, 3, 5, 10, 20), min_length=1, description="after which a network is kept"
+    )
+    designs: tuple[Design, ...] = Field(get_args(Design), min_length=1, description="architectures, in turn")
 
 
 class ImportConfig(Settings):

@@ -16,7 +16,12 @@ MAX_ROWS = 30
 
 
 def render(out: Path, series: Series, finished: list[tuple[Experiment, dict[str, Any]]], rows: list[dict[str, Any]]) -> str:
-    """The page as HTML that needs no network: figures are in it as data URIs."""
+    """The page of the finished experiments under `out` as HTML that needs no network: figures are in it as data URIs."""
+    return render_sections(series, [section(out / one.module, one, found) for one, found in finished], rows)
+
+
+def render_sections(series: Series, sections: list[dict[str, Any]], rows: list[dict[str, Any]]) -> str:
+    """The page of a series with these sections, and `rows` for the table of all."""
     rooms = dict.fromkeys((series.room, "experiments", "report"))
     environment = Environment(
         loader=ChoiceLoader([PackageLoader("metarep", room) for room in rooms]),
@@ -26,7 +31,6 @@ def render(out: Path, series: Series, finished: list[tuple[Experiment, dict[str,
         lstrip_blocks=True,
     )
     environment.filters["cell"] = cell
-    sections = [section(out / one.module, one, found) for one, found in finished]
     return environment.get_template(series.template).render(series=series, rows=rows, sections=sections, max_rows=MAX_ROWS)
 
 

@@ -147,12 +147,19 @@ def _run_one(one: Experiment, series: Series, config: Any, out: Path, *, overwri
     inputs = {**context.used, **result.inputs}
     path, settings = out / one.module, series.settings(config, one)
     with writing(path, series.one, config=settings, seed=config.seed, inputs=inputs, overwrite=overwrite) as folder:
-        write_whole(folder / RESULT, canonical_json(as_json(one, result)) + "\n")
-        for name, rows in result.tables.items():
-            write_whole(folder / f"{name}.csv", to_csv(rows))
-        (folder / "figures").mkdir()
-        for name, picture in result.pictures.items():
-            write_whole(folder / "figures" / f"{name}.png", png_of(picture.figure))
+        write_result(folder, one, result)
+
+
+def write_result(folder: Path, one: Experiment, result: Result) -> dict[str, Any]:
+    """Writes result.json, the tables and the figures into a folder; returns what result.json says."""
+    found = as_json(one, result)
+    write_whole(folder / RESULT, canonical_json(found) + "\n")
+    for name, rows in result.tables.items():
+        write_whole(folder / f"{name}.csv", to_csv(rows))
+    (folder / "figures").mkdir()
+    for name, picture in result.pictures.items():
+        write_whole(folder / "figures" / f"{name}.png", png_of(picture.figure))
+    return found
 
 
 def as_json(one: Experiment, result: Result) -> dict[str, Any]:

@@ -19,7 +19,7 @@ import numpy as np
 from metarep.errors import MetarepError
 from metarep.networks.spec import NetworkSpec
 
-WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network")
+WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network", "model_state")
 """Keys under which training scripts put a state dict."""
 
 SAFETENSORS = ".safetensors"

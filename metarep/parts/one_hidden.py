@@ -15,7 +15,6 @@ from metarep.networks.modes import MULTIPLIER
 from metarep.networks.spec import NetworkSpec
 from metarep.networks.symmetry import scale_factors
 
-
 TINY = 1e-12
 """Weights and norms below this are taken for 0."""
 

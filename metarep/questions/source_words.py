@@ -116,10 +116,10 @@ def retained_sentences(rows: Sequence[Row], source: SourceName) -> Iterator[str]
         shares = {target: row["retained"] for target, row in kept.items()}
         least, most = min(shares, key=shares.__getitem__), max(shares, key=shares.__getitem__)
         beyond = [row["retained_beyond_chance"] for row in kept.values() if row["retained_beyond_chance"] is not None]
-        more = f" Of what lies above chance it keeps {np.mean(beyond):.0%}." if beyond else ""
+        more = f" Of what lies above chance it keeps {np.median(beyond):.0%}." if beyond else ""
         yield (
             f"{headed(metric)}: of what each target's own model reaches, the model of {title(source)} networks "
-            f"keeps {np.mean(list(shares.values())):.0%} in the mean over {len(shares)} targets, least on {title(least)} "
+            f"keeps {np.median(list(shares.values())):.0%} in the median of {len(shares)} targets, least on {title(least)} "
             f"({shares[least]:.0%}: {figure(kept[least])} against {num(kept[least]['own'])}), most on {title(most)} "
             f"({shares[most]:.0%}).{more}"
         )

@@ -1,5 +1,9 @@
 """Every engine agrees with the plain PyTorch loop, and the published networks come back."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -84,15 +88,21 @@ def _train_with_frozen_sides(chosen, seeds):
     return np.stack(out)
 
 
-def test_no_result_depends_on_the_number_of_threads_or_the_batch():
-    import numba
-
-    threads = numba.get_num_threads()
-    whole = train_fast(plan(), SEEDS).params
-    numba.set_num_threads(1)
+def test_no_result_depends_on_the_number_of_threads_or_the_batch(tmp_path):
+    """Two threads need a process of their own: numba counts them once, and the tests run with one."""
+    program = (
+        "import sys, numba, numpy as np\n"
+        "from metarep.networks.spec import NetworkSpec\n"
+        "from metarep.zoo.engines import train_fast\n"
+        "from metarep.zoo.recipe import Plan\n"
+        "assert numba.get_num_threads() == 2\n"
+        "plan = Plan(NetworkSpec.parse('2-2-1'), n_steps=300, law='product', lr=1e-3, snapshot_steps=(1, 40))\n"
+        f"np.save(sys.argv[1], train_fast(plan, np.array({SEEDS.tolist()}, np.uint32)).params)\n"
+    )
+    out = tmp_path / "params.npy"
+    subprocess.run([sys.executable, "-c", program, str(out)], check=True, env=os.environ | {"NUMBA_NUM_THREADS": "2"})
     single = np.concatenate([train_fast(plan(), SEEDS[i : i + 1]).params for i in range(3)])
-    numba.set_num_threads(threads)
-    np.testing.assert_array_equal(whole, single)
+    np.testing.assert_array_equal(np.load(out), single)
 
 
 def test_dead_networks_stay_finite_and_learn_their_bias():

@@ -1,0 +1,52 @@
+"""`metarep parts`: which parts of one network do the same thing?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .options import ConfigFile, Device, Overrides, Overwrite, Quiet, Seed, progress_for, usable_device
+from .output import print_csv, say_where
+
+
+def parts(
+    model: Annotated[Path, typer.Argument(help="a window model's folder")],
+    network: Annotated[Path, typer.Argument(help="a checkpoint file, or a zoo's folder with --network")],
+    network_id: Annotated[str | None, typer.Option("--network", help="one of the zoo's networks, by its network_id")] = None,
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    out: Annotated[Path, typer.Option("--out", help="the folder to write")] = Path("results/parts"),
+    seed: Seed = None,
+    device: Device = "cpu",
+    quiet: Quiet = False,
+    overwrite: Overwrite = False,
+) -> None:
+    """Take one network apart: embed its units, layers and windows, cluster them, list the most alike.
+
+    Everything is held against copies of the network with shuffled parameters.
+
+    \b
+    Examples:
+      metarep parts results/windows checkpoint.safetensors --out results/parts
+      metarep parts results/windows results/zoo --network e09-2813536937
+    """
+    from metarep.config import PartsConfig
+    from metarep.parts.stage import parts as take_apart
+    from metarep.settings import load_config
+
+    settings = load_config(PartsConfig, config, overrides, seed=seed)
+    path = take_apart(
+        settings,
+        model,
+        network,
+        out,
+        network_id=network_id,
+        device=usable_device(device),
+        overwrite=overwrite,
+        progress=progress_for(quiet),
+    )
+    print_csv(path / "tests.csv", ("part", "statistic", "value", "null_p05", "null_p95", "p"))
+    say_where("parts", path)
+    say_where("page", path / "report.html")

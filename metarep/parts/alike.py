@@ -1,0 +1,100 @@
+"""Which parts do the same thing: clusters, nearest parts, and whether shuffled parameters give as much."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from metarep.analysis.clusters import bootstrap_stability, choose_k, fit_clusterer, silhouette
+from metarep.config import PartsConfig
+from metarep.parts.reading import Parts
+
+BLOCK = 2048
+"""Rows of the similarity matrix that are held at once."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """Of M parts of a kind: cluster (M,), −1 where there are too few parts to cluster; nearest (M,) and its similarity (M,);
+    p (M,), the share of parts of shuffled copies whose nearest is as near; k_curve and tests as rows of tables."""
+
+    parts: Parts
+    cluster: np.ndarray
+    nearest: np.ndarray
+    similarity: np.ndarray
+    p: np.ndarray
+    shuffled_similarity: np.ndarray
+    k_curve: list[dict]
+    tests: list[dict]
+
+
+def find_alike(config: PartsConfig, parts: Parts) -> Found:
+    """Clusters parts by what the arrangement of parameters adds to them, and finds the part nearest to each."""
+    own, copies = parts.added[0], parts.added[1:]
+    nearest, similarity = nearest_parts(own)
+    shuffled_similarity = np.stack([nearest_parts(copy)[1] for copy in copies])
+    pooled = np.sort(shuffled_similarity.ravel())
+    p = (1 + len(pooled) - np.searchsorted(pooled, similarity, side="left")) / (1 + len(pooled))
+    tests = [null_row(parts.kind, "mean similarity of the nearest part", similarity.mean(), shuffled_similarity.mean(axis=1))]
+    strength = [float(np.square(added).mean()) for added in parts.added]
+    tests.append(null_row(parts.kind, "mean square of what the arrangement adds", strength[0], np.array(strength[1:])))
+    ks = [k for k in config.ks if 3 * k <= len(own)]
+    cluster, k_curve = np.full(len(own), -1), []
+    if ks:
+        cluster, k_curve, separation = cluster_parts(config, own, copies, ks)
+        tests.append(null_row(parts.kind, *separation))
+    return Found(parts, cluster, nearest, similarity, p, shuffled_similarity, k_curve, tests)
+
+
+def cluster_parts(config: PartsConfig, own: np.ndarray, copies: np.ndarray, ks: list[int]):
+    """k-means at the k of the rule for k; the curve over k; and the silhouette beside that of shuffled copies at the same k."""
+    rows = np.sort(np.random.default_rng(config.seed).permutation(len(own))[: config.max_fit_parts])
+    fitted, stability, silhouettes = {}, {}, {}
+    for k in ks:
+        fitted[k] = fit_clusterer("kmeans", own[rows], k, seed=config.seed)
+        stability[k] = bootstrap_stability("kmeans", own[rows], k, n_bootstraps=config.n_bootstraps, seed=config.seed)
+        silhouettes[k] = silhouette(own[rows], fitted[k].predict(own[rows]), seed=config.seed)
+    chosen = choose_k({k: found.least_jaccard for k, found in stability.items()}, silhouettes)
+    curve = [
+        {"k": k, "stability": stability[k].ari, "least_jaccard": stability[k].least_jaccard, "silhouette": silhouettes[k]}
+        | {"chosen": k == chosen}
+        for k in ks
+    ]
+    null = []
+    for copy in copies:
+        assigned = fit_clusterer("kmeans", copy[rows], chosen, seed=config.seed).predict(copy[rows])
+        null.append(silhouette(copy[rows], assigned, seed=config.seed))
+    separation = (f"silhouette of {chosen} clusters", silhouettes[chosen], np.array(null))
+    return by_size(fitted[chosen].predict(own)), curve, separation
+
+
+def by_size(cluster: np.ndarray) -> np.ndarray:
+    """The same clusters, numbered from the largest on."""
+    found, count = np.unique(cluster, return_counts=True)
+    rank = {int(name): number for number, name in enumerate(found[np.argsort(-count, kind="stable")])}
+    return np.array([rank[int(name)] for name in cluster])
+
+
+def nearest_parts(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """For each row of x (M, D) the other row with the largest cosine, (M,), and that cosine; −1 and 0 where there is none."""
+    if len(x) < 2:
+        return np.full(len(x), -1), np.zeros(len(x))
+    length = np.linalg.norm(x, axis=1, keepdims=True)
+    unit = np.divide(x, length, out=np.zeros_like(x), where=length > 0).astype(np.float32)
+    nearest, similarity = np.zeros(len(x), np.int64), np.zeros(len(x))
+    for at in range(0, len(x), BLOCK):
+        cosine = unit[at : at + BLOCK] @ unit.T
+        rows = np.arange(len(cosine))
+        cosine[rows, at + rows] = -np.inf
+        nearest[at : at + BLOCK] = cosine.argmax(axis=1)
+        similarity[at : at + BLOCK] = cosine.max(axis=1)
+    return nearest, similarity
+
+
+def null_row(kind: str, statistic: str, value: float, null: np.ndarray) -> dict:
+    """A row: the network's figure beside those of its shuffled copies, and the share of these that reach it (p, one-sided)."""
+    null = null[np.isfinite(null)]
+    p = (1 + int((null >= value).sum())) / (1 + len(null))
+    low, high = (float(np.quantile(null, q)) if len(null) else None for q in (0.05, 0.95))
+    return {"part": kind, "statistic": statistic, "value": float(value), "null_p05": low, "null_p95": high, "p": p}

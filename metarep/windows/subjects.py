@@ -1,0 +1,109 @@
+"""The networks of any zoo, built or imported, as named tensors with their architecture and wiring."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from metarep.artefact import Artefact, open_artefact
+from metarep.checkpoints.architecture import Architecture, read_architecture
+from metarep.checkpoints.exporting import as_sequential
+from metarep.checkpoints.store import KIND, ImportedZoo, load_imported
+from metarep.errors import MetarepError
+from metarep.networks.spec import NetworkSpec
+from metarep.windows.named import wiring_of
+from metarep.windows.symmetry import canonical, random_symmetry
+from metarep.windows.tokens import readable_tensors
+from metarep.windows.wiring import Wiring
+from metarep.zoo.store import Zoo, load_zoo
+
+
+@dataclass(frozen=True)
+class Subjects:
+    """N networks of one zoo: network_id, run_id and split (N,) text, architecture (N,) int64, final (N,) bool — no snapshot."""
+
+    artefact: Artefact
+    network_id: np.ndarray
+    run_id: np.ndarray
+    split: np.ndarray
+    final: np.ndarray
+    architecture: np.ndarray
+    architectures: tuple[Architecture, ...]
+    relu: bool
+    _zoo: Zoo | ImportedZoo = field(repr=False)
+
+    def __len__(self) -> int:
+        return len(self.network_id)
+
+    @cached_property
+    def wirings(self) -> tuple[Wiring, ...]:
+        """The wiring of each architecture."""
+        return tuple(wiring_of(architecture, relu=self.relu) for architecture in self.architectures)
+
+    def architecture_of(self, index: int) -> Architecture:
+        """The architecture of one network."""
+        return self.architectures[self.architecture[index]]
+
+    def tensors(self, index: int) -> dict[str, torch.Tensor]:
+        """The weights of one network as float32, units in canonical order. Raises MetarepError for NaN and infinity."""
+        found = self._raw(index)
+        return canonical(found, self.wirings[self.architecture[index]])
+
+    def shuffled_tensors(self, index: int, *, log_scale_std: float, generator: torch.Generator) -> dict[str, torch.Tensor]:
+        """The same network with its interchangeable units in a random order, ReLU units scaled at random too."""
+        wiring = self.wirings[self.architecture[index]]
+        return random_symmetry(self._raw(index), wiring, generator=generator, log_scale_std=log_scale_std)
+
+    def _raw(self, index: int) -> dict[str, torch.Tensor]:
+        name = str(self.network_id[index])
+        if isinstance(self._zoo, ImportedZoo):
+            tensors: Mapping[str, torch.Tensor] = self._zoo.network(name)
+        else:
+            row = self._rows[index]
+            tensors = as_sequential(NetworkSpec.parse(self._zoo["spec"][row]), np.asarray(self._zoo["params"][row]))
+        return readable_tensors(self.architecture_of(index), tensors, where=f"network {name}")
+
+    @cached_property
+    def _rows(self) -> np.ndarray:
+        return np.flatnonzero(~self._zoo["diverged"])
+
+
+def open_subjects(path: Path | str) -> Subjects:
+    """The networks of a zoo: the finite ones of a built zoo, all of an imported one. Raises MetarepError for anything else."""
+    artefact = open_artefact(path)
+    if artefact.kind == KIND:
+        return _imported(load_imported(path))
+    if artefact.kind != "zoo":
+        fix = "name a folder that `build-zoo`, `build-digits` or `import` wrote"
+        raise MetarepError(f"{path} is of another kind", met=artefact.kind, expected="a zoo", fix=fix)
+    return _built(load_zoo(path))
+
+
+def _imported(zoo: ImportedZoo) -> Subjects:
+    columns = {name: np.array(zoo[name], dtype=object) for name in ("network_id", "run_id", "split")}
+    architecture = np.array(zoo["architecture"], dtype=np.int64)
+    final = np.ones(len(zoo), dtype=bool)
+    known = zoo.architectures
+    return Subjects(zoo.artefact, **columns, final=final, architecture=architecture, architectures=known, relu=False, _zoo=zoo)
+
+
+def _built(zoo: Zoo) -> Subjects:
+    finite = zoo.select(~zoo["diverged"])
+    specs, number = np.unique(finite["spec"].astype(str), return_inverse=True)
+    columns = {name: finite[name] for name in ("network_id", "run_id", "split")}
+    final = np.isin(finite["network_id"].astype(str), zoo.final()["network_id"].astype(str))
+    known = tuple(architecture_of_spec(NetworkSpec.parse(spec)) for spec in specs)
+    return Subjects(
+        zoo.artefact, **columns, final=final, architecture=number.astype(np.int64), architectures=known, relu=True, _zoo=zoo
+    )
+
+
+def architecture_of_spec(spec: NetworkSpec) -> Architecture:
+    """The tensors of a fully connected network, named as `export` names them."""
+    tensors = as_sequential(spec, np.zeros(spec.n_params, np.float32))
+    return read_architecture([(name, tuple(value.shape), "float32") for name, value in tensors.items()])

@@ -1,0 +1,92 @@
+"""Clusters and predictions on imported zoos: what is planted is found, what is permuted is not, runs are never cut."""
+
+import csv
+import json
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from metarep.analysis.compare import cluster
+from metarep.analysis.predict import predict
+from metarep.artefact import open_artefact, writing
+from metarep.checkpoints.importing import import_networks
+from metarep.checkpoints.store import load_imported
+from metarep.config import ClusterConfig, ImportConfig, PredictConfig
+from metarep.errors import MetarepError
+
+N = 150
+
+
+@pytest.fixture(scope="module")
+def zoo(tmp_path_factory):
+    """Networks of one layer whose weights say their family, and their accuracy by their spread; three files a run."""
+    folder = tmp_path_factory.mktemp("imported")
+    (folder / "files").mkdir()
+    rng = np.random.default_rng(0)
+    rows = []
+    for number in range(N):
+        family, scale = number // 3 % 3, float(rng.uniform(0.5, 2))
+        weight = rng.normal(3 * family, scale, (6, 5))
+        torch.save({"fc.weight": torch.tensor(weight), "fc.bias": torch.zeros(6)}, folder / "files" / f"n{number}.pt")
+        rows.append([f"n{number}.pt", f"run{number // 3}", number % 3, "abc"[family], scale, rng.normal()])
+    with (folder / "labels.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([["file", "run_id", "epoch", "family", "accuracy", "noise"], *rows])
+    return import_networks(ImportConfig(), [folder / "files"], folder / "zoo", labels=folder / "labels.csv")
+
+
+@pytest.fixture(scope="module")
+def embeddings(zoo, tmp_path_factory):
+    """Vectors that hold the family and the accuracy, beside noise."""
+    path = tmp_path_factory.mktemp("embeddings") / "made"
+    networks = load_imported(zoo)
+    rng = np.random.default_rng(1)
+    family = np.array(["abc".index(one) for one in networks["family"]])
+    accuracy = np.array(networks["accuracy"])
+    vectors = np.stack([6.0 * family, 2 * accuracy, *rng.normal(size=(3, N))], axis=1) + 0.05 * rng.normal(size=(N, 5))
+    with writing(
+        path, "embeddings", config={"kind": "made", "untrained": False}, seed=0, inputs={"zoo": open_artefact(zoo)}
+    ) as f:
+        columns = {"network_id": networks["network_id"], "part": ["network"] * N, "embedding": list(vectors.astype(np.float32))}
+        pq.write_table(pa.table(columns), f / "embeddings.parquet")
+    return path
+
+
+def test_planted_families_are_found(zoo, embeddings, tmp_path):
+    config = ClusterConfig(ks=(2, 3, 4), clusterers=("kmeans",), umap=False, n_bootstraps=2, n_permutations=20)
+    path = cluster(config, [embeddings], tmp_path / "clusters")
+    metrics = json.loads((path / "metrics.json").read_text())
+    assert metrics["label"] == "family"
+    assert set(metrics["representations"]) == {"made", "weight_statistics", "raw", "pca"}
+    rows = list(csv.DictReader((path / "agreement.csv").open()))
+    at_three = {r["representation"]: r for r in rows if r["k"] == "3" and r["label"] == "family"}
+    assert float(at_three["raw"]["ari"]) > 0.8
+    assert float(at_three["raw"]["null_ari_p95"]) < 0.2
+    probes = {(r["target"], r["representation"]) for r in csv.DictReader((path / "probes.csv").open())}
+    assert {("family", "made"), ("accuracy", "made"), ("noise", "made")} <= probes
+
+
+def test_what_is_there_is_predicted_and_noise_is_not(embeddings, tmp_path):
+    config = PredictConfig(targets=("accuracy", "noise"), n_bootstraps=50, n_permutations=5)
+    path = predict(config, [embeddings], tmp_path / "predictions")
+    rows = {
+        (r["target"], r["representation"], r["regressor"], r["metric"]): r
+        for r in csv.DictReader((path / "predictions.csv").open())
+    }
+    for representation in ("made", "weight statistics"):
+        for regressor in ("linear", "trees"):
+            good, bad = (rows[target, representation, regressor, "r2"] for target in ("accuracy", "noise"))
+            assert float(good["value"]) > 0.6
+            assert float(good["low"]) > float(good["null_p95"])
+            assert float(bad["value"]) < 0.2
+    assert float(rows["accuracy", "made", "linear", "kendall_tau"]["value"]) > 0.8
+    split, run = (np.array(load_imported(open_artefact(embeddings).input_path("zoo"))[name]) for name in ("split", "run_id"))
+    assert not set(run[split == "train"]) & set(run[split == "test"])
+    assert int(rows["accuracy", "made", "linear", "r2"]["n_runs"]) == len(set(run[split == "test"]))
+
+
+def test_unknown_targets_are_refused(embeddings, tmp_path):
+    with pytest.raises(MetarepError, match=r"no numeric property.*accuracy"):
+        predict(PredictConfig(targets=("family",)), [embeddings], tmp_path / "predictions")

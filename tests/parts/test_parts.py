@@ -1,0 +1,102 @@
+"""The parts of one network: planted twins are found, shuffled parameters are not told from themselves."""
+
+import csv
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from metarep.artefact import open_artefact
+from metarep.config import PartsConfig, WindowPretrainConfig, ZooConfig
+from metarep.errors import MetarepError
+from metarep.parts.alike import nearest_parts
+from metarep.parts.reading import added_by_arrangement, layers_by_name, open_source
+from metarep.parts.stage import parts
+from metarep.windows.pretrain import pretrain_windows
+from metarep.zoo.build import build_zoo
+
+CONFIG = PartsConfig(n_shuffles=5, ks=(2, 3, 4), n_bootstraps=2)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("model")
+    zoo = build_zoo(ZooConfig(families=[{"variant": "e09", "n_networks": 30, "n_steps": 10, "spec": "2-8-1"}]), folder / "zoo")
+    settings = {"chunk": 2, "contexts": (32,), "d_model": 16, "n_layers": 1, "n_steps": 30, "eval_every": 15, "batch_size": 16}
+    return pretrain_windows(WindowPretrainConfig(**settings), [zoo], folder / "model"), zoo
+
+
+@pytest.fixture(scope="module")
+def twins(tmp_path_factory):
+    """A network of thirty hidden units of which each two neighbours have the same weights, patterned as no shuffle is."""
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Linear(12, 30), nn.ReLU(), nn.Linear(30, 5))
+    with torch.no_grad():
+        pattern = torch.sin(torch.arange(12) * torch.linspace(0.2, 3, 15)[:, None]) * torch.linspace(0.5, 2, 15)[:, None]
+        network[0].weight.copy_(pattern.repeat_interleave(2, dim=0))
+        network[0].bias.copy_(torch.randn(15).repeat_interleave(2))
+        network[2].weight.copy_(torch.randn(5, 15).repeat_interleave(2, dim=1))
+    path = tmp_path_factory.mktemp("twins") / "twins.pt"
+    torch.save(network.state_dict(), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def taken_apart(model, twins, tmp_path_factory):
+    return parts(CONFIG, model[0], twins, tmp_path_factory.mktemp("parts") / "parts")
+
+
+def rows_of(path, name):
+    with (path / f"{name}.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_twins_are_nearest_to_each_other_under_their_own_names(taken_apart):
+    rows = [r for r in rows_of(taken_apart, "parts") if r["part"] == "unit" and r["group"] == "units of 0"]
+    assert len(rows) == 30
+    right = [int(r["name"].split(":")[1]) // 2 == int(r["nearest"].split(":")[1]) // 2 for r in rows]
+    assert np.mean(right) > 0.5  # one in 29 by chance; the model has hardly learned, and twins stand in different windows
+
+
+def test_a_page_and_tables_are_written(taken_apart):
+    assert open_artefact(taken_apart, "parts", check_hashes=True)
+    page = (taken_apart / "report.html").read_text()
+    assert "twins.pt" in page
+    assert page.count("data:image/png") >= 3
+    assert {r["part"] for r in rows_of(taken_apart, "tests")} == {"unit", "layer", "window"}
+    assert rows_of(taken_apart, "alike")[0]["same_cluster"] == "True"
+
+
+def test_a_network_of_a_zoo_and_its_mistakes(model, tmp_path):
+    path, zoo = model
+    from metarep.windows.subjects import open_subjects
+
+    name = str(open_subjects(zoo).network_id[0])
+    found = parts(CONFIG, path, zoo, tmp_path / "parts", network_id=name)
+    assert len(rows_of(found, "parts")) >= 9
+    with pytest.raises(MetarepError, match="--network ID"):
+        open_source(zoo)
+    with pytest.raises(MetarepError, match="no file"):
+        open_source(tmp_path / "nothing.pt")
+
+
+def test_a_shuffled_copy_is_not_told_from_shuffled_copies():
+    """Null data: the statistics of exchangeable copies are exchangeable, and have mean square 1."""
+    rng = np.random.default_rng(0)
+    added = added_by_arrangement(rng.normal(3, 2, (41, 50, 8)))
+    squares = np.square(added).mean(axis=(1, 2))
+    assert squares[1:].mean() == pytest.approx(1.0)
+    assert squares[0] == pytest.approx(1.0, abs=0.15)
+
+
+def test_the_nearest_part_is_never_the_part_itself():
+    x = np.eye(3)[[0, 1, 0, 2, 1]] + 0.01
+    nearest, similarity = nearest_parts(x)
+    assert nearest[:2].tolist() == [2, 4]
+    assert similarity[0] == pytest.approx(1.0)
+    assert nearest_parts(x[:1])[0].tolist() == [-1]
+
+
+def test_layers_are_named_by_what_their_tensors_share(twins):
+    assert layers_by_name(open_source(twins).architecture) == ["0", "2"]

@@ -76,7 +76,7 @@ def selectivity_rows(
 
 
 def selectivity_row(method: str, kind: str, own: np.ndarray, n: int, n_bootstraps: int, seed: int) -> dict[str, Any]:
-    """One row from figures (N, 4) of the networks that have groups: selectivity, that of random groups, groups, units in them."""
+    """One row from figures (N, 4) of networks that have groups: selectivity, that of random groups, groups, units in them."""
     row: dict[str, Any] = {"method": method, "grouping": kind, "n_networks": n, "with_groups": len(own)}
     row |= {name: float(own[:, at].sum() / n) for at, name in ((2, "groups"), (3, "units"))}
     usable = own[np.isfinite(own[:, :2]).all(axis=1)]
@@ -114,7 +114,7 @@ def cluster_units(train: np.ndarray, test: np.ndarray, ks: tuple[int, ...], *, s
 def cluster_rows(
     networks: list[Ablated], labels: np.ndarray, off: np.ndarray, *, n_random: int, n_bootstraps: int, seed: int
 ) -> list[dict[str, Any]]:
-    """A row for each cluster of units, labels (N, H): what its silence costs, beside random units, as many, of the same network.
+    """A row for each cluster of units, labels (N, H): what its silence costs, beside as many random units of the network.
 
     off (N, H) is the share of inputs at which a unit is off, measured. `rise` and `random` are mean rises of the error;
     `more` and `less` the shares of networks in which the rise lies above and below LEVEL of the random ones. Networks of whose

@@ -14,8 +14,8 @@ from metarep.beyond.parts_of_trained import (
     cluster_units,
     groupings,
     off_shares,
-    selectivity_rows,
     selectivity_row,
+    selectivity_rows,
 )
 from metarep.beyond.trained_figures import clusters_figure, selectivity_figure
 from metarep.beyond.trained_words import CLOZE, UNTRAINED, claims, sentences
@@ -63,14 +63,15 @@ def run(context: BeyondContext) -> Result:
         pictures={
             "selectivity": Picture(
                 selectivity_figure(rows),
-                "4-16-2 networks of two products. Groups of hidden units give their means: how far the rise of the error is that of "
-                "one output and not of the other. 95 % bootstrap intervals over networks; grey, random groups of the same sizes.",
+                "4-16-2 networks of two products. Groups of hidden units give their means: how far the rise of the error is "
+                "that of one output and not of the other. 95 % bootstrap intervals over networks; grey, random groups of the same "
+                "sizes.",
                 "Dots with intervals by grouping, beside those of random groups",
             ),
             "clusters": Picture(
                 clusters_figure(wide.rows),
-                "2-16-1 networks. Units clustered by what the model believes of them; the rise of the error where a cluster's units "
-                "give their means, beside as many random units of the same network.",
+                "2-16-1 networks. Units clustered by what the model believes of them; the rise of the error where a cluster's "
+                "units give their means, beside as many random units of the same network.",
                 "Dots with intervals by cluster on a logarithmic axis",
             ),
         },

@@ -25,9 +25,9 @@ def selectivity_figure(rows: Sequence[Row]) -> Figure:
         figure = Figure(figsize=(8.4, 0.5 * len(own) + 1.5), layout="constrained")
         ax = figure.subplots()
         at = np.arange(len(own))
-        grouped = [row["grouping"] != "alone" for row in own]
+        grouped = [number for number, row in enumerate(own) if row["grouping"] != "alone"]
         marks(ax, own, at, "selectivity", "groups found", PALETTE[0], "o")
-        marks(ax, [row for row, one in zip(own, grouped, strict=True) if one], at[grouped], "random", "random groups", MUTED, "s")
+        marks(ax, [own[number] for number in grouped], at[grouped], "random", "random groups", MUTED, "s")
         ax.set_yticks(at, [f"{TITLES[row['method']]}, {row['grouping']}" for row in own])
         ax.set(xlim=(-0.02, 1.02), xlabel="selectivity: 1 where each group matters for one output alone")
         ax.invert_yaxis()

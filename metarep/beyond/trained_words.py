@@ -87,9 +87,9 @@ def selective(rows: Sequence[Row], grouping: str) -> str:
 def beliefs(correlation: Mapping[str, float], n_test: int) -> str:
     """How well beliefs about units of wider networks fit what the units do."""
     return (
-        f"Of the units of {n_test} held-out 2-16-1 networks, which it was never shown, the model believes shares of the square on "
-        f"which each is off that correlate with the measured shares by {num(correlation[CLOZE])} (an untrained model "
-        f"{num(correlation[UNTRAINED])})."
+        f"Of the units of {n_test} held-out 2-16-1 networks, the like of which it was never shown, the model believes shares "
+        f"of the square on which each is off that correlate with the shares of inputs at which they are by "
+        f"{num(correlation[CLOZE])} (an untrained model {num(correlation[UNTRAINED])})."
     )
 
 

@@ -5,15 +5,16 @@ import json
 import numpy as np
 import pytest
 
-from metarep.artefact import open_artefact
 from metarep.beyond.context import BeyondContext
 from metarep.beyond.parts_of_trained import Ablated, cluster_rows, cluster_units, selectivity_rows
 from metarep.beyond.planted_words import control, grouping, noise
 from metarep.beyond.planting import CLOZE, METHODS, Outcome, Setting, judged, summarised
+from metarep.beyond.registry import BEYOND
 from metarep.beyond.stage import look_beyond
 from metarep.beyond.trained_words import selective, silenced
 from metarep.config import BeyondConfig
 from metarep.errors import MetarepError
+from metarep.experiments.stage import stands
 from metarep.networks.modes import MULTIPLIER, label_modes
 from metarep.parts.one_hidden import OneHidden
 from metarep.parts.planted import plant
@@ -24,26 +25,28 @@ TINY = {
     "n_networks": 120,
     "n_bootstraps": 20,
     "pretrain": {"d_model": 8, "n_layers": 1, "n_heads": 2, "n_components": 2, "behaviour_weight": 1.0, "n_steps": 6},
-    "planted": {"blocks": [2, 3], "sigmas": [0, 0.3], "n_blocks": 4, "max_fit_networks": 50},
+    "planted": {"blocks": [2], "sigmas": [0, 0.3], "n_blocks": 4, "max_fit_networks": 50},
     "trained": {"n_wide": 20, "n_two_products": 2, "n_steps": 3, "n_samples": 50, "ks": [2, 3], "n_random": 10},
 }
+CONFIG = BeyondConfig.model_validate(TINY)
 
 
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory):
-    return look_beyond(BeyondConfig.model_validate(TINY), "all", tmp_path_factory.mktemp("beyond"))
+    out = tmp_path_factory.mktemp("beyond")
+    for name in ("planted", "trained"):
+        look_beyond(CONFIG, name, out)
+    return out
 
 
 def test_planted_has_a_row_for_every_setting_and_method(seen):
     rows = read_csv(seen / "planted" / "planted.csv")
-    assert len(rows) == (2 * 2 + 3 * 2) * len(METHODS)
+    assert len(rows) == (2 + 3) * len(METHODS)
     assert {row["method"] for row in rows} == set(METHODS)
     for row in rows:
         assert 0 <= row["named"] <= row["found"] <= 1
         assert row["found_low"] <= row["found"] <= row["found_high"]
-    clean = {row["k"]: row for row in rows if (row["wiring"], row["blocks"], row["sigma"]) == ("apart", "zoo", 0)}
     wired = [row["found"] for row in rows if (row["wiring"], row["method"], row["sigma"]) == ("apart", "connectivity", 0)]
-    assert set(clean) == {2, 3}
     assert set(wired) == {1}
     assert {path.stem for path in (seen / "planted" / "figures").iterdir()} == {"found", "controls", "matrices"}
 
@@ -58,13 +61,15 @@ def test_trained_has_every_grouping_and_cluster(seen):
     assert found["sentences"]
 
 
-def test_the_page_shows_both_and_a_second_look_keeps_them(seen):
+def test_the_page_shows_both_and_other_settings_are_told_apart(seen):
     page = (seen / "report" / "report.html").read_text()
     assert "Blocks planted" in page
     assert "The parts of trained networks" in page
-    before = open_artefact(seen / "planted").digest
-    look_beyond(BeyondConfig.model_validate(TINY), "all", seen)
-    assert open_artefact(seen / "planted").digest == before
+    planted, trained = BEYOND.named("planted") + BEYOND.named("trained")
+    other = BeyondConfig.model_validate(TINY | {"planted": {"blocks": [3]}})
+    assert stands(seen / "planted", BEYOND, planted, CONFIG)
+    assert not stands(seen / "planted", BEYOND, planted, other)
+    assert stands(seen / "trained", BEYOND, trained, other)
 
 
 def test_a_model_that_is_named_is_read_with_its_zoo(seen, tmp_path):

@@ -8,7 +8,7 @@ import torch
 from metarep.cloze.model import ClozeModel, masked_loss
 from metarep.cloze.pretrain import build_model, build_optimiser, draw_batch
 from metarep.config import PretrainConfig
-from metarep.networks.modes import MULTIPLIER, label_modes
+from metarep.networks.modes import MULTIPLIER
 from metarep.parts.one_hidden import balanced
 
 SETTINGS = PretrainConfig(
@@ -28,10 +28,9 @@ RATIO = 1.5
 
 @dataclass(frozen=True)
 class Known:
-    """Networks (N, 9) of a family that is easy to know, their modes (N,), and a model of them."""
+    """Networks (N, 9) of a family that is easy to know, and a model of them."""
 
     params: np.ndarray
-    mode: np.ndarray
     model: ClozeModel
 
 
@@ -61,4 +60,4 @@ def known(n: int = 2000) -> Known:
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-    return Known(params, label_modes(MULTIPLIER, params).mode, model.eval())
+    return Known(params, model.eval())

@@ -64,8 +64,8 @@ def run(context: BeyondContext) -> Result:
             "selectivity": Picture(
                 selectivity_figure(rows),
                 "4-16-2 networks of two products. Groups of hidden units give their means: how far the rise of the error is "
-                "that of one output and not of the other. 95 % bootstrap intervals over networks; grey, random groups of the same "
-                "sizes.",
+                "that of one output and not of the other. 95 % bootstrap intervals over networks; grey, random groups of the "
+                "same sizes.",
                 "Dots with intervals by grouping, beside those of random groups",
             ),
             "clusters": Picture(

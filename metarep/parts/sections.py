@@ -60,7 +60,7 @@ class Sections:
 
 @dataclass(frozen=True)
 class Affinities:
-    """What a model says of every two units: affinity (M,), −inf where no window holds both, and number of the best window (M,)."""
+    """What a model says of every two units: affinity (M,), −inf where no window holds both, and row of the best window (M,)."""
 
     windows: Windows
     affinity: np.ndarray

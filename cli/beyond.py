@@ -12,7 +12,7 @@ from .output import print_table, say_where
 
 
 def beyond(
-    name: Annotated[str, typer.Argument(help="planted, trained, or all")],
+    name: Annotated[str, typer.Argument(help="planted, trained, architectures, digits, large, or all")],
     model: Annotated[
         Path | None, typer.Option("--model", help="a model pretrained on 2-2-1 networks; made if left out")
     ] = None,

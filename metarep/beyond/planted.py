@@ -46,15 +46,15 @@ def run(context: BeyondContext) -> Result:
         pictures={
             "found": Picture(
                 found_figure(picked(rows)),
-                "Planted blocks that are found as sections (above), and found and given their right mode (below), by the noise on "
-                "the weights between blocks as a share of those within. 95 % bootstrap intervals over networks.",
+                "Planted blocks that are found as sections (above), and found and given their right mode (below), by the noise "
+                "on the weights between blocks as a share of those within. 95 % bootstrap intervals over networks.",
                 "Lines by method over noise, a column for each number of blocks",
             ),
             "controls": Picture(
                 controls_figure(rows),
-                "No noise. Left: all blocks read the same two inputs and feed one output, so wiring tells nothing. Middle and right: "
-                "wired as blocks, but their two units come from different networks, or from no trained one; these should not be taken "
-                "for sections.",
+                "No noise. Left: all blocks read the same two inputs and feed one output, so wiring tells nothing. Middle and "
+                "right: wired as blocks, but their two units come from different networks, or from no trained one; these "
+                "should not be taken for sections.",
                 "Dots with intervals by number of blocks and method in three panels",
             ),
             "matrices": Picture(
@@ -112,7 +112,7 @@ def by_mode(own: list[Outcome]) -> list[dict[str, Any]]:
 
 
 def example_of(rows: list[dict[str, Any]]) -> tuple[int, float]:
-    """Blocks and noise of the picture: the middle number of blocks, at the noise where the model is farthest ahead of wiring."""
+    """Blocks and noise of the picture: the middle number of blocks, the noise at which the model leads wiring the most."""
     ks = sorted({row["k"] for row in rows})
     k = ks[len(ks) // 2]
     value = {(row["method"], row["sigma"]): row["found"] for row in rows if row["k"] == k}

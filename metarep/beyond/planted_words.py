@@ -104,8 +104,9 @@ def naming(clean: Sequence[Row], modes: Sequence[Row], alone: float) -> str:
     there = [row for row in modes if row["named_of_found"] is not None]
     parts = [f"mode {row['mode']} {num(row['found'])} found, {shown(row, 'named_of_found')} of these named" for row in there]
     return (
-        f"Of the blocks found, {by_blocks(own, 'named_of_found')} are given their right mode by a probe that was fitted on 2-2-1 "
-        f"networks (on such networks themselves its balanced accuracy is {num(alone)}); over all numbers of blocks {listed(parts)}."
+        f"Of the blocks found, {by_blocks(own, 'named_of_found')} are given their right mode by a probe that was fitted on "
+        f"2-2-1 networks (on such networks themselves its balanced accuracy is {num(alone)}); over all numbers of blocks "
+        f"{listed(parts)}."
     )
 
 
@@ -138,7 +139,7 @@ def sharing(rows: Sequence[Row]) -> str:
         for own, wired, random in zip(*(of_method(rows, m) for m in (CLOZE, CONNECTIVITY, RANDOM)), strict=True)
     )
     verdict = "parameters alone tell who belongs together" if beyond else "this is not clearly more than chance everywhere"
-    return f"Where all blocks read the same two inputs and feed the same output, the model finds {listed(parts)} blocks: {verdict}."
+    return f"Where all blocks read the same two inputs and feed one output, the model finds {listed(parts)} blocks: {verdict}."
 
 
 def control(rows: Sequence[Row], clean: Sequence[Row], kind: str) -> str:

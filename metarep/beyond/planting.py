@@ -25,7 +25,7 @@ FIGURES = ("found", "ari", "named", "named_of_found")
 
 @dataclass(frozen=True)
 class Setting:
-    """How networks are planted: blocks of networks of the zoo, of units of different ones (strangers), or of initialisations."""
+    """How networks are planted: blocks are networks of the zoo, units of different ones (strangers), or initialisations."""
 
     wiring: Wiring
     kind: Kind

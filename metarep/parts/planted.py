@@ -66,7 +66,7 @@ def between_blocks(blocks: np.ndarray, sigma: float, rng: np.random.Generator) -
 
 
 def strangers(params: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """(K, 9): 2-2-1 networks params whose second unit is that of others (K, 9): both units are real, no pair belongs together."""
+    """(K, 9): 2-2-1 networks params whose second unit is that of others (K, 9): real units that do not belong together."""
     (weight, bias), (readout, offset) = MULTIPLIER.unpack(params.copy())
     (other_weight, other_bias), (other_readout, _) = MULTIPLIER.unpack(others)
     weight[:, 1], bias[:, 1], readout[:, :, 1] = other_weight[:, 1], other_bias[:, 1], other_readout[:, :, 1]

@@ -2,17 +2,18 @@
 
 The model's own architecture slides over the network as a window: every two hidden units, with every two inputs and every
 output. In a window each parameter of the two units is hidden in turn. How much likelier its true value is to the model than by
-chance, summed over the eight, is the evidence, in nats, that the window is one network of the zoo: a pseudo-likelihood
-(Besag, "Statistical analysis of non-lattice data", 1975) over what it would be if every parameter were drawn for
-itself from its kind's distribution. The affinity of two units is the evidence averaged over their windows, so that whoever has
-more windows to choose from gains nothing by it. It is above 0 where chance explains the units worse, so nobody has to say how
-many sections there are: they are the matching of units with the largest sum of affinities (Edmonds, "Paths, trees,
-and flowers", 1965), and a unit that is in none stays alone.
+chance, summed over the eight, is the evidence, in nats, that the window is one network of the zoo: a pseudo-likelihood (Besag,
+"Statistical analysis of non-lattice data", 1975) over what it would be if every parameter were drawn for itself from its
+kind's distribution. The affinity of two units is the logarithm of the likelihood ratio, averaged over their windows, so that
+whoever has more windows to choose from gains nothing by it. It is above 0 where chance explains the units worse, so nobody
+has to say how many sections there are: they are the matching of units with the largest sum of affinities (Edmonds, "Paths,
+trees, and flowers", 1965), and a unit that is in none stays alone.
 
 - The model is not invariant to the scale of units, since its zoo is not: in each window both units are scaled so that
   the norm of what comes in stands to the outgoing weight as it does in the median unit of the zoo.
-- An output's offset belongs to all that feed it. It is hidden where outputs are too few for the units to be in pairs of their own.
-- A window must hold of both units at least the share of their weights that it would if these were spread evenly.
+- An output's offset belongs to all that feed it. It is hidden where outputs are too few for each pair of units to have its own.
+- Windows count by the share of both units' weights that they hold: what a window leaves out it does not explain.
+- Half the parameters are hidden at a time to find the windows worth reading, one at a time in those.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ class Sections:
 
 @dataclass(frozen=True)
 class Affinities:
-    """What a model says of every two units: their affinity (M,), −inf where no window holds them, and their best window (M,)."""
+    """What a model says of every two units: affinity (M,), −inf where no window holds both, and row of the best window (M,)."""
 
     windows: Windows
     affinity: np.ndarray
@@ -191,16 +192,20 @@ def connectivity(network: OneHidden) -> np.ndarray:
     return alike - chance
 
 
-def communities(pairs: np.ndarray, affinity: np.ndarray, n_units: int) -> np.ndarray:
-    """(H,): groups of units of any size and number, from affinities (M,) of pairs (M, 2).
+def likelihood(affinity: np.ndarray) -> np.ndarray:
+    """(M,): how likely two units belong together, of their affinities, which are logarithms of odds; even odds beforehand."""
+    return expit(affinity)
 
-    The affinity is a logarithm of odds, so its logistic is how likely two units belong together; groups are those of the
-    greatest modularity of these weights (Clauset, Newman and Moore, "Finding community structure in very large networks", 2004).
+
+def communities(pairs: np.ndarray, weight: np.ndarray, n_units: int) -> np.ndarray:
+    """(H,): groups of units of any size and number, from weights (M,) of pairs (M, 2), none negative.
+
+    The groups are those of the greatest modularity (Clauset, Newman and Moore, "Finding community structure in very large
+    networks", 2004).
     """
     graph = nx.Graph()
     graph.add_nodes_from(range(n_units))
-    weights = expit(affinity)
-    graph.add_weighted_edges_from((int(a), int(b), float(w)) for (a, b), w in zip(pairs, weights, strict=True) if w > TINY)
+    graph.add_weighted_edges_from((int(a), int(b), float(w)) for (a, b), w in zip(pairs, weight, strict=True) if w > TINY)
     labels = np.arange(n_units)
     if graph.number_of_edges():
         for number, group in enumerate(nx.community.greedy_modularity_communities(graph, weight="weight")):

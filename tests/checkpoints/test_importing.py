@@ -11,7 +11,7 @@ import torch
 from checkpoint_files import floats, tensors, write_every_format, write_flat, write_onnx, write_runs, write_sharded
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 from safetensors.torch import load_file, save_file
 from torch import nn
 
@@ -165,6 +165,27 @@ def test_operators_of_onnx_say_what_names_do_not(tmp_path):
         ("linear", "weight"),
         ("embedding", "weight"),
     ]
+
+
+def test_onnx_constants_are_weights_in_branches_too(tmp_path):
+    """As PaddlePaddle and some converters write models: no initialiser anywhere."""
+
+    def constant(name: str, values: np.ndarray):
+        return helper.make_node("Constant", [], [name], value=numpy_helper.from_array(values))
+
+    weight, inside = np.arange(12, dtype=np.float32).reshape(3, 4), np.ones((2, 2), np.float16)
+    branch = helper.make_graph([constant("w", inside)], "then", [], [])
+    other = helper.make_graph([constant("w", 2 * inside)], "else", [], [])
+    nodes = [constant("w", weight), constant("axes", np.array([0, 1])), constant("eps", np.array(1e-5, np.float32))]
+    nodes += [helper.make_node("MatMul", ["x", "w"], ["y"])]
+    nodes += [helper.make_node("If", ["c"], ["z"], then_branch=branch, else_branch=other)]
+    onnx.save(helper.make_model(helper.make_graph(nodes, "g", [], [])), tmp_path / "x.onnx")
+    zoo = imported(tmp_path / "x.onnx", tmp_path / "zoo")
+    network = zoo.network("x")
+    assert set(network) == {"w", "If_4/then_branch/w", "If_4/else_branch/w"}
+    np.testing.assert_array_equal(network["w"].numpy(), weight)
+    np.testing.assert_array_equal(network["If_4/else_branch/w"].numpy(), 2 * inside)
+    assert zoo.architecture("x").tensors[0].kind == "linear"
 
 
 def test_onnx_asks_for_its_package(tmp_path, monkeypatch):

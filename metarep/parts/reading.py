@@ -21,7 +21,7 @@ from metarep.checkpoints.readers import read_checkpoint
 from metarep.config import PartsConfig, WindowEmbedConfig
 from metarep.errors import MetarepError
 from metarep.progress import Progress
-from metarep.windows.embed import Network, read_windows, vector_width
+from metarep.windows.embed import Network, names_of_units, read_windows, vector_width
 from metarep.windows.model import WindowModel
 from metarep.windows.named import wiring_of
 from metarep.windows.plan import build_plan
@@ -79,21 +79,16 @@ def read_parts(config: PartsConfig, model: WindowModel, source: Source, progress
     generator = torch.Generator().manual_seed(config.seed)
     readings = []
     orders = canonical_orders(tensors, wiring)
+    unit_names = names_of_units(plan, wiring, orders)
     with progress.task("read parts", 1 + config.n_shuffles, "copies") as task:
         for number in range(1 + config.n_shuffles):
             copy = tensors if number == 0 else shuffled(tensors, generator)
             placed = permuted(copy, wiring, orders if number == 0 else canonical_orders(copy, wiring))
-            network = Network(source.name, plan, placed, n_layers, width, embedding)
+            network = Network(source.name, plan, placed, unit_names, n_layers, width, embedding)
             read_windows(model, [network], embedding, lambda n: None)
             readings.append(network.reading())
             task.advance(1)
-    order_of = dict(zip((units.name for units in wiring.groups), orders, strict=True))
-    unit_names, unit_groups = [], []
-    for view in plan.views:
-        order = order_of.get(view.units.name)
-        numbers = range(view.n_units) if order is None else np.asarray(order)
-        unit_names += [f"{view.units.name}:{number}" for number in numbers]
-        unit_groups += [view.units.name] * view.n_units
+    unit_groups = [view.units.name for view in plan.views for _ in range(view.n_units)]
     window_groups = [plan.views[window[0].view].units.name for window in plan.windows]
     layer_names = layers_by_name(source.architecture)
     window_names = [f"window {number}" for number in range(len(plan.windows))]

@@ -30,6 +30,7 @@ from metarep.windows.model import Batch, WindowModel
 from metarep.windows.plan import Plan, Window
 from metarep.windows.pretrain import hidden_states, load_window_model
 from metarep.windows.subjects import Subjects, open_subjects
+from metarep.windows.wiring import Wiring
 
 N_THIRDS = 3
 
@@ -81,8 +82,17 @@ class Reading:
 class Network:
     """One network while it is read: its plan, its values by view, and the sums that its vectors are made from."""
 
-    def __init__(self, name: str, plan: Plan, tensors: Mapping[str, torch.Tensor], n_layers: int, width: int, config):
-        self.name, self.plan, self.n_layers, self.config = name, plan, n_layers, config
+    def __init__(
+        self,
+        name: str,
+        plan: Plan,
+        tensors: Mapping[str, torch.Tensor],
+        unit_names: list[str],
+        n_layers: int,
+        width: int,
+        config,
+    ):
+        self.name, self.plan, self.unit_names, self.n_layers, self.config = name, plan, unit_names, n_layers, config
         self.values = plan.values(tensors)
         self._thirds, self._layers = Moments(N_THIRDS, width), Moments(n_layers, width)
         self._units = [Moments(view.n_units if "unit" in config.parts else 0, width) for view in plan.views]
@@ -131,7 +141,7 @@ def embed_windows(
 ) -> Path:
     """Embeds every network of a zoo, built or imported, into the folder `out` and returns it.
 
-    Parts are named "network", "layer 3", "unit fc1:17" and "window 5". Raises MetarepError for a network that holds NaN.
+    Parts are named "network", "layer 3", "unit units of fc1:17" and "window 5". Raises MetarepError for networks with NaN.
     """
     progress = progress or Progress()
     subjects = open_subjects(zoo)
@@ -144,7 +154,7 @@ def embed_windows(
         total = sum(subjects.architectures[i].n_params for i in subjects.architecture)
         with writer, progress.task(f"embed ({config.kind})", total, "parameters") as task:
             for network, reading in read_networks(window_model, subjects, config, advance=task.advance):
-                for part, vector in named_parts(reading, network.plan, config.parts):
+                for part, vector in named_parts(reading, network, config.parts):
                     writer.add(network.name, part, vector)
     return Path(out)
 
@@ -168,8 +178,22 @@ def load_network(model: WindowModel, subjects: Subjects, index: int, config: Win
     """One network of a zoo, ready to be read."""
     architecture, wiring = subjects.architecture_of(index), subjects.wirings[subjects.architecture[index]]
     plan = plan_of(architecture, wiring, model.chunk, config.context or model.context, model.overlap)
-    name, tensors = str(subjects.network_id[index]), subjects.tensors(index)
-    return Network(name, plan, tensors, architecture.n_layers, vector_width(model, config.kind), config)
+    tensors, orders = subjects.ordered(index)
+    names = names_of_units(plan, wiring, orders)
+    width = vector_width(model, config.kind)
+    return Network(str(subjects.network_id[index]), plan, tensors, names, architecture.n_layers, width, config)
+
+
+def names_of_units(plan: Plan, wiring: Wiring, orders: Sequence[np.ndarray | None]) -> list[str]:
+    """Of the units of all views, one behind the other, such as "units of fc1:17": the number is that in the network as it was
+    saved, wherever the canonical order has put the unit.
+    """
+    order_of = {units.name: order for units, order in zip(wiring.groups, orders, strict=True)}
+    found = []
+    for view in plan.views:
+        order = order_of.get(view.units.name)
+        found += [f"{view.units.name}:{number}" for number in (range(view.n_units) if order is None else order)]
+    return found
 
 
 def vector_width(model: WindowModel, kind: str) -> int:
@@ -206,15 +230,15 @@ def token_vectors(model: WindowModel, batch: Batch, kind: str) -> torch.Tensor:
     return (both * present.unsqueeze(-1)).sum(2) / present.sum(2, keepdim=True).clamp_min(1)
 
 
-def named_parts(reading: Reading, plan: Plan, parts: tuple[str, ...]) -> Iterator[tuple[str, np.ndarray]]:
+def named_parts(reading: Reading, network: Network, parts: tuple[str, ...]) -> Iterator[tuple[str, np.ndarray]]:
     """The parts that were asked for, each with its name."""
     if "network" in parts:
         yield NETWORK, reading.network
     if "layer" in parts:
         yield from ((f"layer {number}", vector) for number, vector in enumerate(reading.layers))
     if "unit" in parts:
-        for view, vectors in zip(plan.views, reading.units, strict=True):
-            yield from ((f"unit {view.units.name}:{number}", vector) for number, vector in enumerate(vectors))
+        vectors = (vector for view in reading.units for vector in view)
+        yield from ((f"unit {name}", vector) for name, vector in zip(network.unit_names, vectors, strict=True))
     if "window" in parts:
         yield from ((f"window {number}", vector) for number, vector in enumerate(reading.windows))
 

@@ -17,7 +17,7 @@ from metarep.checkpoints.store import KIND, ImportedZoo, load_imported
 from metarep.errors import MetarepError
 from metarep.networks.spec import NetworkSpec
 from metarep.windows.named import wiring_of
-from metarep.windows.symmetry import canonical, random_symmetry
+from metarep.windows.symmetry import canonical_orders, permuted, random_symmetry
 from metarep.windows.tokens import readable_tensors
 from metarep.windows.wiring import Wiring
 from metarep.zoo.store import Zoo, load_zoo
@@ -51,8 +51,13 @@ class Subjects:
 
     def tensors(self, index: int) -> dict[str, torch.Tensor]:
         """The weights of one network as float32, units in canonical order. Raises MetarepError for NaN and infinity."""
-        found = self._raw(index)
-        return canonical(found, self.wirings[self.architecture[index]])
+        return self.ordered(index)[0]
+
+    def ordered(self, index: int) -> tuple[dict[str, torch.Tensor], list[np.ndarray | None]]:
+        """The same, and for each group of the wiring the order (n,) that its units were brought into; None for no other one."""
+        found, wiring = self._raw(index), self.wirings[self.architecture[index]]
+        orders = canonical_orders(found, wiring)
+        return permuted(found, wiring, orders), orders
 
     def shuffled_tensors(self, index: int, *, log_scale_std: float, generator: torch.Generator) -> dict[str, torch.Tensor]:
         """The same network with its interchangeable units in a random order, ReLU units scaled at random too."""

@@ -145,3 +145,16 @@ def test_too_few_networks_are_refused(tmp_path, zoos):
     zoo = import_networks(ImportConfig(), [tmp_path / "files"], tmp_path / "zoo")
     with pytest.raises(MetarepError, match="too few networks"):
         pretrain_windows(WindowPretrainConfig(**SETTINGS), [zoo], tmp_path / "model")
+
+
+def test_units_keep_the_numbers_that_they_were_saved_with(zoos, model, tmp_path):
+    """The imported copies have their units reversed: unit i of the one is unit 11 - i of the other."""
+    config = WindowEmbedConfig(parts=("unit",))
+    paths = [embed_windows(config, model, zoo, tmp_path / str(number)) for number, zoo in enumerate(zoos[:2])]
+    tables = [pq.read_table(path / "embeddings.parquet").to_pylist() for path in paths]
+    first, second = ({(r["network_id"], r["part"]): r["embedding"] for r in table} for table in tables)
+    name = zoos[2][0]
+    for unit in range(12):
+        mirrored = second[name, f"unit units of 0:{11 - unit}"]
+        np.testing.assert_allclose(first[name, f"unit units of 0:{unit}"], mirrored, atol=2e-5)
+    assert np.abs(np.subtract(first[name, "unit units of 0:0"], second[name, "unit units of 0:0"])).max() > 1e-3

@@ -94,6 +94,7 @@ class Network:
     ):
         self.name, self.plan, self.unit_names, self.n_layers, self.config = name, plan, unit_names, n_layers, config
         self.values = plan.values(tensors)
+        self.n_params = sum(value.numel() for value in tensors.values())
         self._thirds, self._layers = Moments(N_THIRDS, width), Moments(n_layers, width)
         self._units = [Moments(view.n_units if "unit" in config.parts else 0, width) for view in plan.views]
         self._windows = Moments(len(plan.windows) if "window" in config.parts else 0, width)
@@ -102,6 +103,10 @@ class Network:
         """One of its windows."""
         window = self.plan.windows[number]
         return Shown(self.plan.window_values(window, self.values), self.plan, window)
+
+    def params_until(self, number: int) -> int:
+        """Parameters that count as read before a window: windows count alike."""
+        return self.n_params * number // len(self.plan.windows)
 
     def add(self, number: int, states: np.ndarray) -> None:
         """Takes in the vectors (T, D) of a window's tokens."""
@@ -206,7 +211,6 @@ def read_windows(
 ) -> None:
     """Every window of some networks, in batches of about `tokens_per_batch` tokens, into their sums."""
     todo = [(network, number) for network in networks for number in range(len(network.plan.windows))]
-    n_params = {id(network): sum(v.n_units * v.n_tokens for v in network.plan.views) for network in networks}
     size = max(1, config.tokens_per_batch // (config.context or model.context))
     with torch.no_grad():
         for at in range(0, len(todo), size):
@@ -216,7 +220,7 @@ def read_windows(
             lengths = batch.real.sum(dim=1).tolist()
             for row, (network, number) in enumerate(some):
                 network.add(number, vectors[row, : lengths[row]])
-                advance(n_params[id(network)] // len(network.plan.windows))
+                advance(network.params_until(number + 1) - network.params_until(number))
 
 
 def token_vectors(model: WindowModel, batch: Batch, kind: str) -> torch.Tensor:

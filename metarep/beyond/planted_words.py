@@ -36,7 +36,7 @@ def shown(row: Row, name: str) -> str:
 
 def by_blocks(rows: Sequence[Row], name: str) -> str:
     """A figure for each number of blocks."""
-    return listed([f"{shown(row, name)} of {row['k']}" for row in rows])
+    return listed([f"{shown(row, name)} of {row['k']} blocks" for row in rows])
 
 
 def claims(rows: Sequence[Row]) -> tuple[Claim, ...]:
@@ -91,7 +91,7 @@ def grouping(clean: Sequence[Row], sigma: float) -> str:
     if kept and not sure:
         verdict += ", though not by every interval's lower end"
     return (
-        f"With noise {sigma:g} between blocks the model finds {by_blocks(own, 'found')} blocks, and {verdict}: "
+        f"With noise {sigma:g} between blocks the model finds these shares of them: {by_blocks(own, 'found')}; and {verdict}: "
         f"{by_blocks(own, 'ari')} (random pairs {listed([num(row['ari']) for row in random])}; wiring alone "
         f"{listed([num(row['ari']) for row in of_method(clean, CONNECTIVITY)])}; an untrained model "
         f"{listed([num(row['ari']) for row in of_method(clean, UNTRAINED)])})."
@@ -103,10 +103,11 @@ def naming(clean: Sequence[Row], modes: Sequence[Row], alone: float) -> str:
     own = of_method(clean, CLOZE)
     there = [row for row in modes if row["named_of_found"] is not None]
     parts = [f"mode {row['mode']} {num(row['found'])} found, {shown(row, 'named_of_found')} of these named" for row in there]
+    commonest = max(row["n_blocks"] for row in modes) / sum(row["n_blocks"] for row in modes)
     return (
         f"Of the blocks found, {by_blocks(own, 'named_of_found')} are given their right mode by a probe that was fitted on "
-        f"2-2-1 networks (on such networks themselves its balanced accuracy is {num(alone)}); over all numbers of blocks "
-        f"{listed(parts)}."
+        f"2-2-1 networks, on which its balanced accuracy is {num(alone)} ({num(commonest)} of all blocks are of the commonest "
+        f"mode). Over all numbers of blocks: {listed(parts)}."
     )
 
 
@@ -121,25 +122,25 @@ def noise(rows: Sequence[Row]) -> str:
         last = f"{shown(by[k, sigmas[-1], CLOZE], 'found')} against {shown(by[k, sigmas[-1], CONNECTIVITY], 'found')}"
         words = [f"{who} at {listed([f'{s:g}' for s in at])}" for who, at in (("ahead", ahead), ("behind", behind)) if at]
         clear = " and ".join(words) or "nowhere clearly apart"
-        parts.append(f"of {k} blocks {clear}, and finds {last} at {sigmas[-1]:g}")
+        parts.append(f"with {k} blocks {clear} ({last} found at {sigmas[-1]:g})")
     return (
-        f"By intervals that do not overlap, the model is, beside wiring alone and over noise of {sigmas[0]:g} to "
-        f"{sigmas[-1]:g}: {'; '.join(parts)}."
+        f"Over noise of {sigmas[0]:g} to {sigmas[-1]:g} the model is, by intervals that do not overlap, ahead of or behind "
+        f"wiring alone: {'; '.join(parts)}."
     )
 
 
 def sharing(rows: Sequence[Row]) -> str:
     """Blocks that wiring cannot tell apart."""
     parts = [
-        f"{shown(own, 'found')} of {own['k']} (wiring alone {num(wired['found'])}, random pairs {num(random['found'])})"
+        f"{shown(own, 'found')} of {own['k']} blocks (wiring alone {num(wired['found'])}, random pairs {num(random['found'])})"
         for own, wired, random in zip(*(of_method(rows, m) for m in (CLOZE, CONNECTIVITY, RANDOM)), strict=True)
     ]
     beyond = all(
         own["found_low"] > max(wired["found_high"], random["found_high"])
         for own, wired, random in zip(*(of_method(rows, m) for m in (CLOZE, CONNECTIVITY, RANDOM)), strict=True)
     )
-    verdict = "parameters alone tell who belongs together" if beyond else "this is not clearly more than chance everywhere"
-    return f"Where all blocks read the same two inputs and feed one output, the model finds {listed(parts)} blocks: {verdict}."
+    verdict = "parameters tell who belongs together" if beyond else "this is not clearly more than chance everywhere"
+    return f"Where all blocks read the same two inputs and feed one output, the model finds {listed(parts)}: {verdict}."
 
 
 def control(rows: Sequence[Row], clean: Sequence[Row], kind: str) -> str:
@@ -148,7 +149,7 @@ def control(rows: Sequence[Row], clean: Sequence[Row], kind: str) -> str:
     own, real = of_method(rows, CLOZE), of_method(clean, CLOZE)
     breaks = all(a["found_high"] < b["found_low"] for a, b in zip(own, real, strict=True))
     return (
-        f"Wired as blocks but made of {title}, {by_blocks(own, 'found')} are taken for sections by the model, and "
-        f"{listed([num(row['found']) for row in of_method(rows, CONNECTIVITY)])} by wiring alone: the control "
+        f"Wired as blocks but made of {title}, the model takes {by_blocks(own, 'found')} for sections, wiring alone "
+        f"{listed([num(row['found']) for row in of_method(rows, CONNECTIVITY)])}: the control "
         f"{'breaks as it must' if breaks else 'does not break everywhere'}."
     )

@@ -15,7 +15,7 @@ SERIES = (
     ("weight statistics", "others", PALETTE[2], "s", "weight statistics"),
     ("untrained", "others", PALETTE[3], "^", "untrained model"),
 )
-FLOOR = -0.6
+FLOOR = -0.3
 """R² that lie below stand at the edge."""
 
 
@@ -34,7 +34,7 @@ def targets_figure(rows: list[dict[str, Any]], targets: tuple[str, ...]) -> Figu
                     y, value = row + 0.17 * (at - 1.5), max(cell["value"], FLOOR)
                     ax.plot([max(cell["low"], FLOOR), max(cell["high"], FLOOR)], [y, y], color=colour, lw=1.6)
                     ax.plot(value, y, marker, color=colour, ms=5.5, label=label if row == 0 else None)
-                    ax.plot([cell["null"]] * 2, [y - 0.08, y + 0.08], color=MUTED, lw=1)
+                    ax.plot([max(cell["null"], FLOOR)] * 2, [y - 0.08, y + 0.08], color=MUTED, lw=1)
             ax.set(title=title, ylim=(len(targets) - 0.5, -0.5))
             ax.grid(axis="y", alpha=0.0)
             ax.set_xlim(right=1.03)

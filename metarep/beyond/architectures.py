@@ -241,7 +241,7 @@ def sentences(rows: list[dict[str, Any]], config: ArchitecturesConfig, counts: d
         parts = [_figures(title_of(name), picked(rows, metric, name, fitted)) for name in names_of(rows, metric)]
         own = picked(rows, metric, "all", "itself") if fitted else {}
         more = f" Fitted on the target itself: {_figures('model of all', own)}." if own else ""
-        said.append(f"{title}, mean over {len(config.left_out)} architectures: " + "; ".join(parts) + "." + more)
+        said.append(f"{title}, median of {len(config.left_out)} architectures: " + "; ".join(parts) + "." + more)
     return tuple(said)
 
 
@@ -258,4 +258,4 @@ def title_of(name: str) -> str:
 def _figures(title: str, cells: dict[str, dict[str, Any]]) -> str:
     values = [cell["value"] for cell in cells.values()]
     least = min(cells, key=lambda target: cells[target]["value"])
-    return f"{title} {num(float(np.mean(values)))} (least on {least}: {num(cells[least]['value'])})"
+    return f"{title} {num(float(np.median(values)))} (least on {least}: {num(cells[least]['value'])})"

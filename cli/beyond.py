@@ -25,9 +25,10 @@ def beyond(
     quiet: Quiet = False,
     overwrite: Overwrite = False,
 ) -> None:
-    """See what a model pretrained on 2-2-1 networks alone finds in larger ones.
+    """Go beyond tiny whole networks: parts inside larger ones, other architectures, convolutions, size.
 
-    planted: networks built of 2-2-1 blocks, are they found · trained: the parts of wide networks, ablated.
+    planted: networks built of 2-2-1 blocks, are they found · trained: the parts of wide networks, silenced · architectures: read for
+    the first time · digits: accuracy, epoch and gap of convolutional networks · large: time and memory.
 
     \b
     Example:

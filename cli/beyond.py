@@ -27,8 +27,9 @@ def beyond(
 ) -> None:
     """Go beyond tiny whole networks: parts inside larger ones, other architectures, convolutions, size.
 
-    planted: networks built of 2-2-1 blocks, are they found · trained: the parts of wide networks, silenced · architectures: read for
-    the first time · digits: accuracy, epoch and gap of convolutional networks · large: time and memory.
+    planted: networks built of 2-2-1 blocks, are they found · trained: the parts of wide networks, silenced ·
+    architectures: read for the first time · digits: accuracy, epoch and gap of convolutional networks · large: time and
+    memory.
 
     \b
     Example:

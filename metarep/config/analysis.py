@@ -76,4 +76,4 @@ class PredictConfig(Settings):
     joint: dict[str, tuple[str, ...]] = Field(default_factory=dict, description="representations side by side as one more")
     n_bootstraps: int = Field(300, ge=20)
     n_permutations: int = Field(20, ge=2)
-    n_trees: int = Field(250, ge=1, description="boosted one after the other")
+    n_trees: int = Field(120, ge=1, description="boosted one after the other")

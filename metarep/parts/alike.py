@@ -10,6 +10,7 @@ from metarep.analysis.clusters import bootstrap_stability, choose_k, fit_cluster
 from metarep.config import PartsConfig
 from metarep.parts.reading import Parts
 
+LARGE = 20
 BLOCK = 2048
 """Rows of the similarity matrix that are held at once."""
 
@@ -39,12 +40,34 @@ def find_alike(config: PartsConfig, parts: Parts) -> Found:
     tests = [null_row(parts.kind, "mean similarity of the nearest part", similarity.mean(), shuffled_similarity.mean(axis=1))]
     strength = [float(np.square(added).mean()) for added in parts.added]
     tests.append(null_row(parts.kind, "mean square of what the arrangement adds", strength[0], np.array(strength[1:])))
+    if parts.kind == "unit" and (members := large_groups(parts)):
+        shares = np.array([next_to_nearest(parts, added, members) for added in parts.added])
+        tests.append(null_row(parts.kind, "share whose nearest in its group is saved next to it", shares[0], shares[1:]))
     ks = [k for k in config.ks if 3 * k <= len(own)]
     cluster, k_curve = np.full(len(own), -1), []
     if ks:
         cluster, k_curve, separation = cluster_parts(config, own, copies, ks)
         tests.append(null_row(parts.kind, *separation))
     return Found(parts, cluster, nearest, similarity, p, shuffled_similarity, k_curve, tests)
+
+
+def large_groups(parts: Parts) -> list[np.ndarray]:
+    """The rows of each group of at least LARGE units."""
+    groups = [np.flatnonzero(parts.groups == group) for group in dict.fromkeys(parts.groups)]
+    return [rows for rows in groups if len(rows) >= LARGE]
+
+
+def next_to_nearest(parts: Parts, added: np.ndarray, members: list[np.ndarray]) -> float:
+    """The share of units of large groups whose nearest in the group has the number before or behind theirs, as saved.
+
+    Where the order of units means something (the classes of a scale, the places of a sequence) neighbours may do alike;
+    where it means nothing this is at chance.
+    """
+    found = []
+    for rows in members:
+        number = np.array([int(str(name).rsplit(":", 1)[1]) for name in parts.names[rows]])
+        found.append(np.abs(number - number[nearest_parts(added[rows])[0]]) == 1)
+    return float(np.concatenate(found).mean())
 
 
 def cluster_parts(config: PartsConfig, own: np.ndarray, copies: np.ndarray, ks: list[int]):

@@ -100,3 +100,17 @@ def test_the_nearest_part_is_never_the_part_itself():
 
 def test_layers_are_named_by_what_their_tensors_share(twins):
     assert layers_by_name(open_source(twins).architecture) == ["0", "2"]
+
+
+def test_neighbours_that_do_alike_are_told_from_others():
+    """Units along a smooth curve are nearest to their neighbours; in random order they are not."""
+    from metarep.parts.alike import large_groups, next_to_nearest
+    from metarep.parts.reading import Parts
+
+    angle = np.linspace(0, 2, 40)
+    curve = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    names = np.array([f"units of fc:{number}" for number in range(40)], object)
+    parts = Parts("unit", names, np.array(["units of fc"] * 40, object), curve, curve[None])
+    assert next_to_nearest(parts, curve, large_groups(parts)) == 1.0
+    assert next_to_nearest(parts, np.random.default_rng(0).permutation(curve), large_groups(parts)) < 0.4
+    assert large_groups(Parts("unit", names[:5], parts.groups[:5], curve[:5], curve[None, :5])) == []

@@ -28,10 +28,10 @@ from metarep.windows.pretrain import pretrain_windows
 TARGETS = {"test_accuracy": "test accuracy", "epoch": "epoch", "gap": "generalisation gap"}
 EMBEDDINGS = {
     "layers": WindowEmbedConfig(),
-    "surprisal": WindowEmbedConfig(kind="surprisal"),
+    "pooled": WindowEmbedConfig(kind="pooled"),
     "untrained": WindowEmbedConfig(untrained=True, name="untrained"),
 }
-JOINT = {"layers + surprisal": ("layers", "surprisal"), "layers + statistics": ("layers", BASELINE)}
+JOINT = {"layers + statistics": ("layers", BASELINE)}
 
 
 def run(context: Context) -> Result:

@@ -33,7 +33,7 @@ CONFIG = BeyondConfig.model_validate(
             "pretrain": MODEL,
         },
         "digits": {
-            "zoo": {"n_runs": 40, "epochs": (1, 2), "designs": ("two-conv", "three-conv-norm")},
+            "zoo": {"n_runs": 52, "epochs": (1, 2), "designs": ("two-conv", "three-conv-norm")},
             "pretrain": MODEL,
             "predict": {"n_bootstraps": 20, "n_permutations": 2, "n_trees": 5},
         },

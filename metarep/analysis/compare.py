@@ -195,7 +195,7 @@ def replicates(embeddings: list[Embeddings]) -> list[list[str]]:
     for one in embeddings:
         if "model" not in one.artefact.manifest["inputs"] or one.artefact.config["untrained"]:
             continue
-        model = open_artefact(one.artefact.input_path("model"), "model")
+        model = open_artefact(one.artefact.input_path("model"))
         settings = {"model": model.config | {"seed": None}, "embedding": dict(one.artefact.config) | {"name": None}}
         groups.setdefault(canonical_json(settings), []).append(one.name)
     return [names for names in groups.values() if len(names) > 1]

@@ -31,6 +31,7 @@ they are believed to be off, the least first, for activity and beliefs), which k
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -180,15 +181,19 @@ def believed_behaviour(model: ClozeModel, values: torch.Tensor, kind: str) -> np
     units = model.units(model.encode(values, torch.zeros_like(values, dtype=torch.bool)))
     probes = model.behaviour.probes if kind == "activity" else model.behaviour.finer(N_FINE).probes
     off = model.decoder(units, torch.from_numpy(probes).to(values.device)).log_off.exp().cpu().numpy()
-    layers = np.split(off, np.cumsum(model.spec.hidden_widths)[:-1], axis=1)
-    layers = [
-        np.take_along_axis(part, np.argsort(part.mean(axis=2), axis=1, kind="stable")[..., None], axis=1) for part in layers
-    ]
+    return behaviour_summary(np.split(off, np.cumsum(model.spec.hidden_widths)[:-1], axis=1), kind)
+
+
+def behaviour_summary(off: Sequence[np.ndarray], kind: str) -> np.ndarray:
+    """The "activity", "beliefs" or "patterns" of networks from how likely the units of each hidden layer are off, each
+    (N, H, S), at probe inputs: believed, or known (0 or 1). Units stand by how often they are off, the least first.
+    """
+    layers = [np.take_along_axis(part, np.argsort(part.mean(axis=2), axis=1, kind="stable")[..., None], axis=1) for part in off]
     if kind == "patterns":
         return np.concatenate([pattern_shares(layer) for layer in layers], axis=1)
     ordered = np.concatenate(layers, axis=1).astype(np.float32)
     if kind == "beliefs":
-        return ordered.reshape(len(values), -1)
+        return ordered.reshape(len(ordered), -1)
     return np.concatenate([ordered.mean(axis=2), ordered.max(axis=2) > 0.5, ordered.min(axis=2) > 0.5], axis=1)
 
 

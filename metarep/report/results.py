@@ -215,6 +215,8 @@ def title_of(representation: str) -> str:
         "contributions": "contributions of units",
         "loss": "loss alone",
         "oracle": "oracle (active areas)",
+        "oracle_activity": "oracle (exact activity)",
+        "oracle_patterns": "oracle (exact patterns)",
         "oracle_quadrants": "oracle (quadrant areas)",
         "linear_gaussian": "linear-Gaussian imputer",
         "mean": "mean",

@@ -27,8 +27,8 @@ def import_networks(
 ) -> None:
     """Make a zoo of checkpoints that others trained.
 
-    Reads .pt and .pth state dicts, .safetensors (also sharded), .npz, .onnx, runs with per-epoch checkpoints and a
-    result.json, and folders with weights.npy and metrics.csv. Nothing but tensors is ever unpickled.
+    Reads state dicts of PyTorch (.pt, .pth, .bin, .ckpt), .safetensors, both also sharded, .npz, .onnx, runs with per-epoch
+    checkpoints and a result.json, and folders with weights.npy and metrics.csv. Nothing but tensors is ever unpickled.
 
     \b
     Examples:

@@ -74,6 +74,8 @@ def summary_lines(path: Path) -> list[str]:
         lines.append(f"  and {len(counts) - FEW:,} further architectures")
     if zoo.properties:
         lines.append("properties: " + ", ".join(zoo.properties))
+    if zoo.n_not_finite:
+        lines.append(f"networks with NaN or infinity: {zoo.n_not_finite:,}, which pretraining and embedding leave out")
     if (path / SKIPPED).is_file():
         lines.append(f"left out as damaged: {len(read_csv(path / SKIPPED)):,}, listed in {SKIPPED}")
     return lines

@@ -111,6 +111,25 @@ def test_there_and_back_is_exact(tmp_path, state, big):
         assert same(state, again.network("back"))  # the order too
 
 
+@pytest.mark.parametrize(
+    ("value", "finite"),
+    [
+        (torch.tensor([[1.0, 2.0], [3.0, float("nan")]]), False),
+        (torch.tensor(float("-inf")), False),
+        (torch.tensor([1e300], dtype=torch.float64), False),
+        (torch.tensor([1.0, float("inf")]).half(), False),
+        (torch.tensor([float("nan"), 1.0]).bfloat16(), False),
+        (torch.tensor([float("nan"), 1.0]).to(torch.float8_e4m3fn), False),
+        (torch.tensor([1e30], dtype=torch.float64), True),
+        (torch.zeros(0, 3), True),
+        (torch.tensor([complex(float("nan"), 0)]), True),
+    ],
+)
+def test_what_is_finite_is_noted(tmp_path, value, finite):
+    torch.save({"fc.weight": torch.ones(2, 2), "x": value}, tmp_path / "x.pt")
+    assert imported(tmp_path / "x.pt", tmp_path / "zoo")["finite"] == [finite]
+
+
 def test_views_ties_and_transposes_are_values(tmp_path):
     base = torch.arange(12.0).reshape(3, 4)
     state = {"a": base.T, "b": base[1:, ::2], "c": base, "d": nn.Parameter(base), "e": torch.tensor(1j).conj()}

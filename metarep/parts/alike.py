@@ -66,9 +66,9 @@ def next_to_nearest(parts: Parts, added: np.ndarray, members: list[np.ndarray]) 
     Where the order of units means something (the classes of a scale, the places of a sequence) neighbours may do alike;
     where it means nothing this is at chance.
     """
-    found = []
+    found, saved = [], parts.saved
     for rows in members:
-        number = np.array([int(str(name).rsplit(":", 1)[1]) for name in parts.names[rows]])
+        number = saved[rows]
         found.append(np.abs(number - number[nearest_parts(added[rows])[0]]) == 1)
     return float(np.concatenate(found).mean())
 

@@ -38,6 +38,13 @@ class Parts:
     vectors: np.ndarray
     added: np.ndarray
 
+    @property
+    def saved(self) -> np.ndarray:
+        """(M,) int64: the number that a unit was saved with in its group; of other parts the place among all."""
+        if self.kind != "unit":
+            return np.arange(len(self.names))
+        return np.array([int(str(name).rsplit(":", 1)[1]) for name in self.names], dtype=np.int64)
+
 
 def read_parts(config: PartsConfig, model: WindowModel, source: Source, progress: Progress) -> dict[str, Parts]:
     """The units, layers and windows of a network, and of its shuffled copies."""

@@ -247,6 +247,7 @@ BAD = [
     ("dynamics zoo --set window=-1", "window"),
     ("report foreign", "foreign"),
     ("report nowhere", "nowhere"),
+    ("report zoo", "a folder that `metarep run` wrote"),
     ("show zoo e09-4", "e09-"),
     ("show altered e09-2813536937", "shard-00000.parquet"),
     ("info nowhere", "nowhere"),

@@ -72,7 +72,7 @@ def digit_zoo(context: Context) -> ImportedZoo:
     path = context.shared / "digits"
     if not is_done(path, KIND, config.resolved(), {}):
         build_digits(config, path, overwrite=path.exists(), progress=context.progress)
-    zoo = load_imported(path)
+    zoo = load_imported(path).finite_only()
     context.used["digits"] = zoo.artefact
     return zoo
 

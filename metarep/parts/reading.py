@@ -15,9 +15,10 @@ import numpy as np
 import torch
 
 from metarep.artefact import Artefact, open_artefact
-from metarep.checkpoints.architecture import Architecture, read_architecture
+from metarep.checkpoints.architecture import Architecture
 from metarep.checkpoints.exporting import read_network
-from metarep.checkpoints.readers import read_checkpoint
+from metarep.checkpoints.readers import Checkpoint, read_checkpoint
+from metarep.checkpoints.store import KIND, load_imported
 from metarep.config import PartsConfig, WindowEmbedConfig
 from metarep.errors import MetarepError
 from metarep.progress import Progress
@@ -62,10 +63,13 @@ def open_source(path: Path | str, network_id: str | None = None) -> Source:
             raise MetarepError(f"{path} is a zoo", fix="say which network of it: metarep parts MODEL ZOO --network ID")
         artefact = open_artefact(path)
         tensors = read_network(path, network_id)
-        named = [(name, tuple(value.shape), str(value.dtype).removeprefix("torch.")) for name, value in tensors.items()]
-        return Source(network_id, read_architecture(named), tensors, artefact, relu=artefact.kind == "zoo")
+        if artefact.kind == KIND:
+            architecture = load_imported(path, check_hashes=False).architecture(network_id)
+        else:
+            architecture = Checkpoint(tensors).architecture
+        return Source(network_id, architecture, tensors, artefact, relu=artefact.kind == "zoo")
     checkpoint = read_checkpoint(path)
-    return Source(path.name, read_architecture(checkpoint.named, ordered=checkpoint.ordered), checkpoint.tensors, None, False)
+    return Source(path.name, checkpoint.architecture, checkpoint.tensors, None, False)
 
 
 def read_parts(config: PartsConfig, model: WindowModel, source: Source, progress: Progress) -> dict[str, Parts]:

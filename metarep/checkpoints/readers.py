@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from metarep.checkpoints.architecture import Named
+from metarep.checkpoints.architecture import Architecture, Named, read_architecture
+from metarep.checkpoints.graph import Graph
 from metarep.checkpoints.npz_files import read_npz
 from metarep.checkpoints.onnx_files import read_onnx
 from metarep.checkpoints.safetensors_files import read_safetensors
@@ -24,17 +25,22 @@ RESERVED = "__metadata__"
 class Checkpoint:
     """A network's tensors by name; `ordered` where they stand as in the network. Values may lie in the file until used.
 
-    `operations` are kind and role of tensors of which the file itself says what is done with them.
+    `graph` is what the file itself says is done with them.
     """
 
     tensors: dict[str, torch.Tensor]
     ordered: bool = True
-    operations: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    graph: Graph | None = None
 
     @property
     def named(self) -> tuple[Named, ...]:
         """(name, shape, dtype) of each tensor."""
         return tuple((name, tuple(value.shape), dtype_name(value.dtype)) for name, value in self.tensors.items())
+
+    @property
+    def architecture(self) -> Architecture:
+        """What its tensors are, as names, shapes and the file's graph say."""
+        return read_architecture(self.named, ordered=self.ordered, graph=self.graph)
 
 
 READERS: dict[str, Callable[[Path], Checkpoint]] = {

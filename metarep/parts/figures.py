@@ -50,10 +50,12 @@ def map_figure(found: Found, title: str) -> Figure:
                 draw_strip(ax, row, cells_of(found, group), numbers)
         if left_out:
             n = int(np.isin(found.parts.groups, left_out).sum())
-            text = f"left out here: {len(left_out):,} groups between, {n:,} {found.parts.kind}s in all"
-            ax.text(0.5, len(first), text, ha="center", va="center", fontsize=8, color=INK)
+            said = f"left out here: {n:,} {found.parts.kind}s"
+            said += "" if found.parts.kind == "layer" else f" of {len(left_out):,} groups"
+            ax.text(0.5, len(first), said, ha="center", va="center", fontsize=8, color=INK)
         ax.set(xlim=(0, 1), ylim=(len(rows) - 0.4, -0.6), xticks=[], xlabel=ORDERS[found.parts.kind], title=title)
-        ax.set_yticks(range(len(rows)), ["⋮" if group is None else short(group) for group in rows], fontsize=8)
+        names = ["⋮" if group is None else short(group.removeprefix("units of ")) for group in rows]
+        ax.set_yticks(range(len(rows)), names, fontsize=8)
         ax.spines[:].set_visible(False)
         ax.tick_params(length=0)
         share = [np.mean(found.cluster == number) for number in numbers]

@@ -75,7 +75,7 @@ def as_result(config: PartsConfig, source: Source, found: dict[str, Found]) -> R
         f"map_{kind}s": Picture(
             map_figure(one, f"{kind.capitalize()}s of {source.name} by cluster"),
             f"The {kind}s of the network, a strip for each group in order of the wiring, with how many there are, each {kind} "
-            "where it was saved; colours are clusters of what the arrangement of the parameters adds to a part's vector.",
+            "where it was saved; colours are clusters of what the arrangement of the parameters adds to its vector.",
         )
         for kind, one in found.items()
         if one.k_curve

@@ -13,7 +13,8 @@ from metarep.artefact import open_artefact
 from metarep.checkpoints.importing import import_networks
 from metarep.config import ImportConfig, PartsConfig, WindowPretrainConfig, ZooConfig
 from metarep.errors import MetarepError
-from metarep.parts.alike import find_alike, nearest_parts
+from metarep.parts.alike import Found, find_alike, nearest_parts
+from metarep.parts.figures import cells_of, map_figure, shade
 from metarep.parts.reading import Parts, added_by_arrangement, layers_by_name
 from metarep.parts.source import open_source
 from metarep.parts.stage import parts
@@ -182,6 +183,41 @@ def test_the_nearest_part_is_never_the_part_itself():
 
 def test_layers_are_named_by_what_their_tensors_share(twins):
     assert layers_by_name(open_source(twins).architecture) == ["0", "2"]
+
+
+def of_groups(sizes, cluster):
+    """Units of groups of these sizes, saved in reverse order, in given clusters."""
+    names = [f"units of g{g}:{number}" for g, size in enumerate(sizes) for number in reversed(range(size))]
+    names, groups = (np.array(part, object) for part in (names, [name.split(":")[0] for name in names]))
+    zeros = np.zeros(len(names))
+    return Found(
+        Parts("unit", names, groups, zeros[:, None], zeros[None, :, None]), cluster, zeros, zeros, zeros, zeros, [], []
+    )
+
+
+def test_a_map_has_each_unit_where_it_was_saved():
+    found = of_groups([4, 3], np.array([0, 1, 1, 0, 2, 0, 1]))
+    assert cells_of(found, "units of g0").tolist() == [0, 1, 1, 0]
+    assert cells_of(found, "units of g1").tolist() == [1, 0, 2]
+    strips = [image.get_array().ravel().tolist() for image in map_figure(found, "").axes[0].images]
+    assert strips == [[0, 1, 1, 0], [1, 0, 2]]
+
+
+def test_a_map_says_what_it_leaves_out():
+    sizes = [2500, *[2] * 60]
+    ax = map_figure(of_groups(sizes, np.arange(sum(sizes)) % 12), "").axes[0]
+    said = [text.get_text() for text in ax.texts]
+    assert "2,500, 1 in 3 drawn" in said
+    assert "left out here: 26 units of 13 groups" in said
+    assert len(ax.images) == 48
+    shown = [label.get_text() for label in ax.get_yticklabels()]
+    assert (shown[0], shown[24], shown[-1]) == ("g0", "⋮", "g60")
+    few = map_figure(of_groups([2, 3], np.zeros(5, int)), "").axes[0]
+    assert [text.get_text() for text in few.texts] == ["2", "3"]
+
+
+def test_clusters_of_a_map_have_colours_of_their_own():
+    assert len({shade(number) for number in range(12)}) == 12
 
 
 def test_neighbours_that_do_alike_are_told_from_others():

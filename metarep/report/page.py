@@ -23,7 +23,7 @@ from metarep.artefact import write_whole, writing
 from metarep.config import ReportConfig
 from metarep.networks.modes import MAINLY_ON, MODE_NAMES, TOLERANCE
 from metarep.progress import Progress
-from metarep.report import description_figures, descriptions, figures, maps, scan_figures, scans, summary, wording
+from metarep.report import description_figures, descriptions, figures, maps, probe_words, scan_figures, scans, summary, wording
 from metarep.report.results import (
     MAIN_CLUSTERER,
     STAGES,
@@ -42,7 +42,7 @@ from metarep.zoo.store import Zoo
 DPI = ReportConfig().dpi
 MAX_CURVES = 11
 PACKAGES = ("torch", "numpy", "numba", "scikit-learn", "umap-learn", "matplotlib", "pyarrow")
-PROBES = ((summary.LINEAR_PROBE, "linear probe for the mode"), (summary.NEIGHBOUR_PROBE, "nearest neighbours"))
+PROBES = ((probe_words.LINEAR_PROBE, "linear probe for the mode"), (probe_words.NEIGHBOUR_PROBE, "nearest neighbours"))
 TRANSFER_METRICS = {
     "masked_r2": "masked R²",
     "linear_balanced_accuracy": "mode, linear probe:\nbalanced accuracy",

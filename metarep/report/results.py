@@ -281,3 +281,9 @@ def cluster_rows(results: Results, representation: str) -> list[dict]:
         modes = counts.get(number, {})
         rows.append({"cluster": number, "n": sum(modes.values()), "modes": modes, "network_id": nearest["network_id"]})
     return rows
+
+
+def untrained_of(rows: Mapping[str, dict], name: str, key: str = "ari") -> str | None:
+    """The same embedding of the untrained encoder, or the best of the untrained ones where that was not made."""
+    same = UNTRAINED + name
+    return same if same in rows else best_of(rows, [n for n in rows if group_of(n) == "untrained"], key)

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 from metarep.analysis.clusters import UMAP_PREFIX
 from metarep.networks.modes import MODE_NAMES
-from metarep.report import scans
-from metarep.report.results import MAIN_CLUSTERER, UNTRAINED, Results, best_of, group_of, mode_rows, title_of
+from metarep.report import probe_words, scans
+from metarep.report.probe_words import LINEAR_PROBE
+from metarep.report.results import MAIN_CLUSTERER, Results, best_of, group_of, mode_rows, title_of, untrained_of
 from metarep.report.wording import (
     LEVEL,
     ari,
@@ -38,8 +39,6 @@ MOSTLY = 0.9
 
 CHANCE_AUC = 0.5
 PUBLISHED_AUC = "1.00 on two hand-picked networks"
-LINEAR_PROBE = "linear_balanced_accuracy"
-NEIGHBOUR_PROBE = "nearest_neighbours_balanced_accuracy"
 
 
 @dataclass(frozen=True)
@@ -243,40 +242,9 @@ def ceiling(results: Results) -> Finding | None:
 
 
 def probes(results: Results) -> Finding | None:
-    """What can be read off the representations: the mode by two probes, the error by ridge regression."""
-    parts = []
-    for metric, title in ((LINEAR_PROBE, "a linear probe"), (NEIGHBOUR_PROBE, "nearest neighbours")):
-        rows = results.probe("mode", metric)
-        own = best_of(rows, [n for n in rows if group_of(n) == "cloze"], "mean")
-        if own is None:
-            continue
-        text = f"From the best cloze embedding for it, {title_of(own)}, {title} tells the mode with balanced accuracy"
-        text += f" {_probed(rows[own])} (dealt out anew: at most {num(rows[own]['null_p95'])})"
-        against = [n for n in ("raw", _untrained_of(rows, own, "mean")) if n in rows]
-        against += [n for n in (best_of(rows, [n for n in rows if group_of(n) == "baseline"], "mean"),) if n not in against]
-        said = [
-            f"{_level(rows[own]['mean'] - rows[n]['mean'])} {title_of(n)} ({num(rows[n]['mean'], 3)})" for n in against if n
-        ]
-        exact = [f"{num(rows[n]['mean'], 3)} from {title_of(n)}" for n in rows if group_of(n) == "oracle"]
-        text = f"{text}: {listed(said)}" if said else text
-        parts.append(f"{text}; {listed(exact)}." if exact else f"{text}.")
-    said = {
-        ("log10_valid_mse", "linear_r2"): "The logarithm of a network's error is read off linearly with R²",
-        ("quadrant_code", LINEAR_PROBE): "The quadrant code is read off linearly with balanced accuracy",
-    }
-    for (target, metric), text in said.items():
-        rows = results.probe(target, metric)
-        own = best_of(rows, [n for n in rows if group_of(n) == "cloze"], "mean")
-        best = best_of(rows, [n for n in rows if group_of(n) == "baseline"], "mean")
-        others = dict.fromkeys(n for n in ("raw", best, "oracle_quadrants") if n in rows)
-        against = [f"{num(rows[n]['mean'], 3)} from {title_of(n)}" for n in others]
-        if own:
-            parts.append(", ".join([f"{text} {_probed(rows[own])} from {title_of(own)}", *against]) + ".")
-    return Finding("Probes", " ".join(parts)) if parts else None
-
-
-def _probed(row: dict) -> str:
-    return f"{num(row['mean'], 3)} [{num(row['low'], 3)}, {num(row['high'], 3)}]"
+    """What can be read off the representations; see `probe_words`."""
+    text = probe_words.probes(results)
+    return Finding("Probes", text) if text else None
 
 
 def scan(results: Results) -> Finding | None:
@@ -386,21 +354,11 @@ def masked_rows(results: Results, masking: str) -> list[dict]:
 def _rivals(rows: Mapping[str, dict], name: str) -> list[str]:
     """What a cloze embedding has to beat: raw parameters, its untrained self, and the best baseline."""
     baseline = best_of(rows, [n for n in rows if group_of(n) == "baseline"])
-    return list(dict.fromkeys(n for n in ("raw", _untrained_of(rows, name), baseline) if n in rows))
-
-
-def _untrained_of(rows: Mapping[str, dict], name: str, key: str = "ari") -> str | None:
-    """The same embedding of the untrained encoder, or the best of the untrained ones where that was not made."""
-    same = UNTRAINED + name
-    return same if same in rows else best_of(rows, [n for n in rows if group_of(n) == "untrained"], key)
+    return list(dict.fromkeys(n for n in ("raw", untrained_of(rows, name), baseline) if n in rows))
 
 
 def _part(a: Mapping, b: Mapping) -> str:
     return f" and reaches {a['ari'] / b['ari']:.0%} of it" if compare(a, b) < 0 and b["ari"] > 0 else ""
-
-
-def _level(difference: float) -> str:
-    return {1: "more than", 0: "level with", -1: "less than"}[sign(difference)]
 
 
 def _versus_chance(row: Mapping) -> str:

@@ -118,6 +118,30 @@ class ResidualMLP(nn.Module):
         return self.head(self.blocks(self.stem(x)))
 
 
+class Mixer(nn.Module):
+    """MLPs along the stream and, transposed, along as many places as the stream is wide."""
+
+    class Block(nn.Module):
+        def __init__(self, d, name):
+            super().__init__()
+            self.name = name
+            for part, hidden in ((name, 6), ("mlp", 11)):
+                setattr(self, part, ViT.MLP(d, hidden))
+            self.norm1, self.norm2 = nn.LayerNorm(d), nn.LayerNorm(d)
+
+        def forward(self, x):
+            x = x + getattr(self, self.name)(self.norm1(x).mT).mT
+            return x + self.mlp(self.norm2(x))
+
+    def __init__(self, name: str, d: int = 4):
+        super().__init__()
+        self.stem, self.head = nn.Linear(16, d), nn.Linear(d, 3)
+        self.blocks = nn.Sequential(*(Mixer.Block(d, name) for _ in range(2)))
+
+    def forward(self, x):
+        return self.head(self.blocks(self.stem(x.unfold(2, 4, 4).unfold(3, 4, 4).reshape(len(x), 4, 16))).mean(1))
+
+
 def attention(q, k, v, n_heads: int, *, causal=False):
     """Places (B, T, D) -> (B, T, D)."""
     q, k, v = (x.unflatten(-1, (n_heads, -1)).transpose(1, 2) for x in (q, k, v))
@@ -385,7 +409,7 @@ def subject(module: nn.Module, x: torch.Tensor, *, seed: int = 0) -> Subject:
             drawn = drawn.abs() + 0.5
         if name.endswith("num_batches_tracked"):
             drawn = value.clone()
-        if name.endswith("attn.bias"):
+        if name.endswith(".attn.bias"):
             drawn = value.double()
         tensors[name] = shared.setdefault(value.data_ptr(), drawn) if value.ndim > 1 else drawn
     return Subject(module.double().eval(), x.double() if x.is_floating_point() else x, tensors)

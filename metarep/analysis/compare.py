@@ -110,7 +110,7 @@ def _built(path: Path, loaded: list[Embeddings], config: ClusterConfig) -> tuple
 
 
 def _imported(path: Path, loaded: list[Embeddings], config: ClusterConfig) -> tuple[Arena, dict[str, np.ndarray], Artefact]:
-    zoo = load_imported(path)
+    zoo = load_imported(path).finite_only()
     ids = np.array(zoo["network_id"], dtype=object)
     split = np.array(zoo["split"], dtype=object).astype(str)
     arena = Arena(**chosen_rows(split, config), network_id=ids, labels=labels_of(zoo), numbers=numbers_of(zoo), zoo=None)
@@ -357,7 +357,7 @@ def headline(tables: Tables, arena: Arena, config: ClusterConfig) -> dict:
         entry = representations.setdefault(row["representation"], {"clusterers": {}, "probes": {}})["probes"].setdefault(
             row["target"], {}
         )
-        entry[row["metric"]] = {name: row[name] for name in ("mean", "std", "null_mean")}
+        entry[row["metric"]] = {name: row[name] for name in ("mean", "std", "low", "high", "null_mean", "null_p95")}
     both = [arena.labels[name][arena.test] for name in ("mode", "unit_states") if name in arena.labels]
     known = {"unit_states_with_mode": agreement(*both, seed=config.seed, n_permutations=config.n_permutations)} if both else {}
     return json.loads(

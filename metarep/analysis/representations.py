@@ -13,6 +13,8 @@ import torch
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 
+from metarep.cloze.embed import N_FINE, behaviour_summary
+from metarep.cloze.views import activations
 from metarep.networks.forward import contributions, forward
 from metarep.networks.gradients import Jacobians, jacobians
 from metarep.networks.spec import NetworkSpec
@@ -32,6 +34,8 @@ DESCRIPTIONS = {
     "contributions": "what each hidden unit contributes to the output at probe inputs, strongest unit first",
     "loss": "the validation error alone",
     "oracle": "the exact active areas, from which the modes are defined",
+    "oracle_activity": "what the embedding activity estimates from parameters, computed by running the network",
+    "oracle_patterns": "what the embedding patterns estimates from parameters, computed likewise",
     "oracle_quadrants": "the exact areas by which units are on, which define the quadrant code, and their logarithms",
 }
 PCA_VARIANCE = 0.95
@@ -61,6 +65,8 @@ def baselines(zoo: Zoo, train: np.ndarray) -> dict[str, np.ndarray]:
         "contributions": strongest_contributions(zoo.spec, params),
         "loss": np.log10(np.maximum(zoo["valid_mse"].astype(np.float64), 1e-12))[:, None],
         "oracle": (active := np.sort(zoo["active_area"].astype(np.float64), axis=1)),
+        "oracle_activity": exact_behaviour(zoo.spec, params, "activity", N_PROBES),
+        "oracle_patterns": exact_behaviour(zoo.spec, params, "patterns", N_FINE),
         "oracle_quadrants": np.concatenate([active, quadrants, np.log10(quadrants + AREA_FLOOR)], axis=1),
     }
 
@@ -136,6 +142,17 @@ def strongest_contributions(spec: NetworkSpec, params: np.ndarray) -> np.ndarray
         order = np.argsort(-np.square(layer).mean(axis=1), axis=1, kind="stable")
         columns.append(np.take_along_axis(layer, order[:, None, :], axis=2).swapaxes(1, 2).reshape(len(params), -1))
     return np.concatenate([np.zeros((len(params), 0)), *columns], axis=1)
+
+
+def exact_behaviour(spec: NetworkSpec, params: np.ndarray, kind: str, n_points: int) -> np.ndarray:
+    """The embeddings "activity" or "patterns" (N, D) of a reader who makes no mistake: where each unit is off is computed.
+
+    What separates it from the embedding is what the model has not learned to see in the parameters.
+    """
+    points = torch.from_numpy(midpoints(spec.widths[0], n_points))
+    networks = torch.from_numpy(np.ascontiguousarray(params, dtype=np.float64))
+    off = [(activations(spec, networks, points, n) <= 0).numpy().swapaxes(1, 2) for n in range(len(spec.hidden_widths))]
+    return behaviour_summary([layer.astype(np.float32) for layer in off], kind).astype(np.float64)
 
 
 def _canonical(spec: NetworkSpec, params: np.ndarray) -> np.ndarray:

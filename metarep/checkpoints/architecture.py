@@ -10,7 +10,9 @@ from functools import cached_property
 from typing import Any
 
 from metarep.artefact import canonical_json
+from metarep.checkpoints.axes import Axes, axes_by_name
 from metarep.checkpoints.depth import depth_key
+from metarep.checkpoints.graph import Graph, with_graph
 from metarep.checkpoints.naming import OTHER, Parts, read_tensor, split_name
 from metarep.errors import MetarepError
 
@@ -42,7 +44,8 @@ class Tensor:
     `kind` is that of its operation, one of KINDS; `role` is what it does there: weight and bias of a linear,
     convolutional or embedding layer; scale, shift, running_mean, running_var and counter of a norm; query, key, value,
     qkv, key_value and output of attention; input and hidden of an LSTM or GRU, and each of the last two with `_bias`
-    behind it. `layer` is the operation's number in order of depth.
+    behind it. `layer` is the operation's number in order of depth. `axes` are the output and the input axis of a weight;
+    None stands for PyTorch's (0, 1), and for what is not known.
     """
 
     name: str
@@ -51,6 +54,7 @@ class Tensor:
     kind: str = OTHER
     role: str = OTHER
     layer: int = 0
+    axes: Axes | None = None
 
     @property
     def size(self) -> int:
@@ -60,9 +64,13 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Architecture:
-    """The tensors of a network in order."""
+    """The tensors of a network in order.
+
+    `chain` is whether its layers stand one behind the other and nothing goes around them; None where no graph says it.
+    """
 
     tensors: tuple[Tensor, ...]
+    chain: bool | None = None
 
     @property
     def n_params(self) -> int:
@@ -84,24 +92,33 @@ class Architecture:
         return hashlib.sha256(canonical_json(self.to_json()).encode()).hexdigest()
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data, from which `from_json` makes the same architecture."""
-        return {"tensors": [asdict(tensor) | {"shape": list(tensor.shape)} for tensor in self.tensors]}
+        """Plain data, from which `from_json` makes the same architecture; what is not known is left out."""
+        tensors = [_known(asdict(tensor)) | {"shape": list(tensor.shape)} for tensor in self.tensors]
+        return _known({"tensors": tensors, "chain": self.chain})
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Architecture:
         """The architecture that `to_json` told. Raises MetarepError for anything else."""
         try:
-            return cls(tuple(Tensor(**entry | {"shape": tuple(entry["shape"])}) for entry in data["tensors"]))
+            lists = ("shape", "axes")
+            entries = [entry | {name: tuple(entry[name]) for name in lists if name in entry} for entry in data["tensors"]]
+            return cls(tuple(Tensor(**entry) for entry in entries), data.get("chain"))
         except (KeyError, TypeError) as error:
             raise MetarepError("no architecture", met=repr(error), expected="tensors with name, shape, dtype, kind") from error
 
     def changed(self, changes: Mapping[str, Mapping[str, Any]]) -> Architecture:
-        """With the kind, role or layer of some tensors given by name."""
-        return Architecture(tuple(replace(tensor, **changes.get(tensor.name, {})) for tensor in self.tensors))
+        """With the kind, role, layer or axes of some tensors given by name."""
+        return replace(self, tensors=tuple(replace(tensor, **changes.get(tensor.name, {})) for tensor in self.tensors))
 
 
-def read_architecture(named: Sequence[Named], *, ordered: bool = True) -> Architecture:
-    """What names and shapes say.
+def readable(tensor: Tensor) -> bool:
+    """Whether a tensor holds weights: real floating-point numbers, not packed, not empty, no counter."""
+    real = tensor.dtype.startswith(("float", "bfloat")) and not tensor.dtype.startswith("float4")
+    return real and tensor.role != "counter" and tensor.size > 0
+
+
+def read_architecture(named: Sequence[Named], *, ordered: bool = True, graph: Graph | None = None) -> Architecture:
+    """What names and shapes say, and the network's graph where there is one.
 
     `named` are (name, shape, dtype); with `ordered` they stand as in the network, else they are put in the order
     that their names suggest. Tensors of which nothing is known are of kind and role "other".
@@ -110,16 +127,24 @@ def read_architecture(named: Sequence[Named], *, ordered: bool = True) -> Archit
     if not ordered:
         named = sorted(named, key=lambda entry: (depth_key(parts[entry[0]]), entry[0]))
     siblings = _siblings((parts[name], shape) for name, shape, _ in named)
-    readings = [read_tensor(parts[name], shape, siblings[parts[name].module]) for name, shape, _ in named]
+    beside = {name: siblings[parts[name].module] for name in parts}
+    readings = {name: read_tensor(parts[name], shape, beside[name]) for name, shape, _ in named}
+    axes = {name: axes_by_name(parts[name], shape, readings[name], beside[name]) for name, shape, _ in named}
+    if graph is not None:
+        readings = with_graph(readings, graph)
+        axes |= {name: use.axes for name, use in graph.uses.items() if use.axes is not None}
     numbers: dict[str, int] = {}
-    for reading in readings:
+    for reading in readings.values():
         numbers.setdefault(reading.operation, len(numbers))
-    return Architecture(
-        tuple(
-            Tensor(name, tuple(shape), dtype, reading.kind, reading.role, numbers[reading.operation])
-            for (name, shape, dtype), reading in zip(named, readings, strict=True)
-        )
+    tensors = tuple(
+        Tensor(name, tuple(shape), dtype, read.kind, read.role, numbers[read.operation], axes[name])
+        for (name, shape, dtype), read in zip(named, readings.values(), strict=True)
     )
+    return Architecture(tensors, graph.chain if graph is not None else None)
+
+
+def _known(entries: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in entries.items() if value is not None}
 
 
 def _siblings(entries: Iterable[tuple[Parts, tuple[int, ...]]]) -> dict[tuple[str, ...], dict[str, tuple[int, ...]]]:

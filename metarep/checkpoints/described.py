@@ -20,6 +20,7 @@ class TensorDescription(Settings):
     kind: str | None = Field(None, description="one of the known kinds")
     role: str | None = Field(None, min_length=1, description="such as weight, bias, query, scale")
     layer: int | None = Field(None, ge=0, description="the operation's number in order of depth")
+    axes: tuple[int, int] | None = Field(None, description="output and input axis of a weight, such as [1, 0]")
     shape: tuple[int, ...] | None = Field(None, description="asked for where parameters are a flat array")
 
 
@@ -70,7 +71,10 @@ class Descriptions:
         found = self.tensors[key]
         if found.shape is not None and found.shape != tensor.shape:
             raise MetarepError(f"tensor {tensor.name} has another shape", met=tensor.shape, expected=found.shape)
-        return {name: value for name in ("kind", "role", "layer") if (value := getattr(found, name)) is not None}
+        if found.axes is not None and not (len(set(found.axes)) == 2 and set(found.axes) <= set(range(len(tensor.shape)))):
+            expected = f"two of {len(tensor.shape)} axes, counted from 0"
+            raise MetarepError(f"tensor {tensor.name} has no such axes", met=list(found.axes), expected=expected)
+        return {name: value for name in ("kind", "role", "layer", "axes") if (value := getattr(found, name)) is not None}
 
     def require_all_used(self) -> None:
         """Raises MetarepError for entries that fitted no tensor of any network."""

@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from metarep.artefact import refuse_to_overwrite, sha256_of, write_whole, writing
-from metarep.checkpoints.architecture import Architecture, read_architecture
+from metarep.checkpoints.architecture import Architecture
 from metarep.checkpoints.described import ArchitectureFile, Descriptions, flat_slices, read_description
 from metarep.checkpoints.flat_arrays import FlatArray, open_flat
 from metarep.checkpoints.layouts import Skips, find_networks
-from metarep.checkpoints.naming import OTHER
 from metarep.checkpoints.properties import Source, join_labels
 from metarep.checkpoints.readers import Checkpoint, files_behind, read_checkpoint
 from metarep.checkpoints.store import KIND, ZooWriter
@@ -51,7 +50,7 @@ def import_networks(
         settings |= {"architecture": described.resolved()}
     with writing(out, KIND, config=settings, seed=None, overwrite=overwrite) as folder:
         writer = ZooWriter(folder, int(config.shard_mb * 2**20))
-        reader = _Reader(described)
+        reader = Reader(described)
         with progress.task("import", len(sources), "networks") as task:
             for source in sources:
                 with skips.catching(source.file):
@@ -69,12 +68,12 @@ def import_networks(
     return out
 
 
-def _import_one(reader: _Reader, writer: ZooWriter, source: Source) -> None:
+def _import_one(reader: Reader, writer: ZooWriter, source: Source) -> None:
     checkpoint = reader.read(source)
     writer.add(source, reader.architecture(checkpoint), checkpoint.tensors, reader.sha256(source))
 
 
-class _Reader:
+class Reader:
     """Reads networks one by one and remembers what many of them share: architectures, arrays, hashes."""
 
     def __init__(self, described: ArchitectureFile | None):
@@ -93,15 +92,11 @@ class _Reader:
         return self._flat.checkpoint(source.row)
 
     def architecture(self, checkpoint: Checkpoint) -> Architecture:
-        """What its tensors are: as described, as names and shapes say, and else as the file's own operators do."""
-        key = (checkpoint.named, checkpoint.ordered, tuple(checkpoint.operations.items()))
+        """What its tensors are: as described, and else as the file's own graph, names and shapes say."""
+        graph = checkpoint.graph
+        key = (checkpoint.named, checkpoint.ordered, graph and (tuple(graph.uses.items()), graph.chain))
         if key not in self._architectures:
-            read = read_architecture(checkpoint.named, ordered=checkpoint.ordered)
-            unknown = {tensor.name for tensor in read.tensors if tensor.kind in (OTHER, "bias")}
-            said = {
-                name: {"kind": kind, "role": role} for name, (kind, role) in checkpoint.operations.items() if name in unknown
-            }
-            self._architectures[key] = self.descriptions.apply(read.changed(said))
+            self._architectures[key] = self.descriptions.apply(checkpoint.architecture)
         return self._architectures[key]
 
     def sha256(self, source: Source) -> str:

@@ -74,6 +74,7 @@ _EMBEDDING = re.compile(
 _EMBEDDING_LEAF = re.compile(r"(pos_embed(ding)?|position(al)?_embeddings?|pos_embedding|embeddings?|emb|wte|wpe)$", re.I)
 _RECURRENT = re.compile(r"(weight_ih|weight_hh|bias_ih|bias_hh|weight_hr)(_l\d+)?(_reverse)?$")
 _JOINED = re.compile(r"(.+)_(weight|bias|kernel|gamma|beta|w|b)$")
+_OUTPUT = re.compile(r"^([^:]+):\d+$")
 _BARE = re.compile(r"(w|weight|kernel|b|bias)_?(\d+)$", re.I)
 
 
@@ -105,8 +106,11 @@ class Reading:
 
 
 def split_name(name: str) -> Parts:
-    """The pieces of "block.0.fc1.weight", "dense/kernel:0", "fc1_weight" or "W1"."""
-    parts = [part for part in re.split(r"[./]", re.sub(r":\d+$", "", name)) if part] or [name]
+    """The pieces of "block.0.fc1.weight", "dense/kernel:0", "fc1_weight" or "W1".
+
+    The ":0" of TensorFlow says nothing; the number of "onnx::MatMul_12" or "onnx::1" is all that tells two tensors apart.
+    """
+    parts = [part for part in re.split(r"[./]", _OUTPUT.sub(r"\1", name)) if part] or [name]
     *module, leaf = parts
     whole = {*FUSED_LEAVES, *RUNNING, *KERAS_RECURRENT}
     if leaf.lower() not in whole and not _RECURRENT.match(leaf):

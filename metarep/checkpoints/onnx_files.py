@@ -11,7 +11,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from metarep.checkpoints.graph import Graph, Use
 from metarep.checkpoints.npz_files import to_torch
+from metarep.checkpoints.onnx_chain import is_chain
+from metarep.checkpoints.onnx_graph import graphs, read_uses
 from metarep.checkpoints.safetensors_files import plain_name
 from metarep.errors import MetarepError
 from metarep.networks.checkpoint import DAMAGE
@@ -36,38 +39,16 @@ DTYPES = {
     "FLOAT8E5M2": torch.float8_e5m2,
 }
 
-
-INPUTS = {
-    "Conv": {1: ("conv", "weight"), 2: ("conv", "bias")},
-    "ConvTranspose": {1: ("conv", "weight"), 2: ("conv", "bias")},
-    "Gemm": {1: ("linear", "weight"), 2: ("linear", "bias")},
-    "MatMul": {0: ("linear", "weight"), 1: ("linear", "weight")},
-    "LSTM": {1: ("lstm", "input"), 2: ("lstm", "hidden"), 3: ("lstm", "bias")},
-    "GRU": {1: ("gru", "input"), 2: ("gru", "hidden"), 3: ("gru", "bias")},
-    "Gather": {0: ("embedding", "weight")},
-    "LayerNormalization": {1: ("layer_norm", "scale"), 2: ("layer_norm", "shift")},
-    "BatchNormalization": {
-        1: ("batch_norm", "scale"),
-        2: ("batch_norm", "shift"),
-        3: ("batch_norm", "running_mean"),
-        4: ("batch_norm", "running_var"),
-    },
-}
-"""What the inputs of an operator are, by their place."""
-
 FLOATING = ("FLOAT", "DOUBLE", "FLOAT16", "BFLOAT16")
-MAX_DEPTH = 8
-"""Graphs inside graphs that are looked into."""
-
-CONVOLUTIONS = {3: "conv1d", 4: "conv2d"}
 
 
-def read_onnx(path: Path) -> tuple[dict[str, torch.Tensor], bool, dict[str, tuple[str, str]]]:
-    """The weights of a model by name, that they are in order, and kind and role of those that operators name.
+def read_onnx(path: Path) -> tuple[dict[str, torch.Tensor], bool, Graph]:
+    """The weights of a model by name, that they are in order, and what its graph does with them.
 
     Weights are initialisers and floating-point constants of more than one value, as some exporters write them, of the graph
-    and of the graphs in its branches. Values in other files are read from plain files in the same folder only. Raises
-    MetarepError for damage, for sizes that do not fit the shapes, and where the package `onnx` is missing.
+    and of the graphs in its branches; those that no node reads stand last. Values in other files are read from plain files in
+    the same folder only. Raises MetarepError for damage, for sizes that do not fit the shapes, and where the package `onnx` is
+    missing.
     """
     onnx = _package(path)
     from google.protobuf.message import DecodeError
@@ -77,8 +58,8 @@ def read_onnx(path: Path) -> tuple[dict[str, torch.Tensor], bool, dict[str, tupl
     except (DecodeError, *DAMAGE) as error:
         raise MetarepError(f"{path} is damaged or no ONNX model", met=repr(error)[:120], fix="export it again") from error
     tensors: dict[str, torch.Tensor] = {}
-    operations: dict[str, tuple[str, str]] = {}
-    for branch, graph in _graphs(model.graph):
+    uses: dict[str, Use] = {}
+    for branch, nodes_before, graph in graphs(model.graph):
         if len(graph.sparse_initializer):
             raise MetarepError(f"{path} holds sparse initialisers", expected="dense ones", fix="export it dense")
         own: dict[str, torch.Tensor] = {}
@@ -86,19 +67,12 @@ def read_onnx(path: Path) -> tuple[dict[str, torch.Tensor], bool, dict[str, tupl
             if not isinstance(name, str) or branch + name in tensors or not name.isprintable():  # bytes: no UTF-8
                 raise MetarepError(f"{path}: no name for an initialiser", met=repr(name)[:80], expected="texts, each once")
             own[name] = tensors[branch + name] = _tensor(path, onnx, proto)
-        operations |= {branch + name: reading for name, reading in _operations(graph, own).items()}
+        uses |= {branch + name: use for name, use in read_uses(graph, own, nodes_before).items()}
     if not tensors:
         raise MetarepError(f"{path} holds no initialisers", expected="an ONNX model with its parameters", fix="export it again")
-    return tensors, True, operations
-
-
-def _graphs(graph: Any, branch: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
-    """A graph and those in the branches of its operators, each with what goes before its names."""
-    yield branch, graph
-    for number, node in enumerate(graph.node if depth < MAX_DEPTH else ()):
-        for attribute in node.attribute:
-            if attribute.HasField("g"):
-                yield from _graphs(attribute.g, f"{branch}{node.op_type}_{number}/{attribute.name}/", depth + 1)
+    uses = dict(sorted(uses.items(), key=lambda entry: entry[1].node))
+    in_order = {name: tensors[name] for name in (*uses, *tensors)}
+    return in_order, True, Graph(uses, chain=is_chain(model.graph, tensors, uses))
 
 
 def _weights(graph: Any, onnx: Any) -> Iterator[tuple[str, Any]]:
@@ -111,21 +85,6 @@ def _weights(graph: Any, onnx: Any) -> Iterator[tuple[str, Any]]:
             proto = attribute.t
             if attribute.name == "value" and proto.data_type in floating and math.prod(proto.dims) > 1:
                 yield node.output[0], proto
-
-
-def _operations(graph: Any, tensors: dict[str, torch.Tensor]) -> dict[str, tuple[str, str]]:
-    """Kind and role of the initialisers that the graph's operators take; the first operator that takes one decides."""
-    found: dict[str, tuple[str, str]] = {}
-    for node in graph.node:
-        inputs = list(node.input)
-        for place, (kind, role) in INPUTS.get(node.op_type, {}).items():
-            name = inputs[place] if place < len(inputs) else ""
-            if name in tensors and name not in found:
-                weight = tensors.get(inputs[1]) if kind == "conv" else None
-                kind = kind if kind != "conv" else CONVOLUTIONS.get(weight.ndim if weight is not None else 0, "other")
-                if kind != "embedding" or (tensors[name].ndim == 2 and tensors[name].is_floating_point()):
-                    found[name] = (kind, role)
-    return found
 
 
 def _package(path: Path) -> Any:

@@ -1,7 +1,8 @@
-"""The exact symmetries of a ReLU network as augmentation: hidden units change places, and scales.
+"""What is done to networks while a model learns from them.
 
-Both leave the network's function as it is: permuting the units of a hidden layer, and
-multiplying a unit's incoming parameters by c > 0 while its outgoing ones are divided by c.
+The exact symmetries of a ReLU network leave its function as it is: permuting the units of a hidden layer, and
+multiplying a unit's incoming parameters by c > 0 while its outgoing ones are divided by c. Jitter does not: it makes
+another network, whose behaviour is as easily computed, and which no recipe would have led to.
 """
 
 from __future__ import annotations
@@ -25,3 +26,10 @@ def scale_units(params: torch.Tensor, spec: NetworkSpec, std: float, *, generato
     n = len(params)
     factors = [(std * torch.randn(n, width, generator=generator)).double().exp().numpy() for width in spec.hidden_widths]
     return params * torch.from_numpy(scale_factors(spec, factors)).to(params)
+
+
+def jitter(params: torch.Tensor, spread: torch.Tensor, most: float, *, generator: torch.Generator) -> torch.Tensor:
+    """params (N, P) with normal noise: in units of spread (P,), of a strength uniform on [0, most] for each network."""
+    strength = most * torch.rand(len(params), 1, generator=generator)
+    noise = torch.randn(params.shape, generator=generator)
+    return params + (strength * noise).to(params) * spread.to(params)

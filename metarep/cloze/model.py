@@ -147,6 +147,11 @@ class ClozeModel(nn.Module, PyTorchModelHubMixin, library_name="metarep"):
         member = torch.from_numpy(self.layout.slot_class).to(values.device)
         return (values - self.class_mean[member]) / self.class_std[member]
 
+    @property
+    def spread(self) -> torch.Tensor:
+        """(T,): the standard deviation of each token's slot class, on the CPU."""
+        return self.class_std.cpu()[torch.from_numpy(self.layout.slot_class)]
+
     def denormalise(self, values: torch.Tensor) -> torch.Tensor:
         """The inverse of `normalise`."""
         member = torch.from_numpy(self.layout.slot_class).to(values.device)

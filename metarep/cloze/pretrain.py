@@ -21,7 +21,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from metarep.artefact import open_artefact, write_whole, writing
-from metarep.cloze.augment import permute_units, scale_units
+from metarep.cloze.augment import jitter, permute_units, scale_units
 from metarep.cloze.masked_r2 import masked_r2_table
 from metarep.cloze.masks import random_masks
 from metarep.cloze.model import ClozeModel
@@ -175,7 +175,11 @@ def draw_batch(config: PretrainConfig, model: ClozeModel, params: torch.Tensor, 
         batch = permute_units(batch, model.spec, generator=generator)
     if config.scale_units > 0:
         batch = scale_units(batch, model.spec, config.scale_units, generator=generator)
-    return Batch(batch, draw_masks(config, model, len(batch), generator), generator)
+    mask = draw_masks(config, model, len(batch), generator)
+    if config.jitter > 0:
+        whole = ~mask.any(dim=1)
+        batch[whole] = jitter(batch[whole], model.spread, config.jitter, generator=generator)
+    return Batch(batch, mask, generator)
 
 
 def draw_masks(config: PretrainConfig, model: ClozeModel, n: int, generator: torch.Generator) -> torch.Tensor:

@@ -9,7 +9,17 @@ from pydantic import Field, model_validator
 from metarep.settings import Settings
 
 Embedding = Literal[
-    "pooled", "states", "profile", "certainty", "surprisal", "description", "activity", "beliefs", "patterns", "coupling"
+    "pooled",
+    "states",
+    "profile",
+    "certainty",
+    "surprisal",
+    "description",
+    "activity",
+    "beliefs",
+    "patterns",
+    "effects",
+    "coupling",
 ]
 
 
@@ -44,6 +54,12 @@ class PretrainConfig(Settings):
         0.0, ge=0, description="of predicting from the parameters what each hidden unit contributes at probe inputs; 0 is off"
     )
     whole_share: float = Field(0.3, ge=0, lt=1, description="share of networks shown whole, where behaviour is predicted")
+    jitter: float = Field(
+        0.0,
+        ge=0,
+        description="most noise, in standard deviations of each kind of parameter, that networks shown whole are given before "
+        "their behaviour is computed; 0 is off",
+    )
     n_probes: int = Field(5, ge=2, le=64, description="behaviour: probe inputs along each input, midpoints of equal cells")
     probe_range: tuple[float, float] = Field((0.0, 1.0), description="behaviour: from where to where the probes reach")
     mask_ratio_min: float = Field(0.1, gt=0, le=1)
@@ -67,6 +83,8 @@ class PretrainConfig(Settings):
             raise ValueError(f"d_model {self.d_model} is no multiple of n_heads {self.n_heads}")
         if self.behaviour_weight and self.objective != "cloze":
             raise ValueError("behaviour_weight is for objective=cloze alone")
+        if self.jitter and not self.behaviour_weight:
+            raise ValueError("jitter is for networks whose behaviour is asked for; set behaviour_weight above 0")
         if self.behaviour_weight and self.tokens == "behaviour":
             raise ValueError("behaviour_weight asks for behaviour behind parameters; tokens are behaviour already")
         if self.head == "rectified" and self.tokens == "parameters":

@@ -142,11 +142,19 @@ def _slot_title(group: str, value: str) -> str:
     return {"all": "all parameters", "weight": "all weights", "bias": "all biases"}.get(value, value)
 
 
+WIDEST_TOLD = 0.45
+"""An interval wider than this is not drawn, nor what else is measured on the same networks."""
+
+PROBE_RANGE = (0.15, 0.998)
+"""Accuracies beyond stand at its edge."""
+PROBE_TICKS = (0.2, 0.5, 0.8, 0.95, 0.99)
+
+
 def comparison_figure(chosen: Mapping[str, dict], probes: Sequence[tuple[str, Mapping[str, dict]]]) -> Figure:
     """Every representation in a row: the ARI of k-means with the modes, and further panels (title, rows) of probes.
 
-    Intervals are 95 % over test networks for the ARI, two standard deviations over seeds for
-    probes; a short grey tick is what permuted labels give.
+    Intervals are 95 % over test networks; a short grey tick is what chance gives in 95 of 100 draws. Accuracies
+    stand on a logit scale, so that 0.98 and 0.99 are as far apart as 0.5 and 0.67.
     """
     names = sorted(chosen, key=lambda name: -chosen[name]["ari"])
     with use_style():
@@ -157,14 +165,17 @@ def comparison_figure(chosen: Mapping[str, dict], probes: Sequence[tuple[str, Ma
             _interval(axes[0], y, group_of(name), row["ari"], row["ari_low"], row["ari_high"], row["null_ari_p95"])
             for ax, (_, scores) in zip(axes[1:], probes, strict=True):
                 if name in scores:
-                    mean, reach, null = (scores[name][key] for key in ("mean", "std", "null_mean"))
-                    _interval(ax, y, group_of(name), mean, mean - 2 * reach, mean + 2 * reach, null)
+                    values = [scores[name][key] for key in ("mean", "low", "high", "null_p95")]
+                    _interval(ax, y, group_of(name), *np.clip(values, *PROBE_RANGE))
         axes[0].set(yticks=range(len(names)), ylim=(len(names) - 0.4, -0.6), xlabel="adjusted Rand index")
         axes[0].set_yticklabels([f"{title_of(name)},  k = {chosen[name]['k']}" for name in names])
         for ax, title in zip(axes, ["k-means against the modes", *(title for title, _ in probes)], strict=True):
             ax.set_title(title)
         for ax in axes[1:]:
-            ax.set(xlim=(min(0.0, ax.get_xlim()[0]), 1.02), xlabel="balanced accuracy", xticks=[0, 0.5, 1])
+            ax.set(xscale="logit", xlabel="balanced accuracy (logit scale)")
+            ax.set(xlim=(PROBE_RANGE[0] * 0.9, 1 - 0.9 * (1 - PROBE_RANGE[1])), xticks=PROBE_TICKS)
+            ax.set_xticklabels([f"{tick:g}" for tick in PROBE_TICKS], fontsize=8)
+            ax.minorticks_off()
         axes[0].set_xlim(min(-0.01, axes[0].get_xlim()[0]), None)
         _striped(axes, len(names))
         groups = [group for group in GROUP_COLOURS if any(group_of(name) == group for name in names)]
@@ -292,17 +303,19 @@ def transfer_figure(rows: Sequence[dict], titles: Mapping[str, str], metrics: Ma
     shown = {metric: [r for r in rows if r["metric"] == metric] for metric in metrics}
     shown = {metric: own for metric, own in shown.items() if own}
     names = list(dict.fromkeys(row["representation"] for row in rows))
-    looks = {
-        name: PREDICTOR_STYLES.get(name) or (GROUP_COLOURS[group_of(name)], GROUP_MARKERS[group_of(name)]) for name in names
-    }
+    looks = {name: PREDICTOR_STYLES.get(name) or _marker_in_group(names, name) for name in names}
     targets = list(titles)
     with use_style():
-        figure = Figure(figsize=(11, 0.72 * len(targets) + 1.7), layout="constrained")
+        figure = Figure(figsize=(11, 0.85 * len(targets) + 1.7), layout="constrained")
         axes = figure.subplots(1, len(shown), sharey=True, squeeze=False)[0]
         for ax, (metric, own) in zip(axes, shown.items(), strict=True):
             present = [name for name in names if any(r["representation"] == name for r in own)]
-            for row in own:
-                shift = 0.3 * (present.index(row["representation"]) - (len(present) - 1) / 2)
+            telling = {t for t in targets if not any(r["target"] == t and _tells_nothing(r) for r in own)}
+            for target in {row["target"] for row in own} - telling:
+                place = {"transform": ax.get_yaxis_transform(), "ha": "center", "va": "center"}
+                ax.text(0.5, targets.index(target), "interval too wide", color=MUTED, fontsize=8, **place)
+            for row in (row for row in own if row["target"] in telling):
+                shift = 0.78 / max(3, len(present)) * (present.index(row["representation"]) - (len(present) - 1) / 2)
                 _transfer_mark(ax, targets.index(row["target"]) + shift, row, *looks[row["representation"]])
             low = min(0.0, *(max(float(r["value"]), LEAST_SHOWN) for r in own))
             ax.set(xlim=(low - (0.12 if low < 0 else 0.02), 1.04), ylim=(len(targets) - 0.4, -0.6))
@@ -315,6 +328,18 @@ def transfer_figure(rows: Sequence[dict], titles: Mapping[str, str], metrics: Ma
         keys.append(Line2D([], [], color=MUTED, marker="|", ls="", ms=10, mew=1.6, label="shuffled predictions"))
         figure.legend(handles=keys, ncols=len(keys), loc="outside upper left")
     return figure
+
+
+def _tells_nothing(row: dict) -> bool:
+    """Whether an interval is so wide that the figure hangs on a network or two."""
+    return float(row["high"]) - float(row["low"]) > WIDEST_TOLD
+
+
+def _marker_in_group(names: Sequence[str], name: str) -> tuple[str, str]:
+    """The group's colour, and a marker that tells a representation from the others of its group."""
+    group = group_of(name)
+    own = [other for other in names if group_of(other) == group and other not in PREDICTOR_STYLES]
+    return GROUP_COLOURS[group], (GROUP_MARKERS[group], "^", "v", "P")[own.index(name) % 4]
 
 
 def _transfer_mark(ax: Axes, y: float, row: dict, colour: str, marker: str) -> None:

@@ -231,6 +231,10 @@ def ceiling(results: Results) -> Finding | None:
         same = results.at_k(n_modes)
         if {"oracle", name} <= set(same):
             text += f" With k = {n_modes} for both it is {num(same[name]['ari'])} against {num(same['oracle']['ari'])}."
+    if "oracle_activity" in rows:
+        exact = rows["oracle_activity"]
+        text += " The numbers of activity, computed by running the network in place of read from parameters, reach"
+        text += f" {ari(exact)} (k = {exact['k']})."
     exact = results.metrics.get("clusters", {}).get("unit_states_with_mode")
     if exact:
         text += f" What each unit does, off, on everywhere or bent, agrees with the modes with {ari(exact)}: clusters that find"
@@ -247,11 +251,15 @@ def probes(results: Results) -> Finding | None:
         if own is None:
             continue
         text = f"From the best cloze embedding for it, {title_of(own)}, {title} tells the mode with balanced accuracy"
-        text += f" {num(rows[own]['mean'])} (permuted labels: {num(rows[own]['null_mean'])})"
+        text += f" {_probed(rows[own])} (dealt out anew: at most {num(rows[own]['null_p95'])})"
         against = [n for n in ("raw", _untrained_of(rows, own, "mean")) if n in rows]
         against += [n for n in (best_of(rows, [n for n in rows if group_of(n) == "baseline"], "mean"),) if n not in against]
-        said = [f"{_level(rows[own]['mean'] - rows[n]['mean'])} {title_of(n)} ({num(rows[n]['mean'])})" for n in against if n]
-        parts.append(f"{text}: {listed(said)}." if said else f"{text}.")
+        said = [
+            f"{_level(rows[own]['mean'] - rows[n]['mean'])} {title_of(n)} ({num(rows[n]['mean'], 3)})" for n in against if n
+        ]
+        exact = [f"{num(rows[n]['mean'], 3)} from {title_of(n)}" for n in rows if group_of(n) == "oracle"]
+        text = f"{text}: {listed(said)}" if said else text
+        parts.append(f"{text}; {listed(exact)}." if exact else f"{text}.")
     said = {
         ("log10_valid_mse", "linear_r2"): "The logarithm of a network's error is read off linearly with R²",
         ("quadrant_code", LINEAR_PROBE): "The quadrant code is read off linearly with balanced accuracy",
@@ -259,10 +267,16 @@ def probes(results: Results) -> Finding | None:
     for (target, metric), text in said.items():
         rows = results.probe(target, metric)
         own = best_of(rows, [n for n in rows if group_of(n) == "cloze"], "mean")
-        against = [f"{num(rows[n]['mean'])} from {title_of(n)}" for n in ("raw", "oracle_quadrants") if n in rows]
+        best = best_of(rows, [n for n in rows if group_of(n) == "baseline"], "mean")
+        others = dict.fromkeys(n for n in ("raw", best, "oracle_quadrants") if n in rows)
+        against = [f"{num(rows[n]['mean'], 3)} from {title_of(n)}" for n in others]
         if own:
-            parts.append(", ".join([f"{text} {num(rows[own]['mean'])} from {title_of(own)}", *against]) + ".")
+            parts.append(", ".join([f"{text} {_probed(rows[own])} from {title_of(own)}", *against]) + ".")
     return Finding("Probes", " ".join(parts)) if parts else None
+
+
+def _probed(row: dict) -> str:
+    return f"{num(row['mean'], 3)} [{num(row['low'], 3)}, {num(row['high'], 3)}]"
 
 
 def scan(results: Results) -> Finding | None:

@@ -15,6 +15,8 @@ def chain_of(operations: Iterable[Operation], *, relu: bool = False, start: Unit
 
     `start` are the units that the first layer reads, without it the inputs. The last group, the outputs, is not free. A
     norm behind a convolution counts only with running statistics: it may be a group norm, which is no symmetry's friend.
+    Only behind a convolution may a linear layer read several positions of each unit, the pixels of a flattened channel:
+    else it is a second head or another network, whose inputs happen to be a multiple.
     """
     groups: list[Units] = []
     current, convolved = start, False
@@ -24,15 +26,15 @@ def chain_of(operations: Iterable[Operation], *, relu: bool = False, start: Unit
                 return None
             current = replace(current, members=current.members + operation.owning(), positive_scale=False)
             continue
-        if operation.kind not in AFFINE or operation.weight is None or _channels_last(operation):
+        if operation.kind not in AFFINE or operation.weight is None or not _known_whole(operation):
             return None
-        convolved = operation.kind != "linear"
+        flattened, convolved = convolved, operation.kind != "linear"
         if current is not None and _depthwise(operation, current):
             current = replace(current, members=current.members + operation.feeding(), positive_scale=False)
             continue
         source = current or Units("inputs", operation.n_in, (), free=False)
         inner = operation.n_in // source.n if source.n else 0
-        if inner * source.n != operation.n_in or (inner > 1 and operation.kind != "linear"):
+        if inner * source.n != operation.n_in or (inner > 1 and not (flattened and operation.kind == "linear")):
             return None
         groups.append(replace(source, members=(*source.members, operation.reading(inner))))
         name = f"units of {operation.module or operation.weight.name}"
@@ -51,6 +53,8 @@ def _depthwise(operation: Operation, units: Units) -> bool:
     return len(shape) > 2 and shape[1] == 1 and shape[0] == units.n and units.n > 1
 
 
-def _channels_last(operation: Operation) -> bool:
-    """Whether it is a convolution as Keras and Flax keep it, pixels first, which nothing here reads."""
-    return len(operation.weight.shape) > 2 and split_name(operation.weight.name).leaf == "kernel"
+def _known_whole(operation: Operation) -> bool:
+    """Whether every vector beside the weight runs over its outputs, and no pixels stand where channels are looked for."""
+    pixels_first = operation.weight.axes is None and len(operation.weight.shape) > 2
+    foreign = any(vector.shape[0] != operation.n_out for vector in operation.vectors)
+    return not foreign and not (pixels_first and split_name(operation.weight.name).leaf == "kernel")

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 
 from metarep.checkpoints.architecture import Architecture
 from metarep.windows.chain import chain_of
-from metarep.windows.operations import Operation, operations_of
+from metarep.windows.operations import AFFINE, Operation, operations_of
 from metarep.windows.residual_conv import residual_conv
 from metarep.windows.residual_stream import mlp_readers, stream_of
 from metarep.windows.wiring import Member, Units, Wiring
@@ -26,11 +26,21 @@ _SKIPS = re.compile(
 )
 """Modules around which a network may go: those that say so, and numbered blocks of numbered parts, as in residual networks."""
 
+_BESIDE = re.compile(
+    r"(^|[._])(query|key|value|q|k|v|actor|critic|policy|pi|vf|qf|adv|advantage|target|generator|discriminator|teacher|student"
+    r"|branch|tower|path|b|mu|log_?var|log_?std)_?\d*([._]|$)",
+    re.I,
+)
+"""Modules that stand beside others, not behind them: the parts of an attention, two networks in one file, branches, heads."""
+
+_BLOCK = re.compile(r"(.*?(?:^|[._a-zA-Z])\d+)\.(.+)")
+"""A numbered block and a part of it."""
+
 
 def wiring_of(architecture: Architecture, *, relu: bool = False) -> Wiring:
     """The groups of units that names and shapes tell of; `relu`: a ReLU is known to stand behind every hidden layer."""
     operations = list(operations_of(architecture))
-    chain = _whole_chain(operations, relu)
+    chain = _whole_chain(architecture, operations, relu)
     if chain is not None:
         return Wiring(chain)
     groups = residual_conv(operations)
@@ -39,17 +49,34 @@ def wiring_of(architecture: Architecture, *, relu: bool = False) -> Wiring:
     return Wiring((*groups, *_others(operations, groups)))
 
 
-def _whole_chain(operations: Sequence[Operation], relu: bool) -> tuple[Units, ...] | None:
-    """The groups of a plain chain, input first; None for anything else."""
-    if any(_SKIPS.search(operation.module) for operation in operations) or not operations:
+def _whole_chain(architecture: Architecture, operations: Sequence[Operation], relu: bool) -> tuple[Units, ...] | None:
+    """The groups of a plain chain, input first; None for anything else. Where a graph is known, it says which of both it is."""
+    if architecture.chain is False or (architecture.chain is None and _in_doubt(operations)):
         return None
     return chain_of(operations, relu=relu)
+
+
+def _in_doubt(operations: Sequence[Operation]) -> bool:
+    """Whether names say that layers may stand beside each other or that something goes around them.
+
+    Numbered blocks whose parts have names and which put out as many units as they read may be gone around. What names cannot
+    say stays: x + f(x) in a network of layers called conv1, conv2, conv3, or in a list of square layers.
+    """
+    modules = [operation.module for operation in operations]
+    if not operations or any(_SKIPS.search(module) or _BESIDE.search(module) for module in modules):
+        return True
+    blocks: dict[str, list[Operation]] = {}
+    for operation in operations:
+        part = _BLOCK.fullmatch(operation.module)
+        if part and operation.kind in AFFINE and operation.weight is not None and not part[2].isdigit():
+            blocks.setdefault(part[1], []).append(operation)
+    return any(block[0].n_in == block[-1].n_out for block in blocks.values())
 
 
 def _others(operations: Sequence[Operation], groups: Sequence[Units]) -> Iterator[Units]:
     """The output units of every operation that no group holds, free where names leave no doubt who reads them."""
     held = {(member.tensor, member.axis) for units in groups for member in units.members}
-    readers = mlp_readers(operations)
+    readers = mlp_readers(operations) if _has_blocks(operations) else {}
     taken: set[int] = set()
     for number, operation in enumerate(operations):
         if operation.kind in GATES:
@@ -67,6 +94,15 @@ def _others(operations: Sequence[Operation], groups: Sequence[Units]) -> Iterato
         taken.update(feeders)
         members = tuple(member for index in feeders for member in operations[index].feeding())
         yield Units(name, operation.n_out, (*members, operations[reader].reading()), free=True)
+
+
+def _has_blocks(operations: Sequence[Operation]) -> bool:
+    """Whether a network has the look of a transformer: blocks inside it, or norms, attention, embeddings beside its layers.
+
+    In any other the layers fc1 and fc2 may be read by further ones.
+    """
+    kinds = {operation.kind for operation in operations}
+    return any("." in operation.module for operation in operations) or not kinds <= {*AFFINE}
 
 
 def _recurrent(operation: Operation) -> Iterator[Units]:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from metarep.checkpoints.architecture import KINDS, Architecture, Tensor
+from metarep.checkpoints.architecture import KINDS, Architecture, Tensor, readable
 from metarep.errors import MetarepError
 from metarep.windows.wiring import Member, Units, Wiring
 
@@ -69,11 +69,6 @@ def joined(places: Sequence[Places]) -> Places:
     return places[0] if len(places) == 1 else Places(*(np.concatenate(parts) for parts in zip(*places, strict=True)))
 
 
-def readable(tensor: Tensor) -> bool:
-    """Whether a tensor holds weights: floating point, not empty, no counter."""
-    return tensor.dtype.startswith(("float", "bfloat")) and tensor.role != "counter" and tensor.size > 0
-
-
 def readable_tensors(architecture: Architecture, tensors: Mapping[str, torch.Tensor], *, where: str) -> dict[str, torch.Tensor]:
     """The tensors that hold weights as float32. Raises MetarepError for one that holds NaN or infinity."""
     found = {}
@@ -81,11 +76,13 @@ def readable_tensors(architecture: Architecture, tensors: Mapping[str, torch.Ten
         if readable(tensor):
             values = tensors[tensor.name].to(torch.float32)
             if not bool(torch.isfinite(values).all()):
-                fix = "leave the network out, or repair it"
+                fix = "repair it, or leave it out: a zoo that is imported anew does"
                 raise MetarepError(f"{where}: {tensor.name} holds NaN or infinity", expected="finite values", fix=fix)
             found[tensor.name] = values
     if not found:
-        raise MetarepError(f"{where} has no weights to read", expected="at least one floating-point tensor")
+        met = ", ".join(sorted({tensor.dtype for tensor in architecture.tensors})) or "no tensors"
+        expected = "at least one tensor of real floating-point numbers; complex and whole ones are not read"
+        raise MetarepError(f"{where} has no weights to read", met=met, expected=expected)
     return found
 
 
@@ -102,6 +99,13 @@ class Slice:
         return self.tensor.shape or (1,)
 
     @property
+    def order(self) -> tuple[int, ...]:
+        """The axes: the units' own, the other one that the weight leads between, the rest."""
+        others = [axis for axis in range(len(self.shape)) if axis != self.member.axis]
+        ends = self.tensor.axes if self.tensor.axes and self.member.axis in self.tensor.axes else ()
+        return (self.member.axis, *sorted(others, key=lambda axis: axis not in ends))
+
+    @property
     def rest(self) -> int:
         return self.tensor.size // self.shape[self.member.axis]
 
@@ -115,7 +119,7 @@ class Slice:
 
     def values(self, tensors: Mapping[str, torch.Tensor], chunk: int) -> torch.Tensor:
         """(n units, tokens of one, chunk) float32; 0 where a chunk ends early."""
-        whole = tensors[self.tensor.name].reshape(self.shape).movedim(self.member.axis, 0).reshape(-1, self.rest)
+        whole = tensors[self.tensor.name].reshape(self.shape).permute(self.order).reshape(-1, self.rest)
         index = self.member.positions(self.n_units)
         plain = index.shape == (len(whole), 1) and self.member.start == 0
         rows = whole if plain else whole[torch.from_numpy(index)].flatten(1)
@@ -191,7 +195,7 @@ def slice_places(view: View, part: Slice) -> Places:
     start = np.arange(0, part.length, chunk)
     stop = np.minimum(start + chunk, part.length)
     n = len(start)
-    others = [axis for axis in range(len(part.shape)) if axis != member.axis]
+    _, *others = part.order
     kernel = math.prod(part.shape[axis] for axis in others[1:])
     interval = np.full((n, 3), -1)
     numbers = np.zeros((n, len(NUMBERS)), np.float32)
@@ -268,8 +272,9 @@ def build_views(architecture: Architecture, wiring: Wiring, *, chunk: int, conte
     covered = {part.tensor.name for view in views for part in view.slices}
     for name, tensor in known.items():
         if name not in covered:
-            rows = Units(f"rows of {name}", (tensor.shape or (1,))[0], (Member(name, 0, "in"),), free=False)
-            number = ends[name, 0].group if tensor.shape else n_groups + len(ends)
+            axis = tensor.axes[0] if tensor.axes else 0
+            rows = Units(f"rows of {name}", (tensor.shape or (1,))[axis], (Member(name, axis, "in"),), free=False)
+            number = ends[name, axis].group if tensor.shape else n_groups + len(ends)
             views.append(View(number, rows, tuple(unit_slices(known, rows)), **shared))
     return tuple(views)
 
@@ -293,7 +298,7 @@ def fans_in(known: Mapping[str, Tensor], wiring: Wiring) -> dict[str, int]:
     fans: dict[str, int] = {}
     for name, tensor in known.items():
         if len(tensor.shape) > 1 and tensor.kind != "embedding":
-            fans[name] = tensor.size // tensor.shape[out_axis.get(name, 0)]
+            fans[name] = tensor.size // tensor.shape[tensor.axes[0] if tensor.axes else out_axis.get(name, 0)]
     by_layer: dict[int, int] = {}
     for name, fan in fans.items():
         by_layer[known[name].layer] = max(fan, by_layer.get(known[name].layer, 1))

@@ -119,8 +119,10 @@ def cluster_tables(names, mode, ari, null_ari):
             ]
         for target, metric in (("mode", "linear_balanced_accuracy"), ("mode", "nearest_neighbours_balanced_accuracy")):
             row = {"target": target, "metric": metric, "mean": 0.9 - 0.05 * number, "std": 0.01, "null_mean": 0.2}
+            row |= {"low": row["mean"] - 0.01, "high": row["mean"] + 0.01, "null_p95": 0.22}
             tables["probes.csv"].append(base | row)
         row = {"target": "log10_valid_mse", "metric": "linear_r2", "mean": 0.6, "std": 0.01, "null_mean": 0.0}
+        row |= {"low": 0.58, "high": 0.62, "null_p95": -0.5}
         tables["probes.csv"].append(base | row)
         for i, name in enumerate(names):
             split = "test" if i % 4 == 0 else "train"

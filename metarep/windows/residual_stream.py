@@ -156,13 +156,15 @@ def _keeps_inputs_first(operations: Sequence[Operation]) -> bool | None:
 
 
 def _axes(tensor: Tensor, transposed: bool | None) -> tuple[int, int] | None:
-    """The output and the input axis of a weight; None in doubt."""
-    parts = split_name(tensor.name)
+    """The output and the input axis of a weight; None in doubt, and where a graph or a bias says otherwise than the name."""
+    parts, named = split_name(tensor.name), None
     if len(tensor.shape) == 2 and parts.leaf == "kernel":
-        return 1, 0
-    if parts.last.startswith("c_"):
-        return {True: (1, 0), False: (0, 1), None: None}[transposed]
-    return (0, 1) if parts.leaf == "weight" or parts.leaf.endswith("proj_weight") else None
+        named = (1, 0)
+    elif parts.last.startswith("c_"):
+        named = {True: (1, 0), False: (0, 1), None: None}[transposed]
+    elif parts.leaf == "weight" or parts.leaf.endswith("proj_weight"):
+        named = (0, 1)
+    return named if tensor.axes in (None, named) else None
 
 
 def _fits_layout(operation: Operation, transposed: bool | None) -> bool:

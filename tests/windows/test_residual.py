@@ -5,7 +5,8 @@ import re
 import numpy as np
 import pytest
 import torch
-from residual_networks import GPT2, Bert, DenseNet, Encoder, Llama, Mixer, ResidualMLP, ResNet, Subject, ViT, subject
+from residual_networks import DenseNet, ResidualMLP, ResNet, Subject, subject
+from residual_transformers import GPT2, Bert, Encoder, Llama, Mixer, ViT
 from torch import nn
 
 from metarep.checkpoints.architecture import Architecture, read_architecture
@@ -49,6 +50,7 @@ DOUBTS = {
     "group norms": (lambda: ResNet([[(4, 4)], [(6, 6)]], norm=lambda n: nn.GroupNorm(2, n)), PICTURES, set()),
     "a gain more": (lambda: ResNet([[(4, 4)]], extra=("gain", nn.Parameter(torch.ones(4)))), PICTURES, set()),
     "a second head": (lambda: ResNet([[(4, 4)], [(6, 6)]], extra=("head", nn.Linear(4, 2))), PICTURES, {4, 6}),
+    "two kinds of pools": (lambda: ResNet([[(4, 4)], [(6, 6)]], n_pools=2), PICTURES, {4, 6}),
     "no head": (lambda: ResNet([[(4, 4)], [(6, 6)]], head=False), PICTURES, {4, 6}),
     "norm of hidden units": (lambda: ResidualMLP(norm_of_hidden=True), NUMBERS, set()),
     "norm of either": (lambda: ResidualMLP(7, 7), NUMBERS, set()),

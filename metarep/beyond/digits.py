@@ -156,7 +156,7 @@ def sentences(rows, others, n_networks: int, n_runs: int) -> tuple[str, ...]:
         if rest["high"] < base["low"]:
             said.append(
                 f"Why statistics tell so much of {title}: their quartiles. Mean and spread of each layer alone reach "
-                f"{_figure(rest)}, beside which the embedding, means and spreads of hidden states, is {_verdict(own, rest)}."
+                f"{_figure(rest)}; the embedding, means and spreads of hidden states, is {_verdict(own, rest)} these."
             )
     for target, title in TARGETS.items():
         some = [row for row in others if (row["target"], row["metric"]) == (target, "kendall_tau")]

@@ -2,13 +2,14 @@
 
 Names are those of torchvision and of what follows it: a convolution in front (`conv1`, `stem`), numbered blocks (`layer2.0`,
 `blocks.3`) of numbered convolutions and norms (`conv1`, `bn1` …) with a convolution across where the width changes
-(`downsample`, `shortcut`), one linear layer at the end. All that is added to a stream and all that reads it changes places
-together; a convolution across ends one stream and begins the next. Norms must be batch norms with running statistics.
+(`downsample`, `shortcut`), one linear layer at the end, of pooled channels. All that is added to a stream and all that
+reads it changes places together; a convolution across ends one stream and begins the next. Norms must be batch norms with
+running statistics.
 
 Units inside a block need only the block to be known. The streams need the whole network: with one tensor more (squeeze
-and excitation, a second head), a width that changes without a convolution across (padded with zeros), or a stack of
-channels (DenseNet), none of them is free. That blocks add at all is a convention of names; where they do not, the order of a
-stream's units is free all the same.
+and excitation, a second head), a width that changes without a convolution across (padded with zeros), a stack of
+channels (DenseNet), or a linear layer that reads each channel more than once, none of them is free. That blocks add at all
+is a convention of names; where they do not, the order of a stream's units is free all the same.
 """
 
 from __future__ import annotations

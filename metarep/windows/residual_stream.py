@@ -15,7 +15,7 @@ Heads' own dimensions (queries, keys, values) are in no group: how many heads th
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from metarep.checkpoints.architecture import Tensor
 from metarep.checkpoints.naming import split_name
@@ -77,9 +77,10 @@ _TIED = _words(r"transformer\.wte|model\.(?:decoder\.)?embed_tokens")
 _TOKEN = re.compile(r"(?:cls|class|dist|mask|reg|register)_?(?:tokens?|embedding)$")
 _POSITION = re.compile(r"(?:^|[._])(?:wpe|pe|pos|pos_?emb\w*|pos_?enc\w*|position\w*)(?:[._]|$)")
 _ROTARY = re.compile(r"(?:^|\.)(?:rotary\w*|rope)\.|freqs_cis")
-_MASK = re.compile(r"attn\.(?:masked_)?bias$")
+_MASK = re.compile(r"(?:^|\.)attn\.(?:masked_)?bias$")
 _LAYER_SCALE = re.compile(r"(?:ls[12]\.gamma|(?:gamma|lambda)_[12])$")
 _NUMBER = re.compile(r"(?:^|\.)\d+(?:\.|$)")
+_BLOCK = re.compile(r".*?(?:^|\.)\d+\.")
 
 Found = tuple[Member, ...]
 
@@ -90,7 +91,8 @@ def stream_of(operations: Sequence[Operation]) -> Units | None:
     ups = {number for feeders, _ in readers.values() for number in feeders}
     downs = {reader for _, reader in readers.values()}
     widths = {operations[number].n_in for number in ups}
-    if len(widths) != 1 or not _has_both_ends(operations) or not _knows_places(operations, ups):
+    foreign = any(_FOREIGN.search(operation.module.lower()) for operation in operations)
+    if len(widths) != 1 or foreign or not _has_both_ends(operations) or not _knows_places(operations, readers):
         return None
     (d,) = widths
     transposed = _keeps_inputs_first(operations)
@@ -127,17 +129,21 @@ def _has_both_ends(operations: Sequence[Operation]) -> bool:
     return embeds and heads
 
 
-def _knows_places(operations: Sequence[Operation], ups: set[int]) -> bool:
-    """Whether attention is told of places by something that is no fixed pattern on the stream; without attention, whether the
-    layers are numbered blocks, and nothing is embedded (places would be mixed by no tensor, by a Fourier transform perhaps).
+def _knows_places(operations: Sequence[Operation], readers: Mapping[int, object]) -> bool:
+    """Whether attention is told of places by something that is no fixed pattern on the stream.
+
+    Without attention: whether there are no places to be seen, as in a residual network of linear layers. There each MLP
+    has a numbered block of its own (a second one may run along places), and nothing is embedded (a Fourier transform,
+    which has no tensors, may mix what is).
     """
     tensors = [tensor for operation in operations for tensor in operation.tensors if readable(tensor)]
     kinds = {tensor.kind for tensor in tensors}
     if "attention" not in kinds:
-        return "embedding" not in kinds and all(_NUMBER.search(operations[number].module) for number in ups)
+        blocks = [_BLOCK.match(operations[number].module) for number in readers]
+        return "embedding" not in kinds and None not in blocks and len({block[0] for block in blocks}) == len(blocks)
     if any(_POSITION.search(tensor.name.lower()) or _ROTARY.search(tensor.name.lower()) for tensor in tensors):
         return True
-    gated = any(operations[number].module.endswith(("gate_proj", "w3")) for number in ups)
+    gated = any(operation.module.endswith(("gate_proj", "w3")) for operation in operations)
     return gated and any(operation.kind == "rms_norm" for operation in operations)  # LLaMA and its kin: rotary
 
 
@@ -150,13 +156,15 @@ def _keeps_inputs_first(operations: Sequence[Operation]) -> bool | None:
 
 
 def _axes(tensor: Tensor, transposed: bool | None) -> tuple[int, int] | None:
-    """The output and the input axis of a weight; None in doubt."""
-    parts = split_name(tensor.name)
+    """The output and the input axis of a weight; None in doubt, and where a graph or a bias says otherwise than the name."""
+    parts, named = split_name(tensor.name), None
     if len(tensor.shape) == 2 and parts.leaf == "kernel":
-        return 1, 0
-    if parts.last.startswith("c_"):
-        return {True: (1, 0), False: (0, 1), None: None}[transposed]
-    return (0, 1) if parts.leaf == "weight" or parts.leaf.endswith("proj_weight") else None
+        named = (1, 0)
+    elif parts.last.startswith("c_"):
+        named = {True: (1, 0), False: (0, 1), None: None}[transposed]
+    elif parts.leaf == "weight" or parts.leaf.endswith("proj_weight"):
+        named = (0, 1)
+    return named if tensor.axes in (None, named) else None
 
 
 def _fits_layout(operation: Operation, transposed: bool | None) -> bool:
@@ -165,8 +173,6 @@ def _fits_layout(operation: Operation, transposed: bool | None) -> bool:
 
 def _touching(operation: Operation, d: int, transposed: bool | None) -> Found | None:
     """The members of an operation on the stream; None where it is not known."""
-    if _FOREIGN.search(operation.module.lower()):
-        return None
     if operation.plain and operation.kind in ("layer_norm", "rms_norm"):
         return _norm(operation)
     if operation.plain and operation.kind in AFFINE:
@@ -220,7 +226,8 @@ def _alone(tensor: Tensor, d: int, transposed: bool | None) -> Found | None:
     if _LAYER_SCALE.search(name) and len(shape) == 1:
         return (Member(tensor.name, 0, "own"),)
     head = tensor.kind == "bias" and _HEAD_BIAS.match(".".join(split_name(name).module)) and shape != (d,)
-    return () if head or _ROTARY.search(name) or _MASK.search(name) else None
+    mask = _MASK.search(name) and len(shape) != 1
+    return () if head or mask or _ROTARY.search(name) else None
 
 
 def _attention(tensor: Tensor, transposed: bool | None) -> Found | None:

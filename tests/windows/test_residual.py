@@ -5,7 +5,8 @@ import re
 import numpy as np
 import pytest
 import torch
-from residual_networks import GPT2, Bert, DenseNet, Encoder, Llama, ResidualMLP, ResNet, Subject, ViT, subject
+from residual_networks import DenseNet, ResidualMLP, ResNet, Subject, subject
+from residual_transformers import GPT2, Bert, Encoder, Llama, Mixer, ViT
 from torch import nn
 
 from metarep.checkpoints.architecture import Architecture, read_architecture
@@ -18,8 +19,9 @@ from metarep.windows.symmetry import canonical, permuted, random_symmetry
 from metarep.windows.tokens import readable_tensors
 from metarep.windows.wiring import Units, Wiring
 
-PICTURES, WORDS = torch.randn(3, 1, 8, 8), torch.arange(18).reshape(3, 6) * 7 % 11
-NUMBERS = torch.randn(4, 5)
+DRAW = torch.Generator().manual_seed(0)
+PICTURES, NUMBERS = torch.randn(3, 1, 8, 8, generator=DRAW), torch.randn(4, 5, generator=DRAW)
+WORDS = torch.arange(18).reshape(3, 6) * 7 % 11
 
 FREE = {
     "basic blocks": (lambda: ResNet([[(4, 4), (4, 4)]]), PICTURES, [4]),
@@ -48,10 +50,13 @@ DOUBTS = {
     "group norms": (lambda: ResNet([[(4, 4)], [(6, 6)]], norm=lambda n: nn.GroupNorm(2, n)), PICTURES, set()),
     "a gain more": (lambda: ResNet([[(4, 4)]], extra=("gain", nn.Parameter(torch.ones(4)))), PICTURES, set()),
     "a second head": (lambda: ResNet([[(4, 4)], [(6, 6)]], extra=("head", nn.Linear(4, 2))), PICTURES, {4, 6}),
+    "two kinds of pools": (lambda: ResNet([[(4, 4)], [(6, 6)]], n_pools=2), PICTURES, {4, 6}),
     "no head": (lambda: ResNet([[(4, 4)], [(6, 6)]], head=False), PICTURES, {4, 6}),
     "norm of hidden units": (lambda: ResidualMLP(norm_of_hidden=True), NUMBERS, set()),
     "norm of either": (lambda: ResidualMLP(7, 7), NUMBERS, set()),
     "an mlp, a layer more": (lambda: ResidualMLP(extra=("adapter", nn.Linear(7, 7))), NUMBERS, {11}),
+    "mixed places": (lambda: Mixer("mlp_tokens"), PICTURES, {6, 11}),
+    "mixed places by another name": (lambda: Mixer("columns"), PICTURES, {6, 11}),
     "an encoder, a gain more": (lambda: Encoder(extra=("gain", nn.Parameter(torch.ones(8)))), WORDS, {12}),
     "places by formula": (lambda: Encoder(places="sines"), WORDS, {12}),
     "an encoder without head": (lambda: Encoder(head=False), WORDS, {12}),

@@ -64,7 +64,7 @@ def test_architectures_have_every_figure_with_interval_and_null(out):
 
 def test_digits_are_predicted_by_every_representation_and_on_designs_left_out(out):
     rows = rows_of(out / "digits" / "predictions.csv")
-    expected = {"layers", "pooled", "untrained", "weight statistics", "layers + statistics"}
+    expected = {"layers", "pooled", "untrained", "weight statistics", "mean and spread of weights", "layers + statistics"}
     assert {row["representation"] for row in rows} == expected
     assert {row["target"] for row in rows} == {"test_accuracy", "epoch", "gap"}
     assert {row["design"] for row in rows_of(out / "digits" / "designs.csv")} == {"two-conv", "three-conv-norm"}

@@ -27,8 +27,8 @@ def import_networks(
 ) -> None:
     """Make a zoo of checkpoints that others trained.
 
-    Reads .pt and .pth state dicts, .safetensors (also sharded), .npz, .onnx, runs with per-epoch checkpoints and a
-    result.json, and folders with weights.npy and metrics.csv. Nothing but tensors is ever unpickled.
+    Reads state dicts of PyTorch (.pt, .pth, .bin, .ckpt), .safetensors, both also sharded, .npz, .onnx, runs with per-epoch
+    checkpoints and a result.json, and folders with weights.npy and metrics.csv. Nothing but tensors is ever unpickled.
 
     \b
     Examples:
@@ -74,6 +74,8 @@ def summary_lines(path: Path) -> list[str]:
         lines.append(f"  and {len(counts) - FEW:,} further architectures")
     if zoo.properties:
         lines.append("properties: " + ", ".join(zoo.properties))
+    if zoo.n_not_finite:
+        lines.append(f"networks with NaN or infinity: {zoo.n_not_finite:,}, which pretraining and embedding leave out")
     if (path / SKIPPED).is_file():
         lines.append(f"left out as damaged: {len(read_csv(path / SKIPPED)):,}, listed in {SKIPPED}")
     return lines

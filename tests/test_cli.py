@@ -170,7 +170,7 @@ def test_networks_are_imported_shown_and_exported(small, tmp_path):
     assert invoke("export", str(tmp_path / "zoo"), "net", "--out", str(tmp_path / "again.pt")).exit_code == 0
     again = torch.load(tmp_path / "again.pt", weights_only=True)
     assert all(torch.equal(again[name], value) for name, value in net.state_dict().items())
-    assert invoke("pretrain", str(tmp_path / "zoo")).exit_code == 1  # a zoo of another kind, so far
+    assert invoke("pretrain", str(tmp_path / "zoo")).exit_code == 1  # of one network alone
 
 
 def bad_zoos(folder: Path) -> None:
@@ -247,6 +247,7 @@ BAD = [
     ("dynamics zoo --set window=-1", "window"),
     ("report foreign", "foreign"),
     ("report nowhere", "nowhere"),
+    ("report zoo", "a folder that `metarep run` wrote"),
     ("show zoo e09-4", "e09-"),
     ("show altered e09-2813536937", "shard-00000.parquet"),
     ("info nowhere", "nowhere"),

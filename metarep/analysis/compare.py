@@ -110,7 +110,7 @@ def _built(path: Path, loaded: list[Embeddings], config: ClusterConfig) -> tuple
 
 
 def _imported(path: Path, loaded: list[Embeddings], config: ClusterConfig) -> tuple[Arena, dict[str, np.ndarray], Artefact]:
-    zoo = load_imported(path)
+    zoo = load_imported(path).finite_only()
     ids = np.array(zoo["network_id"], dtype=object)
     split = np.array(zoo["split"], dtype=object).astype(str)
     arena = Arena(**chosen_rows(split, config), network_id=ids, labels=labels_of(zoo), numbers=numbers_of(zoo), zoo=None)

@@ -35,7 +35,7 @@ def labels_of(zoo: ImportedZoo) -> dict[str, np.ndarray]:
         is_text = any(isinstance(value, str) for value in zoo[name])
         if is_text and 2 <= len(set(values)) <= MAX_CLASSES:
             found[name] = values
-    if 2 <= len(zoo.architectures) <= MAX_CLASSES:
+    if 2 <= len(set(zoo["architecture"])) <= MAX_CLASSES:
         found["architecture"] = np.array([str(number) for number in zoo["architecture"]], dtype=object)
     return found
 

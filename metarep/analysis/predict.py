@@ -55,7 +55,7 @@ def predict(
     progress = progress or Progress()
     loaded = [load_embeddings(path) for path in embeddings]
     require_different_names(loaded)
-    networks = load_imported(zoo if zoo is not None else loaded[0].artefact.input_path("zoo"))
+    networks = load_imported(zoo if zoo is not None else loaded[0].artefact.input_path("zoo")).finite_only()
     targets = numeric_properties(networks, config.targets)
     vectors = {one.name: vectors_in_order(one, networks) for one in loaded}
     if config.baseline:
@@ -163,7 +163,7 @@ def numeric_properties(zoo: ImportedZoo, wanted: tuple[str, ...]) -> dict[str, n
 
 
 def vectors_in_order(embeddings: Embeddings, zoo: ImportedZoo) -> np.ndarray:
-    """The vectors (N, D) float64 of all networks of the zoo. Raises MetarepError where one is missing."""
+    """The vectors (N, D) float64 of these networks of the zoo. Raises MetarepError where one is missing."""
     embeddings.artefact.require_input("zoo", zoo.artefact)
     row = {str(name): i for i, name in enumerate(embeddings.network_id)}
     missing = [name for name in zoo["network_id"] if name not in row]
@@ -175,7 +175,7 @@ def vectors_in_order(embeddings: Embeddings, zoo: ImportedZoo) -> np.ndarray:
 
 
 def statistics_of(zoo: ImportedZoo) -> np.ndarray:
-    """(N, F): weight statistics of every network, layer by layer, in the order of depth; 0 where a network has fewer layers."""
+    """(N, F): weight statistics of every finite network, layer by layer, in order of depth; 0 where it has fewer layers."""
     subjects = open_subjects(zoo.artefact.path)
     n_layers = max(architecture.n_layers for architecture in subjects.architectures)
     return np.stack(

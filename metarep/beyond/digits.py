@@ -24,6 +24,7 @@ from metarep.experiments.experiment import Claim, Context, Picture, Result
 from metarep.report.wording import num
 from metarep.windows.embed import embed_windows
 from metarep.windows.pretrain import pretrain_windows
+from metarep.windows.statistics import QUANTILES
 
 TARGETS = {"test_accuracy": "test accuracy", "epoch": "epoch", "gap": "generalisation gap"}
 EMBEDDINGS = {
@@ -32,13 +33,16 @@ EMBEDDINGS = {
     "untrained": WindowEmbedConfig(untrained=True, name="untrained"),
 }
 JOINT = {"layers + statistics": ("layers", BASELINE)}
+MOMENTS = "mean and spread of weights"
+"""Weight statistics without their quartiles: what these add is what an average over tokens cannot say."""
 
 
 def run(context: Context) -> Result:
     """See the head of this file."""
     config: DigitsStudyConfig = context.config.digits
     zoo = digit_zoo(context)
-    vectors = embedded(context, zoo) | {BASELINE: statistics_of(zoo)}
+    statistics = statistics_of(zoo)
+    vectors = embedded(context, zoo) | {BASELINE: statistics, MOMENTS: without_quartiles(statistics)}
     vectors |= {name: np.concatenate([vectors[part] for part in parts], axis=1) for name, parts in JOINT.items()}
     columns = {name: np.array(zoo[name], dtype=np.float64) for name in TARGETS}
     run_id, split, design = (np.array(zoo[name], dtype=object).astype(str) for name in ("run_id", "split", "design"))
@@ -72,7 +76,7 @@ def digit_zoo(context: Context) -> ImportedZoo:
     path = context.shared / "digits"
     if not is_done(path, KIND, config.resolved(), {}):
         build_digits(config, path, overwrite=path.exists(), progress=context.progress)
-    zoo = load_imported(path)
+    zoo = load_imported(path).finite_only()
     context.used["digits"] = zoo.artefact
     return zoo
 
@@ -98,6 +102,12 @@ def embedded(context: Context, zoo: ImportedZoo) -> dict[str, np.ndarray]:
             embed_windows(config, model, zoo.artefact.path, path, overwrite=path.exists(), progress=context.progress)
         found[name] = vectors_in_order(load_embeddings(path), zoo)
     return found
+
+
+def without_quartiles(statistics: np.ndarray) -> np.ndarray:
+    """(N, F): of weight statistics (N, 1 + groups · 7) the mean and the standard deviation of each group of weights."""
+    groups = statistics[:, 1:].reshape(len(statistics), -1, 2 + len(QUANTILES))
+    return groups[:, :, :2].reshape(len(statistics), -1)
 
 
 def design_rows(vectors, columns, run_id, train, test, design, settings: PredictConfig):
@@ -142,6 +152,12 @@ def sentences(rows, others, n_networks: int, n_runs: int) -> tuple[str, ...]:
             f"{title.capitalize()}, R² at the better regressor: {', '.join(parts)}. The embedding is {_verdict(own, base)} "
             f"weight statistics; Kendall's τ {num(tau[0]['value'])} against {num(tau[1]['value'])}."
         )
+        rest = best(rows, target, MOMENTS)
+        if rest["high"] < base["low"]:
+            said.append(
+                f"Why statistics tell so much of {title}: their quartiles. Mean and spread of each layer alone reach "
+                f"{_figure(rest)}; the embedding, means and spreads of hidden states, is {_verdict(own, rest)} these."
+            )
     for target, title in TARGETS.items():
         some = [row for row in others if (row["target"], row["metric"]) == (target, "kendall_tau")]
         names = ("layers", BASELINE, "untrained")
@@ -158,6 +174,7 @@ def _figure(row: dict[str, Any]) -> str:
 
 
 def _verdict(own: dict[str, Any], base: dict[str, Any]) -> str:
+    """How R² stands to another, by intervals."""
     if own["low"] > base["high"]:
         return "clearly above"
     if own["high"] < base["low"]:

@@ -111,6 +111,12 @@ class Architecture:
         return replace(self, tensors=tuple(replace(tensor, **changes.get(tensor.name, {})) for tensor in self.tensors))
 
 
+def readable(tensor: Tensor) -> bool:
+    """Whether a tensor holds weights: real floating-point numbers, not packed, not empty, no counter."""
+    real = tensor.dtype.startswith(("float", "bfloat")) and not tensor.dtype.startswith("float4")
+    return real and tensor.role != "counter" and tensor.size > 0
+
+
 def read_architecture(named: Sequence[Named], *, ordered: bool = True, graph: Graph | None = None) -> Architecture:
     """What names and shapes say, and the network's graph where there is one.
 

@@ -50,7 +50,7 @@ def import_networks(
         settings |= {"architecture": described.resolved()}
     with writing(out, KIND, config=settings, seed=None, overwrite=overwrite) as folder:
         writer = ZooWriter(folder, int(config.shard_mb * 2**20))
-        reader = _Reader(described)
+        reader = Reader(described)
         with progress.task("import", len(sources), "networks") as task:
             for source in sources:
                 with skips.catching(source.file):
@@ -68,12 +68,12 @@ def import_networks(
     return out
 
 
-def _import_one(reader: _Reader, writer: ZooWriter, source: Source) -> None:
+def _import_one(reader: Reader, writer: ZooWriter, source: Source) -> None:
     checkpoint = reader.read(source)
     writer.add(source, reader.architecture(checkpoint), checkpoint.tensors, reader.sha256(source))
 
 
-class _Reader:
+class Reader:
     """Reads networks one by one and remembers what many of them share: architectures, arrays, hashes."""
 
     def __init__(self, described: ArchitectureFile | None):

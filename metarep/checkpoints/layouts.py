@@ -10,16 +10,17 @@ from __future__ import annotations
 
 import glob
 import json
+import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from metarep.checkpoints.flat_arrays import METRICS, WEIGHTS, flat_sources
 from metarep.checkpoints.properties import OWN_COLUMNS, Source, plain_text
-from metarep.checkpoints.readers import READERS, shards_of, suffix_of
-from metarep.checkpoints.safetensors_files import INDEX_SUFFIX
+from metarep.checkpoints.readers import READERS, suffix_of
+from metarep.checkpoints.shards import INDEX_SUFFIXES, claimed_by, refuse_shard
 from metarep.errors import MetarepError
 
 NETWORKS = "networks.parquet"
@@ -53,9 +54,10 @@ class Skips:
 def find_networks(paths: Sequence[Path | str], skips: Skips) -> list[Source]:
     """Every network under the paths, each a file, a folder or a glob pattern.
 
-    Raises MetarepError for paths that do not exist or hold nothing, and where two networks have the same id.
+    Raises MetarepError for paths that do not exist or hold nothing, for shards without their index, and where two networks
+    have the same id.
     """
-    sources = [source for path in paths for source in _under(Path(path), skips)]
+    sources = _whole([source for path in paths for source in _under(Path(path), skips)], skips)
     seen: dict[str, Source] = {}
     for source in sources:
         if source.network_id in seen:
@@ -66,6 +68,19 @@ def find_networks(paths: Sequence[Path | str], skips: Skips) -> list[Source]:
             )
         seen[source.network_id] = source
     return sources
+
+
+def _whole(sources: Sequence[Source], skips: Skips) -> list[Source]:
+    """The networks among sources: a shard goes with the index that names it, and is refused where none does."""
+    indices = [source.path for source in sources if source.suffix in INDEX_SUFFIXES]
+    claimed = {os.path.abspath(shard) for index in indices for shard in claimed_by(index)}
+    found = []
+    for source in sources:
+        if os.path.abspath(source.path) not in claimed:
+            with skips.catching(source.file):
+                refuse_shard(source.path)
+                found.append(source)
+    return found
 
 
 def _under(path: Path, skips: Skips) -> list[Source]:
@@ -89,12 +104,11 @@ def _matching(pattern: Path, skips: Skips) -> list[Source]:
     fixed = next(i for i, part in enumerate(pattern.parts) if _MAGIC.search(part))
     root = Path(*pattern.parts[:fixed])
     matches = sorted((Path(match) for match in glob.glob(str(pattern), recursive=True)), key=_natural)
-    shards = _indexed_shards(matches)
     found: list[Source] = []
     for match in matches:
         if match.is_dir():
             found += _in_folder(match, root, skips)
-        elif match not in shards and suffix_of(match):
+        elif suffix_of(match):
             found.append(_file(match, root))
     return list({source.path if source.row is None else source.network_id: source for source in found}.values())
 
@@ -105,14 +119,13 @@ def _in_folder(folder: Path, root: Path, skips: Skips) -> Iterator[Source]:
     arrays = [place for place in arrays if any((place / name).is_file() for name in METRICS)]
     runs = {file.parent for file in files if file.name == "result.json"}
     runs |= {file.parent.parent for file in files if file.name == CHECKPOINTS and _EPOCH.fullmatch(file.parent.name)}
-    shards = _indexed_shards(files)
     zoos = {file.parent for file in files if file.name == NETWORKS}
     owned: dict[Path, list[Path]] = {place: [] for place in (*arrays, *sorted(runs, key=_natural), *zoos)}
     for file in files:
         owner = next((parent for parent in file.parents if parent in owned), None)
         if owner is not None:
             owned[owner].append(file)
-        elif suffix_of(file) and file not in shards:
+        elif suffix_of(file):
             yield _file(file, root)
     for place, inside in owned.items():
         if place in zoos:
@@ -128,18 +141,6 @@ def _file(path: Path, root: Path) -> Source:
         raise MetarepError(f"{path} is of no known format", expected=", ".join(READERS), fix="rename or convert it")
     network_id = name[: -len(suffix)]
     return Source(network_id, network_id, name, path, suffix=suffix)
-
-
-def _indexed_shards(files: Iterable[Path]) -> set[Path]:
-    """Files that an index among them names as its shards; a damaged index names none, and is met again when it is read."""
-    shards: set[Path] = set()
-    for file in files:
-        if suffix_of(file) == INDEX_SUFFIX:
-            try:
-                shards |= set(shards_of(file))
-            except MetarepError:
-                continue
-    return shards
 
 
 def _run_sources(run: Path, root: Path, files: Sequence[Path]) -> Iterator[Source]:

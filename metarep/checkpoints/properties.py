@@ -24,8 +24,9 @@ OWN_COLUMNS = (
     "file",
     "n_params",
     "sha256",
+    "finite",
 )
-"""The columns that every imported zoo has."""
+"""The columns that every imported zoo has, but for the last in older ones."""
 
 GIVEN_COLUMNS = ("run_id", "epoch")
 """Those of them that a table of labels may fill."""

@@ -12,8 +12,9 @@ from metarep.checkpoints.architecture import Architecture, Named, read_architect
 from metarep.checkpoints.graph import Graph
 from metarep.checkpoints.npz_files import read_npz
 from metarep.checkpoints.onnx_files import read_onnx
-from metarep.checkpoints.safetensors_files import INDEX_SUFFIX, read_index, read_safetensors, shards_of
-from metarep.checkpoints.torch_files import read_torch
+from metarep.checkpoints.safetensors_files import read_safetensors
+from metarep.checkpoints.shards import INDEX_SUFFIXES, read_index, shards_of
+from metarep.checkpoints.torch_files import read_torch, starts_as_torch
 from metarep.errors import MetarepError
 
 RESERVED = "__metadata__"
@@ -43,20 +44,30 @@ class Checkpoint:
 
 
 READERS: dict[str, Callable[[Path], Checkpoint]] = {
-    ".pt": lambda path: Checkpoint(read_torch(path)),
-    ".pth": lambda path: Checkpoint(read_torch(path)),
-    INDEX_SUFFIX: lambda path: Checkpoint(*read_index(path)),
+    **dict.fromkeys((".pt", ".pth", ".pt.tar", ".pth.tar", ".bin", ".ckpt"), lambda path: Checkpoint(read_torch(path))),
+    ".bin.index.json": lambda path: Checkpoint(read_index(path, read_torch), ordered=False),
+    ".safetensors.index.json": lambda path: Checkpoint(
+        read_index(path, lambda shard: read_safetensors(shard)[0]), ordered=False
+    ),
     ".safetensors": lambda path: Checkpoint(*read_safetensors(path)),
     ".npz": lambda path: Checkpoint(read_npz(path)),
     ".onnx": lambda path: Checkpoint(*read_onnx(path)),
 }
 """How a file is read, by the end of its name."""
 
+SHARED_SUFFIXES = (".bin", ".ckpt")
+"""Ends that the files of other programs have too: here the first bytes decide whether PyTorch wrote a file."""
+
+SETTINGS = "training_args.bin"
+"""Pickled settings that Hugging Face's trainer puts beside a network; a file of this name is none."""
+
 
 def suffix_of(path: Path) -> str | None:
     """The known end of a file's name, or None."""
     name = path.name.lower()
-    return next((suffix for suffix in READERS if name.endswith(suffix)), None)
+    suffix = next((suffix for suffix in READERS if name.endswith(suffix)), None)
+    foreign = suffix in SHARED_SUFFIXES and path.is_file() and not starts_as_torch(path)
+    return None if foreign or name == SETTINGS else suffix
 
 
 def read_checkpoint(path: Path, suffix: str | None = None) -> Checkpoint:
@@ -81,7 +92,7 @@ def read_checkpoint(path: Path, suffix: str | None = None) -> Checkpoint:
 
 def files_behind(path: Path) -> tuple[Path, ...]:
     """The files that a network is read from: the one, or an index and its shards. Raises MetarepError as reading does."""
-    if suffix_of(path) == INDEX_SUFFIX:
+    if suffix_of(path) in INDEX_SUFFIXES:
         return (path, *sorted(shards_of(path)))
     return (path,)
 

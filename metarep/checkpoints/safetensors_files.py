@@ -1,4 +1,4 @@
-"""Safetensors files, whole or in shards, and the writing of them without holding more than one tensor in memory."""
+"""Safetensors files, and the writing of them without holding more than one tensor in memory."""
 
 from __future__ import annotations
 
@@ -13,11 +13,9 @@ from safetensors import SafetensorError, safe_open
 
 from metarep.errors import MetarepError
 
-INDEX_SUFFIX = ".safetensors.index.json"
 ORDER = "metarep.order"
 """Under this key of the metadata the names stand in their order, which the format itself loses."""
 
-MAX_INDEX_BYTES = 100 << 20
 DTYPES = {
     torch.float64: "F64",
     torch.float32: "F32",
@@ -65,42 +63,6 @@ def _in_order(tensors: dict[str, torch.Tensor], order: str) -> tuple[dict[str, t
     except (ValueError, TypeError, RecursionError):
         pass
     return tensors, False
-
-
-def read_index(path: Path) -> tuple[dict[str, torch.Tensor], bool]:
-    """The tensors of all shards that an index names.
-
-    Raises MetarepError for shards outside the index's folder, missing ones, and tensors that are not where it says.
-    """
-    shards = shards_of(path)
-    tensors: dict[str, torch.Tensor] = {}
-    for shard, names in shards.items():
-        held, _ = read_safetensors(shard)
-        missing = [name for name in names if name not in held]
-        if missing:
-            raise MetarepError(f"{path}: {shard.name} lacks a tensor", met=", ".join(missing[:3]), fix="copy the shard again")
-        tensors |= {name: held[name] for name in names}
-    return tensors, False
-
-
-def shards_of(path: Path) -> dict[Path, list[str]]:
-    """The shards of an index with the names in each. Raises MetarepError for what is no index, and for shards elsewhere."""
-    try:
-        if path.stat().st_size > MAX_INDEX_BYTES:
-            raise ValueError(f"{path.stat().st_size:,} bytes")
-        places = json.loads(path.read_text())["weight_map"]
-        items = [(str(name), file) for name, file in places.items()]
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise MetarepError(f"{path} is no index of shards", met=repr(error)[:80], expected="a weight_map in JSON") from error
-    shards: dict[Path, list[str]] = {}
-    for name, file in items:
-        shards.setdefault(path.parent / plain_name(path, file), []).append(name)
-    if not shards:
-        raise MetarepError(f"{path} names no tensors", expected="a weight_map with some")
-    missing = [shard.name for shard in shards if not shard.is_file()]
-    if missing:
-        raise MetarepError(f"{path}: shards are missing", met=", ".join(missing[:3]), fix=f"put them into {path.parent}")
-    return shards
 
 
 def plain_name(path: Path, file: Any) -> str:

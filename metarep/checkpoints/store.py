@@ -1,7 +1,8 @@
 """An imported zoo on disk: networks of one architecture stacked in safetensors shards, one row a network in Parquet.
 
 `architectures.json` lists the architectures, `networks.parquet` says of each network its architecture, shard and row; a
-shard holds every tensor of some networks as (n, *shape) in its own dtype. Values are kept bit for bit.
+shard holds every tensor of some networks as (n, *shape) in its own dtype. Values are kept bit for bit, those of diverged
+networks too: `finite` says which have no NaN or infinity, and zoos from before there was such a column count as finite.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ import pyarrow.parquet as pq
 import torch
 
 from metarep.artefact import Artefact, canonical_json, open_artefact, write_whole
-from metarep.checkpoints.architecture import Architecture
+from metarep.checkpoints.architecture import Architecture, readable
 from metarep.checkpoints.layouts import NETWORKS
 from metarep.checkpoints.properties import OWN_COLUMNS, Source, property_columns
 from metarep.checkpoints.readers import dtype_of
@@ -41,8 +42,12 @@ SCHEMA = pa.schema(
         ("file", pa.string()),
         ("n_params", pa.int64()),
         ("sha256", pa.string()),
+        ("finite", pa.bool_()),
     ]
 )
+
+FOUND = ("architecture", "shard", "row", "n_params", "sha256", "finite")
+"""The columns that come from reading a network and writing it."""
 
 
 def shard_name(index: int) -> str:
@@ -70,6 +75,7 @@ class ZooWriter:
         """One network; its tensors are copied or written before this returns."""
         index = self.architectures.setdefault(architecture, len(self.architectures))
         row = {"architecture": index, "n_params": architecture.n_params, "sha256": sha256}
+        row["finite"] = all_finite(architecture, tensors)
         self.rows.append(row)
         self.sources.append(source)
         size = sum(value.nbytes for value in tensors.values())
@@ -113,7 +119,7 @@ class ZooWriter:
             "epoch": [source.epoch for source in self.sources],
             "split": [split_of(source.run_id) for source in self.sources],
             "file": [source.file for source in self.sources],
-        } | {name: [row[name] for row in self.rows] for name in ("architecture", "shard", "row", "n_params", "sha256")}
+        } | {name: [row[name] for row in self.rows] for name in FOUND}
         arrays = [pa.array(own[item.name], item.type) for item in SCHEMA]
         table = pa.table(arrays, schema=SCHEMA)
         for name, values in property_columns(self.sources).items():
@@ -140,6 +146,23 @@ class ImportedZoo:
     def properties(self) -> tuple[str, ...]:
         """The columns that came with the networks: labels, metrics, settings."""
         return tuple(name for name in self.columns if name not in OWN_COLUMNS)
+
+    @property
+    def n_not_finite(self) -> int:
+        """How many networks are known to hold NaN or infinity."""
+        return sum(value is False for value in self.columns.get("finite", ()))
+
+    def finite_only(self) -> ImportedZoo:
+        """The zoo without networks that are known to hold NaN or infinity. Raises MetarepError where none is left."""
+        if not self.n_not_finite:
+            return self
+        kept = [row for row, value in enumerate(self["finite"]) if value is not False]
+        if not kept:
+            met = f"NaN or infinity in all {len(self):,}"
+            raise MetarepError(
+                f"{self.artefact.path} has no finite network", met=met, fix="import networks that did not diverge"
+            )
+        return replace(self, columns={name: [values[row] for row in kept] for name, values in self.columns.items()})
 
     @cached_property
     def _index(self) -> dict[str, int]:
@@ -170,6 +193,17 @@ class ImportedZoo:
             }
 
 
+def all_finite(architecture: Architecture, tensors: Mapping[str, torch.Tensor]) -> bool:
+    """Whether every weight is finite as the float32 that it is read as."""
+    return all(_finite(tensors[tensor.name]) for tensor in architecture.tensors if readable(tensor))
+
+
+def _finite(value: torch.Tensor) -> bool:
+    """The least and the largest value are NaN where any is, and found without a copy; eight bits have none of the two."""
+    ends = torch.aminmax(value if value.itemsize > 1 else value.to(torch.float32))
+    return bool(torch.isfinite(torch.stack(ends).to(torch.float32)).all())
+
+
 def _row(stacked: torch.Tensor, row: int, dtype: str, shape: Sequence[int]) -> torch.Tensor:
     """One network's tensor out of (n, *shape), as a copy of its own."""
     values, wanted = stacked[row].clone(), dtype_of(dtype)
@@ -184,7 +218,7 @@ def load_imported(path: Path | str, *, check_hashes: bool = True) -> ImportedZoo
     try:
         table = pq.read_table(artefact.path / NETWORKS)
         known = json.loads((artefact.path / ARCHITECTURES).read_text())
-        missing = [name for name in SCHEMA.names if name not in table.column_names]
+        missing = [name for name in SCHEMA.names if name not in (*table.column_names, "finite")]
         if missing:
             raise ValueError(f"no column {missing[0]}")
     except (OSError, ValueError, pa.ArrowException) as error:

@@ -16,6 +16,9 @@ from metarep.errors import MetarepError
 from metarep.networks.checkpoint import DAMAGE, SAVE_STATE_DICT, read_saved, state_dict_of
 
 ZIP_MAGIC = b"PK\x03\x04"
+LEGACY_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
+"""How torch.save begins a file that is no archive: its magic number, pickled."""
+
 MAX_GROWTH = 4
 SLACK = 1 << 20
 """Tensors may share memory in a file; together they may be so many times as large as the file, and so many bytes more."""
@@ -47,6 +50,13 @@ def read_torch(path: Path) -> dict[str, torch.Tensor]:
     if sum(tensor.nbytes for tensor in tensors.values()) > MAX_GROWTH * path.stat().st_size + SLACK:
         raise MetarepError(f"{path}: tensors are larger than the file", expected="values for all of them", fix=SAVE_STATE_DICT)
     return tensors
+
+
+def starts_as_torch(path: Path) -> bool:
+    """Whether a file begins as those do that torch.save writes, or is empty."""
+    with path.open("rb") as file:
+        head = file.read(len(LEGACY_MAGIC))
+    return not head or head.startswith((ZIP_MAGIC, LEGACY_MAGIC))
 
 
 def _no_tensors(path: Path, content: Mapping[Any, Any]) -> MetarepError:

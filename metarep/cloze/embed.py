@@ -18,6 +18,7 @@ Tokens are parameters, or contributions of hidden units where the model reads be
 - "beliefs": the probability of being off of each unit at each of about 100 inputs.
 - "patterns": for each two units of a layer the probabilities of both on, only the one, only the other, both off (as if the
   two were independent given the parameters): the mean and the largest over about 100 inputs.
+- "effects": what each unit is expected to contribute to the output at each of these inputs, in the decoder's unit.
 - "coupling": which tokens determine each other. Each pair is hidden together; how much surer the model is of the
   one when it sees the other is their mutual information given the rest, I nats, taken as the informational coefficient
   1 − exp(−2 I), the R² of a Gaussian pair (Linfoot, "An informational measure of correlation", 1957). A dead unit is
@@ -26,7 +27,7 @@ Tokens are parameters, or contributions of hidden units where the model reads be
 All are exactly invariant to the order of hidden units, to the last bit: a network is first brought
 into its canonical unit order, and in a profile the units of a layer stand in the order of
 how sure the model is of them (the sum of their entropies; of their surprisals where these are embedded; of how often
-they are believed to be off, the least first, for activity and beliefs), which knows no numbers of units.
+they are believed to be off, the least first, for activity, beliefs, patterns and effects), which knows no numbers of units.
 """
 
 from __future__ import annotations
@@ -54,6 +55,9 @@ from metarep.progress import Progress
 from metarep.zoo.store import Zoo, load_zoo
 
 NETWORK = "network"
+BEHAVIOURS = ("activity", "beliefs", "patterns", "effects")
+"""Kinds that a model is asked for which was trained to predict behaviour."""
+
 UNMASKED = ("pooled", "states")
 """Kinds that hide nothing: hidden states, whatever the model was trained on."""
 
@@ -137,7 +141,7 @@ def embed_params(model: ClozeModel, params: np.ndarray, kind: str) -> np.ndarray
             return model.pool(values).cpu().numpy()
         if kind == "states":
             return unit_states(model, values).cpu().numpy()
-        if kind in ("activity", "beliefs", "patterns"):
+        if kind in BEHAVIOURS:
             return believed_behaviour(model, values, kind)
         alone = leave_one_out(model, values)
         pairs = coupling(model, values, alone.entropy).cpu().numpy() if kind == "coupling" else None
@@ -171,7 +175,7 @@ def unit_states(model: ClozeModel, values: torch.Tensor) -> torch.Tensor:
 
 
 def believed_behaviour(model: ClozeModel, values: torch.Tensor, kind: str) -> np.ndarray:
-    """The "activity" (N, 3 U), the "beliefs" (N, U S) or the "patterns" of networks, values (N, T) normalised.
+    """The "activity" (N, 3 U), the "beliefs" or "effects" (N, U S) or the "patterns" of networks, values (N, T) normalised.
 
     Raises MetarepError for a model that was not asked for behaviour.
     """
@@ -180,8 +184,15 @@ def believed_behaviour(model: ClozeModel, values: torch.Tensor, kind: str) -> np
         raise MetarepError(f"the model was not trained to predict behaviour, which {kind} needs", fix=fix)
     units = model.units(model.encode(values, torch.zeros_like(values, dtype=torch.bool)))
     probes = model.behaviour.probes if kind == "activity" else model.behaviour.finer(N_FINE).probes
-    off = model.decoder(units, torch.from_numpy(probes).to(values.device)).log_off.exp().cpu().numpy()
-    return behaviour_summary(np.split(off, np.cumsum(model.spec.hidden_widths)[:-1], axis=1), kind)
+    predicted = model.decoder(units, torch.from_numpy(probes).to(values.device))
+    last_units = np.cumsum(model.spec.hidden_widths)[:-1]
+    off = np.split(predicted.log_off.exp().cpu().numpy(), last_units, axis=1)
+    if kind != "effects":
+        return behaviour_summary(off, kind)
+    told = np.split(predicted.expectation().cpu().numpy(), last_units, axis=1)
+    return np.concatenate([busiest_first(part, layer) for part, layer in zip(told, off, strict=True)], axis=1).reshape(
+        len(values), -1
+    )
 
 
 def behaviour_summary(off: Sequence[np.ndarray], kind: str) -> np.ndarray:
@@ -195,6 +206,11 @@ def behaviour_summary(off: Sequence[np.ndarray], kind: str) -> np.ndarray:
     if kind == "beliefs":
         return ordered.reshape(len(ordered), -1)
     return np.concatenate([ordered.mean(axis=2), ordered.max(axis=2) > 0.5, ordered.min(axis=2) > 0.5], axis=1)
+
+
+def busiest_first(values: np.ndarray, off: np.ndarray) -> np.ndarray:
+    """values (N, H, S) of the units of a layer in the order of how often they are off, off (N, H, S), the least first."""
+    return np.take_along_axis(values, np.argsort(off.mean(axis=2), axis=1, kind="stable")[..., None], axis=1)
 
 
 def pattern_shares(off: np.ndarray) -> np.ndarray:

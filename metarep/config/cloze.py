@@ -9,7 +9,17 @@ from pydantic import Field, model_validator
 from metarep.settings import Settings
 
 Embedding = Literal[
-    "pooled", "states", "profile", "certainty", "surprisal", "description", "activity", "beliefs", "patterns", "coupling"
+    "pooled",
+    "states",
+    "profile",
+    "certainty",
+    "surprisal",
+    "description",
+    "activity",
+    "beliefs",
+    "patterns",
+    "effects",
+    "coupling",
 ]
 
 

@@ -37,7 +37,10 @@ def find_alike(config: PartsConfig, parts: Parts) -> Found:
     shuffled_similarity = np.stack([nearest_parts(copy)[1] for copy in copies])
     pooled = np.sort(shuffled_similarity.ravel())
     p = (1 + len(pooled) - np.searchsorted(pooled, similarity, side="left")) / (1 + len(pooled))
-    tests = [null_row(parts.kind, "mean similarity of the nearest part", similarity.mean(), shuffled_similarity.mean(axis=1))]
+    tests = []
+    if len(own) > 1:  # of one part alone none is the nearest
+        null = shuffled_similarity.mean(axis=1)
+        tests.append(null_row(parts.kind, "mean similarity of the nearest part", similarity.mean(), null))
     strength = [float(np.square(added).mean()) for added in parts.added]
     tests.append(null_row(parts.kind, "mean square of what the arrangement adds", strength[0], np.array(strength[1:])))
     if parts.kind == "unit" and (members := large_groups(parts)):
@@ -63,9 +66,9 @@ def next_to_nearest(parts: Parts, added: np.ndarray, members: list[np.ndarray]) 
     Where the order of units means something (the classes of a scale, the places of a sequence) neighbours may do alike;
     where it means nothing this is at chance.
     """
-    found = []
+    found, saved = [], parts.saved
     for rows in members:
-        number = np.array([int(str(name).rsplit(":", 1)[1]) for name in parts.names[rows]])
+        number = saved[rows]
         found.append(np.abs(number - number[nearest_parts(added[rows])[0]]) == 1)
     return float(np.concatenate(found).mean())
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import matplotlib
 import numpy as np
-from matplotlib.colors import ListedColormap
+from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap, to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
@@ -15,6 +16,15 @@ matplotlib.use("Agg")
 MAX_ROWS = 48
 """Groups of parts that the map shows; of more the first and the last."""
 
+MAX_CELLS = 1000
+"""Parts of a group that it shows: more than that are narrower than a pixel."""
+
+ORDERS = {
+    "unit": "units of a group, in the order that they were saved in",
+    "layer": "",
+    "window": "windows, in the order that they are read in",
+}
+
 MAX_NAME = 34
 
 
@@ -24,38 +34,71 @@ def short(name: str) -> str:
 
 
 def map_figure(found: Found, title: str) -> Figure:
-    """A strip for each group of parts, a cell for each part, the colour its cluster: clusters side by side, largest first."""
+    """A strip for each group of parts, a cell for each part in the order that they were saved in, the colour its cluster.
+
+    What is left out is said where it would stand: groups in the middle beyond MAX_ROWS, parts of a group beyond MAX_CELLS.
+    """
     groups = list(dict.fromkeys(found.parts.groups))
-    if len(groups) > MAX_ROWS:
-        groups = groups[: MAX_ROWS // 2] + groups[-MAX_ROWS // 2 :]
+    first, left_out, last = split_middle(groups, MAX_ROWS)
+    rows = [*first, *([None] if left_out else []), *last]
     numbers = np.unique(found.cluster)
     with use_style():
-        figure = Figure(figsize=(9.5, 1.1 + 0.3 * len(groups)), layout="constrained")
+        figure = Figure(figsize=(9.5, 1.5 + 0.3 * len(rows)), layout="constrained")
         ax = figure.subplots()
-        colours = ListedColormap([cluster_colour(int(number)) for number in numbers])
-        for row, group in enumerate(groups):
-            member = np.sort(found.cluster[found.parts.groups == group])
-            strip = np.searchsorted(numbers, member)[None]
-            ax.imshow(
-                strip,
-                cmap=colours,
-                vmin=-0.5,
-                vmax=len(numbers) - 0.5,
-                extent=(0, 1, row + 0.4, row - 0.4),
-                aspect="auto",
-                interpolation="nearest",
-            )
-            ax.text(1.01, row, f"{len(member):,}", va="center", fontsize=8, color=MUTED)
-        ax.set(xlim=(0, 1), ylim=(len(groups) - 0.4, -0.6), xticks=[], title=title)
-        ax.set_yticks(range(len(groups)), [short(group) for group in groups], fontsize=8)
+        for row, group in enumerate(rows):
+            if group is not None:
+                draw_strip(ax, row, cells_of(found, group), numbers)
+        if left_out:
+            n = int(np.isin(found.parts.groups, left_out).sum())
+            said = f"left out here: {n:,} {found.parts.kind}s"
+            said += "" if found.parts.kind == "layer" else f" of {len(left_out):,} groups"
+            ax.text(0.5, len(first), said, ha="center", va="center", fontsize=8, color=INK)
+        ax.set(xlim=(0, 1), ylim=(len(rows) - 0.4, -0.6), xticks=[], xlabel=ORDERS[found.parts.kind], title=title)
+        names = ["⋮" if group is None else short(group.removeprefix("units of ")) for group in rows]
+        ax.set_yticks(range(len(rows)), names, fontsize=8)
         ax.spines[:].set_visible(False)
         ax.tick_params(length=0)
         share = [np.mean(found.cluster == number) for number in numbers]
-        handles = [
-            Patch(color=cluster_colour(int(n)), label=f"{int(n) + 1} ({s:.0%})") for n, s in zip(numbers, share, strict=True)
-        ]
+        handles = [Patch(color=shade(int(n)), label=f"{int(n) + 1} ({s:.0%})") for n, s in zip(numbers, share, strict=True)]
         figure.legend(handles=handles, loc="outside lower center", ncols=min(8, len(handles)), title="cluster")
     return figure
+
+
+def split_middle(items: list[str], most: int) -> tuple[list[str], list[str], list[str]]:
+    """The first, those in the middle that are too many, and the last: `most` in first and last together."""
+    if len(items) <= most:
+        return items, [], []
+    return items[: most // 2], items[most // 2 : -(most // 2)], items[-(most // 2) :]
+
+
+def cells_of(found: Found, group: str) -> np.ndarray:
+    """(n,): the clusters of a group's parts in the order that they were saved in."""
+    member = np.flatnonzero(found.parts.groups == group)
+    return found.cluster[member[np.argsort(found.parts.saved[member], kind="stable")]]
+
+
+def draw_strip(ax: Axes, row: int, cells: np.ndarray, numbers: np.ndarray) -> None:
+    """Clusters (n,) as cells side by side, and how many there are; of very many one in so many is drawn, and that is said."""
+    step = int(np.ceil(len(cells) / MAX_CELLS))
+    ax.imshow(
+        np.searchsorted(numbers, cells[::step])[None],
+        cmap=ListedColormap([shade(int(number)) for number in numbers]),
+        vmin=-0.5,
+        vmax=len(numbers) - 0.5,
+        extent=(0, 1, row + 0.4, row - 0.4),
+        aspect="auto",
+        interpolation="nearest",
+    )
+    text = f"{len(cells):,}" if step == 1 else f"{len(cells):,}, 1 in {step} drawn"
+    ax.text(1.01, row, text, va="center", fontsize=8, color=MUTED)
+
+
+def shade(cluster: int) -> str:
+    """A cluster's colour; behind the palette's end its colours again, half white."""
+    colour = cluster_colour(cluster)
+    if cluster < len(PALETTE):
+        return colour
+    return to_hex([(1 + part) / 2 for part in to_rgb(colour)])
 
 
 def similarity_figure(found: list[Found]) -> Figure:

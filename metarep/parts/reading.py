@@ -9,18 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
 
-from metarep.artefact import Artefact, open_artefact
 from metarep.checkpoints.architecture import Architecture
-from metarep.checkpoints.exporting import read_network
-from metarep.checkpoints.readers import Checkpoint, read_checkpoint
-from metarep.checkpoints.store import KIND, load_imported
 from metarep.config import PartsConfig, WindowEmbedConfig
-from metarep.errors import MetarepError
+from metarep.parts.source import Source
 from metarep.progress import Progress
 from metarep.windows.embed import Network, names_of_units, read_windows, vector_width
 from metarep.windows.model import WindowModel
@@ -30,17 +25,6 @@ from metarep.windows.symmetry import canonical_orders, permuted
 from metarep.windows.tokens import readable_tensors
 
 KINDS = ("unit", "layer", "window")
-
-
-@dataclass(frozen=True)
-class Source:
-    """A network to take apart: its name, its tensors, its architecture, and the zoo that it came from, if one."""
-
-    name: str
-    architecture: Architecture
-    tensors: Mapping[str, torch.Tensor]
-    zoo: Artefact | None
-    relu: bool
 
 
 @dataclass(frozen=True)
@@ -54,22 +38,12 @@ class Parts:
     vectors: np.ndarray
     added: np.ndarray
 
-
-def open_source(path: Path | str, network_id: str | None = None) -> Source:
-    """A network from a checkpoint file, or one of a zoo by its id. Raises MetarepError for anything else."""
-    path = Path(path)
-    if path.is_dir():
-        if network_id is None:
-            raise MetarepError(f"{path} is a zoo", fix="say which network of it: metarep parts MODEL ZOO --network ID")
-        artefact = open_artefact(path)
-        tensors = read_network(path, network_id)
-        if artefact.kind == KIND:
-            architecture = load_imported(path, check_hashes=False).architecture(network_id)
-        else:
-            architecture = Checkpoint(tensors).architecture
-        return Source(network_id, architecture, tensors, artefact, relu=artefact.kind == "zoo")
-    checkpoint = read_checkpoint(path)
-    return Source(path.name, checkpoint.architecture, checkpoint.tensors, None, False)
+    @property
+    def saved(self) -> np.ndarray:
+        """(M,) int64: the number that a unit was saved with in its group; of other parts the place among all."""
+        if self.kind != "unit":
+            return np.arange(len(self.names))
+        return np.array([int(str(name).rsplit(":", 1)[1]) for name in self.names], dtype=np.int64)
 
 
 def read_parts(config: PartsConfig, model: WindowModel, source: Source, progress: Progress) -> dict[str, Parts]:

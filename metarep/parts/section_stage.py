@@ -15,7 +15,7 @@ import torch
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from metarep.artefact import open_artefact, sha256_of, write_whole, writing
+from metarep.artefact import open_artefact, write_whole, writing
 from metarep.cloze.model import ClozeModel
 from metarep.cloze.pretrain import load_model
 from metarep.config import PartsConfig
@@ -27,8 +27,9 @@ from metarep.experiments.stage import write_result
 from metarep.parts.alike import null_row
 from metarep.parts.naming import ModeReader, fit_mode_reader
 from metarep.parts.one_hidden import OneHidden, usual_ratio
-from metarep.parts.reading import Source, open_source, shuffled
+from metarep.parts.reading import shuffled
 from metarep.parts.sections import Affinities, Sections, affinities, likelihood, matched
+from metarep.parts.source import Source, open_source
 from metarep.parts.stage import PAGE, as_claim
 from metarep.parts.words import null_sentence
 from metarep.progress import Progress
@@ -51,24 +52,24 @@ def find_parts(
     out: Path | str,
     *,
     network_id: str | None = None,
+    architecture: Path | str | None = None,
     device: str = "cpu",
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Path:
     """Finds the sections of a ReLU network with one hidden layer, a checkpoint file or one of a zoo, into `out`; returns it.
 
+    `architecture` is a YAML that says of a file's tensors what their names do not.
     Writes sections.csv, units.csv, tests.csv, a figure and report.html. Raises MetarepError for other networks, and for a model
     of other ones than 2-2-1 or whose zoo has moved.
     """
     out, progress = Path(out), progress or Progress()
     cloze, artefact = load_model(model, device=device), open_artefact(model, "model")
-    source = open_source(network, network_id)
+    source = open_source(network, network_id, architecture=architecture)
     layer = one_hidden(source)
     ratio, reader = known_networks(cloze, artefact.input_path("zoo"))
-    inputs = {"model": artefact} | ({"zoo": source.zoo} if source.zoo else {})
-    settings = config.resolved() | {"network": source.name}
-    if source.zoo is None:
-        settings |= {"sha256": sha256_of(Path(network))}
+    inputs = {"model": artefact} | source.inputs
+    settings = config.resolved() | source.settings
     with writing(out, "parts", config=settings, seed=config.seed, inputs=inputs, overwrite=overwrite) as folder:
         generator = torch.Generator().manual_seed(config.seed)
         found = []

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from metarep.artefact import open_artefact, sha256_of, write_whole, writing
+from metarep.artefact import open_artefact, write_whole, writing
 from metarep.config import PartsConfig
 from metarep.experiments.experiment import Claim, Context, Picture, Result
 from metarep.experiments.page import render_sections, section
@@ -15,7 +15,8 @@ from metarep.experiments.registry import Experiment, Series, all_settings
 from metarep.experiments.stage import write_result
 from metarep.parts.alike import Found, find_alike
 from metarep.parts.figures import layers_figure, map_figure, similarity_figure
-from metarep.parts.reading import Source, open_source, read_parts
+from metarep.parts.reading import read_parts
+from metarep.parts.source import Source, open_source
 from metarep.parts.words import sentences
 from metarep.progress import Progress
 from metarep.windows.embed import RowWriter
@@ -33,22 +34,22 @@ def parts(
     out: Path | str,
     *,
     network_id: str | None = None,
+    architecture: Path | str | None = None,
     device: str = "cpu",
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Path:
     """Takes a network apart, a checkpoint file or one of a zoo by its id, into the folder `out`, which it returns.
 
+    `architecture` is a YAML that says of a file's tensors what their names do not.
     Writes embeddings.parquet, parts.csv (a row a part), alike.csv (the most alike pairs), tests.csv (against shuffled
     parameters), k_curve.csv, figures and report.html. Raises MetarepError for damaged files and NaN.
     """
     out, progress = Path(out), progress or Progress()
     window_model = load_window_model(model, device=device)
-    source = open_source(network, network_id)
-    inputs = {"model": open_artefact(model, "window-model")} | ({"zoo": source.zoo} if source.zoo else {})
-    settings = config.resolved() | {"network": source.name}
-    if source.zoo is None:
-        settings |= {"sha256": sha256_of(Path(network))}
+    source = open_source(network, network_id, architecture=architecture)
+    inputs = {"model": open_artefact(model, "window-model")} | source.inputs
+    settings = config.resolved() | source.settings
     with writing(out, "parts", config=settings, seed=config.seed, inputs=inputs, overwrite=overwrite) as folder:
         found = {}
         read = read_parts(config, window_model, source, progress)
@@ -73,16 +74,17 @@ def as_result(config: PartsConfig, source: Source, found: dict[str, Found]) -> R
     pictures = {
         f"map_{kind}s": Picture(
             map_figure(one, f"{kind.capitalize()}s of {source.name} by cluster"),
-            f"The {kind}s of the network, a strip for each group in order of the wiring, with how many there are; colours are "
-            "clusters of what the arrangement of the parameters adds to a part's vector, those of one cluster side by side.",
+            f"The {kind}s of the network, a strip for each group in order of the wiring, with how many there are, each {kind} "
+            "where it was saved; colours are clusters of what the arrangement of the parameters adds to its vector.",
         )
         for kind, one in found.items()
         if one.k_curve
     }
-    pictures["similarity"] = Picture(
-        similarity_figure([one for one in found.values() if len(one.similarity) > 1]),
-        "How alike each part is to the part nearest to it (cosine), and the same in copies with shuffled tensors.",
-    )
+    if several := [one for one in found.values() if len(one.similarity) > 1]:
+        pictures["similarity"] = Picture(
+            similarity_figure(several),
+            "How alike each part is to the part nearest to it (cosine), and the same in copies with shuffled tensors.",
+        )
     if 2 <= len(found["layer"].cluster) <= MAX_LAYERS_SHOWN:
         pictures["layers"] = Picture(layers_figure(found["layer"]), "The similarity of each two layers.")
     return Result(

@@ -142,9 +142,12 @@ def _slot_title(group: str, value: str) -> str:
     return {"all": "all parameters", "weight": "all weights", "bias": "all biases"}.get(value, value)
 
 
+WIDEST_TOLD = 0.45
+"""An interval wider than this is not drawn, nor what else is measured on the same networks."""
+
 PROBE_RANGE = (0.15, 0.998)
 """Accuracies beyond stand at its edge."""
-PROBE_TICKS = (0.2, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99)
+PROBE_TICKS = (0.2, 0.5, 0.8, 0.95, 0.99)
 
 
 def comparison_figure(chosen: Mapping[str, dict], probes: Sequence[tuple[str, Mapping[str, dict]]]) -> Figure:
@@ -303,12 +306,16 @@ def transfer_figure(rows: Sequence[dict], titles: Mapping[str, str], metrics: Ma
     looks = {name: PREDICTOR_STYLES.get(name) or _marker_in_group(names, name) for name in names}
     targets = list(titles)
     with use_style():
-        figure = Figure(figsize=(11, 0.72 * len(targets) + 1.7), layout="constrained")
+        figure = Figure(figsize=(11, 0.85 * len(targets) + 1.7), layout="constrained")
         axes = figure.subplots(1, len(shown), sharey=True, squeeze=False)[0]
         for ax, (metric, own) in zip(axes, shown.items(), strict=True):
             present = [name for name in names if any(r["representation"] == name for r in own)]
-            for row in own:
-                shift = 0.3 * (present.index(row["representation"]) - (len(present) - 1) / 2)
+            telling = {t for t in targets if not any(r["target"] == t and _tells_nothing(r) for r in own)}
+            for target in {row["target"] for row in own} - telling:
+                place = {"transform": ax.get_yaxis_transform(), "ha": "center", "va": "center"}
+                ax.text(0.5, targets.index(target), "interval too wide", color=MUTED, fontsize=8, **place)
+            for row in (row for row in own if row["target"] in telling):
+                shift = 0.78 / max(3, len(present)) * (present.index(row["representation"]) - (len(present) - 1) / 2)
                 _transfer_mark(ax, targets.index(row["target"]) + shift, row, *looks[row["representation"]])
             low = min(0.0, *(max(float(r["value"]), LEAST_SHOWN) for r in own))
             ax.set(xlim=(low - (0.12 if low < 0 else 0.02), 1.04), ylim=(len(targets) - 0.4, -0.6))
@@ -321,6 +328,11 @@ def transfer_figure(rows: Sequence[dict], titles: Mapping[str, str], metrics: Ma
         keys.append(Line2D([], [], color=MUTED, marker="|", ls="", ms=10, mew=1.6, label="shuffled predictions"))
         figure.legend(handles=keys, ncols=len(keys), loc="outside upper left")
     return figure
+
+
+def _tells_nothing(row: dict) -> bool:
+    """Whether an interval is so wide that the figure hangs on a network or two."""
+    return float(row["high"]) - float(row["low"]) > WIDEST_TOLD
 
 
 def _marker_in_group(names: Sequence[str], name: str) -> tuple[str, str]:

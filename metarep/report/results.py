@@ -155,7 +155,8 @@ def read_run(run: Path | str) -> Results:
     """Reads a run's folder. Raises MetarepError where it has no zoo, and where a stage is damaged or of another zoo."""
     run = Path(run)
     if run.is_dir() and not (run / "zoo" / MANIFEST).is_file():
-        raise MetarepError(f"{run} is no run to report on", expected=f"a finished {run / 'zoo'}", fix="run its zoo first")
+        expected = "a folder that `metarep run` wrote, with its finished zoo in it"
+        raise MetarepError(f"{run} is no run to report on", expected=expected, fix="name that folder, or run it to its end")
     zoo = load_zoo(run / "zoo")
     artefacts = {"zoo": zoo.artefact}
     artefacts |= {f"targets/{name}": open_artefact(run / "targets" / name) for name in target_names(run)}

@@ -233,8 +233,8 @@ def ceiling(results: Results) -> Finding | None:
             text += f" With k = {n_modes} for both it is {num(same[name]['ari'])} against {num(same['oracle']['ari'])}."
     if "oracle_activity" in rows:
         exact = rows["oracle_activity"]
-        text += f" The six numbers of activity, computed in place of read from parameters, reach {ari(exact)} (k = {exact['k']}):"
-        text += " what lies between is what the model has not learned to read."
+        text += " The numbers of activity, computed by running the network in place of read from parameters, reach"
+        text += f" {ari(exact)} (k = {exact['k']})."
     exact = results.metrics.get("clusters", {}).get("unit_states_with_mode")
     if exact:
         text += f" What each unit does, off, on everywhere or bent, agrees with the modes with {ari(exact)}: clusters that find"

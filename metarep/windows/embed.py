@@ -29,7 +29,7 @@ from metarep.windows.bank import Shown, batch_of, plan_of
 from metarep.windows.model import Batch, WindowModel
 from metarep.windows.plan import Plan, Window
 from metarep.windows.pretrain import hidden_states, load_window_model
-from metarep.windows.subjects import Subjects, open_subjects
+from metarep.windows.subjects import Subjects, open_subjects, say_left_out
 from metarep.windows.wiring import Wiring
 
 N_THIRDS = 3
@@ -144,12 +144,14 @@ def embed_windows(
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Path:
-    """Embeds every network of a zoo, built or imported, into the folder `out` and returns it.
+    """Embeds every finite network of a zoo, built or imported, into the folder `out` and returns it.
 
-    Parts are named "network", "layer 3", "unit units of fc1:17" and "window 5". Raises MetarepError for networks with NaN.
+    Parts are named "network", "layer 3", "unit units of fc1:17" and "window 5". Raises MetarepError where no network is finite,
+    and for NaN in a zoo from before imports noted it.
     """
     progress = progress or Progress()
     subjects = open_subjects(zoo)
+    say_left_out(subjects, progress)
     window_model = load_window_model(model, device=device)
     if config.untrained:
         window_model = untrained_like(window_model, seed=config.seed)

@@ -25,7 +25,7 @@ from metarep.progress import Progress
 from metarep.tables import to_csv
 from metarep.windows.bank import Shown, batch_of, draw_windows, final_networks, random_masks
 from metarep.windows.model import Batch, WindowModel, masked_loss
-from metarep.windows.subjects import Subjects, open_subjects
+from metarep.windows.subjects import Subjects, open_subjects, say_left_out
 from metarep.windows.tokens import ROLES
 
 KIND = "window-model"
@@ -52,10 +52,13 @@ def pretrain_windows(
 ) -> Path:
     """Trains a window model on the training splits of the zoos into the folder `out` and returns it.
 
-    Raises MetarepError without at least two networks in each split of all zoos together.
+    Networks with NaN or infinity are left out. Raises MetarepError without at least two others in each split of all zoos
+    together.
     """
     out, progress = Path(out), progress or Progress()
     subjects = [open_subjects(zoo) for zoo in zoos]
+    for one in subjects:
+        say_left_out(one, progress)
     require_networks(subjects)
     inputs = {"zoo" if len(zoos) == 1 else f"zoo_{i}": one.artefact for i, one in enumerate(subjects)}
     with writing(

@@ -11,8 +11,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import torch
 
-from metarep.checkpoints.architecture import Architecture, Tensor
-from metarep.windows.tokens import readable
+from metarep.checkpoints.architecture import Architecture, Tensor, readable
 
 N_THIRDS = 3
 QUANTILES = (0.0, 0.25, 0.5, 0.75, 1.0)

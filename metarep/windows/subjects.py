@@ -16,6 +16,7 @@ from metarep.checkpoints.exporting import as_sequential
 from metarep.checkpoints.store import KIND, ImportedZoo, load_imported
 from metarep.errors import MetarepError
 from metarep.networks.spec import NetworkSpec
+from metarep.progress import Progress
 from metarep.windows.named import wiring_of
 from metarep.windows.symmetry import canonical_orders, permuted, random_symmetry
 from metarep.windows.tokens import readable_tensors
@@ -25,7 +26,10 @@ from metarep.zoo.store import Zoo, load_zoo
 
 @dataclass(frozen=True)
 class Subjects:
-    """N networks of one zoo: network_id, run_id and split (N,) text, architecture (N,) int64, final (N,) bool — no snapshot."""
+    """N networks of one zoo: network_id, run_id and split (N,) text, architecture (N,) int64, final (N,) bool — no snapshot.
+
+    `n_left_out` of the zoo's networks are not among them, since they hold NaN or infinity.
+    """
 
     artefact: Artefact
     network_id: np.ndarray
@@ -35,6 +39,7 @@ class Subjects:
     architecture: np.ndarray
     architectures: tuple[Architecture, ...]
     relu: bool
+    n_left_out: int
     _zoo: Zoo | ImportedZoo = field(repr=False)
 
     def __len__(self) -> int:
@@ -79,7 +84,7 @@ class Subjects:
 
 
 def open_subjects(path: Path | str) -> Subjects:
-    """The networks of a zoo: the finite ones of a built zoo, all of an imported one. Raises MetarepError for anything else."""
+    """The finite networks of a zoo. Raises MetarepError for anything else, and where an imported zoo has none."""
     artefact = open_artefact(path)
     if artefact.kind == KIND:
         return _imported(load_imported(path))
@@ -89,12 +94,19 @@ def open_subjects(path: Path | str) -> Subjects:
     return _built(load_zoo(path))
 
 
-def _imported(zoo: ImportedZoo) -> Subjects:
+def say_left_out(subjects: Subjects, progress: Progress) -> None:
+    """Says how many networks of a zoo are left out, if any."""
+    if subjects.n_left_out:
+        progress.say(f"{subjects.artefact.path}: {subjects.n_left_out:,} networks with NaN or infinity are left out")
+
+
+def _imported(whole: ImportedZoo) -> Subjects:
+    zoo = whole.finite_only()
     columns = {name: np.array(zoo[name], dtype=object) for name in ("network_id", "run_id", "split")}
     architecture = np.array(zoo["architecture"], dtype=np.int64)
     final = np.ones(len(zoo), dtype=bool)
-    known = zoo.architectures
-    return Subjects(zoo.artefact, **columns, final=final, architecture=architecture, architectures=known, relu=False, _zoo=zoo)
+    shared = {"architectures": zoo.architectures, "relu": False, "n_left_out": whole.n_not_finite, "_zoo": zoo}
+    return Subjects(zoo.artefact, **columns, final=final, architecture=architecture, **shared)
 
 
 def _built(zoo: Zoo) -> Subjects:
@@ -103,9 +115,8 @@ def _built(zoo: Zoo) -> Subjects:
     columns = {name: finite[name] for name in ("network_id", "run_id", "split")}
     final = np.isin(finite["network_id"].astype(str), zoo.final()["network_id"].astype(str))
     known = tuple(architecture_of_spec(NetworkSpec.parse(spec)) for spec in specs)
-    return Subjects(
-        zoo.artefact, **columns, final=final, architecture=number.astype(np.int64), architectures=known, relu=True, _zoo=zoo
-    )
+    shared = {"architectures": known, "relu": True, "n_left_out": int(zoo["diverged"].sum()), "_zoo": zoo}
+    return Subjects(zoo.artefact, **columns, final=final, architecture=number.astype(np.int64), **shared)
 
 
 def architecture_of_spec(spec: NetworkSpec) -> Architecture:

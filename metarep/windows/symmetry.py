@@ -78,9 +78,11 @@ def canonical_orders(tensors: Tensors, wiring: Wiring) -> list[np.ndarray | None
         if not units.free or not members:
             orders.append(None)
             continue
-        values = [_unit_values(tensors[m.tensor], m, units.n) for m in members]
-        size = sum(np.sort(np.abs(value), axis=1).sum(axis=1) for value in values)
-        cubes = sum(np.sort(value**3, axis=1).sum(axis=1) for value in values)
+        size, cubes = np.zeros(units.n), np.zeros(units.n)
+        for member in members:  # one at a time: a residual stream runs through most of a network
+            value = _unit_values(tensors[member.tensor], member, units.n)
+            size += np.sort(np.abs(value), axis=1).sum(axis=1)
+            cubes += np.sort(value**3, axis=1).sum(axis=1)
         orders.append(np.lexsort((-cubes, -size)))
     return orders
 

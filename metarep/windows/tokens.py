@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from metarep.checkpoints.architecture import KINDS, Architecture, Tensor
+from metarep.checkpoints.architecture import KINDS, Architecture, Tensor, readable
 from metarep.errors import MetarepError
 from metarep.windows.wiring import Member, Units, Wiring
 
@@ -69,11 +69,6 @@ def joined(places: Sequence[Places]) -> Places:
     return places[0] if len(places) == 1 else Places(*(np.concatenate(parts) for parts in zip(*places, strict=True)))
 
 
-def readable(tensor: Tensor) -> bool:
-    """Whether a tensor holds weights: floating point, not empty, no counter."""
-    return tensor.dtype.startswith(("float", "bfloat")) and tensor.role != "counter" and tensor.size > 0
-
-
 def readable_tensors(architecture: Architecture, tensors: Mapping[str, torch.Tensor], *, where: str) -> dict[str, torch.Tensor]:
     """The tensors that hold weights as float32. Raises MetarepError for one that holds NaN or infinity."""
     found = {}
@@ -81,11 +76,13 @@ def readable_tensors(architecture: Architecture, tensors: Mapping[str, torch.Ten
         if readable(tensor):
             values = tensors[tensor.name].to(torch.float32)
             if not bool(torch.isfinite(values).all()):
-                fix = "leave the network out, or repair it"
+                fix = "repair it, or leave it out: a zoo that is imported anew does"
                 raise MetarepError(f"{where}: {tensor.name} holds NaN or infinity", expected="finite values", fix=fix)
             found[tensor.name] = values
     if not found:
-        raise MetarepError(f"{where} has no weights to read", expected="at least one floating-point tensor")
+        met = ", ".join(sorted({tensor.dtype for tensor in architecture.tensors})) or "no tensors"
+        expected = "at least one tensor of real floating-point numbers; complex and whole ones are not read"
+        raise MetarepError(f"{where} has no weights to read", met=met, expected=expected)
     return found
 
 

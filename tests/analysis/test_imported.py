@@ -87,6 +87,35 @@ def test_what_is_there_is_predicted_and_noise_is_not(embeddings, tmp_path):
     assert int(rows["accuracy", "made", "linear", "r2"]["n_runs"]) == len(set(run[split == "test"]))
 
 
+def test_networks_that_diverged_are_in_no_comparison(tmp_path):
+    """Rows of embeddings, baselines and labels go together where some networks of the zoo are left out."""
+    (tmp_path / "files").mkdir()
+    rng = np.random.default_rng(0)
+    rows = [["file", "accuracy", "kind"]]
+    for number in range(120):
+        scale, bad = float(rng.uniform(0.5, 2)), number % 7 == 0
+        weight = torch.tensor(rng.normal(0, scale, (6, 5)))
+        weight[0, 0] = float("nan") if bad else weight[0, 0]
+        torch.save({"fc.weight": weight}, tmp_path / "files" / f"n{number}.pt")
+        rows.append([f"n{number}", "" if bad else scale, "ab"[number % 2]])
+    with (tmp_path / "labels.csv").open("w", newline="") as file:
+        csv.writer(file).writerows(rows)
+    zoo = import_networks(ImportConfig(), [tmp_path / "files"], tmp_path / "zoo", labels=tmp_path / "labels.csv")
+    networks = load_imported(zoo).finite_only()
+    assert (networks.n_not_finite, len(networks)) == (0, 102)
+    vectors = np.array(networks["accuracy"])[:, None] + rng.normal(0, 0.02, (102, 3))
+    inputs = {"zoo": open_artefact(zoo)}
+    with writing(tmp_path / "e", "embeddings", config={"kind": "made", "untrained": False}, seed=0, inputs=inputs) as f:
+        columns = {"network_id": networks["network_id"], "part": ["network"] * 102, "embedding": list(vectors)}
+        pq.write_table(pa.table(columns), f / "embeddings.parquet")
+    path = predict(PredictConfig(n_bootstraps=20, n_permutations=3, n_trees=20), [tmp_path / "e"], tmp_path / "p")
+    found = {(r["representation"], r["regressor"]): r for r in csv.DictReader((path / "predictions.csv").open())}
+    assert all(float(found[name, "linear"]["value"]) > 0.5 for name in ("made", "weight statistics"))
+    config = ClusterConfig(ks=(2,), clusterers=("kmeans",), umap=False, n_bootstraps=2, n_permutations=10)
+    metrics = json.loads((cluster(config, [tmp_path / "e"], tmp_path / "c") / "metrics.json").read_text())
+    assert metrics["n_train"] + metrics["n_test"] < 102
+
+
 def test_unknown_targets_are_refused(embeddings, tmp_path):
     with pytest.raises(MetarepError, match=r"no numeric property.*accuracy"):
         predict(PredictConfig(targets=("family",)), [embeddings], tmp_path / "predictions")

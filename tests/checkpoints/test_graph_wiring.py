@@ -12,8 +12,6 @@ from metarep.windows.symmetry import permuted
 from metarep.windows.wiring import Member, Units, Wiring
 
 NOT_RUN = {"unknown", "of another domain", "nothing"}
-READ_ALREADY = {"shared weight", "scaled unit by unit"}
-OPEN = pytest.mark.xfail(strict=True, reason="metarep/windows does not read axes and chain yet")
 
 
 def answers(nodes, tensors, x):
@@ -31,11 +29,7 @@ def shuffled(tensors, wiring):
     return permuted(tensors, wiring, [np.arange(units.n)[::-1].copy() if units.free else None for units in wiring.groups])
 
 
-def marked(name):
-    return pytest.param(name, marks=() if name in READ_ALREADY else OPEN)
-
-
-@pytest.mark.parametrize("name", [marked(name) for name in (*PLAIN, *NOT_PLAIN) if name not in NOT_RUN])
+@pytest.mark.parametrize("name", [name for name in (*PLAIN, *NOT_PLAIN) if name not in NOT_RUN])
 def test_units_change_places_and_the_answers_stay(tmp_path, name):
     nodes = (PLAIN | NOT_PLAIN)[name]
     wiring = wiring_of(read(tmp_path, nodes, tensors_of(nodes), outputs_of(nodes)))

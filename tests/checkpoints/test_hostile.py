@@ -194,6 +194,43 @@ def test_an_index_names_whole_shards_of_its_own_folder(tmp_path, shard, said):
     refused(index, said)
 
 
+@pytest.mark.parametrize("where", ["*.safetensors", "model-00001-of-00002.safetensors", ""])
+def test_shards_without_their_index_are_no_networks(tmp_path, where):
+    index = write_sharded(tmp_path / "in", floats(), {"z": torch.ones(1)})
+    if not where:
+        index.unlink()
+    refused(tmp_path / "in" / where, r"model-00001-of-00002.*one shard of several.*expected model.safetensors.index.json")
+
+
+def test_shards_without_their_index_are_left_out_where_that_is_asked_for(tmp_path):
+    index = write_sharded(tmp_path / "in", floats(), {"z": torch.ones(1)})
+    torch.save(floats(), tmp_path / "in" / "x.pt")
+    for damaged, said in ((True, "no index of shards"), (False, "one shard of several")):
+        index.write_text("{") if damaged else index.unlink()
+        refused(tmp_path / "in", said)
+        zoo = load_imported(import_networks(LENIENT, [tmp_path / "in"], tmp_path / "zoo", overwrite=True))
+        assert zoo["network_id"] == ["x"]
+        assert said in (tmp_path / "zoo" / "skipped.csv").read_text()
+
+
+@pytest.mark.parametrize("name", ["x.bin", "x.ckpt", "x.pth.tar"])
+def test_other_names_of_pytorch_are_read_as_carefully(tmp_path, name):
+    for zipped in (True, False):
+        torch.save(
+            {"w": torch.ones(2), "x": Payload(tmp_path / "boom")}, tmp_path / name, _use_new_zipfile_serialization=zipped
+        )
+        refused(tmp_path / name, "holds more than tensors")
+    torch.save(floats(), tmp_path / name)
+    (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:-30])
+    refused(tmp_path / name, "damaged")
+    (tmp_path / name).write_bytes(b"")
+    refused(tmp_path / name, "is empty")
+    if not name.endswith(".tar"):
+        (tmp_path / name).write_bytes(pickle.dumps(Payload(tmp_path / "boom")))
+        refused(tmp_path / name, "no known format")
+    assert not (tmp_path / "boom").exists()
+
+
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"weight_map": 3}', '{"weight_map": {}}', "[" * 100_000, "\xff"])
 def test_an_index_that_is_none(tmp_path, text):
     (tmp_path / "model.safetensors.index.json").write_text(text, encoding="latin-1")

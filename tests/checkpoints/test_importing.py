@@ -111,6 +111,25 @@ def test_there_and_back_is_exact(tmp_path, state, big):
         assert same(state, again.network("back"))  # the order too
 
 
+@pytest.mark.parametrize(
+    ("value", "finite"),
+    [
+        (torch.tensor([[1.0, 2.0], [3.0, float("nan")]]), False),
+        (torch.tensor(float("-inf")), False),
+        (torch.tensor([1e300], dtype=torch.float64), False),
+        (torch.tensor([1.0, float("inf")]).half(), False),
+        (torch.tensor([float("nan"), 1.0]).bfloat16(), False),
+        (torch.tensor([float("nan"), 1.0]).to(torch.float8_e4m3fn), False),
+        (torch.tensor([1e30], dtype=torch.float64), True),
+        (torch.zeros(0, 3), True),
+        (torch.tensor([complex(float("nan"), 0)]), True),
+    ],
+)
+def test_what_is_finite_is_noted(tmp_path, value, finite):
+    torch.save({"fc.weight": torch.ones(2, 2), "x": value}, tmp_path / "x.pt")
+    assert imported(tmp_path / "x.pt", tmp_path / "zoo")["finite"] == [finite]
+
+
 def test_views_ties_and_transposes_are_values(tmp_path):
     base = torch.arange(12.0).reshape(3, 4)
     state = {"a": base.T, "b": base[1:, ::2], "c": base, "d": nn.Parameter(base), "e": torch.tensor(1j).conj()}
@@ -202,6 +221,41 @@ def test_shards_come_together(tmp_path):
     assert zoo["network_id"] == ["llm/model"]
     assert same(second | first, zoo.network("llm/model"))
     assert [tensor.layer for tensor in zoo.architecture("llm/model").tensors] == [0, 1]
+
+
+def test_shards_of_pytorch_come_together(tmp_path):
+    first, second = {"layers.10.fc.weight": torch.ones(2, 2)}, {"layers.2.fc.weight": torch.zeros(2, 2).half()}
+    index = write_sharded(tmp_path / "in", first, second, name="pytorch_model")
+    places = {}
+    for file, content in zip(sorted((tmp_path / "in").glob("*.safetensors")), (first, second), strict=True):
+        torch.save(content, file.with_suffix(".bin"))
+        places |= dict.fromkeys(content, file.with_suffix(".bin").name)
+        file.unlink()
+    index.rename(tmp_path / "in" / "pytorch_model.bin.index.json").write_text(json.dumps({"weight_map": places}))
+    zoo = imported(tmp_path / "in", tmp_path / "zoo")
+    assert zoo["network_id"] == ["pytorch_model"]
+    assert same(second | first, zoo.network("pytorch_model"))
+
+
+def test_an_index_takes_its_shards_however_they_are_named(tmp_path):
+    index = write_sharded(tmp_path / "in", {"a.weight": torch.ones(2, 2)}, {"b.weight": torch.ones(2, 2)})
+    assert imported([index, *(tmp_path / "in").glob("*.safetensors")], tmp_path / "1")["network_id"] == ["model"]
+    assert imported([str(tmp_path / "in" / "*.safetensors"), index], tmp_path / "2")["network_id"] == ["model"]
+    save_file(floats(), tmp_path / "only-00001-of-00001.safetensors")
+    whole = imported(tmp_path / "only-00001-of-00001.safetensors", tmp_path / "3")
+    assert whole["network_id"] == ["only-00001-of-00001"]
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+@pytest.mark.parametrize("name", ["x.bin", "x.ckpt", "x.pth.tar", "x.PT.TAR"])
+def test_other_names_of_what_pytorch_saves(tmp_path, name, zipped):
+    (tmp_path / "in").mkdir()
+    torch.save({"state_dict": tensors(), "epoch": 3}, tmp_path / "in" / name, _use_new_zipfile_serialization=zipped)
+    (tmp_path / "in" / "other.bin").write_bytes(b"the file of another program")
+    torch.save(nn.Linear(1, 1), tmp_path / "in" / "training_args.bin")
+    zoo = imported(tmp_path / "in", tmp_path / "zoo")
+    assert zoo["network_id"] == ["x"]
+    assert same(tensors(), zoo.network("x"))
 
 
 def test_runs_with_checkpoints_and_results(tmp_path):

@@ -1,17 +1,22 @@
 """The parts of one network: planted twins are found, shuffled parameters are not told from themselves."""
 
 import csv
+import json
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import nn
 
 from metarep.artefact import open_artefact
-from metarep.config import PartsConfig, WindowPretrainConfig, ZooConfig
+from metarep.checkpoints.importing import import_networks
+from metarep.config import ImportConfig, PartsConfig, WindowPretrainConfig, ZooConfig
 from metarep.errors import MetarepError
-from metarep.parts.alike import nearest_parts
-from metarep.parts.reading import added_by_arrangement, layers_by_name, open_source
+from metarep.parts.alike import Found, find_alike, nearest_parts
+from metarep.parts.figures import cells_of, map_figure, shade
+from metarep.parts.reading import Parts, added_by_arrangement, layers_by_name
+from metarep.parts.source import open_source
 from metarep.parts.stage import parts
 from metarep.windows.pretrain import pretrain_windows
 from metarep.zoo.build import build_zoo
@@ -81,6 +86,84 @@ def test_a_network_of_a_zoo_and_its_mistakes(model, tmp_path):
         open_source(tmp_path / "nothing.pt")
 
 
+def written(path, name, content):
+    path.mkdir(exist_ok=True)
+    torch.save(content, path / name)
+    return path / name
+
+
+def test_what_a_yaml_said_of_tensors_is_known_of_a_zoo_and_of_a_file(tmp_path):
+    """Names that say nothing; as importing knows them, so does taking apart."""
+    file = written(tmp_path / "in", "x.pt", {"arr_0": torch.ones(4, 3), "arr_1": torch.ones(2, 4)})
+    yaml = tmp_path / "a.yaml"
+    yaml.write_text("tensors: {arr_0: {kind: linear, role: weight, layer: 0}, arr_1: {kind: linear, role: weight, layer: 1}}")
+    zoo = import_networks(ImportConfig(), [file], tmp_path / "zoo", architecture=yaml)
+    for source in (open_source(zoo, "x"), open_source(file, architecture=yaml)):
+        assert [tensor.kind for tensor in source.architecture.tensors] == ["linear", "linear"]
+        assert source.architecture.n_layers == 2
+    assert open_source(zoo, "x").inputs
+    assert open_source(file, architecture=yaml).settings["architecture"]["tensors"]["arr_0"]["kind"] == "linear"
+    with pytest.raises(MetarepError, match="knows what its tensors are"):
+        open_source(zoo, "x", architecture=yaml)
+    yaml.write_text("tensors: {gone: {kind: linear}}")
+    with pytest.raises(MetarepError, match="describes tensors that no network has; met gone"):
+        open_source(file, architecture=yaml)
+
+
+def test_operators_of_onnx_are_known_of_a_zoo_and_of_a_file(tmp_path):
+    onnx = pytest.importorskip("onnx")
+    shapes = {"w": (4, 3, 5, 5), "onnx::2": (8, 4)}
+    nodes = [onnx.helper.make_node("Conv", ["x", "w"], ["a"]), onnx.helper.make_node("MatMul", ["a", "onnx::2"], ["b"])]
+    protos = [onnx.helper.make_tensor(name, 1, shape, np.ones(shape).ravel()) for name, shape in shapes.items()]
+    onnx.save(onnx.helper.make_model(onnx.helper.make_graph(nodes, "g", [], [], protos)), tmp_path / "x.onnx")
+    zoo = import_networks(ImportConfig(), [tmp_path / "x.onnx"], tmp_path / "zoo")
+    for source in (open_source(zoo, "x"), open_source(tmp_path / "x.onnx")):
+        assert [tensor.kind for tensor in source.architecture.tensors] == ["conv2d", "linear"]
+
+
+def test_shards_are_taken_apart_whole_or_not_at_all(tmp_path):
+    for number, name in ((1, "a.weight"), (2, "b.weight")):
+        save_file({name: torch.ones(2, 2)}, tmp_path / f"model-0000{number}-of-00002.safetensors")
+    shard = tmp_path / "model-00001-of-00002.safetensors"
+    with pytest.raises(MetarepError, match="one shard of several"):
+        open_source(shard)
+    places = {"a.weight": shard.name, "b.weight": "model-00002-of-00002.safetensors"}
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps({"weight_map": places}))
+    for path in (tmp_path, tmp_path / "model.safetensors.index.json"):
+        assert set(open_source(path).tensors) == set(places)
+
+
+def test_what_holds_no_network_or_several_is_named(tmp_path, model):
+    (tmp_path / "none").mkdir()
+    with pytest.raises(MetarepError, match="none holds no networks"):
+        open_source(tmp_path / "none")
+    for name in ("a.pt", "b.pt"):
+        file = written(tmp_path / "two", name, {"0.weight": torch.ones(2, 2)})
+    with pytest.raises(MetarepError, match="two holds several networks; met 2; expected one"):
+        open_source(tmp_path / "two")
+    for path in (file, tmp_path / "two"):
+        with pytest.raises(MetarepError, match="is no zoo; met --network x"):
+            open_source(path, "x")
+    with pytest.raises(MetarepError, match="of another kind; met window-model"):
+        open_source(model[0], "x")
+
+
+def test_a_network_of_one_weight_has_a_page(tmp_path, model):
+    path = parts(CONFIG, model[0], written(tmp_path / "in", "x.pt", {"w": torch.tensor(1.5)}), tmp_path / "parts")
+    assert {r["statistic"] for r in rows_of(path, "tests")} == {"mean square of what the arrangement adds"}
+
+
+def test_one_part_alone_is_held_against_no_other():
+    rng = np.random.default_rng(0)
+    rows = {}
+    for n in (1, 2):
+        names = np.array(["layer"] * n, object)
+        one = Parts("layer", names, names, rng.normal(size=(n, 4)), rng.normal(size=(6, n, 4)))
+        rows[n] = [row["statistic"] for row in find_alike(CONFIG, one).tests]
+    assert rows[1] == ["mean square of what the arrangement adds"]
+    assert "mean similarity of the nearest part" in rows[2]
+
+
 def test_a_shuffled_copy_is_not_told_from_shuffled_copies():
     """Null data: the statistics of exchangeable copies are exchangeable, and have mean square 1."""
     rng = np.random.default_rng(0)
@@ -102,10 +185,44 @@ def test_layers_are_named_by_what_their_tensors_share(twins):
     assert layers_by_name(open_source(twins).architecture) == ["0", "2"]
 
 
+def of_groups(sizes, cluster):
+    """Units of groups of these sizes, saved in reverse order, in given clusters."""
+    names = [f"units of g{g}:{number}" for g, size in enumerate(sizes) for number in reversed(range(size))]
+    names, groups = (np.array(part, object) for part in (names, [name.split(":")[0] for name in names]))
+    zeros = np.zeros(len(names))
+    return Found(
+        Parts("unit", names, groups, zeros[:, None], zeros[None, :, None]), cluster, zeros, zeros, zeros, zeros, [], []
+    )
+
+
+def test_a_map_has_each_unit_where_it_was_saved():
+    found = of_groups([4, 3], np.array([0, 1, 1, 0, 2, 0, 1]))
+    assert cells_of(found, "units of g0").tolist() == [0, 1, 1, 0]
+    assert cells_of(found, "units of g1").tolist() == [1, 0, 2]
+    strips = [image.get_array().ravel().tolist() for image in map_figure(found, "").axes[0].images]
+    assert strips == [[0, 1, 1, 0], [1, 0, 2]]
+
+
+def test_a_map_says_what_it_leaves_out():
+    sizes = [2500, *[2] * 60]
+    ax = map_figure(of_groups(sizes, np.arange(sum(sizes)) % 12), "").axes[0]
+    said = [text.get_text() for text in ax.texts]
+    assert "2,500, 1 in 3 drawn" in said
+    assert "left out here: 26 units of 13 groups" in said
+    assert len(ax.images) == 48
+    shown = [label.get_text() for label in ax.get_yticklabels()]
+    assert (shown[0], shown[24], shown[-1]) == ("g0", "⋮", "g60")
+    few = map_figure(of_groups([2, 3], np.zeros(5, int)), "").axes[0]
+    assert [text.get_text() for text in few.texts] == ["2", "3"]
+
+
+def test_clusters_of_a_map_have_colours_of_their_own():
+    assert len({shade(number) for number in range(12)}) == 12
+
+
 def test_neighbours_that_do_alike_are_told_from_others():
     """Units along a smooth curve are nearest to their neighbours; in random order they are not."""
     from metarep.parts.alike import large_groups, next_to_nearest
-    from metarep.parts.reading import Parts
 
     angle = np.linspace(0, 2, 40)
     curve = np.stack([np.cos(angle), np.sin(angle)], axis=1)

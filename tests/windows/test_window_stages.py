@@ -1,17 +1,21 @@
 """Pretraining and embedding on zoos of several architectures, built and imported, end to end."""
 
+import shutil
+
 import numpy as np
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 import torch
 
-from metarep.artefact import open_artefact
+from metarep.artefact import open_artefact, writing
 from metarep.checkpoints.exporting import read_network
 from metarep.checkpoints.importing import import_networks
 from metarep.cloze.embed import load_embeddings
 from metarep.cloze.pretrain import CHECKPOINT
 from metarep.config import ImportConfig, WindowEmbedConfig, WindowPretrainConfig, ZooConfig
 from metarep.errors import MetarepError
+from metarep.progress import Progress
 from metarep.windows.embed import embed_windows
 from metarep.windows.pretrain import load_window_model, pretrain_windows
 from metarep.windows.subjects import open_subjects
@@ -130,13 +134,56 @@ def test_augmentation_by_symmetries_trains_too(zoos, tmp_path):
     assert load_window_model(path).chunk == 2
 
 
-def test_networks_with_nan_are_refused(tmp_path, model):
+@pytest.fixture
+def diverged(tmp_path):
+    """An imported zoo of eighty networks of which every fourth holds NaN or infinity; the last is infinite as float32 only."""
+    (tmp_path / "files").mkdir()
+    values = [torch.randn(6, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(i)) for i in range(80)]
+    for number, weight in enumerate(values):
+        if number % 4 == 3:
+            weight[2, 3] = [float("nan"), float("-inf"), 1e300][number % 3]
+        torch.save({"a.weight": weight, "b.weight": weight[:3].T}, tmp_path / "files" / f"n{number}.pt")
+    return import_networks(ImportConfig(), [tmp_path / "files"], tmp_path / "zoo")
+
+
+def test_networks_with_nan_are_left_out_and_counted(tmp_path, diverged, capsys):
+    model = pretrain_windows(
+        WindowPretrainConfig(**SETTINGS | {"n_steps": 3}), [diverged], tmp_path / "model", progress=Progress("plain")
+    )
+    assert "zoo: 20 networks with NaN or infinity are left out" in capsys.readouterr().err
+    found = vectors(embed_windows(WindowEmbedConfig(), model, diverged, tmp_path / "out", progress=Progress("plain")))
+    assert "20 networks with NaN or infinity are left out" in capsys.readouterr().err
+    assert set(found) == {f"n{i}" for i in range(80) if i % 4 != 3}
+    assert np.isfinite(list(found.values())).all()
+
+
+def test_a_zoo_without_a_finite_network_is_refused(tmp_path, model):
     (tmp_path / "files").mkdir()
     torch.save({"fc.weight": torch.tensor([[float("nan"), 1.0]])}, tmp_path / "files" / "bad.pt")
     zoo = import_networks(ImportConfig(), [tmp_path / "files"], tmp_path / "zoo")
-    with pytest.raises(MetarepError, match="NaN"):
+    with pytest.raises(MetarepError, match="no finite network; met NaN or infinity in all 1"):
         embed_windows(WindowEmbedConfig(), model, zoo, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_zoos_from_before_the_column_finite_are_read(tmp_path, model, diverged):
+    table = pq.read_table(diverged / "networks.parquet").drop_columns("finite")
+    for name, rows in (("old", table.filter(pc.equal(table["network_id"], "n0"))), ("old with NaN", table)):
+        with writing(tmp_path / name, "imported-zoo", config={}, seed=None) as folder:
+            shutil.copytree(diverged, folder, dirs_exist_ok=True)
+            pq.write_table(rows, folder / "networks.parquet")
+            (folder / "manifest.json").unlink()
+    assert list(vectors(embed_windows(WindowEmbedConfig(), model, tmp_path / "old", tmp_path / "out"))) == ["n0"]
+    with pytest.raises(MetarepError, match=r"NaN or infinity.*imported anew"):
+        embed_windows(WindowEmbedConfig(), model, tmp_path / "old with NaN", tmp_path / "other")
+
+
+def test_complex_weights_alone_are_no_weights_to_read(tmp_path, model):
+    (tmp_path / "files").mkdir()
+    torch.save({"fc.weight": torch.full((2, 2), 1j)}, tmp_path / "files" / "c.pt")
+    zoo = import_networks(ImportConfig(), [tmp_path / "files"], tmp_path / "zoo")
+    with pytest.raises(MetarepError, match=r"no weights to read; met complex64.*complex.* are not read"):
+        embed_windows(WindowEmbedConfig(), model, zoo, tmp_path / "out")
 
 
 def test_too_few_networks_are_refused(tmp_path, zoos):

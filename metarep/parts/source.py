@@ -1,0 +1,90 @@
+"""The network that is taken apart: out of a checkpoint file or a zoo, and what its tensors are, as importing reads both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from metarep.artefact import MANIFEST, Artefact, open_artefact
+from metarep.checkpoints.architecture import Architecture, read_architecture
+from metarep.checkpoints.described import read_description
+from metarep.checkpoints.exporting import read_network
+from metarep.checkpoints.importing import Reader
+from metarep.checkpoints.layouts import Skips, find_networks
+from metarep.checkpoints.readers import dtype_name
+from metarep.checkpoints.store import KIND as IMPORTED
+from metarep.checkpoints.store import load_imported
+from metarep.errors import MetarepError
+
+
+@dataclass(frozen=True)
+class Source:
+    """A network to take apart: its name, its tensors, its architecture, and the zoo that it came from, if one.
+
+    `settings` say which network it was: its name, and of a file the hash and what a YAML said of it.
+    """
+
+    name: str
+    architecture: Architecture
+    tensors: Mapping[str, torch.Tensor]
+    zoo: Artefact | None
+    relu: bool
+    settings: Mapping[str, Any]
+
+    @property
+    def inputs(self) -> dict[str, Artefact]:
+        """The zoo as an input of what is made of the network; nothing for a file."""
+        return {"zoo": self.zoo} if self.zoo else {}
+
+
+def open_source(path: Path | str, network_id: str | None = None, *, architecture: Path | str | None = None) -> Source:
+    """A network from a checkpoint file, or one of a zoo by its id; what its tensors are is read as importing reads it.
+
+    `architecture` is a YAML that says of a file's tensors what their names do not. Raises MetarepError for anything else.
+    """
+    path = Path(path)
+    if (path / MANIFEST).is_file():
+        return _of_zoo(path, network_id, architecture)
+    if network_id is not None and path.exists():
+        fix = "leave --network out, or name the zoo"
+        raise MetarepError(f"{path} is no zoo", met=f"--network {network_id}", expected="a zoo's folder", fix=fix)
+    return _of_file(path, architecture)
+
+
+def _of_zoo(path: Path, network_id: str | None, architecture: Path | str | None) -> Source:
+    artefact = open_artefact(path)
+    if artefact.kind not in ("zoo", IMPORTED):
+        expected = "a checkpoint file, or a zoo's folder with --network"
+        raise MetarepError(f"{path} is of another kind", met=artefact.kind, expected=expected)
+    if network_id is None:
+        raise MetarepError(f"{path} is a zoo", fix="say which network of it: metarep parts MODEL ZOO --network ID")
+    if architecture is not None:
+        fix = "import the files again with it"
+        raise MetarepError(f"{path} is a zoo, which knows what its tensors are", met="--architecture", fix=fix)
+    if artefact.kind == IMPORTED:
+        zoo = load_imported(path)
+        known, tensors = zoo.architecture(network_id), zoo.network(network_id)
+    else:
+        tensors = read_network(path, network_id)
+        known = read_architecture([(name, tuple(value.shape), dtype_name(value.dtype)) for name, value in tensors.items()])
+    return Source(network_id, known, tensors, artefact, artefact.kind == "zoo", {"network": network_id})
+
+
+def _of_file(path: Path, architecture: Path | str | None) -> Source:
+    described = read_description(architecture) if architecture is not None else None
+    found = find_networks([path], Skips(allowed=False))
+    if len(found) > 1:
+        fix = "name one file; or import them, and name the zoo with --network"
+        raise MetarepError(f"{path} holds several networks", met=len(found), expected="one", fix=fix)
+    reader = Reader(described)
+    checkpoint = reader.read(found[0])
+    known = reader.architecture(checkpoint)
+    reader.descriptions.require_all_used()
+    settings = {"network": found[0].file, "sha256": reader.sha256(found[0])}
+    if described is not None:
+        settings |= {"architecture": described.resolved()}
+    return Source(found[0].file, known, checkpoint.tensors, None, False, settings)

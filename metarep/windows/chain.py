@@ -1,0 +1,60 @@
+"""The wiring of a plain chain of layers, which is a whole network or a part of one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from metarep.checkpoints.naming import split_name
+from metarep.windows.operations import AFFINE, NORMS, Operation
+from metarep.windows.wiring import Units
+
+
+def chain_of(operations: Iterable[Operation], *, relu: bool = False, start: Units | None = None) -> tuple[Units, ...] | None:
+    """The groups of layers that stand one behind the other, those that are read first; None where they do not fit.
+
+    `start` are the units that the first layer reads, without it the inputs. The last group, the outputs, is not free. A
+    norm behind a convolution counts only with running statistics: it may be a group norm, which is no symmetry's friend.
+    Only behind a convolution may a linear layer read several positions of each unit, the pixels of a flattened channel:
+    else it is a second head or another network, whose inputs happen to be a multiple.
+    """
+    groups: list[Units] = []
+    current, convolved = start, False
+    for operation in operations:
+        if operation.kind in NORMS and current is not None and _fits_norm(operation, current):
+            if convolved and not operation.has_statistics:
+                return None
+            current = replace(current, members=current.members + operation.owning(), positive_scale=False)
+            continue
+        if operation.kind not in AFFINE or operation.weight is None or not _known_whole(operation):
+            return None
+        flattened, convolved = convolved, operation.kind != "linear"
+        if current is not None and _depthwise(operation, current):
+            current = replace(current, members=current.members + operation.feeding(), positive_scale=False)
+            continue
+        source = current or Units("inputs", operation.n_in, (), free=False)
+        inner = operation.n_in // source.n if source.n else 0
+        if inner * source.n != operation.n_in or (inner > 1 and not (flattened and operation.kind == "linear")):
+            return None
+        groups.append(replace(source, members=(*source.members, operation.reading(inner))))
+        name = f"units of {operation.module or operation.weight.name}"
+        current = Units(name, operation.n_out, operation.feeding(), free=True, positive_scale=relu)
+    if current is None:
+        return None
+    return (*groups, replace(current, free=False, positive_scale=False))
+
+
+def _fits_norm(operation: Operation, units: Units) -> bool:
+    return bool(operation.vectors) and all(vector.shape == (units.n,) for vector in operation.vectors)
+
+
+def _depthwise(operation: Operation, units: Units) -> bool:
+    shape = operation.weight.shape
+    return len(shape) > 2 and shape[1] == 1 and shape[0] == units.n and units.n > 1
+
+
+def _known_whole(operation: Operation) -> bool:
+    """Whether every vector beside the weight runs over its outputs, and no pixels stand where channels are looked for."""
+    pixels_first = operation.weight.axes is None and len(operation.weight.shape) > 2
+    foreign = any(vector.shape[0] != operation.n_out for vector in operation.vectors)
+    return not foreign and not (pixels_first and split_name(operation.weight.name).leaf == "kernel")

@@ -85,6 +85,7 @@ NOT_PLAIN = {
         relu=[node("Constant", [], ["h"], value_floats=[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]), node("Mul", ["a", "h"], ["r"])]
     ),
     "channels last": conv(node("Transpose", ["a"], ["t"], perm=[0, 2, 3, 1]), node("Flatten", ["t"], ["f"])),
+    "kernel turned": [node("Transpose", ["k"], ["t"], perm=[3, 2, 0, 1]), node("Conv", ["x", "t"], ["y"])],
     "pixels in the rows": conv(
         node("Constant", [], ["to"], value=numpy_helper.from_array(np.array([6, 6]))),
         node("Reshape", ["a", "to"], ["f"]),

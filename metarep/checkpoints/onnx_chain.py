@@ -110,6 +110,8 @@ def _is_layer(node: Any, at: tuple[int, ...], known: list[str], tensors: Tensors
         return False
     if node.op_type == "ConvTranspose" and integer(node, "group", 1) != 1:
         return False
+    if any(uses[name].kind.startswith("conv") and 0 not in (uses[name].axes or (0,)) for name in known):
+        return False  # kept as Keras does, whose pixels lie otherwise once they are flattened
     usual = integer(node, "transA", 0) == 0 and integer(node, "axis", -1) == -1
     return usual and bool(known) and all(uses[name].node == at for name in known)
 

@@ -16,10 +16,11 @@ def chain_of(operations: Iterable[Operation], *, relu: bool = False, start: Unit
     `start` are the units that the first layer reads, without it the inputs. The last group, the outputs, is not free. A
     norm behind a convolution counts only with running statistics: it may be a group norm, which is no symmetry's friend.
     Only behind a convolution may a linear layer read several positions of each unit, the pixels of a flattened channel:
-    else it is a second head or another network, whose inputs happen to be a multiple.
+    else it is a second head or another network, whose inputs happen to be a multiple. Keras and Flax flatten pixel by pixel,
+    each with all its channels.
     """
     groups: list[Units] = []
-    current, convolved = start, False
+    current, convolved, channels_last = start, False, False
     for operation in operations:
         if operation.kind in NORMS and current is not None and _fits_norm(operation, current):
             if convolved and not operation.has_statistics:
@@ -36,7 +37,8 @@ def chain_of(operations: Iterable[Operation], *, relu: bool = False, start: Unit
         inner = operation.n_in // source.n if source.n else 0
         if inner * source.n != operation.n_in or (inner > 1 and not (flattened and operation.kind == "linear")):
             return None
-        groups.append(replace(source, members=(*source.members, operation.reading(inner))))
+        groups.append(replace(source, members=(*source.members, operation.reading(inner, channels_last=channels_last))))
+        channels_last = operation.channels_last
         name = f"units of {operation.module or operation.weight.name}"
         current = Units(name, operation.n_out, operation.feeding(), free=True, positive_scale=relu)
     if current is None:
@@ -49,8 +51,7 @@ def _fits_norm(operation: Operation, units: Units) -> bool:
 
 
 def _depthwise(operation: Operation, units: Units) -> bool:
-    shape = operation.weight.shape
-    return len(shape) > 2 and shape[1] == 1 and shape[0] == units.n and units.n > 1
+    return operation.kind != "linear" and operation.n_in == 1 and operation.n_out == units.n and units.n > 1
 
 
 def _known_whole(operation: Operation) -> bool:

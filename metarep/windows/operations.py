@@ -76,9 +76,15 @@ class Operation:
         own = tuple(Member(v.name, 0, "in") for v in self.vectors if v.shape[0] == self.n_out)
         return (Member(self.weight.name, self.axes[0], "in"), *own)
 
-    def reading(self, inner: int = 1) -> Member:
-        """The member through which the operation reads its input units, `inner` neighbouring positions each."""
-        return Member(self.weight.name, self.axes[1], "out", inner=inner)
+    @property
+    def channels_last(self) -> bool:
+        """Whether its weight is a convolution's as Keras and Flax keep it, whose channels stand behind the pixels."""
+        return self.kind != "linear" and 0 not in self.axes
+
+    def reading(self, positions: int = 1, *, channels_last: bool = False) -> Member:
+        """The member through which the operation reads its input units, several positions each: neighbours, or far apart."""
+        outer, inner = (positions, 1) if channels_last else (1, positions)
+        return Member(self.weight.name, self.axes[1], "out", outer=outer, inner=inner)
 
     def owning(self) -> tuple[Member, ...]:
         """The members of a norm, which belong to the units that it stands on."""

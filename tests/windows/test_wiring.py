@@ -9,7 +9,7 @@ from metarep.checkpoints.architecture import read_architecture
 from metarep.errors import MetarepError
 from metarep.windows.named import wiring_of
 from metarep.windows.symmetry import balanced, canonical, permuted, random_symmetry, scaled
-from metarep.windows.wiring import Member, Units
+from metarep.windows.wiring import Member, Units, Wiring
 
 
 class Transformer(nn.Module):
@@ -155,3 +155,30 @@ def test_keras_kernels_are_read_the_other_way_round():
     wiring = wiring_of(read_architecture(named))
     assert [units.n for units in wiring.groups] == [4, 6, 6]
     assert Member("dense_1/kernel:0", 0, "out") in wiring.groups[1].members
+
+
+def test_keras_flattens_pixel_by_pixel():
+    """Kernels (row, column, in, out) and channels behind the pixels; grouping neighbours, as PyTorch lies, would be false."""
+    torch.manual_seed(0)
+    shapes = {"c/kernel": (3, 3, 2, 8), "c/bias": (8,), "d/kernel": (32, 5), "d/bias": (5,)}
+    tensors = {name: torch.randn(shape, dtype=torch.float64) for name, shape in shapes.items()}
+    x = torch.randn(3, 2, 4, 4, dtype=torch.float64)
+
+    def answer(values):
+        h = nn.functional.conv2d(x, values["c/kernel"].permute(3, 2, 0, 1), values["c/bias"]).relu()
+        return h.permute(0, 2, 3, 1).flatten(1) @ values["d/kernel"] + values["d/bias"]
+
+    wiring = wiring_of(read_architecture([(name, shape, "float32") for name, shape in shapes.items()]))
+    assert [units.free for units in wiring.groups] == [False, True, False]
+    assert Member("d/kernel", 0, "out", outer=4) in wiring.groups[1].members
+    turned = permuted(tensors, wiring, [None, np.arange(8)[::-1].copy(), None])
+    assert torch.allclose(answer(tensors), answer(turned))
+    neighbours = Units("units", 8, (*wiring.groups[1].members[:2], Member("d/kernel", 0, "out", inner=4)))
+    assert not torch.allclose(answer(tensors), answer(permuted(tensors, Wiring((neighbours,)), [np.arange(8)[::-1].copy()])))
+
+
+def test_a_transposed_convolution_with_one_output_is_not_depthwise():
+    shapes = {"0.weight": (5, 8, 3, 3), "0.bias": (8,), "1.weight": (8, 1, 3, 3), "1.bias": (1,)}
+    groups = wiring_of(read_architecture([(name, shape, "float32") for name, shape in shapes.items()])).groups
+    assert [(units.n, units.free) for units in groups] == [(5, False), (8, True), (1, False)]
+    assert Member("1.weight", 0, "out") in groups[1].members

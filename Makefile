@@ -18,13 +18,14 @@ main: $(INSTALLED)
 	cp results/representation/report/figures/*.png results/figures/
 
 # One change a row, at a small part of the budget: about an hour on two cores.
-ABLATIONS := tokens masks pooling head length size symmetries zoo-size objective
+ABLATIONS := tokens masks jitter pooling head length size symmetries zoo-size objective bottleneck
 ablations: $(INSTALLED)
 	for one in $(ABLATIONS); do $(BIN)/metarep run configs/ablations/$$one.yaml --out results/ablations/$$one || exit 1; done
 	$(BIN)/metarep ablations $(addprefix results/ablations/,$(ABLATIONS)) --out results/ablations/table --overwrite
 	cp results/ablations/table/ablations.csv results/tables/
 	cp results/ablations/table/findings.md results/tables/ablations.md
-	cp results/ablations/table/ablations.png results/figures/
+	mkdir -p results/figures/ablations
+	cp results/ablations/table/figures/*.png results/figures/ablations/
 
 # The ten experiments; their final table, numbers and the figures that the README shows are kept in git.
 EXPERIMENT_FIGURES := e04/figures/stages e09/figures/typical_by_mode e10/figures/roc optima/figures/best_of_modes dynamics/figures/flow

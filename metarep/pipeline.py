@@ -127,7 +127,7 @@ def _model_stages(config: RunConfig, out: Path, device: str, progress: Progress)
 
     def embedding(name: str, model: str, kind: str, untrained: bool) -> Stage:
         own_name = None if model == "model" else name
-        settings = config.embed.model_copy(update={"kind": kind, "untrained": untrained, "name": own_name})
+        settings = embeds[model].model_copy(update={"kind": kind, "untrained": untrained, "name": own_name})
 
         def make(path: Path, *, overwrite: bool) -> Path:
             from metarep.cloze.embed import embed
@@ -136,6 +136,7 @@ def _model_stages(config: RunConfig, out: Path, device: str, progress: Progress)
 
         return Stage(f"embeddings/{name}", "embeddings", settings.resolved(), make, {"model": model, "zoo": "zoo"})
 
+    embeds = {"model": config.embed} | {f"models/{name}": model.embed for name, model in config.models.items()}
     models = [pretraining(f"models/{name}", model.pretrain) for name, model in config.models.items()]
     embeddings = [embedding(*entry) for entry in representations_of(config)]
     return [pretraining("model", config.pretrain), *models, *embeddings]

@@ -37,7 +37,7 @@ def test_every_ablation_changes_something_and_only_in_its_models(request):
     for file in sorted(folder.glob("*.yaml")):
         config = load_config(RunConfig, file)
         assert (config.zoo, config.pretrain, config.cluster) == (base.zoo, base.pretrain, base.cluster), file
-        assert file.stem == "base" or config.models, file
+        assert file.stem == "base" or config.models or config.embeddings != base.embeddings, file
 
 
 def test_further_models_differ_from_the_first_by_what_they_say():
@@ -45,6 +45,20 @@ def test_further_models_differ_from_the_first_by_what_they_say():
     config = load_config(RunConfig, None, settings)
     assert (config.models["wide"].pretrain.d_model, config.models["same"].pretrain) == (32, config.pretrain)
     assert config.models["wide"].pretrain.model_copy(update={"d_model": 16}) == config.pretrain
+
+
+def test_further_models_embed_as_the_first_but_for_what_they_say():
+    settings = ["embed.batch_size=64", "models.averaged.embed.n_copies=8", "models.same.embeddings=[states]"]
+    config = load_config(RunConfig, None, settings)
+    assert config.models["same"].embed == config.embed
+    assert config.models["averaged"].embed == config.embed.model_copy(update={"n_copies": 8})
+
+
+def test_orders_of_units_may_still_be_called_as_they_were():
+    was = {flag: load_config(PretrainConfig, None, [f"permute_units={flag}"]) for flag in ("true", "false")}
+    assert (was["true"], was["false"].units) == (PretrainConfig(), "as_written")
+    config = load_config(RunConfig, None, ["pretrain.permute_units=false", "models.sorted.pretrain.positions=indexed"])
+    assert config.models["sorted"].pretrain.units == "as_written"
 
 
 def test_later_ones_win(tmp_path):

@@ -145,6 +145,13 @@ def test_stages_name_their_inputs_in_order(tmp_path):
         assert set(stage.inputs.values()) <= set(names[:number])
 
 
+def test_each_model_is_embedded_by_its_own_settings(tmp_path):
+    config = load_config(RunConfig, None, ["embeddings=[states]", "models.model.embed.n_copies=8"])
+    stages = {stage.name: stage.config for stage in stages_of(config, tmp_path, device="cpu", progress=Progress())}
+    assert stages["embeddings/states"]["n_copies"] == stages["embeddings/untrained_states"]["n_copies"] == 0
+    assert stages["embeddings/model-pooled"]["n_copies"] == 8
+
+
 @pytest.mark.parametrize(
     ("kinds", "seen"), [("[pooled, certainty]", "embeddings/certainty"), ("[profile]", "embeddings/profile"), ("[]", None)]
 )

@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from metarep.artefact import Artefact
-from metarep.cloze.embed import Embeddings, embed_params, untrained_like
+from metarep.cloze.embed import Embeddings, copying, embed_params, untrained_like
 from metarep.cloze.pretrain import load_model
 from metarep.errors import MetarepError
 from metarep.zoo.store import Zoo
@@ -84,5 +84,6 @@ def align(embeddings: Embeddings, networks: Zoo, random: np.ndarray, *, device: 
     model = load_model(embeddings.artefact.input_path("model"), device=device)
     if config["untrained"]:
         model = untrained_like(model, seed=config["seed"])
-    parts = [embed_params(model, random[i : i + 512].astype(np.float32), config["kind"]) for i in range(0, len(random), 512)]
+    batches = (random[first : first + 512].astype(np.float32) for first in range(0, len(random), 512))
+    parts = [embed_params(model, batch, config["kind"], **copying(config)) for batch in batches]
     return Embedded(embeddings.artefact, embeddings.name, embeddings.vectors[rows], rows >= 0, np.concatenate(parts))

@@ -24,6 +24,9 @@ Tokens are parameters, or contributions of hidden units where the model reads be
   1 − exp(−2 I), the R² of a Gaussian pair (Linfoot, "An informational measure of correlation", 1957). A dead unit is
   coupled to nothing; the biases of units that are on everywhere are coupled to each other and to the output's.
 
+With n_copies an embedding is the mean over so many copies of each network: what the model makes of the network in other
+unit orders and at other scales, averaged.
+
 All are exactly invariant to the order of hidden units, to the last bit: a network is first brought
 into its canonical unit order, and in a profile the units of a layer stand in the order of
 how sure the model is of them (the sum of their entropies; of their surprisals where these are embedded; of how often
@@ -32,11 +35,11 @@ they are believed to be off, the least first, for activity, beliefs, patterns an
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -50,7 +53,7 @@ from metarep.cloze.pretrain import load_model
 from metarep.cloze.tokens import Layout
 from metarep.config import EmbedConfig
 from metarep.errors import MetarepError
-from metarep.networks.symmetry import canonical_order
+from metarep.networks.symmetry import canonical_order, symmetric_copies
 from metarep.progress import Progress
 from metarep.zoo.store import Zoo, load_zoo
 
@@ -113,7 +116,7 @@ def embed(
         with progress.task(f"embed ({config.kind})", len(networks), "networks") as task:
             for first in range(0, len(networks), config.batch_size):
                 some = networks.params[first : first + config.batch_size]
-                parts.append(embed_params(network_model, some, config.kind))
+                parts.append(embed_params(network_model, some, config.kind, **copying(config.resolved())))
                 task.advance(len(some))
         _write(folder / "embeddings.parquet", networks["network_id"], np.concatenate(parts))
     return Path(out)
@@ -129,14 +132,30 @@ def chosen_networks(zoo: Zoo, max_per_split: int | None) -> Zoo:
     return final.select(np.sort(np.concatenate(rows)))
 
 
-def embed_params(model: ClozeModel, params: np.ndarray, kind: str) -> np.ndarray:
-    """The embeddings (N, D) float32 of networks (N, P), of one kind; on the model's device.
+def copying(config: Mapping) -> dict[str, Any]:
+    """The settings of copies, in those of an embedding (or of one that was made before there were copies)."""
+    return {"n_copies": config.get("n_copies", 0), "copy_scale": config.get("copy_scale", 0.0), "seed": config["seed"]}
+
+
+def embed_params(
+    model: ClozeModel, params: np.ndarray, kind: str, *, n_copies: int = 0, copy_scale: float = 0.0, seed: int = 0
+) -> np.ndarray:
+    """The embeddings (N, D) float32 of networks (N, P), of one kind; on the model's device. With copies their mean.
 
     Raises MetarepError for a kind that is made of predictions where the model was trained to make none.
     """
     require_predictions(model, kind)
+    params = np.ascontiguousarray(canonical_order(model.spec, params), dtype=np.float32)
+    if not n_copies:
+        return embed_as_written(model, params, kind)
+    copies = symmetric_copies(model.spec, params, n_copies, copy_scale, rng=np.random.default_rng(seed))
+    return np.mean([embed_as_written(model, copy, kind) for copy in copies], axis=0)
+
+
+def embed_as_written(model: ClozeModel, params: np.ndarray, kind: str) -> np.ndarray:
+    """As `embed_params`, of networks as they stand."""
     with torch.no_grad():
-        values = model.read(np.ascontiguousarray(canonical_order(model.spec, params), dtype=np.float32))
+        values = model.read(params)
         if kind == "pooled":
             return model.pool(values).cpu().numpy()
         if kind == "states":

@@ -1,4 +1,4 @@
-"""What a cloze model must beat: the mean, and the conditional mean of one Gaussian over all parameters."""
+"""What a cloze model must beat: the mean, the conditional mean of one Gaussian over all parameters, and what a form leaks."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from metarep.cloze.tokens import Layout
+from metarep.cloze.tokens import Layout, TokenLayout
 
 Imputer = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """(normalised values (N, T), mask (N, T), True hidden) -> predictions (N, T); visible entries mean nothing."""
@@ -40,6 +40,26 @@ def fit_linear_gaussian(train: np.ndarray, layout: Layout, *, ridge: float = 1e-
         return out
 
     return impute
+
+
+def exploit_unit_norm(impute: Imputer, layout: TokenLayout, mean: np.ndarray, std: np.ndarray) -> Imputer:
+    """Predicts as `impute`, but for what canonical scale leaks: there a hidden unit's incoming parameters have norm 1.
+
+    The only one of them that is hidden is as large as the visible ones leave, and has the sign that `impute` predicts.
+    mean and std (T,) turn normalised values into parameters.
+    """
+
+    def exploit(values: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        out = np.array(impute(values, mask))
+        seen, guess = np.where(mask, 0.0, values * std + mean), out * std + mean
+        for incoming in layout.incoming:
+            rows = np.flatnonzero(mask[:, incoming].sum(axis=1) == 1)
+            hidden = incoming[mask[np.ix_(rows, incoming)].argmax(axis=1)]
+            size = np.sqrt(np.maximum(0.0, 1 - np.square(seen[np.ix_(rows, incoming)]).sum(axis=1)))
+            out[rows, hidden] = (np.copysign(size, guess[rows, hidden]) - mean[hidden]) / std[hidden]
+        return out
+
+    return exploit
 
 
 def _class_means(train: np.ndarray, layout: Layout) -> np.ndarray:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from metarep.cloze.imputers import Imputer, fit_linear_gaussian, fit_mean
+from metarep.cloze.imputers import Imputer, exploit_unit_norm, fit_linear_gaussian, fit_mean
 from metarep.cloze.masks import leave_one_out_masks, random_masks
 from metarep.cloze.model import ClozeModel
 from metarep.config import PretrainConfig
@@ -40,6 +40,8 @@ def r_squared(truth: np.ndarray, prediction: np.ndarray, classes: np.ndarray) ->
 def masked_r2_table(model: ClozeModel, train: Zoo, test: Zoo, config: PretrainConfig, *, device: str = "cpu") -> list[dict]:
     """Rows of masked_r2.csv: the model, the mean and the linear-Gaussian imputer on the same hidden values.
 
+    Beside a model that reads networks at canonical scale, "unit_norm" too: the imputer that exploits what the norm leaks.
+
     Two maskings of the test networks: "random", drawn as in pretraining, and "leave_one_out",
     each parameter hidden in turn. Values are in standard deviations of their slot class. The
     groups: all, kind, parameter (a slot class, units being interchangeable), mode.
@@ -54,6 +56,9 @@ def masked_r2_table(model: ClozeModel, train: Zoo, test: Zoo, config: PretrainCo
         "mean": fit_mean(train_values, layout),
         "linear_gaussian": fit_linear_gaussian(train_values, layout),
     }
+    if model.scale == "canonical":
+        mean, std = (figure.cpu().numpy()[layout.slot_class] for figure in (model.class_mean, model.class_std))
+        imputers["unit_norm"] = exploit_unit_norm(imputers["linear_gaussian"], layout, mean, std)
     rows = []
     for masking, values, mask, modes in _maskings(test_values, test["mode"], layout, config):
         for name, impute in imputers.items():

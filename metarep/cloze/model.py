@@ -8,6 +8,8 @@ Choices:
   units, so the model is equivariant under their order. "indexed" positions number rows and
   columns in place of that;
 - pre-norm blocks, no dropout (a zoo is large beside the model), GELU;
+- scale="canonical" and units="canonical": networks are brought into that form before they are read, whatever they are read
+  for; in training, in what values are normalised by, and in embedding;
 - values are normalised per slot class with statistics of the training split, kept in the weights.
 """
 
@@ -25,6 +27,7 @@ from metarep.cloze.reading import placed_layers, read_classes
 from metarep.cloze.tokens import N_RELATIONS, Layout, layout_of
 from metarep.errors import MetarepError
 from metarep.networks.spec import KINDS, NetworkSpec
+from metarep.networks.symmetry import canonical_order, canonical_scale
 
 MAX_LAYERS = 8
 MAX_UNITS = 64
@@ -76,8 +79,11 @@ class ClozeModel(nn.Module, PyTorchModelHubMixin, library_name="metarep"):
         behaviour: bool = False,
         objective: str = "cloze",
         bottleneck: int = 0,
+        scale: str = "as_written",
+        units: str = "as_written",
     ):
         super().__init__()
+        self.scale, self.unit_order = scale, units
         self.spec = NetworkSpec.parse(spec)
         self.objective = objective
         self.relational = positions == "relational"
@@ -129,7 +135,7 @@ class ClozeModel(nn.Module, PyTorchModelHubMixin, library_name="metarep"):
 
     def fit_normalisation(self, params: torch.Tensor) -> None:
         """Sets mean and standard deviation of each slot class from training networks (N, P)."""
-        raw, member, params = params, torch.from_numpy(self.layout.slot_class), self.layout.read(params)
+        raw, member, params = params, torch.from_numpy(self.layout.slot_class), self.layout.read(self.written(params))
         for number in range(self.layout.n_classes):
             values = params[:, member == number].double()
             self.class_mean[number] = 0.0 if self.layout.rectified else values.mean()  # so that 0 stays 0
@@ -140,7 +146,18 @@ class ClozeModel(nn.Module, PyTorchModelHubMixin, library_name="metarep"):
     def read(self, params: np.ndarray | torch.Tensor) -> torch.Tensor:
         """What the tokens of networks (N, P) hold, in standard deviations of their class: (N, T), on the model's device."""
         params = torch.as_tensor(params, dtype=torch.float32, device=self.class_mean.device)
-        return self.normalise(self.layout.read(params))
+        return self.normalise(self.layout.read(self.written(params)))
+
+    def written(self, params: torch.Tensor) -> torch.Tensor:
+        """Networks (N, P) in the form that is read: as they are, at canonical scale, with units in canonical order, or both."""
+        if "canonical" not in (self.scale, self.unit_order):
+            return params
+        form = params.cpu().numpy()
+        if self.scale == "canonical":
+            form = canonical_scale(self.spec, form)
+        if self.unit_order == "canonical":
+            form = canonical_order(self.spec, form)
+        return torch.from_numpy(np.ascontiguousarray(form)).to(params)
 
     def normalise(self, values: torch.Tensor) -> torch.Tensor:
         """Token values (…, T) in standard deviations of their slot class."""

@@ -148,6 +148,8 @@ def build_model(config: PretrainConfig, spec: str) -> ClozeModel:
         behaviour=config.behaviour_weight > 0,
         objective=config.objective,
         bottleneck=config.bottleneck if config.objective == "autoencoder" else 0,
+        scale=config.scale,
+        units="canonical" if config.units == "canonical" else "as_written",
     )
 
 
@@ -171,14 +173,14 @@ def draw_batch(config: PretrainConfig, model: ClozeModel, params: torch.Tensor, 
     """The batch of one step, by (seed, step) alone."""
     generator = torch.Generator().manual_seed(config.seed * 1_000_003 + step + 1)
     batch = params[torch.randint(len(params), (config.batch_size,), generator=generator)]
-    if config.permute_units:
+    if config.units == "shuffled":
         batch = permute_units(batch, model.spec, generator=generator)
     if config.scale_units > 0:
         batch = scale_units(batch, model.spec, config.scale_units, generator=generator)
     mask = draw_masks(config, model, len(batch), generator)
     if config.jitter > 0:
         whole = ~mask.any(dim=1)
-        batch[whole] = jitter(batch[whole], model.spread, config.jitter, generator=generator)
+        batch[whole] = jitter(model.written(batch[whole]), model.spread, config.jitter, generator=generator)
     return Batch(batch, mask, generator)
 
 

@@ -111,6 +111,11 @@ class TokenLayout:
         units = range(self._first_unit[1], self._first_unit[-2])
         return tuple(np.flatnonzero((self._units_fed == u) | (self._units_read == u)) for u in units)
 
+    @cached_property
+    def incoming(self) -> tuple[np.ndarray, ...]:
+        """For each hidden unit, layer by layer, the indices of its incoming weights and its bias."""
+        return tuple(indices[self._units_fed[indices] == self._units_fed[indices[0]]] for indices in self.hidden_units)
+
     def slots_of_class(self, number: int) -> list[Slot]:
         """The parameters of one slot class."""
         return [slot for slot, member in zip(self.spec.slots, self.slot_class, strict=True) if member == number]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -65,7 +65,15 @@ class PretrainConfig(Settings):
     mask_ratio_min: float = Field(0.1, gt=0, le=1)
     mask_ratio_max: float = Field(0.6, gt=0, le=1)
     unit_mask_share: float = Field(0.2, ge=0, le=1, description="share of networks of which a whole unit is hidden")
-    permute_units: bool = Field(True, description="shuffle the hidden units of each network at each step")
+    units: Literal["shuffled", "as_written", "canonical"] = Field(
+        "shuffled",
+        description="hidden units: in a random order at each step; in the order that they stand in; canonical: the model "
+        "always reads them sorted",
+    )
+    scale: Literal["as_written", "canonical"] = Field(
+        "as_written",
+        description="canonical: the model reads networks whose hidden units have incoming parameters of norm 1, always",
+    )
     scale_units: float = Field(0.0, ge=0, description="standard deviation of the log scale drawn for each unit; 0 is off")
     n_steps: int = Field(4000, ge=1)
     batch_size: int = Field(256, ge=1)
@@ -76,6 +84,15 @@ class PretrainConfig(Settings):
     eval_every: int = Field(250, ge=1)
     max_valid_networks: int = Field(2000, ge=1)
     max_train_networks: int | None = Field(None, ge=1, description="use only so many training networks")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _older_names(cls, data: Any) -> Any:
+        """What `permute_units` said in older files."""
+        if not isinstance(data, dict) or not isinstance(data.get("permute_units"), bool):
+            return data
+        rest = {key: value for key, value in data.items() if key != "permute_units"}
+        return {"units": "shuffled" if data["permute_units"] else "as_written"} | rest
 
     @model_validator(mode="after")
     def _coherent(self) -> PretrainConfig:
@@ -89,6 +106,12 @@ class PretrainConfig(Settings):
             raise ValueError("behaviour_weight asks for behaviour behind parameters; tokens are behaviour already")
         if self.head == "rectified" and self.tokens == "parameters":
             raise ValueError("a rectified head predicts exact zeros, which parameters do not have; choose tokens=behaviour")
+        if self.units == "canonical" and self.positions == "relational":
+            raise ValueError("units=canonical is for positions=indexed; what tokens share knows no order")
+        if self.scale == "canonical" and self.scale_units:
+            raise ValueError("scale_units scales units, which scale=canonical takes back")
+        if self.scale == "canonical" and self.tokens == "behaviour":
+            raise ValueError("scale=canonical is for tokens=parameters; what a unit contributes has no other scale")
         if self.mask_ratio_min > self.mask_ratio_max:
             raise ValueError("mask_ratio_min is above mask_ratio_max")
         return self
@@ -107,5 +130,12 @@ class EmbedConfig(Settings):
     max_per_split: int | None = Field(
         None, ge=1, description="embed only the first so many finished networks of each split; all, snapshots too, if left out"
     )
+    n_copies: int = Field(
+        0,
+        ge=0,
+        description="the mean over so many random copies of each network, its units in another order and rescaled; 0: the "
+        "network itself, its units in canonical order",
+    )
+    copy_scale: float = Field(0.5, ge=0, description="copies: standard deviation of the log scale drawn for each unit")
     batch_size: int = Field(512, ge=1)
-    seed: int = Field(0, ge=0, description="of the untrained encoder's initialisation")
+    seed: int = Field(0, ge=0, description="of the untrained encoder's initialisation, and of copies")

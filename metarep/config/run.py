@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import Field, model_validator
@@ -24,6 +25,7 @@ class ModelConfig(Settings):
     pretrain: PretrainConfig = Field(
         PretrainConfig(), description="what differs from the run's own `pretrain`; the rest is its"
     )
+    embed: EmbedConfig = Field(EmbedConfig(), description="what differs from the run's own `embed`; the rest is its")
     embeddings: tuple[Embedding, ...] = ("pooled",)
     untrained: tuple[Embedding, ...] = Field((), description="kinds that are also taken from an untrained encoder")
 
@@ -46,14 +48,17 @@ class RunConfig(Settings):
     @model_validator(mode="before")
     @classmethod
     def _models_differ_from_the_first(cls, data: Any) -> Any:
-        """Fills each further model's pretraining settings up with those of the run."""
+        """Fills each further model's settings up with those of the run."""
         models = data.get("models") if isinstance(data, dict) else None
-        if not isinstance(models, dict) or not isinstance(data.get("pretrain", {}), dict):
+        if not isinstance(models, dict):
             return data
-        filled = {
-            name: model | {"pretrain": data.get("pretrain", {}) | (model.get("pretrain") or {})}
-            if isinstance(model, dict) and isinstance(model.get("pretrain") or {}, dict)
-            else model
-            for name, model in models.items()
-        }
-        return data | {"models": filled}
+        return data | {"models": {name: _filled(model, data) for name, model in models.items()}}
+
+
+def _filled(model: Any, run: Mapping[str, Any]) -> Any:
+    """What was said about a further model, with the run's own settings where it says nothing; other than tables stay."""
+    if not isinstance(model, dict):
+        return model
+    sections = {name: (run.get(name) or {}, model.get(name) or {}) for name in ("pretrain", "embed")}
+    tables = {name: pair for name, pair in sections.items() if all(isinstance(part, dict) for part in pair)}
+    return model | {name: own | said for name, (own, said) in tables.items()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from metarep.config.analysis import PredictConfig
 from metarep.config.cloze import PretrainConfig
@@ -117,6 +117,12 @@ class QuestionConfig(Settings):
     sources: SourcesConfig = SourcesConfig()
     input: InputConfig = InputConfig()
     ceiling: CeilingConfig = CeilingConfig()
+
+    @model_validator(mode="after")
+    def _networks_as_they_stand(self) -> QuestionConfig:
+        if "canonical" in (self.pretrain.scale, self.pretrain.units):
+            raise ValueError("the questions compare predictions with parameters as they stand; no canonical scale or units")
+        return self
 
 
 class ArchitecturesConfig(Settings):

@@ -24,7 +24,7 @@ BASE = "relational"
 DESIGNS: dict[str, tuple[str, dict[str, Any]]] = {
     BASE: ("a token a parameter, positions by what tokens share", {}),
     "indexed": ("the same, hidden units numbered and shuffled", {"positions": "indexed"}),
-    "as-written": ("the same, units numbered as they stand", {"positions": "indexed", "permute_units": False}),
+    "as-written": ("the same, units numbered as they stand", {"positions": "indexed", "units": "as_written"}),
     "rescaled": ("by what tokens share, units rescaled at random", {"scale_units": 0.5}),
     "parameters-alone": ("by what tokens share, no behaviour asked for", {"behaviour_weight": 0.0}),
     "behaviour": (

@@ -11,7 +11,9 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from metarep.artefact import MANIFEST, Artefact, canonical_json, open_artefact, write_whole, writing
 from metarep.config import ReportConfig
@@ -19,7 +21,7 @@ from metarep.errors import MetarepError
 from metarep.progress import Progress
 from metarep.report.page import png_of
 from metarep.report.results import UNTRAINED, group_of
-from metarep.report.style import FAINT, INK, MUTED, PALETTE, use_style
+from metarep.report.style import FAINT, INK, PALETTE, use_style
 from metarep.report.wording import ari, clusterer_title, compare, listed, num
 from metarep.tables import read_csv, to_csv
 
@@ -32,11 +34,15 @@ PROBES = {
     "error_r2": ("log10_valid_mse", "linear_r2"),
 }
 PANELS = {
-    "kmeans_ari": "k-means: ARI",
-    "gmm_ari": "Gaussian mixture: ARI",
-    "mode_linear": "linear probe",
-    "masked_r2": "masked R²",
+    "kmeans_ari": ("k-means: ARI", "kmeans_null_ari_p95"),
+    "gmm_ari": ("Gaussian mixture: ARI", "gmm_null_ari_p95"),
+    "mode_linear": ("linear probe of the mode", "mode_linear_null_p95"),
+    "masked_r2": ("masked R²", None),
 }
+"""The figures that are drawn: title, and the column of what shuffled labels score."""
+
+LISTED_FROM = 3
+"""Of a row with so many embeddings all are put into words, not the best alone."""
 
 
 def ablations(
@@ -47,7 +53,7 @@ def ablations(
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Path:
-    """Writes `ablations.csv`, `findings.md`, `metrics.json` and `ablations.png` of runs into the folder `out`, and returns it.
+    """Writes `ablations.csv`, `findings.md`, `metrics.json` and `figures/RUN.png` of runs into the folder `out`; returns it.
 
     Raises MetarepError for a folder that is no run with a comparison, and where two runs have one name.
     """
@@ -67,7 +73,9 @@ def ablations(
         write_whole(folder / "ablations.csv", to_csv(rows))
         write_whole(folder / "findings.md", "\n".join(["# What each change does", "", *ablation_sentences(rows), ""]))
         write_whole(folder / "metrics.json", canonical_json({"n_rows": len(rows)}) + "\n")
-        write_whole(folder / "ablations.png", png_of(ablation_figure(rows), dpi=config.dpi))
+        (folder / "figures").mkdir()
+        for run, own in by_run(rows).items():
+            write_whole(folder / "figures" / f"{run}.png", png_of(ablation_figure(own), dpi=config.dpi))
     progress.say(f"ablations: {len(rows)} rows of {len(inputs)} runs")
     return Path(out)
 
@@ -77,7 +85,7 @@ def run_rows(run: Path) -> list[dict]:
     tables = {name: read_csv(run / "clusters" / f"{name}.csv") for name in ("agreement", "chosen_k", "probes")}
     chosen = {(r["representation"], r["clusterer"]): r["k"] for r in tables["chosen_k"]}
     agree = {(r["representation"], r["clusterer"], r["k"]): r for r in tables["agreement"] if r["label"] == "mode"}
-    probes = {(r["representation"], r["target"], r["metric"]): r["mean"] for r in tables["probes"]}
+    probes = {(r["representation"], r["target"], r["metric"]): r for r in tables["probes"]}
     rows = []
     for name in dict.fromkeys(r["representation"] for r in tables["probes"]):
         model, _, kind = name.rpartition("-")
@@ -89,7 +97,10 @@ def run_rows(run: Path) -> list[dict]:
             row |= {f"{clusterer}_k": found.get("k", math.nan)}
             for figure in ("ari", "ari_low", "ari_high", "null_ari_p95", "stability_ari"):
                 row[f"{clusterer}_{figure}"] = found.get(figure, math.nan)
-        row |= {column: probes.get((name, *probe), math.nan) for column, probe in PROBES.items()}
+        for column, probe in PROBES.items():
+            found = probes.get((name, *probe), {})
+            row[column] = found.get("mean", math.nan)
+            row |= {f"{column}_{figure}": found.get(figure, math.nan) for figure in ("low", "high", "null_p95")}
         rows.append(row | {"masked_r2": masked_r2(run / "models" / model if model else run / "model")})
     return rows
 
@@ -102,75 +113,123 @@ def masked_r2(model: Path) -> float:
     return float(own[0]["r2"]) if own else math.nan
 
 
+def by_run(rows: Sequence[dict]) -> dict[str, list[dict]]:
+    """The rows of each run, the base first, embeddings of one model together."""
+    return {
+        run: sorted((row for row in rows if row["run"] == run), key=lambda row: row["row"] != BASE)
+        for run in dict.fromkeys(row["run"] for row in rows)
+    }
+
+
 def ablation_figure(rows: Sequence[dict]) -> Figure:
-    """A line a row, a panel a figure; runs stand in groups, each under its base. All embeddings of a model are drawn."""
-    shown = _ordered(rows)
+    """The rows of one run: a line an embedding, those of one model together; a panel a figure, with its 95 % interval.
+
+    A tick is the 95th percentile of what shuffled labels score; the dotted line is the base's first embedding.
+    """
+    models = [row["row"] for row in rows]
+    y = np.arange(len(rows)) + 0.5 * np.cumsum([0, *(a != b for a, b in pairwise(models))])
     with use_style():
-        figure = Figure(figsize=(12.5, 1.4 + 0.27 * len(shown)), layout="constrained")
+        figure = Figure(figsize=(10, 1.3 + 0.27 * (y[-1] + 1)), layout="constrained")
         axes = figure.subplots(1, len(PANELS), sharey=True)
-        for ax, (column, title) in zip(axes, PANELS.items(), strict=True):
-            for y, row in enumerate(shown):
-                colour = INK if row["row"] == BASE else PALETTE[0]
-                low, high = (row.get(f"{column}_{end}", math.nan) for end in ("low", "high"))
-                ax.plot([low, high], [y, y], color=colour, lw=2, alpha=0.5, solid_capstyle="butt")
-                ax.plot(row[column], y, "o", color=colour, ms=6, mec="white", mew=0.7)
-            ax.set_title(title, fontsize=11)
+        for ax, (column, (title, null)) in zip(axes, PANELS.items(), strict=True):
+            for model in dict.fromkeys(models):
+                own = [(at, row) for at, row in zip(y, rows, strict=True) if row["row"] == model]
+                if null is None:  # a figure of the model, whatever is made of it
+                    own = [(np.mean([at for at, _ in own]), own[0][1])]
+                for at, row in own:
+                    _draw(ax, at, row, column, null)
+            ax.axvline(rows[0][column], color=INK, lw=0.8, ls=":", zorder=0)
+            ax.set_title(title)
             ax.grid(axis="x", color=FAINT)
             ax.set_axisbelow(True)
             ax.tick_params(axis="y", length=0)
-        axes[0].set(yticks=range(len(shown)), ylim=(len(shown) - 0.4, -0.6))
-        axes[0].set_yticklabels([f"{row['row']}, {row['embedding']}" for row in shown], fontsize=8.5)
-        for y in np.flatnonzero([a["run"] != b["run"] for a, b in pairwise(shown)]):
-            for ax in axes:
-                ax.axhline(y + 0.5, color=MUTED, lw=0.7)
-        for run in dict.fromkeys(row["run"] for row in shown):
-            first = next(y for y, row in enumerate(shown) if row["run"] == run)
-            name = run.removeprefix("ablations-")
-            axes[-1].annotate(name, (1.02, first), xycoords=("axes fraction", "data"), va="center", fontsize=9.5, color=INK)
+        firsts = [0, *(i for i in range(1, len(rows)) if models[i] != models[i - 1])]
+        labels = [f"{row['row']}:  {row['embedding']}" if i in firsts else row["embedding"] for i, row in enumerate(rows)]
+        axes[0].set(yticks=y, ylim=(y[-1] + 0.7, -0.7))
+        axes[0].set_yticklabels(labels, color=INK)
+        figure.legend(handles=_keys(rows[0]), ncols=3, loc="outside lower right")
     return figure
 
 
+def _draw(ax: Axes, y: float, row: dict, column: str, null: str | None) -> None:
+    colour = INK if row["row"] == BASE else PALETTE[0]
+    ends = [row.get(f"{column}_{end}", math.nan) for end in ("low", "high")]
+    ax.plot(ends, [y, y], color=colour, lw=2.5, alpha=0.45, solid_capstyle="butt")
+    ax.plot(row[column], y, "o", color=colour, ms=6, mec="white", mew=0.7)
+    if null:
+        ax.plot(row.get(null, math.nan), y, "|", color=PALETTE[1], ms=9, mew=1.6)
+
+
+def _keys(first: dict) -> list[Line2D]:
+    return [
+        Line2D([], [], color=PALETTE[0], marker="o", mec="white", lw=2.5, label="value, 95 % interval"),
+        Line2D([], [], color=PALETTE[1], marker="|", ms=9, mew=1.6, ls="", label="shuffled labels, 95th percentile"),
+        Line2D([], [], color=INK, lw=0.8, ls=":", label=f"{first['row']}, {first['embedding']}"),
+    ]
+
+
 def ablation_sentences(rows: Sequence[dict]) -> list[str]:
-    """A paragraph a run: which changes lift the agreement with the modes clearly above that of the base, which lower it, and
-    what becomes of the linear probe. A change is read off the base's first embedding, or its own best where it has another.
+    """A paragraph a run, each model by its best embedding: which changes lift the agreement with the modes clearly above the
+    base and which lower it, by each clusterer, and what becomes of the linear probe. An embedding is named where it is not
+    the base's.
     """
     found = []
-    for run in dict.fromkeys(row["run"] for row in rows):
-        own = [row for row in rows if row["run"] == run]
-        shown = next(row["embedding"] for row in own if row["row"] == BASE)
-        parts = [_against_base(own, shown, clusterer) for clusterer in CLUSTERERS]
-        probe = {row["row"]: row["mode_linear"] for row in own if row["embedding"] == shown}
-        text = f"The mode is read off {shown} linearly with {num(probe[BASE])}"
-        others = {name: value for name, value in probe.items() if name != BASE}
-        if others:
-            low, high = min(others, key=lambda name: others[name]), max(others, key=lambda name: others[name])
-            text += f", at best with {num(others[high])} ({high}), at worst with {num(others[low])} ({low})"
-        found.append(f"- **{run.removeprefix('ablations-')}**: {' '.join([part for part in parts if part])} {text}.")
+    for run, own in by_run(rows).items():
+        parts = [*(_against_base(own, clusterer) for clusterer in CLUSTERERS), _probed(own)]
+        found.append(f"- **{run.removeprefix('ablations-')}**: {' '.join(part for part in parts if part)}")
     return found
 
 
-def _against_base(rows: Sequence[dict], shown: str, clusterer: str) -> str:
+def best_embeddings(rows: Sequence[dict], column: str) -> dict[str, dict]:
+    """For each model the row of its best embedding by one figure; none where no embedding has it."""
+    best: dict[str, dict] = {}
+    for row in rows:
+        if not math.isnan(row[column]) and (row["row"] not in best or row[column] > best[row["row"]][column]):
+            best[row["row"]] = row
+    return best
+
+
+def _against_base(rows: Sequence[dict], clusterer: str) -> str:
     """The base's ARI by one clusterer, and the changes that lie clearly above, not clearly apart, and clearly below."""
-    names = {figure: f"{clusterer}_{figure}" for figure in ("ari", "ari_low", "ari_high")}
-    figures: dict[str, dict] = {}
-    for row in sorted(rows, key=lambda row: (row["embedding"] == shown, row[names["ari"]])):  # the last one stays
-        figures[row["row"]] = {figure: row[name] for figure, name in names.items()} | {"embedding": row["embedding"]}
-    base = figures.pop(BASE)
-    if math.isnan(base["ari"]):
+    column = f"{clusterer}_ari"
+    best = best_embeddings(rows, column)
+    if BASE not in best:
         return ""
+    base = _interval(best[BASE], clusterer)
+    usual = best[BASE]["embedding"]
     groups: dict[int, list[str]] = {1: [], 0: [], -1: []}
-    for name, row in figures.items():
-        other = "" if row["embedding"] == shown else f", {row['embedding']}"
-        groups[compare(row, base)].append(f"{name} ({num(row['ari'])}{other})")
-    said = [
-        f"{word} {listed(groups[side])}"
-        for side, word in ((1, "clearly above:"), (0, "level:"), (-1, "clearly below:"))
+    for name, row in best.items():
+        if name != BASE:
+            other = "" if row["embedding"] == usual else f", {row['embedding']}"
+            groups[compare(_interval(row, clusterer), base)].append(f"{name} ({num(row[column])}{other})")
+    said = [f"ARI {ari(base)} ({usual})"]
+    said += [
+        f"{word}: {listed(groups[side])}"
+        for side, word in ((1, "clearly above"), (0, "level"), (-1, "clearly below"))
         if groups[side]
     ]
-    return f"{clusterer_title(clusterer)} on {shown}: ARI {ari(base)}; {'; '.join(said)}."
+    for name, row in best.items():
+        own = [other for other in rows if other["row"] == name]
+        others = [f"{other['embedding']} ({num(other[column])})" for other in own if other is not row]
+        if len(own) >= LISTED_FROM:
+            said.append(f"other embeddings of {name}: {listed(others)}")
+    return f"{clusterer_title(clusterer)}: {'; '.join(said)}."
 
 
-def _ordered(rows: Sequence[dict]) -> list[dict]:
-    """Runs in their order; in each the base first, then its rows, embeddings of one model together."""
-    runs = list(dict.fromkeys(row["run"] for row in rows))
-    return sorted(rows, key=lambda row: (runs.index(row["run"]), row["row"] != BASE))
+def _interval(row: dict, clusterer: str) -> dict[str, float]:
+    return {figure: row[f"{clusterer}_{figure}"] for figure in ("ari", "ari_low", "ari_high")}
+
+
+def _probed(rows: Sequence[dict]) -> str:
+    """How well the mode is read off the base linearly, and the best and the worst change."""
+    best = best_embeddings(rows, "mode_linear")
+    if BASE not in best:
+        return ""
+    score = {name: f"{num(row['mode_linear'])} ({name}, {row['embedding']})" for name, row in best.items()}
+    changes = sorted(best.keys() - {BASE}, key=lambda name: (best[name]["mode_linear"], name))
+    text = f"The mode is read off linearly with {score[BASE]}"
+    if len(changes) > 1:
+        text += f", at best with {score[changes[-1]]}, at worst with {score[changes[0]]}"
+    elif changes:
+        text += f", and with {score[changes[0]]}"
+    return text + "."

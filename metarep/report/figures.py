@@ -23,6 +23,7 @@ GROUP_MARKERS = {"cloze": "o", "untrained": "s", "baseline": "D", "oracle": "*"}
 PREDICTOR_STYLES = {
     "cloze": (PALETTE[0], "o"),
     "linear_gaussian": (PALETTE[1], "s"),
+    "unit_norm": (PALETTE[3], "^"),
     "mean": (MUTED, "D"),
 }
 LEAST_SHOWN = -1.0
@@ -100,7 +101,7 @@ def training_figure(log: Sequence[dict]) -> Figure:
 
 
 def masked_figure(rows: Sequence[dict]) -> Figure:
-    """Masked R² of the cloze model and the two simple predictors, by parameter and by mode."""
+    """Masked R² of the cloze model and the simple predictors, by parameter and by mode."""
     panels = [("kind of parameter", ["all", "kind", "parameter"]), ("mode of the network", ["mode"])]
     with use_style():
         names = [list(dict.fromkeys((r["group"], r["value"]) for r in rows if r["group"] in groups)) for _, groups in panels]
@@ -119,7 +120,7 @@ def masked_figure(rows: Sequence[dict]) -> Figure:
             ax.set_axisbelow(True)
             ax.spines["left"].set_visible(False)
         used = [name for name in PREDICTOR_STYLES if any(r["predictor"] == name for r in rows)]
-        figure.legend(handles=[_key(title_of(n), *PREDICTOR_STYLES[n]) for n in used], ncols=3, loc="outside upper left")
+        figure.legend(handles=[_key(title_of(n), *PREDICTOR_STYLES[n]) for n in used], ncols=4, loc="outside upper left")
     return figure
 
 

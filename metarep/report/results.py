@@ -220,6 +220,7 @@ def title_of(representation: str) -> str:
         "oracle_patterns": "oracle (exact patterns)",
         "oracle_quadrants": "oracle (quadrant areas)",
         "linear_gaussian": "linear-Gaussian imputer",
+        "unit_norm": "unit-norm imputer",
         "mean": "mean",
         "cloze": "cloze model",
     }

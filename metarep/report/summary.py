@@ -104,7 +104,7 @@ def cloze(results: Results) -> Finding | None:
     r2 = {r["predictor"]: float(r["r2"]) for r in rows if r["group"] == "all"}
     if "cloze" not in r2:
         return None
-    rivals = listed([f"{num(r2[n])} for the {title_of(n)}" for n in ("linear_gaussian", "mean") if n in r2])
+    rivals = listed([f"{num(r2[n])} for the {title_of(n)}" for n in ("linear_gaussian", "unit_norm", "mean") if n in r2])
     text = f"With one parameter of an unseen network hidden, the cloze model predicts it with R² {num(r2['cloze'])}"
     text += f", against {rivals}." if rivals else "."
     if "linear_gaussian" in r2:

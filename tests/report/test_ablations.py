@@ -1,5 +1,7 @@
 """Runs side by side: every row is the figure of its run, at the k that was chosen there."""
 
+import math
+
 import pytest
 from synthetic_run import ARI, write_run
 
@@ -19,13 +21,13 @@ def test_rows_are_the_trained_embeddings_with_the_figures_of_their_run(tmp_path)
     assert found == {"base": ARI["profile"], "wide": 0.6, "autoencoder": 0.25}
 
 
-def test_several_runs_make_one_table_and_one_picture(tmp_path):
+def test_several_runs_make_one_table_and_a_picture_each(tmp_path):
     runs = [write_run(tmp_path / name) for name in ("masks", "heads")]
     out = ablations(runs, tmp_path / "out")
     assert {row["run"] for row in read_csv(out / "ablations.csv")} == {"masks", "heads"}
-    assert (out / "ablations.png").read_bytes().startswith(b"\x89PNG")
-    (first, *_) = ablation_figure(read_csv(out / "ablations.csv")).axes
-    assert [label.get_text() for label in first.get_yticklabels()] == ["base, profile"] * 2
+    pictures = sorted((out / "figures").iterdir())
+    assert [picture.name for picture in pictures] == ["heads.png", "masks.png"]
+    assert all(picture.read_bytes().startswith(b"\x89PNG") for picture in pictures)
 
 
 def test_what_is_no_run_and_equal_names_are_refused(tmp_path):
@@ -39,20 +41,36 @@ def test_what_is_no_run_and_equal_names_are_refused(tmp_path):
 
 def row(name: str, ari: float, embedding: str = "activity") -> dict:
     figures = {f"{c}_ari{end}": ari + d for c in ("kmeans", "gmm") for end, d in (("", 0), ("_low", -0.02), ("_high", 0.02))}
-    return {"run": "size", "row": name, "embedding": embedding, "mode_linear": ari + 0.3} | figures
+    return {"run": "size", "row": name, "embedding": embedding, "mode_linear": ari + 0.1, "masked_r2": 0.7} | figures
 
 
-def test_sentences_tell_better_from_level_and_worse():
+def test_a_picture_has_a_line_an_embedding_and_masked_r2_once_a_model():
+    rows = [row("base", 0.5), row("base", 0.9, "states"), row("wide", 0.6), row("wide", 0.7, "states")]
+    first, *_, last = ablation_figure([one | {"kmeans_null_ari_p95": 0.01} for one in rows]).axes
+    labels = [label.get_text() for label in first.get_yticklabels()]
+    assert labels == ["base:  activity", "states", "wide:  activity", "states"]
+    points = [[line.get_xdata()[0] for line in ax.lines if line.get_marker() == "o"] for ax in (first, last)]
+    assert points == [[0.5, 0.9, 0.6, 0.7], [0.7, 0.7]]
+    assert [line.get_xdata()[0] for line in first.lines if line.get_marker() == "|"] == [0.01] * 4
+
+
+def test_sentences_tell_better_from_level_and_worse_by_the_best_embedding_of_each_model():
     rows = [
         row("base", 0.5),
-        row("base", 0.9, "states"),
-        row("wide", 0.6),
+        row("base", 0.4, "states"),
+        row("wide", 0.3),
+        row("wide", 0.6, "states"),
         row("same", 0.51),
         row("tiny", 0.2),
         row("alone", 0.1, "coupling"),
     ]
     (text,) = ablation_sentences(rows)
-    assert "ARI 0.50 [0.48, 0.52]; clearly above: wide (0.60); level: same (0.51); clearly below: " in text
-    assert "tiny (0.20)" in text
-    assert "alone (0.10, coupling)" in text
-    assert "linearly with 0.80, at best with 0.90 (wide), at worst with 0.50 (tiny)" in text
+    assert "ARI 0.50 [0.48, 0.52] (activity); clearly above: wide (0.60, states); level: same (0.51); " in text
+    assert "clearly below: tiny (0.20) and alone (0.10, coupling)." in text
+    assert text.endswith("0.60 (base, activity), at best with 0.70 (wide, states), at worst with 0.20 (alone, coupling).")
+
+
+def test_sentences_list_the_embeddings_of_a_model_that_has_many():
+    rows = [row("base", 0.5), row("base", math.nan, "pooled"), row("base", 0.4, "states")]
+    (text,) = ablation_sentences(rows)
+    assert "ARI 0.50 [0.48, 0.52] (activity); other embeddings of base: pooled (n/a) and states (0.40)." in text

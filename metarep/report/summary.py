@@ -1,7 +1,7 @@
 """The report in plain words. Every sentence follows from the tables; none claims anything beforehand.
 
 Two agreements differ "clearly" where their 95 % intervals do not overlap, which is stricter than
-testing their difference. Probes have no such interval; less than 0.02 between them counts as level.
+testing their difference. Of probes, less than 0.02 between them counts as level.
 """
 
 from __future__ import annotations

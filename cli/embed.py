@@ -15,7 +15,11 @@ def embed(
     model: Annotated[Path, typer.Argument(help="a model's folder")],
     zoo: Annotated[Path, typer.Argument(help="a zoo's folder")],
     kind: Annotated[
-        str | None, typer.Option(help="profile, activity, states and others; of a window model layers, pooled or surprisal")
+        str | None,
+        typer.Option(
+            help="pooled, states, profile, certainty, surprisal, description, coupling; of a model that was asked for behaviour "
+            "activity, beliefs, patterns, effects; of a window model layers, pooled, surprisal"
+        ),
     ] = None,
     parts: Annotated[
         str | None, typer.Option(help="a window model's: network,layer,unit,window, those that are wanted")

@@ -17,8 +17,8 @@ def embed(
     kind: Annotated[
         str | None,
         typer.Option(
-            help="pooled, states, profile, certainty, surprisal, description, coupling; of a model that was asked for behaviour "
-            "activity, beliefs, patterns, effects; of a window model layers, pooled, surprisal"
+            help="pooled, states, profile, certainty, surprisal, description, coupling; of a model that was asked for "
+            "behaviour activity, beliefs, patterns, effects; of a window model layers, pooled, surprisal"
         ),
     ] = None,
     parts: Annotated[

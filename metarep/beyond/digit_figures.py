@@ -31,7 +31,7 @@ def targets_figure(rows: list[dict[str, Any]], targets: Mapping[str, str]) -> Fi
                     ax.plot([row["null_p95"]] * 2, [at + shift - 0.1, at + shift + 0.1], color=MUTED, lw=1)
             ax.set(title=title, ylim=(len(names) - 0.5, -0.5))
         axes[0].set_yticks(range(len(names)), names)
-        axes[-1].legend(loc="lower left")
+        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper left", ncols=2)
     return figure
 
 

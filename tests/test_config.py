@@ -2,7 +2,7 @@
 
 import pytest
 
-from metarep.config import ClusterConfig, EmbedConfig, FamilyConfig, PretrainConfig, RunConfig, ZooConfig
+from metarep.config import ClusterConfig, EmbedConfig, FamilyConfig, PretrainConfig, QuestionConfig, RunConfig, ZooConfig
 from metarep.errors import MetarepError
 from metarep.settings import load_config
 
@@ -52,6 +52,10 @@ def test_further_models_embed_as_the_first_but_for_what_they_say():
     config = load_config(RunConfig, None, settings)
     assert config.models["same"].embed == config.embed
     assert config.models["averaged"].embed == config.embed.model_copy(update={"n_copies": 8})
+
+
+def test_questions_are_asked_of_networks_as_they_stand():
+    assert "canonical" in problem(QuestionConfig, None, ["pretrain.scale=canonical"])
 
 
 def test_orders_of_units_may_still_be_called_as_they_were():

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from metarep.cloze.imputers import Imputer, exploit_unit_norm, fit_linear_gaussian, fit_mean
+from metarep.cloze.imputers import Imputer, fit_linear_gaussian, fit_mean, fit_unit_norm
 from metarep.cloze.masks import leave_one_out_masks, random_masks
 from metarep.cloze.model import ClozeModel
 from metarep.config import PretrainConfig
@@ -58,7 +58,7 @@ def masked_r2_table(model: ClozeModel, train: Zoo, test: Zoo, config: PretrainCo
     }
     if model.scale == "canonical":
         mean, std = (figure.cpu().numpy()[layout.slot_class] for figure in (model.class_mean, model.class_std))
-        imputers["unit_norm"] = exploit_unit_norm(imputers["linear_gaussian"], layout, mean, std)
+        imputers["unit_norm"] = fit_unit_norm(train_values, layout, mean, std)
     rows = []
     for masking, values, mask, modes in _maskings(test_values, test["mode"], layout, config):
         for name, impute in imputers.items():

@@ -37,12 +37,19 @@ PANELS = {
     "kmeans_ari": ("k-means: ARI", "kmeans_null_ari_p95"),
     "gmm_ari": ("Gaussian mixture: ARI", "gmm_null_ari_p95"),
     "mode_linear": ("linear probe of the mode", "mode_linear_null_p95"),
-    "masked_r2": ("masked R²", None),
+    "masked_r2": ("masked R²", "imputed_r2"),
 }
-"""The figures that are drawn: title, and the column of what shuffled labels score."""
+"""The figures that are drawn: title, and the column of what shuffled labels score, or a simple imputer."""
 
 LISTED_FROM = 3
-"""Of a row with so many embeddings all are put into words, not the best alone."""
+LISTED = ("profile", "certainty", "pooled", "beliefs")
+"""Of a row with so many embeddings all are put into words, not the best alone; these always."""
+
+CAVEAT = (
+    "Each row is one model of one seed. Intervals (95 %) are over test networks and do not say how far another seed would move "
+    "a row; k is chosen for each row, without labels."
+)
+GROUPS = {1: "clearly above", 0: "level", -1: "clearly below"}
 
 
 def ablations(
@@ -71,7 +78,9 @@ def ablations(
         rows += run_rows(run)
     with writing(out, "ablations", config=config.resolved(), seed=None, inputs=inputs, overwrite=overwrite) as folder:
         write_whole(folder / "ablations.csv", to_csv(rows))
-        write_whole(folder / "findings.md", "\n".join(["# What each change does", "", *ablation_sentences(rows), ""]))
+        write_whole(
+            folder / "findings.md", "\n".join(["# What each change does", "", CAVEAT, "", *ablation_sentences(rows), ""])
+        )
         write_whole(folder / "metrics.json", canonical_json({"n_rows": len(rows)}) + "\n")
         (folder / "figures").mkdir()
         for run, own in by_run(rows).items():
@@ -101,16 +110,18 @@ def run_rows(run: Path) -> list[dict]:
             found = probes.get((name, *probe), {})
             row[column] = found.get("mean", math.nan)
             row |= {f"{column}_{figure}": found.get(figure, math.nan) for figure in ("low", "high", "null_p95")}
-        rows.append(row | {"masked_r2": masked_r2(run / "models" / model if model else run / "model")})
+        rows.append(row | masked_r2(run / "models" / model if model else run / "model"))
     return rows
 
 
-def masked_r2(model: Path) -> float:
-    """The R² of the cloze model on hidden values of test networks, each hidden in turn; NaN where there is no cloze."""
+def masked_r2(model: Path) -> dict[str, float]:
+    """The R² on hidden values of test networks, each hidden in turn: `masked_r2` of the cloze model, `imputed_r2` of the best
+    imputer beside it; NaN where there is no cloze.
+    """
     file = model / "masked_r2.csv"
     found = read_csv(file) if file.is_file() else []
-    own = [r for r in found if (r["masking"], r["predictor"], r["group"]) == ("leave_one_out", "cloze", "all")]
-    return float(own[0]["r2"]) if own else math.nan
+    r2 = {r["predictor"]: float(r["r2"]) for r in found if (r["masking"], r["group"]) == ("leave_one_out", "all")}
+    return {"masked_r2": r2.pop("cloze", math.nan), "imputed_r2": max(r2.values(), default=math.nan)}
 
 
 def by_run(rows: Sequence[dict]) -> dict[str, list[dict]]:
@@ -124,7 +135,8 @@ def by_run(rows: Sequence[dict]) -> dict[str, list[dict]]:
 def ablation_figure(rows: Sequence[dict]) -> Figure:
     """The rows of one run: a line an embedding, those of one model together; a panel a figure, with its 95 % interval.
 
-    A tick is the 95th percentile of what shuffled labels score; the dotted line is the base's first embedding.
+    A tick is the 95th percentile of what shuffled labels score, of masked R² the best simple imputer; the dotted line is the
+    base's first embedding.
     """
     models = [row["row"] for row in rows]
     y = np.arange(len(rows)) + 0.5 * np.cumsum([0, *(a != b for a, b in pairwise(models))])
@@ -134,7 +146,7 @@ def ablation_figure(rows: Sequence[dict]) -> Figure:
         for ax, (column, (title, null)) in zip(axes, PANELS.items(), strict=True):
             for model in dict.fromkeys(models):
                 own = [(at, row) for at, row in zip(y, rows, strict=True) if row["row"] == model]
-                if null is None:  # a figure of the model, whatever is made of it
+                if column == "masked_r2":  # a figure of the model, whatever is made of it
                     own = [(np.mean([at for at, _ in own]), own[0][1])]
                 for at, row in own:
                     _draw(ax, at, row, column, null)
@@ -151,31 +163,33 @@ def ablation_figure(rows: Sequence[dict]) -> Figure:
     return figure
 
 
-def _draw(ax: Axes, y: float, row: dict, column: str, null: str | None) -> None:
+def _draw(ax: Axes, y: float, row: dict, column: str, null: str) -> None:
     colour = INK if row["row"] == BASE else PALETTE[0]
     ends = [row.get(f"{column}_{end}", math.nan) for end in ("low", "high")]
     ax.plot(ends, [y, y], color=colour, lw=2.5, alpha=0.45, solid_capstyle="butt")
     ax.plot(row[column], y, "o", color=colour, ms=6, mec="white", mew=0.7)
-    if null:
-        ax.plot(row.get(null, math.nan), y, "|", color=PALETTE[1], ms=9, mew=1.6)
+    ax.plot(row.get(null, math.nan), y, "|", color=PALETTE[1], ms=9, mew=1.6)
 
 
 def _keys(first: dict) -> list[Line2D]:
     return [
         Line2D([], [], color=PALETTE[0], marker="o", mec="white", lw=2.5, label="value, 95 % interval"),
-        Line2D([], [], color=PALETTE[1], marker="|", ms=9, mew=1.6, ls="", label="shuffled labels, 95th percentile"),
+        Line2D(
+            [], [], color=PALETTE[1], marker="|", ms=9, mew=1.6, ls="", label="shuffled labels, 95th percentile; simple imputer"
+        ),
         Line2D([], [], color=INK, lw=0.8, ls=":", label=f"{first['row']}, {first['embedding']}"),
     ]
 
 
 def ablation_sentences(rows: Sequence[dict]) -> list[str]:
-    """A paragraph a run, each model by its best embedding: which changes lift the agreement with the modes clearly above the
-    base and which lower it, by each clusterer, and what becomes of the linear probe. An embedding is named where it is not
-    the base's.
+    """A paragraph a run, each model by its best embedding: which changes lie clearly above the base and which below it, in
+    agreement with the modes by each clusterer and in the linear probe, and what becomes of masked R². An embedding is named
+    where it is not the base's.
     """
     found = []
     for run, own in by_run(rows).items():
-        parts = [*(_against_base(own, clusterer) for clusterer in CLUSTERERS), _probed(own)]
+        parts = [_against_base(own, f"{c}_ari", f"{clusterer_title(c)}: ARI", level=True) for c in CLUSTERERS]
+        parts += [_against_base(own, "mode_linear", "The mode is read off linearly with", level=False), _hidden(own)]
         found.append(f"- **{run.removeprefix('ablations-')}**: {' '.join(part for part in parts if part)}")
     return found
 
@@ -189,47 +203,57 @@ def best_embeddings(rows: Sequence[dict], column: str) -> dict[str, dict]:
     return best
 
 
-def _against_base(rows: Sequence[dict], clusterer: str) -> str:
-    """The base's ARI by one clusterer, and the changes that lie clearly above, not clearly apart, and clearly below."""
-    column = f"{clusterer}_ari"
+def _against_base(rows: Sequence[dict], column: str, title: str, *, level: bool) -> str:
+    """The base's figure, and the changes that lie clearly above, not clearly apart, and clearly below, by their intervals.
+
+    With `level` every change is named, and further embeddings where there are many; without it those that differ.
+    """
     best = best_embeddings(rows, column)
     if BASE not in best:
         return ""
-    base = _interval(best[BASE], clusterer)
-    usual = best[BASE]["embedding"]
-    groups: dict[int, list[str]] = {1: [], 0: [], -1: []}
+    base, usual = _interval(best[BASE], column), best[BASE]["embedding"]
+    groups: dict[int, list[str]] = {side: [] for side in GROUPS}
     for name, row in best.items():
         if name != BASE:
             other = "" if row["embedding"] == usual else f", {row['embedding']}"
-            groups[compare(_interval(row, clusterer), base)].append(f"{name} ({num(row[column])}{other})")
-    said = [f"ARI {ari(base)} ({usual})"]
-    said += [
-        f"{word}: {listed(groups[side])}"
-        for side, word in ((1, "clearly above"), (0, "level"), (-1, "clearly below"))
-        if groups[side]
-    ]
-    for name, row in best.items():
-        own = [other for other in rows if other["row"] == name]
-        others = [f"{other['embedding']} ({num(other[column])})" for other in own if other is not row]
-        if len(own) >= LISTED_FROM:
-            said.append(f"other embeddings of {name}: {listed(others)}")
-    return f"{clusterer_title(clusterer)}: {'; '.join(said)}."
+            groups[compare(_interval(row, column), base)].append(f"{name} ({num(row[column])}{other})")
+    said = [f"{num(base['ari']) if math.isnan(base['ari_low']) else ari(base)} ({usual})"]
+    if any(groups.values()) and not groups[1] and not math.isnan(base["ari_low"]):
+        said.append("none clearly above")
+    said += [f"{word}: {listed(groups[side])}" for side, word in GROUPS.items() if groups[side] and (level or side)]
+    if level:
+        said += [text for name, row in best.items() if (text := _further(rows, name, row, column))]
+    return f"{title} {'; '.join(said)}."
 
 
-def _interval(row: dict, clusterer: str) -> dict[str, float]:
-    return {figure: row[f"{clusterer}_{figure}"] for figure in ("ari", "ari_low", "ari_high")}
+def _further(rows: Sequence[dict], name: str, best: dict, column: str) -> str:
+    """The other embeddings of a model, all where there are many of them and else those that are always listed."""
+    own = [row for row in rows if row["row"] == name]
+    others = [row for row in own if row is not best and (len(own) >= LISTED_FROM or row["embedding"] in LISTED)]
+    figures = [f"{row['embedding']} ({num(row[column])})" for row in others]
+    return f"other embeddings of {name}: {listed(figures)}" if figures else ""
 
 
-def _probed(rows: Sequence[dict]) -> str:
-    """How well the mode is read off the base linearly, and the best and the worst change."""
-    best = best_embeddings(rows, "mode_linear")
-    if BASE not in best:
+def _interval(row: dict, column: str) -> dict[str, float]:
+    """A figure with its interval, which older tables lack, in the words of `compare`."""
+    return {"ari": row[column]} | {f"ari_{end}": row.get(f"{column}_{end}", math.nan) for end in ("low", "high")}
+
+
+def _hidden(rows: Sequence[dict]) -> str:
+    """Masked R² of the base and of the best and the worst change, each beside the best simple imputer."""
+    models = best_embeddings(rows, "masked_r2")
+    if BASE not in models:
         return ""
-    score = {name: f"{num(row['mode_linear'])} ({name}, {row['embedding']})" for name, row in best.items()}
-    changes = sorted(best.keys() - {BASE}, key=lambda name: (best[name]["mode_linear"], name))
-    text = f"The mode is read off linearly with {score[BASE]}"
+    said = {name: f"{num(row['masked_r2'])} ({name}{_beside(row)})" for name, row in models.items()}
+    changes = sorted(models.keys() - {BASE}, key=lambda name: (models[name]["masked_r2"], name))
+    text = f"Masked R² {said[BASE]}"
     if len(changes) > 1:
-        text += f", at best with {score[changes[-1]]}, at worst with {score[changes[0]]}"
+        text += f", from {said[changes[0]]} to {said[changes[-1]]}"
     elif changes:
-        text += f", and with {score[changes[0]]}"
+        text += f", and {said[changes[0]]}"
     return text + "."
+
+
+def _beside(row: dict) -> str:
+    imputed = row.get("imputed_r2", math.nan)
+    return "" if math.isnan(imputed) else f"; simple imputer {num(imputed)}"

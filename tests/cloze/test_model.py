@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from metarep.cloze.heads import DensityHead, Mixture, SquaredHead
-from metarep.cloze.imputers import fit_linear_gaussian, fit_mean
+from metarep.cloze.imputers import fit_gaussian, fit_linear_gaussian, fit_mean
 from metarep.cloze.masked_r2 import r_squared
 from metarep.cloze.masks import random_masks
 from metarep.cloze.model import ClozeModel, masked_loss
@@ -208,3 +208,15 @@ def test_a_unit_without_weights_is_read_like_any_other():
 def test_what_cannot_be_read_is_refused(spec, settings):
     with pytest.raises(MetarepError):
         reader(spec, **settings)
+
+
+def test_the_gaussian_says_how_far_off_it_will_be():
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((6000, 9)) @ rng.standard_normal((9, 9))
+    mask = np.zeros_like(x, dtype=bool)
+    mask[:, [0, 8]] = True
+    # a law that knows no unit order: both orders of every network
+    both = np.concatenate([x, x[:, SWAP.numpy()]])
+    found, variance = fit_gaussian(both, LAYOUT)(both, np.concatenate([mask, mask]))
+    error = np.square(found - both).mean(axis=0)
+    np.testing.assert_allclose(variance[0, [0, 8]], error[[0, 8]], rtol=0.02)

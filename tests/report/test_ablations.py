@@ -44,6 +44,12 @@ def row(name: str, ari: float, embedding: str = "activity") -> dict:
     return {"run": "size", "row": name, "embedding": embedding, "mode_linear": ari + 0.1, "masked_r2": 0.7} | figures
 
 
+def probed(one: dict) -> dict:
+    """The row as newer runs have it: with the probe's interval and null, and an imputer beside masked R²."""
+    ends = {"mode_linear_low": one["mode_linear"] - 0.02, "mode_linear_high": one["mode_linear"] + 0.02}
+    return one | ends | {"mode_linear_null_p95": 0.3, "imputed_r2": 0.4}
+
+
 def test_a_picture_has_a_line_an_embedding_and_masked_r2_once_a_model():
     rows = [row("base", 0.5), row("base", 0.9, "states"), row("wide", 0.6), row("wide", 0.7, "states")]
     first, *_, last = ablation_figure([one | {"kmeans_null_ari_p95": 0.01} for one in rows]).axes
@@ -52,6 +58,9 @@ def test_a_picture_has_a_line_an_embedding_and_masked_r2_once_a_model():
     points = [[line.get_xdata()[0] for line in ax.lines if line.get_marker() == "o"] for ax in (first, last)]
     assert points == [[0.5, 0.9, 0.6, 0.7], [0.7, 0.7]]
     assert [line.get_xdata()[0] for line in first.lines if line.get_marker() == "|"] == [0.01] * 4
+    *_, probe, last = ablation_figure([probed(one) for one in rows]).axes
+    ticks = [[line.get_xdata()[0] for line in ax.lines if line.get_marker() == "|"] for ax in (probe, last)]
+    assert ticks == [[0.3] * 4, [0.4] * 2]
 
 
 def test_sentences_tell_better_from_level_and_worse_by_the_best_embedding_of_each_model():
@@ -67,10 +76,39 @@ def test_sentences_tell_better_from_level_and_worse_by_the_best_embedding_of_eac
     (text,) = ablation_sentences(rows)
     assert "ARI 0.50 [0.48, 0.52] (activity); clearly above: wide (0.60, states); level: same (0.51); " in text
     assert "clearly below: tiny (0.20) and alone (0.10, coupling)." in text
-    assert text.endswith("0.60 (base, activity), at best with 0.70 (wide, states), at worst with 0.20 (alone, coupling).")
+    assert (
+        "The mode is read off linearly with 0.60 (activity). Masked R² 0.70 (base), from 0.70 (alone) to 0.70 (wide)." in text
+    )
+    (text,) = ablation_sentences([probed(one) | {"masked_r2": one["mode_linear"]} for one in rows])
+    said = "linearly with 0.60 [0.58, 0.62] (activity); clearly above: wide (0.70, states); clearly below: tiny (0.30) and"
+    assert said in text
+    assert text.endswith(
+        "0.60 (base; simple imputer 0.40), from 0.20 (alone; simple imputer 0.40) to 0.70 (wide; simple imputer 0.40)."
+    )
+
+
+def test_sentences_say_when_no_change_is_clearly_above_the_base():
+    (text,) = ablation_sentences([probed(row("base", 0.5)), probed(row("same", 0.51)), probed(row("tiny", 0.2))])
+    assert text.count("none clearly above") == 3
+    assert "(activity); none clearly above; level: same (0.51); clearly below: tiny (0.20)." in text
 
 
 def test_sentences_list_the_embeddings_of_a_model_that_has_many():
     rows = [row("base", 0.5), row("base", math.nan, "pooled"), row("base", 0.4, "states")]
     (text,) = ablation_sentences(rows)
     assert "ARI 0.50 [0.48, 0.52] (activity); other embeddings of base: pooled (n/a) and states (0.40)." in text
+
+
+def test_sentences_always_list_what_was_read_in_other_ways():
+    rows = [row("base", 0.5), row("narrow", 0.3, "pooled"), row("narrow", 0.4, "states"), row("wide", 0.4, "states")]
+    rows.append(row("wide", 0.3))
+    (text,) = ablation_sentences(rows)
+    assert "other embeddings of narrow: pooled (0.30)" in text
+    assert "other embeddings of wide" not in text
+
+
+def test_masked_r2_stands_beside_the_best_imputer(tmp_path):
+    write_run(tmp_path / "one")
+    found = run_rows(tmp_path / "one")[0]
+    assert (found["masked_r2"], found["imputed_r2"]) == (0.8, 0.5)
+    assert [found[f"mode_linear{end}"] for end in ("_low", "_high", "_null_p95")] == pytest.approx([0.89, 0.91, 0.22])

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from metarep.analysis.representations import (
+    exact_behaviour,
     fisher_information,
     input_gradients,
     midpoints,
@@ -14,6 +15,7 @@ from metarep.analysis.representations import (
 )
 from metarep.cloze.behaviour import BehaviourLayout
 from metarep.networks.forward import forward
+from metarep.networks.geometry import active_area, quadrant_area
 from metarep.networks.spec import NetworkSpec
 from metarep.networks.symmetry import random_scales, random_unit_order
 
@@ -86,3 +88,31 @@ def test_midpoints_stand_for_equal_cells():
     assert midpoints(2, 64).shape == (64, 2)
     assert midpoints(3, 64).shape == (64, 3)
     assert midpoints(3, 25).shape == (8, 3)
+
+
+def test_exact_activity_comes_to_the_exact_areas():
+    """Shares of a fine grid against closed-form areas; "anywhere" and "everywhere" are their ends."""
+    spec, params = NetworkSpec((2, 2, 1)), networks("2-2-1", n=200)
+    found = exact_behaviour(spec, params, "activity", 40_000)
+    off = np.sort(1 - active_area(spec, params), axis=1)
+    np.testing.assert_allclose(found[:, :2], off, atol=0.01)
+    clear = np.abs(off * (1 - off)) > 0.001  # a sliver may lie between the points
+    assert (found[:, 2:4][clear] == 1).all()
+    assert (found[:, 4:6][clear] == 0).all()
+    assert (found[:, 2:4][off == 0] == 0).all()
+    assert (found[:, 4:6][off == 1] == 1).all()
+
+
+def test_exact_patterns_come_to_the_exact_quadrants():
+    spec, params = NetworkSpec((2, 2, 1)), networks("2-2-1", n=200)
+    means = exact_behaviour(spec, params, "patterns", 40_000)[:, ::2]
+    np.testing.assert_allclose(np.sort(means, axis=1), np.sort(quadrant_area(spec, params), axis=1), atol=0.01)
+
+
+@pytest.mark.parametrize("kind", ["activity", "patterns"])
+def test_exact_behaviour_knows_neither_order_nor_scale_but_a_shifted_bend(kind):
+    spec, params, rng = NetworkSpec((2, 3, 1)), networks("2-3-1"), np.random.default_rng(1)
+    moved = np.take_along_axis(params, random_unit_order(spec, len(params), rng=rng), axis=1)
+    moved = moved * random_scales(spec, 1.0, len(params), rng=rng)
+    np.testing.assert_array_equal(exact_behaviour(spec, moved, kind, 100), exact_behaviour(spec, params, kind, 100))
+    assert np.abs(exact_behaviour(spec, params + 0.3, kind, 100) - exact_behaviour(spec, params, kind, 100)).max() > 0.1

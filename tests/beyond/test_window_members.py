@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from metarep.beyond.architectures import r2_interval
-from metarep.beyond.large import growth
+from metarep.beyond.digits import without_quartiles
+from metarep.beyond.large import SHAPES, growth
 from metarep.beyond.stage import look_beyond
 from metarep.config import BeyondConfig
 
@@ -98,3 +99,15 @@ def test_r2_of_a_perfect_prediction_is_one_and_of_the_mean_zero():
 
 def test_growth_is_the_power():
     assert growth([{"n_params": n, "seconds": 3 * n**1.5} for n in (10, 100, 1000)]) == pytest.approx(1.5)
+
+
+def test_without_quartiles_mean_and_spread_are_left():
+    layer = lambda first: [first, first + 1, *[9.0] * 5]  # noqa: E731
+    statistics = np.array([[1000.0, *layer(1.0), *layer(3.0)]])
+    np.testing.assert_array_equal(without_quartiles(statistics), [[1.0, 2.0, 3.0, 4.0]])
+
+
+@pytest.mark.parametrize("kind", SHAPES)
+def test_large_networks_are_about_as_large_as_asked_for(kind):
+    n_params = sum(int(np.prod(shape)) for shape in SHAPES[kind](10_000_000).values())
+    assert n_params == pytest.approx(10_000_000, rel=0.01)

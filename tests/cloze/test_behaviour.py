@@ -11,7 +11,7 @@ from metarep.cloze.tokens import TokenLayout, layout_of
 from metarep.errors import MetarepError
 from metarep.networks.forward import contributions, forward
 from metarep.networks.spec import NetworkSpec
-from metarep.networks.symmetry import all_unit_orders, random_scales, random_unit_order
+from metarep.networks.symmetry import all_unit_orders, canonical_order, random_scales, random_unit_order
 
 SPECS = ["2-2-1", "2-5-1", "2-3-4-1", "1-8-1", "2-2-2-1-relu"]
 
@@ -134,7 +134,9 @@ def decoding_model(spec="2-2-1"):
     return model
 
 
-@pytest.mark.parametrize(("kind", "width"), [("activity", 3 * 5), ("beliefs", 5 * 100), ("patterns", 8 * (3 + 1))])
+@pytest.mark.parametrize(
+    ("kind", "width"), [("activity", 3 * 5), ("beliefs", 5 * 100), ("patterns", 8 * (3 + 1)), ("effects", 5 * 100)]
+)
 def test_beliefs_know_no_unit_order_and_need_a_model_that_was_asked(kind, width):
     model, params = decoding_model("2-3-2-1").eval(), networks("2-3-2-1").astype(np.float32)
     moved = np.take_along_axis(params, random_unit_order(model.spec, len(params), rng=np.random.default_rng(5)), axis=1)
@@ -164,3 +166,21 @@ def test_one_batch_of_networks_teaches_which_units_are_off_where():
         optimiser.step()
     after = ((belief() > 0.5) == off).float().mean()
     assert before < 0.8 < 0.9 < after
+
+
+def test_effects_are_what_the_decoder_expects_units_standing_as_in_beliefs():
+    model, params = decoding_model().eval(), networks("2-2-1", 8).astype(np.float32)
+    for layer in (model.decoder.unit, model.decoder.mix, model.decoder.head.value.out):
+        torch.nn.init.normal_(layer.weight, std=0.5)  # a fresh decoder says nearly the same of all units
+    params = np.ascontiguousarray(canonical_order(model.spec, params))
+    with torch.no_grad():
+        values = model.read(params)
+        units = model.units(model.encode(values, torch.zeros_like(values, dtype=torch.bool)))
+        told = model.decoder(units, torch.from_numpy(model.behaviour.finer(100).probes))
+    off, mean = told.log_off.exp().numpy(), told.expectation().numpy()
+    order = np.argsort(off.mean(axis=2), axis=1, kind="stable")
+    assert (order[:, 0] == 1).any()  # else the order would not show
+    for kind, value in (("beliefs", off), ("effects", mean)):
+        expected = np.stack([value[network][order[network]] for network in range(8)])
+        np.testing.assert_allclose(embed_params(model, params, kind).reshape(8, 2, 100), expected, atol=1e-5)
+    assert np.abs(mean[:, 0] - mean[:, 1]).max(axis=1).min() > 0.1

@@ -1,0 +1,58 @@
+"""Intervals and nulls of probes: against slow bootstraps and shuffles, and what must be chance."""
+
+import numpy as np
+import pytest
+from sklearn.metrics import r2_score
+
+from metarep.analysis.probes import balanced_accuracy, class_spread, mean_recall, number_spread, probe_rows
+
+CLASSES = np.array(["a", "b", "c"], dtype=object)
+
+
+def answers(n=400, right=0.8, seed=0):
+    """True classes, of which one is rare, and answers that are right so often."""
+    rng = np.random.default_rng(seed)
+    truth = CLASSES[rng.choice(3, n, p=[0.6, 0.3, 0.1])]
+    return truth, np.where(rng.random(n) < right, truth, CLASSES[rng.integers(0, 3, n)]).astype(str)
+
+
+def test_mean_recall_is_balanced_accuracy():
+    truth, predicted = answers()
+    table = np.array([[((truth == a) & (predicted == b)).sum() for b in CLASSES] for a in CLASSES])
+    assert mean_recall(table) == pytest.approx(balanced_accuracy(truth, predicted))
+    assert mean_recall(np.array([[3, 1], [0, 0]])) == pytest.approx(0.75)  # a class that does not occur counts for nothing
+
+
+def test_the_spread_of_classes_is_that_of_resampled_and_shuffled_answers():
+    truth, predicted = answers()
+    found, rng = class_spread(truth, predicted, seed=0, n_draws=2000), np.random.default_rng(1)
+    slow = [balanced_accuracy(truth[rows], predicted[rows]) for rows in (rng.integers(0, 400, 400) for _ in range(2000))]
+    dealt = [balanced_accuracy(truth, rng.permutation(predicted)) for _ in range(2000)]
+    assert found["low"] == pytest.approx(np.quantile(slow, 0.025), abs=0.01)
+    assert found["high"] == pytest.approx(np.quantile(slow, 0.975), abs=0.01)
+    assert found["null_p95"] == pytest.approx(np.quantile(dealt, 0.95), abs=0.01)
+
+
+def test_the_spread_of_numbers_holds_the_figure_and_its_null_is_below_nothing():
+    rng = np.random.default_rng(0)
+    truth = rng.normal(size=500)
+    predicted = truth + 0.5 * rng.normal(size=500)
+    found = number_spread(truth, predicted, seed=0)
+    assert found["low"] < r2_score(truth, predicted) < found["high"]
+    assert found["high"] - found["low"] < 0.15
+    assert found["null_p95"] < 0
+
+
+def test_answers_that_know_nothing_lie_at_the_null_and_right_ones_above():
+    """Of 40 labels without a cause few lie above the null; of labels that the rows hold every one does."""
+    rng = np.random.default_rng(0)
+    above = []
+    for number in range(40):
+        truth, predicted = (CLASSES[rng.integers(0, 3, 150)] for _ in range(2))
+        above.append(balanced_accuracy(truth, predicted.astype(str)) > class_spread(truth, predicted, seed=number)["null_p95"])
+    assert np.mean(above) <= 0.15
+    x = rng.normal(size=(300, 3))
+    labels = CLASSES[x.argmax(axis=1)]
+    for row in probe_rows(x[:200], x[200:], {"label": (labels[:200], labels[200:])}, n_seeds=2, seed=0):
+        assert row["null_p95"] < row["low"] <= row["high"]
+        assert row["low"] <= row["mean"] + 2 * row["std"]

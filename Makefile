@@ -16,6 +16,9 @@ main: $(INSTALLED)
 	mkdir -p results/tables results/figures
 	cp $(addprefix results/representation/,$(TABLES)) results/tables/
 	cp results/representation/report/figures/*.png results/figures/
+	$(BIN)/metarep transfer results/representation/models/unjittered $(addprefix results/representation/targets/,e05 e07 e08) \
+	  --set 'kinds=[activity,patterns,states]' --out results/transfer_unjittered --overwrite
+	cp results/transfer_unjittered/transfer.csv results/tables/transfer_unjittered.csv
 
 # One change a row, at a small part of the budget: about 80 minutes on two cores. All have the zoo and the base of the first.
 ABLATIONS := pooling tokens masks jitter head length size symmetries zoo-size objective bottleneck

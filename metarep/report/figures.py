@@ -90,7 +90,7 @@ def training_figure(log: Sequence[dict]) -> Figure:
         losses.plot(step, columns["train_loss"], color=MUTED, ls=(0, (4, 2)), label="training")
         losses.plot(step, columns["valid_loss"], color=PALETTE[0], label="validation")
         losses.legend(loc="upper right")
-        losses.set_title(f"Loss on hidden parameters, at best {_signed(columns['valid_loss'][best], 3)}")
+        losses.set_title(f"Loss, at best {_signed(columns['valid_loss'][best], 3)}")
         r2.plot(step, columns["valid_r2"], color=PALETTE[0])
         r2.set_title(f"Masked R² on validation networks, {_signed(columns['valid_r2'][best], 3)} there")
         for ax, name in ((losses, "valid_loss"), (r2, "valid_r2")):
@@ -181,7 +181,7 @@ def comparison_figure(chosen: Mapping[str, dict], probes: Sequence[tuple[str, Ma
         _striped(axes, len(names))
         groups = [group for group in GROUP_COLOURS if any(group_of(name) == group for name in names)]
         keys = [_key(GROUP_TITLES[g], GROUP_COLOURS[g], GROUP_MARKERS[g]) for g in groups]
-        keys.append(Line2D([], [], color=MUTED, marker="|", ls="", ms=11, mew=1.6, label="shuffled labels"))
+        keys.append(Line2D([], [], color=MUTED, marker="|", ls="", ms=11, mew=1.6, label="chance, 95th percentile"))
         figure.legend(handles=keys, ncols=len(keys), loc="outside upper left")
     return figure
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from metarep.analysis.probes import MSE_TARGET
 from metarep.report.results import Results, best_of, group_of, title_of, untrained_of
 from metarep.report.wording import listed, num, sign
 
@@ -28,13 +29,14 @@ def probes(results: Results) -> str | None:
         text = f"{text}: {listed(said)}" if said else text
         parts.append(f"{text}; {listed(exact)}." if exact else f"{text}.")
     said = {
-        ("log10_valid_mse", "linear_r2"): "The logarithm of a network's error is read off linearly with R²",
+        (MSE_TARGET, "linear_r2"): "The logarithm of a network's error is read off linearly with R²",
         ("quadrant_code", LINEAR_PROBE): "The quadrant code is read off linearly with balanced accuracy",
     }
     for (target, metric), text in said.items():
         rows = results.probe(target, metric)
         own = best_of(rows, [n for n in rows if group_of(n) == "cloze"], "mean")
-        best = best_of(rows, [n for n in rows if group_of(n) == "baseline"], "mean")
+        rivals = [n for n in rows if group_of(n) == "baseline" and (n, target) != ("loss", MSE_TARGET)]  # which is the target
+        best = best_of(rows, rivals, "mean")
         others = dict.fromkeys(n for n in ("raw", best, "oracle_quadrants") if n in rows)
         against = [f"{num(rows[n]['mean'], 3)} from {title_of(n)}" for n in others]
         if own:

@@ -33,6 +33,9 @@ RULE = (
     "among the k at which every cluster is found again in bootstrap resamples of the training networks (least mean Jaccard "
     f"similarity at least {STABLE}), the one with the highest mean silhouette; if there is none, the k that is found again best"
 )
+STARTS = 3
+"""Of a clusterer that climbs to a local optimum. With one the same rows give a Gaussian mixture other clusters each time."""
+
 NOISE = -1
 SILHOUETTE_SAMPLE = 1500
 GMM_MAX_DIMENSIONS = 12
@@ -63,21 +66,22 @@ def fit_clusterer(name: str, x: np.ndarray, k: int, *, seed: int) -> Clustering:
 
 
 def fit_kmeans(x: np.ndarray, k: int, *, seed: int) -> Clustering:
-    """k-means with three starts."""
+    """k-means, the best of STARTS starts."""
     scaler = StandardScaler().fit(x)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # fewer places than clusters: the rule for k sees the missing ones
-        model = KMeans(k, n_init=3, random_state=seed).fit(scaler.transform(x))
+        model = KMeans(k, n_init=STARTS, random_state=seed).fit(scaler.transform(x))
     centres = scaler.inverse_transform(model.cluster_centers_)
     return Clustering(lambda y: model.predict(scaler.transform(y)), k, centres)
 
 
 def fit_gmm(x: np.ndarray, k: int, *, seed: int) -> Clustering:
-    """A Gaussian mixture with full covariances, on at most 12 principal components."""
+    """A Gaussian mixture with full covariances, on at most 12 principal components, the best of STARTS starts."""
     scaler = StandardScaler().fit(x)
     scaled = scaler.transform(x)
     pca = PCA(min(GMM_MAX_DIMENSIONS, *x.shape), svd_solver="full").fit(scaled)
-    model = GaussianMixture(k, reg_covar=1e-3, max_iter=60, tol=1e-2, random_state=seed).fit(pca.transform(scaled))
+    model = GaussianMixture(k, reg_covar=1e-3, max_iter=60, tol=1e-2, n_init=STARTS, random_state=seed)
+    model.fit(pca.transform(scaled))
     return Clustering(lambda y: model.predict(pca.transform(scaler.transform(y))), k)
 
 

@@ -21,8 +21,8 @@ main: $(INSTALLED)
 	cp results/transfer_unjittered/transfer.csv results/tables/transfer_unjittered.csv
 
 # One change a row, at a small part of the budget: about 80 minutes on two cores. All have the zoo and the base of the first.
-ABLATIONS := pooling tokens masks jitter head length size symmetries zoo-size objective bottleneck
-FIRST := results/ablations/pooling
+ABLATIONS := seeds pooling tokens masks jitter head length size symmetries zoo-size objective bottleneck
+FIRST := results/ablations/seeds
 ablations: $(INSTALLED)
 	for one in $(ABLATIONS); do \
 	  to=results/ablations/$$one; \

@@ -11,18 +11,21 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
 from metarep.artefact import MANIFEST, Artefact, canonical_json, open_artefact, write_whole, writing
-from metarep.config import ReportConfig
+from metarep.config import ReportConfig, RunConfig
 from metarep.errors import MetarepError
 from metarep.progress import Progress
 from metarep.report.page import png_of
 from metarep.report.results import UNTRAINED, group_of
 from metarep.report.style import FAINT, INK, PALETTE, use_style
 from metarep.report.wording import ari, clusterer_title, compare, listed, num
+from metarep.settings import load_config
 from metarep.tables import read_csv, to_csv
 
 BASE = "base"
@@ -46,8 +49,12 @@ LISTED = ("profile", "certainty", "pooled", "beliefs")
 """Of a row with so many embeddings all are put into words, not the best alone; these always."""
 
 CAVEAT = (
-    "Each row is one model of one seed. Intervals (95 %) are over test networks and do not say how far another seed would move "
-    "a row; k is chosen for each row, without labels."
+    "Each row is one model of one seed; k is chosen for each row, without labels. Intervals (95 %) are over test networks. "
+)
+ONE_SEED = "They do not say how far another seed would move a row."
+SEVERAL_SEEDS = (
+    "The base was trained with {} seeds: another row is clearly above or below where its interval leaves all of theirs, "
+    "from the lowest end to the highest."
 )
 GROUPS = {1: "clearly above", 0: "level", -1: "clearly below"}
 
@@ -79,28 +86,32 @@ def ablations(
     with writing(out, "ablations", config=config.resolved(), seed=None, inputs=inputs, overwrite=overwrite) as folder:
         write_whole(folder / "ablations.csv", to_csv(rows))
         write_whole(
-            folder / "findings.md", "\n".join(["# What each change does", "", CAVEAT, "", *ablation_sentences(rows), ""])
+            folder / "findings.md", "\n".join(["# What each change does", "", caveat(rows), "", *ablation_sentences(rows), ""])
         )
         write_whole(folder / "metrics.json", canonical_json({"n_rows": len(rows)}) + "\n")
         (folder / "figures").mkdir()
         for run, own in by_run(rows).items():
-            write_whole(folder / "figures" / f"{run}.png", png_of(ablation_figure(own), dpi=config.dpi))
+            drawn = ablation_figure(own, repeats_of(own, rows))
+            write_whole(folder / "figures" / f"{run}.png", png_of(drawn, dpi=config.dpi))
     progress.say(f"ablations: {len(rows)} rows of {len(inputs)} runs")
     return Path(out)
 
 
 def run_rows(run: Path) -> list[dict]:
-    """A row for each trained embedding of a run: the clusterers at the chosen k, the probes, the model's masked R²."""
+    """A row for each trained embedding of a run: the clusterers at the chosen k, the probes, the model's masked R².
+
+    `base_model` is the hash of the run's first model; `repeats_base` says that a model differs from it by its seed alone.
+    """
     tables = {name: read_csv(run / "clusters" / f"{name}.csv") for name in ("agreement", "chosen_k", "probes")}
     chosen = {(r["representation"], r["clusterer"]): r["k"] for r in tables["chosen_k"]}
     agree = {(r["representation"], r["clusterer"], r["k"]): r for r in tables["agreement"] if r["label"] == "mode"}
     probes = {(r["representation"], r["target"], r["metric"]): r for r in tables["probes"]}
-    rows = []
+    rows, base, repeats = [], base_model(run), other_seeds(run)
     for name in dict.fromkeys(r["representation"] for r in tables["probes"]):
         model, _, kind = name.rpartition("-")
         if name.startswith(UNTRAINED) or (group_of(name) in ("baseline", "oracle") and not model):
             continue
-        row = {"run": run.name, "row": model or BASE, "embedding": kind}
+        row = {"run": run.name, "row": model or BASE, "embedding": kind, "base_model": base, "repeats_base": model in repeats}
         for clusterer in CLUSTERERS:
             found = agree.get((name, clusterer, chosen.get((name, clusterer))), {})
             row |= {f"{clusterer}_k": found.get("k", math.nan)}
@@ -112,6 +123,24 @@ def run_rows(run: Path) -> list[dict]:
             row |= {f"{column}_{figure}": found.get(figure, math.nan) for figure in ("low", "high", "null_p95")}
         rows.append(row | masked_r2(run / "models" / model if model else run / "model"))
     return rows
+
+
+def base_model(run: Path) -> str:
+    """The first digits of the hash of a run's first model; empty where there is none."""
+    return open_artefact(run / "model").digest[:12] if (run / "model" / MANIFEST).is_file() else ""
+
+
+def other_seeds(run: Path) -> set[str]:
+    """The models of a run that differ from the first by the seed of pretraining and by nothing else."""
+    if not (run / "config.yaml").is_file():
+        return set()
+    config = load_config(RunConfig, run / "config.yaml")
+    seed = {"seed": config.pretrain.seed}
+    return {
+        name
+        for name, model in config.models.items()
+        if model.embed == config.embed and model.pretrain != config.pretrain == model.pretrain.model_copy(update=seed)
+    }
 
 
 def masked_r2(model: Path) -> dict[str, float]:
@@ -132,11 +161,18 @@ def by_run(rows: Sequence[dict]) -> dict[str, list[dict]]:
     }
 
 
-def ablation_figure(rows: Sequence[dict]) -> Figure:
+def repeats_of(own: Sequence[dict], rows: Sequence[dict]) -> list[dict]:
+    """Of the rows of all runs the base of one run, `own`, and its repeats with other seeds, whichever run they stand in."""
+    base = own[0].get("base_model")
+    first = [row for row in own if row["row"] == BASE]
+    return first + [row for row in rows if row.get("repeats_base") and row["base_model"] == base]
+
+
+def ablation_figure(rows: Sequence[dict], repeats: Sequence[dict] = ()) -> Figure:
     """The rows of one run: a line an embedding, those of one model together; a panel a figure, with its 95 % interval.
 
     A tick is the 95th percentile of what shuffled labels score, of masked R² the best simple imputer; the dotted line is the
-    base's first embedding.
+    base's first embedding, the band behind it the range of its intervals over `repeats`, the base with other seeds.
     """
     models = [row["row"] for row in rows]
     y = np.arange(len(rows)) + 0.5 * np.cumsum([0, *(a != b for a, b in pairwise(models))])
@@ -150,6 +186,8 @@ def ablation_figure(rows: Sequence[dict]) -> Figure:
                     own = [(np.mean([at for at, _ in own]), own[0][1])]
                 for at, row in own:
                     _draw(ax, at, row, column, null)
+            if band := _band(repeats, rows[0]["embedding"], column):
+                ax.axvspan(*band, color=FAINT, alpha=0.7, lw=0, zorder=0)
             ax.axvline(rows[0][column], color=INK, lw=0.8, ls=":", zorder=0)
             ax.set_title(title)
             ax.grid(axis="x", color=FAINT)
@@ -159,7 +197,7 @@ def ablation_figure(rows: Sequence[dict]) -> Figure:
         labels = [f"{row['row']}:  {row['embedding']}" if i in firsts else row["embedding"] for i, row in enumerate(rows)]
         axes[0].set(yticks=y, ylim=(y[-1] + 0.7, -0.7))
         axes[0].set_yticklabels(labels, color=INK)
-        figure.legend(handles=_keys(rows[0]), ncols=3, loc="outside lower right")
+        figure.legend(handles=_keys(rows[0], n_seeds(repeats)), ncols=4, loc="outside lower right")
     return figure
 
 
@@ -171,25 +209,48 @@ def _draw(ax: Axes, y: float, row: dict, column: str, null: str) -> None:
     ax.plot(row.get(null, math.nan), y, "|", color=PALETTE[1], ms=9, mew=1.6)
 
 
-def _keys(first: dict) -> list[Line2D]:
+def _keys(first: dict, seeds: int) -> list[Artist]:
+    band = [Patch(color=FAINT, alpha=0.7, lw=0, label=f"of {seeds} seeds, with intervals")] if seeds > 1 else []
     return [
         Line2D([], [], color=PALETTE[0], marker="o", mec="white", lw=2.5, label="value, 95 % interval"),
         Line2D(
             [], [], color=PALETTE[1], marker="|", ms=9, mew=1.6, ls="", label="shuffled labels, 95th percentile; simple imputer"
         ),
         Line2D([], [], color=INK, lw=0.8, ls=":", label=f"{first['row']}, {first['embedding']}"),
+        *band,
     ]
+
+
+def n_seeds(repeats: Sequence[dict]) -> int:
+    """With how many seeds the base was trained."""
+    return len({(row["run"], row["row"]) for row in repeats})
+
+
+def caveat(rows: Sequence[dict]) -> str:
+    """What the intervals say, and what they do not."""
+    most = max((n_seeds(repeats_of(own, rows)) for own in by_run(rows).values()), default=1)
+    return CAVEAT + (SEVERAL_SEEDS.format(most) if most > 1 else ONE_SEED)
+
+
+def _band(repeats: Sequence[dict], embedding: str, column: str) -> tuple[float, float] | None:
+    """The lowest and the highest end of the base's intervals over its seeds; None of one seed alone."""
+    own = [_interval(row, column) for row in repeats if row["embedding"] == embedding and not math.isnan(row[column])]
+    if len(own) < 2:
+        return None
+    ends = [[value for value in row.values() if not math.isnan(value)] for row in own]
+    return min(map(min, ends)), max(map(max, ends))
 
 
 def ablation_sentences(rows: Sequence[dict]) -> list[str]:
     """A paragraph a run, each model by its best embedding: which changes lie clearly above the base and which below it, in
     agreement with the modes by each clusterer and in the linear probe, and what becomes of masked R². An embedding is named
-    where it is not the base's.
+    where it is not the base's. Where the base was trained with several seeds, all of their intervals are left.
     """
     found = []
     for run, own in by_run(rows).items():
-        parts = [_against_base(own, f"{c}_ari", f"{clusterer_title(c)}: ARI", level=True) for c in CLUSTERERS]
-        parts += [_against_base(own, "mode_linear", "The mode is read off linearly with", level=False), _hidden(own)]
+        repeats = repeats_of(own, rows)
+        parts = [_against_base(own, repeats, f"{c}_ari", f"{clusterer_title(c)}: ARI", level=True) for c in CLUSTERERS]
+        parts += [_against_base(own, repeats, "mode_linear", "The mode is read off linearly with", level=False), _hidden(own)]
         found.append(f"- **{run.removeprefix('ablations-')}**: {' '.join(part for part in parts if part)}")
     return found
 
@@ -203,7 +264,7 @@ def best_embeddings(rows: Sequence[dict], column: str) -> dict[str, dict]:
     return best
 
 
-def _against_base(rows: Sequence[dict], column: str, title: str, *, level: bool) -> str:
+def _against_base(rows: Sequence[dict], repeats: Sequence[dict], column: str, title: str, *, level: bool) -> str:
     """The base's figure, and the changes that lie clearly above, not clearly apart, and clearly below, by their intervals.
 
     With `level` every change is named, and further embeddings where there are many; without it those that differ.
@@ -212,12 +273,16 @@ def _against_base(rows: Sequence[dict], column: str, title: str, *, level: bool)
     if BASE not in best:
         return ""
     base, usual = _interval(best[BASE], column), best[BASE]["embedding"]
+    band = _band(repeats, usual, column)
+    rival = base if band is None else base | {"ari_low": band[0], "ari_high": band[1]}
     groups: dict[int, list[str]] = {side: [] for side in GROUPS}
     for name, row in best.items():
         if name != BASE:
             other = "" if row["embedding"] == usual else f", {row['embedding']}"
-            groups[compare(_interval(row, column), base)].append(f"{name} ({num(row[column])}{other})")
+            groups[compare(_interval(row, column), rival)].append(f"{name} ({num(row[column])}{other})")
     said = [f"{num(base['ari']) if math.isnan(base['ari_low']) else ari(base)} ({usual})"]
+    if band is not None:
+        said[0] = f"{said[0][:-1]}; {num(band[0])} to {num(band[1])} over {n_seeds(repeats)} seeds)"
     if any(groups.values()) and not groups[1] and not math.isnan(base["ari_low"]):
         said.append("none clearly above")
     said += [f"{word}: {listed(groups[side])}" for side, word in GROUPS.items() if groups[side] and (level or side)]

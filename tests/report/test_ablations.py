@@ -3,10 +3,12 @@
 import math
 
 import pytest
+import yaml
 from synthetic_run import ARI, write_run
 
+from metarep.config import RunConfig
 from metarep.errors import MetarepError
-from metarep.report.ablations import ablation_figure, ablation_sentences, ablations, run_rows
+from metarep.report.ablations import ablation_figure, ablation_sentences, ablations, caveat, other_seeds, repeats_of, run_rows
 from metarep.tables import read_csv
 
 
@@ -112,3 +114,42 @@ def test_masked_r2_stands_beside_the_best_imputer(tmp_path):
     found = run_rows(tmp_path / "one")[0]
     assert (found["masked_r2"], found["imputed_r2"]) == (0.8, 0.5)
     assert [found[f"mode_linear{end}"] for end in ("_low", "_high", "_null_p95")] == pytest.approx([0.89, 0.91, 0.22])
+
+
+def seeded(*aris: float) -> list[dict]:
+    """A run of the base with other seeds, its first value that of the base."""
+    rows = [row("base" if number == 0 else f"seed{number}", value) for number, value in enumerate(aris)]
+    return [one | {"run": "seeds", "base_model": "a", "repeats_base": one["row"] != "base"} for one in rows]
+
+
+def test_a_change_is_clear_where_it_leaves_all_seeds_of_the_base():
+    size = [one | {"base_model": "a", "repeats_base": False} for one in (row("base", 0.5), row("wide", 0.6), row("huge", 0.8))]
+    assert "clearly above: wide (0.60) and huge (0.80)" in ablation_sentences(size)[0]
+    rows = size + seeded(0.5, 0.45, 0.62)
+    text, luck = ablation_sentences(rows)
+    assert "0.50 [0.48, 0.52] (activity; 0.43 to 0.64 over 3 seeds); clearly above: huge (0.80); level: wide (0.60)." in text
+    assert "none clearly above; level: seed1 (0.45) and seed2 (0.62)." in luck
+    assert "3 seeds" in caveat(rows)
+    assert "another seed" in caveat(size)
+    other = [one | {"base_model": "b"} for one in size]
+    assert "clearly above: wide (0.60) and huge (0.80)" in ablation_sentences(other + seeded(0.5, 0.45, 0.62))[0]
+
+
+def test_a_picture_shows_the_range_of_the_seeds():
+    rows = seeded(0.5, 0.45, 0.62)
+    first, *_ = ablation_figure(rows, repeats_of(rows, rows)).axes
+    (band,) = first.patches
+    assert (band.get_x(), band.get_x() + band.get_width()) == pytest.approx((0.43, 0.64))
+    assert not ablation_figure(rows).axes[0].patches
+
+
+def test_repeats_of_the_base_differ_by_the_seed_alone(tmp_path):
+    model = {"pretrain": {"seed": 1}, "embeddings": ["states"]}
+    models = {
+        "again": model,
+        "wide": {"pretrain": {"seed": 1, "d_model": 16}},
+        "same": {"pretrain": {}, "embed": {"n_copies": 4}},
+    }
+    config = RunConfig.model_validate({"zoo": {"families": [{"variant": "e09", "n_networks": 9}]}, "models": models})
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config.resolved()))
+    assert other_seeds(tmp_path) == {"again"}

@@ -1,6 +1,7 @@
 """The stage that embeds networks. Nothing is ever hidden at random here.
 
-Tokens are parameters, or contributions of hidden units where the model reads behaviour.
+Tokens are parameters, or contributions of hidden units where the model reads behaviour, or the function's own values; a
+model of these sees no units, and has none of the kinds that are made of units.
 
 - "pooled": the mean over tokens of the last hidden states of the unmasked network; of an autoencoder its bottleneck.
 - "states": the same hidden states unit by unit: the mean over a unit's tokens, then over the units of a layer the mean
@@ -60,6 +61,9 @@ from metarep.zoo.store import Zoo, load_zoo
 NETWORK = "network"
 BEHAVIOURS = ("activity", "beliefs", "patterns", "effects")
 """Kinds that a model is asked for which was trained to predict behaviour."""
+
+OF_UNITS = ("states", "description")
+"""Kinds that are made of the tokens of each hidden unit."""
 
 UNMASKED = ("pooled", "states")
 """Kinds that hide nothing: hidden states, whatever the model was trained on."""
@@ -176,7 +180,9 @@ def embed_as_written(model: ClozeModel, params: np.ndarray, kind: str) -> np.nda
 
 
 def require_predictions(model: ClozeModel, kind: str) -> None:
-    """Raises MetarepError where the kind hides values and the model's objective was not to predict hidden values."""
+    """Raises MetarepError where the kind hides values and the model's objective was not to predict hidden values, and where
+    it is made of hidden units and the model sees none.
+    """
     if kind not in UNMASKED and model.objective != "cloze":
         raise MetarepError(
             f"{kind} embeddings are made of predicted values, which this model was not trained to make",
@@ -184,6 +190,8 @@ def require_predictions(model: ClozeModel, kind: str) -> None:
             expected="objective cloze",
             fix=f"embed {' or '.join(UNMASKED)}, or pretrain with objective=cloze",
         )
+    if kind in OF_UNITS and not model.layout.hidden_units:
+        raise MetarepError(f"{kind} embeddings are made unit by unit, and this model sees no hidden units", fix="embed pooled")
 
 
 def unit_states(model: ClozeModel, values: torch.Tensor) -> torch.Tensor:
@@ -290,6 +298,8 @@ def coupling(model: ClozeModel, values: torch.Tensor, alone: torch.Tensor) -> to
 
 def surest_units_first(layout: Layout, entropy: np.ndarray) -> np.ndarray:
     """(N, T) indices that order the units of every hidden layer by the summed entropy, or surprisal, of their tokens."""
+    if not layout.hidden_units:
+        return np.broadcast_to(np.arange(layout.n_tokens), entropy.shape)
     orders, first = [], 0
     for width in layout.spec.hidden_widths:
         totals = [entropy[:, indices].sum(axis=1) for indices in layout.hidden_units[first : first + width]]

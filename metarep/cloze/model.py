@@ -1,8 +1,9 @@
 """The cloze transformer: it reads a network's parameters, some hidden, and predicts the hidden ones.
 
 Choices:
-- one token a parameter, or with tokens="behaviour" one a hidden unit and probe input, holding the unit's contribution
-  there: its value through a small MLP (or a learned vector where it is hidden) plus embeddings of where it stands;
+- one token a parameter; or one a probe input and hidden unit, holding what the unit contributes there
+  (tokens="behaviour"), or output ("outputs"), or derivative of an output by an input ("gradients"): its value through a
+  small MLP (or a learned vector where it is hidden) plus embeddings of where it stands;
 - "relational" positions: tokens carry layer, kind, and which input they read or output they feed;
   attention adds a learned bias for what two tokens share. Nothing numbers the hidden
   units, so the model is equivariant under their order. "indexed" positions number rows and
@@ -92,9 +93,12 @@ class ClozeModel(nn.Module, PyTorchModelHubMixin, library_name="metarep"):
         n_classes = self.layout.n_classes
         if self.spec.n_layers > MAX_LAYERS or max(self.spec.widths) > MAX_UNITS:
             raise MetarepError(f"the model reads {MAX_LAYERS} layers of {MAX_UNITS} units", met=f"spec {spec}")
-        if tokens == "behaviour" and self.layout.n_points > MAX_UNITS:
+        if tokens != "parameters" and self.layout.n_points > MAX_UNITS:
             most = f"at most {MAX_UNITS}"
             raise MetarepError("too many probe inputs as tokens", met=self.layout.n_points, expected=most, fix="lower n_probes")
+        if self.layout.output_unit.max() > MAX_UNITS:
+            fix = "choose other tokens"
+            raise MetarepError(f"too many {tokens} to tell apart", met=int(self.layout.output_unit.max()), fix=fix)
         self.value_in, self.value_out = nn.Linear(1, d_model), nn.Linear(d_model, d_model)
         self.hidden_value = nn.Parameter(torch.randn(d_model) * 0.02)
         self.off_value = nn.Parameter(torch.randn(d_model) * 0.02) if self.layout.rectified else None

@@ -15,7 +15,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 import torch
 
-from metarep.cloze.behaviour import BehaviourLayout
+from metarep.cloze.behaviour import BehaviourLayout, FunctionLayout
 from metarep.networks.spec import KINDS, NetworkSpec, Slot
 from metarep.networks.symmetry import order_index
 
@@ -138,10 +138,16 @@ class TokenLayout:
         return params
 
 
-Layout = TokenLayout | BehaviourLayout
+Layout = TokenLayout | BehaviourLayout | FunctionLayout
 
 
 @lru_cache(maxsize=64)
 def layout_of(spec: NetworkSpec, tokens: str = "parameters", n_probes: int = 3, low: float = 0.0, high: float = 1.0) -> Layout:
-    """The layout of one architecture, made once: its "parameters", or its "behaviour" at probe inputs."""
-    return TokenLayout(spec) if tokens == "parameters" else BehaviourLayout(spec, n_probes, low, high)
+    """The layout of one architecture, made once: of its "parameters", or at probe inputs of its "behaviour", that is of its
+    hidden units' contributions, of its "outputs" or of its "gradients".
+    """
+    if tokens == "parameters":
+        return TokenLayout(spec)
+    if tokens == "behaviour":
+        return BehaviourLayout(spec, n_probes, low, high)
+    return FunctionLayout(spec, n_probes, low, high, tokens)

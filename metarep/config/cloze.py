@@ -47,8 +47,10 @@ class PretrainConfig(Settings):
     positions: Literal["relational", "indexed"] = Field(
         "relational", description="relational: attention sees which units two tokens share; indexed: unit numbers"
     )
-    tokens: Literal["parameters", "behaviour"] = Field(
-        "parameters", description="what is hidden and predicted: parameters, or each hidden unit's contribution at probe inputs"
+    tokens: Literal["parameters", "behaviour", "outputs", "gradients"] = Field(
+        "parameters",
+        description="what is hidden and predicted: parameters, or at probe inputs each hidden unit's contribution (behaviour), "
+        "the outputs, or their derivatives by the inputs",
     )
     behaviour_weight: float = Field(
         0.0, ge=0, description="of predicting from the parameters what each hidden unit contributes at probe inputs; 0 is off"
@@ -102,16 +104,16 @@ class PretrainConfig(Settings):
             raise ValueError("behaviour_weight is for objective=cloze alone")
         if self.jitter and not self.behaviour_weight:
             raise ValueError("jitter is for networks whose behaviour is asked for; set behaviour_weight above 0")
-        if self.behaviour_weight and self.tokens == "behaviour":
-            raise ValueError("behaviour_weight asks for behaviour behind parameters; tokens are behaviour already")
-        if self.head == "rectified" and self.tokens == "parameters":
-            raise ValueError("a rectified head predicts exact zeros, which parameters do not have; choose tokens=behaviour")
+        if self.behaviour_weight and self.tokens != "parameters":
+            raise ValueError(f"behaviour_weight asks for behaviour behind parameters; tokens are {self.tokens} already")
+        if self.head == "rectified" and self.tokens != "behaviour":
+            raise ValueError(f"a rectified head predicts exact zeros, which {self.tokens} do not have; choose tokens=behaviour")
         if self.units == "canonical" and self.positions == "relational":
             raise ValueError("units=canonical is for positions=indexed; what tokens share knows no order")
         if self.scale == "canonical" and self.scale_units:
             raise ValueError("scale_units scales units, which scale=canonical takes back")
-        if self.scale == "canonical" and self.tokens == "behaviour":
-            raise ValueError("scale=canonical is for tokens=parameters; what a unit contributes has no other scale")
+        if self.scale == "canonical" and self.tokens != "parameters":
+            raise ValueError("scale=canonical is for tokens=parameters; what a network does has no other scale")
         if self.mask_ratio_min > self.mask_ratio_max:
             raise ValueError("mask_ratio_min is above mask_ratio_max")
         return self

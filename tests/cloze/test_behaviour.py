@@ -1,18 +1,22 @@
 """Behaviour tokens: contributions of hidden units at probe inputs, and a cloze model that reads them."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 import torch
 
-from metarep.cloze.behaviour import BehaviourLayout
+from metarep.cloze.behaviour import BehaviourLayout, FunctionLayout
 from metarep.cloze.embed import embed_params, leave_one_out, pattern_shares, unit_summaries
 from metarep.cloze.model import ClozeModel
 from metarep.cloze.tokens import TokenLayout, layout_of
+from metarep.config import PretrainConfig
 from metarep.errors import MetarepError
 from metarep.networks.forward import contributions, forward
 from metarep.networks.spec import NetworkSpec
 from metarep.networks.symmetry import all_unit_orders, canonical_order, random_scales, random_unit_order
 
+FUNCTION = ("outputs", "gradients")
 SPECS = ["2-2-1", "2-5-1", "2-3-4-1", "1-8-1", "2-2-2-1-relu"]
 
 
@@ -76,14 +80,52 @@ def test_order_index_moves_tokens_as_the_units_move(text):
 
 
 @pytest.mark.parametrize("text", SPECS)
-def test_the_two_layouts_have_one_interface(text):
-    for layout in (layout_of(NetworkSpec.parse(text)), layout_of(NetworkSpec.parse(text), "behaviour")):
+def test_the_layouts_have_one_interface(text):
+    for tokens in ("parameters", "behaviour", "outputs", "gradients"):
+        layout = layout_of(NetworkSpec.parse(text), tokens)
         for name in ("layer", "kind", "row", "column", "input_unit", "output_unit", "slot_class"):
             assert getattr(layout, name).shape == (layout.n_tokens,), name
         assert layout.relation.shape == (layout.n_tokens,) * 2
         assert len(layout.class_names) == layout.n_classes == layout.slot_class.max() + 1
         assert layout.kind.max() < len(layout.kind_names)
-        assert len(layout.hidden_units) == sum(layout.spec.hidden_widths)
+        assert len(layout.hidden_units) == (0 if tokens in FUNCTION else sum(layout.spec.hidden_widths))
+        assert layout.read(torch.from_numpy(networks(text))).shape == (6, layout.n_tokens)
+
+
+@pytest.mark.parametrize("text", [*SPECS, "2-3-2", "2-1"])
+def test_tokens_of_the_function_are_outputs_and_their_derivatives_each_by_its_name(text):
+    spec, params = NetworkSpec.parse(text), torch.from_numpy(networks(text))
+    for layout in (FunctionLayout(spec, 3, -1.0, 1.0, of) for of in FUNCTION):
+        x = torch.from_numpy(layout.probes).double().requires_grad_()
+        found = layout.read(params).unflatten(-1, (layout.n_quantities, layout.n_points))
+        for network, values in zip(params, found, strict=True):
+            outputs = forward(spec, network, x)
+            columns = list(outputs.T)
+            if layout.of == "gradients":
+                columns = [part for out in columns for part in torch.autograd.grad(out.sum(), x, retain_graph=True)[0].T]
+            torch.testing.assert_close(values, torch.stack(columns).detach(), check_dtype=False)
+    assert FunctionLayout(NetworkSpec.parse("2-3-2"), 2, 0.0, 1.0, "gradients").class_names[5] == "df0/dx1(0.25, 0.75)"
+
+
+def test_a_model_of_the_function_sees_nothing_of_how_it_is_written_and_no_units():
+    params = networks("2-2-1").astype(np.float32)
+    scaled = (params * random_scales(NetworkSpec.parse("2-2-1"), 1.0, len(params), rng=np.random.default_rng(2))).astype(
+        np.float32
+    )
+    for tokens in FUNCTION:
+        model = small_model(tokens=tokens)
+        np.testing.assert_allclose(embed_params(model, scaled, "pooled"), embed_params(model, params, "pooled"), atol=1e-4)
+        with pytest.raises(MetarepError, match="no hidden units"):
+            embed_params(model, params, "states")
+        with pytest.raises(ValueError, match=f"{tokens} already"):
+            PretrainConfig(tokens=tokens, behaviour_weight=1.0)
+
+
+def test_a_model_of_the_function_reads_other_architectures():
+    model, wider = small_model(tokens="gradients"), NetworkSpec.parse("2-3-3-1")
+    params = networks("2-3-3-1").astype(np.float32)
+    expected = model.normalise(FunctionLayout(wider, 3, 0.0, 1.0, "gradients").read(torch.from_numpy(params)))
+    torch.testing.assert_close(model.reading(wider).read(params), expected)
 
 
 def test_networks_without_hidden_units_and_huge_grids_are_refused():
@@ -93,9 +135,14 @@ def test_networks_without_hidden_units_and_huge_grids_are_refused():
         ClozeModel("2-2-1", tokens="behaviour", n_probes=9)
 
 
-@pytest.mark.parametrize("tokens", ["parameters", "behaviour"])
-@pytest.mark.parametrize("kind", ["pooled", "states", "profile", "surprisal", "description"])
-def test_embeddings_know_no_unit_order(kind, tokens):
+@pytest.mark.parametrize(
+    ("tokens", "kind"),
+    [
+        *product(("parameters", "behaviour"), ("pooled", "states", "profile", "surprisal", "description")),
+        *product(FUNCTION, ("pooled", "profile", "surprisal")),
+    ],
+)
+def test_embeddings_know_no_unit_order(tokens, kind):
     model, params = small_model(spec="2-3-1", tokens=tokens), networks("2-3-1").astype(np.float32)
     moved = np.take_along_axis(params, random_unit_order(model.spec, len(params), rng=np.random.default_rng(4)), axis=1)
     straight = embed_params(model, params, kind)

@@ -109,7 +109,7 @@ def test_a_saved_model_embeds_as_the_kinds_without_predictions_do_and_refuses_th
     assert not (models[name] / "masked_r2.csv").exists()
 
 
-@pytest.mark.parametrize("tokens", ["parameters", "behaviour"])
+@pytest.mark.parametrize("tokens", ["parameters", "behaviour", "outputs", "gradients"])
 @pytest.mark.parametrize("name", ["cloze", *OTHERS])
 def test_every_objective_learns_one_batch(name, tokens):
     params = random_networks(32)

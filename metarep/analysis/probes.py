@@ -96,7 +96,11 @@ def class_spread(
     pairs = codes[: len(truth)] * len(names) + codes[len(truth) :]
     table = np.bincount(pairs, minlength=len(names) ** 2).reshape(len(names), len(names))
     resampled = np.random.default_rng(seed).multinomial(len(truth), table.ravel() / len(truth), size=n_draws)
-    dealt = random_table(table.sum(1), table.sum(0), seed=seed).rvs(n_draws)
+    margins = table.sum(1), table.sum(0)
+    if min(np.count_nonzero(margin) for margin in margins) > 1:
+        dealt = random_table(*margins, seed=seed).rvs(n_draws)
+    else:
+        dealt = table[None]  # one class or one answer: there is nothing to deal, and SciPy's sampler reads beyond its table
     score = score or mean_recall
     return _quantiles(score(resampled.reshape(-1, *table.shape)), score(dealt))
 

@@ -185,9 +185,9 @@ def design_sentence(designs: Sequence[dict]) -> str:
         apart = "; ".join(f"{word}: {listed(names)}" for word, names in beside_base(own).items() if names and word != LEVEL)
         others.append(f"{words} {spoken(own[BASE])} ({apart or 'no design is clearly apart'})")
     return (
-        f"The mode is read off the states with a balanced accuracy of {spoken(base)} where tokens are parameters and positions "
-        f"say what they share; {beside}. Best: {best['design']} ({num(best['value'], 3)}). By the same comparison: "
-        f"{listed(others)}."
+        f"The mode is read off the states with a balanced accuracy of {spoken(base)} (answers for other networks: at most "
+        f"{num(base['null_p95'])}) where tokens are parameters and positions say what they share; {beside}. Best: "
+        f"{best['design']} ({num(best['value'], 3)}). By the same comparison: {listed(others)}."
     )
 
 
@@ -248,6 +248,7 @@ def knockout_sentence(knockouts: Sequence[dict]) -> str:
         for kind in kinds
     ]
     return (
-        f"Hidden parameters are predicted with R² {num(whole['nothing']['value'])}; without attention between tokens, by what "
+        f"Hidden parameters are predicted with R² {num(whole['nothing']['value'])} (what is said of other networks: at most "
+        f"{num(whole['nothing']['null_p95'])}); without attention between tokens, by what "
         f"they share: {listed(figures)}. The link that each kind of parameter misses most: {'; '.join(most)}."
     )

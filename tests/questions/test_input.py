@@ -139,7 +139,8 @@ def test_what_is_cut_has_an_interval_and_a_null():
 
 
 def design(name, reading, value, width=0.01):
-    return {"design": name, "reading": reading, "value": value, "low": value - width, "high": value + width}
+    figures = {"value": value, "low": value - width, "high": value + width, "null_p95": 0.22}
+    return {"design": name, "reading": reading, **figures}
 
 
 def test_designs_that_are_clearly_apart_are_named_for_every_reading():
@@ -149,6 +150,7 @@ def test_designs_that_are_clearly_apart_are_named_for_every_reading():
     rows += [design("indexed", "masked_r2", 0.7), {**design("behaviour", "masked_r2", 0.1), "low": None, "high": None}]
     text = design_sentence(rows)
     assert "clearly better: rescaled (0.969); level: indexed (0.900); clearly worse: behaviour (0.800)." in text
+    assert "(answers for other networks: at most 0.22)" in text
     assert "R² of the log error 0.900 [0.890, 0.910] (no design is clearly apart)" in text
     assert "active area 0.900 [0.890, 0.910] (clearly better: rescaled (0.950))" in text
     assert "own tokens 0.900 [0.890, 0.910] (clearly worse: indexed (0.700))." in text

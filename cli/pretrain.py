@@ -52,4 +52,5 @@ def pretrain(
         say_where("model", path)
     if (path / "masked_r2.csv").is_file():
         typer.echo("share of the variance of hidden values that is explained (R², held-out networks):")
-        print_csv(path / "masked_r2.csv", ("masking", "predictor", "r2", "n_values"), {"group": "all"})
+        spread = () if windows else ("low", "high", "null_p95")
+        print_csv(path / "masked_r2.csv", ("masking", "predictor", "r2", *spread, "n_values"), {"group": "all"})

@@ -37,9 +37,10 @@ def test_tables_have_the_columns_that_the_design_promises(finished):
     promised = {
         "clusters/agreement.csv": "representation clusterer k label ari ami nmi homogeneity completeness null_ari_p95",
         "clusters/probes.csv": "representation target metric mean std",
-        "transfer/transfer.csv": "representation source target metric value",
+        "transfer/transfer.csv": "representation source target metric value low high null_p95",
         "scan/scan.csv": "positive negative n_positive n_negative auc",
-        "clusters/seeds.csv": "representation other clusterer k ari null_ari_p95",
+        "clusters/seeds.csv": "representation other clusterer k other_k chosen ari null_ari_p95",
+        "model/masked_r2.csv": "masking predictor group value r2 low high null_p95 n_values",
         "model/log.csv": "step train_loss valid_loss valid_r2 lr",
     }
     for name, columns in promised.items():

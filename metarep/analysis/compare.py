@@ -202,16 +202,23 @@ def replicates(embeddings: list[Embeddings]) -> list[list[str]]:
 
 
 def seed_rows(names: list[str], tables: Tables, config: ClusterConfig) -> list[dict]:
-    """Rows of seeds.csv: for each two of these representations, how far their clusters of the test networks agree."""
+    """Rows of seeds.csv: for each two of these representations, how far their clusters of the test networks agree.
+
+    At every k that both have, and at the k that each chose for itself: k of the first, other_k of the other.
+    """
+    chosen = {(row["representation"], row["clusterer"]): row["k"] for row in tables.chosen_k}
     rows = []
     for first, second in combinations(names, 2):
-        for (name, clusterer, k), clusters in tables.test_clusters.items():
-            if name != first or (second, clusterer, k) not in tables.test_clusters:
-                continue
-            others = tables.test_clusters[second, clusterer, k]
-            figures = agreement(others, clusters, seed=config.seed, n_permutations=config.n_permutations)
-            row = {"representation": first, "other": second, "clusterer": clusterer, "k": k}
-            rows.append(row | {name: figures[name] for name in ("ari", "ari_low", "ari_high", "null_ari_p95", "n")})
+        for clusterer in dict.fromkeys(clusterer for _, clusterer, _ in tables.test_clusters):
+            ks = {name: [k for n, c, k in tables.test_clusters if (n, c) == (name, clusterer)] for name in (first, second)}
+            own = tuple(chosen.get((name, clusterer)) for name in (first, second))
+            pairs = [(k, k) for k in ks[first] if k in ks[second]]
+            for k, other_k in pairs if own in pairs or None in own else [*pairs, own]:
+                clusters, others = tables.test_clusters[first, clusterer, k], tables.test_clusters[second, clusterer, other_k]
+                figures = agreement(others, clusters, seed=config.seed, n_permutations=config.n_permutations)
+                row = {"representation": first, "other": second, "clusterer": clusterer, "k": k, "other_k": other_k}
+                row |= {"chosen": int((k, other_k) == own)}
+                rows.append(row | {name: figures[name] for name in ("ari", "ari_low", "ari_high", "null_ari_p95", "n")})
     return rows
 
 
@@ -289,7 +296,7 @@ def sweep_k(tables: Tables, name: str, clusterer: str, x_train, x_test, arena: A
             }
         )
         test = fitted[k].predict(x_test)
-        tables.test_clusters[name, clusterer, k] = test
+        tables.test_clusters[name, clusterer, fitted[k].n_clusters] = test
         add_agreement(tables, name, clusterer, fitted[k].n_clusters, test, stability[k].ari, arena, config)
     k = choose_k({k: found.least_jaccard for k, found in stability.items()}, silhouettes)
     row = {"representation": name, "clusterer": clusterer, "k": fitted[k].n_clusters, "stability": stability[k].ari}

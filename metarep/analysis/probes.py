@@ -84,8 +84,10 @@ def probe_rows(
     return rows
 
 
-def class_spread(truth: np.ndarray, predicted: np.ndarray, *, seed: int, n_draws: int = N_DRAWS) -> dict[str, float]:
-    """`low`, `high` and `null_p95` of the balanced accuracy of N answers.
+def class_spread(
+    truth: np.ndarray, predicted: np.ndarray, *, seed: int, n_draws: int = N_DRAWS, score: Callable | None = None
+) -> dict[str, float]:
+    """`low`, `high` and `null_p95` of the balanced accuracy of N answers, or of another `score` of tables (…, L, L).
 
     All follow from the table of truth and answers: resampling networks is a multinomial draw of its cells, dealing the
     answers out anew a random table with its margins (Patefield 1981).
@@ -94,8 +96,13 @@ def class_spread(truth: np.ndarray, predicted: np.ndarray, *, seed: int, n_draws
     pairs = codes[: len(truth)] * len(names) + codes[len(truth) :]
     table = np.bincount(pairs, minlength=len(names) ** 2).reshape(len(names), len(names))
     resampled = np.random.default_rng(seed).multinomial(len(truth), table.ravel() / len(truth), size=n_draws)
-    dealt = random_table(table.sum(1), table.sum(0), seed=seed).rvs(n_draws)
-    return _quantiles(mean_recall(resampled.reshape(-1, *table.shape)), mean_recall(dealt))
+    margins = table.sum(1), table.sum(0)
+    if min(np.count_nonzero(margin) for margin in margins) > 1:
+        dealt = random_table(*margins, seed=seed).rvs(n_draws)
+    else:
+        dealt = table[None]  # one class or one answer: there is nothing to deal, and SciPy's sampler reads beyond its table
+    score = score or mean_recall
+    return _quantiles(score(resampled.reshape(-1, *table.shape)), score(dealt))
 
 
 def mean_recall(tables: np.ndarray) -> np.ndarray:
@@ -105,12 +112,19 @@ def mean_recall(tables: np.ndarray) -> np.ndarray:
     return (hits / np.maximum(n, 1)).sum(axis=-1) / np.maximum((n > 0).sum(axis=-1), 1)
 
 
-def number_spread(truth: np.ndarray, predicted: np.ndarray, *, seed: int, n_draws: int = N_DRAWS) -> dict[str, float]:
-    """`low`, `high` and `null_p95` of the R² of N answers."""
+def share_right(tables: np.ndarray) -> np.ndarray:
+    """The share of right answers (…,) of tables (…, L, L) of true classes and answers."""
+    return np.trace(tables, axis1=-2, axis2=-1) / tables.sum(axis=(-2, -1))
+
+
+def number_spread(
+    truth: np.ndarray, predicted: np.ndarray, *, seed: int, n_draws: int = N_DRAWS, score: Callable = r2_score
+) -> dict[str, float]:
+    """`low`, `high` and `null_p95` of the R² of answers for N networks, or of another `score` of truth and answers (N, …)."""
     rng = np.random.default_rng(seed)
     draws = [rng.integers(0, len(truth), len(truth)) for _ in range(n_draws)]
-    resampled = np.array([r2_score(truth[rows], predicted[rows]) for rows in draws])
-    dealt = np.array([r2_score(truth, rng.permutation(predicted)) for _ in range(n_draws)])
+    resampled = np.array([score(truth[rows], predicted[rows]) for rows in draws])
+    dealt = np.array([score(truth, rng.permutation(predicted)) for _ in range(n_draws)])
     return _quantiles(resampled, dealt)
 
 

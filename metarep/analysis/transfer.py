@@ -19,13 +19,22 @@ from threadpoolctl import threadpool_limits
 
 from metarep.analysis.agreement import agreement
 from metarep.analysis.clusters import fit_kmeans
-from metarep.analysis.probes import MSE_TARGET, balanced_accuracy, linear_classifier, linear_regressor, neighbour_classifier
+from metarep.analysis.probes import (
+    MSE_TARGET,
+    balanced_accuracy,
+    class_spread,
+    linear_classifier,
+    linear_regressor,
+    neighbour_classifier,
+    number_spread,
+    share_right,
+)
 from metarep.artefact import canonical_json, open_artefact, write_whole, writing
 from metarep.cloze.embed import embed_params, leave_one_out
 from metarep.cloze.imputers import Imputer, fit_linear_gaussian
-from metarep.cloze.masked_r2 import r_squared
 from metarep.cloze.model import ClozeModel
 from metarep.cloze.pretrain import load_model
+from metarep.cloze.r2_draws import N_DRAWS, dealt_r2, r2_draws, resamples, spread
 from metarep.config import TransferConfig
 from metarep.errors import MetarepError
 from metarep.networks.modes import label_modes
@@ -35,7 +44,6 @@ from metarep.zoo.store import Zoo, load_zoo
 
 UNSEEN_SEEDS = "unseen_seeds"
 RANDOM = "random_initialisations"
-N_BOOTSTRAPS = 200
 
 
 @dataclass(frozen=True)
@@ -169,30 +177,25 @@ def fit_readers(x: np.ndarray, source: Target, config: TransferConfig) -> dict[s
 
 
 def reader_rows(readers: dict[str, Callable], x: np.ndarray, target: Target, config: TransferConfig) -> list[dict]:
-    """Rows (target, metric, value, low, high, null, n): probes and clusters carried over to x (N, D)."""
+    """Rows (target, metric, value, low, high, null_p95, n): probes and clusters carried over to x (N, D)."""
     rows = []
     truth = target.mode.astype(str)
     for name in ("linear", "nearest_neighbours"):
         predicted = readers[name](x)
-        rows.append(measured(target, f"{name}_balanced_accuracy", balanced_accuracy, truth, predicted, config.seed))
-        share = measured(target, f"{name}_accuracy", lambda t, p: float((t == p).mean()), truth, predicted, config.seed)
-        rows.append(share)
+        spread_of = partial(class_spread, truth, predicted, seed=config.seed)
+        found = {"value": balanced_accuracy(truth, predicted)} | spread_of()
+        rows.append(row_of(target, f"{name}_balanced_accuracy", found))
+        found = {"value": float((truth == predicted).mean())} | spread_of(score=share_right)
+        rows.append(row_of(target, f"{name}_accuracy", found))
     if target.error is not None:
-        rows.append(measured(target, f"{MSE_TARGET}_r2", r2_score, target.error, readers[MSE_TARGET](x), config.seed))
+        predicted = readers[MSE_TARGET](x)
+        found = {"value": r2_score(target.error, predicted)} | number_spread(target.error, predicted, seed=config.seed)
+        rows.append(row_of(target, f"{MSE_TARGET}_r2", found))
     if len(np.unique(truth)) < 2:
         return rows  # agreement with one label alone says nothing
     figures = agreement(truth, readers["clusters"](x), seed=config.seed, n_permutations=200)
-    rows.append(
-        {
-            "target": target.name,
-            "metric": "clusters_ari",
-            "value": figures["ari"],
-            "low": figures["ari_low"],
-            "high": figures["ari_high"],
-            "null": figures["null_ari_p95"],
-            "n": len(truth),
-        }
-    )
+    columns = {"value": "ari", "low": "ari_low", "high": "ari_high", "null_p95": "null_ari_p95"}
+    rows.append(row_of(target, "clusters_ari", {name: figures[column] for name, column in columns.items()}))
     return rows
 
 
@@ -211,32 +214,18 @@ def masked_rows(model: ClozeModel, linear_gaussian: Imputer, target: Target, see
     masks = np.tile(np.eye(t, dtype=bool), (n, 1))
     imputed = linear_gaussian(np.repeat(values, t, axis=0), masks)[masks].reshape(n, t)
 
-    def score(truth: np.ndarray, prediction: np.ndarray) -> float:
-        return r_squared(truth.ravel(), prediction.ravel(), np.tile(model.layout.slot_class, len(truth)))
-
+    kinds, weights = model.layout.slot_class, resamples(N_DRAWS, n, seed=seed)
     for name, prediction in (("cloze", predicted), ("linear_gaussian", imputed)):
-        yield name, measured(target, "masked_r2", score, values, prediction, seed)
+        draws, dealt = r2_draws(values, prediction, kinds, weights), dealt_r2(values, prediction, kinds, seed=seed)
+        yield name, row_of(target, "masked_r2", spread(draws[:, -1], dealt[:, -1]))
 
 
-def measured(target: Target, metric: str, score: Callable, truth: np.ndarray, predicted: np.ndarray, seed: int) -> dict:
-    """A row with the score, its 95 % bootstrap interval over networks and its mean when predictions are permuted."""
-    rng = np.random.default_rng(seed)
-    draws, nulls = [], []
-    for _ in range(N_BOOTSTRAPS):
-        rows = rng.integers(0, len(truth), len(truth))
-        draws.append(score(truth[rows], predicted[rows]))
-    for _ in range(20):
-        nulls.append(score(truth, predicted[rng.permutation(len(truth))]))
-    low, high = np.quantile(draws, [0.025, 0.975])
-    return {
-        "target": target.name,
-        "metric": metric,
-        "value": float(score(truth, predicted)),
-        "low": float(low),
-        "high": float(high),
-        "null": float(np.mean(nulls)),
-        "n": len(truth),
-    }
+def row_of(target: Target, metric: str, figures: dict[str, float]) -> dict:
+    """A row (target, metric, value, low, high, null_p95, n): the figure, its 95 % bootstrap interval over networks, and what it
+    reaches in 95 of 100 draws when predictions are dealt out to other networks of the target.
+    """
+    columns = {name: figures[name] for name in ("value", "low", "high", "null_p95")}
+    return {"target": target.name, "metric": metric, **columns, "n": len(target.params)}
 
 
 def summary(rows: list[dict], targets: list[Target], config: TransferConfig) -> dict:
@@ -244,6 +233,6 @@ def summary(rows: list[dict], targets: list[Target], config: TransferConfig) -> 
     figures: dict[str, dict] = {}
     for row in rows:
         entry = figures.setdefault(row["target"], {}).setdefault(row["representation"], {})
-        entry[row["metric"]] = {name: row[name] for name in ("value", "low", "high", "null")}
+        entry[row["metric"]] = {name: row[name] for name in ("value", "low", "high", "null_p95")}
     modes = {t.name: {mode: int((t.mode == mode).sum()) for mode in sorted(set(t.mode))} for t in targets}
     return {"embeddings": list(config.kinds), "k": config.k, "control": RANDOM, "modes": modes, "targets": figures}

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from metarep.analysis.clusters import bootstrap_stability, choose_k, fit_kmeans, silhouette
-from metarep.analysis.hidden_r2 import figure, resamples
 from metarep.cloze.model import ClozeModel
+from metarep.cloze.r2_draws import figure, resamples
 from metarep.parts.ablation import contributions, membership, residuals, rises, selectivity, shuffled
 from metarep.parts.one_hidden import OneHidden, all_pairs
 from metarep.parts.sections import affinities, communities, connectivity, likelihood, matching, section_labels

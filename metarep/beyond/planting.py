@@ -8,9 +8,9 @@ from typing import Any, Literal
 import numpy as np
 from sklearn.metrics import adjusted_rand_score
 
-from metarep.analysis.hidden_r2 import figure, resamples
 from metarep.cloze.embed import untrained_like
 from metarep.cloze.model import ClozeModel
+from metarep.cloze.r2_draws import figure, resamples
 from metarep.networks.modes import MULTIPLIER, label_modes
 from metarep.parts.naming import ModeReader, fit_mode_reader
 from metarep.parts.one_hidden import OneHidden, all_pairs, cut_windows, usual_ratio

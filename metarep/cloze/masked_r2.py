@@ -1,4 +1,4 @@
-"""How much of the variance of hidden parameters is predicted: by parameter, by kind, by mode."""
+"""How much of the variance of hidden parameters is predicted: by parameter, by kind, by mode; with intervals and nulls."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ import torch
 from metarep.cloze.imputers import Imputer, fit_linear_gaussian, fit_mean, fit_unit_norm
 from metarep.cloze.masks import leave_one_out_masks, random_masks
 from metarep.cloze.model import ClozeModel
+from metarep.cloze.r2_draws import N_DRAWS, by_kind, dealt_squares, explained, left_squares, resamples, spread, total_squares
+from metarep.cloze.tokens import Layout
 from metarep.config import PretrainConfig
 from metarep.zoo.store import Zoo
 
-COLUMNS = ("masking", "predictor", "group", "value", "r2", "n_values")
+LEAVE_ONE_OUT = "leave_one_out"
 
 
 def predict_hidden(model: ClozeModel, values: torch.Tensor, mask: torch.Tensor, *, batch_size: int = 4096) -> torch.Tensor:
@@ -59,37 +61,55 @@ def masked_r2_table(model: ClozeModel, train: Zoo, test: Zoo, config: PretrainCo
     if model.scale == "canonical":
         mean, std = (figure.cpu().numpy()[layout.slot_class] for figure in (model.class_mean, model.class_std))
         imputers["unit_norm"] = fit_unit_norm(train_values, layout, mean, std)
+    weights = resamples(N_DRAWS, len(test), seed=config.seed)
     rows = []
-    for masking, values, mask, modes in _maskings(test_values, test["mode"], layout, config):
+    for masking, values, mask in _maskings(test_values, layout, config):
         for name, impute in imputers.items():
-            prediction = np.asarray(impute(values, mask))
-            rows += _grouped(masking, name, values, prediction, mask, modes, layout)
+            predicted, hidden = np.asarray(impute(values, mask)), mask
+            if masking == LEAVE_ONE_OUT:
+                predicted, hidden = predicted[mask].reshape(test_values.shape), np.ones(test_values.shape, dtype=bool)
+            for row in _grouped(test_values.numpy(), predicted, hidden, test["mode"], weights, layout, config.seed):
+                rows.append({"masking": masking, "predictor": name} | row)
     return rows
 
 
-def _maskings(values: torch.Tensor, modes: np.ndarray, layout, config: PretrainConfig) -> Iterator[tuple]:
+def _maskings(values: torch.Tensor, layout: Layout, config: PretrainConfig) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
     generator = torch.Generator().manual_seed(config.seed)
     ratio = (config.mask_ratio_min, config.mask_ratio_max)
     mask = random_masks(layout, len(values), ratio=ratio, unit_share=config.unit_mask_share, generator=generator)
-    yield "random", values.numpy(), mask.numpy(), modes
-    t = layout.n_tokens
+    yield "random", values.numpy(), mask.numpy()
     one_out = leave_one_out_masks(layout).repeat(len(values), 1)
-    yield "leave_one_out", values.repeat_interleave(t, dim=0).numpy(), one_out.numpy(), np.repeat(modes, t)
+    yield LEAVE_ONE_OUT, values.repeat_interleave(layout.n_tokens, dim=0).numpy(), one_out.numpy()
 
 
-def _grouped(masking: str, predictor: str, values, prediction, mask, modes, layout) -> list[dict]:
-    groups = [("all", "all", mask)]
-    groups += [("kind", kind, mask & (layout.kind == i)) for i, kind in enumerate(layout.kind_names)]
-    groups += [("parameter", name, mask & (layout.slot_class == i)) for i, name in enumerate(layout.class_names)]
-    groups += [("mode", mode, mask & (modes == mode)[:, None]) for mode in sorted(set(modes) - {""})]
-    classes = np.broadcast_to(layout.slot_class, values.shape)
-    return [
-        dict(
-            zip(
-                COLUMNS,
-                (masking, predictor, group, value, r_squared(values[m], prediction[m], classes[m]), int(m.sum())),
-                strict=True,
-            )
-        )
-        for group, value, m in groups
-    ]
+def _grouped(
+    truth: np.ndarray,
+    predicted: np.ndarray,
+    hidden: np.ndarray,
+    modes: np.ndarray,
+    weights: np.ndarray,
+    layout: Layout,
+    seed: int,
+) -> Iterator[dict]:
+    """Rows (group, value, r2, low, high, null_p95, n_values) of what is hidden (N, T) of truth (N, T); weights (B, N)."""
+    classes = np.arange(layout.n_classes)
+    kinds = [np.unique(layout.slot_class[layout.kind == number]) for number in range(len(layout.kind_names))]
+    everyone = np.ones(len(truth), dtype=bool)
+    groups = [("all", "all", everyone, classes)]
+    groups += [("kind", name, everyone, own) for name, own in zip(layout.kind_names, kinds, strict=True)]
+    groups += [("parameter", name, everyone, [number]) for number, name in enumerate(layout.class_names)]
+    groups += [("mode", mode, modes == mode, classes) for mode in sorted(set(modes) - {""})]
+    sums: dict[bytes, tuple[np.ndarray, ...]] = {}
+    for group, value, rows, own in groups:
+        if rows.tobytes() not in sums:
+            sums[rows.tobytes()] = _sums(truth[rows], predicted[rows], hidden[rows], layout.slot_class, weights[:, rows], seed)
+        left, total, dealt, count = (part[:, own].sum(axis=1) for part in sums[rows.tobytes()])
+        figures = spread(explained(left, total), explained(dealt, total[:1]))
+        yield {"group": group, "value": value, "r2": figures.pop("value"), **figures, "n_values": int(count[0])}
+
+
+def _sums(truth, predicted, hidden, slot_class, weights, seed: int) -> tuple[np.ndarray, ...]:
+    """Squared residuals (B, C), squared deviations (B, C), dealt residuals (D, C) and counts (1, C) of every class."""
+    left = left_squares(truth, predicted, slot_class, weights, hidden)
+    total = total_squares(truth, slot_class, weights, hidden)
+    return left, total, dealt_squares(truth, predicted, slot_class, hidden, seed=seed), by_kind(hidden, slot_class).sum(0)[None]

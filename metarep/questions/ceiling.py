@@ -12,16 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from metarep.analysis.hidden_r2 import (
-    by_kind,
-    figure,
-    imputed_in_turn,
-    number,
-    predicted_in_turn,
-    resamples,
-    share_explained,
-    total_squares,
-)
+from metarep.analysis.hidden_r2 import imputed_in_turn, predicted_in_turn
 from metarep.analysis.neighbours import (
     Units,
     bank_of,
@@ -32,6 +23,7 @@ from metarep.analysis.neighbours import (
     neighbour_mean,
     units_of,
 )
+from metarep.cloze.r2_draws import by_kind, dealt_r2, figure, left_squares, number, resamples, share_explained, total_squares
 from metarep.cloze.tokens import layout_of
 from metarep.experiments.experiment import Claim, Result
 from metarep.networks.modes import MODES
@@ -45,13 +37,16 @@ MODEL_NAME = "ceiling"
 
 @dataclass(frozen=True)
 class Held:
-    """Held-out networks: values (N, P) in standard deviations, kinds (P,) and their names, resamples (B, N), modes (N,)."""
+    """Held-out networks: values (N, P) in standard deviations, kinds (P,) and their names, resamples (B, N), modes (N,); the
+    seed of deals.
+    """
 
     values: np.ndarray
     kinds: np.ndarray
     names: tuple[str, ...]
     weights: np.ndarray
     mode: np.ndarray
+    seed: int = 0
 
     @property
     def total(self) -> np.ndarray:
@@ -60,7 +55,11 @@ class Held:
 
     def r2(self, predicted: np.ndarray) -> np.ndarray:
         """(B, C + 1): R² by kind and over all."""
-        return share_explained(self.weights @ by_kind(np.square(self.values - predicted), self.kinds), self.total)
+        return share_explained(left_squares(self.values, predicted, self.kinds, self.weights), self.total)
+
+    def null_p95(self, predicted: np.ndarray) -> np.ndarray:
+        """(C + 1,): what R² predictions for other networks reach in 95 of 100 draws."""
+        return np.quantile(dealt_r2(self.values, predicted, self.kinds, seed=self.seed), 0.95, axis=0)
 
 
 @dataclass(frozen=True)
@@ -84,7 +83,9 @@ def run(context: QuestionContext) -> Result:
     layout = layout_of(zoo.spec)
     units = units_of(train.params, layout.slot_class)
     weights = resamples(context.config.n_bootstraps, len(test), seed=context.config.seed)
-    held = Held(units.of(test.params), layout.slot_class, layout.class_names, weights, test["mode"].astype(str))
+    held = Held(
+        units.of(test.params), layout.slot_class, layout.class_names, weights, test["mode"].astype(str), context.config.seed
+    )
     sizes = bank_sizes(config.bank_sizes, len(train))
     draws, reading = {}, None
     with context.progress.task("neighbours", len(sizes), "banks") as task:
@@ -96,8 +97,9 @@ def run(context: QuestionContext) -> Result:
     n_fit = min(config.n_train_networks, len(train))
     imputed = imputed_in_turn(units.of(train.params[:n_fit]), held.values, layout)
     beside = draws[sizes[-1]] | {MODEL: held.r2(predicted[MODEL]), IMPUTER: held.r2(imputed)}
+    nulls = {name: held.null_p95(own) for name, own in (predicted | {MEAN_OF: reading.mean, IMPUTER: imputed}).items()}
     tables = {
-        "predictability": predictability_rows(beside, held),
+        "predictability": predictability_rows(beside, nulls, held),
         "convergence": convergence_rows(draws, held),
         "by_mode": mode_rows(predicted, held),
     }
@@ -154,13 +156,16 @@ def model_predictions(context: QuestionContext, zoo: Zoo, test: Zoo) -> np.ndarr
     return predicted_in_turn(context.models(zoo, {MODEL_NAME: wanted})[MODEL_NAME], test.params)
 
 
-def predictability_rows(beside: dict[str, np.ndarray], held: Held) -> list[dict]:
-    """One row for all and for each kind: R² with intervals, and the model's share of what can be predicted."""
+def predictability_rows(beside: dict[str, np.ndarray], nulls: dict[str, np.ndarray], held: Held) -> list[dict]:
+    """One row for all and for each kind: R² with intervals, the nulls (C + 1,) of what makes predictions, and the model's share
+    of what can be predicted.
+    """
     rows = []
     for column, name in ((-1, ALL), *enumerate(held.names)):
         row = {"parameter": name, "n_values": int((held.kinds == column).sum() or len(held.kinds)) * len(held.values)}
         for label, draws in beside.items():
             row |= figure(label, draws[:, column])
+            row |= {f"{label}_null_p95": number(nulls[label][column])} if label in nulls else {}
         ratio = beside[MODEL][:, column] / np.where(beside[CEILING][:, column] > 0, beside[CEILING][:, column], np.nan)
         rows.append(row | figure("share", ratio))
     return rows

@@ -57,7 +57,16 @@ def overall(whole: Mapping, config: QuestionConfig, sizes: list[int], n_fit: int
         f"Each parameter hidden in turn, a model pretrained for the cloze test alone ({n_fit:,} training networks, "
         f"{config.ceiling.n_steps:,} steps of {config.pretrain.batch_size}) predicts an R² of {interval(whole, MODEL)}; the "
         f"Gamma test on {sizes[-1]:,} networks puts {interval(whole, CEILING)} within reach, {verdict}."
+        f"{not_the_best(whole)}"
     )
+
+
+def not_the_best(whole: Mapping) -> str:
+    """That the local linear fit predicts more than the model, where it does."""
+    if whole[LOCAL] is None or whole[MODEL] is None or whole[LOCAL] <= whole[MODEL]:
+        return ""
+    word = "clearly more" if whole[f"{LOCAL}_low"] > whole[f"{MODEL}_high"] else "more, though intervals overlap"
+    return f" A linear fit to the neighbours in that bank predicts {word}: {interval(whole, LOCAL)}."
 
 
 def by_parameter(kinds: Mapping[str, dict]) -> str:
@@ -96,6 +105,8 @@ def beaten(rows: Mapping[str, dict], whole: Mapping) -> str:
         IMPUTER: "the linear-Gaussian",
     }
     text = "Over all parameters: " + ", ".join(f"{titles[name]} {interval(whole, name)}" for name in ordered)
+    nulls = [whole[f"{name}_null_p95"] for name in ordered if whole[f"{name}_null_p95"] is not None]
+    text += f" (what is said of other networks reaches at most {num(max(nulls))} in 95 of 100 draws)" if nulls else ""
     kinds = {name: row for name, row in rows.items() if name != ALL}
     ahead = [name for name, row in kinds.items() if (row[f"{MODEL}_low"] or 0) > (row[f"{LOCAL}_high"] or 0)]
     behind = [name for name, row in kinds.items() if (row[f"{MODEL}_high"] or 0) < (row[f"{LOCAL}_low"] or 0)]

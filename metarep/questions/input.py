@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -38,18 +38,30 @@ SCALE_STD = 0.5
 NOTICED = 0.01
 """A representation that moves by less than this, in distances between networks, does not notice a change."""
 
+LEVEL = "level"
 ARRIVED = 0.95
 """A fact has arrived at the first block from which this share of the last block's R² can be read."""
 
+SPREAD = ("low", "high", "null_p95")
+"""The columns beside a figure: its 95 % interval, and what predictions for other networks reach in 95 of 100 draws."""
+
+OTHER_READINGS = {
+    "error": "R² of the log error",
+    "unit_area": "R² of a unit's active area",
+    "masked_r2": "masked R² of a design's own tokens",
+}
+
 DESIGNS_CAPTION = (
-    "What each design of the input gives. Bars are 95 % bootstrap intervals over test networks. The two panels on the right "
+    "What each design of the input gives. Bars are 95 % bootstrap intervals over test networks; a grey tick, where it lies "
+    "within the axis, is what predictions for other networks reach in 95 of 100 draws. The two panels on the right "
     "say how far the states move when a network is written down differently, in distances between two networks."
 )
 DESIGNS_ALT = "Dot plots: six designs of the input by four readings and two symmetries."
 DEPTH_CAPTION = (
     "Above: what a linear probe reads off the stream behind each block, of the trained model (lines) and of an untrained one "
     "of the same shape (dashes). Below: masked R² when attention may not pass between tokens of one kind of pair, by the "
-    "parameter that is hidden; arrows at the margin lie beyond it."
+    "parameter that is hidden; arrows at the margin lie beyond it. Grey ticks, where they lie within the axis, are what "
+    "predictions for other networks reach in 95 of 100 draws."
 )
 DEPTH_ALT = "Line plots of R² by block, and a dot plot of masked R² with links cut."
 
@@ -93,7 +105,7 @@ def run(context: QuestionContext) -> Result:
 
 
 def design_rows(context: QuestionContext, name: str, model: ClozeModel, train: Zoo, test: Zoo) -> Iterator[dict]:
-    """Rows (design, reading, value, low, high) of one model; a reading without an interval has None there."""
+    """Rows (design, reading, value, low, high, null_p95) of one model; None for the null of a distance."""
     draws = {"seed": context.config.seed, "n_bootstraps": context.config.n_bootstraps}
     with torch.no_grad():
         states = [embed_params(model, zoo.params, "states") for zoo in (train, test)]
@@ -105,13 +117,13 @@ def design_rows(context: QuestionContext, name: str, model: ClozeModel, train: Z
         "unit_area": read_linearly(units[0], area[0], units[1], area[1], **draws),
     }
     for reading, found in readings.items():
-        yield {"design": name, "reading": reading, **{key: found[key] for key in ("value", "low", "high")}}
+        yield {"design": name, "reading": reading, **{key: found[key] for key in ("value", *SPREAD)}}
     path = context.model_artefact(f"input-{name}").path / "masked_r2.csv"
     own = [r for r in read_csv(path) if (r["masking"], r["predictor"], r["group"]) == ("leave_one_out", "cloze", "all")]
-    yield {"design": name, "reading": "masked_r2", "value": float(own[0]["r2"]), "low": None, "high": None}
+    yield {"design": name, "reading": "masked_r2", "value": float(own[0]["r2"]), **{key: own[0].get(key) for key in SPREAD}}
     for reading, changed in rewritten(test.spec, test.params, context.config.seed).items():
-        value = change_under(lambda params: as_written_states(model, params), test.params, changed)
-        yield {"design": name, "reading": reading, "value": value, "low": None, "high": None}
+        found = change_under(lambda params: as_written_states(model, params), test.params, changed, **draws)
+        yield {"design": name, "reading": reading, **found, "null_p95": None}
 
 
 def rewritten(spec: NetworkSpec, params: np.ndarray, seed: int) -> dict[str, np.ndarray]:
@@ -163,23 +175,36 @@ def sentences(designs: Sequence[dict], depth: Sequence[dict], knockouts: Sequenc
 
 
 def design_sentence(designs: Sequence[dict]) -> str:
-    """Which design tells the modes best, and which are clearly behind the base."""
+    """How each design stands to the base on modes, and on what else designs differ from it."""
     rows = {row["design"]: row for row in designs if row["reading"] == "mode"}
     base, best = rows[BASE], max(rows.values(), key=lambda row: row["value"])
-    behind = [f"{n} ({num(r['value'], 3)})" for n, r in rows.items() if r["high"] < base["low"]]
-    ahead = [f"{n} ({num(r['value'], 3)})" for n, r in rows.items() if r["low"] > base["high"]]
-    level = [
-        f"{n} ({num(r['value'], 3)})"
-        for n, r in rows.items()
-        if r["low"] <= base["high"] and r["high"] >= base["low"] and n != BASE
-    ]
-    groups = (("clearly better", ahead), ("level", level), ("clearly worse", behind))
-    beside = "; ".join(f"{word}: {listed(names)}" for word, names in groups if names)
+    beside = "; ".join(f"{word}: {listed(names)}" for word, names in beside_base(rows).items() if names)
+    others = []
+    for reading, words in OTHER_READINGS.items():
+        own = {row["design"]: row for row in designs if row["reading"] == reading}
+        apart = "; ".join(f"{word}: {listed(names)}" for word, names in beside_base(own).items() if names and word != LEVEL)
+        others.append(f"{words} {spoken(own[BASE])} ({apart or 'no design is clearly apart'})")
     return (
-        f"The mode is read off the states with a balanced accuracy of {num(base['value'], 3)} "
-        f"[{num(base['low'], 3)}, {num(base['high'], 3)}] where tokens are parameters and positions say what they share; "
-        f"{beside}. Best: {best['design']} ({num(best['value'], 3)})."
+        f"The mode is read off the states with a balanced accuracy of {spoken(base)} (answers for other networks: at most "
+        f"{num(base['null_p95'])}) where tokens are parameters and positions say what they share; {beside}. Best: "
+        f"{best['design']} ({num(best['value'], 3)}). By the same comparison: {listed(others)}."
     )
+
+
+def beside_base(rows: Mapping[str, dict]) -> dict[str, list[str]]:
+    """The other designs by how their intervals lie to the base's; those without an interval are left out."""
+    base, found = rows[BASE], {"clearly better": [], LEVEL: [], "clearly worse": []}
+    known = {name: row for name, row in rows.items() if name != BASE and None not in (row["low"], base["low"])}
+    for name, row in known.items():
+        word = "clearly better" if row["low"] > base["high"] else "clearly worse" if row["high"] < base["low"] else LEVEL
+        found[word].append(f"{name} ({num(row['value'], 3)})")
+    return found
+
+
+def spoken(row: Mapping) -> str:
+    """A figure with its interval, where it has one."""
+    ends = "" if row["low"] is None else f" [{num(row['low'], 3)}, {num(row['high'], 3)}]"
+    return num(row["value"], 3) + ends
 
 
 def symmetry_sentence(designs: Sequence[dict]) -> str:
@@ -223,6 +248,7 @@ def knockout_sentence(knockouts: Sequence[dict]) -> str:
         for kind in kinds
     ]
     return (
-        f"Hidden parameters are predicted with R² {num(whole['nothing']['value'])}; without attention between tokens, by what "
+        f"Hidden parameters are predicted with R² {num(whole['nothing']['value'])} (what is said of other networks: at most "
+        f"{num(whole['nothing']['null_p95'])}); without attention between tokens, by what "
         f"they share: {listed(figures)}. The link that each kind of parameter misses most: {'; '.join(most)}."
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -18,6 +19,8 @@ READINGS = {
     "moved_by_order": "moved by\nunit order",
     "moved_by_scale": "moved by\nunit scale",
 }
+FLOOR = -0.05
+"""The lowest R² that is drawn of what is read by block."""
 LEAST_R2 = -0.5
 """Masked R² below this is drawn at the margin."""
 
@@ -35,11 +38,21 @@ def design_figure(rows: Sequence[dict], titles: Mapping[str, str]) -> Figure:
                 if row["low"] is not None:
                     ax.plot([row["low"], row["high"]], [y, y], color=colour, lw=2.4, alpha=0.45, solid_capstyle="butt")
                 ax.plot(row["value"], y, "o", color=colour, ms=6.5, mec="white", mew=0.8)
+            left, right = ax.get_xlim()
+            for y, design in enumerate(designs):
+                _null(ax, of[design]["null_p95"], y, left, right)
+            ax.set_xlim(left, right)
             _panel(ax, title)
             if reading.startswith("moved"):
                 ax.set_xlim(left=min(-0.04, -0.06 * max(row["value"] for row in of.values())))
         axes[0].set(yticks=range(len(designs)), yticklabels=[titles[d] for d in designs], ylim=(len(designs) - 0.5, -0.5))
     return figure
+
+
+def _null(ax: Axes, null: float | None, y: float, left: float, right: float, half: float = 0.16) -> None:
+    """A grey tick at what predictions for other networks reach, where it lies within the axis."""
+    if null is not None and left <= null <= right:
+        ax.plot([null, null], [y - half, y + half], color=MUTED, lw=1.6, alpha=0.8, zorder=2)
 
 
 def _panel(ax: Axes, title: str) -> None:
@@ -60,7 +73,7 @@ def depth_figure(depth: Sequence[dict], knockouts: Sequence[dict]) -> Figure:
             draw_level(ax, [row for row in depth if row["level"] == level])
             ax.set_title(f"read off the states of a {level}")
             ax.set_xlabel("behind block (0: before the first)")
-        axes[0].set(ylabel="R², or balanced accuracy of the mode", ylim=(-0.05, 1.08))
+        axes[0].set(ylabel="R², or balanced accuracy of the mode", ylim=(FLOOR, 1.08))
         draw_knockouts(below.subplots(), knockouts)
     return figure
 
@@ -72,10 +85,12 @@ def draw_level(ax: Axes, rows: Sequence[dict]) -> None:
     for colour, fact in zip(PALETTE, facts, strict=False):
         for model in ("trained", "untrained"):
             own = [row for row in rows if row["fact"] == fact and row["model"] == model]
-            values = [max(row["value"], -0.05) for row in own]
+            values = [max(row["value"], FLOOR) for row in own]
             style = {"lw": 2.2, "marker": "o", "ms": 5} if model == "trained" else {"lw": 1.3, "ls": (0, (4, 3)), "alpha": 0.75}
             ax.plot(blocks, values, color=colour, label=fact if model == "trained" else None, **style)
             if model == "trained":
+                nulls = [row["null_p95"] if row["null_p95"] > FLOOR else np.nan for row in own]
+                ax.plot(blocks, nulls, "_", color=MUTED, ms=10, mew=1.6, alpha=0.8)
                 ax.fill_between(blocks, [r["low"] for r in own], [r["high"] for r in own], color=colour, alpha=0.2, lw=0)
     ax.plot([], [], color=MUTED, lw=1.3, ls=(0, (4, 3)), label="untrained")
     ax.set_xticks(blocks)
@@ -102,6 +117,7 @@ def draw_knockouts(ax: Axes, rows: Sequence[dict]) -> None:
                 ax.annotate(text, (LEAST_R2, at), (8, 0), textcoords="offset points", va="center", fontsize=8, color=MUTED)
             else:
                 ax.plot([max(row["low"], LEAST_R2), row["high"]], [at, at], color=colour, lw=2, alpha=0.45)
+            _null(ax, row["null_p95"], at, LEAST_R2, 1.0, half=0.4 * step)
     for cut in cuts:
         ax.plot([], [], markers[cut], color=colours[cut], ms=7, label="nothing cut" if cut == "nothing" else f"cut: {cut}")
     for y in range(1, len(kinds)):

@@ -13,9 +13,9 @@ from collections.abc import Callable
 import numpy as np
 from scipy.stats import rankdata
 
-from metarep.analysis.hidden_r2 import LEVELS, figure, number
 from metarep.analysis.neighbours import Units, nearest_distance, units_of
 from metarep.analysis.roc import area, estimate
+from metarep.cloze.r2_draws import LEVELS, figure, number
 from metarep.cloze.tokens import layout_of
 from metarep.networks.symmetry import canonical_scale
 from metarep.zoo.store import Zoo

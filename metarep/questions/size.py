@@ -13,11 +13,12 @@ import numpy as np
 
 from metarep.analysis.agreement import agreement
 from metarep.analysis.clusters import fit_kmeans
-from metarep.analysis.hidden_r2 import figure, imputed_in_turn, predicted_in_turn, r2_draws, resamples
+from metarep.analysis.hidden_r2 import imputed_in_turn, predicted_in_turn
 from metarep.analysis.neighbours import Units, units_of
 from metarep.analysis.transfer import embed_in_batches
 from metarep.cloze.embed import untrained_like
 from metarep.cloze.model import ClozeModel
+from metarep.cloze.r2_draws import figure, r2_draws, resamples
 from metarep.cloze.tokens import layout_of
 from metarep.config import PretrainConfig
 from metarep.experiments.experiment import Claim, Result

@@ -101,15 +101,14 @@ def training_figure(log: Sequence[dict]) -> Figure:
 
 
 def masked_figure(rows: Sequence[dict]) -> Figure:
-    """Masked R² of the cloze model and the simple predictors, by parameter and by mode."""
+    """Masked R² of the cloze model and the simple predictors, by parameter and by mode, with intervals over networks."""
     panels = [("kind of parameter", ["all", "kind", "parameter"]), ("mode of the network", ["mode"])]
     with use_style():
         names = [list(dict.fromkeys((r["group"], r["value"]) for r in rows if r["group"] in groups)) for _, groups in panels]
         figure = Figure(figsize=(10, 0.42 * max(map(len, names)) + 1.5), layout="constrained")
         for ax, (title, _), own in zip(figure.subplots(1, 2, sharex=True), panels, names, strict=True):
             for y, (group, value) in enumerate(own):
-                scores = {r["predictor"]: float(r["r2"]) for r in rows if (r["group"], r["value"]) == (group, value)}
-                _dumbbell(ax, y, scores)
+                _dumbbell(ax, y, {r["predictor"]: r for r in rows if (r["group"], r["value"]) == (group, value)})
             ax.set(yticks=range(len(own)), yticklabels=[_slot_title(*name) for name in own])
             ax.set_ylim(max(map(len, names)) - 0.4, -0.6)
             ax.axvline(0, color=MUTED, lw=0.8, zorder=0)
@@ -124,13 +123,15 @@ def masked_figure(rows: Sequence[dict]) -> Figure:
     return figure
 
 
-def _dumbbell(ax: Axes, y: float, scores: Mapping[str, float]) -> None:
-    shown = {name: max(value, LEAST_SHOWN) for name, value in scores.items() if np.isfinite(value)}
+def _dumbbell(ax: Axes, y: float, rows: Mapping[str, dict]) -> None:
+    shown = {name: max(row["r2"], LEAST_SHOWN) for name, row in rows.items() if np.isfinite(row["r2"])}
     if not shown:
         return
     ax.plot([min(shown.values()), max(shown.values())], [y, y], color=FAINT, lw=5, solid_capstyle="round", zorder=1)
     for name, value in shown.items():
         colour, marker = PREDICTOR_STYLES[name]
+        ends = [max(rows[name].get(end, np.nan), LEAST_SHOWN) for end in ("low", "high")]
+        ax.plot(ends, [y, y], color=colour, lw=2.6, alpha=0.7, zorder=2, solid_capstyle="butt")
         ax.plot(value, y, marker, color=colour, ms=8, zorder=3, mec="white", mew=0.8)
 
 
@@ -326,7 +327,9 @@ def transfer_figure(rows: Sequence[dict], titles: Mapping[str, str], metrics: Ma
         _striped(axes, len(targets))
         alike = {look: ", ".join(title_of(n) for n in names if looks[n] == look) for look in looks.values()}
         keys = [_key(label, *look) for look, label in alike.items()]
-        keys.append(Line2D([], [], color=MUTED, marker="|", ls="", ms=10, mew=1.6, label="shuffled predictions"))
+        keys.append(
+            Line2D([], [], color=MUTED, marker="|", ls="", ms=10, mew=1.6, label="shuffled predictions, 95th percentile")
+        )
         figure.legend(handles=keys, ncols=len(keys), loc="outside upper left")
     return figure
 
@@ -344,7 +347,7 @@ def _marker_in_group(names: Sequence[str], name: str) -> tuple[str, str]:
 
 
 def _transfer_mark(ax: Axes, y: float, row: dict, colour: str, marker: str) -> None:
-    value, low, high, null = (float(row[key]) for key in ("value", "low", "high", "null"))
+    value, low, high, null = (float(row[key]) for key in ("value", "low", "high", "null_p95"))
     if null >= LEAST_SHOWN:
         ax.plot([null, null], [y - 0.11, y + 0.11], color=MUTED, lw=1.6, zorder=2, alpha=0.8)
     if value < LEAST_SHOWN:

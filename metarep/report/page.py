@@ -311,7 +311,7 @@ def comparison_rows(results: Results) -> list[dict]:
 
 def transfer_rows(results: Results) -> list[dict]:
     """The rows of transfer.csv with their figures as numbers."""
-    columns = ("value", "low", "high", "null")
+    columns = ("value", "low", "high", "null_p95")
     rows = [row | {name: float(row[name]) for name in columns} for row in results.table("transfer/transfer")]
     return [row | {"target_title": wording.target_title(row["target"])} for row in rows]
 

@@ -7,7 +7,7 @@ testing their difference. Of probes, less than 0.02 between them counts as level
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from metarep.analysis.clusters import UMAP_PREFIX
@@ -101,11 +101,15 @@ def zoo(results: Results) -> Finding:
 def cloze(results: Results) -> Finding | None:
     """How much of hidden parameters the model knows, beside the simple predictors."""
     rows = masked_rows(results, "leave_one_out")
-    r2 = {r["predictor"]: float(r["r2"]) for r in rows if r["group"] == "all"}
+    whole = {r["predictor"]: r for r in rows if r["group"] == "all"}
+    r2 = {name: float(r["r2"]) for name, r in whole.items()}
     if "cloze" not in r2:
         return None
     rivals = listed([f"{num(r2[n])} for the {title_of(n)}" for n in ("linear_gaussian", "unit_norm", "mean") if n in r2])
     text = f"With one parameter of an unseen network hidden, the cloze model predicts it with R² {num(r2['cloze'])}"
+    if "null_p95" in whole["cloze"]:
+        low, high, null = (num(float(whole["cloze"][name])) for name in ("low", "high", "null_p95"))
+        text += f" [{low}, {high}] (its predictions for other networks: at most {null})"
     text += f", against {rivals}." if rivals else "."
     if "linear_gaussian" in r2:
         gain = r2["cloze"] - r2["linear_gaussian"]
@@ -170,17 +174,24 @@ def stability(results: Results) -> Finding | None:
             continue
         row = rows[name]
         text = f"With {clusterer_title(clusterer)} (k = {row['k']}) bootstraps agree with an ARI of {num(row['stability_ari'])}"
-        pairs = [
-            r
-            for r in results.table("clusters/seeds")
-            if name in (r["representation"], r["other"]) and (r["clusterer"], r["k"]) == (clusterer, row["k"])
-        ]
-        if pairs:
-            worst = min(pairs, key=lambda r: r["ari"])
-            text += f" and pretraining seeds with {ari(worst)} at the least of {len(pairs)} pairs"
-            text += f" (permuted: at most {num(max(r['null_ari_p95'] for r in pairs), 3)})"
+        pairs = [r for r in results.table("clusters/seeds") if name in (r["representation"], r["other"])]
+        pairs = [r for r in pairs if r["clusterer"] == clusterer]
+        same = [r for r in pairs if r["k"] == r.get("other_k", r["k"]) == row["k"]]
+        text += f" and pretraining seeds with {_least_of(same)}" if same else ""
+        chosen = [r for r in pairs if r.get("chosen")]
+        if any(r["k"] != r["other_k"] for r in chosen):
+            text += f"; where each pretraining seed chooses its own k, they agree with {_least_of(chosen)}"
         parts.append(text + ".")
     return Finding(f"Is {title_of(name)} stable?", " ".join(parts)) if parts else None
+
+
+def _least_of(pairs: Sequence[Mapping]) -> str:
+    """The agreement of the two pretraining seeds that agree least."""
+    worst = min(pairs, key=lambda row: row["ari"])
+    other_k = worst.get("other_k", worst["k"])
+    ks = f", k = {worst['k']} and {other_k}" if worst["k"] != other_k else ""
+    null = num(max(row["null_ari_p95"] for row in pairs), 3)
+    return f"{ari(worst)} at the least of {len(pairs)} pairs{ks} (permuted: at most {null})"
 
 
 def arms(results: Results) -> Finding | None:
@@ -293,10 +304,10 @@ def control(results: Results) -> Finding | None:
     for representation, metrics in own.items():
         if LINEAR_PROBE in metrics:
             row = metrics[LINEAR_PROBE]
-            word = "above" if row["low"] > row["null"] else "not clearly above"
+            word = "above" if row["low"] > row["null_p95"] else "not clearly above"
             parts.append(
                 f"the linear probe on {title_of(representation)} reads modes with balanced accuracy {num(row['value'])}, {word}"
-                f" its null of {num(row['null'])}"
+                f" its null of {num(row['null_p95'])}"
             )
     return Finding("Negative control", f"On random initialisations {'; '.join(parts)}.") if parts else None
 
@@ -315,8 +326,8 @@ def _carried(results: Results, target: str, own: Mapping[str, dict]) -> str:
         return f"{text}{few} networks are of mode {main}, and the share that the linear probe gets right is {listed(said)}."
     said = []
     for name, row in ((name, metrics[LINEAR_PROBE]) for name, metrics in own.items() if LINEAR_PROBE in metrics):
-        word = "shuffled predictions" if row["low"] > row["null"] else "not clearly above shuffled predictions"
-        said.append(f"{num(row['value'])} from {title_of(name)} ({word}: {num(row['null'])})")
+        word = "shuffled predictions" if row["low"] > row["null_p95"] else "not clearly above shuffled predictions"
+        said.append(f"{num(row['value'])} from {title_of(name)} ({word}: at most {num(row['null_p95'])})")
     return f"{text}the linear probe reads modes with balanced accuracy {listed(said)}."
 
 
@@ -327,15 +338,15 @@ def _carried_r2(own: Mapping[str, dict]) -> str:
     if "linear_gaussian" in own:
         beside.append(f"linear-Gaussian imputer: {num(own['linear_gaussian']['masked_r2']['value'])}")
     text = num(row["value"]) + (f" ({'; '.join(beside)})" if beside else "")
-    if row["value"] > 0 and row["null"] > MOSTLY * row["value"]:
-        much = "it" if row["value"] - row["null"] < LEVEL else "most of it"
-        text += f", but its predictions for other networks of that zoo reach {num(row['null'])}, so {much} is knowledge of the"
-        text += " family, not of the network"
+    if row["value"] > 0 and row["null_p95"] > MOSTLY * row["value"]:
+        much = "it" if row["value"] - row["null_p95"] < LEVEL else "most of it"
+        text += f", but its predictions for other networks of that zoo reach up to {num(row['null_p95'])}, so {much} is"
+        text += " knowledge of the family, not of the network"
     return text
 
 
 def transfer_targets(results: Results) -> dict[str, dict[str, dict[str, dict]]]:
-    """{target: {representation: {metric: {value, low, high, null}}}}, in the order in which they were tested."""
+    """{target: {representation: {metric: {value, low, high, null_p95}}}}, in the order in which they were tested."""
     found = results.metrics.get("transfer", {}).get("targets", {})
     order = dict.fromkeys(row["target"] for row in results.table("transfer/transfer"))
     return {name: found[name] for name in order if name in found}

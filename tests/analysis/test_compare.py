@@ -9,7 +9,8 @@ import pytest
 
 from metarep.analysis import compare as compare_module
 from metarep.analysis.clusters import RULE
-from metarep.analysis.compare import build_arena, cluster, compare_one
+from metarep.analysis.compare import build_arena, cluster, compare_one, seed_rows
+from metarep.analysis.comparison_tables import Tables
 from metarep.analysis.representations import DESCRIPTIONS
 from metarep.artefact import open_artefact, writing
 from metarep.config import ClusterConfig
@@ -21,6 +22,7 @@ from metarep.zoo.store import load_zoo, shard_name, write_shard
 
 SPEC = NetworkSpec.parse("2-2-1")
 N_TRAIN, N_TEST = 160, 120
+RNG = np.random.default_rng(0)
 QUICK = ClusterConfig(ks=(2, 3), umap=False, n_bootstraps=2, n_permutations=50, n_probe_seeds=1)
 
 
@@ -158,6 +160,27 @@ def test_embeddings_of_another_zoo_are_refused(noise, tmp_path):
     with pytest.raises(MetarepError, match="was not made from"):
         cluster(QUICK, [noise.parent / "profile"], tmp_path / "clusters", zoo=foreign)
     assert not (tmp_path / "clusters").exists()
+
+
+def test_seeds_are_compared_at_every_k_and_at_what_each_chose():
+    clusters = np.arange(400) % 4
+    tables = Tables()
+    tables.test_clusters = {("a", "kmeans", 2): clusters // 2, ("a", "kmeans", 4): clusters, ("b", "kmeans", 2): clusters // 2}
+    tables.test_clusters |= {("b", "kmeans", 4): RNG.permutation(clusters), ("a", "hdbscan", 3): clusters // 2}
+    tables.test_clusters["b", "hdbscan", 5] = clusters // 2
+    chosen = {("a", "kmeans"): 4, ("b", "kmeans"): 2, ("a", "hdbscan"): 3, ("b", "hdbscan"): 5}
+    tables.chosen_k = [{"representation": name, "clusterer": clusterer, "k": k} for (name, clusterer), k in chosen.items()]
+    rows = {(row["clusterer"], row["k"], row["other_k"]): row for row in seed_rows(["a", "b"], tables, QUICK)}
+    assert {key: row["chosen"] for key, row in rows.items()} == {
+        ("kmeans", 2, 2): 0, ("kmeans", 4, 4): 0, ("kmeans", 4, 2): 1, ("hdbscan", 3, 5): 1,
+    }  # fmt: skip
+    assert rows["kmeans", 2, 2]["ari"] == rows["hdbscan", 3, 5]["ari"] == 1
+    assert abs(rows["kmeans", 4, 4]["ari"]) < 0.05
+    found = rows["kmeans", 4, 2]  # halves of which one clustering knows the quarters
+    assert found["null_ari_p95"] < 0.05 < found["ari_low"] <= found["ari"] <= found["ari_high"] < 0.6
+    tables.chosen_k[1]["k"] = 4
+    rows = seed_rows(["a", "b"], tables, QUICK)
+    assert [(row["k"], row["other_k"]) for row in rows if row["chosen"]] == [(4, 4), (3, 5)]
 
 
 def test_embeddings_that_lack_networks_are_refused(noise, tmp_path):

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from metarep.analysis.hidden_r2 import figure, r2_draws, resamples
 from metarep.analysis.neighbours import (
     Bank,
     Units,
@@ -17,6 +16,7 @@ from metarep.analysis.neighbours import (
     units_of,
 )
 from metarep.cloze.masked_r2 import r_squared
+from metarep.cloze.r2_draws import figure, r2_draws, resamples
 from metarep.cloze.tokens import layout_of
 from metarep.networks.spec import NetworkSpec
 from metarep.networks.symmetry import canonical_scale, permute_units, scale_units

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import r2_score
 
-from metarep.analysis.probes import balanced_accuracy, class_spread, mean_recall, number_spread, probe_rows
+from metarep.analysis.probes import balanced_accuracy, class_spread, mean_recall, number_spread, probe_rows, share_right
 
 CLASSES = np.array(["a", "b", "c"], dtype=object)
 
@@ -41,6 +41,25 @@ def test_the_spread_of_numbers_holds_the_figure_and_its_null_is_below_nothing():
     assert found["low"] < r2_score(truth, predicted) < found["high"]
     assert found["high"] - found["low"] < 0.15
     assert found["null_p95"] < 0
+
+
+def test_the_share_of_right_answers_has_a_spread_of_its_own():
+    truth, predicted = answers()
+    found, rng = class_spread(truth, predicted, seed=0, n_draws=2000, score=share_right), np.random.default_rng(1)
+    dealt = [(truth == rng.permutation(predicted)).mean() for _ in range(2000)]
+    assert found["low"] < (truth == predicted).mean() < found["high"]
+    assert found["null_p95"] == pytest.approx(np.quantile(dealt, 0.95), abs=0.01)
+
+
+@pytest.mark.parametrize("score", [mean_recall, share_right])
+@pytest.mark.parametrize("only", ["a", "b"])
+def test_where_all_are_of_one_class_other_networks_answers_are_as_right(only, score):
+    truth, predicted = np.full(50, only, dtype=object), np.array(["a", "b"]).repeat([40, 10])
+    found = class_spread(truth, predicted, seed=0, score=score)
+    assert found["null_p95"] == {"a": 0.8, "b": 0.2}[only]
+    assert found["low"] < found["null_p95"] < found["high"]
+    right = class_spread(truth, truth.astype(str), seed=0, score=score)
+    assert right == {"low": 1, "high": 1, "null_p95": 1}
 
 
 def test_answers_that_know_nothing_lie_at_the_null_and_right_ones_above():

@@ -5,13 +5,24 @@ import json
 import numpy as np
 import pytest
 
-from metarep.analysis.hidden_r2 import resamples
 from metarep.analysis.neighbours import units_of
+from metarep.cloze.r2_draws import resamples
 from metarep.cloze.tokens import layout_of
 from metarep.config import QuestionConfig
 from metarep.networks.spec import NetworkSpec
 from metarep.questions.ceiling import Held, bank_sizes, ceiling_draws, mode_rows, read_bank
-from metarep.questions.ceiling_words import ALL, CEILING, IMPUTER, LOCAL, MEAN_OF, MODEL, beaten, convergence, how_hard
+from metarep.questions.ceiling_words import (
+    ALL,
+    CEILING,
+    IMPUTER,
+    LOCAL,
+    MEAN_OF,
+    MODEL,
+    beaten,
+    convergence,
+    how_hard,
+    not_the_best,
+)
 from metarep.questions.stage import question
 from metarep.tables import read_csv
 from metarep.zoo.store import Zoo
@@ -39,6 +50,8 @@ def test_every_kind_has_a_row_and_every_figure_an_interval(answered):
     for row in rows:
         for name in (MODEL, LOCAL, CEILING):
             assert row[f"{name}_low"] <= row[f"{name}_high"] <= 1
+        for name in (MODEL, LOCAL, MEAN_OF, IMPUTER):
+            assert row[f"{name}_null_p95"] < max(row[name], 0.1)
     assert {row["bank"] for row in read_csv(answered / "convergence.csv")} == {50, 150}
     assert {path.stem for path in (answered / "figures").iterdir()} == {"predictability", "convergence", "by_mode"}
     assert found["claims"][0]["best"] == 1.0
@@ -79,6 +92,13 @@ def test_the_ceiling_is_found_where_half_of_a_parameter_is_noise():
     assert own[f"left_{MODEL}"] == pytest.approx(1 - held.r2(reading.local)[0, output_bias], abs=1e-6)
 
 
+def test_right_predictions_for_other_networks_are_twice_as_wrong_as_the_mean():
+    values = np.random.default_rng(0).standard_normal((2000, 9))
+    held = Held(values, LAYOUT.slot_class, LAYOUT.class_names, resamples(20, 2000, seed=0), np.full(2000, "3"))
+    np.testing.assert_allclose(held.null_p95(values), -1, atol=0.1)
+    np.testing.assert_allclose(held.null_p95(np.zeros_like(values)), held.r2(np.zeros_like(values))[0], atol=1e-6)
+
+
 def test_banks_larger_than_the_zoo_are_left_out():
     assert bank_sizes((100, 1000, 5000), 2000) == [100, 1000]
     assert bank_sizes((1000, 5000), 300) == [100, 300]
@@ -113,7 +133,7 @@ def test_what_is_determined_is_named():
 def compared(model, local):
     row = {}
     for name, value in ((MODEL, model), (LOCAL, local), (MEAN_OF, 0.3), (IMPUTER, 0.2)):
-        row |= {name: value, f"{name}_low": value - 0.02, f"{name}_high": value + 0.02}
+        row |= {name: value, f"{name}_low": value - 0.02, f"{name}_high": value + 0.02, f"{name}_null_p95": value - 1}
     return row
 
 
@@ -121,3 +141,10 @@ def test_who_is_ahead_is_said_by_intervals():
     assert "on a the model is ahead" in beaten({"a": compared(0.9, 0.8)}, compared(0.9, 0.8))
     assert "on a the local fit is ahead" in beaten({"a": compared(0.7, 0.8)}, compared(0.7, 0.8))
     assert "on no kind" in beaten({"a": compared(0.79, 0.8)}, compared(0.79, 0.8))
+    assert "(what is said of other networks reaches at most −0.10 in 95 of 100 draws)" in beaten({}, compared(0.9, 0.8))
+
+
+def test_a_local_fit_that_predicts_more_is_named_beside_the_share():
+    assert not_the_best(compared(0.9, 0.8)) == ""
+    assert "clearly more: 0.91 [0.89, 0.93]" in not_the_best(compared(0.85, 0.91))
+    assert "overlap: 0.91" in not_the_best(compared(0.9, 0.91))

@@ -94,11 +94,25 @@ def masked_rows():
     groups = [("all", "all"), ("kind", "weight"), ("kind", "bias"), ("parameter", "w0[·,0]"), ("parameter", "b1[0]")]
     groups += [("mode", mode) for mode in MODES]
     return [
-        {"masking": m, "predictor": p, "group": g, "value": v, "r2": r2 - 0.1 * (v == "1"), "n_values": 100}
+        {"masking": m, "predictor": p, "group": g, "value": v, "r2": r2 - 0.1 * (v == "1")}
+        | {"low": r2 - 0.15, "high": r2 + 0.05, "null_p95": -r2, "n_values": 100}
         for m in ("random", "leave_one_out")
         for p, r2 in level.items()
         for g, v in groups
     ]
+
+
+def seed_row(k, other_k, value, chosen):
+    """A row of seeds.csv."""
+    row = {"representation": "profile", "other": "seed1-profile", "clusterer": "kmeans", "k": k, "other_k": other_k}
+    return row | {
+        "chosen": chosen,
+        "ari": value,
+        "ari_low": value - 0.02,
+        "ari_high": value + 0.02,
+        "null_ari_p95": 0.01,
+        "n": 50,
+    }
 
 
 def cluster_tables(names, mode, ari, null_ari):
@@ -106,6 +120,7 @@ def cluster_tables(names, mode, ari, null_ari):
     tables = {
         f"{name}.csv": [] for name in ("agreement", "probes", "chosen_k", "k_curve", "assignments", "contingency", "umap")
     }
+    tables["seeds.csv"] = [seed_row(*row) for row in ((2, 2, 0.9, 0), (3, 3, 0.8, 0), (3, 5, 0.6, 1))]
     rng = np.random.default_rng(1)
     cluster = rng.integers(0, 3, len(names))
     for number, (representation, value) in enumerate(ari.items()):
@@ -236,7 +251,7 @@ def transfer_rows():
     """transfer.csv, with intervals of ±0.05."""
     return [
         {"representation": r, "source": "e09", "target": t, "metric": m, "value": v, "low": v - 0.05, "high": v + 0.05}
-        | {"null": null, "n": 50}
+        | {"null_p95": null, "n": 50}
         for (t, r, m), (v, null) in TRANSFER.items()
     ]
 
@@ -245,7 +260,7 @@ def transfer_metrics():
     """The transfer stage's metrics.json."""
     targets = {}
     for (t, r, m), (v, null) in TRANSFER.items():
-        figures = {"value": v, "low": v - 0.05, "high": v + 0.05, "null": null}
+        figures = {"value": v, "low": v - 0.05, "high": v + 0.05, "null_p95": null}
         targets.setdefault(t, {}).setdefault(r, {})[m] = figures
     modes = {"unseen_seeds": {"2": 20, "3": 30}, "e07": {"3": 50}, CONTROL: {"1": 10, "3": 40}}
     return {"embedding": "profile", "k": 6, "control": CONTROL, "modes": modes, "targets": targets}

@@ -68,6 +68,19 @@ def test_transfer_tells_knowing_a_family_from_knowing_a_network(tmp_path):
     control = texts["Negative control"]
     assert "R² −2.30, as it should be, worse than the mean" in control
     assert "0.21, not clearly above its null of 0.20" in control
+    assert "predictions for other networks of that zoo reach up to 0.81" in family
+    assert "0.85 from cloze profile (shuffled predictions: at most 0.20)" in seeds
+
+
+def test_the_cloze_test_is_said_with_its_interval_and_null(tmp_path):
+    text = said(tmp_path)["The cloze test"]
+    assert "with R² 0.80 [0.65, 0.85] (its predictions for other networks: at most −0.80), against 0.50" in text
+
+
+def test_seeds_that_choose_another_k_are_compared_at_their_own(tmp_path):
+    text = said(tmp_path)["Is cloze profile stable?"]
+    assert "pretraining seeds with 0.80 [0.78, 0.82] at the least of 1 pairs (permuted: at most 0.010)" in text
+    assert "own k, they agree with 0.60 [0.58, 0.62] at the least of 1 pairs, k = 3 and 5 (permuted" in text
 
 
 def test_what_was_not_run_is_not_spoken_of(tmp_path):

@@ -48,7 +48,7 @@ def _panel(ax: Axes, rows: Sequence[dict]) -> None:
         x = np.array([row["n_functions"] for row in own]) * DODGE ** (place - (len(names) - 1) / 2)
         ends = np.clip([value - low, high - value], 0, None)
         style = {"color": colour, "marker": MARKERS[place % len(MARKERS)], "ls": "--" if untrained else "-"}
-        ax.errorbar(x, value, ends, **style, ms=4.5, lw=1.2, elinewidth=1.6, mec="white", mew=0.5)
+        ax.errorbar(x, value, ends, **style, ms=6, lw=1.2, elinewidth=1.6, mec="white", mew=0.5)
         labels.append(EndLabel(float(value[-1]), title_of(name), colour))
     null = [max(row["null_p95"] for row in rows if row["n_functions"] == count) for count in counts]
     ax.fill_between(counts, 0, null, color=FAINT, lw=0, zorder=0)

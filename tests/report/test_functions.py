@@ -1,5 +1,7 @@
 """The stage that tells functions apart: its files, its sentences, its figure."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -11,9 +13,11 @@ from metarep.config import EmbedConfig, FamilyConfig, PretrainConfig, ZooConfig
 from metarep.report.function_figures import functions_figure
 from metarep.report.functions import function_sentences, functions, goal_sentence
 from metarep.report.probe_words import LINEAR_PROBE, NEIGHBOUR_PROBE
+from metarep.settings import load_config
 from metarep.tables import read_csv
 from metarep.zoo.build import build_zoo
 
+CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 ABOUT = {"n_networks": 5000, "spec": "1-16-1", "n_functions": 10, "valid_mse": {"median": 0.0123}}
 
 
@@ -94,3 +98,9 @@ def test_every_representation_is_a_labelled_line_in_either_panel():
         heights = np.sort([text.get_position()[1] for text in texts.values()])
         assert np.diff(heights).min() > 0.06  # no two labels on each other
         assert [container.lines[0].get_ydata()[-1] for container in ax.containers] == [0.3, 0.99, 0.7, 0.94, 0.4]
+
+
+def test_the_model_of_the_run_is_asked_on_the_domain_of_the_functions():
+    model = load_config(PretrainConfig, CONFIGS / "functions_model.yaml", None)
+    assert model.probe_range == FunctionsConfig().domain
+    assert model.behaviour_weight > 0

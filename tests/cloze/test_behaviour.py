@@ -7,7 +7,7 @@ import torch
 from metarep.cloze.behaviour import BehaviourLayout
 from metarep.cloze.embed import embed_params, leave_one_out, pattern_shares, unit_summaries
 from metarep.cloze.heads import Mixture, Rectified
-from metarep.cloze.model import ClozeModel
+from metarep.cloze.model import ClozeModel, masked_loss
 from metarep.cloze.tokens import TokenLayout, layout_of
 from metarep.errors import MetarepError
 from metarep.networks.forward import contributions, forward
@@ -186,6 +186,18 @@ def test_effects_are_what_the_decoder_expects_units_standing_as_in_beliefs():
         expected = np.stack([value[network][order[network]] for network in range(8)])
         np.testing.assert_allclose(embed_params(model, params, kind).reshape(8, 2, 100), expected, atol=1e-5)
     assert np.abs(mean[:, 0] - mean[:, 1]).max(axis=1).min() > 0.1
+
+
+def test_where_nothing_is_hidden_the_loss_is_that_of_the_behaviour():
+    model, params = decoding_model(), torch.from_numpy(networks("2-2-1", 8)).float()
+    values, nothing = model.read(params), torch.zeros(8, 9, dtype=torch.bool)
+    asked, drawn = {"behaviour_weight": 2.0}, lambda: {"generator": torch.Generator().manual_seed(0)}
+    loss = masked_loss(model, values, nothing, **asked, **drawn())
+    behaviour = model.decoder.loss(model.units(model.encode(values, nothing)), model.behaviour, params, **drawn())
+    torch.testing.assert_close(loss, 2 * behaviour)
+    assert masked_loss(model, values, nothing) == 0
+    nothing[0, 0] = True
+    assert masked_loss(model, values, nothing, **asked, **drawn()) != loss  # the control: one hidden value counts
 
 
 class Exact(torch.nn.Module):

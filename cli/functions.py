@@ -28,7 +28,7 @@ def functions(
 
     \b
     Example:
-      metarep functions results/functions_zoo results/embeddings/states --out results/functions
+      metarep functions results/functions/zoo results/embeddings/function --out results/functions/table
     """
     from metarep.analysis.function_probe import FunctionsConfig
     from metarep.report.functions import functions as probe

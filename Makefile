@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: quickstart test lint bench wheel-check main ablations experiments questions beyond real
+.PHONY: quickstart test lint bench wheel-check main ablations experiments questions beyond functions real
 
 quickstart: $(INSTALLED)
 	$(BIN)/metarep run configs/quickstart.yaml --out results/quickstart
@@ -64,6 +64,22 @@ beyond: $(INSTALLED)
 	  for file in results/beyond/$$one/*.csv; do cp $$file results/tables/beyond/$${one%/}-$$(basename $$file); done; \
 	  for file in results/beyond/$$one/figures/*.png; do cp $$file results/figures/beyond/$${one%/}-$$(basename $$file); done; \
 	done
+
+# Networks of one-dimensional functions, told apart by what a model of their own makes of their parameters, beside that model
+# untrained. Minutes on two cores; tables, numbers and the figure are kept in git.
+FUNCTIONS := results/functions
+functions: $(INSTALLED)
+	$(BIN)/metarep build-zoo --config configs/functions.yaml --out $(FUNCTIONS)/zoo
+	$(BIN)/metarep pretrain $(FUNCTIONS)/zoo --config configs/functions_model.yaml --out $(FUNCTIONS)/model
+	for kind in function states; do \
+	  $(BIN)/metarep embed $(FUNCTIONS)/model $(FUNCTIONS)/zoo --kind $$kind --out $(FUNCTIONS)/$$kind || exit 1; \
+	  $(BIN)/metarep embed $(FUNCTIONS)/model $(FUNCTIONS)/zoo --kind $$kind --untrained --out $(FUNCTIONS)/untrained_$$kind || exit 1; \
+	done
+	$(BIN)/metarep functions $(FUNCTIONS)/zoo $(addprefix $(FUNCTIONS)/,function untrained_function states untrained_states) \
+	  --out $(FUNCTIONS)/table --overwrite
+	mkdir -p results/tables/functions results/figures
+	cp $(addprefix $(FUNCTIONS)/,table/functions.csv table/findings.md model/log.csv model/masked_r2.csv) results/tables/functions/
+	cp $(FUNCTIONS)/table/figures/functions.png results/figures/
 
 # Networks that others pretrained and put into packages: imported, embedded, taken apart, one of them in float16. `make beyond` first,
 # for the digit networks that the model learns from beside them. Nothing of the packages is run.

@@ -18,7 +18,7 @@ def embed(
         str | None,
         typer.Option(
             help="pooled, states, profile, certainty, surprisal, description, coupling; of a model that was asked for "
-            "behaviour activity, beliefs, patterns, effects; of a window model layers, pooled, surprisal"
+            "behaviour activity, beliefs, patterns, effects, function; of a window model layers, pooled, surprisal"
         ),
     ] = None,
     parts: Annotated[

@@ -24,18 +24,18 @@ def functions(
 ) -> None:
     """Tell the functions apart that networks learned.
 
-    Probes are fitted on training networks and measured on held-out ones.
+    Probes are fitted on training networks and measured on held-out ones: a table, findings in words, a figure.
 
     \b
     Example:
-      metarep functions results/functions_zoo results/embeddings/states --out results/functions
+      metarep functions results/functions/zoo results/embeddings/function --out results/functions/table
     """
     from metarep.analysis.function_probe import FunctionsConfig
-    from metarep.analysis.function_probe import functions as probe
+    from metarep.report.functions import functions as probe
     from metarep.settings import load_config
 
     require_cpu(device)
     settings = load_config(FunctionsConfig, config, overrides, seed=seed)
     path = probe(settings, zoo, out, embeddings=embeddings, overwrite=overwrite, progress=progress_for(quiet))
     say_where("functions", path)
-    print_csv(path / "functions.csv", ("representation", "n_functions", "metric", "value", "low", "high", "null"))
+    print_csv(path / "functions.csv", ("representation", "n_functions", "metric", "value", "low", "high", "null_p95"))

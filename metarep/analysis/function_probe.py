@@ -1,4 +1,4 @@
-"""The stage with crisp labels: which of many random functions did a network learn? Probes on representations tell.
+"""Crisp labels: which of many random functions did a network learn? Probes on representations tell.
 
 Networks of one architecture, each trained on one function of many. Probes are fitted on training networks and measured
 on test networks, for the first few functions and for more and more of them.
@@ -7,72 +7,31 @@ on test networks, for the first few functions and for more and more of them.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 from pydantic import Field
 
 from metarep.analysis.agreement import wilson
-from metarep.analysis.compare import embedded_in_all, require_different_names, vectors_of
-from metarep.analysis.probes import CLASSIFIERS, balanced_accuracy
+from metarep.analysis.probes import CLASSIFIERS, balanced_accuracy, class_spread
 from metarep.analysis.representations import weight_statistics
-from metarep.artefact import canonical_json, write_whole, writing
-from metarep.cloze.embed import load_embeddings
 from metarep.errors import MetarepError
 from metarep.networks.forward import forward
 from metarep.networks.spec import NetworkSpec
 from metarep.networks.symmetry import canonical_order, canonical_scale
-from metarep.progress import Progress
 from metarep.settings import Settings
-from metarep.tables import to_csv
-from metarep.zoo.store import Zoo, load_zoo
+from metarep.zoo.store import Zoo
 
 MIN_TRAIN_NETWORKS = 10
 
 
 class FunctionsConfig(Settings):
-    """How many functions the probes tell apart, and where the outputs are read."""
+    """How many functions the probes tell apart, where the outputs are read, and how the figure is drawn."""
 
-    seed: int = Field(0, ge=0, description="of the shuffled labels")
+    seed: int = Field(0, ge=0, description="of the resampled test networks and the dealt-out answers")
     counts: tuple[int, ...] = Field((5, 10, 25, 50), min_length=1, description="the first so many functions")
     n_points: int = Field(64, ge=2, description="inputs at which the outputs are read, evenly spaced")
     domain: tuple[float, float] = Field((-1.0, 1.0), description="from where to where they reach")
-
-
-def functions(
-    config: FunctionsConfig,
-    zoo: Path | str,
-    out: Path | str,
-    *,
-    embeddings: list[Path] | None = None,
-    overwrite: bool = False,
-    progress: Progress | None = None,
-) -> Path:
-    """Probes every representation of a zoo's finished networks for their function into the folder `out`, which it returns.
-
-    functions.csv has a row for each representation, number of functions and probe. Raises MetarepError for a zoo of fewer
-    than two functions or of several architectures, and for embeddings of another zoo.
-    """
-    progress = progress or Progress()
-    loaded = [load_embeddings(path) for path in embeddings or []]
-    require_different_names(loaded)
-    networks = load_zoo(zoo)
-    final = networks.final()
-    final = final.select(embedded_in_all(loaded, final["network_id"]))
-    embedded = {e.name: vectors_of(e, networks.artefact, final["network_id"]) for e in loaded}
-    representations = parameter_representations(config, final) | embedded
-    counts = usable_counts(config.counts, len(set(final["task"])))
-    inputs = {"zoo": networks.artefact, **{e.name: e.artefact for e in loaded}}
-    with writing(out, "functions", config=config.resolved(), seed=config.seed, inputs=inputs, overwrite=overwrite) as folder:
-        rows: list[dict] = []
-        with progress.task("functions", len(representations), "representations") as task:
-            for name, x in representations.items():
-                found = function_rows(x, final["task"], final["split"], counts, seed=config.seed)
-                rows += [{"representation": name, **row} for row in found]
-                task.advance(1, name)
-        write_whole(folder / "functions.csv", to_csv(rows))
-        write_whole(folder / "metrics.json", canonical_json(about(config, final, rows)) + "\n")
-    return Path(out)
+    dpi: int = Field(160, ge=40, le=600, description="pixels per inch of the figure")
 
 
 def parameter_representations(config: FunctionsConfig, zoo: Zoo) -> dict[str, np.ndarray]:
@@ -101,11 +60,10 @@ def usable_counts(counts: tuple[int, ...], n_functions: int) -> list[int]:
 
 
 def function_rows(x: np.ndarray, function: np.ndarray, split: np.ndarray, counts: list[int], *, seed: int) -> Iterator[dict]:
-    """Rows (n_functions, metric, value, low, high, null, n_test) of one representation x (N, D).
+    """Rows (n_functions, metric, value, low, high, null_p95, n_test) of one representation x (N, D).
 
     function (N,) and split (N,) are text; "first" means first by name. `value` is the balanced accuracy on test networks,
-    `null` the same where the training labels are shuffled; `low` and `high` the 95 % Wilson interval of such a share of the
-    test networks. Raises MetarepError where a split has too few networks.
+    the rest as in `with_spread`. Raises MetarepError where a split has too few networks.
     """
     names = np.unique(function.astype(str))
     for count in counts:
@@ -116,14 +74,24 @@ def function_rows(x: np.ndarray, function: np.ndarray, split: np.ndarray, counts
             raise MetarepError(
                 f"too few networks of {count} functions", met=f"{len(train)} train and {len(test)} test networks"
             )
-        shuffled = np.random.default_rng([seed, count]).permutation(labels[train])
         for kind, build in CLASSIFIERS.items():
-            value, null = (
-                balanced_accuracy(labels[test], build().fit(x[train], y).predict(x[test])) for y in (labels[train], shuffled)
-            )
-            low, high = wilson(round(value * len(test)), len(test))
-            figures = {"value": value, "low": low, "high": high, "null": null, "n_test": len(test)}
+            predicted = build().fit(x[train], labels[train]).predict(x[test])
+            figures = with_spread(labels[test], predicted, seed=seed) | {"n_test": len(test)}
             yield {"n_functions": count, "metric": f"{kind}_balanced_accuracy", **figures}
+
+
+def with_spread(truth: np.ndarray, predicted: np.ndarray, *, seed: int) -> dict[str, float]:
+    """The balanced accuracy `value` of answers (N,), with `low`, `high` and `null_p95`.
+
+    low and high are the 95 % bootstrap interval over test networks; where all answers are right, or all wrong, resampling
+    changes nothing, and they are the Wilson interval. null_p95 is what the answers reach in 95 of 100 deals to other
+    test networks.
+    """
+    value = balanced_accuracy(truth, predicted)
+    figures = {"value": value, **class_spread(truth, predicted, seed=seed)}
+    if value in (0, 1):
+        figures["low"], figures["high"] = wilson(round(value * len(truth)), len(truth))
+    return figures
 
 
 def about(config: FunctionsConfig, zoo: Zoo, rows: list[dict]) -> dict:
@@ -131,7 +99,7 @@ def about(config: FunctionsConfig, zoo: Zoo, rows: list[dict]) -> dict:
     figures: dict[str, dict] = {}
     for row in rows:
         by_count = figures.setdefault(row["representation"], {}).setdefault(row["metric"], {})
-        by_count[str(row["n_functions"])] = {name: row[name] for name in ("value", "low", "high", "null")}
+        by_count[str(row["n_functions"])] = {name: row[name] for name in ("value", "low", "high", "null_p95")}
     errors = zoo["valid_mse"].astype(np.float64)
     return {
         "spec": str(zoo.spec),

@@ -20,6 +20,8 @@ model of these sees no units, and has none of the kinds that are made of units.
 - "patterns": for each two units of a layer the probabilities of both on, only the one, only the other, both off (as if the
   two were independent given the parameters): the mean and the largest over about 100 inputs.
 - "effects": what each unit is expected to contribute to the output at each of these inputs, in the decoder's unit.
+- "function": the effects summed over the units of the last hidden layer: what the model takes the network's output to be at
+  each of these inputs, up to the output's bias (of several outputs their sum).
 - "coupling": which tokens determine each other. Each pair is hidden together; how much surer the model is of the
   one when it sees the other is their mutual information given the rest, I nats, taken as the informational coefficient
   1 − exp(−2 I), the R² of a Gaussian pair (Linfoot, "An informational measure of correlation", 1957). A dead unit is
@@ -59,7 +61,7 @@ from metarep.progress import Progress
 from metarep.zoo.store import Zoo, load_zoo
 
 NETWORK = "network"
-BEHAVIOURS = ("activity", "beliefs", "patterns", "effects")
+BEHAVIOURS = ("activity", "beliefs", "patterns", "effects", "function")
 """Kinds that a model is asked for which was trained to predict behaviour."""
 
 OF_UNITS = ("states", "description")
@@ -69,7 +71,7 @@ UNMASKED = ("pooled", "states")
 """Kinds that hide nothing: hidden states, whatever the model was trained on."""
 
 N_FINE = 100
-"""About so many inputs are asked for beliefs and patterns, more than for anything else."""
+"""About so many inputs are asked for all of these but activity, more than for anything else."""
 
 MAX_COUPLED = 128
 """Parameters of a network that the coupling still takes: 8,128 pairs."""
@@ -202,9 +204,9 @@ def unit_states(model: ClozeModel, values: torch.Tensor) -> torch.Tensor:
 
 
 def believed_behaviour(model: ClozeModel, values: torch.Tensor, kind: str) -> np.ndarray:
-    """The "activity" (N, 3 U), the "beliefs" or "effects" (N, U S) or the "patterns" of networks, values (N, T) normalised.
+    """The "activity" (N, 3 U), the "beliefs" or "effects" (N, U S), the "patterns" or the "function" (N, S) of networks.
 
-    Raises MetarepError for a model that was not asked for behaviour.
+    values (N, T) are normalised. Raises MetarepError for a model that was not asked for behaviour.
     """
     if model.decoder is None:
         fix = "pretrain with behaviour_weight above 0"
@@ -212,6 +214,8 @@ def believed_behaviour(model: ClozeModel, values: torch.Tensor, kind: str) -> np
     units = model.units(model.encode(values, torch.zeros_like(values, dtype=torch.bool)))
     probes = model.behaviour.probes if kind == "activity" else model.behaviour.finer(N_FINE).probes
     predicted = model.decoder(units, torch.from_numpy(probes).to(values.device))
+    if kind == "function":
+        return predicted.expectation()[:, -model.spec.hidden_widths[-1] :].sum(dim=1).cpu().numpy()
     last_units = np.cumsum(model.spec.hidden_widths)[:-1]
     off = np.split(predicted.log_off.exp().cpu().numpy(), last_units, axis=1)
     if kind != "effects":

@@ -230,10 +230,11 @@ def masked_loss(
 ) -> torch.Tensor:
     """The mean loss over hidden values alone, and with a weight that of the behaviour, all of which is hidden.
 
-    `generator` draws the probe inputs of the behaviour.
+    Where no value is hidden there is no loss but that of the behaviour. `generator` draws the probe inputs of the behaviour.
     """
     states = model.encode(values, mask)
-    loss = model.head.loss(model.head(states), values)[mask].mean()
+    hidden = model.head.loss(model.head(states), values)[mask]
+    loss = hidden.mean() if len(hidden) else hidden.sum()
     if not behaviour_weight:
         return loss
     params = model.denormalise(values)

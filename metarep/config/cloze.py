@@ -19,6 +19,7 @@ Embedding = Literal[
     "beliefs",
     "patterns",
     "effects",
+    "function",
     "coupling",
 ]
 
@@ -125,7 +126,7 @@ class EmbedConfig(Settings):
     kind: Embedding = Field(
         "profile",
         description="hidden states pooled, or unit by unit; each token hidden in turn: prediction and entropy, entropy alone, "
-        "surprisal, surprisal by unit; what units are believed to do; which tokens determine each other",
+        "surprisal, surprisal by unit; what units are believed to do, alone and together; which tokens determine each other",
     )
     untrained: bool = Field(False, description="a freshly initialised encoder: the control for what pretraining adds")
     name: str | None = Field(None, description="what the representation is called in every table; its kind if left out")

@@ -58,6 +58,7 @@ EMBEDDING_DESCRIPTIONS = {
     "activity": "how surely each hidden unit is off, told by the cloze model from the parameters: share of inputs, any, all",
     "beliefs": "the probability that each unit is off, input by input, told by the cloze model from the parameters",
     "patterns": "the probability of each pattern of two units on and off, told by the cloze model from the parameters",
+    "function": "the network's output, input by input and up to its bias, told by the cloze model from the parameters",
     "certainty": "how unsure the cloze model is of each parameter, without what it predicts",
     "coupling": "which parameters determine each other, by the cloze model: each pair hidden together",
 }

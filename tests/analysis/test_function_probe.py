@@ -1,15 +1,11 @@
-"""Which function a network learned: told apart where it can be, at chance where labels mean nothing."""
+"""Which function a network learned: told apart where it can be, at chance where nothing tells."""
 
 import numpy as np
 import pytest
 
-from metarep.analysis.function_probe import FunctionsConfig, function_rows, functions, outputs_along, usable_counts
-from metarep.artefact import open_artefact
-from metarep.config import FamilyConfig, ZooConfig
+from metarep.analysis.function_probe import function_rows, outputs_along, usable_counts, with_spread
 from metarep.errors import MetarepError
 from metarep.networks.spec import NetworkSpec
-from metarep.tables import read_csv
-from metarep.zoo.build import build_zoo
 
 
 def labelled(n_functions, n_each, rng):
@@ -18,7 +14,7 @@ def labelled(n_functions, n_each, rng):
     return function, split
 
 
-def test_separable_functions_are_told_apart_and_shuffled_labels_are_not():
+def test_separable_functions_are_told_apart_and_dealt_out_answers_do_not_do_it():
     rng = np.random.default_rng(0)
     function, split = labelled(6, 60, rng)
     centres = rng.normal(size=(6, 8))
@@ -33,7 +29,7 @@ def test_separable_functions_are_told_apart_and_shuffled_labels_are_not():
     for row in rows:
         assert row["value"] == 1
         assert 0.9 < row["low"] < row["high"] == 1
-        assert row["null"] < 2.2 / row["n_functions"]
+        assert 1 / row["n_functions"] < row["null_p95"] < 1.5 / row["n_functions"]
         assert row["n_test"] == ((split == "test") & (function < f"fourier-{row['n_functions']:03d}")).sum()
 
 
@@ -44,6 +40,22 @@ def test_noise_scores_chance():
         assert row["value"] == pytest.approx(0.25, abs=0.08)
         assert row["low"] < 0.25 + 0.05
         assert row["high"] > 0.25 - 0.05
+        assert row["null_p95"] == pytest.approx(0.25 + 1.645 * (0.25 * 0.75 / row["n_test"]) ** 0.5, abs=0.03)
+
+
+def test_answers_that_are_always_the_same_are_no_better_than_dealt_out():
+    truth = np.repeat(["a", "b"], 50)
+    figures = with_spread(truth, np.full(100, "a"), seed=0)
+    assert figures["value"] == figures["null_p95"] == figures["low"] == figures["high"] == 0.5
+
+
+def test_an_interval_has_a_width_where_all_answers_are_right_or_wrong_and_follows_the_answers_elsewhere():
+    truth = np.repeat(["a", "b"], 50)
+    right, wrong = (with_spread(truth, answers, seed=0) for answers in (truth, truth[::-1]))
+    assert 0.95 < right["low"] < right["value"] == right["high"] == 1
+    assert 0 == wrong["low"] == wrong["value"] < wrong["high"] < 0.05
+    some = with_spread(truth, np.where(np.arange(100) % 50 < 10, "b", truth), seed=0)
+    assert some["low"] < some["value"] == 0.9 < some["high"] < 1
 
 
 def test_outputs_are_those_of_the_network():
@@ -60,14 +72,6 @@ def test_counts_are_those_that_the_zoo_has():
         usable_counts((5,), 1)
 
 
-def test_the_stage_writes_a_row_for_each_representation_count_and_probe(tmp_path):
-    family = FamilyConfig(variant="fourier", n_networks=120, n_functions=3, n_steps=600)
-    zoo = build_zoo(ZooConfig(families=[family]), tmp_path / "zoo")
-    path = functions(FunctionsConfig(counts=(2, 3)), zoo, tmp_path / "out")
-    rows = read_csv(path / "functions.csv")
-    assert len(rows) == 4 * 2 * 2
-    assert open_artefact(path).kind == "functions"
-    best = [row for row in rows if row["representation"] == "outputs"]
-    assert all(float(row["value"]) > 0.8 > row["null"] for row in best)
+def test_a_split_with_too_few_networks_is_an_error():
     with pytest.raises(MetarepError, match="too few"):
         list(function_rows(np.zeros((4, 1)), np.array(["a", "b"] * 2, object), np.array(["train"] * 4, object), [2], seed=0))

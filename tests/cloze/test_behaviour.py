@@ -8,7 +8,8 @@ import torch
 
 from metarep.cloze.behaviour import BehaviourLayout, FunctionLayout
 from metarep.cloze.embed import embed_params, leave_one_out, pattern_shares, unit_summaries
-from metarep.cloze.model import ClozeModel
+from metarep.cloze.heads import Mixture, Rectified
+from metarep.cloze.model import ClozeModel, masked_loss
 from metarep.cloze.tokens import TokenLayout, layout_of
 from metarep.config import PretrainConfig
 from metarep.errors import MetarepError
@@ -182,7 +183,8 @@ def decoding_model(spec="2-2-1"):
 
 
 @pytest.mark.parametrize(
-    ("kind", "width"), [("activity", 3 * 5), ("beliefs", 5 * 100), ("patterns", 8 * (3 + 1)), ("effects", 5 * 100)]
+    ("kind", "width"),
+    [("activity", 3 * 5), ("beliefs", 5 * 100), ("patterns", 8 * (3 + 1)), ("effects", 5 * 100), ("function", 100)],
 )
 def test_beliefs_know_no_unit_order_and_need_a_model_that_was_asked(kind, width):
     model, params = decoding_model("2-3-2-1").eval(), networks("2-3-2-1").astype(np.float32)
@@ -231,3 +233,47 @@ def test_effects_are_what_the_decoder_expects_units_standing_as_in_beliefs():
         expected = np.stack([value[network][order[network]] for network in range(8)])
         np.testing.assert_allclose(embed_params(model, params, kind).reshape(8, 2, 100), expected, atol=1e-5)
     assert np.abs(mean[:, 0] - mean[:, 1]).max(axis=1).min() > 0.1
+
+
+def test_where_nothing_is_hidden_the_loss_is_that_of_the_behaviour():
+    model, params = decoding_model(), torch.from_numpy(networks("2-2-1", 8)).float()
+    values, nothing = model.read(params), torch.zeros(8, 9, dtype=torch.bool)
+    asked, drawn = {"behaviour_weight": 2.0}, lambda: {"generator": torch.Generator().manual_seed(0)}
+    loss = masked_loss(model, values, nothing, **asked, **drawn())
+    behaviour = model.decoder.loss(model.units(model.encode(values, nothing)), model.behaviour, params, **drawn())
+    torch.testing.assert_close(loss, 2 * behaviour)
+    assert masked_loss(model, values, nothing) == 0
+    nothing[0, 0] = True
+    assert masked_loss(model, values, nothing, **asked, **drawn()) != loss  # the control: one hidden value counts
+
+
+class Exact(torch.nn.Module):
+    """A decoder that knows what the units of networks (N, P) contribute, whatever their states."""
+
+    def __init__(self, layout, params):
+        super().__init__()
+        self.layout, self.params = layout, torch.from_numpy(params)
+
+    def forward(self, units, probes):
+        value = self.layout.contributions_at(self.params, probes)
+        never = torch.full_like(value, -50.0)
+        return Rectified(never, torch.zeros_like(value), Mixture(never[..., None] * 0, value[..., None], never[..., None]))
+
+
+@pytest.mark.parametrize("spec", ["1-6-1", "2-3-4-1"])
+def test_the_function_of_an_exact_decoder_is_the_output_without_its_bias(spec):
+    model, params = decoding_model(spec).eval(), networks(spec, 8).astype(np.float32)
+    params = np.ascontiguousarray(canonical_order(model.spec, params))
+    model.decoder = Exact(model.behaviour, params)
+    probes = model.behaviour.finer(100).probes
+    outputs = forward(model.spec, params, probes)[..., 0]
+    np.testing.assert_allclose(embed_params(model, params, "function"), outputs - params[:, -1:], atol=1e-5)
+    assert np.abs(params[:, -1]).min() > 1e-3  # else it would not show that the bias is left out
+
+
+def test_a_function_is_the_sum_of_the_effects_of_the_last_hidden_layer():
+    model, params = decoding_model("2-3-4-1").eval(), networks("2-3-4-1", 8).astype(np.float32)
+    effects = embed_params(model, params, "effects").reshape(8, 7, 100)
+    function = embed_params(model, params, "function")
+    np.testing.assert_allclose(function, effects[:, 3:].sum(axis=1), atol=1e-5)
+    assert np.abs(function - effects.sum(axis=1)).max() > 1e-2  # the control: units of earlier layers count too

@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -124,14 +124,24 @@ def open_artefact(path: Path | str, kind: str | None = None, *, check_hashes: bo
     return Artefact(path, manifest)
 
 
-def is_done(path: Path, kind: str, config: Mapping[str, Any], inputs: Mapping[str, Artefact]) -> bool:
-    """True when `path` holds a finished artefact of this kind, config and inputs."""
+def is_done(
+    path: Path,
+    kind: str,
+    config: Mapping[str, Any],
+    inputs: Mapping[str, Artefact],
+    *,
+    as_of_today: Callable[[dict[str, Any]], dict[str, Any]] = dict,
+) -> bool:
+    """True when `path` holds a finished artefact of this kind, config and inputs.
+
+    `as_of_today` is applied to the settings that were written, which may be those of an earlier version.
+    """
     try:
         artefact = open_artefact(path, kind)
     except MetarepError:
         return False
     same_inputs = {name: entry["manifest_sha256"] for name, entry in artefact.manifest["inputs"].items()}
-    return json.loads(canonical_json(config)) == artefact.config and same_inputs == {
+    return json.loads(canonical_json(config)) == as_of_today(artefact.config) and same_inputs == {
         name: value.digest for name, value in inputs.items()
     }
 

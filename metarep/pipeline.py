@@ -33,7 +33,8 @@ SCANNED = ("certainty", "pooled", "profile")
 class Stage:
     """One artefact of a run: `name` is its folder in the run, `inputs` says which stages it is made from.
 
-    `make(path, overwrite=…)` calls the stage function of the library.
+    `make(path, overwrite=…)` calls the stage function of the library. `as_of_today` reads the settings of an artefact
+    that an earlier version may have made.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Stage:
     config: Mapping[str, Any]
     make: Callable[..., Path]
     inputs: Mapping[str, str] = field(default_factory=dict)
+    as_of_today: Callable[[dict[str, Any]], dict[str, Any]] = dict
 
 
 def run(
@@ -111,7 +113,7 @@ def _zoo_stages(config: RunConfig, device: str, progress: Progress) -> list[Stag
             on = device if zoo.engine == "torch" else "cpu"
             return build_zoo(zoo, path, device=on, overwrite=overwrite, progress=progress)
 
-        return Stage(name, "zoo", zoo.resolved(), make)
+        return Stage(name, "zoo", zoo.resolved(), make, as_of_today=zoo.as_of_today)
 
     return [stage("zoo", config.zoo), *(stage(f"targets/{name}", zoo) for name, zoo in config.targets.items())]
 
@@ -123,7 +125,7 @@ def _model_stages(config: RunConfig, out: Path, device: str, progress: Progress)
 
             return pretrain(settings, out / "zoo", path, device=device, overwrite=overwrite, progress=progress)
 
-        return Stage(name, "model", settings.resolved(), make, {"zoo": "zoo"})
+        return Stage(name, "model", settings.resolved(), make, {"zoo": "zoo"}, settings.as_of_today)
 
     def embedding(name: str, model: str, kind: str, untrained: bool) -> Stage:
         own_name = None if model == "model" else name
@@ -134,7 +136,8 @@ def _model_stages(config: RunConfig, out: Path, device: str, progress: Progress)
 
             return embed(settings, out / model, out / "zoo", path, device=device, overwrite=overwrite, progress=progress)
 
-        return Stage(f"embeddings/{name}", "embeddings", settings.resolved(), make, {"model": model, "zoo": "zoo"})
+        inputs = {"model": model, "zoo": "zoo"}
+        return Stage(f"embeddings/{name}", "embeddings", settings.resolved(), make, inputs, settings.as_of_today)
 
     embeds = {"model": config.embed} | {f"models/{name}": model.embed for name, model in config.models.items()}
     models = [pretraining(f"models/{name}", model.pretrain) for name, model in config.models.items()]
@@ -185,10 +188,10 @@ def _analysis_stages(config: RunConfig, out: Path, device: str, progress: Progre
     from_zoos = {"model": "model", "source": "zoo", **{f"target_{name}": f"targets/{name}" for name in config.targets}}
     from_all = {name: name for name in ("zoo", *targets, "model", "clusters", "scan", "transfer")}
     return [
-        Stage("clusters", "clusters", config.cluster.resolved(), make_clusters, from_embeddings),
-        Stage("scan", "scan", config.scan.resolved(), make_scan, scanned),
-        Stage("transfer", "transfer", config.transfer.resolved(), make_transfer, from_zoos),
-        Stage("report", "report", config.report.resolved(), make_report, from_all),
+        Stage("clusters", "clusters", config.cluster.resolved(), make_clusters, from_embeddings, config.cluster.as_of_today),
+        Stage("scan", "scan", config.scan.resolved(), make_scan, scanned, config.scan.as_of_today),
+        Stage("transfer", "transfer", config.transfer.resolved(), make_transfer, from_zoos, config.transfer.as_of_today),
+        Stage("report", "report", config.report.resolved(), make_report, from_all, config.report.as_of_today),
     ]
 
 
@@ -199,7 +202,8 @@ def _is_done(stage: Stage, out: Path) -> bool:
     except MetarepError:
         return False
     path = out / stage.name
-    return is_done(path, stage.kind, stage.config, inputs | _inputs_elsewhere(path, stage, inputs))
+    inputs |= _inputs_elsewhere(path, stage, inputs)
+    return is_done(path, stage.kind, stage.config, inputs, as_of_today=stage.as_of_today)
 
 
 def _inputs_elsewhere(path: Path, stage: Stage, inputs: Mapping[str, Artefact]) -> dict[str, Artefact]:

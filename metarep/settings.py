@@ -24,6 +24,17 @@ class Settings(BaseModel):
         """Every setting with its value, as plain JSON data: what a manifest holds."""
         return self.model_dump(mode="json")
 
+    @classmethod
+    def as_of_today(cls, resolved: dict[str, Any]) -> dict[str, Any]:
+        """Settings that an earlier version resolved, by today's names and with the defaults of what it did not have.
+
+        A setting that is added must therefore leave by its default everything as it was. As they are where they cannot be read.
+        """
+        try:
+            return cls.model_validate(resolved).resolved()
+        except ValidationError:
+            return resolved
+
 
 Model = TypeVar("Model", bound=Settings)
 

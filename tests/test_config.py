@@ -175,3 +175,11 @@ def test_configs_that_extend_each_other_or_nothing_are_refused(tmp_path):
     first.write_text("extends: nowhere.yaml\n")
     with pytest.raises(MetarepError, match="no config file"):
         load_config(RunConfig, first)
+
+
+def test_settings_of_an_earlier_version_are_read_with_todays_names_and_defaults():
+    today = PretrainConfig(jitter=0.5, behaviour_weight=1.0).resolved()
+    earlier = {name: value for name, value in today.items() if name not in ("units", "scale")} | {"permute_units": True}
+    assert PretrainConfig.as_of_today(earlier) == today
+    assert PretrainConfig.as_of_today(earlier | {"permute_units": False}) != today
+    assert PretrainConfig.as_of_today({"no such": 1}) == {"no such": 1}

@@ -6,7 +6,7 @@ import pytest
 
 from metarep import pipeline
 from metarep.artefact import open_artefact, writing
-from metarep.config import RunConfig
+from metarep.config import RunConfig, ZooConfig
 from metarep.errors import MetarepError
 from metarep.pipeline import Stage, artefacts_of, run, stages_of
 from metarep.progress import Progress
@@ -165,3 +165,25 @@ def test_artefacts_of_a_run(tmp_path, made):
     run(RunConfig(), tmp_path / "run")
     assert [folder.name for folder in artefacts_of(tmp_path / "run")] == ["model", "report", "zoo"]
     assert artefacts_of(tmp_path) == []
+
+
+def test_a_run_of_an_earlier_version_carries_on(tmp_path, monkeypatch):
+    """A finished stage counts where its settings, read with today's defaults, are those that are wanted."""
+    made = []
+
+    def make(path, *, overwrite):
+        made.append(path.name)
+        with writing(path, "zoo", config={"seed": 7}, seed=7, overwrite=overwrite):
+            pass
+
+    def stages(seed):
+        wanted = ZooConfig(seed=seed)
+        return lambda *_, **__: [Stage("zoo", "zoo", wanted.resolved(), make, as_of_today=wanted.as_of_today)]
+
+    monkeypatch.setattr(pipeline, "stages_of", stages(7))
+    for _ in range(2):
+        run(RunConfig(), tmp_path / "run")
+    assert made == ["zoo"]
+    monkeypatch.setattr(pipeline, "stages_of", stages(8))
+    with pytest.raises(MetarepError, match="other settings"):
+        run(RunConfig(), tmp_path / "run")

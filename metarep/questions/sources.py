@@ -35,6 +35,13 @@ COLUMNS = (
     "retained_beyond_chance",
     "unseen",
 )
+CONTROLS = {
+    "masked_r2": ("source_mean", "linear_gaussian"),
+    "unit_probe": ("untrained", "raw"),
+    "clusters_ari": ("untrained", "raw"),
+}
+"""What stands beside the model on the page, carried over in the same way."""
+
 LEAST_OWN = 0.05
 """Of a smaller figure of the target's own model no share can be retained."""
 
@@ -126,18 +133,17 @@ def compared(row: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, float 
 
 
 def matrix_rows(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """A row a target, for the page: the main source's model, the target's own, and raw parameters, metric by metric."""
+    """A row a target, for the page: the main source's model, the target's own, and the CONTROLS, metric by metric."""
     source = main_source(rows)
     found: dict[SourceName, dict[str, Any]] = {}
     for row in rows:
-        if row["source"] != source or row["representation"] not in ("cloze", "raw"):
+        metric, name = row["metric"], row["representation"]
+        if row["source"] != source or name not in ("cloze", *CONTROLS[metric]):
             continue
         entry = found.setdefault(row["target"], {"target": SOURCES[row["target"]].title})
-        if row["representation"] == "cloze":
-            entry |= {f"{row['metric']}": row["value"], f"{row['metric']}_own": row["own"]}
-        else:
-            entry[f"{row['metric']}_raw"] = row["value"]
-    names = [f"{metric}{end}" for metric in METRICS for end in ("", "_own", "_raw") if (metric, end) != ("masked_r2", "_raw")]
+        own = {metric: row["value"], f"{metric}_own": row["own"]}
+        entry |= own if name == "cloze" else {f"{metric}_{name}": row["value"]}
+    names = [f"{metric}{end}" for metric in METRICS for end in ("", "_own", *(f"_{name}" for name in CONTROLS[metric]))]
     return [{"target": entry["target"], **{name: entry.get(name) for name in names}} for entry in found.values()]
 
 

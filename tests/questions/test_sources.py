@@ -83,13 +83,23 @@ def test_a_tiny_matrix_is_whole_and_plain_data(result):
     cells = result.tables["cells"]
     assert list(cells[0]) == list(sources.COLUMNS)
     kinds = {(row["representation"], row["metric"]) for row in cells}
-    assert len(cells) == 16 * len(kinds) == 16 * 8
+    assert len(cells) == 16 * len(kinds) == 16 * 10
     assert {metric for _, metric in kinds} == set(METRICS)
     for row in cells:
         if row["source"] == row["target"] and row["retained"] is not None:
             assert row["retained"] == row["retained_low"] == row["retained_high"] == 1 or row["metric"] == "clusters_ari"
         if row["representation"] == "linear_gaussian":
             assert (row["value"] is None) == ((row["source"] == "width3") != (row["target"] == "width3"))
+    for metric in ("unit_probe", "clusters_ari"):
+        untrained = [row for row in cells if (row["representation"], row["metric"]) == ("untrained", metric)]
+        assert len(untrained) == 16
+        told = [row for row in untrained if row["value"] is not None]
+        assert all(row["low"] <= row["value"] <= row["high"] and -1 < row["null"] < 1 for row in told)
+    means = {(r["source"], r["target"]): r["value"] for r in cells if r["representation"] == "source_mean"}
+    assert len(means) == 16
+    assert all(value <= 1e-9 for value in means.values())  # about the target's own means nothing is left to explain
+    assert max(-means[name, name] for name in ("product", "random")) < 0.2 < -means["random", "e05"]
+    assert {"unit_probe_untrained", "unit_probe_raw", "masked_r2_source_mean"} <= set(result.tables["matrix"][0])
     assert set(result.pictures) == {"matrix", "targets"}
     assert any("Random initialisations" in sentence for sentence in result.sentences)
     assert result.tables["networks"][1]["zoo"] == "e05"

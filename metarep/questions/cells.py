@@ -8,7 +8,9 @@ states. Units are judged on the unit square, whatever inputs they were trained o
 
 Controls, carried over in the same way: of masked R² the means of the source's slot classes (which any architecture has) and
 the linear-Gaussian imputer (which reads one architecture only); of the probe and of clusters an untrained model of the same
-shape, and raw parameters. A resample draws networks, and the same ones for every source, so that ratios of two figures have intervals.
+shape, and raw parameters.
+
+A resample draws networks, and the same ones for every source, so that ratios of two figures have intervals.
 """
 
 from __future__ import annotations

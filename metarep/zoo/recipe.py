@@ -123,7 +123,8 @@ def draw_reference(seed: int, law: str, spec: NetworkSpec, task: Task = PRODUCT)
     "product": y, d and the swaps from PyTorch, the order from NumPy. A uniform that is exactly 0 would
     make 0/0 in x2; it is d there. "square": 10,000 × 2 uniforms and then the order, both from NumPy,
     which gives the published error of e05. "wide": the same on [0, 2) × [0, 2). "diagonal": each input three parts of one
-    uniform to one of the other, so that both are alike (correlation 0.6). "interval": 320 uniforms on [−1, 1] from PyTorch, the order from NumPy.
+    uniform to one of the other, so that both are alike (correlation 0.6). "interval": 320 uniforms on [−1, 1] from PyTorch,
+    the order from NumPy.
     """
     import torch
 

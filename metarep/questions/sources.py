@@ -60,13 +60,17 @@ def run(context: QuestionContext) -> Result:
             "matrix": Picture(
                 matrix_figure(rows),
                 "What is fitted on the training networks of a source (rows), measured on the test networks of a target "
-                "(columns). On the diagonal a model meets new networks of its own zoo; values below 0 stand in italics.",
+                "(columns), in hundredths. On the diagonal, framed, a model meets new networks of its own zoo. Orange cells "
+                "with a minus lie below 0; empty ones are not defined, since all networks of the target are alike.",
                 "Three heat maps of sources by targets: masked R², unit probe, clusters",
             ),
             "targets": Picture(
                 targets_figure(rows, source),
-                f"Carried over from {SOURCES[source].title} networks: the model, the target's own model, and a baseline "
-                "without a model. 95 % bootstrap intervals over networks; the ticks are what chance reaches.",
+                f"Carried over from {SOURCES[source].title} networks: the model, the same readers on an untrained model of its "
+                "shape, and what needs no model (raw parameters; for masked R² the linear-Gaussian imputer, which reads one "
+                "architecture only and has no value on others); beside them the target's own model. 95 % bootstrap intervals "
+                "over networks. Ticks: the 95th percentile of permutations; for masked R², which an untrained model has no "
+                "share in, the means of the source's networks. Arrows lie beyond the edge.",
                 "Dots with intervals by target for three metrics",
             ),
         },

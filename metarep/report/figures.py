@@ -237,8 +237,10 @@ def k_figure(curves: Mapping[str, Sequence[tuple[int, float]]], chosen: Mapping[
         there = {name: points[points[:, 0] == n_modes, 1].max(initial=-1) for name, points in drawn.items()}
         best = max(there, key=there.__getitem__)
         if looks[best]["zorder"] == 1 and there[best] > -1:  # a grey line that says something has its name at its height too
+            low, high = ax.get_ylim()
+            ax.set_ylim(low, max(high, there[best] + 0.12 * (high - low)))
             note |= {"xycoords": "data", "fontsize": 8.5}
-            ax.annotate(title_of(best), (n_modes, there[best]), (10, -2), va="center", **note)
+            ax.annotate(title_of(best), (n_modes, there[best]), (8, 3), **note)
         ax.set(xlabel="number of clusters k", ylabel="adjusted Rand index with the modes")
         ax.grid(axis="y", color=FAINT, lw=0.6)
         ax.spines["bottom"].set_bounds(ticks[0], ticks[-1])

@@ -54,6 +54,12 @@ def test_further_models_embed_as_the_first_but_for_what_they_say():
     assert config.models["averaged"].embed == config.embed.model_copy(update={"n_copies": 8})
 
 
+def test_questions_are_asked_of_models_made_as_the_main_one_is(request):
+    config = load_config(QuestionConfig, request.config.rootpath / "configs" / "questions.yaml")
+    assert config.pretrain == QuestionConfig().pretrain
+    assert (config.pretrain.jitter, config.pretrain.behaviour_weight) == (1.0, 1.0)
+
+
 def test_questions_are_asked_of_networks_as_they_stand():
     assert "canonical" in problem(QuestionConfig, None, ["pretrain.scale=canonical"])
 

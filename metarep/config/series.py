@@ -20,6 +20,8 @@ SourceName = Literal[
     "e07",
     "e08",
     "inputs",
+    "wide",
+    "diagonal",
     "slow",
     "fast",
     "width3",
@@ -103,6 +105,7 @@ class QuestionConfig(Settings):
         PretrainConfig(
             behaviour_weight=1.0,
             whole_share=0.5,
+            jitter=1.0,
             d_model=48,
             n_layers=3,
             n_components=4,

@@ -20,9 +20,10 @@ class FamilyConfig(Settings):
     task: Literal["product", "sum", "quotient", "square", "max"] = Field(
         "product", description="of two inputs: x1 x2, x1 + x2, x1 / (x2 + 1/2), x1 squared, the larger"
     )
-    law: Literal["product", "square"] | None = Field(
+    law: Literal["product", "square", "wide", "diagonal"] | None = Field(
         None,
-        description="how inputs are drawn: with an even product, or evenly on the unit square; the variant's own if left out",
+        description="how inputs are drawn: with an even product; evenly on the unit square; evenly on one twice as wide; on "
+        "the unit square near its diagonal; the variant's own if left out",
     )
     n_functions: int = Field(50, ge=1, description="fourier: random functions, each of which has as many networks")
     n_networks: int | None = Field(None, ge=1, description="how many networks; seeds are drawn from the zoo's seed")

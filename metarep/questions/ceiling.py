@@ -150,6 +150,7 @@ def model_predictions(context: QuestionContext, zoo: Zoo, test: Zoo) -> np.ndarr
         max_train_networks=config.n_train_networks,
         n_steps=config.n_steps,
         behaviour_weight=0.0,
+        jitter=0.0,
         mask_ratio_max=max(min(config.mask_ratio_max, most), context.config.pretrain.mask_ratio_min),
         unit_mask_share=0.0,
     )

@@ -4,13 +4,19 @@ every target.
 Three metrics. masked_r2: each parameter hidden in turn, in standard deviations of the target's own training networks, so that
 figures of one target compare. unit_probe: the balanced accuracy of telling what a unit of the first hidden layer does, over
 the states that a few of the target's test units are in. clusters_ari: clusters of networks against the composition of these
-states. A resample draws networks, and the same ones for every source, so that ratios of two figures have intervals.
+states. Units are judged on the unit square, whatever inputs they were trained on.
+
+Controls, carried over in the same way: of masked R² the means of the source's slot classes (which any architecture has) and
+the linear-Gaussian imputer (which reads one architecture only); of the probe and of clusters an untrained model of the same
+shape, and raw parameters.
+
+A resample draws networks, and the same ones for every source, so that ratios of two figures have intervals.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +27,7 @@ from sklearn.exceptions import ConvergenceWarning
 from metarep.analysis.agreement import agreement
 from metarep.analysis.clusters import fit_kmeans
 from metarep.analysis.probes import linear_classifier, neighbour_classifier
-from metarep.cloze.embed import N_FINE, leave_one_out
+from metarep.cloze.embed import N_FINE, leave_one_out, untrained_like
 from metarep.cloze.imputers import Imputer, fit_linear_gaussian
 from metarep.cloze.model import ClozeModel
 from metarep.cloze.pretrain import load_model
@@ -60,23 +66,25 @@ def carry_over(source: Networks, targets: Sequence[Networks], model_path: Path, 
     """
     model = load_model(model_path)
     imputer = fit_linear_gaussian(_normalised(model, source.train), model.layout)
-    readers = list(fit_readers(source, model, measuring))
+    models = {"cloze": model, "untrained": untrained_like(model, seed=measuring.seed)}
+    readers = list(fit_readers(source, models, measuring))
     rows = []
     for target in targets:
-        reading = model.reading(NetworkSpec.parse(target.spec))
-        found = [*masked_rows(reading, imputer if target.spec == source.spec else None, target, measuring)]
-        found += [row for reader in readers for row in reader(target, reading)]
+        reading = {name: one.reading(NetworkSpec.parse(target.spec)) for name, one in models.items()}
+        found = [*masked_rows(reading["cloze"], imputer if target.spec == source.spec else None, target, measuring)]
+        found += [row for own, reader in readers for row in reader(target, reading[own])]
         rows += [{"source": source.name, "target": target.name, **row} for row in found]
     return rows
 
 
 def masked_rows(model: ClozeModel, imputer: Imputer | None, target: Networks, measuring: Measuring) -> Iterator[dict]:
-    """Masked R² of the model that reads the target, of the mean of its own classes, and of the linear-Gaussian imputer."""
+    """Masked R² of the model that reads the target, of the means of the source's slot classes, and of the linear-Gaussian
+    imputer."""
     values = _normalised(model, target.test)
     n, t = values.shape
     with torch.no_grad():
         parts = [leave_one_out(model, part).expectation for part in torch.from_numpy(values).split(BATCH)]
-    predictions = {"cloze": torch.cat(parts).numpy(), "mean": np.zeros_like(values), "linear_gaussian": None}
+    predictions = {"cloze": torch.cat(parts).numpy(), "source_mean": np.zeros_like(values), "linear_gaussian": None}
     if imputer is not None:
         masks = np.tile(np.eye(t, dtype=bool), (n, 1))
         predictions["linear_gaussian"] = imputer(np.repeat(values, t, axis=0), masks)[masks].reshape(n, t)
@@ -109,19 +117,22 @@ def weighted_r2(truth: np.ndarray, predicted: np.ndarray, classes: np.ndarray, w
     return 1 - residual / total
 
 
-def fit_readers(source: Networks, model: ClozeModel, measuring: Measuring) -> Iterator[Callable]:
-    """Probes and clusters fitted on the source; each makes rows of a target and the model that reads it."""
+def fit_readers(source: Networks, models: Mapping[str, ClozeModel], measuring: Measuring) -> Iterator[tuple[str, Callable]]:
+    """Probes and clusters fitted on the source, each behind the name of the model that it reads with; it makes rows of a
+    target and that model.
+    """
     spec = NetworkSpec.parse(source.spec)
     states = unit_states(active_area(spec, source.train)).ravel()
-    units = {"cloze": (cloze_units, linear_classifier), "raw": (raw_units, linear_classifier)}
-    units["raw_neighbours"] = (raw_units, neighbour_classifier)
-    for name, (read, build) in units.items():
-        predict = fitted_probe(build, flat(read(model, source.train)), states)
-        yield _probe_reader(name, read, predict, set(states), measuring)
-    for name, read in (("cloze", cloze_networks), ("raw", raw_networks)):
-        x = read(model, source.train)
+    units = {name: (name, cloze_units, linear_classifier) for name in models}
+    units |= {"raw": ("cloze", raw_units, linear_classifier), "raw_neighbours": ("cloze", raw_units, neighbour_classifier)}
+    for name, (own, read, build) in units.items():
+        predict = fitted_probe(build, flat(read(models[own], source.train)), states)
+        yield own, _probe_reader(name, read, predict, set(states), measuring)
+    networks = {name: (name, cloze_networks) for name in models} | {"raw": ("cloze", raw_networks)}
+    for name, (own, read) in networks.items():
+        x = read(models[own], source.train)
         clusters = fit_kmeans(x, min(measuring.k, len(x)), seed=measuring.seed)
-        yield _cluster_reader(name, read, clusters.predict, measuring)
+        yield own, _cluster_reader(name, read, clusters.predict, measuring)
 
 
 def fitted_probe(build: Callable, x: np.ndarray, states: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:

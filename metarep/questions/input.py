@@ -26,10 +26,10 @@ DESIGNS: dict[str, tuple[str, dict[str, Any]]] = {
     "indexed": ("the same, hidden units numbered and shuffled", {"positions": "indexed"}),
     "as-written": ("the same, units numbered as they stand", {"positions": "indexed", "units": "as_written"}),
     "rescaled": ("by what tokens share, units rescaled at random", {"scale_units": 0.5}),
-    "parameters-alone": ("by what tokens share, no behaviour asked for", {"behaviour_weight": 0.0}),
+    "parameters-alone": ("by what tokens share, no behaviour asked for", {"behaviour_weight": 0.0, "jitter": 0.0}),
     "behaviour": (
         "a token a unit's contribution at an input",
-        {"behaviour_weight": 0.0, "tokens": "behaviour", "head": "rectified", "n_probes": 4, "n_components": 4},
+        {"behaviour_weight": 0.0, "jitter": 0.0, "tokens": "behaviour", "head": "rectified", "n_probes": 4, "n_components": 4},
     ),
 }
 """By name: in words, and what differs from the settings that all models share."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -13,9 +12,13 @@ from matplotlib.ticker import NullFormatter, StrMethodFormatter
 from metarep.experiments.experiment import Picture
 from metarep.questions.leak import AS_MANY, SEEN, UNSEEN, binned
 from metarep.report.end_labels import EndLabel, label_ends
-from metarep.report.style import MUTED, PALETTE, SEQUENTIAL, use_style
+from metarep.report.style import MUTED, PALETTE, use_style
 
 COLOURS = (PALETTE[4], PALETTE[0], PALETTE[2], PALETTE[1], PALETTE[3])
+SHIFT = 1.07
+"""By this factor models that have seen equally many networks stand apart."""
+
+BETWEEN = "#BDBDBD"
 NAMES = {SEEN: "all it saw", AS_MANY: "as many, seen", UNSEEN: "as many, unseen"}
 
 
@@ -27,10 +30,12 @@ def pictures(
     return {
         "sizes": Picture(
             sizes_figure(tables, sizes, biggest),
-            "Top left: masked R² on held-out networks (solid) and on those that the model saw (dashed), with 95 % intervals "
-            "over networks; the linear-Gaussian imputer dotted. Top right: agreement of clusters with the mode; dotted is "
-            "the best untrained model, grey what permuted labels reach. Bottom left: how far the validation loss has risen "
-            f"above its lowest by the last step. Bottom right: validation (solid) and training loss (dashed) of {biggest}.",
+            "Top left: masked R² on held-out networks, with 95 % intervals over networks; hollow: on networks that the model "
+            "saw; dotted: the linear-Gaussian imputer. Top right: agreement of clusters with the mode, with 95 % intervals; "
+            "dotted is the best untrained model, grey what permuted labels reach. Models stand side by side where they share "
+            "a number of training networks. Bottom left: how far the validation loss has risen above its lowest by the last "
+            f"step. Bottom right: validation (solid) and training loss (dashed) of {biggest}; the smallest and the largest "
+            "number of training networks in colour, those between in grey.",
             "Masked R², agreement and overfitting by number of training networks and model size",
         ),
         "distances": Picture(
@@ -52,7 +57,7 @@ def sizes_figure(tables: Mapping[str, list[dict]], sizes: list[int], biggest: st
         by_model.setdefault(row["model"], []).append(row)
     colours = {model: COLOURS[i % len(COLOURS)] for i, model in enumerate(by_model)}
     with use_style():
-        figure = Figure(figsize=(13.2, 8.6), layout="constrained")
+        figure = Figure(figsize=(12, 7.6), layout="constrained")
         axes = figure.subplots(2, 2)
         r2_panel(axes[0, 0], by_model, colours, tables["controls"])
         ari_panel(axes[0, 1], by_model, colours, tables["controls"])
@@ -71,11 +76,10 @@ def sizes_figure(tables: Mapping[str, list[dict]], sizes: list[int], biggest: st
 def r2_panel(ax: Axes, by_model: Mapping[str, list[dict]], colours: Mapping, controls: list[dict]) -> None:
     """Masked R² by number of training networks."""
     labels = []
-    for model, own in by_model.items():
-        x, colour = [row["train_networks"] for row in own], colours[model]
-        ax.plot(x, _column(own, "r2_held_out"), color=colour, marker="o", ms=4)
-        ax.plot(x, _column(own, "r2_seen"), color=colour, ls=(0, (4, 2)), lw=1.3)
-        ax.fill_between(x, _column(own, "r2_held_out_low"), _column(own, "r2_held_out_high"), color=colour, alpha=0.15, lw=0)
+    for (model, own), x in zip(by_model.items(), side_by_side(by_model), strict=True):
+        colour = colours[model]
+        ax.plot(x, _column(own, "r2_seen"), "o", color=colour, mfc="white", ms=5, mew=1.1)
+        interval_line(ax, x, own, "r2_held_out", colour)
         labels.append(EndLabel(own[-1]["r2_held_out"], model, colour))
     imputer = [row for row in controls if row["ari"] is None]
     values = _column(imputer, "r2_held_out")
@@ -87,14 +91,24 @@ def r2_panel(ax: Axes, by_model: Mapping[str, list[dict]], colours: Mapping, con
     label_ends(ax, labels)
 
 
+def side_by_side(by_model: Mapping[str, list[dict]]) -> list[np.ndarray]:
+    """Numbers of training networks, model by model, moved apart a little on a logarithmic axis."""
+    shifts = np.arange(len(by_model)) - (len(by_model) - 1) / 2
+    return [_column(own, "train_networks") * SHIFT**shift for own, shift in zip(by_model.values(), shifts, strict=True)]
+
+
+def interval_line(ax: Axes, x: np.ndarray, rows: list[dict], name: str, colour: str) -> None:
+    """A line through dots that have intervals."""
+    ax.plot(x, _column(rows, name), color=colour, marker="o", ms=5, lw=1.3)
+    ax.vlines(x, _column(rows, f"{name}_low"), _column(rows, f"{name}_high"), color=colour, lw=2.4, alpha=0.5)
+
+
 def ari_panel(ax: Axes, by_model: Mapping[str, list[dict]], colours: Mapping, controls: list[dict]) -> None:
     """Agreement of the clusters with the mode by number of training networks."""
     labels = []
-    for model, own in by_model.items():
-        x, colour = [row["train_networks"] for row in own], colours[model]
-        ax.plot(x, _column(own, "ari"), color=colour, marker="o", ms=4)
-        ax.fill_between(x, _column(own, "ari_low"), _column(own, "ari_high"), color=colour, alpha=0.15, lw=0)
-        labels.append(EndLabel(own[-1]["ari"], model, colour))
+    for (model, own), x in zip(by_model.items(), side_by_side(by_model), strict=True):
+        interval_line(ax, x, own, "ari", colours[model])
+        labels.append(EndLabel(own[-1]["ari"], model, colours[model]))
     untrained = max(row["ari"] for row in controls if row["ari"] is not None)
     null = max(row["null_ari_p95"] for own in by_model.values() for row in own)
     ax.axhline(untrained, color=MUTED, ls=(0, (1, 1.5)))
@@ -108,9 +122,8 @@ def ari_panel(ax: Axes, by_model: Mapping[str, list[dict]], colours: Mapping, co
 
 def overfit_panel(ax: Axes, by_model: Mapping[str, list[dict]], colours: Mapping) -> None:
     """How far the validation loss has risen above its lowest by the last step."""
-    for model, own in by_model.items():
-        values = _column(own, "overfit")
-        ax.plot([row["train_networks"] for row in own], values, color=colours[model], marker="o", ms=4)
+    for (model, own), x in zip(by_model.items(), side_by_side(by_model), strict=True):
+        ax.plot(x, _column(own, "overfit"), color=colours[model], marker="o", ms=5, lw=1.3)
     ax.set(title="Overfitting", ylabel="last validation loss above the best (nats)")
     ax.set_yscale("symlog", linthresh=0.05, linscale=0.6)
     ax.set_ylim(-0.005, max(0.1, 1.3 * max(max(_column(own, "overfit")) for own in by_model.values())))
@@ -120,15 +133,17 @@ def overfit_panel(ax: Axes, by_model: Mapping[str, list[dict]], colours: Mapping
 
 
 def curve_panel(ax: Axes, rows: list[dict], sizes: list[int]) -> None:
-    """Losses along training for each number of training networks."""
-    shades = matplotlib.colormaps[SEQUENTIAL](np.linspace(0.0, 0.88, len(sizes)))
+    """Losses along training for each number of training networks: the extremes in colour, the others together in grey."""
+    ends = {sizes[0]: PALETTE[1], sizes[-1]: PALETTE[0]}
     labels, best = [], []
-    for n, shade in zip(sizes, shades, strict=True):
+    for n in sizes:
         own = [row for row in rows if row["train_networks"] == n]
         step, valid = _column(own, "step"), _column(own, "valid_loss")
-        ax.plot(step, valid, color=shade)
-        ax.plot(step, _column(own, "train_loss"), color=shade, ls=(0, (4, 2)), lw=1.1)
-        labels.append(EndLabel(float(valid[-1]), f"{n:,}", shade))
+        look = {"color": ends.get(n, BETWEEN), "zorder": 3 if n in ends else 2}
+        ax.plot(step, valid, **look)
+        ax.plot(step, _column(own, "train_loss"), ls=(0, (4, 2)), lw=1.1, **look)
+        if n in ends:
+            labels.append(EndLabel(float(valid[-1]), f"{n:,} networks", ends[n]))
         best.append(valid[0])
     losses = _column(rows, "valid_loss"), _column(rows, "train_loss")
     ceiling = max(np.quantile(losses[0], 0.9), max(best) if len(best) else 0.0)

@@ -20,6 +20,19 @@ ASKED_SHARE = 0.9
 """So much of the own model's accuracy was asked for on these targets."""
 
 METRIC_TITLES = {"masked_r2": "masked R²", "unit_probe": "unit probe", "clusters_ari": "clusters (ARI)"}
+UNTRAINED = "an untrained model of the same shape"
+BASELINES = (
+    ("masked_r2", "source_mean", "the means of the source's networks"),
+    ("masked_r2", "linear_gaussian", "the linear-Gaussian imputer"),
+    ("unit_probe", "untrained", UNTRAINED),
+    ("unit_probe", "raw", "raw parameters"),
+    ("unit_probe", "raw_neighbours", "raw parameters' nearest neighbours"),
+    ("clusters_ari", "untrained", UNTRAINED),
+    ("clusters_ari", "raw", "raw parameters"),
+)
+"""What the model is held against: a metric, a baseline, and its name in sentences."""
+READERS = {name: words for metric, name, words in BASELINES if metric == "unit_probe" and name != "raw_neighbours"}
+
 MOST_NAMED = 6
 UNSEEN = 0.02
 """A target lacks nothing of a source if no more of its units are in states that the source does not have."""
@@ -103,7 +116,8 @@ def sentences(rows: Sequence[Row]) -> tuple[str, ...]:
     source = main_source(rows)
     found = [*retained_sentences(rows, source), asked_sentence(carried(rows, "unit_probe", source)), lineage_sentence(rows)]
     found += [architecture_sentence(rows, source), *(chance_sentence(rows, metric) for metric in METRICS)]
-    found += [lacking_sentence(rows), *baseline_sentences(rows, source), *control_sentences(rows, source)]
+    found += [lacking_sentence(rows), *failure_sentences(rows, source), *baseline_sentences(rows, source)]
+    found += control_sentences(rows, source)
     return tuple(sentence for sentence in found if sentence)
 
 
@@ -197,22 +211,39 @@ def lacking_sentence(rows: Sequence[Row]) -> str:
     return f"A probe cannot name a state that its source's units are never in; that is so of {listed(named)}."
 
 
+def failure_sentences(rows: Sequence[Row], source: SourceName) -> Iterator[str]:
+    """On which targets what is carried over from the main source fails: its interval reaches down to what needs no training,
+    which is 0 for masked R² (the target's own means) and the interval of the untrained model for the others.
+    """
+    worded = {"masked_r2": "no better than the target's own means", "unit_probe": f"no better than {UNTRAINED}"}
+    worded["clusters_ari"] = worded["unit_probe"]
+    for metric, words in worded.items():
+        ours, theirs = picked(rows, "cloze", metric), picked(rows, "untrained", metric)
+        bar = {pair: row["high"] for pair, row in theirs.items()} if metric != "masked_r2" else dict.fromkeys(ours, 0.0)
+        others = [b for a, b in ours if a == source and b not in (source, RANDOM) and (a, b) in bar]
+        if not others:
+            continue
+        failed = [title(b) for b in others if ours[source, b]["low"] <= bar[source, b]]
+        n = len(others) - len(failed)
+        head = f"{headed(metric)} carried over from {title(source)}"
+        fails = f"fails ({words}) on {listed(failed)}" if failed else "fails on no target"
+        yield f"{head} {fails}, and holds on {n} of {len(others)} targets."
+
+
 def baseline_sentences(rows: Sequence[Row], source: SourceName) -> Iterator[str]:
     """The model carried over from the main source against each baseline carried over in the same way."""
-    pairs = (("masked_r2", "linear_gaussian", "the linear-Gaussian imputer"), ("unit_probe", "raw", "raw parameters"))
-    pairs += (("unit_probe", "raw_neighbours", "raw parameters' nearest neighbours"), ("clusters_ari", "raw", "raw parameters"))
-    for metric, baseline, words in pairs:
+    for metric, baseline, words in BASELINES:
         ours, theirs = (picked(rows, name, metric) for name in ("cloze", baseline))
         both = [b for a, b in ours if a == source and b not in (source, RANDOM) and (a, b) in theirs]
         if not both:
             continue
         above = [b for b in both if ours[source, b]["low"] > theirs[source, b]["high"]]
         below = [b for b in both if ours[source, b]["high"] < theirs[source, b]["low"]]
-        mean = [np.mean([figures[source, b]["value"] for b in both]) for figures in (ours, theirs)]
+        middle = [np.median([figures[source, b]["value"] for b in both]) for figures in (ours, theirs)]
         said = f" (below on {listed([title(b) for b in below])})" if below else ""
         yield (
-            f"{headed(metric)} against {words}, both from {title(source)}: {num(mean[0])} against "
-            f"{num(mean[1])} in the mean over {len(both)} targets; the model is clearly above on {len(above)} and clearly "
+            f"{headed(metric)} against {words}, both from {title(source)}: {num(middle[0])} against "
+            f"{num(middle[1])} in the median of {len(both)} targets; the model is clearly above on {len(above)} and clearly "
             f"below on {len(below)}{said}."
         )
 
@@ -236,9 +267,11 @@ def control_sentences(rows: Sequence[Row], source: SourceName) -> Iterator[str]:
         row = probe[source, RANDOM]
         read = "is still read, since the geometry of a half-plane is the same"
         known = read if above_chance(row) else "is not read either"
+        beside = {words: picked(rows, name, "unit_probe").get((source, RANDOM)) for name, words in READERS.items()}
+        others = "".join(f", {words} {num(found['value'])}" for words, found in beside.items() if found)
         yield (
-            f"What a unit does there {known}: the unit probe from "
-            f"{title(source)} gives {figure(row)} on random starts (null {num(row['null'])}, own model {num(row['own'])})."
+            f"What a unit does there {known}: the unit probe from {title(source)} gives {figure(row)} on random starts "
+            f"(null {num(row['null'])}, own model {num(row['own'])}{others})."
         )
     if (RANDOM, source) in probe and (RANDOM, source) in r2:
         row = probe[RANDOM, source]

@@ -40,6 +40,8 @@ SOURCES = {
         Source("e07", "e07", "variants", {"variant": "e07"}),
         Source("e08", "e08", "variants", {"variant": "e08"}),
         Source("inputs", "even inputs", "data and rates", {"law": "square"}),
+        Source("wide", "inputs to 2", "data and rates", {"law": "wide"}),
+        Source("diagonal", "alike inputs", "data and rates", {"law": "diagonal"}),
         Source("slow", "lr 3e-4", "data and rates", {"lr": 3e-4}),
         Source("fast", "lr 1e-2", "data and rates", {"lr": 1e-2}),
         Source("width3", "2-3-1", "architectures", {"spec": "2-3-1"}),

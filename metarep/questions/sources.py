@@ -35,6 +35,13 @@ COLUMNS = (
     "retained_beyond_chance",
     "unseen",
 )
+CONTROLS = {
+    "masked_r2": ("source_mean", "linear_gaussian"),
+    "unit_probe": ("untrained", "raw"),
+    "clusters_ari": ("untrained", "raw"),
+}
+"""What stands beside the model on the page, carried over in the same way."""
+
 LEAST_OWN = 0.05
 """Of a smaller figure of the target's own model no share can be retained."""
 
@@ -53,13 +60,18 @@ def run(context: QuestionContext) -> Result:
             "matrix": Picture(
                 matrix_figure(rows),
                 "What is fitted on the training networks of a source (rows), measured on the test networks of a target "
-                "(columns). On the diagonal a model meets new networks of its own zoo; values below 0 stand in italics.",
+                "(columns), in hundredths. On the diagonal, framed, a model meets new networks of its own zoo. Orange cells "
+                "with a minus lie below 0; empty ones are not defined, since all networks of the target are alike. Units are "
+                "judged on the unit square, whatever inputs their networks were trained on.",
                 "Three heat maps of sources by targets: masked R², unit probe, clusters",
             ),
             "targets": Picture(
                 targets_figure(rows, source),
-                f"Carried over from {SOURCES[source].title} networks: the model, the target's own model, and a baseline "
-                "without a model. 95 % bootstrap intervals over networks; the ticks are what chance reaches.",
+                f"Carried over from {SOURCES[source].title} networks: the model, the same readers on an untrained model of its "
+                "shape, and what needs no model (raw parameters; for masked R² the linear-Gaussian imputer, which reads one "
+                "architecture only and has no value on others); beside them the target's own model. 95 % bootstrap intervals "
+                "over networks. Ticks: the 95th percentile of permutations; for masked R², which an untrained model has no "
+                "share in, the means of the source's networks. Arrows lie beyond the edge.",
                 "Dots with intervals by target for three metrics",
             ),
         },
@@ -126,18 +138,17 @@ def compared(row: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, float 
 
 
 def matrix_rows(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """A row a target, for the page: the main source's model, the target's own, and raw parameters, metric by metric."""
+    """A row a target, for the page: the main source's model, the target's own, and the CONTROLS, metric by metric."""
     source = main_source(rows)
     found: dict[SourceName, dict[str, Any]] = {}
     for row in rows:
-        if row["source"] != source or row["representation"] not in ("cloze", "raw"):
+        metric, name = row["metric"], row["representation"]
+        if row["source"] != source or name not in ("cloze", *CONTROLS[metric]):
             continue
         entry = found.setdefault(row["target"], {"target": SOURCES[row["target"]].title})
-        if row["representation"] == "cloze":
-            entry |= {f"{row['metric']}": row["value"], f"{row['metric']}_own": row["own"]}
-        else:
-            entry[f"{row['metric']}_raw"] = row["value"]
-    names = [f"{metric}{end}" for metric in METRICS for end in ("", "_own", "_raw") if (metric, end) != ("masked_r2", "_raw")]
+        own = {metric: row["value"], f"{metric}_own": row["own"]}
+        entry |= own if name == "cloze" else {f"{metric}_{name}": row["value"]}
+    names = [f"{metric}{end}" for metric in METRICS for end in ("", "_own", *(f"_{name}" for name in CONTROLS[metric]))]
     return [{"target": entry["target"], **{name: entry.get(name) for name in names}} for entry in found.values()]
 
 

@@ -196,7 +196,10 @@ def _interval(ax: Axes, y: float, group: str, value: float, low: float, high: fl
 
 
 def k_figure(curves: Mapping[str, Sequence[tuple[int, float]]], chosen: Mapping[str, dict], n_modes: int) -> Figure:
-    """The ARI of k-means by the number of clusters, a line a representation; rings are the chosen k."""
+    """The ARI of k-means by the number of clusters, a line a representation; rings are the chosen k.
+
+    The first representation of each group, and raw parameters, are in colour; the others stay behind in grey.
+    """
     drawn = {name: np.array(points, float) for name, points in curves.items() if points}
     looks = _line_looks(list(drawn))
     ticks = sorted({int(k) for points in drawn.values() for k in points[:, 0]})
@@ -207,7 +210,8 @@ def k_figure(curves: Mapping[str, Sequence[tuple[int, float]]], chosen: Mapping[
             look = looks[name]
             ax.plot(*points.T, **look)
             here = points[points[:, 0] == chosen[name]["k"]]
-            ax.plot(*here.T, "o", ms=8, mfc="white", mec=look["color"], mew=2, zorder=look["zorder"] + 2)
+            size = {"ms": 6, "mew": 1.3} if look["zorder"] == 1 else {"ms": 9, "mew": 2.2}
+            ax.plot(*here.T, "o", mfc="white", mec=look["color"], zorder=look["zorder"] + 2, **size)
         low, high = ax.get_ylim()
         ends = [points[-1, 1] for points in drawn.values()]
         heights = spread_labels(ends, (high - low) / 18)
@@ -224,12 +228,20 @@ def k_figure(curves: Mapping[str, Sequence[tuple[int, float]]], chosen: Mapping[
                 "relpos": (0, 0.5),
             }
             at = {"xy": (ticks[-1], end), "xytext": (ticks[-1] * 1.12, height), "va": "center", "fontsize": 9.5}
-            ax.annotate(title_of(name), **at, color=colour, arrowprops=arrow)
+            weight = "normal" if looks[name]["zorder"] == 1 else "bold"
+            ax.annotate(title_of(name), **at, color=colour, weight=weight, arrowprops=arrow)
         ax.set(xscale="log", xticks=ticks, xticklabels=ticks, xlim=(ticks[0] * 0.95, ticks[-1] * 1.62))
         ax.minorticks_off()
         ax.axvline(n_modes, color=MUTED, lw=0.9, ls=(0, (2, 2)), zorder=0)
         note = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points", "color": MUTED, "fontsize": 9}
         ax.annotate("as many clusters as modes", (n_modes, 1), (4, -4), va="top", **note)
+        there = {name: points[points[:, 0] == n_modes, 1].max(initial=-1) for name, points in drawn.items()}
+        best = max(there, key=there.__getitem__)
+        if looks[best]["zorder"] == 1 and there[best] > -1:  # a grey line that says something has its name at its height too
+            low, high = ax.get_ylim()
+            ax.set_ylim(low, max(high, there[best] + 0.12 * (high - low)))
+            note |= {"xycoords": "data", "fontsize": 8.5}
+            ax.annotate(title_of(best), (n_modes, there[best]), (8, 3), **note)
         ax.set(xlabel="number of clusters k", ylabel="adjusted Rand index with the modes")
         ax.grid(axis="y", color=FAINT, lw=0.6)
         ax.spines["bottom"].set_bounds(ticks[0], ticks[-1])
@@ -237,17 +249,13 @@ def k_figure(curves: Mapping[str, Sequence[tuple[int, float]]], chosen: Mapping[
 
 
 def _line_looks(names: Sequence[str]) -> dict[str, dict]:
-    """A line's look for each representation: dashes tell those of a group apart, baselines other than raw stay behind."""
-    dashes = ("-", (0, (5, 1.5)), (0, (1, 1.2)), (0, (5, 1.5, 1, 1.5)))
-    seen: dict[str, int] = {}
+    """A line's look for each representation: the first of each group in its colour, of baselines raw; the others behind."""
+    groups = {name: group_of(name) for name in names}
+    first = {group: name for name, group in reversed(groups.items()) if group != "baseline"} | {"baseline": "raw"}
     looks = {}
-    for name in names:
-        group = group_of(name)
-        behind = group == "baseline" and name != "raw"
-        number = seen[group] = -1 if group == "baseline" else seen.get(group, -1) + 1
-        colour = BEHIND if behind else GROUP_COLOURS[group]
-        style = dashes[max(number, 0) % len(dashes)]
-        looks[name] = {"color": colour, "ls": style, "lw": 1.3 if behind else 2.4, "zorder": 1 if behind else 2}
+    for name, group in groups.items():
+        front = {"color": GROUP_COLOURS[group], "lw": 2.6, "zorder": 3}
+        looks[name] = front if first[group] == name else {"color": BEHIND, "lw": 1.3, "zorder": 1}
     return looks
 
 

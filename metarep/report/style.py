@@ -9,6 +9,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 
 import matplotlib
+from matplotlib.colors import Colormap, LinearSegmentedColormap
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#F0E442", "#000000")
 INK, MUTED, FAINT = "#222222", "#6B6B6B", "#E3E3E3"
@@ -59,6 +60,14 @@ STYLE = {
     "xtick.labelsize": 9,
     "ytick.labelsize": 9,
 }
+
+
+def amounts_map(below: str | None = None) -> Colormap:
+    """From almost white over the palette's two blues to almost black, for amounts with their figures written upon them;
+    white where there is none, and another colour for what is below the scale.
+    """
+    shades = LinearSegmentedColormap.from_list("amounts", ["#F5F9FC", PALETTE[4], PALETTE[0], "#002A42"])
+    return shades.with_extremes(bad="white", under=below)
 
 
 def use_style() -> AbstractContextManager[None]:

@@ -20,7 +20,7 @@ N_TRAIN = 8_000
 N_INTERVAL = 320
 """Samples of a function of one number; here too four of five train."""
 
-Law = Literal["product", "square", "interval"]
+Law = Literal["product", "square", "wide", "diagonal", "interval"]
 
 _H = math.sqrt(0.5)
 HANDCRAFTED = np.array([-_H, _H, -_H, -_H, 0.0, math.sqrt(2.0), -0.5, -_H, 1.0])
@@ -122,7 +122,9 @@ def draw_reference(seed: int, law: str, spec: NetworkSpec, task: Task = PRODUCT)
 
     "product": y, d and the swaps from PyTorch, the order from NumPy. A uniform that is exactly 0 would
     make 0/0 in x2; it is d there. "square": 10,000 × 2 uniforms and then the order, both from NumPy,
-    which gives the published error of e05. "interval": 320 uniforms on [−1, 1] from PyTorch, the order from NumPy.
+    which gives the published error of e05. "wide": the same on [0, 2) × [0, 2). "diagonal": each input three parts of one
+    uniform to one of the other, so that both are alike (correlation 0.6). "interval": 320 uniforms on [−1, 1] from PyTorch,
+    the order from NumPy.
     """
     import torch
 
@@ -140,6 +142,10 @@ def draw_reference(seed: int, law: str, spec: NetworkSpec, task: Task = PRODUCT)
         y = x[:, 0]
     else:
         u = numpy_generator.rand(N_SAMPLES, 2)
+        if law == "wide":
+            u = 2 * u
+        elif law == "diagonal":
+            u = (3 * u + u[:, ::-1]) / 4
         x, y = (torch.from_numpy(part.astype(np.float32)) for part in (u, u[:, 0] * u[:, 1]))
     init = []
     for (rows, columns), _ in spec.shapes:

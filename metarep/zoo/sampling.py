@@ -18,7 +18,7 @@ from metarep.zoo.recipe import N_INTERVAL, N_SAMPLES, N_TRAIN
 from metarep.zoo.tasks import series_values, targets
 
 N_STATE = 624
-LAWS = {"product": 0, "square": 1}
+LAWS = {"product": 0, "square": 1, "wide": 2, "diagonal": 3}
 """How two inputs are drawn; `draw_interval` draws one."""
 
 
@@ -108,11 +108,16 @@ def _product_samples(u):
 
 
 @strict_kernel
-def _square_samples(u):
+def _square_samples(u, law):
     """Two columns of inputs from doubles u (2 n,), row by row, and their products, rounded once to float32."""
     x, y = np.empty((N_SAMPLES, 2), np.float32), np.empty(N_SAMPLES, np.float32)
     for i in range(N_SAMPLES):
-        x[i, 0], x[i, 1], y[i] = u[2 * i], u[2 * i + 1], u[2 * i] * u[2 * i + 1]
+        x1, x2 = u[2 * i], u[2 * i + 1]
+        if law == 2:
+            x1, x2 = 2 * x1, 2 * x2
+        elif law == 3:
+            x1, x2 = (3 * x1 + x2) / 4, (x1 + 3 * x2) / 4
+        x[i, 0], x[i, 1], y[i] = x1, x2, x1 * x2
     return x, y
 
 
@@ -151,7 +156,7 @@ def draw(seed, law, widths, n_params, task=0):
         order = _permutation(numpy_state, bits, 0, N_SAMPLES)
     else:
         bits = _draw(numpy_state, 6 * N_SAMPLES)
-        x, y = _square_samples(_doubles(bits[: 4 * N_SAMPLES]))
+        x, y = _square_samples(_doubles(bits[: 4 * N_SAMPLES]), law)
         order = _permutation(numpy_state, bits, 4 * N_SAMPLES, N_SAMPLES)
         init = _uniforms(_draw(state, n_params))[:n_params]
     return x, targets(task, x, y), order, _default_initialisation(init, widths)

@@ -83,13 +83,23 @@ def test_a_tiny_matrix_is_whole_and_plain_data(result):
     cells = result.tables["cells"]
     assert list(cells[0]) == list(sources.COLUMNS)
     kinds = {(row["representation"], row["metric"]) for row in cells}
-    assert len(cells) == 16 * len(kinds) == 16 * 8
+    assert len(cells) == 16 * len(kinds) == 16 * 10
     assert {metric for _, metric in kinds} == set(METRICS)
     for row in cells:
         if row["source"] == row["target"] and row["retained"] is not None:
             assert row["retained"] == row["retained_low"] == row["retained_high"] == 1 or row["metric"] == "clusters_ari"
         if row["representation"] == "linear_gaussian":
             assert (row["value"] is None) == ((row["source"] == "width3") != (row["target"] == "width3"))
+    for metric in ("unit_probe", "clusters_ari"):
+        untrained = [row for row in cells if (row["representation"], row["metric"]) == ("untrained", metric)]
+        assert len(untrained) == 16
+        told = [row for row in untrained if row["value"] is not None]
+        assert all(row["low"] <= row["high"] and -1 < row["null"] < 1 for row in told)
+    means = {(r["source"], r["target"]): r["value"] for r in cells if r["representation"] == "source_mean"}
+    assert len(means) == 16
+    assert all(value <= 1e-9 for value in means.values())  # about the target's own means nothing is left to explain
+    assert max(-means[name, name] for name in ("product", "random")) < 0.2 < -means["random", "e05"]
+    assert {"unit_probe_untrained", "unit_probe_raw", "masked_r2_source_mean"} <= set(result.tables["matrix"][0])
     assert set(result.pictures) == {"matrix", "targets"}
     assert any("Random initialisations" in sentence for sentence in result.sentences)
     assert result.tables["networks"][1]["zoo"] == "e05"
@@ -123,6 +133,18 @@ def test_the_verdict_on_nine_tenths_follows_the_interval(value, words):
 def test_the_control_is_judged_by_the_masked_values(value, words):
     rows = [cell("product", "random", value, metric="masked_r2"), cell("random", "random", -0.01, metric="masked_r2")]
     assert any(words in sentence for sentence in source_words.control_sentences(rows, "product"))
+
+
+def test_targets_on_which_nothing_is_gained_are_named():
+    rows = [cell("product", "e05", 0.9), cell("product", "max", 0.6)]
+    rows += [cell("product", b, 0.6, representation="untrained") for b in ("e05", "max")]
+    rows += [cell("product", b, value, metric="masked_r2") for b, value in (("e05", 0.3), ("max", -0.2))]
+    masked, probe = source_words.failure_sentences(rows, "product")
+    assert "fails (no better than the target's own means) on max, and holds on 1 of 2" in masked
+    assert "untrained model of the same shape) on max, and holds on 1 of 2" in probe
+    assert any("untrained model" in sentence for sentence in source_words.baseline_sentences(rows, "product"))
+    better = [row for row in rows if row["target"] == "e05"]
+    assert all("fails on no target" in sentence for sentence in source_words.failure_sentences(better, "product"))
 
 
 def test_pairs_at_chance_are_named():

@@ -48,3 +48,17 @@ def test_the_reference_too_survives_a_zero():
     reference = draw_reference(seed, "product", spec)
     assert np.isfinite(reference.x).all()
     np.testing.assert_array_equal(fast(seed, "product", spec)[0], reference.x)
+
+
+def test_laws_of_inputs_are_what_their_names_say():
+    spec = NetworkSpec.parse("2-2-1")
+    square, wide, diagonal = (fast(5, law, spec) for law in ("square", "wide", "diagonal"))
+    np.testing.assert_array_equal(wide[0], 2 * square[0])
+    assert wide[0].max() == pytest.approx(2, abs=1e-3)
+    assert diagonal[0].min() >= 0
+    assert diagonal[0].max() <= 1
+    assert np.corrcoef(diagonal[0].T)[0, 1] == pytest.approx(0.6, abs=0.02)
+    for x, y, order, init in (wide, diagonal):
+        np.testing.assert_allclose(y, x[:, 0] * x[:, 1], rtol=1e-6)
+        np.testing.assert_array_equal(order, square[2])
+        np.testing.assert_array_equal(init, square[3])

@@ -47,6 +47,11 @@ def test_engines_agree_on_another_task(name):
     agree(plan)
 
 
+@pytest.mark.parametrize("law", ["wide", "diagonal"])
+def test_engines_agree_on_another_law(law):
+    agree(Plan(NetworkSpec.parse("2-2-1"), law, 1e-3, 200, (5,)))
+
+
 def test_engines_agree_on_a_function_of_one_number():
     agree(Plan(FOURIER, "interval", 1e-2, 100, (5,), random_series(1, seed=0)))
 

@@ -66,7 +66,7 @@ beyond: $(INSTALLED)
 	done
 
 # Networks of one-dimensional functions, told apart by what a model of their own makes of their parameters, beside that model
-# untrained. Minutes on two cores; tables, numbers and the figure are kept in git.
+# untrained. About ten minutes on two cores that are free; tables, numbers and the figure are kept in git.
 FUNCTIONS := results/functions
 functions: $(INSTALLED)
 	$(BIN)/metarep build-zoo --config configs/functions.yaml --out $(FUNCTIONS)/zoo

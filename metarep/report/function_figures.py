@@ -16,7 +16,7 @@ from metarep.report.style import FAINT, INK, MUTED, PALETTE, use_style
 
 PANELS = {LINEAR_PROBE: "Linear probe", NEIGHBOUR_PROBE: "Five nearest neighbours"}
 COLOURS = {"cloze": PALETTE[0], "untrained": PALETTE[1], "baseline": INK, "oracle": PALETTE[2]}
-MARKERS = "osD^vPX*"
+MARKERS = "osD^vPXh"
 DODGE = 1.025
 """Neighbouring points of one number of functions stand apart by this factor, so that intervals do not hide each other."""
 

@@ -18,7 +18,7 @@ from metarep.report.wording import listed, num
 from metarep.tables import to_csv
 from metarep.zoo.store import load_zoo
 
-PROBES = {LINEAR_PROBE: "linear probe", NEIGHBOUR_PROBE: "nearest neighbours"}
+PROBES = {LINEAR_PROBE: "the linear probe", NEIGHBOUR_PROBE: "nearest neighbours"}
 GOALS = {5: 1.0, 10: 0.95}
 """What is asked for: so many functions told apart with so much balanced accuracy."""
 

@@ -174,7 +174,7 @@ def comparison_figure(chosen: Mapping[str, dict], probes: Sequence[tuple[str, Ma
         for ax, title in zip(axes, ["k-means against the modes", *(title for title, _ in probes)], strict=True):
             ax.set_title(title)
         for ax in axes[1:]:
-            ax.set(xscale="logit", xlabel="balanced accuracy (logit scale)")
+            ax.set(xscale="logit", xlabel="balanced accuracy")
             ax.set(xlim=(PROBE_RANGE[0] * 0.9, 1 - 0.9 * (1 - PROBE_RANGE[1])), xticks=PROBE_TICKS)
             ax.set_xticklabels([f"{tick:g}" for tick in PROBE_TICKS], fontsize=8)
             ax.minorticks_off()

@@ -60,24 +60,28 @@ def probe_rows(
     """Rows (target, metric, mean, std, low, high, null_mean, null_p95) for targets {name: (train values, test values)}.
 
     Text targets give balanced accuracy, numbers R². `mean` and `std` are over seeds; `low` and `high` the 95 % bootstrap
-    interval of the first seed over test networks; `null_mean` what a probe reaches that was fitted on permuted labels;
-    `null_p95` what the first seed's answers reach in 95 of 100 draws when they are dealt out to other test networks.
+    interval of that mean over test networks; `null_mean` what a probe reaches that was fitted on permuted labels;
+    `null_p95` what answers reach in 95 of 100 draws when they are dealt out to other test networks.
     """
     rows = []
     for target, (y_train, y_test) in targets.items():
         is_class = y_train.dtype == object
         score = balanced_accuracy if is_class else r2_score
         for kind, build in (CLASSIFIERS if is_class else REGRESSORS).items():
-            scores, nulls, spread = [], [], {}
+            answers, nulls = [], []
             for number in range(n_seeds):
                 rng = np.random.default_rng([seed, number])
                 rows_in = rng.permutation(len(x_train))[: max(2, int(TRAIN_SHARE * len(x_train)))]
-                predicted = _fit_and_predict(build, x_train[rows_in], y_train[rows_in], x_test)
-                scores.append(score(y_test, predicted))
+                answers.append(_fit_and_predict(build, x_train[rows_in], y_train[rows_in], x_test))
                 if number == 0:
-                    spread = (class_spread if is_class else number_spread)(y_test, predicted, seed=seed)
                     shuffled = rng.permutation(y_train[rows_in])
                     nulls.append(score(y_test, _fit_and_predict(build, x_train[rows_in], shuffled, x_test)))
+            scores = [score(y_test, predicted) for predicted in answers]
+            together = np.column_stack(answers)
+            if is_class:
+                spread = class_spread(y_test, together, seed=seed)
+            else:
+                spread = number_spread(y_test, together, seed=seed, score=mean_r2)
             metric = f"{kind}_{'balanced_accuracy' if is_class else 'r2'}"
             figures = {"mean": float(np.mean(scores)), "std": float(np.std(scores)), "null_mean": float(np.mean(nulls))}
             rows.append({"target": target, "metric": metric, **figures, **spread})
@@ -87,22 +91,31 @@ def probe_rows(
 def class_spread(
     truth: np.ndarray, predicted: np.ndarray, *, seed: int, n_draws: int = N_DRAWS, score: Callable | None = None
 ) -> dict[str, float]:
-    """`low`, `high` and `null_p95` of the balanced accuracy of N answers, or of another `score` of tables (…, L, L).
+    """`low`, `high` and `null_p95` of the balanced accuracy of answers (N,), or of another `score` of tables (…, L, L).
 
-    All follow from the table of truth and answers: resampling networks is a multinomial draw of its cells, dealing the
-    answers out anew a random table with its margins (Patefield 1981).
+    Answers (N, S) are those of S probes: the interval is of their mean score, the null of the first. All follow from the
+    table of truth and answers: resampling networks is a multinomial draw of its cells, dealing the answers out anew a random
+    table with its margins (Patefield 1981).
     """
-    names, codes = np.unique(np.concatenate([truth, predicted]).astype(str), return_inverse=True)
-    pairs = codes[: len(truth)] * len(names) + codes[len(truth) :]
-    table = np.bincount(pairs, minlength=len(names) ** 2).reshape(len(names), len(names))
-    resampled = np.random.default_rng(seed).multinomial(len(truth), table.ravel() / len(truth), size=n_draws)
+    names, codes = np.unique(np.column_stack([truth, predicted]).astype(str), return_inverse=True)
+    cells, n_networks = np.unique(codes.reshape(len(truth), -1), axis=0, return_counts=True)
+    drawn = np.random.default_rng(seed).multinomial(len(truth), n_networks / len(truth), size=n_draws)
+    score = score or mean_recall
+    resampled = np.mean([score(_tables(cells[:, [0, probe]], drawn, len(names))) for probe in range(1, cells.shape[1])], axis=0)
+    table = _tables(cells[:, :2], n_networks, len(names))
     margins = table.sum(1), table.sum(0)
     if min(np.count_nonzero(margin) for margin in margins) > 1:
         dealt = random_table(*margins, seed=seed).rvs(n_draws)
     else:
         dealt = table[None]  # one class or one answer: there is nothing to deal, and SciPy's sampler reads beyond its table
-    score = score or mean_recall
-    return _quantiles(score(resampled.reshape(-1, *table.shape)), score(dealt))
+    return _quantiles(resampled, score(dealt))
+
+
+def _tables(cells: np.ndarray, counts: np.ndarray, n_labels: int) -> np.ndarray:
+    """Tables (…, L, L) of truth and answers that hold `counts` (…, C) networks in `cells` (C, 2)."""
+    tables = np.zeros((*counts.shape[:-1], n_labels, n_labels), dtype=np.int64)
+    np.add.at(tables, (..., cells[:, 0], cells[:, 1]), counts)
+    return tables
 
 
 def mean_recall(tables: np.ndarray) -> np.ndarray:
@@ -115,6 +128,11 @@ def mean_recall(tables: np.ndarray) -> np.ndarray:
 def share_right(tables: np.ndarray) -> np.ndarray:
     """The share of right answers (…,) of tables (…, L, L) of true classes and answers."""
     return np.trace(tables, axis1=-2, axis2=-1) / tables.sum(axis=(-2, -1))
+
+
+def mean_r2(truth: np.ndarray, answers: np.ndarray) -> float:
+    """The mean R² of the answers (N, S) of S probes."""
+    return float(np.mean([r2_score(truth, predicted) for predicted in answers.T]))
 
 
 def number_spread(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from metarep.errors import MetarepError
 
@@ -19,6 +19,20 @@ class Settings(BaseModel):
     """A frozen set of settings that knows no other keys."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _change_the_default(cls, data: Any) -> Any:
+        """Where a field's default is settings, keys that are given change that default, not the one of its kind."""
+        if not isinstance(data, dict):
+            return data
+        given = {name: part for name, part in data.items() if isinstance(part, dict)}
+        defaults = {name: cls.model_fields[name].default for name in given if name in cls.model_fields}
+        return data | {
+            name: _merged(default.model_dump(mode="json", exclude_defaults=True), given[name])
+            for name, default in defaults.items()
+            if isinstance(default, Settings)
+        }
 
     def resolved(self) -> dict[str, Any]:
         """Every setting with its value, as plain JSON data: what a manifest holds."""

@@ -2,7 +2,16 @@
 
 import pytest
 
-from metarep.config import ClusterConfig, EmbedConfig, FamilyConfig, PretrainConfig, QuestionConfig, RunConfig, ZooConfig
+from metarep.config import (
+    BeyondConfig,
+    ClusterConfig,
+    EmbedConfig,
+    FamilyConfig,
+    PretrainConfig,
+    QuestionConfig,
+    RunConfig,
+    ZooConfig,
+)
 from metarep.errors import MetarepError
 from metarep.settings import load_config
 
@@ -55,9 +64,23 @@ def test_further_models_embed_as_the_first_but_for_what_they_say():
 
 
 def test_questions_are_asked_of_models_made_as_the_main_one_is(request):
-    config = load_config(QuestionConfig, request.config.rootpath / "configs" / "questions.yaml")
-    assert config.pretrain == QuestionConfig().pretrain
-    assert (config.pretrain.jitter, config.pretrain.behaviour_weight) == (1.0, 1.0)
+    configs = request.config.rootpath / "configs"
+    asked = load_config(QuestionConfig, configs / "questions.yaml").pretrain
+    main = load_config(RunConfig, configs / "representation.yaml").pretrain
+    for name in ("behaviour_weight", "whole_share", "jitter", "n_components", "n_layers", "batch_size", "tokens", "positions"):
+        assert getattr(asked, name) == getattr(main, name)
+
+
+@pytest.mark.parametrize(
+    ("kind", "key"), [(QuestionConfig, "pretrain.d_model"), (BeyondConfig, "architectures.pretrain.d_model")]
+)
+def test_one_setting_changes_what_a_series_has_by_default_and_leaves_the_others(kind, key):
+    *parents, last = key.split(".")
+    was, now = kind(), load_config(kind, None, [f"{key}=16"])
+    for name in parents:
+        was, now = getattr(was, name), getattr(now, name)
+    assert was != type(was)()
+    assert now == was.model_copy(update={last: 16})
 
 
 def test_questions_are_asked_of_networks_as_they_stand():

@@ -14,6 +14,9 @@ LEVELS = (0.025, 0.975)
 N_DRAWS = 200
 """Resamples of the networks, and deals of the predictions."""
 
+ROUNDING = 1e-12
+"""A smaller share of the sum of squares than this is no variance."""
+
 
 def resamples(n_bootstraps: int, n: int, *, seed: int) -> np.ndarray:
     """(n_bootstraps + 1, n): how often each network is drawn; the first row is the sample itself, each network once."""
@@ -28,19 +31,21 @@ def by_kind(values: np.ndarray, kinds: np.ndarray) -> np.ndarray:
 
 def total_squares(truth: np.ndarray, kinds: np.ndarray, weights: np.ndarray, hidden: np.ndarray | None = None) -> np.ndarray:
     """(B, C): squared deviations of truth (N, P) from the mean of each kind, summed, for resamples weights (B, N); of what
-    is hidden (N, P) alone, which is everything where it is None.
+    is hidden (N, P) alone, which is everything where it is None. Exactly 0 where nothing varies but by rounding.
     """
+    truth = truth.astype(np.float64)
     hidden = np.ones(truth.shape, dtype=bool) if hidden is None else hidden
     sums = (by_kind(np.where(hidden, part, 0.0), kinds) for part in (1.0, truth, np.square(truth)))
     count, first, second = (weights @ part for part in sums)
-    return second - np.square(first) / np.maximum(count, 1)
+    total = second - np.square(first) / np.maximum(count, 1)
+    return np.where(total > ROUNDING * second, total, 0.0)
 
 
 def left_squares(
     truth: np.ndarray, predicted: np.ndarray, kinds: np.ndarray, weights: np.ndarray, hidden: np.ndarray | None = None
 ) -> np.ndarray:
     """(B, C): squared residuals of predicted (N, P), summed; the rest as in `total_squares`."""
-    squares = np.square(truth - predicted)
+    squares = np.square(truth.astype(np.float64) - predicted)
     return weights @ by_kind(squares if hidden is None else np.where(hidden, squares, 0.0), kinds)
 
 
@@ -75,7 +80,7 @@ def dealt_squares(
 def explained(left: np.ndarray, total: np.ndarray) -> np.ndarray:
     """1 − left / total; NaN where nothing varies."""
     total = np.broadcast_to(total, np.broadcast_shapes(left.shape, total.shape))
-    return 1 - np.divide(left, total, out=np.full(total.shape, np.nan), where=total > 1e-12)
+    return 1 - np.divide(left, total, out=np.full(total.shape, np.nan), where=total > 0)
 
 
 def share_explained(left: np.ndarray, total: np.ndarray) -> np.ndarray:

@@ -31,6 +31,7 @@ from metarep.cloze.embed import N_FINE, leave_one_out, untrained_like
 from metarep.cloze.imputers import Imputer, fit_linear_gaussian
 from metarep.cloze.model import ClozeModel
 from metarep.cloze.pretrain import load_model
+from metarep.cloze.r2_draws import dealt_r2, r2_draws, resamples, spread
 from metarep.networks.geometry import active_area
 from metarep.networks.modes import UNIT_STATES, compositions, unit_states
 from metarep.networks.spec import NetworkSpec
@@ -54,14 +55,14 @@ class Measuring:
     seed: int
 
     def resamples(self, n: int) -> np.ndarray:
-        """(B, N) counts: how often each of n networks is in each bootstrap resample."""
-        return np.random.default_rng(self.seed).multinomial(n, np.full(n, 1 / n), size=self.n_bootstraps)
+        """(B + 1, N) counts: the networks themselves, and how often each of n is in each bootstrap resample."""
+        return resamples(self.n_bootstraps, n, seed=self.seed)
 
 
 def carry_over(source: Networks, targets: Sequence[Networks], model_path: Path, measuring: Measuring) -> list[dict]:
     """The rows of one source: target by target, metric by metric, representation by representation.
 
-    value, low, high, null and n; `unseen` is the share of the target's units whose state no training unit of the source
+    value, low, high, null_p95 and n; `unseen` is the share of the target's units whose state no training unit of the source
     has, `draws` the figure in every resample. Values are None where a figure is not defined.
     """
     model = load_model(model_path)
@@ -99,22 +100,8 @@ def r2_row(truth: np.ndarray, predicted: np.ndarray | None, classes: np.ndarray,
     """R² of predictions (N, T) about the means of slot classes (T,), with its interval and null."""
     if predicted is None:
         return undefined(len(truth))
-    weights = measuring.resamples(len(truth))
-    rng = np.random.default_rng(measuring.seed)
-    nulls = [weighted_r2(truth, predicted[rng.permutation(len(truth))], classes) for _ in range(N_PERMUTATIONS)]
-    figures = weighted_r2(truth, predicted, classes), weighted_r2(truth, predicted, classes, weights)
-    return measured(float(figures[0][0]), figures[1], np.concatenate(nulls), len(truth))
-
-
-def weighted_r2(truth: np.ndarray, predicted: np.ndarray, classes: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
-    """(B,): `masked_r2.r_squared` with each network counted as often as weights (B, N) say, or once."""
-    weights = np.ones((1, len(truth))) if weights is None else weights
-    residual = weights @ np.square(truth - predicted).sum(axis=1)
-    total = weights @ np.square(truth).sum(axis=1)
-    for number in np.unique(classes):
-        own = truth[:, classes == number]
-        total = total - np.square(weights @ own.sum(axis=1)) / (weights.sum(axis=1) * own.shape[1])
-    return 1 - residual / total
+    draws = r2_draws(truth, predicted, classes, measuring.resamples(len(truth)))[:, -1]
+    return measured(draws, dealt_r2(truth, predicted, classes, seed=measuring.seed)[:, -1], len(truth))
 
 
 def fit_readers(source: Networks, models: Mapping[str, ClozeModel], measuring: Measuring) -> Iterator[tuple[str, Callable]]:
@@ -162,8 +149,7 @@ def probe_row(truth: np.ndarray, predicted: np.ndarray, measuring: Measuring) ->
     if len(counted) < 2:
         return undefined(len(truth))
     of_state = np.stack([truth == state for state in counted], axis=-1)
-    weights = measuring.resamples(len(truth))
-    rng = np.random.default_rng(measuring.seed)
+    weights, rng = measuring.resamples(len(truth)), np.random.default_rng(measuring.seed)
 
     def score(guess: np.ndarray, weights: np.ndarray) -> np.ndarray:
         hits = (of_state & (guess == truth)[..., None]).sum(axis=1)
@@ -171,11 +157,8 @@ def probe_row(truth: np.ndarray, predicted: np.ndarray, measuring: Measuring) ->
         recall = np.divide(weights @ hits, n, out=np.full(n.shape, np.nan), where=n > 0)
         return np.nanmean(recall, axis=1)
 
-    once = np.ones((1, len(truth)))
-    shuffled = (rng.permutation(predicted.ravel()).reshape(truth.shape) for _ in range(N_PERMUTATIONS))
-    nulls = np.concatenate([score(guess, once) for guess in shuffled])
-    row = measured(float(score(predicted, once)[0]), score(predicted, weights), nulls, len(truth))
-    return row | {"chance": 1 / len(counted)}
+    dealt = np.concatenate([score(rng.permutation(predicted), weights[:1]) for _ in range(N_PERMUTATIONS)])
+    return measured(score(predicted, weights), dealt, len(truth)) | {"chance": 1 / len(counted)}
 
 
 def _cluster_reader(name: str, read: Callable, predict: Callable, measuring: Measuring) -> Callable:
@@ -185,23 +168,23 @@ def _cluster_reader(name: str, read: Callable, predict: Callable, measuring: Mea
         if len(np.unique(labels)) > 1:
             clusters = predict(read(model, target.test))
             found = agreement(labels, clusters, seed=measuring.seed, n_permutations=N_PERMUTATIONS)
-            names = {"value": "ari", "low": "ari_low", "high": "ari_high", "null": "null_ari_p95"}
+            names = {"value": "ari", "low": "ari_low", "high": "ari_high", "null_p95": "null_ari_p95"}
             row |= {own: found[there] for own, there in names.items()}
         yield {"representation": name, "metric": "clusters_ari", **row}
 
     return rows
 
 
-def measured(value: float, draws: np.ndarray, nulls: np.ndarray, n: int) -> dict:
-    """A figure with its 95 % interval, the 95th percentile of its null, and its draws."""
-    low, high = np.quantile(draws, [0.025, 0.975])
-    null = float(np.quantile(nulls, 0.95))
-    return {"value": value, "low": float(low), "high": float(high), "null": null, "n": n, "draws": draws}
+def measured(draws: np.ndarray, dealt: np.ndarray, n: int) -> dict:
+    """A figure of n networks, the first of draws (B + 1,), with the interval of the others, the 95th percentile of deals of
+    its answers to other networks, and its draws (B,).
+    """
+    return spread(draws, dealt) | {"n": n, "draws": draws[1:]}
 
 
 def undefined(n: int) -> dict:
     """A figure that has no value on these networks."""
-    return {"value": None, "low": None, "high": None, "null": None, "n": n}
+    return {"value": None, "low": None, "high": None, "null_p95": None, "n": n}
 
 
 def cloze_units(model: ClozeModel, params: np.ndarray) -> np.ndarray:

@@ -182,12 +182,14 @@ def design_sentence(designs: Sequence[dict]) -> str:
     others = []
     for reading, words in OTHER_READINGS.items():
         own = {row["design"]: row for row in designs if row["reading"] == reading}
+        if not any(beside_base(own).values()):
+            continue  # no design has an interval to compare
         apart = "; ".join(f"{word}: {listed(names)}" for word, names in beside_base(own).items() if names and word != LEVEL)
         others.append(f"{words} {spoken(own[BASE])} ({apart or 'no design is clearly apart'})")
     return (
         f"The mode is read off the states with a balanced accuracy of {spoken(base)} (answers for other networks: at most "
         f"{num(base['null_p95'])}) where tokens are parameters and positions say what they share; {beside}. Best: "
-        f"{best['design']} ({num(best['value'], 3)}). By the same comparison: {listed(others)}."
+        f"{best['design']} ({num(best['value'], 3)})." + (f" By the same comparison: {listed(others)}." if others else "")
     )
 
 

@@ -161,7 +161,7 @@ def draw_chance(ax: Axes, at: Mapping[SourceName, float], rows: Sequence[Row], s
     """A tick a target: what 95 of 100 permutations stay below; for masked R² what the means of the source give."""
     means = metric == "masked_r2"
     for (a, b), row in picked(rows, "source_mean" if means else "cloze", metric).items():
-        value = row["value"] if means else row["null"]
+        value = row["value"] if means else row["null_p95"]
         if a == source and value >= LIMITS[metric][0]:
             ax.plot([value, value], [at[b] - 0.36, at[b] + 0.36], color=MUTED, lw=1.4, zorder=2)
 

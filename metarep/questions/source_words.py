@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -72,7 +73,7 @@ def headed(metric: str) -> str:
 
 def above_chance(row: Row) -> bool:
     """Whether the interval lies above 0 and above the null."""
-    return row["low"] > max(row["null"], 0.0)
+    return row["low"] > max(row["null_p95"], 0.0)
 
 
 def figure(row: Row) -> str:
@@ -116,7 +117,7 @@ def sentences(rows: Sequence[Row]) -> tuple[str, ...]:
     source = main_source(rows)
     found = [*retained_sentences(rows, source), asked_sentence(carried(rows, "unit_probe", source)), lineage_sentence(rows)]
     found += [architecture_sentence(rows, source), *(chance_sentence(rows, metric) for metric in METRICS)]
-    found += [lacking_sentence(rows), *failure_sentences(rows, source), *baseline_sentences(rows, source)]
+    found += [lacking_sentence(rows), failure_sentence(rows, source), *baseline_sentences(rows, source)]
     found += control_sentences(rows, source)
     return tuple(sentence for sentence in found if sentence)
 
@@ -193,10 +194,10 @@ def chance_sentence(rows: Sequence[Row], metric: str) -> str:
         return f"{head}, every one."
     named = [f"{title(a)} to {title(b)} ({num(value)})" for value, (a, b) in failed[:MOST_NAMED]]
     rest = len(failed) - len(named)
-    targets, counts = np.unique([b for _, (_, b) in failed], return_counts=True)
-    often = title(str(targets[counts.argmax()]))
-    more = f" and {rest} more, most of all to {often} ({counts.max()} sources)" if rest else ""
-    return f"{head}; not {listed(named)}{more}."
+    (often, most), *others = Counter(target for _, (_, target) in failed).most_common()
+    alone = all(n < most for _, n in others)
+    where = f", most of all to {title(often)} ({most} sources)" if alone and most > 1 else ""
+    return f"{head}; not {listed(named)}{f' and {rest} more{where}' if rest else ''}."
 
 
 def lacking_sentence(rows: Sequence[Row]) -> str:
@@ -211,23 +212,19 @@ def lacking_sentence(rows: Sequence[Row]) -> str:
     return f"A probe cannot name a state that its source's units are never in; that is so of {listed(named)}."
 
 
-def failure_sentences(rows: Sequence[Row], source: SourceName) -> Iterator[str]:
-    """On which targets what is carried over from the main source fails: its interval reaches down to what needs no training,
-    which is 0 for masked R² (the target's own means) and the interval of the untrained model for the others.
-    """
-    worded = {"masked_r2": "no better than the target's own means", "unit_probe": f"no better than {UNTRAINED}"}
-    worded["clusters_ari"] = worded["unit_probe"]
-    for metric, words in worded.items():
-        ours, theirs = picked(rows, "cloze", metric), picked(rows, "untrained", metric)
-        bar = {pair: row["high"] for pair, row in theirs.items()} if metric != "masked_r2" else dict.fromkeys(ours, 0.0)
-        others = [b for a, b in ours if a == source and b not in (source, RANDOM) and (a, b) in bar]
-        if not others:
-            continue
-        failed = [title(b) for b in others if ours[source, b]["low"] <= bar[source, b]]
-        n = len(others) - len(failed)
-        head = f"{headed(metric)} carried over from {title(source)}"
-        fails = f"fails ({words}) on {listed(failed)}" if failed else "fails on no target"
-        yield f"{head} {fails}, and holds on {n} of {len(others)} targets."
+def failure_sentence(rows: Sequence[Row], source: SourceName) -> str:
+    """On which targets predictions carried over from the main source fail: no better than the target's own means, R² 0."""
+    ours = picked(rows, "cloze", "masked_r2")
+    others = {b: row for (a, b), row in ours.items() if a == source and b not in (source, RANDOM)}
+    if not others:
+        return ""
+    holds = [title(b) for b, row in others.items() if row["low"] > 0]
+    fails = [title(b) for b, row in others.items() if row["high"] < 0]
+    undecided = [title(b) for b in others if title(b) not in (*holds, *fails)]
+    parts = [f"is clearly better than the target's own means on {len(holds)} of {len(others)} targets"]
+    parts += [f"clearly worse on {listed(fails)}"] if fails else []
+    parts += [f"neither on {listed(undecided)}"] if undecided else []
+    return f"{headed('masked_r2')} carried over from {title(source)} {listed(parts)}."
 
 
 def baseline_sentences(rows: Sequence[Row], source: SourceName) -> Iterator[str]:
@@ -240,7 +237,10 @@ def baseline_sentences(rows: Sequence[Row], source: SourceName) -> Iterator[str]
         above = [b for b in both if ours[source, b]["low"] > theirs[source, b]["high"]]
         below = [b for b in both if ours[source, b]["high"] < theirs[source, b]["low"]]
         middle = [np.median([figures[source, b]["value"] for b in both]) for figures in (ours, theirs)]
-        said = f" (below on {listed([title(b) for b in below])})" if below else ""
+        named = [
+            f"{word} on {listed([title(b) for b in found])}" for word, found in (("above", above), ("below", below)) if found
+        ]
+        said = f" ({'; '.join(named)})" if named else ""
         yield (
             f"{headed(metric)} against {words}, both from {title(source)}: {num(middle[0])} against "
             f"{num(middle[1])} in the median of {len(both)} targets; the model is clearly above on {len(above)} and clearly "
@@ -271,7 +271,7 @@ def control_sentences(rows: Sequence[Row], source: SourceName) -> Iterator[str]:
         others = "".join(f", {words} {num(found['value'])}" for words, found in beside.items() if found)
         yield (
             f"What a unit does there {known}: the unit probe from {title(source)} gives {figure(row)} on random starts "
-            f"(null {num(row['null'])}, own model {num(row['own'])}{others})."
+            f"(null {num(row['null_p95'])}, own model {num(row['own'])}{others})."
         )
     if (RANDOM, source) in probe and (RANDOM, source) in r2:
         row = probe[RANDOM, source]

@@ -26,7 +26,7 @@ COLUMNS = (
     "value",
     "low",
     "high",
-    "null",
+    "null_p95",
     "n",
     "own",
     "retained",
@@ -61,8 +61,8 @@ def run(context: QuestionContext) -> Result:
                 matrix_figure(rows),
                 "What is fitted on the training networks of a source (rows), measured on the test networks of a target "
                 "(columns), in hundredths. On the diagonal, framed, a model meets new networks of its own zoo. Orange cells "
-                "with a minus lie below 0; empty ones are not defined, since all networks of the target are alike. Units are "
-                "judged on the unit square, whatever inputs their networks were trained on.",
+                "with a minus lie below 0; empty ones are not defined, since networks or units of the target are all alike. "
+                "Units are judged on the unit square, whatever inputs their networks were trained on.",
                 "Three heat maps of sources by targets: masked R², unit probe, clusters",
             ),
             "targets": Picture(

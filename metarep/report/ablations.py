@@ -43,6 +43,7 @@ PANELS = {
     "masked_r2": ("masked R²", "imputed_r2"),
 }
 """The figures that are drawn: title, and the column of what shuffled labels score, or a simple imputer."""
+MASKED_R2 = ("masked_r2", "masked_r2_low", "masked_r2_high")
 
 LISTED_FROM = 3
 LISTED = ("profile", "certainty", "pooled", "beliefs")
@@ -53,8 +54,8 @@ CAVEAT = (
 )
 ONE_SEED = "They do not say how far another seed would move a row."
 SEVERAL_SEEDS = (
-    "The base was trained with {} seeds: another row is clearly above or below where its interval leaves all of theirs, "
-    "from the lowest end to the highest."
+    "The base was trained with up to {} seeds: where a range over them is given, another row is clearly above or below if its "
+    "interval leaves all of theirs, from the lowest end to the highest."
 )
 GROUPS = {1: "clearly above", 0: "level", -1: "clearly below"}
 
@@ -144,13 +145,15 @@ def other_seeds(run: Path) -> set[str]:
 
 
 def masked_r2(model: Path) -> dict[str, float]:
-    """The R² on hidden values of test networks, each hidden in turn: `masked_r2` of the cloze model, `imputed_r2` of the best
-    imputer beside it; NaN where there is no cloze.
+    """The R² on hidden values of test networks, each hidden in turn: `masked_r2` of the cloze model, with its interval, and
+    `imputed_r2` of the best imputer beside it; NaN where there is no cloze.
     """
     file = model / "masked_r2.csv"
     found = read_csv(file) if file.is_file() else []
-    r2 = {r["predictor"]: float(r["r2"]) for r in found if (r["masking"], r["group"]) == ("leave_one_out", "all")}
-    return {"masked_r2": r2.pop("cloze", math.nan), "imputed_r2": max(r2.values(), default=math.nan)}
+    rows = {r["predictor"]: r for r in found if (r["masking"], r["group"]) == ("leave_one_out", "all")}
+    cloze = rows.pop("cloze", {})
+    figures = {name: cloze.get(column, math.nan) for name, column in zip(MASKED_R2, ("r2", "low", "high"), strict=True)}
+    return figures | {"imputed_r2": max((r["r2"] for r in rows.values()), default=math.nan)}
 
 
 def by_run(rows: Sequence[dict]) -> dict[str, list[dict]]:
@@ -280,7 +283,7 @@ def _against_base(rows: Sequence[dict], repeats: Sequence[dict], column: str, ti
         if name != BASE:
             other = "" if row["embedding"] == usual else f", {row['embedding']}"
             groups[compare(_interval(row, column), rival)].append(f"{name} ({num(row[column])}{other})")
-    said = [f"{num(base['ari']) if math.isnan(base['ari_low']) else ari(base)} ({usual})"]
+    said = [f"{_spoken(base)} ({usual})"]
     if band is not None:
         said[0] = f"{said[0][:-1]}; {num(band[0])} to {num(band[1])} over {n_seeds(repeats)} seeds)"
     if any(groups.values()) and not groups[1] and not math.isnan(base["ari_low"]):
@@ -304,12 +307,17 @@ def _interval(row: dict, column: str) -> dict[str, float]:
     return {"ari": row[column]} | {f"ari_{end}": row.get(f"{column}_{end}", math.nan) for end in ("low", "high")}
 
 
+def _spoken(figure: dict[str, float]) -> str:
+    """What `_interval` gives, in words; without the interval where there is none."""
+    return num(figure["ari"]) if math.isnan(figure["ari_low"]) else ari(figure)
+
+
 def _hidden(rows: Sequence[dict]) -> str:
     """Masked R² of the base and of the best and the worst change, each beside the best simple imputer."""
     models = best_embeddings(rows, "masked_r2")
     if BASE not in models:
         return ""
-    said = {name: f"{num(row['masked_r2'])} ({name}{_beside(row)})" for name, row in models.items()}
+    said = {name: f"{_spoken(_interval(row, 'masked_r2'))} ({name}{_beside(row)})" for name, row in models.items()}
     changes = sorted(models.keys() - {BASE}, key=lambda name: (models[name]["masked_r2"], name))
     text = f"Masked R² {said[BASE]}"
     if len(changes) > 1:

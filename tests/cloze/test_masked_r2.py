@@ -95,6 +95,8 @@ def test_the_same_seed_deals_the_same_and_another_does_not():
 
 
 def test_what_does_not_vary_has_no_figure():
-    row = rows_of(np.ones((N, 9)), np.zeros((N, 9)), np.ones((N, 9), dtype=bool))["all", "all"]
-    assert all(np.isnan(row[name]) for name in ("r2", "low", "high", "null_p95"))
+    for value in (1.0, -2.9, 17.1):  # of which the last two have no exact square in single precision
+        truth = np.full((N, 9), value, dtype=np.float32)
+        row = rows_of(truth, np.zeros((N, 9)), np.ones((N, 9), dtype=bool))["all", "all"]
+        assert all(np.isnan(row[name]) for name in ("r2", "low", "high", "null_p95"))
     assert spread(np.array([1.0, 0.0, 2.0, np.nan]), np.array([0.0]))["high"] == pytest.approx(1.95)

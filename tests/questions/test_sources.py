@@ -13,7 +13,7 @@ from metarep.networks.modes import compositions, unit_states
 from metarep.networks.spec import NetworkSpec
 from metarep.progress import Progress
 from metarep.questions import source_words, sources
-from metarep.questions.cells import METRICS, Measuring, fitted_probe, probe_row, r2_row, raw_units, weighted_r2
+from metarep.questions.cells import METRICS, Measuring, fitted_probe, probe_row, r2_row, raw_units
 from metarep.questions.context import QuestionContext
 from metarep.questions.source_zoos import SOURCES, zoo_config
 
@@ -48,17 +48,17 @@ def test_raw_units_do_not_know_scale_or_order_of_inputs():
     np.testing.assert_allclose(raw_units(Model, turned), raw_units(Model, params))
 
 
-def test_weighted_r2_is_r_squared_of_the_resample():
+def test_the_figure_of_predictions_is_r_squared_of_each_resample():
     rng = np.random.default_rng(1)
     truth, classes = rng.standard_normal((30, 4)) + 3, np.array([0, 0, 1, 2])
     predicted = truth + 0.5 * rng.standard_normal(truth.shape)
-    weights = MEASURING.resamples(30)[:1]
-    rows = np.repeat(np.arange(30), weights[0])
-    by_hand = r_squared(truth[rows].ravel(), predicted[rows].ravel(), np.tile(classes, 30))
-    assert weighted_r2(truth, predicted, classes, weights)[0] == pytest.approx(by_hand)
     row = r2_row(truth, predicted, classes, MEASURING)
+    for number, found in enumerate((row["value"], *row["draws"][:3])):
+        rows = np.repeat(np.arange(30), MEASURING.resamples(30)[number].astype(int))
+        by_hand = r_squared(truth[rows].ravel(), predicted[rows].ravel(), np.tile(classes, 30))
+        assert found == pytest.approx(by_hand)
     assert row["low"] < row["value"] < row["high"]
-    assert row["null"] < 0 < row["low"]
+    assert row["null_p95"] < 0 < row["low"]
 
 
 def test_a_probe_is_scored_by_states_that_occur_and_against_chance():
@@ -66,7 +66,7 @@ def test_a_probe_is_scored_by_states_that_occur_and_against_chance():
     right = probe_row(truth, truth.copy(), MEASURING)
     assert right["value"] == right["low"] == right["high"] == 1
     assert right["chance"] == 0.5  # two units that are off are too few to count
-    assert right["null"] < 0.8
+    assert right["null_p95"] < 0.8
     one = fitted_probe(None, np.zeros((3, 1)), np.array(["on"] * 3))(np.zeros((64, 1))).reshape(32, 2)
     assert probe_row(truth, one, MEASURING)["value"] == 0.5
     assert probe_row(np.full((9, 2), "on"), np.full((9, 2), "on"), MEASURING)["value"] is None
@@ -94,7 +94,7 @@ def test_a_tiny_matrix_is_whole_and_plain_data(result):
         untrained = [row for row in cells if (row["representation"], row["metric"]) == ("untrained", metric)]
         assert len(untrained) == 16
         told = [row for row in untrained if row["value"] is not None]
-        assert all(row["low"] <= row["high"] and -1 < row["null"] < 1 for row in told)
+        assert all(row["low"] <= row["high"] and -1 < row["null_p95"] < 1 for row in told)
     means = {(r["source"], r["target"]): r["value"] for r in cells if r["representation"] == "source_mean"}
     assert len(means) == 16
     assert all(value <= 1e-9 for value in means.values())  # about the target's own means nothing is left to explain
@@ -116,7 +116,7 @@ def test_every_source_has_a_zoo_of_its_own(tmp_path):
 
 
 def cell(source, target, value, *, representation="cloze", metric="unit_probe", width=0.01, own=0.8):
-    interval = {"low": value - width, "high": value + width, "null": 0.34, "n": 100, "unseen": 0.0}
+    interval = {"low": value - width, "high": value + width, "null_p95": 0.34, "n": 100, "unseen": 0.0}
     share = value / own
     kept = {"own": own, "retained": share, "retained_low": share - width, "retained_high": share + width}
     row = {"source": source, "target": target, "representation": representation, "metric": metric, "value": value}
@@ -139,12 +139,21 @@ def test_targets_on_which_nothing_is_gained_are_named():
     rows = [cell("product", "e05", 0.9), cell("product", "max", 0.6)]
     rows += [cell("product", b, 0.6, representation="untrained") for b in ("e05", "max")]
     rows += [cell("product", b, value, metric="masked_r2") for b, value in (("e05", 0.3), ("max", -0.2))]
-    masked, probe = source_words.failure_sentences(rows, "product")
-    assert "fails (no better than the target's own means) on max, and holds on 1 of 2" in masked
-    assert "untrained model of the same shape) on max, and holds on 1 of 2" in probe
-    assert any("untrained model" in sentence for sentence in source_words.baseline_sentences(rows, "product"))
+    rows += [cell("product", "sum", 0.0, metric="masked_r2")]
+    masked = source_words.failure_sentence(rows, "product")
+    assert "better than the target's own means on 1 of 3 targets, clearly worse on max and neither on x + y" in masked
+    (probe,) = (words for words in source_words.baseline_sentences(rows, "product") if "untrained model" in words)
+    assert "clearly above on 1 and clearly below on 0 (above on e05)" in probe
     better = [row for row in rows if row["target"] == "e05"]
-    assert all("fails on no target" in sentence for sentence in source_words.failure_sentences(better, "product"))
+    assert source_words.failure_sentence(better, "product").endswith("on 1 of 1 targets.")
+
+
+def test_a_target_is_named_as_the_hardest_only_where_it_is_alone_so():
+    pairs = [("product", "e05"), ("e05", "product"), *(("max", b) for b in ("sum", "square", "e06", "e07"))]
+    rows = [cell(a, b, 0.3 + 0.001 * n) for n, (a, b) in enumerate(pairs)]
+    assert "most of all" not in source_words.chance_sentence([*rows, cell("max", "quotient", 0.33)], "unit_probe")
+    often = source_words.chance_sentence([*rows, cell("square", "e07", 0.33)], "unit_probe")
+    assert often.endswith("and 1 more, most of all to e07 (2 sources).")
 
 
 def test_pairs_at_chance_are_named():

@@ -66,14 +66,15 @@ beyond: $(INSTALLED)
 	done
 
 # Networks of one-dimensional functions, told apart by what a model of their own makes of their parameters, beside that model
-# untrained. About ten minutes on two cores that are free; tables, numbers and the figure are kept in git.
+# untrained. About ten minutes on two cores that are free; what is there already is kept. Tables, numbers and the figure are in git.
 FUNCTIONS := results/functions
 functions: $(INSTALLED)
-	$(BIN)/metarep build-zoo --config configs/functions.yaml --out $(FUNCTIONS)/zoo
-	$(BIN)/metarep pretrain $(FUNCTIONS)/zoo --config configs/functions_model.yaml --out $(FUNCTIONS)/model
+	make_once() { to=$(FUNCTIONS)/$$1; shift; test -f $$to/manifest.json || $(BIN)/metarep "$$@" --out $$to || exit 1; }; \
+	make_once zoo build-zoo --config configs/functions.yaml; \
+	make_once model pretrain $(FUNCTIONS)/zoo --config configs/functions_model.yaml; \
 	for kind in function states; do \
-	  $(BIN)/metarep embed $(FUNCTIONS)/model $(FUNCTIONS)/zoo --kind $$kind --out $(FUNCTIONS)/$$kind || exit 1; \
-	  $(BIN)/metarep embed $(FUNCTIONS)/model $(FUNCTIONS)/zoo --kind $$kind --untrained --out $(FUNCTIONS)/untrained_$$kind || exit 1; \
+	  make_once $$kind embed $(FUNCTIONS)/model $(FUNCTIONS)/zoo --kind $$kind; \
+	  make_once untrained_$$kind embed $(FUNCTIONS)/model $(FUNCTIONS)/zoo --kind $$kind --untrained; \
 	done
 	$(BIN)/metarep functions $(FUNCTIONS)/zoo $(addprefix $(FUNCTIONS)/,function untrained_function states untrained_states) \
 	  --out $(FUNCTIONS)/table --overwrite

@@ -22,6 +22,8 @@ from metarep.errors import MetarepError
 
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
+SINCE = {"transfer": ("transfer.csv", "null_p95")}
+"""By kind of artefact a table and a column in it that earlier versions did not write."""
 
 
 @dataclass(frozen=True)
@@ -134,16 +136,25 @@ def is_done(
 ) -> bool:
     """True when `path` holds a finished artefact of this kind, config and inputs.
 
-    `as_of_today` is applied to the settings that were written, which may be those of an earlier version.
+    `as_of_today` is applied to the settings that were written, which may be those of an earlier version; what lacks a column
+    of today is not done.
     """
     try:
         artefact = open_artefact(path, kind)
     except MetarepError:
         return False
     same_inputs = {name: entry["manifest_sha256"] for name, entry in artefact.manifest["inputs"].items()}
-    return json.loads(canonical_json(config)) == as_of_today(artefact.config) and same_inputs == {
-        name: value.digest for name, value in inputs.items()
-    }
+    same_config = json.loads(canonical_json(config)) == as_of_today(artefact.config)
+    return same_config and same_inputs == {name: value.digest for name, value in inputs.items()} and not lacking(path, kind)
+
+
+def lacking(path: Path, kind: str) -> str:
+    """The column that an earlier version did not write into an artefact of this kind; empty where all are there."""
+    table, column = SINCE.get(kind, ("", ""))
+    if not table or not (path / table).is_file():
+        return ""
+    with (path / table).open() as file:
+        return "" if column in file.readline().strip().split(",") else column
 
 
 def partial_path(path: Path) -> Path:

@@ -21,7 +21,7 @@ model of these sees no units, and has none of the kinds that are made of units.
   two were independent given the parameters): the mean and the largest over about 100 inputs.
 - "effects": what each unit is expected to contribute to the output at each of these inputs, in the decoder's unit.
 - "function": the effects summed over the units of the last hidden layer: what the model takes the network's output to be at
-  each of these inputs, up to the output's bias (of several outputs their sum).
+  each of these inputs, up to the output's bias (of several outputs their sum), where the output is linear.
 - "coupling": which tokens determine each other. Each pair is hidden together; how much surer the model is of the
   one when it sees the other is their mutual information given the rest, I nats, taken as the informational coefficient
   1 − exp(−2 I), the R² of a Gaussian pair (Linfoot, "An informational measure of correlation", 1957). A dead unit is

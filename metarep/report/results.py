@@ -15,7 +15,7 @@ import numpy as np
 
 from metarep.analysis.agreement import wilson
 from metarep.analysis.representations import DESCRIPTIONS
-from metarep.artefact import MANIFEST, Artefact, open_artefact
+from metarep.artefact import MANIFEST, Artefact, lacking, open_artefact
 from metarep.config import RunConfig
 from metarep.errors import MetarepError
 from metarep.networks.modes import MODES
@@ -58,7 +58,8 @@ EMBEDDING_DESCRIPTIONS = {
     "activity": "how surely each hidden unit is off, told by the cloze model from the parameters: share of inputs, any, all",
     "beliefs": "the probability that each unit is off, input by input, told by the cloze model from the parameters",
     "patterns": "the probability of each pattern of two units on and off, told by the cloze model from the parameters",
-    "function": "the network's output, input by input and up to its bias, told by the cloze model from the parameters",
+    "effects": "what each unit contributes to the output, input by input, told by the cloze model from the parameters",
+    "function": "these contributions summed over units: the network's output up to its bias, where it is linear",
     "certainty": "how unsure the cloze model is of each parameter, without what it predicts",
     "coupling": "which parameters determine each other, by the cloze model: each pair hidden together",
 }
@@ -168,6 +169,9 @@ def read_run(run: Path | str) -> Results:
         if not (folder / MANIFEST).is_file():
             continue
         artefact = artefacts[stage] = open_artefact(folder, stage, check_hashes=True)
+        if lacks := lacking(folder, stage):
+            fix = f"make this stage again: metarep run … --overwrite, or metarep {stage}"
+            raise MetarepError(f"{folder} was made by an earlier version", met=f"no column {lacks}", fix=fix)
         artefact.require_input("source" if stage == "transfer" else "zoo", zoo.artefact)
         tables |= {f"{stage}/{name}": read_csv(folder / f"{name}.csv") for name in names if (folder / f"{name}.csv").is_file()}
         if (folder / "metrics.json").is_file():

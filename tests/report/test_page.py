@@ -4,7 +4,7 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-from synthetic_run import write_run, write_zoo
+from synthetic_run import transfer_rows, write_run, write_zoo
 
 from metarep.artefact import open_artefact, writing
 from metarep.config import ReportConfig
@@ -126,6 +126,13 @@ def test_other_folders_other_zoos_and_finished_reports_are_refused(tmp_path, und
             (folder / file).write_bytes((run / "zoo" / file).read_bytes())
     with pytest.raises(MetarepError, match="was not made from"):
         report(run, overwrite=True)
+
+
+def test_transfer_that_an_earlier_version_made_is_named(tmp_path, monkeypatch):
+    old = [{("null" if name == "null_p95" else name): value for name, value in row.items()} for row in transfer_rows()]
+    monkeypatch.setattr("synthetic_run.transfer_rows", lambda: old)
+    with pytest.raises(MetarepError, match=r"earlier version.*null_p95"):
+        report(write_run(tmp_path / "run"))
 
 
 def test_the_typical_network_is_the_nearest_held_out_one(finished):

@@ -156,7 +156,7 @@ def build_arena(zoo: Zoo, config: ClusterConfig) -> Arena:
         "quadrant_code": zoo["quadrant_code"],
         "sign_pattern": sign_patterns(zoo.spec, zoo.params),
     }
-    numbers = {MSE_TARGET: np.log10(np.maximum(zoo["valid_mse"], 1e-12))}
+    numbers = {MSE_TARGET: zoo.log_error}
     return Arena(**chosen_rows(zoo["split"], config), network_id=zoo["network_id"], labels=labels, numbers=numbers, zoo=zoo)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from metarep.cloze.embed import leave_one_out
-from metarep.cloze.imputers import fit_linear_gaussian
+from metarep.cloze.imputers import fit_linear_gaussian, in_turn
 from metarep.cloze.model import ClozeModel
 
 
@@ -19,6 +19,4 @@ def predicted_in_turn(model: ClozeModel, params: np.ndarray, *, batch_size: int 
 
 def imputed_in_turn(train: np.ndarray, values: np.ndarray, layout) -> np.ndarray:
     """(N, P): the same by the linear-Gaussian imputer fitted on train (M, P); all in one and the same units."""
-    n, t = values.shape
-    masks = np.tile(np.eye(t, dtype=bool), (n, 1))
-    return fit_linear_gaussian(train, layout)(np.repeat(values, t, axis=0), masks)[masks].reshape(n, t)
+    return in_turn(fit_linear_gaussian(train, layout), values)

@@ -46,7 +46,7 @@ def pooled_stream(model: ClozeModel, values: torch.Tensor) -> dict[str, np.ndarr
 def unit_facts(zoo: Zoo) -> dict[str, np.ndarray]:
     """Facts (N, 2) of each hidden unit of 2-2-1 networks: one that its own parameters say, and two that they do not."""
     area = active_area(zoo.spec, zoo.params)
-    error = np.repeat(log_error(zoo)[:, None], area.shape[1], axis=1)
+    error = np.repeat(zoo.log_error[:, None], area.shape[1], axis=1)
     return {"its own active area": area, "the other unit's active area": area[:, ::-1], "the network's error": error}
 
 
@@ -58,12 +58,7 @@ def layer_facts(zoo: Zoo) -> dict[str, np.ndarray]:
 
 def network_facts(zoo: Zoo) -> dict[str, np.ndarray]:
     """Facts (N,) of whole networks: texts and numbers."""
-    return {"mode": zoo["mode"].astype(object), "log error": log_error(zoo)}
-
-
-def log_error(zoo: Zoo) -> np.ndarray:
-    """log10 of the validation error (N,)."""
-    return np.log10(np.maximum(zoo["valid_mse"].astype(np.float64), 1e-12))
+    return {"mode": zoo["mode"].astype(object), "log error": zoo.log_error}
 
 
 FACTS: dict[str, Callable[[Zoo], dict[str, np.ndarray]]] = dict(

@@ -69,7 +69,7 @@ class Side:
 def properties(zoo: Zoo) -> list[Property]:
     """The properties of N 2-2-1 networks. Areas are shares of the unit square; "off" and "on" are those of the modes."""
     params = zoo.params.astype(np.float64)
-    error = np.log10(np.maximum(zoo["valid_mse"].astype(float), 1e-12))
+    error = zoo.log_error
     found = [
         *of_areas(params),
         *of_signs(params),

@@ -63,7 +63,7 @@ def baselines(zoo: Zoo, train: np.ndarray) -> dict[str, np.ndarray]:
         "fisher": (fisher := fisher_information(zoo.spec, params)),
         "log_fisher": np.log10(fisher + FISHER_FLOOR),
         "contributions": strongest_contributions(zoo.spec, params),
-        "loss": np.log10(np.maximum(zoo["valid_mse"].astype(np.float64), 1e-12))[:, None],
+        "loss": zoo.log_error[:, None],
         "oracle": (active := np.sort(zoo["active_area"].astype(np.float64), axis=1)),
         "oracle_activity": exact_behaviour(zoo.spec, params, "activity", N_PROBES),
         "oracle_patterns": exact_behaviour(zoo.spec, params, "patterns", N_FINE),

@@ -31,7 +31,7 @@ from metarep.analysis.probes import (
 )
 from metarep.artefact import canonical_json, open_artefact, write_whole, writing
 from metarep.cloze.embed import embed_params, leave_one_out
-from metarep.cloze.imputers import Imputer, fit_linear_gaussian
+from metarep.cloze.imputers import Imputer, fit_linear_gaussian, in_turn
 from metarep.cloze.model import ClozeModel
 from metarep.cloze.pretrain import load_model
 from metarep.cloze.r2_draws import N_DRAWS, dealt_r2, number, r2_draws, resamples, spread
@@ -88,7 +88,7 @@ def transfer(
             "raw": lambda params: params.astype(np.float64),
         }
         rows = []
-        source_target = Target("train", train.params, train["mode"], log_error(train))
+        source_target = Target("train", train.params, train["mode"], train.log_error)
         with progress.task("transfer", len(targets), "targets") as task:
             rows_of = carry_over(source_target, represent, network_model, config)
             for target in targets:
@@ -119,15 +119,10 @@ def few(zoo: Zoo, most: int, seed: int) -> Zoo:
     return zoo.select(np.sort(np.random.default_rng(seed).permutation(len(zoo))[:most]))
 
 
-def log_error(zoo: Zoo) -> np.ndarray:
-    """log10 of the validation error (N,)."""
-    return np.log10(np.maximum(zoo["valid_mse"].astype(np.float64), 1e-12))
-
-
 def gather_targets(source: Zoo, zoos: dict[str, Zoo], model: ClozeModel, config: TransferConfig) -> Iterator[Target]:
     """Unseen seeds of the source, every other zoo's finished networks, and the source's own random initialisations."""
     test = few(source.final().where(split="test"), config.max_test_networks, config.seed)
-    yield Target(UNSEEN_SEEDS, test.params, test["mode"], log_error(test))
+    yield Target(UNSEEN_SEEDS, test.params, test["mode"], test.log_error)
     for name, zoo in zoos.items():
         final = zoo.final()
         if name in set(final["variant"]):  # the others are there to descend from
@@ -135,7 +130,7 @@ def gather_targets(source: Zoo, zoos: dict[str, Zoo], model: ClozeModel, config:
         if final.spec != model.spec:
             raise MetarepError(f"target {name} is of another architecture", met=final.spec, expected=model.spec)
         final = few(final, config.max_test_networks, config.seed)
-        yield Target(name, final.params, final["mode"], log_error(final))
+        yield Target(name, final.params, final["mode"], final.log_error)
     yield Target(RANDOM, test.init_params, label_modes(test.spec, test.init_params).mode, None)
 
 
@@ -210,12 +205,8 @@ def masked_rows(model: ClozeModel, linear_gaussian: Imputer, target: Target, see
         values = model.read(target.params)
         predicted = torch.cat([leave_one_out(model, part)[0] for part in values.split(512)]).cpu().numpy()
     values = values.cpu().numpy()
-    n, t = values.shape
-    masks = np.tile(np.eye(t, dtype=bool), (n, 1))
-    imputed = linear_gaussian(np.repeat(values, t, axis=0), masks)[masks].reshape(n, t)
-
-    kinds, weights = model.layout.slot_class, resamples(N_DRAWS, n, seed=seed)
-    for name, prediction in (("cloze", predicted), ("linear_gaussian", imputed)):
+    kinds, weights = model.layout.slot_class, resamples(N_DRAWS, len(values), seed=seed)
+    for name, prediction in (("cloze", predicted), ("linear_gaussian", in_turn(linear_gaussian, values))):
         draws, dealt = r2_draws(values, prediction, kinds, weights), dealt_r2(values, prediction, kinds, seed=seed)
         yield name, row_of(target, "masked_r2", spread(draws[:, -1], dealt[:, -1]))
 

@@ -21,6 +21,13 @@ def fit_mean(train: np.ndarray, layout: Layout) -> Imputer:
     return lambda values, mask: np.broadcast_to(mean, values.shape)
 
 
+def in_turn(imputer: Imputer, values: np.ndarray) -> np.ndarray:
+    """(N, T): what an imputer says of each of values (N, T) when it alone is hidden."""
+    n, t = values.shape
+    masks = np.tile(np.eye(t, dtype=bool), (n, 1))
+    return imputer(np.repeat(values, t, axis=0), masks)[masks].reshape(n, t)
+
+
 def fit_linear_gaussian(train: np.ndarray, layout: Layout, *, ridge: float = 1e-3) -> Imputer:
     """Predicts E[hidden | visible] under a Gaussian with the training mean and covariance; see `fit_gaussian`."""
     gaussian = fit_gaussian(train, layout, ridge=ridge)

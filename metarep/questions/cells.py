@@ -28,7 +28,7 @@ from metarep.analysis.agreement import agreement
 from metarep.analysis.clusters import fit_kmeans
 from metarep.analysis.probes import linear_classifier, neighbour_classifier
 from metarep.cloze.embed import N_FINE, leave_one_out, untrained_like
-from metarep.cloze.imputers import Imputer, fit_linear_gaussian
+from metarep.cloze.imputers import Imputer, fit_linear_gaussian, in_turn
 from metarep.cloze.model import ClozeModel
 from metarep.cloze.pretrain import load_model
 from metarep.cloze.r2_draws import dealt_r2, r2_draws, resamples, spread
@@ -82,13 +82,11 @@ def masked_rows(model: ClozeModel, imputer: Imputer | None, target: Networks, me
     """Masked R² of the model that reads the target, of the means of the source's slot classes, and of the linear-Gaussian
     imputer."""
     values = _normalised(model, target.test)
-    n, t = values.shape
     with torch.no_grad():
         parts = [leave_one_out(model, part).expectation for part in torch.from_numpy(values).split(BATCH)]
     predictions = {"cloze": torch.cat(parts).numpy(), "source_mean": np.zeros_like(values), "linear_gaussian": None}
     if imputer is not None:
-        masks = np.tile(np.eye(t, dtype=bool), (n, 1))
-        predictions["linear_gaussian"] = imputer(np.repeat(values, t, axis=0), masks)[masks].reshape(n, t)
+        predictions["linear_gaussian"] = in_turn(imputer, values)
     scale = _spread(target, model.layout.slot_class) / model.class_std.numpy()
     truth = (values / scale[model.layout.slot_class]).astype(np.float64)
     for name, predicted in predictions.items():

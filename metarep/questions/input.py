@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from metarep.analysis.inside import change_under, depth_rows, knockout_rows, log_error, pooled_stream, read_linearly, unit_facts
+from metarep.analysis.inside import change_under, depth_rows, knockout_rows, pooled_stream, read_linearly, unit_facts
 from metarep.cloze.embed import embed_params, unit_states, untrained_like
 from metarep.cloze.model import ClozeModel
 from metarep.experiments.experiment import Claim, Picture, Result
@@ -113,7 +113,7 @@ def design_rows(context: QuestionContext, name: str, model: ClozeModel, train: Z
     area = [unit_facts(zoo)["its own active area"] for zoo in (train, test)]
     readings = {
         "mode": read_linearly(states[0], train["mode"].astype(object), states[1], test["mode"].astype(object), **draws),
-        "error": read_linearly(states[0], log_error(train), states[1], log_error(test), **draws),
+        "error": read_linearly(states[0], train.log_error, states[1], test.log_error, **draws),
         "unit_area": read_linearly(units[0], area[0], units[1], area[1], **draws),
     }
     for reading, found in readings.items():

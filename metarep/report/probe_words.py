@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from metarep.analysis.probes import MSE_TARGET
 from metarep.report.results import Results, best_of, group_of, title_of, untrained_of
-from metarep.report.wording import listed, num, sign
+from metarep.report.wording import listed, num, relation
 
 LINEAR_PROBE = "linear_balanced_accuracy"
 NEIGHBOUR_PROBE = "nearest_neighbours_balanced_accuracy"
@@ -22,9 +24,7 @@ def probes(results: Results) -> str | None:
         text += f" {_probed(rows[own])} (dealt out anew: at most {num(rows[own]['null_p95'])})"
         against = [n for n in ("raw", untrained_of(rows, own, "mean")) if n in rows]
         against += [n for n in (best_of(rows, [n for n in rows if group_of(n) == "baseline"], "mean"),) if n not in against]
-        said = [
-            f"{_level(rows[own]['mean'] - rows[n]['mean'])} {title_of(n)} ({num(rows[n]['mean'], 3)})" for n in against if n
-        ]
+        said = [_against(rows, own, n) for n in against if n]
         exact = [f"{num(rows[n]['mean'], 3)} from {title_of(n)}" for n in rows if group_of(n) == "oracle"]
         text = f"{text}: {listed(said)}" if said else text
         parts.append(f"{text}; {listed(exact)}." if exact else f"{text}.")
@@ -38,15 +38,17 @@ def probes(results: Results) -> str | None:
         rivals = [n for n in rows if group_of(n) == "baseline" and (n, target) != ("loss", MSE_TARGET)]  # which is the target
         best = best_of(rows, rivals, "mean")
         others = dict.fromkeys(n for n in ("raw", best, "oracle_quadrants") if n in rows)
-        against = [f"{num(rows[n]['mean'], 3)} from {title_of(n)}" for n in others]
         if own:
-            parts.append(", ".join([f"{text} {_probed(rows[own])} from {title_of(own)}", *against]) + ".")
+            against = [_against(rows, own, n) for n in others]
+            parts.append(f"{text} {_probed(rows[own])} from {title_of(own)}" + (f": {listed(against)}." if against else "."))
     return " ".join(parts) or None
+
+
+def _against(rows: Mapping[str, dict], own: str, other: str) -> str:
+    """How one representation's figure lies to another's, by their intervals."""
+    ends = ({"ari_low": rows[name]["low"], "ari_high": rows[name]["high"]} for name in (own, other))
+    return f"{relation(*ends)} {title_of(other)} ({num(rows[other]['mean'], 3)})"
 
 
 def _probed(row: dict) -> str:
     return f"{num(row['mean'], 3)} [{num(row['low'], 3)}, {num(row['high'], 3)}]"
-
-
-def _level(difference: float) -> str:
-    return {1: "more than", 0: "level with", -1: "less than"}[sign(difference)]

@@ -105,6 +105,11 @@ class Zoo:
         """(N, P) float32: where training started."""
         return self._matrix("init_params")
 
+    @property
+    def log_error(self) -> np.ndarray:
+        """(N,) float64: log10 of the validation mean squared error."""
+        return np.log10(np.maximum(self["valid_mse"].astype(np.float64), 1e-12))
+
     def _matrix(self, name: str) -> np.ndarray:
         if self["params"].ndim != 2 and len(self):
             _ = self.spec

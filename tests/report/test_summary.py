@@ -4,6 +4,7 @@ import pytest
 from synthetic_run import ARI, write_run, write_zoo
 
 from metarep.networks.spec import NetworkSpec
+from metarep.report.probe_words import _against
 from metarep.report.results import read_run
 from metarep.report.summary import findings, headline
 from metarep.report.wording import listed, num
@@ -75,6 +76,15 @@ def test_transfer_tells_knowing_a_family_from_knowing_a_network(tmp_path):
 def test_the_cloze_test_is_said_with_its_interval_and_null(tmp_path):
     text = said(tmp_path)["The cloze test"]
     assert "with R² 0.80 [0.65, 0.85] (its predictions for other networks: at most −0.80), against 0.50" in text
+
+
+@pytest.mark.parametrize(
+    ("own", "words"), [(0.8, "clearly above"), (0.705, "not clearly different from"), (0.6, "clearly below")]
+)
+def test_probes_are_compared_by_their_intervals(own, words):
+    rows = {"activity": {"mean": own}, "raw": {"mean": 0.7}}
+    rows = {name: row | {"low": row["mean"] - 0.01, "high": row["mean"] + 0.01} for name, row in rows.items()}
+    assert _against(rows, "activity", "raw") == f"{words} raw parameters (0.700)"
 
 
 def test_seeds_that_choose_another_k_are_compared_at_their_own(tmp_path):

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from .options import ConfigFile, CpuOnly, Out, Overrides, Overwrite, Quiet, Seed, progress_for, require_cpu
-from .output import print_csv, say_where
+from .output import print_table, say_where
 
 
 def cluster(
@@ -35,6 +35,7 @@ def cluster(
     from metarep.analysis.compare import cluster as compare
     from metarep.config import ClusterConfig
     from metarep.settings import load_config
+    from metarep.tables import read_csv
 
     require_cpu(device)
     settings = load_config(ClusterConfig, config, overrides, seed=seed)
@@ -42,8 +43,13 @@ def cluster(
     say_where("clusters", path)
     label = json.loads((path / "metrics.json").read_text())["label"]
     if label is None:
-        typer.echo("the zoo has no labels; k_curve.csv and assignments.csv hold what was found")
+        typer.echo("the zoo has no labels that are texts; k_curve.csv, assignments.csv and probes.csv hold what was found")
         return
-    typer.echo(f"agreement of k-means with the label {label}, on held-out networks:")
-    columns = ("representation", "k", "ari", "ami", "null_ari_p95", "stability_ari")
-    print_csv(path / "agreement.csv", columns, {"clusterer": "kmeans", "label": label})
+    typer.echo(
+        f"agreement of k-means with the label {label}, on held-out networks, each at its own k (agreement.csv has all):"
+    )
+    chosen = {row["representation"]: row["k"] for row in read_csv(path / "chosen_k.csv") if row["clusterer"] == "kmeans"}
+    found = [row for row in read_csv(path / "agreement.csv") if (row["clusterer"], row["label"]) == ("kmeans", label)]
+    rows = sorted((row for row in found if row["k"] == chosen.get(row["representation"])), key=lambda row: -row["ari"])
+    columns = ("representation", "k", "ari", "ari_low", "ari_high", "null_ari_p95", "stability_ari")
+    print_table(columns, [[row[name] for name in columns] for row in rows])

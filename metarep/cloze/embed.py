@@ -209,8 +209,8 @@ def believed_behaviour(model: ClozeModel, values: torch.Tensor, kind: str) -> np
     values (N, T) are normalised. Raises MetarepError for a model that was not asked for behaviour.
     """
     if model.decoder is None:
-        fix = "pretrain with behaviour_weight above 0"
-        raise MetarepError(f"the model was not trained to predict behaviour, which {kind} needs", fix=fix)
+        fix = "pretrain on parameters (tokens=parameters) with behaviour_weight=1"
+        raise MetarepError(f"the model was not trained to predict behaviour from parameters, which {kind} needs", fix=fix)
     units = model.units(model.encode(values, torch.zeros_like(values, dtype=torch.bool)))
     probes = model.behaviour.probes if kind == "activity" else model.behaviour.finer(N_FINE).probes
     predicted = model.decoder(units, torch.from_numpy(probes).to(values.device))

@@ -45,9 +45,7 @@ def cluster(
     if label is None:
         typer.echo("the zoo has no labels that are texts; k_curve.csv, assignments.csv and probes.csv hold what was found")
         return
-    typer.echo(
-        f"agreement of k-means with the label {label}, on held-out networks, each at its own k (agreement.csv has all):"
-    )
+    typer.echo(f"agreement of k-means with the label {label}, on held-out networks, each at its own k (agreement.csv has all):")
     chosen = {row["representation"]: row["k"] for row in read_csv(path / "chosen_k.csv") if row["clusterer"] == "kmeans"}
     found = [row for row in read_csv(path / "agreement.csv") if (row["clusterer"], row["label"]) == ("kmeans", label)]
     rows = sorted((row for row in found if row["k"] == chosen.get(row["representation"])), key=lambda row: -row["ari"])

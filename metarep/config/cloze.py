@@ -106,9 +106,7 @@ class PretrainConfig(Settings):
         if self.jitter and not self.behaviour_weight:
             raise ValueError("jitter is for networks whose behaviour is asked for; set behaviour_weight above 0")
         if self.behaviour_weight and self.tokens != "parameters":
-            raise ValueError(
-                f"behaviour_weight 0 where tokens are {self.tokens}: it is for tokens=parameters"
-            )
+            raise ValueError(f"behaviour_weight 0 where tokens are {self.tokens}: it is for tokens=parameters")
         if self.head == "rectified" and self.tokens != "behaviour":
             raise ValueError(f"a rectified head predicts exact zeros, which {self.tokens} do not have; choose tokens=behaviour")
         if self.units == "canonical" and self.positions == "relational":

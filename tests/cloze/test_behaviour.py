@@ -118,7 +118,7 @@ def test_a_model_of_the_function_sees_nothing_of_how_it_is_written_and_no_units(
         np.testing.assert_allclose(embed_params(model, scaled, "pooled"), embed_params(model, params, "pooled"), atol=1e-4)
         with pytest.raises(MetarepError, match="no hidden units"):
             embed_params(model, params, "states")
-        with pytest.raises(ValueError, match=f"{tokens} already"):
+        with pytest.raises(ValueError, match=f"behaviour_weight 0 where tokens are {tokens}"):
             PretrainConfig(tokens=tokens, behaviour_weight=1.0)
 
 

@@ -34,7 +34,7 @@ from metarep.cloze.embed import embed_params, leave_one_out
 from metarep.cloze.imputers import Imputer, fit_linear_gaussian, in_turn
 from metarep.cloze.model import ClozeModel
 from metarep.cloze.pretrain import load_model
-from metarep.cloze.r2_draws import N_DRAWS, dealt_r2, number, r2_draws, resamples, spread
+from metarep.cloze.r2_draws import N_DRAWS, dealt_r2, r2_draws, resamples, spread
 from metarep.config import TransferConfig
 from metarep.errors import MetarepError
 from metarep.networks.modes import label_modes
@@ -220,10 +220,12 @@ def row_of(target: Target, metric: str, figures: dict[str, float]) -> dict:
 
 
 def summary(rows: list[dict], targets: list[Target], config: TransferConfig) -> dict:
-    """metrics.json: which modes each target holds, and its figures by representation and metric."""
-    figures: dict[str, dict] = {}
+    """metrics.json: which modes each target holds, and its figures by representation and metric, as far as they are defined."""
+    names = ("value", "low", "high", "null_p95")
+    figures: dict[str, dict] = {target.name: {} for target in targets}
     for row in rows:
-        entry = figures.setdefault(row["target"], {}).setdefault(row["representation"], {})
-        entry[row["metric"]] = {name: number(row[name]) for name in ("value", "low", "high", "null_p95")}
+        if np.isfinite([row[name] for name in names]).all():
+            entry = figures[row["target"]].setdefault(row["representation"], {})
+            entry[row["metric"]] = {name: row[name] for name in names}
     modes = {t.name: {mode: int((t.mode == mode).sum()) for mode in sorted(set(t.mode))} for t in targets}
     return {"embeddings": list(config.kinds), "k": config.k, "control": RANDOM, "modes": modes, "targets": figures}

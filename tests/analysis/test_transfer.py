@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from metarep.analysis.probes import MSE_TARGET
-from metarep.analysis.transfer import Target, masked_rows, reader_rows
+from metarep.analysis.transfer import Target, masked_rows, reader_rows, row_of, summary
 from metarep.cloze.model import ClozeModel
 from metarep.config import TransferConfig
 
@@ -56,3 +56,13 @@ def test_a_model_that_knows_nothing_predicts_other_networks_as_well():
         assert row["low"] <= row["value"] <= row["high"]
         assert row["null_p95"] == pytest.approx(row["value"], abs=0.1)
     assert rows["linear_gaussian"]["value"] == pytest.approx(0, abs=0.01)
+
+
+def test_a_figure_that_is_not_defined_is_left_out_of_the_metrics():
+    """Of networks that are all alike there is no R² to tell; nothing that is no JSON is handed on."""
+    target = Target("e06", np.zeros((4, 9)), np.full(4, "3", dtype=object), None)
+    figures = dict.fromkeys(("value", "low", "high", "null_p95"), 0.5)
+    rows = [row_of(target, "linear_accuracy", figures), row_of(target, "masked_r2", figures | {"value": np.nan})]
+    found = summary([{"representation": "cloze"} | row for row in rows], [target], TransferConfig())
+    assert found["targets"] == {"e06": {"cloze": {"linear_accuracy": figures}}}
+    assert found["modes"] == {"e06": {"3": 4}}

@@ -67,6 +67,8 @@ def test_a_probe_is_scored_by_states_that_occur_and_against_chance():
     assert right["value"] == right["low"] == right["high"] == 1
     assert right["chance"] == 0.5  # two units that are off are too few to count
     assert right["null_p95"] < 0.8
+    alike = probe_row(truth[:20], truth[:20].copy(), MEASURING)
+    assert alike["null_p95"] == 1  # whole networks are dealt: where all are alike, another one's answers are as right
     one = fitted_probe(None, np.zeros((3, 1)), np.array(["on"] * 3))(np.zeros((64, 1))).reshape(32, 2)
     assert probe_row(truth, one, MEASURING)["value"] == 0.5
     assert probe_row(np.full((9, 2), "on"), np.full((9, 2), "on"), MEASURING)["value"] is None

@@ -113,6 +113,7 @@ def test_masked_r2_stands_beside_the_best_imputer(tmp_path):
     write_run(tmp_path / "one")
     found = run_rows(tmp_path / "one")[0]
     assert (found["masked_r2"], found["imputed_r2"]) == (0.8, 0.5)
+    assert (found["masked_r2_low"], found["masked_r2_high"]) == pytest.approx((0.65, 0.85))
     assert [found[f"mode_linear{end}"] for end in ("_low", "_high", "_null_p95")] == pytest.approx([0.89, 0.91, 0.22])
 
 

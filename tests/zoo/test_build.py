@@ -116,6 +116,7 @@ def test_explicit_seeds_of_a_hand_crafted_variant_are_as_published(tmp_path):
     zoo = load_zoo(build_zoo(config({"variant": "e06", "seeds": (2813536937,)}), tmp_path / "zoo"))
     np.testing.assert_allclose(zoo.params[0], HANDCRAFTED, atol=1e-6)
     assert round(zoo["valid_mse"][0], 4) == 0.0397
+    assert zoo.log_error == pytest.approx([-1.401], abs=2e-3)  # log10 of it
 
 
 def test_a_diverged_run_is_kept_and_flagged_and_left_out_of_analyses(tmp_path):

@@ -28,8 +28,8 @@ def ablations(
       metarep run configs/ablations/masks.yaml
       metarep ablations results/ablations-masks --out results/ablations
     """
-    from metarep.config import ReportConfig
     from metarep.report.ablations import ablations as compare
+    from metarep.report.settings import ReportConfig
     from metarep.settings import load_config
 
     require_cpu(device)

@@ -41,7 +41,7 @@ def zoo(
     """
     from metarep.networks.spec import NetworkSpec
     from metarep.settings import load_config
-    from metarep.zoo.bench import COLUMNS, BenchConfig, bench_zoo
+    from metarep.training.bench import COLUMNS, BenchConfig, bench_zoo
 
     settings = load_config(BenchConfig, config, overrides, seed=seed, specs=specs.split(",") if specs else None)
     for spec in settings.specs:

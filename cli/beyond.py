@@ -37,9 +37,9 @@ def beyond(
     """
     import csv
 
-    from metarep.beyond.stage import look_beyond
-    from metarep.config import BeyondConfig
     from metarep.settings import load_config
+    from metarep.studies.beyond.stage import look_beyond
+    from metarep.studies.settings import BeyondConfig
 
     require_cpu(device)
     paths = {key: None if path is None else str(path) for key, path in (("model", model), ("zoo", zoo))}

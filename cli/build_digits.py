@@ -30,8 +30,8 @@ def build_digits(
     Example:
       metarep build-digits --n-runs 600 --out results/digits
     """
-    from metarep.config import DigitsConfig
-    from metarep.digits.build import build_digits as build
+    from metarep.domains.digits.build import build_digits as build
+    from metarep.domains.digits.settings import DigitsConfig
     from metarep.settings import load_config
 
     require_cpu(device)

@@ -40,7 +40,7 @@ def build_zoo(
       metarep build-zoo --variant e09 --n-networks 2000 --out results/zoo
       metarep build-zoo --seeds 2813536937,1316834517,2935802616 --out results/published
     """
-    from metarep.zoo.build import build_zoo as build
+    from metarep.training.build import build_zoo as build
 
     family = {
         "variant": variant,
@@ -59,8 +59,8 @@ def build_zoo(
 
 def _settings(config: Path | None, overrides: list[str] | None, family: dict[str, Any], **fixed: int | None):
     """The zoo's settings; options of a family change the config's only one."""
-    from metarep.config import ZooConfig
     from metarep.settings import load_config
+    from metarep.training.settings import ZooConfig
 
     settings = load_config(ZooConfig, config, overrides, **fixed)
     if not family:
@@ -79,7 +79,7 @@ def _settings(config: Path | None, overrides: list[str] | None, family: dict[str
 
 def _summarise(path: Path) -> None:
     """How many networks came out in which mode; with few of them, each one."""
-    from metarep.zoo.store import load_zoo
+    from metarep.zoos.store import load_zoo
 
     zoo = load_zoo(path, check_hashes=False)
     final = zoo.final()

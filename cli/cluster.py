@@ -32,8 +32,8 @@ def cluster(
     """
     import json
 
-    from metarep.analysis.compare import cluster as compare
-    from metarep.config import ClusterConfig
+    from metarep.evaluation.compare import cluster as compare
+    from metarep.evaluation.settings import ClusterConfig
     from metarep.settings import load_config
     from metarep.tables import read_csv
 

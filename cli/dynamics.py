@@ -29,8 +29,8 @@ def dynamics(
       metarep build-zoo --n-networks 2000 --snapshots 40 --out results/snapshots
       metarep dynamics results/snapshots --out results/dynamics
     """
-    from metarep.analysis.dynamics import dynamics as follow
-    from metarep.config import DynamicsConfig
+    from metarep.domains.multiplier.dynamics import dynamics as follow
+    from metarep.domains.multiplier.settings import DynamicsConfig
     from metarep.settings import load_config
 
     settings = load_config(DynamicsConfig, config, overrides, seed=seed)

@@ -47,11 +47,11 @@ def embed(
 
     chosen = [*(overrides or []), *([f"kind={kind}"] if kind else []), *([f"parts=[{parts}]"] if parts else [])]
     if open_artefact(model).kind == "window-model":
-        from metarep.config import WindowEmbedConfig as Config
         from metarep.windows.embed import embed_windows as embed_zoo
+        from metarep.windows.settings import WindowEmbedConfig as Config
     else:
         from metarep.cloze.embed import embed as embed_zoo
-        from metarep.config import EmbedConfig as Config
+        from metarep.cloze.settings import EmbedConfig as Config
     settings = load_config(Config, config, chosen, seed=seed, untrained=untrained)
     folder = out or Path("results/embeddings") / ("untrained_" * settings.untrained + settings.kind)
     path = embed_zoo(

@@ -33,9 +33,9 @@ def experiment(
     """
     import csv
 
-    from metarep.config import ExperimentConfig
-    from metarep.experiments.stage import experiment as run
     from metarep.settings import load_config
+    from metarep.studies.settings import ExperimentConfig
+    from metarep.studies.stage import experiment as run
 
     require_cpu(device)
     settings = load_config(ExperimentConfig, config, overrides, seed=seed)

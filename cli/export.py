@@ -30,9 +30,9 @@ def export(
     Example:
       metarep export results/zoo e09-2813536937 --out multiplier.pt
     """
-    from metarep.checkpoints.exporting import export_network
-    from metarep.config import ExportConfig
     from metarep.settings import load_config
+    from metarep.zoos.exporting import export_network
+    from metarep.zoos.settings import ExportConfig
 
     require_cpu(device)
     settings = load_config(ExportConfig, config, overrides)

@@ -30,8 +30,8 @@ def functions(
     Example:
       metarep functions results/functions/zoo results/embeddings/function --out results/functions/table
     """
-    from metarep.analysis.function_probe import FunctionsConfig
-    from metarep.report.functions import functions as probe
+    from metarep.domains.functions.probe import FunctionsConfig
+    from metarep.domains.functions.report import functions as probe
     from metarep.settings import load_config
 
     require_cpu(device)

@@ -35,9 +35,9 @@ def import_networks(
       metarep import checkpoints/ --labels labels.csv --out results/imported
       metarep import 'runs/*/model.safetensors' --architecture mine.yaml
     """
-    from metarep.checkpoints.importing import import_networks as import_
-    from metarep.config import ImportConfig
     from metarep.settings import load_config
+    from metarep.zoos.importing import import_networks as import_
+    from metarep.zoos.settings import ImportConfig
 
     require_cpu(device)
     flags = {"skip_damaged": skip_damaged or None, "partial_labels": partial_labels or None}
@@ -53,9 +53,9 @@ def summary_lines(path: Path) -> list[str]:
     """What an imported zoo holds: how many networks, their architectures, kinds and dtypes, and what was left out."""
     from collections import Counter
 
-    from metarep.checkpoints.importing import SKIPPED
-    from metarep.checkpoints.store import load_imported
     from metarep.tables import read_csv
+    from metarep.zoos.imported import load_imported
+    from metarep.zoos.importing import SKIPPED
 
     zoo = load_imported(path, check_hashes=False)
     counts = Counter(zoo["architecture"])

@@ -32,8 +32,8 @@ def info(
       metarep info results/quickstart/zoo
     """
     from metarep.artefact import write_whole
-    from metarep.config import InfoConfig
     from metarep.settings import load_config
+    from metarep.zoos.settings import InfoConfig
 
     require_cpu(device)
     settings = load_config(InfoConfig, config, overrides)

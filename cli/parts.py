@@ -35,13 +35,13 @@ def parts(
       metarep parts results/windows results/zoo --network e09-2813536937
     """
     from metarep.artefact import open_artefact
-    from metarep.config import PartsConfig
+    from metarep.parts.settings import PartsConfig
     from metarep.settings import load_config
 
     if open_artefact(model).kind == "window-model":
         from metarep.parts.stage import parts as take_apart
     else:
-        from metarep.parts.section_stage import find_parts as take_apart
+        from metarep.domains.multiplier.sections.stage import find_parts as take_apart
 
     settings = load_config(PartsConfig, config, overrides, seed=seed)
     path = take_apart(

@@ -31,8 +31,8 @@ def predict(
     Example:
       metarep predict results/embeddings/layers --targets test_accuracy,epoch,gap --out results/predictions
     """
-    from metarep.analysis.predict import predict as run
-    from metarep.config import PredictConfig
+    from metarep.evaluation.predict import predict as run
+    from metarep.evaluation.settings import PredictConfig
     from metarep.settings import load_config
 
     require_cpu(device)

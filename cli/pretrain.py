@@ -37,15 +37,15 @@ def pretrain(
     windows = windows or len(zoo) > 1 or open_artefact(zoo[0]).kind == "imported-zoo"
     shared = {"device": usable_device(device), "overwrite": overwrite, "progress": progress_for(quiet)}
     if windows:
-        from metarep.config import WindowPretrainConfig
         from metarep.settings import load_config
         from metarep.windows.pretrain import pretrain_windows
+        from metarep.windows.settings import WindowPretrainConfig
 
         path = pretrain_windows(load_config(WindowPretrainConfig, config, overrides, seed=seed), list(zoo), out, **shared)
         say_where("window model", path)
     else:
         from metarep.cloze.pretrain import pretrain as train
-        from metarep.config import PretrainConfig
+        from metarep.cloze.settings import PretrainConfig
         from metarep.settings import load_config
 
         path = train(load_config(PretrainConfig, config, overrides, seed=seed), zoo[0], out, **shared)

@@ -32,9 +32,9 @@ def question(
     """
     import csv
 
-    from metarep.config import QuestionConfig
-    from metarep.questions.stage import question as run
     from metarep.settings import load_config
+    from metarep.studies.questions.stage import question as run
+    from metarep.studies.settings import QuestionConfig
 
     require_cpu(device)
     settings = load_config(QuestionConfig, config, overrides, seed=seed)

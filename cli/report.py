@@ -27,8 +27,8 @@ def report(
     Example:
       metarep report results/quickstart --overwrite
     """
-    from metarep.config import ReportConfig
     from metarep.report.page import report as write
+    from metarep.report.settings import ReportConfig
     from metarep.settings import load_config
 
     require_cpu(device)

@@ -33,7 +33,7 @@ def run(
     Example:
       metarep run configs/quickstart.yaml --out results/quickstart --set pretrain.n_steps=500
     """
-    from metarep.config import RunConfig
+    from metarep.pipeline import RunConfig
     from metarep.pipeline import run as run_all
     from metarep.settings import load_config
 

@@ -36,7 +36,7 @@ def scan(
       metarep scan results/zoo --embeddings results/embeddings/certainty
       metarep scan checkpoint.pth
     """
-    from metarep.config import ScanConfig
+    from metarep.domains.multiplier.settings import ScanConfig
     from metarep.settings import load_config
 
     require_cpu(device)
@@ -44,7 +44,7 @@ def scan(
     if source.is_file():
         _scan_file(source, settings)
         return
-    from metarep.analysis.scan import scan as scan_zoo
+    from metarep.domains.multiplier.scan import scan as scan_zoo
 
     path = scan_zoo(settings, source, out, embeddings=embeddings, overwrite=overwrite, progress=progress_for(quiet))
     say_where("scan", path)
@@ -52,9 +52,9 @@ def scan(
 
 
 def _scan_file(path: Path, settings) -> None:
-    from metarep.analysis.one_network import portray
-    from metarep.networks.checkpoint import load_checkpoint
-    from metarep.networks.modes import MODE_NAMES, MULTIPLIER
+    from metarep.domains.multiplier.modes import MODE_NAMES, MULTIPLIER
+    from metarep.domains.multiplier.one_network import portray
+    from metarep.formats.plain_state_dict import load_checkpoint
 
     found = portray(load_checkpoint(path, MULTIPLIER), settings)
     labels = found.labels

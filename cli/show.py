@@ -31,9 +31,9 @@ def show(
       metarep show results/zoo e09-2813536937 --out mode3.png
     """
     from metarep.artefact import write_whole
-    from metarep.config import ShowConfig
+    from metarep.domains.multiplier.settings import ShowConfig
     from metarep.settings import load_config
-    from metarep.zoo.store import load_zoo
+    from metarep.zoos.store import load_zoo
 
     require_cpu(device)
     settings = load_config(ShowConfig, config, overrides)
@@ -66,7 +66,7 @@ def _picture(found, dpi: int) -> bytes:
     import matplotlib
 
     matplotlib.use("Agg")
-    from metarep.report.square import draw_network
+    from metarep.domains.multiplier.figures.square import draw_network
 
     buffer = BytesIO()
     draw_network(found.spec, found["params"][0]).savefig(buffer, format="png", dpi=dpi, bbox_inches="tight")

@@ -30,8 +30,8 @@ def transfer(
     Example:
       metarep transfer results/model results/zoo-e07 --out results/transfer
     """
-    from metarep.analysis.transfer import transfer as carry
-    from metarep.config import TransferConfig
+    from metarep.evaluation.settings import TransferConfig
+    from metarep.evaluation.transfer import transfer as carry
     from metarep.settings import load_config
 
     settings = load_config(TransferConfig, config, overrides, seed=seed)

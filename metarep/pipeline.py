@@ -15,10 +15,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
 
+from pydantic import Field, model_validator
+
 from metarep.artefact import MANIFEST, Artefact, is_done, open_artefact, write_whole
-from metarep.config import PretrainConfig, RunConfig, Variant, ZooConfig
+from metarep.cloze.settings import EmbedConfig, Embedding, PretrainConfig
+from metarep.domains.multiplier.settings import ScanConfig
 from metarep.errors import MetarepError
+from metarep.evaluation.settings import ClusterConfig, TransferConfig
 from metarep.progress import Progress
+from metarep.report.settings import ReportConfig
+from metarep.settings import Settings
+from metarep.training.settings import Variant, ZooConfig
 
 CONFIG = "config.yaml"
 TIMINGS = "timings.json"
@@ -27,6 +34,51 @@ CONTROLS = ("pooled", "states", "profile", "description", "activity", "coupling"
 
 SCANNED = ("certainty", "pooled", "profile")
 """The scan by examples looks into one embedding: the first of these that a run has."""
+
+
+class ModelConfig(Settings):
+    """One more model of a run, and what is made of it: "<name>-<kind>" in every table."""
+
+    pretrain: PretrainConfig = Field(
+        PretrainConfig(), description="what differs from the run's own `pretrain`; the rest is its"
+    )
+    embed: EmbedConfig = Field(EmbedConfig(), description="what differs from the run's own `embed`; the rest is its")
+    embeddings: tuple[Embedding, ...] = ("pooled",)
+    untrained: tuple[Embedding, ...] = Field((), description="kinds that are also taken from an untrained encoder")
+
+
+class RunConfig(Settings):
+    """Everything from nothing to a report."""
+
+    name: str = "run"
+    zoo: ZooConfig = ZooConfig()
+    targets: dict[str, ZooConfig] = Field(default_factory=dict, description="further zoos that transfer is tested on")
+    pretrain: PretrainConfig = PretrainConfig()
+    embed: EmbedConfig = EmbedConfig()
+    embeddings: tuple[Embedding, ...] = ("pooled", "profile", "certainty")
+    models: dict[str, ModelConfig] = Field(default_factory=dict, description="further models, compared with the first by name")
+    cluster: ClusterConfig = ClusterConfig()
+    scan: ScanConfig = ScanConfig()
+    transfer: TransferConfig = TransferConfig()
+    report: ReportConfig = ReportConfig()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _models_differ_from_the_first(cls, data: Any) -> Any:
+        """Fills each further model's settings up with those of the run."""
+        models = data.get("models") if isinstance(data, dict) else None
+        if not isinstance(models, dict):
+            return data
+        return data | {"models": {name: _filled(model, data) for name, model in models.items()}}
+
+
+def _filled(model: Any, run: Mapping[str, Any]) -> Any:
+    """What was said about a further model, with the run's own settings where it says nothing; other than tables stay."""
+    if not isinstance(model, dict):
+        return model
+    sections = {name: (run.get(name) or {}, model.get(name) or {}) for name in ("pretrain", "embed")}
+    tables = {name: pair for name, pair in sections.items() if all(isinstance(part, dict) for part in pair)}
+    return model | {name: own | said for name, (own, said) in tables.items()}
 
 
 @dataclass(frozen=True)
@@ -108,7 +160,7 @@ def artefacts_of(run_folder: Path) -> list[Path]:
 def _zoo_stages(config: RunConfig, device: str, progress: Progress) -> list[Stage]:
     def stage(name: str, zoo: ZooConfig) -> Stage:
         def make(path: Path, *, overwrite: bool) -> Path:
-            from metarep.zoo.build import build_zoo
+            from metarep.training.build import build_zoo
 
             on = device if zoo.engine == "torch" else "cpu"
             return build_zoo(zoo, path, device=on, overwrite=overwrite, progress=progress)
@@ -160,19 +212,19 @@ def _analysis_stages(config: RunConfig, out: Path, device: str, progress: Progre
     targets = [f"targets/{name}" for name in config.targets]
 
     def make_clusters(path: Path, *, overwrite: bool) -> Path:
-        from metarep.analysis.compare import cluster
+        from metarep.evaluation.compare import cluster
 
         folders = [out / "embeddings" / name for name in representations]
         return cluster(config.cluster, folders, path, zoo=out / "zoo", overwrite=overwrite, progress=progress)
 
     def make_scan(path: Path, *, overwrite: bool) -> Path:
-        from metarep.analysis.scan import scan
+        from metarep.domains.multiplier.scan import scan
 
         examples = out / scanned["embeddings"] if "embeddings" in scanned else None
         return scan(config.scan, out / "zoo", path, embeddings=examples, device=device, overwrite=overwrite, progress=progress)
 
     def make_transfer(path: Path, *, overwrite: bool) -> Path:
-        from metarep.analysis.transfer import transfer
+        from metarep.evaluation.transfer import transfer
 
         zoos = [out / name for name in targets]
         return transfer(config.transfer, out / "model", zoos, path, device=device, overwrite=overwrite, progress=progress)
@@ -272,7 +324,7 @@ def _timed(out: Path, name: str, device: str):
 
 def _record(path: Path, name: str, seconds: float, finished: bool, device: str) -> None:
     """Unfinished attempts count towards the stage's time; a stage that is made again starts from zero."""
-    from metarep.zoo.bench import machine
+    from metarep.training.bench import machine
 
     timings: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {"seconds": {}, "unfinished": {}}
     earlier = timings["unfinished"].pop(name, 0.0)

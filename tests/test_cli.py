@@ -279,12 +279,12 @@ def test_bad_input_ends_in_one_line_and_changes_nothing(bad, monkeypatch, line, 
 
 
 def test_interrupts_end_in_one_line_and_130(monkeypatch, tmp_path):
-    import metarep.zoo.build
+    import metarep.training.build
 
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(metarep.zoo.build, "build_zoo", interrupted)
+    monkeypatch.setattr(metarep.training.build, "build_zoo", interrupted)
     result = invoke("build-zoo", "--n-networks", "2", "--out", str(tmp_path / "zoo"))
     assert result.exit_code == 130
     (message,) = result.stderr.splitlines()
@@ -301,7 +301,7 @@ def test_what_the_disk_refuses_is_one_line(small, tmp_path):
 
 def settings_of(monkeypatch, *words: str):
     """The ZooConfig that `build-zoo` would hand to the library."""
-    import metarep.zoo.build
+    import metarep.training.build
     from metarep.errors import MetarepError
 
     caught = []
@@ -310,7 +310,7 @@ def settings_of(monkeypatch, *words: str):
         caught.append(config)
         raise MetarepError("seen")
 
-    monkeypatch.setattr(metarep.zoo.build, "build_zoo", record)
+    monkeypatch.setattr(metarep.training.build, "build_zoo", record)
     result = invoke("build-zoo", *words)
     assert result.stderr == "metarep: seen\n", result.output
     return caught[0]

@@ -1,8 +1,10 @@
-"""The order of the rooms: a later one may import an earlier one, never the other way round; importing costs nothing."""
+"""The order of the packages: a later one may import an earlier one, never the other way round; importing costs nothing."""
 
 import ast
 import subprocess
 import sys
+import tomllib
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -11,24 +13,41 @@ ROOT = Path(__file__).resolve().parents[1]
 ORDER = (
     "errors",
     "artefact",
+    "settings",
     "progress",
     "tables",
-    "settings",
     "networks",
-    "config",
-    "zoo",
-    "checkpoints",
-    "digits",
+    "formats",
+    "zoos",
+    "training",
     "cloze",
     "windows",
-    "analysis",
+    "evaluation",
     "report",
-    "experiments",
-    "questions",
     "parts",
-    "beyond",
+    "domains",
+    "studies",
     "pipeline",
 )
+KNOWN_EXCEPTIONS = {
+    "training/build.py": {"domains"},
+    "evaluation/compare.py": {"domains"},
+    "evaluation/describe.py": {"domains"},
+    "evaluation/inside.py": {"domains"},
+    "evaluation/transfer.py": {"domains"},
+    "evaluation/unexplained.py": {"domains"},
+    "report/ablations.py": {"pipeline"},
+    "report/description_figures.py": {"domains"},
+    "report/descriptions.py": {"domains"},
+    "report/maps.py": {"domains"},
+    "report/page.py": {"domains"},
+    "report/results.py": {"domains", "pipeline"},
+    "report/summary.py": {"domains"},
+    "parts/stage.py": {"studies"},
+    "domains/multiplier/sections/stage.py": {"studies"},
+}
+"""Files that still import a later package, with which. An entry that is no longer needed fails, so that this only shrinks."""
+
 HEAVY = {
     "torch",
     "numba",
@@ -75,14 +94,45 @@ def _head(tree: ast.Module) -> list[ast.stmt]:
     return [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
 
 
-@pytest.mark.parametrize("file", LIBRARY, ids=name_of)
-def test_rooms_import_only_earlier_ones(file):
-    own = file.relative_to(ROOT / "metarep").parts[0].removesuffix(".py")
-    allowed = {own, "__version__", *(ORDER[: ORDER.index(own)] if own in ORDER else ())}
+def package_of(file: Path) -> str:
+    """The package, or the module beside the packages, that a file of the library belongs to."""
+    return file.relative_to(ROOT / "metarep").parts[0].removesuffix(".py")
+
+
+def packages_imported(file: Path) -> set[str]:
+    """Other packages of ours that a file imports, anywhere in it; without the version."""
     names = imported(file, everywhere=True)
-    ours = {name.split(".")[1] for name in names if name.startswith("metarep.")}
-    assert ours <= allowed
-    assert not {name.split(".")[0] for name in names} & {"cli", "metarep_cli", "relative import"}
+    return {name.split(".")[1] for name in names if name.startswith("metarep.")} - {package_of(file), "__version__"}
+
+
+def exceptions_of(file: Path) -> set[str]:
+    """The later packages that a file is known to import."""
+    return KNOWN_EXCEPTIONS.get(file.relative_to(ROOT / "metarep").as_posix(), set())
+
+
+@pytest.mark.parametrize("file", LIBRARY, ids=name_of)
+def test_packages_import_only_earlier_ones(file):
+    own = package_of(file)
+    earlier = set(ORDER[: ORDER.index(own)] if own in ORDER else ())
+    assert packages_imported(file) - earlier == exceptions_of(file)
+    assert not {name.split(".")[0] for name in imported(file, everywhere=True)} & {"cli", "metarep_cli", "relative import"}
+
+
+def test_exceptions_are_files():
+    assert not [name for name in KNOWN_EXCEPTIONS if not (ROOT / "metarep" / name).is_file()]
+
+
+def test_the_graph_of_packages_has_no_circle():
+    graph: dict[str, set[str]] = {}
+    for file in LIBRARY:
+        graph.setdefault(package_of(file), set()).update(packages_imported(file) - exceptions_of(file))
+    TopologicalSorter(graph).prepare()
+
+
+def test_the_wheel_has_every_package():
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    found = {file.parent.relative_to(ROOT).as_posix().replace("/", ".") for file in LIBRARY if file.name == "__init__.py"}
+    assert set(listed) == found | {"metarep_cli"}
 
 
 def test_the_ast_walk_sees_a_forbidden_import(tmp_path):

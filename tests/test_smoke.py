@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from metarep.artefact import open_artefact
-from metarep.config import RunConfig
-from metarep.pipeline import artefacts_of, run
+from metarep.pipeline import RunConfig, artefacts_of, run
 from metarep.settings import load_config
 from metarep.tables import read_csv
 

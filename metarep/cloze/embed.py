@@ -53,12 +53,12 @@ from metarep.artefact import Artefact, open_artefact, writing
 from metarep.cloze.masks import leave_one_out_masks
 from metarep.cloze.model import ClozeModel
 from metarep.cloze.pretrain import load_model
+from metarep.cloze.settings import EmbedConfig
 from metarep.cloze.tokens import Layout
-from metarep.config import EmbedConfig
 from metarep.errors import MetarepError
 from metarep.networks.symmetry import canonical_order, symmetric_copies
 from metarep.progress import Progress
-from metarep.zoo.store import Zoo, load_zoo
+from metarep.zoos.store import Zoo, load_zoo
 
 NETWORK = "network"
 BEHAVIOURS = ("activity", "beliefs", "patterns", "effects", "function")

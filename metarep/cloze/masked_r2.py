@@ -11,9 +11,9 @@ from metarep.cloze.imputers import Imputer, fit_linear_gaussian, fit_mean, fit_u
 from metarep.cloze.masks import leave_one_out_masks, random_masks
 from metarep.cloze.model import ClozeModel
 from metarep.cloze.r2_draws import N_DRAWS, by_kind, dealt_squares, explained, left_squares, resamples, spread, total_squares
+from metarep.cloze.settings import PretrainConfig
 from metarep.cloze.tokens import Layout
-from metarep.config import PretrainConfig
-from metarep.zoo.store import Zoo
+from metarep.zoos.store import Zoo
 
 LEAVE_ONE_OUT = "leave_one_out"
 

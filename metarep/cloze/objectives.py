@@ -27,9 +27,9 @@ from torch.nn import functional as F
 
 from metarep.cloze.masked_r2 import predict_hidden, r_squared
 from metarep.cloze.model import ClozeModel, masked_loss
+from metarep.cloze.settings import PretrainConfig
 from metarep.cloze.tokens import Layout
 from metarep.cloze.views import input_grid, views
-from metarep.config import PretrainConfig
 from metarep.networks.symmetry import canonical_order
 
 MAX_ORDERS = 120

@@ -26,11 +26,11 @@ from metarep.cloze.masked_r2 import masked_r2_table
 from metarep.cloze.masks import random_masks
 from metarep.cloze.model import ClozeModel
 from metarep.cloze.objectives import Objective, build_objective
-from metarep.config import PretrainConfig
+from metarep.cloze.settings import PretrainConfig
 from metarep.errors import MetarepError
 from metarep.progress import Progress
 from metarep.tables import to_csv
-from metarep.zoo.store import Zoo, load_zoo
+from metarep.zoos.store import Zoo, load_zoo
 
 CHECKPOINT = "checkpoint.safetensors"
 MAX_TEST_NETWORKS = 5000

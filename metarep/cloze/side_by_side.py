@@ -10,7 +10,7 @@ from typing import NamedTuple
 from joblib import Parallel, cpu_count, delayed, parallel_config
 
 from metarep.cloze.pretrain import pretrain
-from metarep.config import PretrainConfig
+from metarep.cloze.settings import PretrainConfig
 
 
 class Job(NamedTuple):

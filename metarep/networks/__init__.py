@@ -1,1 +1,1 @@
-"""What a subject network is: spec, parameter order, forward pass, symmetries, exact geometry, modes."""
+"""What a network is: spec, architecture, forward pass, symmetry groups and how they are read, symmetries."""

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from metarep.analysis.clusters import bootstrap_stability, choose_k, fit_clusterer, silhouette
-from metarep.config import PartsConfig
+from metarep.evaluation.clusters import bootstrap_stability, choose_k, fit_clusterer, silhouette
 from metarep.parts.reading import Parts
+from metarep.parts.settings import PartsConfig
 
 LARGE = 20
 BLOCK = 2048

@@ -13,16 +13,16 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from metarep.checkpoints.architecture import Architecture
-from metarep.config import PartsConfig, WindowEmbedConfig
+from metarep.networks.architecture import Architecture, readable_tensors
+from metarep.networks.inference import symmetries_of
+from metarep.networks.tensor_symmetry import canonical_orders, permuted
+from metarep.parts.settings import PartsConfig
 from metarep.parts.source import Source
 from metarep.progress import Progress
 from metarep.windows.embed import Network, names_of_units, read_windows, vector_width
 from metarep.windows.model import WindowModel
-from metarep.windows.named import wiring_of
 from metarep.windows.plan import build_plan
-from metarep.windows.symmetry import canonical_orders, permuted
-from metarep.windows.tokens import readable_tensors
+from metarep.windows.settings import WindowEmbedConfig
 
 KINDS = ("unit", "layer", "window")
 
@@ -50,18 +50,18 @@ def read_parts(config: PartsConfig, model: WindowModel, source: Source, progress
     """The units, layers and windows of a network, and of its shuffled copies."""
     tensors = readable_tensors(source.architecture, source.tensors, where=source.name)
     context = config.context or model.context
-    wiring = wiring_of(source.architecture, relu=source.relu)
-    plan = build_plan(source.architecture, wiring, chunk=model.chunk, context=context, overlap=model.overlap)
+    symmetries = symmetries_of(source.architecture, relu=source.relu)
+    plan = build_plan(source.architecture, symmetries, chunk=model.chunk, context=context, overlap=model.overlap)
     embedding = WindowEmbedConfig(parts=KINDS, context=context, tokens_per_batch=config.tokens_per_batch)
     width, n_layers = vector_width(model, embedding.kind), source.architecture.n_layers
     generator = torch.Generator().manual_seed(config.seed)
     readings = []
-    orders = canonical_orders(tensors, wiring)
-    unit_names = names_of_units(plan, wiring, orders)
+    orders = canonical_orders(tensors, symmetries)
+    unit_names = names_of_units(plan, symmetries, orders)
     with progress.task("read parts", 1 + config.n_shuffles, "copies") as task:
         for number in range(1 + config.n_shuffles):
             copy = tensors if number == 0 else shuffled(tensors, generator)
-            placed = permuted(copy, wiring, orders if number == 0 else canonical_orders(copy, wiring))
+            placed = permuted(copy, symmetries, orders if number == 0 else canonical_orders(copy, symmetries))
             network = Network(source.name, plan, placed, unit_names, n_layers, width, embedding)
             read_windows(model, [network], embedding, lambda n: None)
             readings.append(network.reading())

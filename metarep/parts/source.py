@@ -10,15 +10,15 @@ from typing import Any
 import torch
 
 from metarep.artefact import MANIFEST, Artefact, open_artefact
-from metarep.checkpoints.architecture import Architecture, read_architecture
-from metarep.checkpoints.described import read_description
-from metarep.checkpoints.exporting import read_network
-from metarep.checkpoints.importing import Reader
-from metarep.checkpoints.layouts import Skips, find_networks
-from metarep.checkpoints.readers import dtype_name
-from metarep.checkpoints.store import KIND as IMPORTED
-from metarep.checkpoints.store import load_imported
 from metarep.errors import MetarepError
+from metarep.formats.described import read_description
+from metarep.formats.readers import dtype_name
+from metarep.networks.architecture import Architecture, read_architecture
+from metarep.zoos.exporting import read_network
+from metarep.zoos.imported import KIND as IMPORTED
+from metarep.zoos.imported import load_imported
+from metarep.zoos.importing import Reader
+from metarep.zoos.layouts import Skips, find_networks
 
 
 @dataclass(frozen=True)

@@ -8,17 +8,17 @@ from typing import Any
 import numpy as np
 
 from metarep.artefact import open_artefact, write_whole, writing
-from metarep.config import PartsConfig
-from metarep.experiments.experiment import Claim, Context, Picture, Result
-from metarep.experiments.page import render_sections, section
-from metarep.experiments.registry import Experiment, Series, all_settings
-from metarep.experiments.stage import write_result
 from metarep.parts.alike import Found, find_alike
 from metarep.parts.figures import layers_figure, map_figure, similarity_figure
 from metarep.parts.reading import read_parts
+from metarep.parts.settings import PartsConfig
 from metarep.parts.source import Source, open_source
 from metarep.parts.words import sentences
 from metarep.progress import Progress
+from metarep.studies.experiment import Claim, Context, Picture, Result
+from metarep.studies.page import render_sections, section
+from metarep.studies.registry import Experiment, Series, all_settings
+from metarep.studies.stage import write_result
 from metarep.windows.embed import RowWriter
 from metarep.windows.pretrain import load_window_model
 
@@ -74,7 +74,7 @@ def as_result(config: PartsConfig, source: Source, found: dict[str, Found]) -> R
     pictures = {
         f"map_{kind}s": Picture(
             map_figure(one, f"{kind.capitalize()}s of {source.name} by cluster"),
-            f"The {kind}s of the network, a strip for each group in order of the wiring, with how many there are, each {kind} "
+            f"The {kind}s of the network, a strip for each symmetry group in order, with how many there are, each {kind} "
             "where it was saved; colours are clusters of what the arrangement of the parameters adds to its vector.",
         )
         for kind, one in found.items()

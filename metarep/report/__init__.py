@@ -1,1 +1,1 @@
-
+"""Style, text, figures, the page and the map of a run."""

@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from metarep.analysis.properties import FAMILIES
-from metarep.analysis.unexplained import EVERYTHING, LABELS, LEVEL, STEP
+from metarep.domains.multiplier.properties import FAMILIES
+from metarep.evaluation.unexplained import EVERYTHING, LABELS, LEVEL, STEP
 from metarep.report.descriptions import capital, ladder, property_rows
 from metarep.report.style import DIVERGING, FAINT, INK, use_style
 from metarep.report.wording import num

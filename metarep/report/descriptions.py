@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from metarep.analysis.properties import START
-from metarep.analysis.unexplained import EVERYTHING, LABELS, LEVEL, PROPERTY, SCOPE_ALL, STEP
+from metarep.domains.multiplier.properties import START
+from metarep.evaluation.unexplained import EVERYTHING, LABELS, LEVEL, PROPERTY, SCOPE_ALL, STEP
 from metarep.report.results import Results, title_of
 from metarep.report.summary import Finding
 from metarep.report.wording import listed, num

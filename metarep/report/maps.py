@@ -11,10 +11,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 
-from metarep.networks.modes import MODES
+from metarep.domains.multiplier.figures.square import draw_small
+from metarep.domains.multiplier.modes import MODES
 from metarep.networks.spec import NetworkSpec
 from metarep.report.results import title_of
-from metarep.report.square import draw_small
 from metarep.report.style import INK, MODE_COLOURS, MUTED, PALETTE, SEQUENTIAL, cluster_colour, use_style
 
 CONTINGENCY_COLOURS = "Blues"

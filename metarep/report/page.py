@@ -20,10 +20,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.figure import Figure
 
 from metarep.artefact import write_whole, writing
-from metarep.config import ReportConfig
-from metarep.networks.modes import MAINLY_ON, MODE_NAMES, TOLERANCE
+from metarep.domains.multiplier.figures import scan_figures, scans
+from metarep.domains.multiplier.modes import MAINLY_ON, MODE_NAMES, TOLERANCE
 from metarep.progress import Progress
-from metarep.report import description_figures, descriptions, figures, maps, probe_words, scan_figures, scans, summary, wording
+from metarep.report import description_figures, descriptions, figures, maps, probe_words, summary, wording
 from metarep.report.results import (
     MAIN_CLUSTERER,
     STAGES,
@@ -36,8 +36,9 @@ from metarep.report.results import (
     title_of,
     typical_of_mode,
 )
+from metarep.report.settings import ReportConfig
 from metarep.report.style import MODE_COLOURS
-from metarep.zoo.store import Zoo
+from metarep.zoos.store import Zoo
 
 DPI = ReportConfig().dpi
 MAX_CURVES = 11

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from metarep.analysis.probes import MSE_TARGET
+from metarep.evaluation.probes import MSE_TARGET
 from metarep.report.results import Results, best_of, group_of, title_of, untrained_of
 from metarep.report.wording import listed, num, relation
 

@@ -13,15 +13,15 @@ from pathlib import Path
 
 import numpy as np
 
-from metarep.analysis.agreement import wilson
-from metarep.analysis.representations import DESCRIPTIONS
 from metarep.artefact import MANIFEST, Artefact, lacking, open_artefact
-from metarep.config import RunConfig
+from metarep.domains.multiplier.modes import MODES
 from metarep.errors import MetarepError
-from metarep.networks.modes import MODES
+from metarep.evaluation.agreement import wilson
+from metarep.evaluation.representations import DESCRIPTIONS
+from metarep.pipeline import RunConfig
 from metarep.settings import load_config
 from metarep.tables import read_csv
-from metarep.zoo.store import Zoo, load_zoo
+from metarep.zoos.store import Zoo, load_zoo
 
 STAGES = {
     "model": ("log", "masked_r2"),

@@ -10,9 +10,10 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from metarep.analysis.clusters import UMAP_PREFIX
-from metarep.networks.modes import MODE_NAMES
-from metarep.report import probe_words, scans
+from metarep.domains.multiplier.figures import scans
+from metarep.domains.multiplier.modes import MODE_NAMES
+from metarep.evaluation.clusters import UMAP_PREFIX
+from metarep.report import probe_words
 from metarep.report.probe_words import LINEAR_PROBE
 from metarep.report.results import MAIN_CLUSTERER, Results, best_of, group_of, mode_rows, title_of, untrained_of
 from metarep.report.wording import (

@@ -1,1 +1,1 @@
-"""Any network, read in windows: wiring, tokens, windows, the window model."""
+"""Any network, read in windows: symmetries, tokens, windows, the window model."""

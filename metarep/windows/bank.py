@@ -10,14 +10,14 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from metarep.checkpoints.architecture import Architecture
-from metarep.config import WindowPretrainConfig
+from metarep.networks.architecture import Architecture
+from metarep.networks.symmetry_groups import Symmetries
 from metarep.progress import Progress
 from metarep.windows.model import Batch, collate
 from metarep.windows.plan import Plan, Window, build_plan
-from metarep.windows.subjects import Subjects
+from metarep.windows.settings import WindowPretrainConfig
 from metarep.windows.tokens import Places
-from metarep.windows.wiring import Wiring
+from metarep.zoos.subjects import Subjects
 
 
 @dataclass(frozen=True)
@@ -47,9 +47,9 @@ def _places(plan: Plan, window: Window) -> Places:
 
 
 @lru_cache(maxsize=512)
-def plan_of(architecture: Architecture, wiring: Wiring, chunk: int, context: int, overlap: float) -> Plan:
+def plan_of(architecture: Architecture, symmetries: Symmetries, chunk: int, context: int, overlap: float) -> Plan:
     """The plan of an architecture, made once."""
-    return build_plan(architecture, wiring, chunk=chunk, context=context, overlap=overlap)
+    return build_plan(architecture, symmetries, chunk=chunk, context=context, overlap=overlap)
 
 
 def final_networks(zoos: Sequence[Subjects], split: str) -> list[Choice]:
@@ -101,8 +101,8 @@ def _copies(
 
 def _windows_of(network: Choice, tensors, config, context: int, share: int, rng: np.random.Generator) -> list[Shown]:
     subjects, index = network
-    wiring = subjects.wirings[subjects.architecture[index]]
-    plan = plan_of(subjects.architecture_of(index), wiring, config.chunk, context, config.overlap)
+    symmetries = subjects.symmetries[subjects.architecture[index]]
+    plan = plan_of(subjects.architecture_of(index), symmetries, config.chunk, context, config.overlap)
     values = plan.values(tensors)
     chosen = rng.permutation(len(plan.windows))[:share]
     return [Shown(plan.window_values(plan.windows[i], values).clone(), plan, plan.windows[i]) for i in chosen]

@@ -23,14 +23,14 @@ import torch
 
 from metarep.artefact import open_artefact, writing
 from metarep.cloze.embed import NETWORK
-from metarep.config import WindowEmbedConfig
+from metarep.networks.symmetry_groups import Symmetries
 from metarep.progress import Progress
 from metarep.windows.bank import Shown, batch_of, plan_of
 from metarep.windows.model import Batch, WindowModel
 from metarep.windows.plan import Plan, Window
 from metarep.windows.pretrain import hidden_states, load_window_model
-from metarep.windows.subjects import Subjects, open_subjects, say_left_out
-from metarep.windows.wiring import Wiring
+from metarep.windows.settings import WindowEmbedConfig
+from metarep.zoos.subjects import Subjects, open_subjects, say_left_out
 
 N_THIRDS = 3
 
@@ -183,19 +183,19 @@ def read_networks(
 
 def load_network(model: WindowModel, subjects: Subjects, index: int, config: WindowEmbedConfig) -> Network:
     """One network of a zoo, ready to be read."""
-    architecture, wiring = subjects.architecture_of(index), subjects.wirings[subjects.architecture[index]]
-    plan = plan_of(architecture, wiring, model.chunk, config.context or model.context, model.overlap)
+    architecture, symmetries = subjects.architecture_of(index), subjects.symmetries[subjects.architecture[index]]
+    plan = plan_of(architecture, symmetries, model.chunk, config.context or model.context, model.overlap)
     tensors, orders = subjects.ordered(index)
-    names = names_of_units(plan, wiring, orders)
+    names = names_of_units(plan, symmetries, orders)
     width = vector_width(model, config.kind)
     return Network(str(subjects.network_id[index]), plan, tensors, names, architecture.n_layers, width, config)
 
 
-def names_of_units(plan: Plan, wiring: Wiring, orders: Sequence[np.ndarray | None]) -> list[str]:
+def names_of_units(plan: Plan, symmetries: Symmetries, orders: Sequence[np.ndarray | None]) -> list[str]:
     """Of the units of all views, one behind the other, such as "units of fc1:17": the number is that in the network as it was
     saved, wherever the canonical order has put the unit.
     """
-    order_of = {units.name: order for units, order in zip(wiring.groups, orders, strict=True)}
+    order_of = {units.name: order for units, order in zip(symmetries.groups, orders, strict=True)}
     found = []
     for view in plan.views:
         order = order_of.get(view.units.name)

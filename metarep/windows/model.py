@@ -20,9 +20,9 @@ from huggingface_hub import PyTorchModelHubMixin
 from torch import nn
 from torch.nn import functional as F
 
-from metarep.checkpoints.architecture import KINDS
 from metarep.cloze.heads import LOG_STD_RANGE, Mixture
 from metarep.cloze.model import Block
+from metarep.networks.architecture import KINDS
 from metarep.windows.tokens import MAX_DEPTH, N_CLASSES, NUMBERS, ROLES, SIDES, Places
 
 N_INTERVAL = 3

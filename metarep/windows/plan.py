@@ -16,9 +16,9 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from metarep.checkpoints.architecture import Architecture
+from metarep.networks.architecture import Architecture
+from metarep.networks.symmetry_groups import Symmetries
 from metarep.windows.tokens import Places, Slice, View, build_views, joined
-from metarep.windows.wiring import Wiring
 
 
 class Stretch(NamedTuple):
@@ -138,9 +138,9 @@ def stretch_starts(n: int, length: int, overlap: float) -> np.ndarray:
     return np.unique(np.append(np.arange(0, max(1, n - length), step), n - length))
 
 
-def build_plan(architecture: Architecture, wiring: Wiring, *, chunk: int, context: int, overlap: float) -> Plan:
+def build_plan(architecture: Architecture, symmetries: Symmetries, *, chunk: int, context: int, overlap: float) -> Plan:
     """How networks of an architecture are read in windows of at most `context` tokens."""
-    views = build_views(architecture, wiring, chunk=chunk, context=context)
+    views = build_views(architecture, symmetries, chunk=chunk, context=context)
     whole = _whole_network(views)
     if sum(view.n_units * view.n_tokens for view in whole) <= context:
         stretches = tuple(Stretch(number, 0, view.n_units, 0, view.n_tokens) for number, view in enumerate(whole))

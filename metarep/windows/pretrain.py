@@ -17,16 +17,16 @@ import torch
 from torch import nn
 
 from metarep.artefact import open_artefact, write_whole, writing
-from metarep.checkpoints.architecture import KINDS
 from metarep.cloze.pretrain import CHECKPOINT, TrainingState, build_optimiser, copy_of, learning_rate, restore_state, save_state
-from metarep.config import WindowPretrainConfig
 from metarep.errors import MetarepError
+from metarep.networks.architecture import KINDS
 from metarep.progress import Progress
 from metarep.tables import to_csv
 from metarep.windows.bank import Shown, batch_of, draw_windows, final_networks, random_masks
 from metarep.windows.model import Batch, WindowModel, masked_loss
-from metarep.windows.subjects import Subjects, open_subjects, say_left_out
+from metarep.windows.settings import WindowPretrainConfig
 from metarep.windows.tokens import ROLES
+from metarep.zoos.subjects import Subjects, open_subjects, say_left_out
 
 KIND = "window-model"
 N_FOLDS = 8

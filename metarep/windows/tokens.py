@@ -1,6 +1,6 @@
 """The tokens of any network: runs of weights, each with where it stands.
 
-A `View` holds the tokens of every unit of one group of the wiring: what feeds the unit, what is its own, what reads it, in
+A `View` holds the tokens of every unit of one group of the symmetries: what feeds the unit, what is its own, what reads it, in
 this order and alike for all units. So a tensor between two groups is seen twice, by rows and by columns. A token knows
 the operation, the depth, the role, row and column, the kernel's offset, the sizes, and which units it feeds and reads as
 intervals; what two tokens share follows from these (`relations`), as in `metarep.cloze.tokens`.
@@ -17,9 +17,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from metarep.checkpoints.architecture import KINDS, Architecture, Tensor, readable
-from metarep.errors import MetarepError
-from metarep.windows.wiring import Member, Units, Wiring
+from metarep.networks.architecture import KINDS, Architecture, Tensor, readable
+from metarep.networks.symmetry_groups import Member, Symmetries, SymmetryGroup
 
 ROLES = (
     *("other", "weight", "bias", "scale", "shift", "running_mean", "running_var"),
@@ -67,23 +66,6 @@ class Places(NamedTuple):
 def joined(places: Sequence[Places]) -> Places:
     """Places one behind the other."""
     return places[0] if len(places) == 1 else Places(*(np.concatenate(parts) for parts in zip(*places, strict=True)))
-
-
-def readable_tensors(architecture: Architecture, tensors: Mapping[str, torch.Tensor], *, where: str) -> dict[str, torch.Tensor]:
-    """The tensors that hold weights as float32. Raises MetarepError for one that holds NaN or infinity."""
-    found = {}
-    for tensor in architecture.tensors:
-        if readable(tensor):
-            values = tensors[tensor.name].to(torch.float32)
-            if not bool(torch.isfinite(values).all()):
-                fix = "repair it, or leave it out: a zoo that is imported anew does"
-                raise MetarepError(f"{where}: {tensor.name} holds NaN or infinity", expected="finite values", fix=fix)
-            found[tensor.name] = values
-    if not found:
-        met = ", ".join(sorted({tensor.dtype for tensor in architecture.tensors})) or "no tensors"
-        expected = "at least one tensor of real floating-point numbers; complex and whole ones are not read"
-        raise MetarepError(f"{where} has no weights to read", met=met, expected=expected)
-    return found
 
 
 @dataclass(frozen=True)
@@ -140,7 +122,7 @@ class View:
     """The tokens of each unit of a group; `number` tells groups apart, `ends` the other axes of tensors."""
 
     number: int
-    units: Units
+    units: SymmetryGroup
     slices: tuple[Slice, ...]
     ends: Mapping[tuple[str, int], Ends]
     n_layers: int
@@ -248,7 +230,7 @@ def unit_interval(ends: Ends, first: np.ndarray, last: np.ndarray) -> np.ndarray
     return np.stack([group, np.where(wraps, 0, low % n), np.where(wraps, n, high % n + 1)], axis=1)
 
 
-def build_views(architecture: Architecture, wiring: Wiring, *, chunk: int, context: int) -> tuple[View, ...]:
+def build_views(architecture: Architecture, symmetries: Symmetries, *, chunk: int, context: int) -> tuple[View, ...]:
     """One view for each group whose units something feeds; every tensor that holds weights is in at least one.
 
     A group of which many layers read and write (a residual stream) has none where its units would not fit into
@@ -256,16 +238,16 @@ def build_views(architecture: Architecture, wiring: Wiring, *, chunk: int, conte
     """
     known = {tensor.name: tensor for tensor in architecture.tensors if readable(tensor)}
     ends: dict[tuple[str, int], Ends] = {}
-    for number, units in enumerate(wiring.groups):
+    for number, units in enumerate(symmetries.groups):
         for member in units.members:
             if member.tensor in known and member.side != "own":
                 ends.setdefault((member.tensor, member.axis), Ends(number, member, units.n))
-    n_groups = len(wiring.groups)
+    n_groups = len(symmetries.groups)
     for number, (name, axis) in enumerate((name, axis) for name, tensor in known.items() for axis in range(len(tensor.shape))):
         ends.setdefault((name, axis), Ends(n_groups + number, None, known[name].shape[axis]))
-    shared = {"ends": ends, "n_layers": architecture.n_layers, "fan_in": fans_in(known, wiring), "chunk": chunk}
+    shared = {"ends": ends, "n_layers": architecture.n_layers, "fan_in": fans_in(known, symmetries), "chunk": chunk}
     views: list[View] = []
-    for number, units in enumerate(wiring.groups):
+    for number, units in enumerate(symmetries.groups):
         view = View(number, units, tuple(unit_slices(known, units)), **shared)
         if any(part.member.side == "in" for part in view.slices) and not _is_stream(view, context):
             views.append(view)
@@ -273,13 +255,15 @@ def build_views(architecture: Architecture, wiring: Wiring, *, chunk: int, conte
     for name, tensor in known.items():
         if name not in covered:
             axis = tensor.axes[0] if tensor.axes else 0
-            rows = Units(f"rows of {name}", (tensor.shape or (1,))[axis], (Member(name, axis, "in"),), free=False)
+            rows = SymmetryGroup(
+                f"rows of {name}", (tensor.shape or (1,))[axis], (Member(name, axis, "in"),), interchangeable=False
+            )
             number = ends[name, axis].group if tensor.shape else n_groups + len(ends)
             views.append(View(number, rows, tuple(unit_slices(known, rows)), **shared))
     return tuple(views)
 
 
-def unit_slices(known: Mapping[str, Tensor], units: Units) -> list[Slice]:
+def unit_slices(known: Mapping[str, Tensor], units: SymmetryGroup) -> list[Slice]:
     """What the known tensors hold of a group's units: what feeds them, their own, what reads them."""
     members = sorted((m for m in units.members if m.tensor in known), key=lambda member: SIDES.index(member.side))
     return [Slice(known[member.tensor], member, units.n) for member in members]
@@ -289,12 +273,12 @@ def _is_stream(view: View, context: int) -> bool:
     return sum(len(part.shape) > 1 for part in view.slices) > 3 and view.n_tokens > context
 
 
-def fans_in(known: Mapping[str, Tensor], wiring: Wiring) -> dict[str, int]:
+def fans_in(known: Mapping[str, Tensor], symmetries: Symmetries) -> dict[str, int]:
     """The values that each output of a weight sums over, for weights and for the biases beside them.
 
     Initialisations draw weights with a spread of 1/√(fan-in) (He et al., "Delving deep into rectifiers", 2015).
     """
-    out_axis = {m.tensor: m.axis for units in wiring.groups for m in units.members if m.side == "in"}
+    out_axis = {m.tensor: m.axis for units in symmetries.groups for m in units.members if m.side == "in"}
     fans: dict[str, int] = {}
     for name, tensor in known.items():
         if len(tensor.shape) > 1 and tensor.kind != "embedding":

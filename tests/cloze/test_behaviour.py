@@ -10,8 +10,8 @@ from metarep.cloze.behaviour import BehaviourLayout, FunctionLayout
 from metarep.cloze.embed import embed_params, leave_one_out, pattern_shares, unit_summaries
 from metarep.cloze.heads import Mixture, Rectified
 from metarep.cloze.model import ClozeModel, masked_loss
+from metarep.cloze.settings import PretrainConfig
 from metarep.cloze.tokens import TokenLayout, layout_of
-from metarep.config import PretrainConfig
 from metarep.errors import MetarepError
 from metarep.networks.forward import contributions, forward
 from metarep.networks.spec import NetworkSpec

@@ -11,12 +11,13 @@ from metarep.cloze.imputers import fit_linear_gaussian, fit_unit_norm
 from metarep.cloze.masks import leave_one_out_masks
 from metarep.cloze.model import ClozeModel
 from metarep.cloze.pretrain import build_model, draw_batch, load_model, pretrain
+from metarep.cloze.settings import EmbedConfig, PretrainConfig
 from metarep.cloze.tokens import TokenLayout
-from metarep.config import EmbedConfig, FamilyConfig, PretrainConfig, ZooConfig
 from metarep.networks.spec import NetworkSpec
 from metarep.networks.symmetry import all_unit_orders, canonical_order, canonical_scale, random_scales, symmetric_copies
 from metarep.tables import read_csv
-from metarep.zoo.build import build_zoo
+from metarep.training.build import build_zoo
+from metarep.training.settings import FamilyConfig, ZooConfig
 
 SPEC = NetworkSpec.parse("2-2-1")
 LAYOUT = TokenLayout(SPEC)

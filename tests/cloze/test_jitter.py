@@ -6,7 +6,7 @@ import torch
 
 from metarep.cloze.augment import jitter
 from metarep.cloze.pretrain import build_model, draw_batch
-from metarep.config import PretrainConfig
+from metarep.cloze.settings import PretrainConfig
 
 SETTINGS = {
     "behaviour_weight": 1.0,

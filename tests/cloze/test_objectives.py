@@ -11,16 +11,17 @@ from metarep.cloze.embed import embed, embed_params, untrained_like
 from metarep.cloze.model import masked_loss
 from metarep.cloze.objectives import build_objective, nt_xent, unit_orders
 from metarep.cloze.pretrain import build_model, build_optimiser, draw_masks, load_model, pretrain
+from metarep.cloze.settings import EmbedConfig, PretrainConfig
 from metarep.cloze.tokens import layout_of
 from metarep.cloze.views import HeldOutputs, activations, input_grid, redraw_dead_units, rms, views
-from metarep.config import EmbedConfig, FamilyConfig, PretrainConfig, ZooConfig
 from metarep.errors import MetarepError
 from metarep.networks.forward import forward
 from metarep.networks.spec import NetworkSpec
 from metarep.networks.symmetry import all_unit_orders, canonical_order, canonical_scale
 from metarep.tables import read_csv
-from metarep.zoo.build import build_zoo
-from metarep.zoo.store import load_zoo
+from metarep.training.build import build_zoo
+from metarep.training.settings import FamilyConfig, ZooConfig
+from metarep.zoos.store import load_zoo
 
 OTHERS = ["autoencoder", "contrastive", "latent"]
 SPEC = NetworkSpec.parse("2-2-1")

@@ -10,12 +10,13 @@ from metarep.artefact import open_artefact, partial_path
 from metarep.cloze import pretrain as pretraining
 from metarep.cloze.embed import embed, embed_params, leave_one_out, load_embeddings, untrained_like
 from metarep.cloze.pretrain import learning_rate, load_model, pretrain
-from metarep.config import EmbedConfig, FamilyConfig, PretrainConfig, ZooConfig
+from metarep.cloze.settings import EmbedConfig, PretrainConfig
 from metarep.errors import MetarepError
 from metarep.networks.symmetry import all_unit_orders
 from metarep.tables import read_csv
-from metarep.zoo.build import build_zoo
-from metarep.zoo.store import load_zoo
+from metarep.training.build import build_zoo
+from metarep.training.settings import FamilyConfig, ZooConfig
+from metarep.zoos.store import load_zoo
 
 CONFIG = PretrainConfig(
     d_model=16, n_layers=1, n_heads=2, n_components=2, n_steps=30, batch_size=16, warmup_steps=5, eval_every=10

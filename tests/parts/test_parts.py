@@ -10,16 +10,19 @@ from safetensors.torch import save_file
 from torch import nn
 
 from metarep.artefact import open_artefact
-from metarep.checkpoints.importing import import_networks
-from metarep.config import ImportConfig, PartsConfig, WindowPretrainConfig, ZooConfig
 from metarep.errors import MetarepError
 from metarep.parts.alike import Found, find_alike, nearest_parts
 from metarep.parts.figures import cells_of, map_figure, shade
 from metarep.parts.reading import Parts, added_by_arrangement, layers_by_name
+from metarep.parts.settings import PartsConfig
 from metarep.parts.source import open_source
 from metarep.parts.stage import parts
+from metarep.training.build import build_zoo
+from metarep.training.settings import ZooConfig
 from metarep.windows.pretrain import pretrain_windows
-from metarep.zoo.build import build_zoo
+from metarep.windows.settings import WindowPretrainConfig
+from metarep.zoos.importing import import_networks
+from metarep.zoos.settings import ImportConfig
 
 CONFIG = PartsConfig(n_shuffles=5, ks=(2, 3, 4), n_bootstraps=2)
 
@@ -75,7 +78,7 @@ def test_a_page_and_tables_are_written(taken_apart):
 
 def test_a_network_of_a_zoo_and_its_mistakes(model, tmp_path):
     path, zoo = model
-    from metarep.windows.subjects import open_subjects
+    from metarep.zoos.subjects import open_subjects
 
     name = str(open_subjects(zoo).network_id[0])
     found = parts(CONFIG, path, zoo, tmp_path / "parts", network_id=name)

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from metarep.analysis.scan import MULTIPLIER, random_initialisations
 from metarep.artefact import canonical_json, open_artefact, write_whole, writing
-from metarep.networks.modes import MODES, label_modes
+from metarep.domains.multiplier.modes import MODES, label_modes
+from metarep.domains.multiplier.scan import MULTIPLIER, random_initialisations
 from metarep.networks.spec import NetworkSpec
 from metarep.tables import to_csv
-from metarep.zoo.store import shard_name, write_shard
+from metarep.zoos.store import shard_name, write_shard
 
 ARI = {"profile": 0.5, "untrained_profile": 0.3, "raw": 0.1, "canonical": 0.2, "oracle": 0.7}
 SCAN_AUC = 0.8

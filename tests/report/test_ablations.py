@@ -6,8 +6,8 @@ import pytest
 import yaml
 from synthetic_run import ARI, write_run
 
-from metarep.config import RunConfig
 from metarep.errors import MetarepError
+from metarep.pipeline import RunConfig
 from metarep.report.ablations import ablation_figure, ablation_sentences, ablations, caveat, other_seeds, repeats_of, run_rows
 from metarep.tables import read_csv
 

@@ -9,8 +9,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 from synthetic_run import cluster_tables, masked_rows, scan_tables, transfer_rows
 
-from metarep.analysis.agreement import wilson
-from metarep.report import figures, maps, scan_figures, scans
+from metarep.domains.multiplier.figures import scan_figures, scans
+from metarep.evaluation.agreement import wilson
+from metarep.report import figures, maps
 from metarep.report.figures import spread_labels
 
 RNG = np.random.default_rng(0)

@@ -7,12 +7,12 @@ import pytest
 from synthetic_run import transfer_rows, write_run, write_zoo
 
 from metarep.artefact import open_artefact, writing
-from metarep.config import ReportConfig
 from metarep.errors import MetarepError
 from metarep.networks.spec import NetworkSpec
 from metarep.report import page
 from metarep.report.page import report
 from metarep.report.results import cluster_rows, read_run
+from metarep.report.settings import ReportConfig
 
 VOID = {"meta", "img", "br", "link", "hr", "input"}
 STAGES = ("model", "clusters", "scan", "transfer")

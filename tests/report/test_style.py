@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
-from metarep.networks.modes import MODES
+from metarep.domains.multiplier.modes import MODES
 from metarep.report.style import MODE_COLOURS, MODE_MARKERS, cluster_colour, use_style
 
 # Machado, Oliveira and Fernandes, "A Physiologically-based Model for Simulation of Color Vision Deficiency",

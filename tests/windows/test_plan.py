@@ -6,13 +6,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from metarep.checkpoints.architecture import Architecture, read_architecture
+from metarep.networks.architecture import Architecture, read_architecture
+from metarep.networks.inference import symmetries_of
 from metarep.networks.spec import NetworkSpec
-from metarep.windows.named import wiring_of
+from metarep.networks.symmetry_groups import Member, Symmetries, SymmetryGroup
 from metarep.windows.plan import Plan, build_plan, most_central, stretch_starts
-from metarep.windows.subjects import architecture_of_spec
 from metarep.windows.tokens import NUMBERS
-from metarep.windows.wiring import Member, Units, Wiring
+from metarep.zoos.subjects import architecture_of_spec
 
 
 def numbered(architecture: Architecture) -> dict[str, torch.Tensor]:
@@ -61,7 +61,7 @@ def small_cnn() -> Architecture:
 @settings(max_examples=60, deadline=None)
 def test_every_parameter_of_a_chain_counts_once(widths, chunk, context, overlap):
     architecture = architecture_of_spec(NetworkSpec(tuple(widths)))
-    plan = build_plan(architecture, wiring_of(architecture), chunk=chunk, context=context, overlap=overlap)
+    plan = build_plan(architecture, symmetries_of(architecture), chunk=chunk, context=context, overlap=overlap)
     assert counted_values(plan, numbered(architecture)) == list(range(1, architecture.n_params + 1))
     assert all(len(plan.counted(window)) <= context for window in plan.windows)
 
@@ -70,22 +70,22 @@ def test_every_parameter_of_a_chain_counts_once(widths, chunk, context, overlap)
 @pytest.mark.parametrize("chunk", [1, 4, 16])
 def test_every_parameter_of_a_convolutional_network_counts_once(chunk, context):
     architecture = small_cnn()
-    plan = build_plan(architecture, wiring_of(architecture), chunk=chunk, context=context, overlap=0.25)
+    plan = build_plan(architecture, symmetries_of(architecture), chunk=chunk, context=context, overlap=0.25)
     n_values = sum(tensor.size for tensor in architecture.tensors)
     assert counted_values(plan, numbered(architecture)) == list(range(1, n_values + 1))
     assert plan.whole == (context == 4096)
 
 
-def test_a_network_without_any_wiring_is_read_by_rows():
+def test_a_network_without_any_symmetries_is_read_by_rows():
     architecture = small_cnn()
-    plan = build_plan(architecture, Wiring(()), chunk=4, context=32, overlap=0.0)
+    plan = build_plan(architecture, Symmetries(()), chunk=4, context=32, overlap=0.0)
     n_values = sum(tensor.size for tensor in architecture.tensors)
     assert counted_values(plan, numbered(architecture)) == list(range(1, n_values + 1))
 
 
 def test_a_unit_stands_with_all_that_feeds_and_reads_it():
     architecture = architecture_of_spec(NetworkSpec.parse("3-20-2"))
-    plan = build_plan(architecture, wiring_of(architecture), chunk=1, context=24, overlap=0.0)
+    plan = build_plan(architecture, symmetries_of(architecture), chunk=1, context=24, overlap=0.0)
     tensors = numbered(architecture)
     (hidden,) = [view for view in plan.views if view.n_units == 20]
     seen = hidden.values(tensors)[7].flatten().tolist()
@@ -95,7 +95,7 @@ def test_a_unit_stands_with_all_that_feeds_and_reads_it():
 
 def test_places_tell_rows_columns_and_units():
     architecture = architecture_of_spec(NetworkSpec.parse("3-4-2"))
-    plan = build_plan(architecture, wiring_of(architecture), chunk=1, context=64, overlap=0.0)
+    plan = build_plan(architecture, symmetries_of(architecture), chunk=1, context=64, overlap=0.0)
     (window,) = plan.windows
     places, values = plan.places(window), plan.window_values(window, plan.values(numbered(architecture))).flatten()
     at = int(torch.where(values == 1 + 3 * 2 + 1)[0][0])  # 0.weight[2, 1]
@@ -112,10 +112,10 @@ def test_flattened_channels_read_as_units():
     architecture = read_architecture(
         [("conv.weight", (4, 1, 3, 3), "float32"), ("conv.bias", (4,), "float32"), ("fc.weight", (5, 16), "float32")]
     )
-    channels = Units(
+    channels = SymmetryGroup(
         "c", 4, (Member("conv.weight", 0, "in"), Member("conv.bias", 0, "in"), Member("fc.weight", 1, "out", inner=4))
     )
-    plan = build_plan(architecture, Wiring((channels,)), chunk=4, context=4096, overlap=0.0)
+    plan = build_plan(architecture, Symmetries((channels,)), chunk=4, context=4096, overlap=0.0)
     (window,) = plan.windows
     places = plan.places(window)
     fc = places.kind == places.kind[-1]

@@ -3,14 +3,14 @@
 import pytest
 import torch
 
-from metarep.checkpoints.architecture import read_architecture
+from metarep.networks.architecture import read_architecture
+from metarep.networks.inference import symmetries_of
 from metarep.networks.spec import NetworkSpec
 from metarep.windows.bank import random_masks
 from metarep.windows.model import WindowModel, collate, masked_loss, relations
-from metarep.windows.named import wiring_of
 from metarep.windows.plan import build_plan
 from metarep.windows.pretrain import fold_masks
-from metarep.windows.subjects import architecture_of_spec
+from metarep.zoos.subjects import architecture_of_spec
 
 
 def windows_of(text: str, *, chunk: int, context: int, seed: int = 0):
@@ -18,7 +18,7 @@ def windows_of(text: str, *, chunk: int, context: int, seed: int = 0):
     architecture = architecture_of_spec(NetworkSpec.parse(text))
     generator = torch.Generator().manual_seed(seed)
     tensors = {t.name: torch.randn(t.shape, generator=generator) for t in architecture.tensors}
-    plan = build_plan(architecture, wiring_of(architecture), chunk=chunk, context=context, overlap=0.25)
+    plan = build_plan(architecture, symmetries_of(architecture), chunk=chunk, context=context, overlap=0.25)
     values = plan.values(tensors)
     return [plan.window_values(window, values) for window in plan.windows], [plan.places(window) for window in plan.windows]
 
@@ -143,7 +143,7 @@ def test_one_batch_is_learned_by_heart():
 
 def test_kinds_it_never_saw_still_have_a_place():
     architecture = read_architecture([("a.odd", (3, 2, 2, 2, 2), "float32"), ("b.weight_ih_l0", (8, 3), "float16")])
-    plan = build_plan(architecture, wiring_of(architecture), chunk=2, context=32, overlap=0.0)
+    plan = build_plan(architecture, symmetries_of(architecture), chunk=2, context=32, overlap=0.0)
     tensors = {t.name: torch.randn(t.shape) for t in architecture.tensors}
     batch = collate([plan.window_values(w, plan.values(tensors)) for w in plan.windows], [plan.places(w) for w in plan.windows])
     assert torch.isfinite(fresh_model().encode(batch, torch.zeros_like(batch.real))).all()

@@ -9,17 +9,19 @@ import pytest
 import torch
 
 from metarep.artefact import open_artefact, writing
-from metarep.checkpoints.exporting import read_network
-from metarep.checkpoints.importing import import_networks
 from metarep.cloze.embed import load_embeddings
 from metarep.cloze.pretrain import CHECKPOINT
-from metarep.config import ImportConfig, WindowEmbedConfig, WindowPretrainConfig, ZooConfig
 from metarep.errors import MetarepError
 from metarep.progress import Progress
+from metarep.training.build import build_zoo
+from metarep.training.settings import ZooConfig
 from metarep.windows.embed import embed_windows
 from metarep.windows.pretrain import load_window_model, pretrain_windows
-from metarep.windows.subjects import open_subjects
-from metarep.zoo.build import build_zoo
+from metarep.windows.settings import WindowEmbedConfig, WindowPretrainConfig
+from metarep.zoos.exporting import read_network
+from metarep.zoos.importing import import_networks
+from metarep.zoos.settings import ImportConfig
+from metarep.zoos.subjects import open_subjects
 
 SETTINGS = {
     "chunk": 2,

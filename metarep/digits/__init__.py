@@ -1,1 +1,0 @@
-"""A zoo of small convolutional networks on scikit-learn's digits."""

@@ -1,0 +1,1 @@
+"""Small convolutional networks on scikit-learn's digits."""

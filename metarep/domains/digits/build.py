@@ -1,0 +1,100 @@
+"""The stage that trains a zoo of digit networks, written as an imported zoo: one row a snapshot, a run's snapshots together."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from joblib import Parallel, cpu_count, delayed, parallel_config
+from safetensors.torch import load_file, save_file
+
+from metarep.artefact import write_whole, writing
+from metarep.domains.digits.settings import DigitsConfig, Hyperparameters, draw_hyperparameters
+from metarep.domains.digits.training import Snapshot, train_network
+from metarep.errors import MetarepError
+from metarep.networks.architecture import read_architecture
+from metarep.progress import Progress
+from metarep.zoos.imported import KIND, ZooWriter
+from metarep.zoos.properties import Source
+
+GROUP = 20
+"""Runs that are trained and written aside together; a build that was broken off carries on with the groups that are there."""
+
+SHARD_BYTES = 64 << 20
+
+
+def build_digits(config: DigitsConfig, out: Path | str, *, overwrite: bool = False, progress: Progress | None = None) -> Path:
+    """Trains the networks into the folder `out` and returns it; epochs at which a network is not finite are left out.
+
+    Every core trains a network of its own. Raises MetarepError where no network stays finite.
+    """
+    out, progress = Path(out), progress or Progress()
+    with writing(out, KIND, config=config.resolved(), seed=config.seed, overwrite=overwrite, resume=True) as folder:
+        groups = [range(at, min(at + GROUP, config.n_runs)) for at in range(0, config.n_runs, GROUP)]
+        with progress.task("train digit networks", config.n_runs, "runs") as task:
+            for number, runs in enumerate(groups):
+                path = folder / f"group-{number:04d}.safetensors"
+                if not path.is_file():
+                    write_group(path, train_group(config, runs))
+                task.advance(len(runs))
+        writer = ZooWriter(folder, SHARD_BYTES)
+        for number in range(len(groups)):
+            for settings, snapshot in read_group(folder / f"group-{number:04d}.safetensors", config):
+                add_network(writer, settings, snapshot)
+        if not writer.rows:
+            raise MetarepError("no network stayed finite", fix="train more runs")
+        writer.finish()
+        for path in folder.glob("group-*"):
+            path.unlink()
+    return out
+
+
+def train_group(config: DigitsConfig, runs: range) -> list[tuple[Hyperparameters, list[Snapshot]]]:
+    """Some runs, one process a core, one thread a process: small matrices gain nothing from more."""
+    drawn = [draw_hyperparameters(run, config.designs, seed=config.seed) for run in runs]
+    with parallel_config("loky", inner_max_num_threads=1):
+        trained = Parallel(n_jobs=min(cpu_count(), len(drawn)))(delayed(_train)(one, config.epochs) for one in drawn)
+    return list(zip(drawn, trained, strict=True))
+
+
+def _train(settings: Hyperparameters, epochs: tuple[int, ...]) -> list[Snapshot]:
+    torch.set_num_threads(1)
+    return train_network(settings, epochs)
+
+
+def write_group(path: Path, trained: list[tuple[Hyperparameters, list[Snapshot]]]) -> None:
+    """The snapshots of some runs in one file, whole or not at all."""
+    tensors, known = {}, []
+    for settings, snapshots in trained:
+        for snapshot in snapshots:
+            tensors |= {f"{settings.run}/{snapshot.epoch}/{name}": value for name, value in snapshot.tensors.items()}
+            known.append({"run": settings.run, "epoch": snapshot.epoch, "figures": snapshot.figures})
+    names = {str(settings.run): list(snapshots[0].tensors) for settings, snapshots in trained if snapshots}
+    aside = path.with_name(path.name + ".tmp")
+    save_file(tensors or {"none": torch.zeros(1)}, aside)
+    write_whole(path.with_suffix(".json"), json.dumps({"snapshots": known, "names": names}))
+    aside.rename(path)
+
+
+def read_group(path: Path, config: DigitsConfig) -> Iterator[tuple[Hyperparameters, Snapshot]]:
+    """What `write_group` wrote, in order."""
+    tensors, known = load_file(path), json.loads(path.with_suffix(".json").read_text())
+    for entry in known["snapshots"]:
+        run, epoch = entry["run"], entry["epoch"]
+        settings = draw_hyperparameters(run, config.designs, seed=config.seed)
+        own = {name: tensors[f"{run}/{epoch}/{name}"] for name in known["names"][str(run)]}
+        yield settings, Snapshot(epoch, own, entry["figures"])
+
+
+def add_network(writer: ZooWriter, settings: Hyperparameters, snapshot: Snapshot) -> None:
+    """One row of the zoo."""
+    run_id = f"digits-{settings.run:05d}"
+    network_id = f"{run_id}@{snapshot.epoch}"
+    named = [(name, tuple(value.shape), str(value.dtype).removeprefix("torch.")) for name, value in snapshot.tensors.items()]
+    digest = hashlib.sha256(b"".join(value.contiguous().numpy().tobytes() for value in snapshot.tensors.values())).hexdigest()
+    properties = settings.properties() | snapshot.figures
+    source = Source(network_id, run_id, "", Path(), epoch=snapshot.epoch, properties=properties)
+    writer.add(source, read_architecture(named), snapshot.tensors, digest)

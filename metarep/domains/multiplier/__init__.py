@@ -1,0 +1,1 @@
+"""Networks that multiply two numbers: modes, areas, the scan, optima, dynamics."""

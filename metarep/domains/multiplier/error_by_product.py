@@ -1,0 +1,75 @@
+"""Where on the unit square a network errs: its squared error below and above a product, and over a grid.
+
+The square is cut along x1 · x2 = level, so that the quadrature sees no jump: Gauss and Legendre's rule on [0, level] × [0, 1]
+and, for x1 in [level, 1], below and above level / x1. What is left of an error is the kink of a ReLU, of relative size 1e-4
+at N_NODES nodes (a test holds it against the exact expected error).
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from metarep.domains.multiplier.modes import MULTIPLIER
+from metarep.networks.forward import forward
+
+N_NODES = 64
+HALF = 0.5
+BATCH = 64
+"""Networks computed at once; memory grows with it."""
+
+
+def split_error(params: np.ndarray, *, level: float = HALF) -> np.ndarray:
+    """(N, 2): E[(f − x1 x2)²; product below level] and the same above it, for 2-2-1 networks params (N, 9) and inputs uniform
+    on the square. The two add up to the expected error."""
+    points, weights, below = cut_rule(level)
+    parts = []
+    for first in range(0, len(params), BATCH):
+        some = np.asarray(params[first : first + BATCH], np.float64)
+        squared = np.square(forward(MULTIPLIER, some, points)[..., 0] - points.prod(axis=1))
+        parts.append(np.stack([squared[:, below] @ weights[below], squared[:, ~below] @ weights[~below]], axis=1))
+    return np.concatenate(parts) if parts else np.empty((0, 2))
+
+
+def share_below(level: float = HALF) -> float:
+    """P(x1 x2 < level) for inputs uniform on the square: level (1 − ln level)."""
+    return level * (1 - math.log(level))
+
+
+def cut_rule(level: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Points (S, 2) of the square, weights (S,) that sum to 1, and which points (S,) have a product below level."""
+    nodes, weights = np.polynomial.legendre.leggauss(N_NODES)
+    nodes, weights = (nodes + 1) / 2, weights / 2
+    left = level * nodes
+    right = level + (1 - level) * nodes
+    cut = level / right
+    pieces = [
+        _piece(left, level * weights, np.zeros(N_NODES), np.ones(N_NODES), nodes, weights),
+        _piece(right, (1 - level) * weights, np.zeros(N_NODES), cut, nodes, weights),
+        _piece(right, (1 - level) * weights, cut, np.ones(N_NODES), nodes, weights),
+    ]
+    points, masses = (np.concatenate([piece[i] for piece in pieces]) for i in range(2))
+    below = np.arange(len(points)) < 2 * N_NODES**2
+    return points, masses, below
+
+
+def _piece(x1, mass, low, high, nodes, weights) -> tuple[np.ndarray, np.ndarray]:
+    """Points and weights over x1 and, for each, x2 from low to high."""
+    x2 = low[:, None] + (high - low)[:, None] * nodes
+    points = np.stack([np.repeat(x1[:, None], len(nodes), axis=1), x2], axis=-1).reshape(-1, 2)
+    return points, (mass[:, None] * (high - low)[:, None] * weights).ravel()
+
+
+def error_map(params: np.ndarray, *, side: int) -> np.ndarray:
+    """(side, side): the mean squared error of networks params (N, 9) at the middles of a grid; x1 runs along the columns.
+
+    Averaged over each network and its mirror image in x1 = x2, since either unit may be the one that folds."""
+    at = (np.arange(side) + 0.5) / side
+    points = np.stack([np.tile(at, side), np.repeat(at, side)], axis=1)
+    total = np.zeros(len(points))
+    for first in range(0, len(params), BATCH):
+        some = np.asarray(params[first : first + BATCH], np.float64)
+        total += np.square(forward(MULTIPLIER, some, points)[..., 0] - points.prod(axis=1)).sum(axis=0)
+    mean = (total / len(params)).reshape(side, side)
+    return (mean + mean.T) / 2

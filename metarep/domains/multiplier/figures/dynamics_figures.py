@@ -1,0 +1,216 @@
+"""Figures of the dynamics: errors around a change of mode, shares by setting, single runs, what decides at birth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+from metarep.domains.multiplier.modes import MODES
+from metarep.report.style import FAINT, INK, MODE_COLOURS, MODE_MARKERS, MUTED, PALETTE, use_style
+
+FEWEST = 20
+"""An offset from the change is drawn where at least so many networks have a snapshot."""
+
+
+def aligned_figure(offsets: np.ndarray, own: np.ndarray, control: np.ndarray, *, control_name: str) -> Figure:
+    """Errors (M, K) in decades above that at the last snapshot before the change, and the matched control's.
+
+    Left: medians and quartiles over networks; right: the difference, its mean with 95 % of the mean.
+    """
+    counted = np.isfinite(own).sum(axis=0)
+    kept = counted >= min(FEWEST, len(own))
+    offsets, own, control = offsets[kept], own[:, kept], control[:, kept]
+    with use_style():
+        figure = Figure(figsize=(11, 4.2), layout="constrained")
+        levels, gap = figure.subplots(1, 2)
+        for values, colour, label, dash in (
+            (own, PALETTE[1], "networks that change mode", "solid"),
+            (control, MUTED, control_name, (0, (4, 2))),
+        ):
+            low, middle, high = np.nanquantile(values, [0.25, 0.5, 0.75], axis=0)
+            levels.fill_between(offsets, low, high, color=colour, alpha=0.22, lw=0)
+            levels.plot(offsets, middle, color=colour, ls=dash, label=label, marker="o", ms=3)
+        levels.set_title(f"Error around the last change of mode, n = {len(own):,}")
+        levels.set_ylabel("error, decades relative to just before\n(median and quartiles)")
+        figure.legend(loc="outside lower left", ncols=2)
+        difference = own - control
+        mean = np.nanmean(difference, axis=0)
+        half = 1.96 * np.nanstd(difference, axis=0) / np.sqrt(np.isfinite(difference).sum(axis=0))
+        gap.fill_between(offsets, mean - half, mean + half, color=PALETTE[0], alpha=0.25, lw=0)
+        gap.plot(offsets, mean, color=PALETTE[0], marker="o", ms=3)
+        gap.set_title("Changing networks less their controls")
+        gap.set_ylabel("difference in decades\n(mean and 95 % interval)")
+        for ax in (levels, gap):
+            ax.axvline(0, color=INK, lw=1, zorder=0)
+            ax.axhline(0, color=FAINT, zorder=0)
+            ax.set_xlabel("snapshots from the change (log-spaced steps)")
+    return figure
+
+
+def settings_figure(rows: Sequence[Mapping]) -> Figure:
+    """Shares of the modes by learning rate (panels) and number of steps, with 95 % intervals.
+
+    rows: lr, n_steps, mode, share, low, high, of.
+    """
+    rates = sorted({row["lr"] for row in rows})
+    lengths = sorted({row["n_steps"] for row in rows})
+    with use_style():
+        figure = Figure(figsize=(11, 4), layout="constrained")
+        for ax, lr in zip(np.atleast_1d(figure.subplots(1, len(rates), sharey=True)), rates, strict=True):
+            own = [row for row in rows if row["lr"] == lr]
+            for number, length in enumerate(lengths):
+                shift = 0.24 * (number - (len(lengths) - 1) / 2)
+                for row in (row for row in own if row["n_steps"] == length):
+                    x, colour = MODES.index(row["mode"]) + shift, MODE_COLOURS[row["mode"]]
+                    ax.plot([x, x], [row["low"], row["high"]], color=INK, lw=1.3)
+                    face = "white" if number == 0 else colour
+                    ax.plot(x, row["share"], MODE_MARKERS[row["mode"]], ms=8, mfc=face, mec=colour, mew=1.8, zorder=3)
+            for mode in MODES:
+                points = [(row["n_steps"], row["share"]) for row in own if row["mode"] == mode]
+                xs = [MODES.index(mode) + 0.24 * (lengths.index(n) - (len(lengths) - 1) / 2) for n, _ in sorted(points)]
+                ax.plot(xs, [share for _, share in sorted(points)], color=MODE_COLOURS[mode], lw=1.2, zorder=1)
+            ax.set(xticks=range(len(MODES)), xticklabels=MODES, xlim=(-0.5, len(MODES) - 0.5), xlabel="mode")
+            n_networks = "–".join(f"{n:,}" for n in sorted({row["of"] for row in own}))
+            ax.set_title(f"learning rate {lr:g}, n = {n_networks}")
+            ax.grid(axis="y", color=FAINT)
+            ax.set_axisbelow(True)
+            ax.tick_params(axis="x", length=0, labelcolor=INK)
+        first = figure.axes[0]
+        first.set_ylabel("share of networks, 95 % interval")
+        first.set_ylim(0, None)
+        first.yaxis.set_major_formatter("{x:.0%}")
+        told = [f"{'hollow' if i == 0 else 'full'}: after {n:,} steps" for i, n in enumerate(lengths)]
+        figure.supxlabel("; ".join(told), fontsize=10, color=INK)
+    return figure
+
+
+def runs_figure(
+    titles: Sequence[str], step: np.ndarray, mode: np.ndarray, error: np.ndarray, area: np.ndarray, scan: np.ndarray
+) -> Figure:
+    """Single runs side by side: error, the two active areas and the scan along each; shaded by the mode of the moment.
+
+    mode, error, scan: (R, T); area: (R, T, 2); step: (T,), 0 the first.
+    """
+    n = len(titles)
+    with use_style():
+        figure = Figure(figsize=(3.1 * n + 0.8, 6.8), layout="constrained")
+        grid = figure.subplots(3, n, sharex=True, sharey="row", squeeze=False)
+        x = np.r_[step[1] / 2, step[1:]].astype(float)
+        for column, title in enumerate(titles):
+            errors, areas, scans = grid[:, column]
+            errors.set_title(title, fontsize=10)
+            errors.plot(x, error[column], color=INK)
+            errors.set_yscale("log")
+            for unit, dash in enumerate(("solid", (0, (4, 2)))):
+                areas.plot(x, area[column, :, unit], color=INK, ls=dash, label=f"unit {unit + 1}")
+            scans.plot(x, scan[column], color=INK)
+            for ax in grid[:, column]:
+                _shade(ax, x, mode[column])
+            _step_axis(scans, x, step)
+        grid[1, 0].set_ylim(-0.04, 1.04)
+        grid[1, -1].legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+        grid[2, 0].set_ylim(None, grid[2, 0].get_ylim()[1])
+        for ax, name in zip(grid[:, 0], ("validation error", "active area", "published scan"), strict=True):
+            ax.set_ylabel(name)
+        present = [m for m in MODES if (mode == m).any()]
+        patches = [grid[0, -1].fill_between([], [], color=MODE_COLOURS[m], alpha=0.35, lw=0) for m in present]
+        grid[0, -1].legend(patches, [f"mode {m}" for m in present], loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return figure
+
+
+def along_figure(scan: Sequence[Mapping], embedding: Sequence[Mapping], step: np.ndarray, *, n_modes: int) -> Figure:
+    """What the scan and the embedding see along the runs; rows as `scan_rows` and `embedding_rows` give them."""
+    x = dict(zip(step.tolist(), np.r_[step[1] / 2, step[1:]].astype(float), strict=True))
+    with use_style():
+        figure = Figure(figsize=(11.5, 4.2), layout="constrained")
+        scans, embedded = figure.subplots(1, 2)
+        for mode in (m for m in MODES if any(row["final_mode"] == m for row in scan)):
+            own = [row for row in scan if row["final_mode"] == mode]
+            at = [x[row["step"]] for row in own]
+            colour = MODE_COLOURS[mode]
+            scans.fill_between(at, [row["q25"] for row in own], [row["q75"] for row in own], color=colour, alpha=0.18, lw=0)
+            marker = {"marker": MODE_MARKERS[mode], "markevery": max(1, len(own) // 8), "ms": 5}
+            scans.plot(at, [row["median"] for row in own], color=colour, label=f"ends in mode {mode}", **marker)
+        scans.set(ylabel="published scan, median and quartiles")
+        scans.set_title("The scan, by the mode in which a run ends")
+        looks = (
+            ("mode_now", "its mode at that step", PALETTE[0], "-"),
+            ("mode_at_the_end", "its final mode", PALETTE[1], "--"),
+        )
+        for key, label, colour, dash in looks:
+            embedded.plot(
+                [x[row["step"]] for row in embedding], [row[key] for row in embedding], dash, color=colour, label=label
+            )
+        embedded.axhline(1 / n_modes, color=MUTED, lw=1)
+        embedded.annotate("chance", (x[step[-1]], 1 / n_modes), (-4, 4), textcoords="offset points", ha="right", color=MUTED)
+        embedded.set(ylim=(0, 1), ylabel="balanced accuracy")
+        embedded.set_title(f"The embedding of {embedding[0]['n']:,} test runs: nearest centre")
+        for ax in (scans, embedded):
+            _step_axis(ax, np.array(list(x.values())), step)
+            ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=3)
+    return figure
+
+
+def _shade(ax: Axes, x: np.ndarray, mode: np.ndarray) -> None:
+    """Colours the background by the mode; a change is drawn half-way between two snapshots."""
+    starts = np.flatnonzero(np.r_[True, mode[1:] != mode[:-1]])
+    edges = np.r_[x[0], np.sqrt(x[starts[1:] - 1] * x[starts[1:]]), x[-1]]
+    for start, (left, right) in zip(starts, pairwise(edges), strict=True):
+        ax.axvspan(left, right, color=MODE_COLOURS[mode[start]], alpha=0.35, lw=0, zorder=0)
+    ax.set_xlim(x[0], x[-1])
+
+
+def _step_axis(ax: Axes, x: np.ndarray, step: np.ndarray) -> None:
+    """A logarithmic axis whose left end is the initialisation."""
+    ax.set_xscale("log")
+    powers = [10**k for k in range(0, int(np.log10(step[-1])) + 1)]
+    ax.set_xticks([x[0], *powers[1:]])
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: "0" if value <= x[0] else f"{value:,.0f}"))
+    ax.xaxis.set_minor_locator(LogLocator(subs=range(2, 10)))
+    ax.xaxis.set_minor_formatter(NullFormatter())
+    ax.set_xlabel("training step")
+
+
+def birth_figure(rows: Sequence[Mapping], importance: Sequence[Mapping], twins: Mapping, *, n_shown: int = 10) -> Figure:
+    """Left: balanced accuracy of the final mode from each set of quantities, with null and twins; right: what matters.
+
+    rows, importance: the tables of `birth_rows`; twins: balanced accuracy with low and high.
+    """
+    sets = list(dict.fromkeys(row["quantities"] for row in rows))
+    predictors = list(dict.fromkeys(row["predictor"] for row in rows))
+    with use_style():
+        figure = Figure(figsize=(11.5, 4.6), layout="constrained")
+        left, right = figure.subplots(1, 2, width_ratios=(1, 1.05))
+        for number, (predictor, marker) in enumerate(zip(predictors, "os", strict=False)):
+            for row in (row for row in rows if row["predictor"] == predictor):
+                y = sets.index(row["quantities"]) + 0.22 * (number - 0.5)
+                colour = PALETTE[number]
+                left.plot([row["balanced_accuracy_low"], row["balanced_accuracy_high"]], [y, y], color=colour, lw=2)
+                first = row["quantities"] == sets[0]
+                left.plot(row["balanced_accuracy"], y, marker, color=colour, ms=7, label=predictor if first else None)
+                left.plot(row["null_max"], y, "|", color=MUTED, ms=9, mew=2, label="shuffled" if first and number else None)
+        left.axvspan(twins["low"], twins["high"], color=PALETTE[2], alpha=0.25, lw=0)
+        left.axvline(twins["value"], color=PALETTE[2], label="same start, other data")
+        names = {"mode": "initial mode", "areas": "initial areas", "parameters": "initial parameters", "all": "all of them"}
+        left.set(yticks=range(len(sets)), yticklabels=[names.get(name, name) for name in sets], xlim=(0, 1.02))
+        left.set_ylim(len(sets) - 0.5, -0.5)
+        left.set(xlabel=f"balanced accuracy on {rows[0]['n_test']:,} test networks, 95 % interval")
+        left.set_title("How well the start foretells the final mode")
+        figure.legend(loc="outside lower left", ncols=4)
+        for y, row in enumerate(importance[:n_shown]):
+            right.barh(y, row["bits"], color=PALETTE[1], height=0.6)
+            right.plot([row["low"], row["high"]], [y, y], color=INK, lw=1.5)
+        right.set(yticks=range(min(n_shown, len(importance))), yticklabels=[row["quantity"] for row in importance[:n_shown]])
+        right.invert_yaxis()
+        right.set(xlabel="bits lost when shuffled (validation networks, range of shuffles)")
+        right.set_title("What matters (boosted trees, all quantities)")
+        for ax in (left, right):
+            ax.tick_params(axis="y", length=0, labelcolor=INK)
+            ax.grid(axis="x", color=FAINT)
+            ax.set_axisbelow(True)
+    return figure

@@ -1,0 +1,80 @@
+"""The minima of the expected error as pictures: the best network of each mode, and where descents lead."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from metarep.domains.multiplier.figures.square import draw_small
+from metarep.networks.spec import NetworkSpec
+from metarep.report.style import INK, MODE_COLOURS, MODE_MARKERS, MUTED, use_style
+
+FLOW_COLOURS = "Blues"
+
+
+def gallery_figure(spec: NetworkSpec, networks: Sequence[np.ndarray], titles: Sequence[str]) -> Figure:
+    """Some networks params (P,), small, each with a title of two or three lines."""
+    with use_style():
+        figure = Figure(figsize=(2.7 * len(networks), 3.7), layout="constrained")
+        figure.get_layout_engine().set(h_pad=0.1)
+        for ax, params, title in zip(figure.subplots(1, len(networks), squeeze=False)[0], networks, titles, strict=True):
+            draw_small(ax, spec, params)
+            ax.set_title(title, fontsize=10)
+    return figure
+
+
+def descent_figure(
+    start_mode: np.ndarray, end_mode: np.ndarray, before: np.ndarray, after: np.ndarray, lines: dict[str, float], *, seed: int
+) -> Figure:
+    """Descents of N networks: expected errors before (N,) and after (N,) by start mode, marked by the mode they end in;
+    beside it how many go from which mode to which. `lines` are errors to compare with, by name.
+    """
+    modes = [mode for mode in MODE_COLOURS if mode and (start_mode == mode).any()]
+    with use_style():
+        figure = Figure(figsize=(13, 5.6), layout="constrained")
+        figure.get_layout_engine().set(w_pad=0.15)
+        errors, flow = figure.subplots(1, 2, width_ratios=(3, 2))
+        _errors(errors, modes, start_mode, end_mode, before, after, np.random.default_rng(seed))
+        for name, value in lines.items():
+            errors.axhline(value, color=INK, lw=0.9, ls=(0, (4, 3)), zorder=1)
+            note = {"xytext": (-2, 2), "textcoords": "offset points", "ha": "right", "va": "bottom", "fontsize": 8.5}
+            errors.annotate(f"{name} {value:.4f}", (len(modes) - 0.42, value), zorder=6, **note)
+        _flow(flow, modes, start_mode, end_mode)
+    return figure
+
+
+def _errors(ax: Axes, modes, start_mode, end_mode, before, after, rng: np.random.Generator) -> None:
+    for place, mode in enumerate(modes):
+        own = start_mode == mode
+        ax.scatter(place - 0.24 + rng.uniform(-0.11, 0.11, own.sum()), before[own], s=9, lw=0, alpha=0.35, color=MUTED)
+        for end in np.unique(end_mode[own].astype(str)):
+            ends = own & (end_mode == end)
+            at = place + 0.12 + rng.uniform(-0.16, 0.16, ends.sum())
+            ax.scatter(at, after[ends], s=20, lw=0, alpha=0.8, color=MODE_COLOURS[end], marker=MODE_MARKERS[end], zorder=3)
+    ax.set(yscale="log", xlabel="mode at the start", ylabel="expected squared error", xlim=(-0.5, len(modes) - 0.4))
+    ax.set_xticks(range(len(modes)), modes)
+    keys = [Line2D([], [], ls="", marker="o", ms=4, color=MUTED, label="at the start")]
+    for mode in modes:
+        key = {"marker": MODE_MARKERS[mode], "color": MODE_COLOURS[mode]}
+        keys.append(Line2D([], [], ls="", ms=6.5, label=f"ends in mode {mode}", **key))
+    ax.legend(handles=keys, loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=6, handletextpad=0.1, columnspacing=1)
+    ax.set_title(f"{len(before):,} networks before and after the descent")
+
+
+def _flow(ax: Axes, modes, start_mode, end_mode) -> None:
+    counts = np.array([[((start_mode == a) & (end_mode == b)).sum() for b in modes] for a in modes])
+    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    ax.imshow(share, cmap=FLOW_COLOURS, vmin=0, vmax=1)
+    for (y, x), count in np.ndenumerate(counts):
+        colour = "white" if share[y, x] > 0.55 else INK if count else MUTED
+        ax.text(x, y, f"{count:,}" if count else "·", ha="center", va="center", color=colour, fontsize=11)
+    ax.set_xticks(range(len(modes)), modes)
+    ax.set_yticks(range(len(modes)), modes)
+    ax.set(xlabel="mode at the end", ylabel="mode at the start")
+    ax.tick_params(length=0, labelcolor=INK)
+    ax.spines[:].set_visible(False)
+    ax.set_title("networks by start and end (shade: share of the row)")

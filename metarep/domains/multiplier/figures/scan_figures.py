@@ -1,0 +1,134 @@
+"""The scans as figures: ROC curves, a table of AUC in colour, AUC by distance to the threshold. Tables in, figures out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import TwoSlopeNorm
+from matplotlib.figure import Figure
+
+from metarep.domains.multiplier.figures.scans import TITLES, negative_title, on_most_networks, scans_of, side_by_side
+from metarep.domains.multiplier.modes import MODES
+from metarep.report.style import FAINT, INK, MUTED, PALETTE, use_style
+
+LOOKS = {
+    "published": {"color": INK, "ls": "-", "marker": "o"},
+    "invariant": {"color": PALETTE[3], "ls": (0, (5, 2)), "marker": "s"},
+    "loss": {"color": MUTED, "ls": (0, (1, 1.2)), "marker": "X"},
+    "linear": {"color": PALETTE[2], "ls": (0, (6, 2, 1, 2)), "marker": "D"},
+    "embedding": {"color": PALETTE[0], "ls": "-", "marker": "^"},
+}
+AGAINST = ("random", "other modes")
+CHANCE = 0.5
+
+
+def roc_figure(roc: Sequence[Mapping], rows: Sequence[Mapping], positive: str = "3") -> Figure:
+    """A curve for each scan: one mode against random starts, and against all other modes."""
+    with use_style():
+        figure = Figure(figsize=(11, 6.8), layout="constrained")
+        axes, keys = figure.subplots(2, 2, height_ratios=(3.1, 1))
+        for ax, key, negative in zip(axes, keys, AGAINST, strict=True):
+            ax.plot([0, 1], [0, 1], color=MUTED, lw=1, ls=(0, (4, 3)))
+            for name in scans_of(rows):
+                own = [r for r in on_most_networks(rows, name, positive) if r["negative"] == negative]
+                points = [(r["fpr"], r["tpr"]) for r in on_most_networks(roc, name, positive) if r["negative"] == negative]
+                if own and points:
+                    look = {key: LOOKS[name][key] for key in ("color", "ls")}
+                    label = f"{TITLES[name]}: {_interval(own[0])}, n = {int(own[0]['n_positive']):,}"
+                    ax.plot(*np.array(points, float).T, label=label, lw=2.3, **look)
+            ax.set(aspect="equal", xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), ylabel=f"share of mode {positive} above a threshold")
+            ax.set_xlabel(f"share of {negative_title(negative)} above it")
+            ax.set_title(f"Mode {positive} against {negative_title(negative)}")
+            key.set_axis_off()
+            title = f"area under the curve [95 % interval], networks of mode {positive}"
+            key.legend(*ax.get_legend_handles_labels(), title=title, loc="upper center", fontsize=9.5, alignment="left")
+    return figure
+
+
+def heat_figure(rows: Sequence[Mapping]) -> Figure:
+    """The AUC of each scan for each mode, in numbers on a colour: purple above chance, orange below."""
+    rows = side_by_side(rows)
+    names, modes = scans_of(rows), [m for m in MODES if any(r["positive"] == m for r in rows)]
+    with use_style():
+        figure = Figure(figsize=(11.5, 0.62 * len(names) + 2.0), layout="constrained")
+        axes = figure.subplots(1, 2, sharey=True)
+        for ax, negative in zip(axes, AGAINST, strict=True):
+            found = {(r["scan"], r["positive"]): r for r in rows if r["negative"] == negative}
+            image = _heat(ax, names, modes, found)
+            ax.set_title(f"Each mode against {negative_title(negative)}")
+            ax.set_xticks(range(len(modes)), [_counted(mode, found, names) for mode in modes], color=INK)
+        axes[0].set_yticks(range(len(names)), [TITLES[name] for name in names], color=INK)
+        bar = figure.colorbar(image, ax=axes, shrink=0.85, pad=0.01, ticks=[0, 0.25, 0.5, 0.75, 1])
+        bar.set_label("AUC; 0.5 is chance")
+        bar.outline.set_visible(False)
+    return figure
+
+
+def _heat(ax: Axes, names: Sequence[str], modes: Sequence[str], found: Mapping):
+    values = np.array([[found[n, m]["auc"] if (n, m) in found else np.nan for m in modes] for n in names], float)
+    image = ax.imshow(values, cmap="PuOr", norm=TwoSlopeNorm(CHANCE, 0, 1), aspect="auto")
+    for y, name in enumerate(names):
+        for x, mode in enumerate(modes):
+            if (name, mode) not in found:
+                ax.text(x, y, "none", ha="center", va="center", color=MUTED, fontsize=9)
+                continue
+            row = found[name, mode]
+            colour = "white" if abs(row["auc"] - CHANCE) > 0.26 else INK
+            ax.text(x, y - 0.14, f"{row['auc']:.2f}", ha="center", va="center", color=colour, fontsize=11.5)
+            interval = f"{row['auc_low']:.2f} to {row['auc_high']:.2f}"
+            ax.text(x, y + 0.24, interval, ha="center", va="center", color=colour, fontsize=7.5)
+    ax.spines[:].set_visible(False)
+    ax.tick_params(length=0)
+    return image
+
+
+def _counted(mode: str, found: Mapping, names: Sequence[str]) -> str:
+    counts = [int(found[name, mode]["n_positive"]) for name in names if (name, mode) in found]
+    return f"mode {mode}\nn = {max(counts):,}" if counts else f"mode {mode}"
+
+
+def margin_figure(margin: Sequence[Mapping]) -> Figure:
+    """The AUC of mode 3 in bins of its distance to the threshold, with intervals; bins with no network are left out."""
+    with use_style():
+        figure = Figure(figsize=(11, 4.9), layout="constrained")
+        axes = figure.subplots(1, 2, sharey=True)
+        bins = sorted({(r["margin_low"], r["margin_high"]) for r in margin})
+        names = scans_of(margin)
+        for ax, negative in zip(axes, AGAINST, strict=True):
+            ax.axhline(CHANCE, color=MUTED, lw=1, ls=(0, (4, 3)))
+            for number, name in enumerate(names):
+                own = [r for r in margin if r["scan"] == name and r["negative"] == negative]
+                shift = 0.11 * (number - (len(names) - 1) / 2)
+                _margin_line(ax, own, bins, shift, LOOKS[name], TITLES[name])
+            ax.set_xticks(range(len(bins)), [_bin_title(edges, margin) for edges in bins])
+            ax.set(
+                xlim=(-0.5, len(bins) - 0.5),
+                ylim=(-0.02, 1.02),
+                xlabel="distance of the active areas to the threshold, in shares of the square",
+            )
+            ax.grid(axis="y", color=FAINT, lw=0.6)
+            ax.set_axisbelow(True)
+            ax.set_title(f"Mode 3 against {negative_title(negative)}")
+        axes[0].set_ylabel("AUC, 95 % interval")
+        handles, labels = axes[0].get_legend_handles_labels()
+        figure.legend(handles, labels, ncols=len(names), loc="outside upper left", fontsize=10)
+    return figure
+
+
+def _margin_line(ax: Axes, rows: Sequence[Mapping], bins: Sequence[tuple], shift: float, look: Mapping, title: str) -> None:
+    x = np.array([bins.index((r["margin_low"], r["margin_high"])) for r in rows]) + shift
+    value, low, high = (np.array([r[key] for r in rows], float) for key in ("auc", "auc_low", "auc_high"))
+    ax.vlines(x, low, high, color=look["color"], lw=2, alpha=0.55)
+    style = {"color": look["color"], "marker": look["marker"], "ls": look["ls"]}
+    ax.plot(x, value, ms=6, mec="white", mew=0.6, lw=1.5, label=title, **style)
+
+
+def _bin_title(edges: tuple, margin: Sequence[Mapping]) -> str:
+    counts = [int(r["n_positive"]) for r in margin if (r["margin_low"], r["margin_high"]) == edges]
+    return f"{edges[0]:g} to {edges[1]:g}\nn = {max(counts):,}"
+
+
+def _interval(row: Mapping) -> str:
+    return f"{float(row['auc']):.2f} [{float(row['auc_low']):.2f}, {float(row['auc_high']):.2f}]"

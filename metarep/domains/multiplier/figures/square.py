@@ -1,0 +1,286 @@
+"""One network as a picture: the unit square through its every step.
+
+Points on a grid over the unit square keep the colour of their true product on their way through
+the network. A layer of two units moves them in the plane; one unit puts them on a line, drawn
+against the product, where a perfect multiplier is the diagonal; any other width is a small
+map of the square for each unit. Arrays in, figures out; nothing here needs pyplot.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
+
+from metarep.domains.multiplier.geometry import UNIT_SQUARE, active_area
+from metarep.domains.multiplier.modes import MODE_NAMES, label_modes
+from metarep.errors import MetarepError
+from metarep.networks.forward import Stage, forward, stages
+from metarep.networks.spec import NetworkSpec
+from metarep.report.style import DIVERGING, FAINT, INK, MUTED, SEQUENTIAL, use_style
+
+SIDE = 41
+"""Grid points along each side of the square."""
+
+MAX_UNIT_MAPS = 64
+"""Of a wider layer only the first units are drawn, and the panel says so."""
+
+SHORTEST_LINE = 0.03
+"""A boundary that only clips a corner by less than this is left out."""
+
+UNIT_LINES = ("solid", (0, (4, 2)))
+CORNERS = {(0, 0): "o", (1, 0): ">", (0, 1): "^", (1, 1): "s"}
+PRODUCT = Normalize(0, 1)
+
+
+def draw_network(spec: NetworkSpec, params: np.ndarray, *, title: str | None = None) -> Figure:
+    """The figure of one network params (P,): a panel for every step, in reading order.
+
+    Raises MetarepError for networks with other than two inputs and for parameters that are not finite.
+    """
+    params = _drawable(spec, params)
+    x = np.concatenate([unit_grid(), outline()])
+    steps = stages(spec, params, x)
+    n_columns = 3 if len(steps) % 3 == 0 else 4
+    n_rows = math.ceil(len(steps) / n_columns)
+    with use_style():
+        figure = Figure(figsize=(3.7 * n_columns + 1.1, 3.75 * n_rows + 0.6), layout="constrained")
+        figure.get_layout_engine().set(w_pad=0.1, h_pad=0.1, wspace=0.04, hspace=0.05)
+        axes = [figure.add_subplot(n_rows, n_columns, number) for number in range(1, len(steps) + 1)]
+        for number, (ax, stage) in enumerate(zip(axes, steps, strict=True), start=1):
+            _draw_stage(ax, stage, steps)
+            ax.set_title(f"{number}  {_heading(stage, spec)}")
+        if spec.hidden_widths and spec.hidden_widths[0] == 2:
+            draw_boundaries(axes[0], spec, params, numbered=True)
+            on = active_area(spec, params[None])[0]
+            axes[2].set(xlabel=f"unit 1, on over {on[0]:.0%} of the square", ylabel=f"unit 2, on over {on[1]:.0%}")
+        bar = figure.colorbar(_product_scale(), ax=axes, shrink=0.6, aspect=30, pad=0.01)
+        bar.set_label("true product $x_1 x_2$")
+        bar.outline.set_visible(False)
+        figure.suptitle(title if title is not None else _describe(spec, params), x=0.01, ha="left")
+    return figure
+
+
+def draw_small(ax: Axes, spec: NetworkSpec, params: np.ndarray) -> None:
+    """One network params (P,) on one axes, for galleries: its output over the square as filled contours.
+
+    The colours are those of the product, 0 to 1, so pictures compare. A white line is where a
+    unit of the first hidden layer turns on, with an arrow to the side where it is on; the label
+    below gives the share of the square where each is on, for up to four units. Raises
+    MetarepError unless the network has two inputs and one output; one that is not finite says so in words.
+    """
+    if spec.widths[-1] != 1:
+        raise MetarepError("only networks with one output have a small picture", met=spec)
+    _require_two_inputs(spec)
+    ax.set(aspect="equal", xlim=(0, 1), ylim=(0, 1), xticks=[], yticks=[])
+    params = np.asarray(params, dtype=np.float64)
+    if not np.isfinite(params).all():
+        ax.text(0.5, 0.5, "not finite", ha="center", va="center", color=MUTED)
+        return
+    at = np.linspace(0, 1, SIDE)
+    output = forward(spec, params, unit_grid())[:, 0].reshape(SIDE, SIDE)
+    levels = np.linspace(0, 1, 11)
+    ax.contourf(at, at, output, levels=levels, cmap=SEQUENTIAL, norm=PRODUCT, extend="both")
+    ax.contour(at, at, output, levels=levels, colors="black", linewidths=0.3, alpha=0.4)
+    draw_boundaries(ax, spec, params)
+    shares = active_area(spec, params[None])[0]
+    if 0 < len(shares) <= 4:
+        ax.set_xlabel("on: " + ", ".join(f"{share:.0%}" for share in shares), fontsize=8, labelpad=2)
+
+
+def plot_plane(ax: Axes, points: np.ndarray, edge: np.ndarray, window: tuple[float, float, float, float]) -> None:
+    """The grid's points (SIDE², 2) in the plane in the colours of their products, with the square's outline."""
+    left, right, low, high = window
+    ax.axhline(0, color=MUTED, lw=0.8, zorder=1)
+    ax.axvline(0, color=MUTED, lw=0.8, zorder=1)
+    ax.scatter(*points.T, c=_product(unit_grid()), cmap=SEQUENTIAL, norm=PRODUCT, s=12, lw=0, zorder=2)
+    ax.plot(*edge.T, color=INK, lw=1, zorder=3)
+    for corner, marker in CORNERS.items():
+        at = points[corner[1] * (SIDE - 1) * SIDE + corner[0] * (SIDE - 1)]
+        ax.plot(*at, marker=marker, ms=6.5, mfc="white", mec=INK, mew=1.1, zorder=4, clip_on=False)
+    if np.ptp(points, axis=0).max() < 1e-9:
+        note = {"ha": "center", "color": MUTED, "backgroundcolor": "white"}
+        ax.text(0.5, 0.55, "every input ends in this point", transform=ax.transAxes, **note)
+    ax.set(aspect="equal", xlim=(left, right), ylim=(low, high), xlabel="unit 1", ylabel="unit 2")
+    ax.locator_params(nbins=5)
+
+
+def plot_against_product(ax: Axes, values: np.ndarray) -> None:
+    """One unit's values (SIDE²,) against the true product; on the diagonal they are equal."""
+    product = _product(unit_grid())
+    ax.axhline(0, color=FAINT, lw=0.8, zorder=1)
+    ax.scatter(product, values, c=product, cmap=SEQUENTIAL, norm=PRODUCT, s=9, lw=0, zorder=2)
+    ax.plot([0, 1], [0, 1], color=INK, lw=1.2, ls=(0, (5, 3)), zorder=3)
+    ax.annotate("value = product", (1, 1), (-4, 3), textcoords="offset points", fontsize=8, color=INK, ha="right")
+    low, high = min(0.0, values.min()), max(1.0, values.max())
+    reach = (high - low) * 0.56
+    middle = (low + high) / 2
+    ax.set(aspect="equal", xlim=(0.5 - reach, 0.5 + reach), ylim=(middle - reach, middle + reach))
+    ax.set(xlabel="true product $x_1 x_2$", ylabel="value")
+    ax.locator_params(nbins=5)
+
+
+def plot_units(ax: Axes, values: np.ndarray, largest: float) -> None:
+    """A map of the unit square for each unit of values (SIDE², H), coloured from −largest to largest."""
+    shown = values.shape[1] if values.shape[1] <= MAX_UNIT_MAPS else MAX_UNIT_MAPS
+    across = math.ceil(math.sqrt(shown))
+    down = math.ceil(shown / across)
+    ax.set(aspect="equal", xlim=(0, 1), ylim=(0, 1))
+    ax.axis("off")
+    cell, left = 0.84 / across, 0.08
+    top = 0.58 + cell * down / 2
+    for unit in range(shown):
+        row, column = divmod(unit, across)
+        tile = ax.inset_axes([left + (column + 0.05) * cell, top - (row + 1) * cell, cell * 0.9, cell * 0.9])
+        image = tile.imshow(
+            values[:, unit].reshape(SIDE, SIDE),
+            origin="lower",
+            cmap=DIVERGING,
+            vmin=-largest,
+            vmax=largest,
+            extent=(0, 1, 0, 1),
+        )
+        tile.set(xticks=[], yticks=[])
+        tile.spines[:].set(visible=True, color=MUTED, linewidth=0.5)
+    bar = ax.figure.colorbar(image, cax=ax.inset_axes([0.15, top - down * cell - 0.06, 0.7, 0.025]), orientation="horizontal")
+    bar.outline.set_visible(False)
+    bar.ax.locator_params(nbins=5)
+    note = "each unit's value over the square" if shown == values.shape[1] else f"units 1 to {shown} of {values.shape[1]}"
+    bar.set_label(note)
+
+
+def draw_boundaries(ax: Axes, spec: NetworkSpec, params: np.ndarray, *, numbered: bool = False) -> None:
+    """Where each unit of the first hidden layer turns on, over the square, with an arrow to the side where it is on.
+
+    More than four units get thin lines without arrows. `numbered` writes each unit's number beside its arrow.
+    """
+    if not spec.hidden_widths:
+        return
+    weights, biases = spec.unpack(np.asarray(params, dtype=np.float64))[0]
+    few = len(weights) <= 4
+    for unit, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
+        ends = boundary(weight, bias)
+        if ends is None or np.ptp(ends, axis=0).max() < SHORTEST_LINE:
+            continue
+        halo = [withStroke(linewidth=3.6 if few else 1.6, foreground=INK)]
+        ax.plot(*ends.T, color="white", lw=1.8 if few else 0.8, ls=UNIT_LINES[unit % 2], path_effects=halo, zorder=5)
+        if few:
+            _draw_arrow(ax, ends.mean(axis=0), weight / np.hypot(*weight), str(unit + 1) if numbered else "")
+
+
+def _draw_arrow(ax: Axes, foot: np.ndarray, direction: np.ndarray, text: str) -> None:
+    tail, tip = foot, foot + 0.13 * direction
+    if tip.min() < 0 or tip.max() > 1:
+        tail, tip = foot - 0.13 * direction, foot
+    halo = [withStroke(linewidth=3.2, foreground=INK)]
+    arrow = {"arrowstyle": "-|>", "color": "white", "lw": 1.4, "shrinkA": 0, "shrinkB": 0, "path_effects": halo}
+    ax.annotate("", tip, tail, arrowprops=arrow, zorder=6)
+    if text:
+        at = foot + 0.075 * direction + 0.05 * np.array([-direction[1], direction[0]])
+        ax.text(*at, text, color="white", ha="center", va="center", fontsize=11, weight="bold", path_effects=halo, zorder=7)
+
+
+def boundary(weight: np.ndarray, bias: float) -> np.ndarray | None:
+    """The two ends (2, 2) of the part of the line weight·x + bias = 0 inside the unit square; None where there is none."""
+    height = UNIT_SQUARE @ weight + bias
+    ends = []
+    for corner, there, h, g in zip(UNIT_SQUARE, np.roll(UNIT_SQUARE, -1, 0), height, np.roll(height, -1), strict=True):
+        if (h > 0) != (g > 0):
+            ends.append(corner + h / (h - g) * (there - corner))
+    return np.array(ends) if len(ends) == 2 else None
+
+
+def _draw_stage(ax: Axes, stage: Stage, steps: list[Stage]) -> None:
+    """One panel; stages of one layer share their window and their colours, so that a bias is seen to move."""
+    layer = np.concatenate([step.values for step in steps if step.layer == stage.layer])
+    grid, edge = stage.values[: SIDE**2], stage.values[SIDE**2 :]
+    width = grid.shape[1]
+    if width == 1:
+        plot_against_product(ax, grid[:, 0])
+    elif width == 2:
+        plot_plane(ax, grid, edge, square_window(layer))
+        if stage.kind == "input":
+            ax.collections[0].set_sizes([48])  # the points touch, so that lines and numbers on them can be read
+            ax.set(xlabel="$x_1$", ylabel="$x_2$")
+        if stage.kind == "pre-activations":
+            _shade_off(ax)
+    else:
+        plot_units(ax, grid, max(np.abs(layer).max(), 1e-12))
+
+
+def _shade_off(ax: Axes) -> None:
+    """Tints where the ReLU that follows will set a unit to zero."""
+    left, low = ax.get_xlim()[0], ax.get_ylim()[0]
+    ax.axvspan(left, 0, color=FAINT, alpha=0.6, lw=0, zorder=0)
+    ax.axhspan(low, 0, color=FAINT, alpha=0.6, lw=0, zorder=0)
+
+
+def square_window(points: np.ndarray) -> tuple[float, float, float, float]:
+    """A square window (left, right, low, high) about the points (…, 2) and the origin."""
+    low, high = np.minimum(points.min(axis=0), 0), np.maximum(points.max(axis=0), 0)
+    middle, reach = (low + high) / 2, max(0.56 * (high - low).max(), 1e-3)
+    return middle[0] - reach, middle[0] + reach, middle[1] - reach, middle[1] + reach
+
+
+def _heading(stage: Stage, spec: NetworkSpec) -> str:
+    i = stage.layer
+    source = "x" if i == 1 else f"h_{i - 1}"
+    sum_text = f"W_{i} {source} + b_{i}"
+    relu = rf"\mathrm{{ReLU}}({sum_text})"
+    formula = {
+        "input": "x",
+        "before bias": f"W_{i} {source}",
+        "pre-activations": sum_text,
+        "activations": f"h_{i} = {relu}",
+        "output": relu if spec.output_relu else sum_text,
+    }[stage.kind]
+    return f"{stage.kind}  ${formula}$"
+
+
+def _describe(spec: NetworkSpec, params: np.ndarray) -> str:
+    mode = label_modes(spec, params[None]).mode[0]
+    parts = [f"{spec} network"] + ([f"mode {mode} ({MODE_NAMES[mode]})"] if mode else [])
+    if spec.widths[-1] == 1:
+        x = unit_grid()
+        error = np.square(forward(spec, params, x)[:, 0] - _product(x)).mean()
+        parts.append(f"mean squared error over the unit square {error:.2g}")
+    return ", ".join(parts)
+
+
+def _product_scale() -> ScalarMappable:
+    return ScalarMappable(PRODUCT, SEQUENTIAL)
+
+
+def _product(x: np.ndarray) -> np.ndarray:
+    return x[:, 0] * x[:, 1]
+
+
+def unit_grid(side: int = SIDE) -> np.ndarray:
+    """(side², 2): points of the unit square, x1 fastest."""
+    at = np.linspace(0, 1, side)
+    return np.stack([np.tile(at, side), np.repeat(at, side)], axis=1)
+
+
+def outline() -> np.ndarray:
+    """Once around the unit square, dense enough that a fold shows."""
+    at, zero, one = np.linspace(0, 1, 101), np.zeros(101), np.ones(101)
+    sides = [(at, zero), (one, at), (at[::-1], one), (zero, at[::-1])]
+    return np.concatenate([np.stack(side, axis=1) for side in sides])
+
+
+def _require_two_inputs(spec: NetworkSpec) -> None:
+    if spec.widths[0] != 2:
+        raise MetarepError("only networks with two inputs can be drawn over the square", met=spec, expected="such as 2-2-1")
+
+
+def _drawable(spec: NetworkSpec, params: np.ndarray) -> np.ndarray:
+    _require_two_inputs(spec)
+    params = np.asarray(params, dtype=np.float64)
+    if not np.isfinite(params).all():
+        raise MetarepError("the network cannot be drawn: its parameters are not all finite", fix="choose another network")
+    return params

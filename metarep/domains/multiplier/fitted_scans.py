@@ -1,0 +1,89 @@
+"""Scans that have seen training networks: a linear classifier on parameters, and a few examples in an embedding."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.spatial.distance import cdist
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
+
+from metarep.artefact import Artefact
+from metarep.cloze.embed import Embeddings, copying, embed_params, untrained_like
+from metarep.cloze.pretrain import load_model
+from metarep.errors import MetarepError
+from metarep.zoos.store import Zoo
+
+MAX_ITERATIONS = 500
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """Vectors of finished networks (N, D), of which those that are `held` (N,) mean something, and of random initialisations
+    (R, D) by the same model.
+    """
+
+    artefact: Artefact
+    name: str
+    networks: np.ndarray
+    held: np.ndarray
+    random: np.ndarray
+
+
+def linear_scores(
+    params: np.ndarray, mode: np.ndarray, random: np.ndarray, positive: str, asked: Sequence[np.ndarray]
+) -> list[np.ndarray]:
+    """The log odds (N,) of being of mode `positive` for each (N, P) of `asked`: a logistic regression.
+
+    It is fitted on training networks params (T, P) of mode (T,) and training initialisations random
+    (R, P), one against the rest, both weighing alike, on standardised parameters as they stand.
+    """
+    fitted = np.concatenate([params, random])
+    labels = np.r_[mode == positive, np.zeros(len(random), bool)]
+    scaler = StandardScaler().fit(fitted)
+    model = LogisticRegression(max_iter=MAX_ITERATIONS, class_weight="balanced").fit(scaler.transform(fitted), labels)
+    return [model.decision_function(scaler.transform(some)) for some in asked]
+
+
+def example_scores(
+    train: np.ndarray, is_positive: np.ndarray, asked: Sequence[np.ndarray], n_examples: int, n_draws: int, *, seed: int
+) -> list[np.ndarray]:
+    """Minus the distance to the nearest of a few examples, (n_draws, N) for each (N, D) of `asked`.
+
+    The examples are `n_examples` positives of the training vectors (T, D), drawn anew each time; their
+    labels are the only ones used. Dimensions are standardised by all training vectors, constant ones left out.
+    """
+    rng = np.random.default_rng(seed)
+    spread = train.std(axis=0)
+    used = spread > 1e-9
+    scale = np.where(used, spread, np.inf)
+    positives = np.flatnonzero(is_positive)
+    n_examples = min(n_examples, len(positives))
+    draws = [train[rng.choice(positives, n_examples, replace=False)] / scale for _ in range(n_draws)]
+    examples = np.concatenate(draws)
+    distances = [cdist(some / scale, examples).reshape(len(some), n_draws, n_examples) for some in asked]
+    return [-distance.min(axis=2).T for distance in distances]
+
+
+def align(embeddings: Embeddings, networks: Zoo, random: np.ndarray, *, device: str = "cpu") -> Embedded:
+    """The vectors of finished networks in the zoo's order, and those of random initialisations random (R, P).
+
+    The model is found where the embeddings say it lay. Raises MetarepError where the embeddings are of
+    another zoo or the model is gone.
+    """
+    if networks.artefact is not None:
+        embeddings.artefact.require_input("zoo", networks.artefact)
+    row_of = {name: row for row, name in enumerate(embeddings.network_id)}
+    rows = np.array([row_of.get(name, -1) for name in networks["network_id"]])
+    if (rows[networks["split"] == "test"] < 0).any():
+        fix = "raise max_per_split, or leave it out"
+        raise MetarepError(f"{embeddings.artefact.path} lacks test networks of the zoo", expected="all of them", fix=fix)
+    config = embeddings.artefact.config
+    model = load_model(embeddings.artefact.input_path("model"), device=device)
+    if config["untrained"]:
+        model = untrained_like(model, seed=config["seed"])
+    batches = (random[first : first + 512].astype(np.float32) for first in range(0, len(random), 512))
+    parts = [embed_params(model, batch, config["kind"], **copying(config)) for batch in batches]
+    return Embedded(embeddings.artefact, embeddings.name, embeddings.vectors[rows], rows >= 0, np.concatenate(parts))

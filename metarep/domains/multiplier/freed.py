@@ -1,0 +1,117 @@
+"""Some parameters of a network at their best while the others are fixed, and what each group of them is worth.
+
+A scale of a hidden unit is no free choice once its output weight is fixed, so nothing is rescaled here. A descent is
+scipy's trust region with the exact Hessian of the free parameters ("trust-exact": Conn, Gould and Toint, "Trust-Region
+Methods", 2000, chapter 7).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import combinations
+from math import factorial
+from typing import NamedTuple
+
+import numpy as np
+from scipy.optimize import minimize
+
+from metarep.domains.multiplier.expected_error import Law, expected_error, expected_error_derivatives
+from metarep.networks.spec import NetworkSpec
+
+GRADIENT_TOLERANCE = 1e-8
+MAX_STEPS = 500
+
+
+class Descent(NamedTuple):
+    """params (P,), the expected error there, and the largest component of the gradient along the free parameters."""
+
+    params: np.ndarray
+    error: float
+    gradient_norm: float
+
+    @property
+    def converged(self) -> bool:
+        """Whether that gradient is zero, to ten times the tolerance asked for."""
+        return self.gradient_norm < 10 * GRADIENT_TOLERANCE
+
+
+class Freed(NamedTuple):
+    """One group of parameters set free: `near` descends from where they stand, `best` is the lowest of `n_starts` descents."""
+
+    near: Descent
+    best: Descent
+    n_starts: int
+
+
+def descend_some(spec: NetworkSpec, params: np.ndarray, free: np.ndarray, *, law: Law = "product") -> Descent:
+    """The minimum of the expected error that one network params (P,) leads to; only the places free (F,) move."""
+    params = np.array(params, np.float64)
+    last: dict[bytes, tuple] = {}
+
+    def at(values: np.ndarray) -> tuple:
+        key = values.tobytes()
+        if key not in last:
+            trial = params.copy()
+            trial[free] = values
+            found = expected_error_derivatives(spec, trial[None], law=law)
+            last.clear()
+            last[key] = found.error[0], found.gradient[0, free], found.hessian[0][np.ix_(free, free)]
+        return last[key]
+
+    found = minimize(
+        lambda x: at(x)[0],
+        params[free],
+        jac=lambda x: at(x)[1],
+        hess=lambda x: at(x)[2],
+        method="trust-exact",
+        options={"gtol": GRADIENT_TOLERANCE, "maxiter": MAX_STEPS},
+    )
+    params[free] = found.x
+    error, gradient, _ = at(found.x)
+    return Descent(params, float(error), float(np.abs(gradient).max()))
+
+
+def free_groups(
+    spec: NetworkSpec, params: np.ndarray, groups: Mapping[str, Sequence[int]], *, n_random: int, spread: float, seed: int
+) -> dict[tuple[str, ...], Freed]:
+    """Every non-empty set of the groups of places set free, smallest sets first.
+
+    Beside the start itself, a set is tried from the best of each set with one group less, and from n_random copies whose
+    free parameters have noise of standard deviation `spread`: freeing more never ends higher.
+    """
+    rng = np.random.default_rng(seed)
+    found: dict[tuple[str, ...], Freed] = {}
+    for size in range(1, len(groups) + 1):
+        for chosen in combinations(groups, size):
+            free = np.concatenate([np.asarray(groups[name]) for name in chosen])
+            smaller = [found[part].best.params for part in combinations(chosen, size - 1) if part]
+            random = np.repeat(params[None].astype(np.float64), n_random, axis=0)
+            random[:, free] += spread * rng.standard_normal((n_random, len(free)))
+            near = descend_some(spec, params, free)
+            others = [descend_some(spec, start, free) for start in (*smaller, *random)]
+            best = min((near, *others), key=lambda descent: descent.error)
+            found[chosen] = Freed(near, best, 1 + len(others))
+    return found
+
+
+def worth(names: Sequence[str], saved: Callable[[frozenset[str]], float]) -> dict[str, float]:
+    """Shapley's value of each of `names`: what it saves when it joins the others, on average over all orders of joining.
+
+    saved(set) is what a set of names saves together, saved(empty) = 0. The values add up to saved(all).
+    Source: Shapley, "A value for n-person games", 1953.
+    """
+    n, values = len(names), {}
+    for name in names:
+        others = [other for other in names if other != name]
+        total = 0.0
+        for size in range(n):
+            weight = factorial(size) * factorial(n - size - 1) / factorial(n)
+            for part in combinations(others, size):
+                total += weight * (saved(frozenset({*part, name})) - saved(frozenset(part)))
+        values[name] = total
+    return values
+
+
+def start_error(spec: NetworkSpec, params: np.ndarray, *, law: Law = "product") -> float:
+    """The expected error of one network params (P,)."""
+    return float(expected_error(spec, np.asarray(params, np.float64)[None], law=law)[0])

@@ -1,0 +1,88 @@
+"""Newton's method on many networks at once: the exact expected error to a minimum, with proof that it is one.
+
+Every step divides the gradient, in the Hessian's eigenvectors, by the absolute eigenvalue plus a damping that shrinks
+after a good step and grows after a bad one (Dauphin and others, "Identifying and attacking the saddle point problem",
+2014; the damping after Levenberg and Marquardt). A step that does not lower the error is not taken. At a saddle the
+gradient is zero, so a network that stands still where some curvature is negative moves along it.
+
+A positive scale of a hidden unit changes no function: after every step units are scaled back to incoming norm 1, and the
+two flat directions that are left over have eigenvalue 0.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from metarep.domains.multiplier.expected_error import Law, expected_error, expected_error_derivatives
+from metarep.networks.spec import NetworkSpec
+from metarep.networks.symmetry import canonical_scale
+
+GRADIENT_TOLERANCE = 1e-9
+CURVATURE_TOLERANCE = 1e-7
+"""An eigenvalue of the Hessian counts as negative below minus this."""
+
+ROUNDING = 1e-14
+"""Errors that differ by less are level; then the smaller gradient is the better."""
+
+DAMPING = (1e-10, 1e6)
+KICKS = (0.3, -0.3, 0.03, -0.03, 0.003, -0.003)
+"""Steps along the direction of negative curvature, tried at a saddle; the best is taken."""
+
+
+class Minimum(NamedTuple):
+    """Where N networks ended: params (N, P), units of incoming norm 1; error (N,) under the law minimised.
+
+    gradient_norm: (N,) the largest component of the gradient there.
+    least_curvature: (N,) the least eigenvalue of the Hessian.
+    converged: (N,) bool: the gradient is zero and no curvature negative, to the tolerances above.
+    n_steps: (N,) how many steps were computed.
+    """
+
+    params: np.ndarray
+    error: np.ndarray
+    gradient_norm: np.ndarray
+    least_curvature: np.ndarray
+    converged: np.ndarray
+    n_steps: np.ndarray
+
+
+def minimise(spec: NetworkSpec, start: np.ndarray, *, law: Law = "product", n_steps: int = 400) -> Minimum:
+    """The minima of the expected error that networks start (N, P) lead to; they have to be finite."""
+    params = canonical_scale(spec, np.array(start, np.float64))
+    error, gradient, hessian = expected_error_derivatives(spec, params, law=law)
+    n = len(params)
+    damping, taken, steps = np.full(n, 1e-2), np.ones(n, bool), np.zeros(n, np.int64)
+    left, least = np.arange(n), np.full(n, -np.inf)
+    for _ in range(n_steps):
+        curvature, axes = np.linalg.eigh(hessian[left])
+        least[left] = curvature[:, 0]
+        flat = np.abs(gradient[left]).max(axis=1) < GRADIENT_TOLERANCE
+        keep = ~(flat & (curvature[:, 0] > -CURVATURE_TOLERANCE))
+        left, curvature, axes, flat = left[keep], curvature[keep], axes[keep], flat[keep]
+        if not len(left):
+            break
+        steps[left] += 1
+        along = np.einsum("nij,ni->nj", axes, gradient[left]) / (np.abs(curvature) + damping[left, None])
+        trial = params[left] - np.einsum("nij,nj->ni", axes, along)
+        trial[flat] = _kicked(spec, params[left[flat]], axes[flat, :, 0], law)
+        trial = canonical_scale(spec, trial)
+        found = expected_error_derivatives(spec, trial, law=law)
+        lower = found.error < error[left]
+        level = found.error <= error[left] + ROUNDING
+        taken = lower | (level & (np.abs(found.gradient).max(axis=1) < np.abs(gradient[left]).max(axis=1)))
+        good = left[taken]
+        params[good] = trial[taken]
+        error[good], gradient[good], hessian[good] = (part[taken] for part in found)
+        damping[left] = np.clip(damping[left] * np.where(taken, 0.3, 5.0), *DAMPING)
+    norm = np.abs(gradient).max(axis=1)
+    converged = (norm < GRADIENT_TOLERANCE) & (least > -CURVATURE_TOLERANCE)
+    return Minimum(params, error, norm, least, converged, steps)
+
+
+def _kicked(spec: NetworkSpec, params: np.ndarray, direction: np.ndarray, law: Law) -> np.ndarray:
+    """params (N, P) moved along direction (N, P) by the kick that lowers the error most."""
+    trials = np.stack([params + size * direction for size in KICKS])
+    errors = np.stack([expected_error(spec, trial, law=law) for trial in trials])
+    return trials[errors.argmin(axis=0), np.arange(len(params))]

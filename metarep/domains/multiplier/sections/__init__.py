@@ -1,0 +1,1 @@
+"""Wide layers taken apart into sections of two units."""

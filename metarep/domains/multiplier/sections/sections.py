@@ -1,0 +1,213 @@
+"""The sections of a hidden layer, found by a cloze model that was pretrained on 2-2-1 networks alone.
+
+The model's own architecture slides over the network as a window: every two hidden units, with every two inputs and every
+output. In a window each parameter of the two units is hidden in turn. How much likelier its true value is to the model than by
+chance, summed over the eight, is the evidence, in nats, that the window is one network of the zoo: a pseudo-likelihood (Besag,
+"Statistical analysis of non-lattice data", 1975) over what it would be if every parameter were drawn for itself from its
+kind's distribution. The affinity of two units is the logarithm of the likelihood ratio, averaged over their windows, so that
+whoever has more windows to choose from gains nothing by it. It is above 0 where chance explains the units worse, so nobody
+has to say how many sections there are: they are the matching of units with the largest sum of affinities (Edmonds, "Paths,
+trees, and flowers", 1965), and a unit that is in none stays alone.
+
+- The model is not invariant to the scale of units, since its zoo is not: in each window both units are scaled so that
+  the norm of what comes in stands to the outgoing weight as it does in the median unit of the zoo.
+- An output's offset belongs to all that feed it. It is hidden where outputs are too few for each pair of units to have its own.
+- Windows count by the share of both units' weights that they hold: what a window leaves out it does not explain.
+- Half the parameters are hidden at a time to find the windows worth reading, one at a time in those.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import networkx as nx
+import numpy as np
+import torch
+from scipy.special import expit, logsumexp
+
+from metarep.cloze.model import ClozeModel
+from metarep.domains.multiplier.modes import MULTIPLIER
+from metarep.domains.multiplier.sections.one_hidden import TINY, OneHidden, Windows, all_pairs, cut_windows, shares
+from metarep.errors import MetarepError
+from metarep.networks.symmetry import canonical_order
+
+N_LOOKED_AT, N_READ = 128, 8
+"""Windows of each pair whose parameters are hidden by halves; windows, those that look best then, where they are one by one."""
+
+BATCH = 4096
+LOG_2PI = float(np.log(2 * np.pi))
+
+
+@dataclass(frozen=True)
+class Sections:
+    """Pairs of units that belong together: units (K, 2), inputs (K, 2), output (K,), params (K, 9) balanced, affinity (K,).
+
+    n_units is the number of all units, in sections or alone.
+    """
+
+    units: np.ndarray
+    inputs: np.ndarray
+    output: np.ndarray
+    params: np.ndarray
+    affinity: np.ndarray
+    n_units: int
+
+    @property
+    def labels(self) -> np.ndarray:
+        """(H,): the section's number of each unit; units that are alone have numbers of their own."""
+        return section_labels(self.units, self.n_units)
+
+
+@dataclass(frozen=True)
+class Affinities:
+    """What a model says of every two units: affinity (M,), −inf where no window holds both, and row of the best window (M,)."""
+
+    windows: Windows
+    affinity: np.ndarray
+    best: np.ndarray
+    n_units: int
+
+    def matrix(self) -> np.ndarray:
+        """(H, H), symmetric; the diagonal is 0."""
+        return square(self.windows.pairs, self.affinity, self.n_units)
+
+
+def find_sections(network: OneHidden, model: ClozeModel, ratio: float) -> Sections:
+    """The sections of a network. ratio: as `usual_ratio` of the networks that the model was pretrained on."""
+    return matched(affinities(network, model, ratio))
+
+
+def matched(found: Affinities) -> Sections:
+    """The matching of units with the largest sum of affinities."""
+    windows = found.windows
+    units = matching(windows.pairs, found.affinity)
+    number = {tuple(pair): row for row, pair in enumerate(windows.pairs.tolist())}
+    rows = [number[tuple(pair)] for pair in units.tolist()]
+    parts = (part[found.best[rows]] for part in (windows.inputs, windows.output, windows.params))
+    return Sections(units, *parts, found.affinity[rows], found.n_units)
+
+
+def matching(pairs: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """(K, 2): the pairs of units, each unit in one at most, with the largest sum of weights (M,); only positive ones count."""
+    graph = nx.Graph()
+    graph.add_weighted_edges_from((int(a), int(b), float(w)) for (a, b), w in zip(pairs, weight, strict=True) if w > 0)
+    chosen = sorted(tuple(sorted(pair)) for pair in nx.max_weight_matching(graph))
+    return np.array(chosen, dtype=np.int64).reshape(-1, 2)
+
+
+def section_labels(units: np.ndarray, n_units: int) -> np.ndarray:
+    """(H,): the number of each unit's pair in units (K, 2); units in none have numbers of their own."""
+    labels = len(units) + np.arange(n_units)
+    for number, pair in enumerate(units):
+        labels[pair] = number
+    return labels
+
+
+def square(pairs: np.ndarray, values: np.ndarray, n: int) -> np.ndarray:
+    """(n, n): values (M,) of pairs (M, 2) as a symmetric matrix with 0 on the diagonal."""
+    matrix = np.zeros((n, n))
+    matrix[pairs[:, 0], pairs[:, 1]] = matrix[pairs[:, 1], pairs[:, 0]] = values
+    return matrix
+
+
+def affinities(network: OneHidden, model: ClozeModel, ratio: float) -> Affinities:
+    """The affinity of every two units; see the head of this file.
+
+    Raises MetarepError for a model that does not predict the parameters of 2-2-1 networks.
+    """
+    if model.spec != MULTIPLIER or model.objective != "cloze" or model.layout.n_tokens != MULTIPLIER.n_params:
+        met = f"objective {model.objective} on {model.spec} networks"
+        raise MetarepError("windows are read by a model that predicts parameters of 2-2-1 networks", met=met)
+    pairs = all_pairs(network.n_units)
+    windows = cut_windows(network, pairs, ratio, N_LOOKED_AT)
+    seen = 2 * network.n_outputs >= network.n_units
+    at_once = windows.held + evidence(model, windows.params, half_masks(model), offset_seen=seen)
+    rows = np.concatenate([own[np.argsort(-at_once[own], kind="stable")[:N_READ]] for own in grouped(windows.pair)])
+    nats = windows.held[rows] + evidence(model, windows.params[rows], single_masks(model), offset_seen=seen)
+    affinity, best = np.full(len(pairs), -np.inf), np.zeros(len(pairs), dtype=np.int64)
+    for own in grouped(windows.pair[rows]):
+        number = windows.pair[rows[own[0]]]
+        affinity[number] = logsumexp(nats[own])
+        best[number] = rows[own[nats[own].argmax()]]
+    return Affinities(windows, affinity, best, network.n_units)
+
+
+def grouped(numbers: np.ndarray) -> list[np.ndarray]:
+    """For each number in numbers (N,), ascending, where it stands; equal ones stand together."""
+    return np.split(np.arange(len(numbers)), np.flatnonzero(np.diff(numbers)) + 1) if len(numbers) else []
+
+
+def half_masks(model: ClozeModel) -> np.ndarray:
+    """(2, T): every other parameter of the one unit hidden and the others of the other, then the rest."""
+    first, second = model.layout.hidden_units
+    masks = np.zeros((2, model.layout.n_tokens), dtype=bool)
+    masks[0, [*first[::2], *second[1::2]]] = masks[1, [*first[1::2], *second[::2]]] = True
+    return masks
+
+
+def single_masks(model: ClozeModel) -> np.ndarray:
+    """(8, T): each parameter of the two units hidden in turn."""
+    return np.eye(model.layout.n_tokens, dtype=bool)[np.concatenate(model.layout.hidden_units)]
+
+
+def evidence(model: ClozeModel, params: np.ndarray, masks: np.ndarray, *, offset_seen: bool) -> np.ndarray:
+    """(M,) nats: log p of what masks (G, T) hide of networks (M, 9), given what they leave, over its log p by chance.
+
+    By chance each parameter is drawn for itself from a Gaussian with its kind's mean and standard deviation. Without
+    `offset_seen` the output's bias is hidden from all and counts for nothing.
+    """
+    ordered = canonical_order(MULTIPLIER, np.asarray(params, dtype=np.float32))
+    counts = torch.from_numpy(masks)
+    hidden = counts.clone()
+    if not offset_seen:
+        hidden[:, np.setdiff1d(np.arange(masks.shape[1]), np.concatenate(model.layout.hidden_units))] = True
+    with torch.no_grad():
+        parts = [_evidence(model, values, hidden, counts) for values in model.read(ordered).split(BATCH // len(masks))]
+    return torch.cat(parts).double().cpu().numpy()
+
+
+def _evidence(model: ClozeModel, values: torch.Tensor, hidden: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
+    n, g = len(values), len(hidden)
+    repeated = values.repeat_interleave(g, dim=0)
+    states = model.encode(repeated, hidden.to(values.device).repeat(n, 1))
+    row, column = counts.to(values.device).repeat(n, 1).nonzero(as_tuple=True)
+    value = repeated[row, column]
+    gained = model.head(states[row, column]).log_density(value) + 0.5 * (value.square() + LOG_2PI)
+    return gained.view(n, int(counts.sum())).sum(dim=1)
+
+
+def connectivity(network: OneHidden) -> np.ndarray:
+    """(M,): how alike the wiring of every two units is, beyond chance: the baseline that reads no model.
+
+    The cosine of the sizes of their weights, units brought to one norm on either side, less its mean where each unit's
+    weights are shuffled among inputs and among outputs.
+    """
+    pairs = all_pairs(network.n_units)
+    alike, chance = 0.0, 0.0
+    for weights in (network.weight, network.readout.T):
+        sizes = np.sqrt(shares(weights))
+        alike = alike + (sizes @ sizes.T)[pairs[:, 0], pairs[:, 1]] / 2
+        mean = sizes.mean(axis=1)
+        chance = chance + sizes.shape[1] * (mean[:, None] * mean[None, :])[pairs[:, 0], pairs[:, 1]] / 2
+    return alike - chance
+
+
+def likelihood(affinity: np.ndarray) -> np.ndarray:
+    """(M,): how likely two units belong together, of their affinities, which are logarithms of odds; even odds beforehand."""
+    return expit(affinity)
+
+
+def communities(pairs: np.ndarray, weight: np.ndarray, n_units: int) -> np.ndarray:
+    """(H,): groups of units of any size and number, from weights (M,) of pairs (M, 2), none negative.
+
+    The groups are those of the greatest modularity (Clauset, Newman and Moore, "Finding community structure in very large
+    networks", 2004).
+    """
+    graph = nx.Graph()
+    graph.add_nodes_from(range(n_units))
+    graph.add_weighted_edges_from((int(a), int(b), float(w)) for (a, b), w in zip(pairs, weight, strict=True) if w > TINY)
+    labels = np.arange(n_units)
+    if graph.number_of_edges():
+        for number, group in enumerate(nx.community.greedy_modularity_communities(graph, weight="weight")):
+            labels[sorted(group)] = number
+    return labels

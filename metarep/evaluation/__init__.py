@@ -1,0 +1,1 @@
+"""What embeddings are worth: baselines, clusters, agreement, probes, prediction, transfer, neighbours."""

@@ -1,0 +1,193 @@
+"""Clusterers that are fitted on training networks and then assign any network; and how k is chosen.
+
+Nothing here sees a label. The rule for k has two steps. A k is admitted where every single cluster is found again when the
+training networks are resampled, that is where the least of the clusters' mean Jaccard similarities to their nearest
+cluster in bootstrap resamples is at least 0.85 ("highly stable": Hennig, "Cluster-wise assessment of cluster
+stability", 2007; agreement over all pairs of networks, the ARI, forgives a few clusters that come and go). Among those the k
+with the highest mean silhouette is taken, whose clusters are the best separated (Rousseeuw, "Silhouettes", 1987).
+Stability alone cannot say where to stop: with many networks every k is stable at which the best clustering is unique,
+whether or not gaps part the clusters (Ben-David, von Luxburg and Pál, "A sober look at clustering stability", 2006).
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from scipy.spatial.distance import cdist
+from sklearn.cluster import HDBSCAN, KMeans
+from sklearn.decomposition import PCA
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import adjusted_rand_score, silhouette_score
+from sklearn.mixture import GaussianMixture
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.preprocessing import StandardScaler
+
+from metarep.evaluation.agreement import contingency
+
+STABLE = 0.85
+RULE = (
+    "among the k at which every cluster is found again in bootstrap resamples of the training networks (least mean Jaccard "
+    f"similarity at least {STABLE}), the one with the highest mean silhouette; if there is none, the k that is found again best"
+)
+STARTS = 3
+"""Of a clusterer that climbs to a local optimum. With one the same rows give a Gaussian mixture other clusters each time."""
+
+NOISE = -1
+SILHOUETTE_SAMPLE = 1500
+GMM_MAX_DIMENSIONS = 12
+UMAP_PREFIX = "umap+"
+UMAP_MAX_ROWS = 4000
+"""UMAP places new points among exact distances only below 4,096 rows; further rows are not fitted on."""
+
+Assign = Callable[[np.ndarray], np.ndarray]
+"""Rows (M, D) -> cluster numbers (M,)."""
+
+
+@dataclass(frozen=True)
+class Clustering:
+    """A fitted clusterer: `predict` maps (N, D) to cluster numbers (N,), `centres` is (K, D) in input units or None."""
+
+    predict: Assign
+    n_clusters: int
+    centres: np.ndarray | None = None
+
+
+def fit_clusterer(name: str, x: np.ndarray, k: int, *, seed: int) -> Clustering:
+    """Fits "kmeans", "gmm" or "hdbscan" on training rows x (N, D), standardised inside.
+
+    A name such as "umap+kmeans" says where the rows come from, and is the same clusterer.
+    """
+    fits = {"kmeans": fit_kmeans, "gmm": fit_gmm, "hdbscan": fit_hdbscan}
+    return fits[name.removeprefix(UMAP_PREFIX)](x, k, seed=seed)
+
+
+def fit_kmeans(x: np.ndarray, k: int, *, seed: int) -> Clustering:
+    """k-means, the best of STARTS starts."""
+    scaler = StandardScaler().fit(x)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # fewer places than clusters: the rule for k sees the missing ones
+        model = KMeans(k, n_init=STARTS, random_state=seed).fit(scaler.transform(x))
+    centres = scaler.inverse_transform(model.cluster_centers_)
+    return Clustering(lambda y: model.predict(scaler.transform(y)), k, centres)
+
+
+def fit_gmm(x: np.ndarray, k: int, *, seed: int) -> Clustering:
+    """A Gaussian mixture with full covariances, on at most 12 principal components, the best of STARTS starts."""
+    scaler = StandardScaler().fit(x)
+    scaled = scaler.transform(x)
+    pca = PCA(min(GMM_MAX_DIMENSIONS, *x.shape), svd_solver="full").fit(scaled)
+    model = GaussianMixture(k, reg_covar=1e-3, max_iter=60, tol=1e-2, n_init=STARTS, random_state=seed)
+    model.fit(pca.transform(scaled))
+    return Clustering(lambda y: model.predict(pca.transform(scaler.transform(y))), k)
+
+
+def fit_hdbscan(x: np.ndarray, k: int, *, seed: int) -> Clustering:
+    """HDBSCAN finds its own number of clusters; k only says that none may be smaller than N / (10 k).
+
+    It has no rule for new points: they take the cluster of the nearest training point, noise (−1) included.
+    `seed` changes nothing.
+    """
+    del seed
+    scaler = StandardScaler().fit(x)
+    scaled = scaler.transform(x)
+    found = HDBSCAN(min_cluster_size=max(5, len(x) // (10 * k)), copy=True).fit_predict(scaled)
+    nearest = KNeighborsClassifier(1).fit(scaled, found)
+    n_clusters = len(set(found.tolist()) - {NOISE})
+    return Clustering(lambda y: nearest.predict(scaler.transform(y)), n_clusters)
+
+
+def fit_umap(x: np.ndarray, *, n_neighbors: int, seed: int) -> Callable[[np.ndarray], np.ndarray]:
+    """UMAP fitted on training rows x (N, D), standardised inside; returns a function (M, D) -> (M, 2).
+
+    The same seed gives the same picture: a fixed seed makes UMAP run on one thread, on purpose, and it starts
+    from the first two principal components, since its own spectral start differs from process to process where
+    many rows are alike. It is handed exact distances, since compiling its approximate search takes longer
+    than these sizes need, and by sums that do not depend on how rows lie in memory.
+    """
+    import umap
+
+    x = x[np.sort(np.random.default_rng(seed).permutation(len(x))[:UMAP_MAX_ROWS])]  # rows may stand family by family
+    scaler = StandardScaler().fit(x)
+    scaled = scaler.transform(x)
+    model = umap.UMAP(
+        n_neighbors=min(n_neighbors, len(x) - 1),
+        metric="precomputed",
+        init=umap_start(scaled),
+        random_state=seed,
+        n_jobs=1,
+    )
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="using precomputed metric")  # no inverse transform: not wanted
+        model.fit(cdist(scaled, scaled).astype(np.float32))
+
+    def place(y: np.ndarray) -> np.ndarray:
+        distances = cdist(scaler.transform(y), scaled).astype(np.float32)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Transforming new data with precomputed metric")  # as meant
+            return np.asarray(model.transform(distances), dtype=np.float64)
+
+    return place
+
+
+def umap_start(scaled: np.ndarray) -> np.ndarray:
+    """(N, 2) float32: the first two principal components of rows (N, D), the largest value 10, rounded so that no
+    difference of the last bit is left. A single column is its own first component; where all rows are alike it is 0.
+    """
+    wide = np.pad(scaled, [(0, 0), (0, max(0, 2 - scaled.shape[1]))])
+    start = PCA(2, svd_solver="full").fit_transform(wide)
+    return (10 * start / (np.abs(start).max() or 1.0)).round(3).astype(np.float32)
+
+
+class Stability(NamedTuple):
+    """How far resamples give the same clustering: the mean ARI of pairs of them, and the Jaccard similarity of the
+    cluster that is found again worst.
+    """
+
+    ari: float
+    least_jaccard: float
+
+
+def bootstrap_stability(name: str, x: np.ndarray, k: int, *, n_bootstraps: int, seed: int) -> Stability:
+    """Clusterings of resamples of x (N, D), compared with each other and with that of x itself, on all of x.
+
+    A pair in which a clustering is one lump (HDBSCAN may call everything noise) counts 0: it says nothing, over and over.
+    """
+    rng = np.random.default_rng([seed, k])
+    whole = fit_clusterer(name, x, k, seed=seed).predict(x)
+    resampled = []
+    for number in range(max(2, n_bootstraps)):
+        rows = rng.integers(0, len(x), len(x))
+        resampled.append(fit_clusterer(name, x[rows], k, seed=seed + number).predict(x))
+    pairs = [(i, j) for i in range(len(resampled)) for j in range(i)]
+    lump = [len(np.unique(one)) < 2 for one in resampled]
+    agree = [0.0 if lump[i] or lump[j] else adjusted_rand_score(resampled[i], resampled[j]) for i, j in pairs]
+    found_again = np.mean([best_jaccard(whole, one) for one in resampled], axis=0)
+    missing = len(np.unique(whole)) < k and not name.endswith("hdbscan")  # a cluster without a network is not found again
+    return Stability(float(np.mean(agree)), 0.0 if missing else float(found_again.min()))
+
+
+def best_jaccard(clusters: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """(K,): for each cluster that occurs in clusters (N,), its Jaccard similarity with the nearest one of others (N,)."""
+    both = contingency(others, clusters).astype(float)
+    union = both.sum(axis=1, keepdims=True) + both.sum(axis=0, keepdims=True) - both
+    return (both / union).max(axis=1)
+
+
+def silhouette(x: np.ndarray, assigned: np.ndarray, *, seed: int) -> float:
+    """The mean silhouette on a sample of rows of x (N, D), standardised as clusterers do; NaN for fewer than two clusters."""
+    rows = np.random.default_rng(seed).permutation(len(x))[:SILHOUETTE_SAMPLE]
+    if len(np.unique(assigned[rows])) < 2:
+        return float("nan")
+    return float(silhouette_score(StandardScaler().fit(x).transform(x[rows]), assigned[rows]))
+
+
+def choose_k(least_jaccard: dict[int, float], silhouettes: dict[int, float]) -> int:
+    """The k that the rule at the head of this file picks; the smaller one of two that are alike."""
+    stable = [k for k, value in least_jaccard.items() if value >= STABLE]
+    if stable:
+        return max(stable, key=lambda k: (np.nan_to_num(silhouettes[k], nan=-1.0), -k))
+    return max(least_jaccard, key=lambda k: (least_jaccard[k], -k))

@@ -1,0 +1,89 @@
+"""NumPy's .npz archives: each member's declared size is held against its head before anything is read."""
+
+from __future__ import annotations
+
+import io
+import math
+import tokenize
+import warnings
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from metarep.errors import MetarepError
+from metarep.formats.plain_state_dict import DAMAGE
+
+HEAD_BYTES = 1 << 16
+MAX_RATIO = 100
+FREE_BYTES = 256 << 20
+"""Compressed archives may unfold to MAX_RATIO times their size, or to FREE_BYTES if that is more."""
+
+SAVE_ARRAYS = "save plain arrays with numpy.savez(path, **arrays)"
+HEAD_ERRORS = (tokenize.TokenError, SyntaxError, *DAMAGE)
+"""What NumPy may raise over the head of a damaged array."""
+
+_ERRORS = (zipfile.BadZipFile, zlib.error, *HEAD_ERRORS)
+
+
+def read_npz(path: Path) -> dict[str, torch.Tensor]:
+    """The arrays by name, in the archive's order. Raises MetarepError for damage, objects, and sizes that do not fit."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return _members(path, archive)
+    except _ERRORS as error:
+        raise MetarepError(f"{path} is damaged or no .npz archive", met=repr(error)[:120], fix=SAVE_ARRAYS) from error
+
+
+def _members(path: Path, archive: zipfile.ZipFile) -> dict[str, torch.Tensor]:
+    entries = [entry for entry in archive.infolist() if entry.filename.endswith(".npy")]
+    if not entries:
+        raise MetarepError(f"{path} holds no arrays", expected="members that end in .npy", fix=SAVE_ARRAYS)
+    if len({entry.filename for entry in entries}) < len(entries):
+        raise MetarepError(f"{path}: two arrays have one name", fix=SAVE_ARRAYS)
+    if sum(entry.file_size for entry in entries) > max(FREE_BYTES, MAX_RATIO * path.stat().st_size):
+        raise MetarepError(f"{path} unfolds to more than {MAX_RATIO} times its size", fix="save it uncompressed")
+    return {entry.filename.removesuffix(".npy"): _member(path, archive, entry) for entry in entries}
+
+
+def _member(path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> torch.Tensor:
+    with archive.open(entry) as file:
+        shape, fortran, dtype, start = read_head(file.read(HEAD_BYTES))
+    name = entry.filename.removesuffix(".npy")
+    if dtype.hasobject:
+        raise MetarepError(f"{path}: {name} holds more than numbers", met="Python objects", fix=SAVE_ARRAYS)
+    if min(shape, default=0) < 0 or entry.file_size != start + math.prod(shape) * dtype.itemsize:
+        raise MetarepError(f"{path}: {name} is not as long as its head says", met=f"{entry.file_size:,} bytes", fix=SAVE_ARRAYS)
+    content = archive.read(entry)  # no more than the declared size; checks the checksum
+    array = np.frombuffer(content, dtype=dtype, count=math.prod(shape), offset=start)
+    return to_torch(path, name, array.reshape(shape, order="F" if fortran else "C"))
+
+
+def read_head(content: bytes) -> tuple[tuple[int, ...], bool, np.dtype, int]:
+    """Shape, Fortran order, dtype and the place of the first value of an array in NumPy's format. Raises ValueError and kin."""
+    file = io.BytesIO(content)
+    with warnings.catch_warnings(action="ignore"):
+        version = np.lib.format.read_magic(file)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        if version not in ((1, 0), (2, 0)):
+            raise ValueError(f"version {version} of NumPy's format")
+        shape, fortran, dtype = read(file)
+    return shape, fortran, dtype, file.tell()
+
+
+def to_torch(path: Path, name: str, array: np.ndarray) -> torch.Tensor:
+    """The array as a tensor of the same dtype, sharing memory. Raises MetarepError for what is no number."""
+    if array.dtype.byteorder == ">" and array.dtype.kind in "fiuc":
+        array = array.astype(array.dtype.newbyteorder("<"))
+    if array.dtype.kind == "V" and array.dtype.itemsize == 2 and array.dtype.names is None:
+        array, as_dtype = array.view(np.uint16), torch.bfloat16  # how NumPy keeps a bfloat16 that it does not know
+    else:
+        as_dtype = None
+    try:
+        with warnings.catch_warnings(action="ignore"):  # that the memory is read-only; nothing is written to it
+            tensor = torch.from_numpy(np.ascontiguousarray(array).reshape(array.shape))
+    except TypeError as error:
+        raise MetarepError(f"{path}: {name} holds no numbers", met=array.dtype, expected="numbers", fix=SAVE_ARRAYS) from error
+    return tensor if as_dtype is None else tensor.view(as_dtype)

@@ -1,0 +1,150 @@
+"""The weights of ONNX models, read through the package `onnx`, which is optional."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from metarep.errors import MetarepError
+from metarep.formats.npz_files import to_torch
+from metarep.formats.onnx_chain import is_chain
+from metarep.formats.onnx_graph import graphs, read_uses
+from metarep.formats.plain_state_dict import DAMAGE
+from metarep.formats.safetensors_files import plain_name
+from metarep.networks.graph import Graph, Use
+
+DTYPES = {
+    "FLOAT": torch.float32,
+    "DOUBLE": torch.float64,
+    "FLOAT16": torch.float16,
+    "BFLOAT16": torch.bfloat16,
+    "INT8": torch.int8,
+    "INT16": torch.int16,
+    "INT32": torch.int32,
+    "INT64": torch.int64,
+    "UINT8": torch.uint8,
+    "UINT16": torch.uint16,
+    "UINT32": torch.uint32,
+    "UINT64": torch.uint64,
+    "BOOL": torch.bool,
+    "COMPLEX64": torch.complex64,
+    "COMPLEX128": torch.complex128,
+    "FLOAT8E4M3FN": torch.float8_e4m3fn,
+    "FLOAT8E5M2": torch.float8_e5m2,
+}
+
+FLOATING = ("FLOAT", "DOUBLE", "FLOAT16", "BFLOAT16")
+
+
+def read_onnx(path: Path) -> tuple[dict[str, torch.Tensor], bool, Graph]:
+    """The weights of a model by name, that they are in order, and what its graph does with them.
+
+    Weights are initialisers and floating-point constants of more than one value, as some exporters write them, of the graph
+    and of the graphs in its branches; those that no node reads stand last. Values in other files are read from plain files in
+    the same folder only. Raises MetarepError for damage, for sizes that do not fit the shapes, and where the package `onnx` is
+    missing.
+    """
+    onnx = _package(path)
+    from google.protobuf.message import DecodeError
+
+    try:
+        model = onnx.load(path, load_external_data=False)
+    except (DecodeError, *DAMAGE) as error:
+        raise MetarepError(f"{path} is damaged or no ONNX model", met=repr(error)[:120], fix="export it again") from error
+    tensors: dict[str, torch.Tensor] = {}
+    uses: dict[str, Use] = {}
+    for branch, nodes_before, graph in graphs(model.graph):
+        if len(graph.sparse_initializer):
+            raise MetarepError(f"{path} holds sparse initialisers", expected="dense ones", fix="export it dense")
+        own: dict[str, torch.Tensor] = {}
+        for name, proto in _weights(graph, onnx):
+            if not isinstance(name, str) or branch + name in tensors or not name.isprintable():  # bytes: no UTF-8
+                raise MetarepError(f"{path}: no name for an initialiser", met=repr(name)[:80], expected="texts, each once")
+            own[name] = tensors[branch + name] = _tensor(path, onnx, proto)
+        uses |= {branch + name: use for name, use in read_uses(graph, own, nodes_before).items()}
+    if not tensors:
+        raise MetarepError(f"{path} holds no initialisers", expected="an ONNX model with its parameters", fix="export it again")
+    uses = dict(sorted(uses.items(), key=lambda entry: entry[1].node))
+    in_order = {name: tensors[name] for name in (*uses, *tensors)}
+    return in_order, True, Graph(uses, chain=is_chain(model.graph, tensors, uses))
+
+
+def _weights(graph: Any, onnx: Any) -> Iterator[tuple[str, Any]]:
+    """Initialisers, then floating-point constants of more than one value: (name, proto)."""
+    for proto in graph.initializer:
+        yield proto.name, proto
+    floating = {getattr(onnx.TensorProto, name) for name in FLOATING}
+    for node in graph.node:
+        for attribute in node.attribute if node.op_type == "Constant" and len(node.output) == 1 else ():
+            proto = attribute.t
+            if attribute.name == "value" and proto.data_type in floating and math.prod(proto.dims) > 1:
+                yield node.output[0], proto
+
+
+def _package(path: Path) -> Any:
+    try:
+        import onnx
+    except ImportError as error:
+        fix = "pip install 'metarep[onnx]'"
+        raise MetarepError(f"{path}: ONNX files ask for the package onnx", met="none", fix=fix) from error
+    return onnx
+
+
+def _tensor(path: Path, onnx: Any, proto: Any) -> torch.Tensor:
+    shape = tuple(proto.dims)
+    code = proto.data_type
+    kind = onnx.TensorProto.DataType.Name(code) if code in onnx.TensorProto.DataType.values() else str(code)
+    dtype = DTYPES.get(kind)
+    if dtype is None or min(shape, default=0) < 0:
+        met = f"{kind} {shape}"
+        raise MetarepError(f"{path}: {proto.name} cannot be read", met=met, expected="numbers of at least a byte", fix="")
+    n_bytes = math.prod(shape) * dtype.itemsize
+    if proto.data_location == onnx.TensorProto.EXTERNAL:
+        content: Any = _external(path, proto, n_bytes)
+    elif proto.HasField("raw_data"):
+        content = proto.raw_data
+    else:
+        return _typed(path, onnx, proto, shape, dtype)
+    if len(content) != n_bytes:
+        raise MetarepError(
+            f"{path}: {proto.name} is not as long as its shape says", met=f"{len(content):,} bytes", expected=f"{n_bytes:,}"
+        )
+    if not n_bytes:
+        return torch.empty(shape, dtype=dtype)
+    with warnings.catch_warnings(action="ignore"):  # that the memory is read-only; nothing is written to it
+        flat = torch.from_numpy(np.frombuffer(content, dtype=np.uint8))
+    if flat.data_ptr() % dtype.itemsize:
+        flat = flat.clone()
+    return flat.view(dtype).reshape(shape)
+
+
+def _typed(path: Path, onnx: Any, proto: Any, shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
+    """Values that stand as numbers of another field than raw bytes."""
+    try:
+        if dtype in (torch.bfloat16, torch.float16, torch.float8_e4m3fn, torch.float8_e5m2):
+            bits = np.array(proto.int32_data, dtype=np.int32).astype(np.uint16 if dtype.itemsize == 2 else np.uint8)
+            return torch.from_numpy(bits.reshape(shape)).view(dtype)
+        return to_torch(path, proto.name, np.array(onnx.numpy_helper.to_array(proto)).reshape(shape))
+    except DAMAGE as error:
+        raise MetarepError(f"{path}: {proto.name} is not as long as its shape says", met=repr(error)[:80]) from error
+
+
+def _external(path: Path, proto: Any, n_bytes: int) -> np.ndarray:
+    """The bytes (n,) uint8 of a tensor in a file beside the model, mapped into memory."""
+    entries = {entry.key: entry.value for entry in proto.external_data}
+    file = path.parent / plain_name(path, entries.get("location"))
+    try:
+        offset, length = int(entries.get("offset", 0)), int(entries.get("length", n_bytes))
+    except ValueError as error:
+        raise MetarepError(f"{path}: {proto.name} is nowhere", met=repr(entries)[:80], expected="whole numbers") from error
+    if not file.is_file():
+        raise MetarepError(f"{path}: a file is missing", met=file.name, fix=f"put it into {path.parent}")
+    if offset < 0 or length < 0 or offset + length > file.stat().st_size:
+        raise MetarepError(f"{path}: {proto.name} reaches beyond {file.name}", met=f"{offset:,} + {length:,} bytes")
+    return np.memmap(file, dtype=np.uint8, mode="r", offset=offset, shape=(length,)) if length else np.empty(0, np.uint8)

@@ -1,0 +1,49 @@
+"""Which axis of a weight is its output and which its input, by its name, its shape and the bias beside it.
+
+PyTorch keeps (out, in, *kernel), for transposed convolutions (in, out, *kernel); Keras and Flax keep (*kernel, in, out) in
+leaves called `kernel`, Keras for transposed and depthwise convolutions (*kernel, out, in); Haiku (*kernel, in, out) as `w`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from metarep.networks.naming import BIAS_LEAVES, GATES, KERAS_RECURRENT, Parts, Reading, Shape
+
+Axes = tuple[int, int]
+
+FIRST, SECOND, LAST, LAST_BUT_ONE = (0, 1), (1, 0), (-1, -2), (-2, -1)
+"""Output axis and input axis."""
+
+AFFINE = ("linear", "conv1d", "conv2d")
+_TRANSPOSED = re.compile(r"(.*_)?conv\dd_transpose(_\d+)?$", re.I)
+
+
+def axes_by_name(parts: Parts, shape: Shape, reading: Reading, siblings: Mapping[str, Shape]) -> Axes | None:
+    """The output and the input axis of a weight, counted from the front; None where they are PyTorch's or not known.
+
+    Of the ways that a name allows, the first is taken whose output is as long as the bias; without a bias the first.
+    """
+    if len(shape) < 2 or reading.role.endswith("bias"):
+        return None
+    if reading.kind in GATES.values():
+        return SECOND if parts.leaf in KERAS_RECURRENT and len(shape) == 2 else None
+    if not (reading.kind == "attention" or (reading.kind in AFFINE and reading.role == "weight")):
+        return None
+    lengths = {siblings[leaf][0] for leaf in siblings if leaf in BIAS_LEAVES and len(siblings[leaf]) == 1}
+    ways = _ways(parts, shape)
+    fitting = [way for way in ways if shape[way[0]] in lengths]
+    if not fitting and reading.kind == "attention" and len(shape) > 2:
+        return None
+    output, source = (fitting or ways)[0]
+    axes = output % len(shape), source % len(shape)
+    return None if axes == FIRST and parts.leaf != "kernel" else axes
+
+
+def _ways(parts: Parts, shape: Shape) -> tuple[Axes, ...]:
+    if parts.leaf == "kernel":
+        depthwise = "depthwise" in parts.own and shape[-1] < shape[-2]
+        swapped = len(shape) > 2 and (depthwise or bool(_TRANSPOSED.match(parts.own)))
+        return (LAST_BUT_ONE, LAST, FIRST, SECOND) if swapped else (LAST, LAST_BUT_ONE, FIRST, SECOND)
+    return (FIRST, SECOND, LAST) if "weight" in parts.leaf else (FIRST, LAST, SECOND)

@@ -1,0 +1,75 @@
+"""What a network's own graph says of its tensors, where a file has one, and how it goes together with their names."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from metarep.networks.naming import OTHER, Reading
+
+
+class Use(NamedTuple):
+    """What a graph does with a tensor: kind and role by the operator, the node that reads it, its output and input axis.
+
+    `node` is the node's number, for one in a branch behind the numbers that lead there; so nodes sort as they run.
+    """
+
+    kind: str
+    role: str
+    node: tuple[int, ...]
+    axes: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class Graph:
+    """The uses of tensors by name, and `chain`: whether the layers stand one behind the other and nothing goes around them."""
+
+    uses: Mapping[str, Use]
+    chain: bool
+
+
+def with_graph(readings: Mapping[str, Reading], graph: Graph) -> dict[str, Reading]:
+    """What names say, set right by the graph.
+
+    Tensors that one node reads are of one operation, and so are those whose names say that they are. Operators decide on kind
+    and role, save for attention, of which they know nothing: there a weight without a name is what the bias beside it is.
+    """
+    roles = {
+        graph.uses[name].node: reading.role.removesuffix("_bias")
+        for name, reading in readings.items()
+        if name in graph.uses and reading.kind == "attention" and reading.role.endswith("_bias")
+    }
+    groups = _Groups()
+    for name, reading in readings.items():
+        named = reading.kind not in (OTHER, "bias") and reading.operation
+        groups.join([*([graph.uses[name].node] if name in graph.uses else []), *([reading.operation] if named else [])])
+    found = {}
+    for name, reading in readings.items():
+        use = graph.uses.get(name)
+        kind, role = reading.kind, reading.role
+        if use is not None and kind == OTHER and use.role == "weight" and use.node in roles:
+            kind, role = "attention", roles[use.node]
+        elif use is not None and kind != "attention" and (use.kind != OTHER or kind in (OTHER, "bias")):
+            kind, role = use.kind, use.role
+        found[name] = Reading(kind, role, str(groups.first(use.node if use is not None else reading.operation)))
+    return found
+
+
+class _Groups:
+    """Which keys belong together."""
+
+    def __init__(self) -> None:
+        self._before: dict[Hashable, Hashable] = {}
+
+    def first(self, key: Hashable) -> Hashable:
+        """The key that stands for all that belong together with this one."""
+        while (before := self._before.get(key, key)) != key:
+            self._before[key] = self._before.get(before, before)
+            key = before
+        return key
+
+    def join(self, keys: list[Hashable]) -> None:
+        """Puts keys together."""
+        for key in keys[1:]:
+            self._before[self.first(key)] = self.first(keys[0])

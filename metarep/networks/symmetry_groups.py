@@ -1,0 +1,61 @@
+"""Which axes of which tensors run over the same units: the graph of a network, as far as its symmetries go.
+
+A unit is one neuron, channel or hidden dimension. Renumbering the units of an interchangeable group, along all its members
+at once, leaves the network's function as it is. Where a group also has a positive scale (a ReLU stands behind it),
+multiplying what feeds a unit by c > 0 and dividing what reads it by c does so too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+Side = Literal["in", "own", "out"]
+"""`in`: the tensor feeds the unit (a weight's row, a bias); `own`: it belongs to the unit and does not scale with it (a norm's
+running statistics, a norm's scale behind it); `out`: it reads the unit (a weight's column)."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """One axis of a tensor that runs over the units of a group.
+
+    Position p along the axis belongs to unit (p - start) // inner % n, for outer · n · inner positions from `start`: `inner`
+    counts neighbours that share a unit (the pixels behind a flattened channel), `outer` repeats of the whole group (the gates
+    of an LSTM), and a `start` above 0 stands for a concatenation.
+    """
+
+    tensor: str
+    axis: int
+    side: Side
+    outer: int = 1
+    inner: int = 1
+    start: int = 0
+
+    def positions(self, n: int) -> np.ndarray:
+        """(n, outer · inner) int64: where along the axis each of n units stands."""
+        grid = self.start + np.arange(self.outer * n * self.inner).reshape(self.outer, n, self.inner)
+        return grid.transpose(1, 0, 2).reshape(n, -1)
+
+
+@dataclass(frozen=True)
+class SymmetryGroup:
+    """A group of n units and every axis that runs over them.
+
+    `interchangeable` is False where the order of units means something: inputs, outputs, and what is only known to hang
+    together.
+    """
+
+    name: str
+    n: int
+    members: tuple[Member, ...]
+    interchangeable: bool = True
+    positive_scale: bool = False
+
+
+@dataclass(frozen=True)
+class Symmetries:
+    """All groups of a network. An axis of a tensor that no group names is in no symmetry that is known."""
+
+    groups: tuple[SymmetryGroup, ...]

@@ -1,0 +1,1 @@
+"""Beyond networks of the pretrained size."""

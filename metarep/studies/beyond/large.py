@@ -1,0 +1,173 @@
+"""How long a large network takes to embed, and how much memory, at several sizes.
+
+Each size is a random network of linear layers; of the largest size there are a convolutional network and a transformer too.
+Each is saved as a checkpoint, imported, and embedded in a process of its own, which says at its end how long that took (the
+time to start the process and to import libraries left out) and the most memory that it held.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+
+from metarep.artefact import open_artefact
+from metarep.report.style import MUTED, PALETTE, use_style
+from metarep.report.wording import num
+from metarep.studies.beyond.digits import digit_zoo, pretrained
+from metarep.studies.experiment import Claim, Context, Picture, Result
+from metarep.studies.settings import LargeConfig
+from metarep.zoos.importing import import_networks
+from metarep.zoos.settings import ImportConfig
+
+GIB = 2**30
+LIMIT_MINUTES, LIMIT_GIB = 5.0, 4.0
+"""What was asked for at ten million parameters."""
+
+PROGRAM = """
+import json, resource, sys, time
+from pathlib import Path
+from metarep.windows.settings import WindowEmbedConfig
+from metarep.windows.embed import embed_windows
+def peak_bytes():
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return 1024 * next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+start = time.monotonic()
+embed_windows(WindowEmbedConfig(parts=("network", "layer", "unit")), *sys.argv[1:4])
+print(json.dumps({"seconds": time.monotonic() - start, "peak_bytes": peak_bytes()}))
+"""
+"""Linux counts in `ru_maxrss` what the parent held when it started the process, and in VmHWM the process alone."""
+
+
+def run(context: Context) -> Result:
+    """See the head of this file."""
+    config: LargeConfig = context.config.large
+    model = pretrained(context, digit_zoo(context))
+    cases = [("linear", size) for size in config.sizes] + [
+        (kind, max(config.sizes)) for kind in ("convolutions", "transformer")
+    ]
+    rows = []
+    task_of = context.progress.task("embed large networks", len(cases), "networks")
+    with tempfile.TemporaryDirectory() as folder, task_of as task:
+        for kind, size in cases:
+            rows.append(measure(Path(folder), model, kind, size, seed=context.config.seed))
+            task.advance(1, f"{kind}, {rows[-1]['n_params']:,} parameters")
+    linear = [row for row in rows if row["kind"] == "linear"]
+    slope, largest = growth(linear), linear[-1]
+    others = [
+        f"{row['kind']} ({row['n_params']:,}) {row['seconds']:.0f} s and {row['peak_gib']:.2f} GiB"
+        for row in rows[len(linear) :]
+    ]
+    return Result(
+        claims=(
+            Claim(f"seconds to embed {largest['n_params']:,} parameters", largest["seconds"], decimals=0),
+            Claim("GiB of memory at most", largest["peak_gib"], decimals=2),
+            Claim("power of the size that the time grows with (1 is linear)", slope, decimals=2),
+        ),
+        sentences=(
+            f"A network of {largest['n_params']:,} parameters is embedded, its layers and units too, in "
+            f"{largest['seconds']:.0f} seconds with {largest['peak_gib']:.2f} GiB at most, on {os.cpu_count()} cores: "
+            f"{_verdict(largest)} of the {LIMIT_MINUTES:.0f} minutes and {LIMIT_GIB:.0f} GiB asked for at ten million.",
+            f"Over {len(linear)} sizes the time grows with the power {num(slope)} of the size (logarithms, least squares).",
+            f"Other networks of about the largest size: {'; '.join(others)}.",
+        ),
+        tables={"sizes": rows},
+        pictures={"sizes": Picture(sizes_figure(rows), "Time and memory by size; the dotted lines are what was asked for.")},
+        numbers={"model_digest": open_artefact(model).digest},
+        shown=("sizes",),
+    )
+
+
+def measure(folder: Path, model: Path, kind: str, size: int, *, seed: int) -> dict[str, Any]:
+    """A random network of one kind with about so many parameters: its row."""
+    shapes = SHAPES[kind](size)
+    generator = torch.Generator().manual_seed(seed)
+    tensors = {name: torch.randn(shape, generator=generator) / shape[-1] ** 0.5 for name, shape in shapes.items()}
+    name = f"{kind}-{size}"
+    torch.save(tensors, folder / f"{name}.pt")
+    zoo = import_networks(ImportConfig(), [folder / f"{name}.pt"], folder / f"zoo-{name}")
+    command = [sys.executable, "-c", PROGRAM, str(model), str(zoo), str(folder / f"embeddings-{name}")]
+    found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    n_params = sum(value.numel() for value in tensors.values())
+    return {"kind": kind, "n_params": n_params, "seconds": found["seconds"], "peak_gib": found["peak_bytes"] / GIB}
+
+
+def linear_shapes(size: int) -> dict[str, tuple[int, ...]]:
+    """Four linear layers of one width."""
+    width = round((size / 4) ** 0.5)
+    places = [f"layers.{2 * layer}" for layer in range(4)]
+    return {f"{place}.{name}": (width,) * n for place in places for name, n in (("weight", 2), ("bias", 1))}
+
+
+def convolution_shapes(size: int) -> dict[str, tuple[int, ...]]:
+    """Six 3 × 3 convolutions of one width, and a linear layer."""
+    width = round((size / 54) ** 0.5)
+    found: dict[str, tuple[int, ...]] = {"features.0.weight": (width, 3, 3, 3), "features.0.bias": (width,)}
+    for layer in range(1, 7):
+        found |= {f"features.{2 * layer}.weight": (width, width, 3, 3), f"features.{2 * layer}.bias": (width,)}
+    return found | {"classifier.weight": (10, width), "classifier.bias": (10,)}
+
+
+def transformer_shapes(size: int) -> dict[str, tuple[int, ...]]:
+    """Six blocks of PyTorch's `TransformerEncoderLayer`, whose MLP is four times as wide."""
+    width = round((size / 72) ** 0.5)
+    found: dict[str, tuple[int, ...]] = {}
+    for block in range(6):
+        parts = {
+            "self_attn.in_proj_weight": (3 * width, width),
+            "self_attn.in_proj_bias": (3 * width,),
+            "self_attn.out_proj.weight": (width, width),
+            "self_attn.out_proj.bias": (width,),
+            "linear1.weight": (4 * width, width),
+            "linear1.bias": (4 * width,),
+            "linear2.weight": (width, 4 * width),
+            "linear2.bias": (width,),
+        }
+        parts |= {f"norm{n}.{name}": (width,) for n in (1, 2) for name in ("weight", "bias")}
+        found |= {f"layers.{block}.{name}": shape for name, shape in parts.items()}
+    return found
+
+
+SHAPES = {"linear": linear_shapes, "convolutions": convolution_shapes, "transformer": transformer_shapes}
+
+
+def growth(rows: list[dict[str, Any]]) -> float:
+    """The slope of log time on log size."""
+    x, y = (np.log([row[name] for row in rows]) for name in ("n_params", "seconds"))
+    return float(np.polyfit(x, y, 1)[0])
+
+
+def _verdict(row: dict[str, Any]) -> str:
+    return "inside" if row["seconds"] <= 60 * LIMIT_MINUTES and row["peak_gib"] <= LIMIT_GIB else "outside"
+
+
+def sizes_figure(rows: list[dict[str, Any]]) -> Figure:
+    """Time and memory against the number of parameters: a line for linear layers, a mark for each other kind."""
+    with use_style():
+        figure = Figure(figsize=(9, 3.4), layout="constrained")
+        panels = (("seconds", "seconds", 60 * LIMIT_MINUTES), ("peak_gib", "GiB at most", LIMIT_GIB))
+        for ax, (name, title, limit) in zip(figure.subplots(1, 2), panels, strict=True):
+            for number, kind in enumerate(dict.fromkeys(row["kind"] for row in rows)):
+                own = [row for row in rows if row["kind"] == kind]
+                at = [row["n_params"] / 1e6 for row in own], [row[name] for row in own]
+                ax.plot(*at, f"{'osD'[number % 3]}-", color=PALETTE[number], label=kind)
+            ax.axhline(limit, color=MUTED, ls=":", lw=1.2)
+            ax.annotate(
+                "asked for", (0, limit), (4, -3), xycoords=("axes fraction", "data"), textcoords="offset points", va="top"
+            )
+            ax.set(xscale="log", xlabel="million parameters", title=title, ylim=(0, 1.1 * limit))
+            ticks = sorted({round(row["n_params"] / 1e6) for row in rows if row["kind"] == "linear"})
+            ax.set(xticks=ticks, xticklabels=ticks)
+            ax.minorticks_off()
+        figure.legend(*ax.get_legend_handles_labels(), loc="outside right center")
+    return figure

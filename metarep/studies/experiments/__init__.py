@@ -1,0 +1,1 @@
+"""The ten experiments, and what they left open."""

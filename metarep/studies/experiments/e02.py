@@ -1,0 +1,177 @@
+"""Experiment 2: a ReLU on the output. How good one fold can be, and how many networks it kills."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from metarep.domains.multiplier.expected_error import expected_error
+from metarep.domains.multiplier.figures.plane import Point, output_figure, trained_figure
+from metarep.domains.multiplier.geometry import UNIT_SQUARE
+from metarep.domains.multiplier.minimise import Minimum, minimise
+from metarep.evaluation.agreement import wilson
+from metarep.networks.spec import NetworkSpec
+from metarep.studies.experiment import Context, Picture, Result
+from metarep.studies.experiments.e01 import excess_sentence, parameter_rows, small_zoo, trained_claims
+from metarep.studies.experiments.published import PUBLISHED
+from metarep.zoos.store import Zoo
+
+SPEC = NetworkSpec((2, 1), output_relu=True)
+SILENT = 1 / 9
+"""The error of an output that is 0 everywhere: E[(x1 x2)²]."""
+
+SYMMETRIC = 1e-6
+"""Weights that differ by less count as equal."""
+
+
+class Optimum(NamedTuple):
+    """The best network params (3,), its error, how many of n starts reached it, the least error of any other minimum
+    that lives (NaN where there is none), the largest gradient and the least curvature at the best one.
+    """
+
+    params: np.ndarray
+    error: float
+    n_reached: int
+    n_starts: int
+    next_error: float
+    gradient_norm: float
+    least_curvature: float
+
+    @property
+    def symmetric(self) -> bool:
+        """Whether both inputs have the same weight."""
+        return bool(abs(self.params[0] - self.params[1]) < SYMMETRIC)
+
+
+def run(context: Context) -> Result:
+    """The optimum by exact integration, where training ends, and how many networks are dead before and behind it."""
+    zoo, notes = small_zoo(context, "e02"), PUBLISHED["2"]
+    born_dead, dead = is_dead(zoo.init_params), is_dead(zoo.params)
+    living = zoo.select(~dead)
+    best = rectified_optimum(zoo.init_params[~born_dead].astype(float))
+    params, published = living.params.astype(float), np.array([*notes["weight"], notes["bias"]])
+    exact = expected_error(SPEC, params, law="square")
+    published_exact = float(expected_error(SPEC, published[None], law="square")[0])
+    claims = trained_claims(living, notes, best.params, best.error)
+    return Result(
+        claims,
+        (
+            optimum_sentence(best),
+            f"Over {len(living):,} living networks training ends at the error {claims[0].value:.4f} on its own validation "
+            f"samples (median; 95 % in {claims[0].low:.4f} to {claims[0].high:.4f}); the published {notes['valid_mse']:.4f} "
+            f"lies {'within' if claims[0].met else 'outside'} that range.",
+            excess_sentence(exact - best.error, published_exact - best.error, best.error),
+            death_sentence(born_dead, dead),
+        ),
+        tables={"parameters": parameter_rows(params, best.params, published), "deaths": death_rows(zoo, born_dead, dead)},
+        pictures=pictures(living, exact, best, published, notes["valid_mse"]),
+        numbers={
+            "optimum": best.params.tolist(),
+            "optimum_error": best.error,
+            "optimum_symmetric": best.symmetric,
+            "optimum_reached_from": best.n_reached,
+            "optimum_starts": best.n_starts,
+            "gradient_norm": best.gradient_norm,
+            "least_curvature": best.least_curvature,
+            "expected_error_median": float(np.median(exact)),
+            "published_expected_error": published_exact,
+            "n_born_dead": int(born_dead.sum()),
+            "n_dead": int(dead.sum()),
+        },
+        shown=("parameters", "deaths"),
+    )
+
+
+def is_dead(params: np.ndarray) -> np.ndarray:
+    """(N,) bool: the output of params (N, 3) is 0 on all of the square. A plane is highest in a corner: exact."""
+    return ((params[:, :2].astype(float) @ UNIT_SQUARE.T).max(axis=1) + params[:, 2]) <= 0
+
+
+def rectified_optimum(start: np.ndarray) -> Optimum:
+    """The least expected error over the square, by Newton's method from networks start (N, 3) that live."""
+    found: Minimum = minimise(SPEC, start, law="square")
+    usable = found.converged & (found.error < SILENT * (1 - 1e-9))
+    best = int(np.where(usable, found.error, np.inf).argmin())
+    level = np.isclose(found.error, found.error[best], rtol=1e-9, atol=0)
+    others = found.error[usable & ~level]
+    return Optimum(
+        found.params[best],
+        float(found.error[best]),
+        int((usable & level).sum()),
+        len(start),
+        float(others.min()) if len(others) else float("nan"),
+        float(found.gradient_norm[best]),
+        float(found.least_curvature[best]),
+    )
+
+
+def optimum_sentence(best: Optimum) -> str:
+    """What the best network is, how sure that is, and whether it treats both inputs alike."""
+    w1, w2, b = best.params
+    others = (
+        f"; the next minimum has {best.next_error:.6f}" if np.isfinite(best.next_error) else "; no other living minimum was met"
+    )
+    alike = "treats both inputs alike" if best.symmetric else f"weighs one input more, by {abs(w1 - w2):.4f}"
+    return (
+        f"The best network is relu({w1:.4f} x1 + {w2:.4f} x2 − {-b:.4f}) with the error {best.error:.6f}: {best.n_reached:,} "
+        f"of {best.n_starts:,} starts lead to it (gradient below {max(best.gradient_norm, 1e-16):.0e}, least curvature "
+        f"{best.least_curvature:.4f}){others}; it {alike}."
+    )
+
+
+def death_sentence(born_dead: np.ndarray, dead: np.ndarray) -> str:
+    """How many networks are 0 on the whole square after training, and how many of them were born so."""
+    n = len(dead)
+    low, high = wilson(int(dead.sum()), n)
+    low_born, high_born = wilson(int(born_dead.sum()), n)
+    died, revived = int((dead & ~born_dead).sum()), int((born_dead & ~dead).sum())
+    on_the_way = f"{died:,} died on the way" if died else "none died on the way"
+    back = f", {revived:,} came back to life" if revived else ", none came back to life"
+    return (
+        f"{dead.sum():,} of {n:,} networks are dead after training ({dead.mean():.1%} [{low:.1%}, {high:.1%}]): their "
+        f"output is 0 on the whole square. {born_dead.sum():,} were born dead ({born_dead.mean():.1%} [{low_born:.1%}, "
+        f"{high_born:.1%}]), {on_the_way}{back}."
+    )
+
+
+def death_rows(zoo: Zoo, born_dead: np.ndarray, dead: np.ndarray) -> list[dict]:
+    """Counts and shares (Wilson) of networks by whether they lived before and behind training, with the median error."""
+    rows = []
+    for name, chosen in (
+        ("lives", ~born_dead & ~dead),
+        ("dies in training", ~born_dead & dead),
+        ("born dead", born_dead & dead),
+        ("comes back to life", born_dead & ~dead),
+    ):
+        low, high = wilson(int(chosen.sum()), len(zoo))
+        error = float(np.median(zoo["valid_mse"][chosen])) if chosen.any() else None
+        share = float(chosen.mean())
+        rows.append({"fate": name, "n": int(chosen.sum()), "share": share, "low": low, "high": high, "median_mse": error})
+    return rows
+
+
+def pictures(
+    living: Zoo, exact: np.ndarray, best: Optimum, published: np.ndarray, published_error: float
+) -> dict[str, Picture]:
+    """The outputs over the square, and trained networks about the optimum."""
+    return {
+        "output": Picture(
+            output_figure(SPEC, {"best network": best.params, "as published": published}),
+            f"The product, the best network with a ReLU on its output (error {best.error:.4f}) and the published one over the "
+            "square. The line is where the output turns on: the corner that a plane would send below 0 is cut off.",
+            "Output of networks with a ReLU on the output, over the unit square",
+        ),
+        "trained": Picture(
+            trained_figure(
+                living.params.astype(float),
+                living["valid_mse"],
+                exact,
+                Point("best network", best.params, best.error),
+                Point("published", published, published_error),
+            ),
+            f"Where {len(living):,} living initialisations end. Left: their two weights. Right: their errors, on the 2,000 "
+            "validation samples of each and exactly; no network can lie to the left of the optimum in the exact error.",
+            "Trained networks about the optimum",
+        ),
+    }

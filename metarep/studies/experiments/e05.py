@@ -1,0 +1,284 @@
+"""Experiment 5: mode-3 networks trained further on inputs uniform on the square. How the skew at the pre-activations changes,
+and where on the square the error goes.
+
+What skew is, and why a rotation has none, stands in `domains/multiplier/skew.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from metarep.domains.multiplier.error_by_product import HALF, error_map, share_below, split_error
+from metarep.domains.multiplier.expected_error import expected_error
+from metarep.domains.multiplier.figures.skew_figures import error_figure, pre_activations_figure, skew_figure
+from metarep.domains.multiplier.figures.square import draw_network
+from metarep.domains.multiplier.minimise import minimise
+from metarep.domains.multiplier.modes import MULTIPLIER, label_modes
+from metarep.domains.multiplier.skew import off_right_angle, skew, stretch
+from metarep.evaluation.agreement import wilson
+from metarep.report.wording import listed
+from metarep.studies.experiment import Claim, Context, Picture, Result
+from metarep.studies.experiments.published import PUBLISHED, SEED
+from metarep.training.settings import ZooConfig
+from metarep.zoos.store import Zoo
+
+MEASURES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "skew": skew,
+    "stretch": stretch,
+    "degrees off a right angle": off_right_angle,
+}
+LAWS = {"product": "the recipe's law", "square": "inputs uniform on the square"}
+PARTS = ("product below 1/2", "product above 1/2")
+SIDE = 100
+
+
+class Pairs(NamedTuple):
+    """Parents and children params (N, 9), float64, row by row, and the children's errors (N,) on their validation samples."""
+
+    parent: np.ndarray
+    child: np.ndarray
+    valid_mse: np.ndarray
+
+
+class Bootstrap(NamedTuple):
+    """Parents drawn again: indices (B, N). A pair stays a pair, so that differences are paired."""
+
+    draws: np.ndarray
+
+    def interval(self, values: np.ndarray, statistic: Callable = np.mean) -> tuple[float, float]:
+        """The 95 % percentile interval of a statistic of values (N,)."""
+        low, high = np.quantile(statistic(values[self.draws], axis=1), [0.025, 0.975])
+        return float(low), float(high)
+
+
+def run(context: Context) -> Result:
+    """The published child, then at least as many parents as the settings ask for, each with one child."""
+    config, published = context.config, PUBLISHED["5"]["valid_mse"]
+    own, family = published_pair(context), mode_3_pairs(context)
+    n = len(family.parent)
+    draws = Bootstrap(np.random.default_rng([config.seed, 5]).integers(0, n, (config.n_bootstraps, n)))
+    measured = {name: (measure(family.parent), measure(family.child)) for name, measure in MEASURES.items()}
+    skews = [skew_row(name, *pair, draws) for name, pair in measured.items()]
+    parts = split_error(family.parent), split_error(family.child)
+    splits = [change_row("part", name, parts[0][:, i], parts[1][:, i], draws) for i, name in enumerate(PARTS)]
+    splits.append(change_row("part", "whole square", parts[0].sum(axis=1), parts[1].sum(axis=1), draws))
+    laws = [law_row(name, law, family, draws) for law, name in LAWS.items()]
+    minimum = minimise(MULTIPLIER, own.child, law="square")
+    over = f"{n:,} parents, paired bootstrap"
+    claims = (
+        Claim("valid_mse", float(own.valid_mse[0]), published, best=float(minimum.error[0])),
+        Claim("median change of the skew", skews[0]["change"], low=skews[0]["low"], high=skews[0]["high"], over=over),
+        *(
+            Claim(f"change of the error, {row['part']}", row["change"], low=row["low"], high=row["high"], over=over)
+            for row in splits[:2]
+        ),
+    )
+    return Result(
+        claims,
+        (
+            published_sentence(own, published, claims[0].met, float(minimum.error[0])),
+            parents_sentence(family, config.n_parents),
+            mode_sentence(family),
+            *(skew_sentence(row) for row in skews[:2]),
+            *(law_sentence(row) for row in laws),
+            where_sentence(splits),
+            own_split_sentence(own),
+        ),
+        tables={"skew": skews, "error_by_law": laws, "error_by_product": splits, "published": published_rows(own)},
+        pictures=pictures(family, own, measured, splits),
+        numbers={"n_parents": n, "share_of_square_below": share_below(), "skew_is": "artanh of |cos| of the angle of the rows"},
+        shown=("skew", "error_by_product", "error_by_law", "published"),
+    )
+
+
+def published_pair(context: Context) -> Pairs:
+    """The published network of experiment 4 and its child on data of the same seed."""
+    zoo = context.zoo("e04", ZooConfig(families=[{"variant": "e04", "seeds": [SEED]}], seed=context.config.seed))
+    return _children(context, "e05_published", zoo, "e04", {"seeds": [SEED]})
+
+
+def mode_3_pairs(context: Context) -> Pairs:
+    """The first `n_parents` mode-3 networks of the shared zoo, or all of them if they are fewer, with one child each."""
+    zoo = context.multipliers().where(mode="3")
+    n = min(context.config.n_parents, max(len(zoo), 1))
+    return _children(context, "e05", zoo, "e09", {"n_networks": n})
+
+
+def _children(context: Context, name: str, parents: Zoo, folder: str, entry: dict) -> Pairs:
+    family = {"variant": "e05", "parents": str(context.shared / folder), **entry}
+    children = context.zoo(name, ZooConfig(families=[family], seed=context.config.seed)).final()
+    place = {network: i for i, network in enumerate(parents["network_id"])}
+    of = [place[network] for network in children["parent_id"]]
+    return Pairs(parents.params[of].astype(np.float64), children.params.astype(np.float64), children["valid_mse"])
+
+
+def skew_row(name: str, parent: np.ndarray, child: np.ndarray, draws: Bootstrap) -> dict:
+    """Medians of one measure, the median change of a pair with its interval, and in how many pairs it falls (Wilson)."""
+    change = child - parent
+    low, high = draws.interval(change, np.median)
+    falls = int((change < 0).sum())
+    share_low, share_high = wilson(falls, len(change))
+    row = {"measure": name, "n": len(change), "parent": float(np.median(parent)), "child": float(np.median(child))}
+    row |= {"change": float(np.median(change)), "low": low, "high": high}
+    return row | {"share_that_falls": falls / len(change), "share_low": share_low, "share_high": share_high}
+
+
+def change_row(key: str, name: str, parent: np.ndarray, child: np.ndarray, draws: Bootstrap) -> dict:
+    """Mean errors of parents and children with intervals, and the mean change of a pair with its own."""
+    row = {key: name, "n": len(parent)}
+    for who, values in (("parent", parent), ("child", child)):
+        low, high = draws.interval(values)
+        row |= {who: float(values.mean()), f"{who}_low": low, f"{who}_high": high}
+    low, high = draws.interval(child - parent)
+    falls = int((child < parent).sum())
+    return row | {
+        "change": float((child - parent).mean()),
+        "low": low,
+        "high": high,
+        "share_that_falls": falls / len(parent),
+    }
+
+
+def law_row(name: str, law: str, family: Pairs, draws: Bootstrap) -> dict:
+    """The exact expected errors of parents and children under one law."""
+    errors = (expected_error(MULTIPLIER, params, law=law) for params in (family.parent, family.child))
+    return change_row("law", name, *errors, draws)
+
+
+def published_rows(own: Pairs) -> list[dict]:
+    """Every quantity of the published parent and its child."""
+    both = np.concatenate([own.parent, own.child])
+    values = {name: measure(both) for name, measure in MEASURES.items()}
+    values |= {f"expected error, {name}": expected_error(MULTIPLIER, both, law=law) for law, name in LAWS.items()}
+    values |= {f"part of the error, {name}": part for name, part in zip(PARTS, split_error(both).T, strict=True)}
+    return [
+        {"quantity": name, "parent": float(v[0]), "child": float(v[1]), "change": float(v[1] - v[0])}
+        for name, v in values.items()
+    ]
+
+
+def published_sentence(own: Pairs, published: float, met: bool, best: float) -> str:
+    """Whether the published error comes back, and what becomes of the published network's skew."""
+    before, after = skew(np.concatenate([own.parent, own.child]))
+    on_square = expected_error(MULTIPLIER, np.concatenate([own.parent, own.child]), law="square")
+    return (
+        f"The child of the published network ends at the error {own.valid_mse[0]:.4f} on its own validation samples; the "
+        f"published {published:.4f} {'comes back' if met else 'does not come back'}. Its skew {_goes(before, after)}, and its "
+        f"expected error on the square {_goes(*on_square, digits=4)}; the minimum nearby has {best:.4f}."
+    )
+
+
+def _goes(before: float, after: float, digits: int = 3) -> str:
+    verb = "falls" if after < before else "rises" if after > before else "stays"
+    return f"{verb} from {before:.{digits}f} to {after:.{digits}f}"
+
+
+def parents_sentence(family: Pairs, asked: int) -> str:
+    """How many parents there are."""
+    n = len(family.parent)
+    fewer = "" if n >= asked else f", fewer than the {asked:,} asked for since the shared zoo has no more"
+    return f"{n:,} mode-3 networks were trained further, each with one child on samples of its own{fewer}."
+
+
+def mode_sentence(family: Pairs) -> str:
+    """Whether the children are still of mode 3."""
+    modes, counts = np.unique(label_modes(MULTIPLIER, family.child).mode.astype(str), return_counts=True)
+    n, kept = len(family.child), int(counts[modes == "3"].sum())
+    low, high = wilson(kept, n)
+    others = [f"{count / n:.0%} are of mode {mode}" for mode, count in zip(modes, counts, strict=True) if mode != "3"]
+    rest = f"; {listed(others)}" if others else ""
+    return f"{kept / n:.0%} [{low:.0%}, {high:.0%}] of the children are still of mode 3{rest}."
+
+
+def skew_sentence(row: dict) -> str:
+    """Whether a measure falls over all parents."""
+    meaning = {
+        "skew": "how far the units' directions are from a right angle, whatever their scale",
+        "stretch": "the log ratio of the hidden weight's singular values",
+    }
+    verdict = "falls" if row["high"] < 0 else "rises" if row["low"] > 0 else "does not clearly change"
+    return (
+        f"The {row['measure']} ({meaning[row['measure']]}) {verdict}: its median is {row['parent']:.3f} in parents and "
+        f"{row['child']:.3f} in children, the median change of a pair {_signed(row['change'], 3)} "
+        f"[{_signed(row['low'], 3)}, {_signed(row['high'], 3)}], and it falls in {row['share_that_falls']:.0%} "
+        f"[{row['share_low']:.0%}, {row['share_high']:.0%}] of the pairs."
+    )
+
+
+def _signed(value: float, digits: int) -> str:
+    return f"{value:+.{digits}f}".replace("-", "−")
+
+
+def law_sentence(row: dict) -> str:
+    """How the mean error changes under one law."""
+    verdict = "falls" if row["high"] < 0 else "rises" if row["low"] > 0 else "does not clearly change"
+    return (
+        f"Under {row['law']} the mean expected error {verdict}, from {row['parent']:.4f} in parents to {row['child']:.4f} in "
+        f"children (change {_signed(row['change'], 4)} [{_signed(row['low'], 4)}, {_signed(row['high'], 4)}])."
+    )
+
+
+def where_sentence(splits: list[dict]) -> str:
+    """Where the error goes: below or above a product of 1/2."""
+    below, above, whole = splits
+    words = {
+        row["part"]: "falls" if row["high"] < 0 else "rises" if row["low"] > 0 else "does not clearly change"
+        for row in (below, above)
+    }
+    shares = [row["parent"] / whole["parent"] for row in (above,)] + [row["child"] / whole["child"] for row in (above,)]
+    moves = "above" if shares[1] > shares[0] else "below"
+    return (
+        f"Below a product of 1/2 ({share_below():.0%} of the square) the error {words[below['part']]}, by "
+        f"{_signed(below['change'], 5)} [{_signed(below['low'], 5)}, {_signed(below['high'], 5)}]; above it "
+        f"{words[above['part']]}, by {_signed(above['change'], 5)} [{_signed(above['low'], 5)}, "
+        f"{_signed(above['high'], 5)}]. The part above goes from {shares[0]:.0%} of the mean error to {shares[1]:.0%}: its "
+        f"weight moves to {moves} 1/2."
+    )
+
+
+def own_split_sentence(own: Pairs) -> str:
+    """The same for the published network."""
+    (below, above), (below_child, above_child) = split_error(np.concatenate([own.parent, own.child]))
+    before, after = above / (below + above), above_child / (below_child + above_child)
+    return (
+        f"In the published network the error below 1/2 {_goes(below, below_child, 5)} and above it "
+        f"{_goes(above, above_child, 5)}; the part above goes from {before:.0%} to {after:.0%}."
+    )
+
+
+def pictures(
+    family: Pairs, own: Pairs, measured: dict[str, tuple[np.ndarray, np.ndarray]], splits: list[dict]
+) -> dict[str, Picture]:
+    """Skews of all pairs, errors over the square, the published network before and after."""
+    titles = {"skew": "skew, free of units' scales", "stretch": "stretch, as pictured"}
+    shown = {name: measured[name] for name in titles}
+    both = np.concatenate([own.parent, own.child])
+    stars = {name: tuple(float(value) for value in MEASURES[name](both)) for name in titles}
+    values = skew(both), stretch(both)
+    heads = [f"{who}\nskew {values[0][i]:.3f}, stretch {values[1][i]:.3f}" for i, who in enumerate(("parent", "child"))]
+    return {
+        "skew": Picture(
+            skew_figure(shown, stars, titles),
+            "Each point is a parent with its child; 0 is a rotation. Left: the skew, which no scale of units changes. "
+            "Right: the stretch of the square at the pre-activations.",
+            "Skew of children against that of their parents",
+        ),
+        "error": Picture(
+            error_figure(error_map(family.parent, side=SIDE), error_map(family.child, side=SIDE), splits[:2], level=HALF),
+            f"Where {len(family.parent):,} parents and their children err on the square, on average (each with its mirror "
+            "image); the curve is the product 1/2. Right: the error below and above it.",
+            "Errors over the square before and after",
+        ),
+        "pre_activations": Picture(
+            pre_activations_figure(MULTIPLIER, both, [f"{head}" for head in heads]),
+            "The square at the pre-activations of the published network and its child; grey is where a unit is off.",
+            "Pre-activations of the published network and its child",
+        ),
+        "stages": Picture(
+            draw_network(MULTIPLIER, own.child[0], title=f"child of the published network, error {own.valid_mse[0]:.4f}"),
+            "The child of the published network, step by step.",
+        ),
+    }

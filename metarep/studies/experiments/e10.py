@@ -1,0 +1,305 @@
+"""Experiment 10: the scan. Does the published score find mode 3 beyond its two examples, and does anything else?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from metarep.artefact import Artefact, is_done, open_artefact
+from metarep.cloze.embed import embed
+from metarep.cloze.settings import EmbedConfig
+from metarep.domains.multiplier.figures.scan_figures import heat_figure, margin_figure, roc_figure
+from metarep.domains.multiplier.figures.scans import TITLES, on_most_networks, scans_of, side_by_side
+from metarep.domains.multiplier.modes import MODE_NAMES
+from metarep.domains.multiplier.scan import OTHERS, POSITIVE, RANDOM, labelled, measure, random_initialisations
+from metarep.domains.multiplier.scores import PARTS, published
+from metarep.domains.multiplier.settings import ScanConfig
+from metarep.evaluation.roc import auc
+from metarep.report.wording import auc as said
+from metarep.report.wording import listed
+from metarep.studies.experiment import Claim, Context, Picture, Result
+from metarep.studies.experiments.published import NETWORKS, PUBLISHED, SEED
+from metarep.studies.experiments.scan_reasons import (
+    AS_PUBLISHED,
+    OTHER_FOLD,
+    OTHER_SIGN,
+    pairs_that_round_to_one,
+    part_rows,
+    parts_figure,
+    way_rows,
+    ways_figure,
+)
+from metarep.studies.experiments.small_model import small_model
+from metarep.training.settings import ZooConfig
+from metarep.zoos.store import Zoo
+
+EMBEDDING = EmbedConfig(kind="pooled")
+"""Of the three kinds the best for this small model on validation networks: a mean AUC of 0.78 over modes, certainty 0.75."""
+
+SINGULAR = {"separate": "separates", "invert": "inverts", "say nothing": "says nothing"}
+LINEAR_MODE = "2.5"
+FIRM = 0.9
+"""From this AUC on a scan is said to find something."""
+
+
+def run(context: Context) -> Result:
+    """Redoes the published measurement, then measures five scans for every mode, and looks for the reasons."""
+    zoo, two = labelled(context.multipliers()), published_positives(context)
+    config = ScanConfig(seed=context.config.seed, n_bootstraps=context.config.n_bootstraps)
+    random = random_initialisations(config.n_random, seed=config.seed)
+    model, embeddings = examples_embedded(context, zoo)
+    tables, about = measure(config, zoo, embeddings=embeddings.path, progress=context.progress)
+    parts = part_rows(zoo, random, config.n_bootstraps, seed=config.seed)
+    ways = way_rows(zoo, random, config.n_bootstraps, seed=config.seed)
+    pairs = pairs_that_round_to_one(published(zoo.where(mode=POSITIVE).params), published(random))
+    claims = make_claims(two, random, tables["scan"])
+    return Result(
+        claims,
+        (
+            *published_sentences(claims, pairs),
+            *reasons(parts, ways),
+            *invariance_sentences(tables["scan"]),
+            *scan_sentences(tables["scan"], about),
+            *rare_sentences(tables["precision"]),
+            *margin_sentences(tables["margin"]),
+        ),
+        tables={"parts": parts, "ways": ways, **{name: rows for name, rows in tables.items() if name != "scores" and rows}},
+        pictures=pictures(zoo, random, two, tables, parts),
+        numbers={**about, "share_of_pairs_that_round_to_one": pairs},
+        shown=("parts", "ways", "precision"),
+        inputs={"model": model, "embeddings": embeddings},
+    )
+
+
+def published_positives(context: Context) -> Zoo:
+    """The two networks that the scan was published with: those of experiments 4 and 8, in this order."""
+    families = [{"variant": variant, "seeds": [SEED]} for variant in ("e04", "e08")]
+    return context.zoo("scan_positives", ZooConfig(families=families, seed=context.config.seed))
+
+
+def examples_embedded(context: Context, zoo: Zoo) -> tuple[Artefact, Artefact]:
+    """The small cloze model of the shared zoo and its embeddings, made where they do not stand yet."""
+    model, path = small_model(context), context.shared / "embeddings" / EMBEDDING.kind
+    if not is_done(path, "embeddings", EMBEDDING.resolved(), {"model": model, "zoo": zoo.artefact}):
+        embed(EMBEDDING, model.path, zoo.artefact.path, path, overwrite=path.exists(), progress=context.progress)
+    return model, open_artefact(path)
+
+
+def make_claims(two: Zoo, random: np.ndarray, rows: Sequence[Mapping]) -> tuple[Claim, ...]:
+    """The published AUC redone on its two positives, the score of the first, and the AUC on all networks of mode 3."""
+    expected = PUBLISHED["10"]["scan_auc_vs_2000_random_initialisations"]
+    scores, start = published(two.params), published(random)
+    row = row_of(on_most_networks(rows), RANDOM)
+    others = row_of(on_most_networks(rows), OTHERS)
+    return (
+        Claim("scan_auc_of_the_two_published_networks", auc(scores, start), expected, decimals=2),
+        Claim(
+            "scan_auc_of_all_networks_of_mode_3",
+            row["auc"],
+            expected,
+            decimals=2,
+            low=row["auc_low"],
+            high=row["auc_high"],
+            over=f"{row['n_positive']:,} networks of mode 3 against {row['n_negative']:,} random initialisations",
+            seed_known=False,
+        ),
+        Claim(
+            "scan_auc_against_all_other_modes",
+            others["auc"],
+            low=others["auc_low"],
+            high=others["auc_high"],
+            over=f"{others['n_positive']:,} networks of mode 3 against {others['n_negative']:,} of other modes",
+        ),
+        Claim(f"scan_score_of_{SEED}", float(scores[0]), NETWORKS[SEED]["scan_score"]),
+    )
+
+
+def row_of(rows: Sequence[Mapping], negative: str) -> Mapping[str, Any]:
+    """The row against one class."""
+    return next(row for row in rows if row["negative"] == negative)
+
+
+def published_sentences(claims: Sequence[Claim], pairs: float) -> tuple[str, ...]:
+    """Whether the published figure comes back, and whether it holds beyond its two networks."""
+    redone, beyond, others, score = claims
+    back = "comes back" if redone.met else "does not come back"
+    holds = "holds" if beyond.met else "does not hold"
+    verdict = {1: "better than chance", 0: "no better than chance", -1: "worse than chance"}
+    return (
+        f"As published, on the two networks of experiments 4 and 8 against 2,000 random initialisations, the AUC is "
+        f"{redone.value:.4f}: the published {redone.published:.2f} {back}. The score of seed {SEED} is {score.value:.4f}, "
+        f"published {score.published:.4f}.",
+        f"Beyond the two it {holds}: on {beyond.over} the AUC is {beyond.value:.3f} [{beyond.low:.3f}, {beyond.high:.3f}], "
+        f"{verdict[_versus_chance(beyond.low, beyond.high)]}; against all other modes {others.value:.3f} "
+        f"[{others.low:.3f}, {others.high:.3f}], {verdict[_versus_chance(others.low, others.high)]}.",
+        f"Of all pairs of mode-3 networks {pairs:.1%} have an AUC that rounds to 1.00 against the same random initialisations, "
+        f"so that two positives {'show little: it matters which two' if pairs < 0.5 else 'were a fair choice'}.",
+    )
+
+
+def _versus_chance(low: float, high: float) -> int:
+    return int(low > 0.5) - int(high < 0.5)
+
+
+def reasons(parts: Sequence[Mapping], ways: Sequence[Mapping]) -> tuple[str, ...]:
+    """Which parts of the score separate and which invert, and which networks of mode 3 it was made for."""
+    own = [row for row in parts if row["part"] in PARTS]
+    texts = []
+    for column, against in (("auc_random", "random initialisations"), ("auc_others", "all other modes")):
+        signs = {row["part"]: _versus_chance(row[f"{column}_low"], row[f"{column}_high"]) for row in own}
+        kinds = {1: "separate", -1: "invert", 0: "say nothing"}
+        named = []
+        for sign, verb in kinds.items():
+            parts_of = [f"{r['part']} {r[column]:.2f}" for r in own if signs[r["part"]] == sign]
+            if parts_of:
+                named.append(f"{len(parts_of)} {verb if len(parts_of) > 1 else SINGULAR[verb]} ({', '.join(parts_of)})")
+        texts.append(f"Of its four parts, each alone a scan for mode 3 against {against}, {listed(named)}.")
+    return (*texts, *way_sentences({row["way"]: row for row in ways}))
+
+
+def way_sentences(ways: Mapping[str, Mapping]) -> tuple[str, ...]:
+    """The three ways in which mode 3 is built, and what the score makes of each."""
+    texts = []
+    if AS_PUBLISHED in ways:
+        row = ways[AS_PUBLISHED]
+        verb = "finds" if row["published_auc_random_low"] > FIRM else "does not find"
+        texts.append(
+            f"{_share(row)} of mode 3 subtract both units, as the hand-crafted network does; the score {verb} these: AUC "
+            f"{_auc(row, 'published_auc_random')} against random initialisations, "
+            f"{_auc(row, 'published_auc_others')} against all other modes."
+        )
+    if OTHER_SIGN in ways:
+        row = ways[OTHER_SIGN]
+        texts.append(
+            f"{_share(row)} subtract the bending unit and add the other one, the same idea with the sign of the flat unit "
+            f"turned (in {row['linear']:.0%} of them it is flat all over the square, where both signs give one function): AUC "
+            f"{_auc(row, 'published_auc_random')}, and {_auc(row, 'invariant_auc_random')} for the invariant score."
+        )
+    if OTHER_FOLD in ways:
+        row = ways[OTHER_FOLD]
+        texts.append(
+            f"{_share(row)} add the bending unit: a valley in place of a ridge, another algorithm under the same mode, with a "
+            f"median error of {row['mse_median']:.4f}: AUC {_auc(row, 'published_auc_random')}, and "
+            f"{_auc(row, 'invariant_auc_random')} for the invariant score, which no symmetry can turn into a ridge."
+        )
+    return tuple(texts)
+
+
+def invariance_sentences(rows: Sequence[Mapping]) -> tuple[str, ...]:
+    """What the score finds once the symmetries are taken out of it."""
+    own = {r["positive"]: r for r in rows if (r["scan"], r["networks"], r["negative"]) == ("invariant", "all", RANDOM)}
+    if POSITIVE not in own:
+        return ()
+    best = max(own, key=lambda mode: own[mode]["auc"])
+    if best == POSITIVE:
+        return (f"Made invariant, the score finds mode 3 best of all modes: AUC {_auc(own[best], 'auc')}.",)
+    why = ", since it never asks how much weight the bending unit has, and a plane is a ridge without weight"
+    return (
+        f"Made invariant, the score finds mode {best} best, with an AUC of {_auc(own[best], 'auc')} against random "
+        f"initialisations where mode 3 has {_auc(own[POSITIVE], 'auc')}{why if best == LINEAR_MODE else ''}.",
+    )
+
+
+def _share(row: Mapping) -> str:
+    return f"{row['share']:.1%} [{row['low']:.1%}, {row['high']:.1%}]"
+
+
+def _auc(row: Mapping, name: str) -> str:
+    return f"{row[name]:.3f} [{row[f'{name}_low']:.3f}, {row[f'{name}_high']:.3f}]"
+
+
+def scan_sentences(rows: Sequence[Mapping], about: Mapping) -> tuple[str, ...]:
+    """The scans beside each other, on the same test networks."""
+    rows = [row for row in side_by_side(rows) if row["positive"] == POSITIVE]
+    texts = []
+    for negative, against in ((RANDOM, "random initialisations"), (OTHERS, "all other modes")):
+        own = sorted((row for row in rows if row["negative"] == negative), key=lambda row: -row["auc"])
+        figures = [f"{TITLES[row['scan']]} {said(row)}" for row in own]
+        n = own[0]["n_positive"]
+        texts.append(f"Mode 3 against {against}, on the same {n:,} test networks of it: {listed(figures)}.")
+    rows = {row["scan"]: row for row in rows if row["negative"] == RANDOM}
+    texts.append(_loss_sentence(rows))
+    if about["embedding"]:
+        texts.append(
+            f"A few examples are {about['n_examples']} training networks of a mode in the {about['embedding']} embedding; the "
+            f"interval holds which ones they are, over {about['n_example_draws']} draws."
+        )
+    return tuple(texts)
+
+
+def _loss_sentence(rows: Mapping[str, Mapping]) -> str:
+    loss = rows["loss"]
+    if loss["auc_low"] > FIRM:
+        return (
+            f"Against random initialisations the error alone reaches {said(loss)}: that comparison asks whether a network "
+            "was trained, not which algorithm it found."
+        )
+    return f"Against random initialisations the error alone reaches {said(loss)}, so being trained does not settle it."
+
+
+def rare_sentences(rows: Sequence[Mapping]) -> tuple[str, ...]:
+    """The precision for the rarest mode, where an AUC says little."""
+    rare = min(rows, key=lambda row: row["prevalence"])
+    own = [row for row in rows if row["positive"] == rare["positive"]]
+    best = max(own, key=lambda row: row["average_precision"])
+    name = rare["positive"]
+    figures = f"{best['precision_at_50']:.0%} [{best['precision_at_50_low']:.0%}, {best['precision_at_50_high']:.0%}]"
+    return (
+        f"The rarest mode is {name} ({MODE_NAMES[name]}), {rare['prevalence']:.1%} of networks. The best scan for it is "
+        f"{TITLES[best['scan']]}: where it has found half of them, {figures} of what it points at is right, at nine in ten "
+        f"{best['precision_at_90']:.0%} [{best['precision_at_90_low']:.0%}, {best['precision_at_90_high']:.0%}].",
+    )
+
+
+def margin_sentences(rows: Sequence[Mapping]) -> tuple[str, ...]:
+    """Whether networks near the threshold are harder to tell from all other modes, for each scan."""
+    falls, level, rises = [], [], []
+    for name in scans_of(rows):
+        own = sorted((r for r in rows if r["scan"] == name and r["negative"] == OTHERS), key=lambda r: r["margin_low"])
+        if len(own) < 2:
+            continue
+        near, far = own[0], own[-1]
+        text = f"{TITLES[name]} ({near['auc']:.2f} near, {far['auc']:.2f} far)"
+        if near["auc_high"] < far["auc_low"]:
+            falls.append(text)
+        elif near["auc_low"] > far["auc_high"]:
+            rises.append(text)
+        else:
+            level.append(text)
+    kinds = (("falls towards the threshold for", falls), ("rises for", rises), ("does not clearly change for", level))
+    said_of = [f"{verb} {listed(names)}" for verb, names in kinds if names]
+    return (f"Against all other modes the AUC of mode 3 {'; it '.join(said_of)}.",) if said_of else ()
+
+
+def pictures(zoo: Zoo, random: np.ndarray, two: Zoo, tables: Mapping, parts: Sequence[dict]) -> dict[str, Picture]:
+    """The figures, the published score first."""
+    return {
+        "published": Picture(
+            ways_figure(zoo, random, two.params),
+            "The published score of random starts and of mode 3 by how it is built: only those built like the two published "
+            "networks score like them.",
+            "Histograms of the published score for random starts and for three ways to build mode 3",
+        ),
+        "parts": Picture(
+            parts_figure(parts),
+            "Each part of the published score as a scan of its own. Blue circles separate, orange squares invert.",
+            "AUC of the four parts of the published score with intervals",
+        ),
+        "roc": Picture(
+            roc_figure(tables["roc"], tables["scan"]),
+            "Every scan on mode 3. Scans that fit nothing are measured on all networks, the others on test networks.",
+            "ROC curves of every scan for mode 3 against random starts and against all other modes",
+        ),
+        "scans_by_mode": Picture(
+            heat_figure(tables["scan"]),
+            "Every scan for every mode, on the same test networks: AUC with its 95 % interval. Purple finds, orange inverts.",
+            "Table of AUC by scan and mode",
+        ),
+        "margin": Picture(
+            margin_figure(tables["margin"]),
+            "Mode 3 by how far its active areas are from the threshold of the mode.",
+            "AUC of every scan in bins of the distance to the threshold",
+        ),
+    }

@@ -1,0 +1,223 @@
+"""Question 4: is the task too hard for clean representations? How much of each kind of parameter can be predicted at all.
+
+Each parameter of a held-out network is hidden in turn. Neighbours in a bank of training networks say what can be reached:
+their mean and a local linear fit from below, and the Gamma test (see `evaluation.neighbours`) estimates what no
+smooth predictor could exceed. Both depend on how dense the bank is, so they are shown as it grows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from metarep.cloze.r2_draws import by_kind, dealt_r2, figure, left_squares, number, resamples, share_explained, total_squares
+from metarep.cloze.tokens import layout_of
+from metarep.domains.multiplier.modes import MODES
+from metarep.evaluation.hidden_r2 import imputed_in_turn, predicted_in_turn
+from metarep.evaluation.neighbours import (
+    Units,
+    bank_of,
+    half_squares,
+    hidden_neighbours,
+    intercept,
+    local_linear,
+    neighbour_mean,
+    units_of,
+)
+from metarep.studies.experiment import Claim, Result
+from metarep.studies.questions.ceiling_figures import pictures
+from metarep.studies.questions.ceiling_words import ALL, CEILING, IMPUTER, LOCAL, MEAN_OF, MODEL, sentences
+from metarep.studies.questions.context import QuestionContext
+from metarep.zoos.store import Zoo
+
+MODEL_NAME = "ceiling"
+
+
+@dataclass(frozen=True)
+class Held:
+    """Held-out networks: values (N, P) in standard deviations, kinds (P,) and their names, resamples (B, N), modes (N,); the
+    seed of deals.
+    """
+
+    values: np.ndarray
+    kinds: np.ndarray
+    names: tuple[str, ...]
+    weights: np.ndarray
+    mode: np.ndarray
+    seed: int = 0
+
+    @property
+    def total(self) -> np.ndarray:
+        """(B, C): squared deviations from each kind's mean, summed."""
+        return total_squares(self.values, self.kinds, self.weights)
+
+    def r2(self, predicted: np.ndarray) -> np.ndarray:
+        """(B, C + 1): R² by kind and over all."""
+        return share_explained(left_squares(self.values, predicted, self.kinds, self.weights), self.total)
+
+    def null_p95(self, predicted: np.ndarray) -> np.ndarray:
+        """(C + 1,): what R² predictions for other networks reach in 95 of 100 draws."""
+        return np.quantile(dealt_r2(self.values, predicted, self.kinds, seed=self.seed), 0.95, axis=0)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a bank says of every parameter of N networks when it is hidden.
+
+    mean, local: (N, P) predictions. delta, gamma: (N, P, p) what the Gamma test averages, nearest neighbour first.
+    """
+
+    mean: np.ndarray
+    local: np.ndarray
+    delta: np.ndarray
+    gamma: np.ndarray
+
+
+def run(context: QuestionContext) -> Result:
+    """Banks of growing size, then the model and the imputer beside the largest."""
+    config, zoo = context.config.ceiling, context.large_zoo()
+    train, test = zoo.where(split="train"), zoo.where(split="test")
+    test = test.select(np.sort(np.random.default_rng(context.config.seed).permutation(len(test))[: config.max_test_networks]))
+    layout = layout_of(zoo.spec)
+    units = units_of(train.params, layout.slot_class)
+    weights = resamples(context.config.n_bootstraps, len(test), seed=context.config.seed)
+    held = Held(
+        units.of(test.params), layout.slot_class, layout.class_names, weights, test["mode"].astype(str), context.config.seed
+    )
+    sizes = bank_sizes(config.bank_sizes, len(train))
+    draws, reading = {}, None
+    with context.progress.task("neighbours", len(sizes), "banks") as task:
+        for n in sizes:
+            reading = read_bank(train.select(np.arange(n)), units, held, config.n_neighbours, config.n_local)
+            draws[n] = {MEAN_OF: held.r2(reading.mean), LOCAL: held.r2(reading.local), CEILING: ceiling_draws(reading, held)}
+            task.advance(1, f"{n:,}")
+    predicted = {MODEL: units.of(model_predictions(context, zoo, test)), LOCAL: reading.local}
+    n_fit = min(config.n_train_networks, len(train))
+    imputed = imputed_in_turn(units.of(train.params[:n_fit]), held.values, layout)
+    beside = draws[sizes[-1]] | {MODEL: held.r2(predicted[MODEL]), IMPUTER: held.r2(imputed)}
+    nulls = {name: held.null_p95(own) for name, own in (predicted | {MEAN_OF: reading.mean, IMPUTER: imputed}).items()}
+    tables = {
+        "predictability": predictability_rows(beside, nulls, held),
+        "convergence": convergence_rows(draws, held),
+        "by_mode": mode_rows(predicted, held),
+    }
+    return Result(
+        claims(tables, beside),
+        sentences(tables, context.config, sizes, n_fit),
+        tables=tables,
+        pictures=pictures(tables, sizes),
+        numbers={"n_train": len(train), "n_test": len(test), "bank_sizes": sizes, "n_model": n_fit},
+        shown=("predictability", "by_mode"),
+    )
+
+
+def bank_sizes(wanted: Sequence[int], n_train: int) -> list[int]:
+    """The sizes of banks that there are training networks for; all of them where that leaves less than two."""
+    sizes = sorted({n for n in wanted if n <= n_train})
+    return sizes if len(sizes) > 1 else sorted({*sizes, max(2, n_train // 3), n_train})
+
+
+def read_bank(train: Zoo, units: Units, held: Held, n_neighbours: int, n_local: int) -> Reading:
+    """Hides every parameter of the held-out networks in turn and asks the bank of these training networks."""
+    bank = bank_of(train.spec, train.params, units)
+    parts = []
+    for slot in range(held.values.shape[1]):
+        found = hidden_neighbours(bank, held.values, slot, max(n_neighbours, n_local))
+        delta, gamma = half_squares(found, held.values[:, slot], n_neighbours)
+        parts.append((neighbour_mean(found, n_neighbours), local_linear(found), delta, gamma))
+    return Reading(*(np.stack(column, axis=1) for column in zip(*parts, strict=True)))
+
+
+def ceiling_draws(reading: Reading, held: Held) -> np.ndarray:
+    """(B, C + 1): 1 − noise / variance by the Gamma test, for every kind and over all; the noise is at least 0.
+
+    The noise of several kinds together is the sum of what each one's test finds.
+    """
+    steps = range(reading.delta.shape[2])
+    summed = [[held.weights @ by_kind(part[:, :, k], held.kinds) for k in steps] for part in (reading.delta, reading.gamma)]
+    delta, gamma = (np.stack(sums, axis=-1) for sums in summed)
+    count = held.weights.sum(axis=1)[:, None] * np.bincount(held.kinds)
+    noise = np.maximum(intercept(delta / count[..., None], gamma / count[..., None]), 0.0) * count
+    return share_explained(noise, held.total)
+
+
+def model_predictions(context: QuestionContext, zoo: Zoo, test: Zoo) -> np.ndarray:
+    """(N, P): what a model says that was pretrained for the cloze test alone, few parameters hidden at a time."""
+    config, most = context.config.ceiling, context.config.pretrain.mask_ratio_max
+    wanted = context.settings(
+        max_train_networks=config.n_train_networks,
+        n_steps=config.n_steps,
+        behaviour_weight=0.0,
+        jitter=0.0,
+        mask_ratio_max=max(min(config.mask_ratio_max, most), context.config.pretrain.mask_ratio_min),
+        unit_mask_share=0.0,
+    )
+    return predicted_in_turn(context.models(zoo, {MODEL_NAME: wanted})[MODEL_NAME], test.params)
+
+
+def predictability_rows(beside: dict[str, np.ndarray], nulls: dict[str, np.ndarray], held: Held) -> list[dict]:
+    """One row for all and for each kind: R² with intervals, the nulls (C + 1,) of what makes predictions, and the model's share
+    of what can be predicted.
+    """
+    rows = []
+    for column, name in ((-1, ALL), *enumerate(held.names)):
+        row = {"parameter": name, "n_values": int((held.kinds == column).sum() or len(held.kinds)) * len(held.values)}
+        for label, draws in beside.items():
+            row |= figure(label, draws[:, column])
+            row |= {f"{label}_null_p95": number(nulls[label][column])} if label in nulls else {}
+        ratio = beside[MODEL][:, column] / np.where(beside[CEILING][:, column] > 0, beside[CEILING][:, column], np.nan)
+        rows.append(row | figure("share", ratio))
+    return rows
+
+
+def convergence_rows(draws: dict[int, dict[str, np.ndarray]], held: Held) -> list[dict]:
+    """One row for each size of the bank and each kind of parameter."""
+    return [
+        {"bank": n, "parameter": name}
+        | {key: value for label, values in found.items() for key, value in figure(label, values[:, column]).items()}
+        for n, found in draws.items()
+        for column, name in ((-1, ALL), *enumerate(held.names))
+    ]
+
+
+def mode_rows(predicted: dict[str, np.ndarray], held: Held) -> list[dict]:
+    """One row for each mode and kind, with all kinds first: what is left unexplained, in units of the kind's variance over
+    all networks, by model and local fit; and the share of all that the model leaves unexplained.
+    """
+    left = {name: by_kind(np.square(held.values - values), held.kinds) for name, values in predicted.items()}
+    size, total = np.bincount(held.kinds), held.total[0]
+    rows = []
+    for mode in (m for m in MODES if (held.mode == m).any()):
+        own = held.mode == mode
+        for column, name in ((None, ALL), *enumerate(held.names)):
+            kinds = slice(None) if column is None else [column]
+            variance = total[kinds].sum() / (len(own) * size[kinds].sum())
+            row = {"mode": mode, "parameter": name, "n": int(own.sum()), "share_of_networks": float(own.mean())}
+            for label, squares in left.items():
+                per_network = squares[:, kinds].sum(axis=1) / size[kinds].sum() / max(variance, 1e-12)
+                weights = held.weights[:, own]
+                drawn = weights.sum(axis=1)
+                means = np.divide(weights @ per_network[own], drawn, out=np.full(len(drawn), np.nan), where=drawn > 0)
+                row |= figure(f"left_{label}", means)
+            everywhere = left[MODEL][:, kinds].sum()
+            rows.append(row | {"share_of_unexplained": number(left[MODEL][own][:, kinds].sum() / max(everywhere, 1e-12))})
+    return rows
+
+
+def claims(tables: dict, beside: dict[str, np.ndarray]) -> tuple[Claim, ...]:
+    """The model's share of what can be predicted first, then both halves of it, and each kind's."""
+    rows = {row["parameter"]: row for row in tables["predictability"]}
+
+    def claim(text: str, row: dict, name: str, best: float | None = None) -> Claim:
+        return Claim(text, row[name], best=best, low=row[f"{name}_low"], high=row[f"{name}_high"])
+
+    whole = rows.pop(ALL)
+    return (
+        claim("share of the predictable variance that the model predicts", whole, "share", 1.0),
+        claim("masked R² of the model", whole, MODEL, whole[CEILING]),
+        claim("masked R² of the local linear fit", whole, LOCAL, whole[CEILING]),
+        claim("R² that the Gamma test puts within reach", whole, CEILING),
+        *(claim(f"masked R² of the model, {name}", row, MODEL, row[CEILING]) for name, row in rows.items()),
+    )

@@ -1,0 +1,1 @@
+"""Engines that train zoos: the reference loop, batched PyTorch, compiled kernels."""

@@ -1,0 +1,68 @@
+"""Settings of what makes zoos: families of networks, and how they are trained."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+
+from metarep.networks.spec import NetworkSpec
+from metarep.settings import Settings
+
+Variant = Literal["e01", "e02", "e03", "e04", "e05", "e06", "e07", "e08", "e09", "fourier"]
+
+
+class FamilyConfig(Settings):
+    """Many networks made by one variant of the recipe."""
+
+    variant: Variant = "e09"
+    task: Literal["product", "sum", "quotient", "square", "max"] = Field(
+        "product", description="of two inputs: x1 x2, x1 + x2, x1 / (x2 + 1/2), x1 squared, the larger"
+    )
+    law: Literal["product", "square", "wide", "diagonal"] | None = Field(
+        None,
+        description="how inputs are drawn: with an even product; evenly on the unit square; evenly on one twice as wide; on "
+        "the unit square near its diagonal; the variant's own if left out",
+    )
+    n_functions: int = Field(50, ge=1, description="fourier: random functions, each of which has as many networks")
+    n_networks: int | None = Field(None, ge=1, description="how many networks; seeds are drawn from the zoo's seed")
+    seeds: tuple[int, ...] | None = Field(None, min_length=1, description="the networks' own seeds, in place of n_networks")
+    spec: str | None = Field(None, description="the architecture; the variant's own if left out")
+    parents: str | None = Field(None, description="a zoo folder, or a variant of an earlier family of this zoo")
+    n_steps: int | None = Field(None, ge=0, description="training steps; the variant's own if left out")
+    lr: float | None = Field(None, gt=0, description="Adam's learning rate; the variant's own if left out")
+    jitter: float | None = Field(None, ge=0, description="standard deviation of the noise on hand-crafted parameters")
+    hidden_bias_start: tuple[float, float] | None = Field(None, description="e08: one start in place of the grid")
+
+    @model_validator(mode="after")
+    def _count_or_seeds(self) -> FamilyConfig:
+        if (self.n_networks is None) == (self.seeds is None):
+            raise ValueError("give n_networks or seeds, one of the two")
+        if self.seeds is not None and (min(self.seeds) < 0 or max(self.seeds) >= 2**32):
+            raise ValueError("seeds lie in 0 … 2^32 − 1")
+        if self.seeds is not None and len(set(self.seeds)) < len(self.seeds):
+            raise ValueError("seeds repeat")
+        if self.variant == "fourier" and self.task != "product":
+            raise ValueError("fourier networks learn random functions; leave task out")
+        if self.variant == "fourier" and self.law is not None:
+            raise ValueError("fourier networks read one number, drawn from an interval; leave law out")
+        if self.variant == "fourier" and (self.n_networks or len(self.seeds)) < self.n_functions:
+            raise ValueError(f"{self.n_functions} functions ask for at least as many networks")
+        if self.spec is not None:
+            NetworkSpec.parse(self.spec)
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_a_law_left_out(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """So that zoos from before there was a law to choose still have the settings that they were built with."""
+        return {name: value for name, value in serialise(self).items() if name != "law" or value is not None}
+
+
+class ZooConfig(Settings):
+    """Which networks to train."""
+
+    families: tuple[FamilyConfig, ...] = Field((FamilyConfig(n_networks=1000),), min_length=1)
+    seed: int = Field(0, ge=0)
+    n_snapshots: int = Field(0, ge=0, le=200, description="log-spaced steps of each run that are kept beside the end")
+    networks_per_shard: int = Field(2000, ge=1, description="a shard is trained and written whole; memory grows with it")
+    engine: Literal["fast", "torch", "loop"] = Field("fast", description="numba kernels; batched PyTorch; one network a time")

@@ -1,0 +1,1 @@
+"""Networks on disk with labels and properties: built or imported."""

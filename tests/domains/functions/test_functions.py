@@ -1,0 +1,107 @@
+"""The stage that tells functions apart: its files, its sentences, its figure."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from metarep.artefact import open_artefact
+from metarep.cloze.embed import embed
+from metarep.cloze.pretrain import pretrain
+from metarep.cloze.settings import EmbedConfig, PretrainConfig
+from metarep.domains.functions.figures import functions_figure
+from metarep.domains.functions.probe import FunctionsConfig
+from metarep.domains.functions.report import function_sentences, functions, goal_sentence
+from metarep.report.probe_words import LINEAR_PROBE, NEIGHBOUR_PROBE
+from metarep.settings import load_config
+from metarep.tables import read_csv
+from metarep.training.build import build_zoo
+from metarep.training.settings import FamilyConfig, ZooConfig
+
+CONFIGS = Path(__file__).resolve().parents[3] / "configs"
+ABOUT = {"n_networks": 5000, "spec": "1-16-1", "n_functions": 10, "valid_mse": {"median": 0.0123}}
+
+
+def row(representation, n_functions, value, *, metric=LINEAR_PROBE, width=0.02, null=0.3):
+    figures = {"value": value, "low": value - width, "high": min(1.0, value + width), "null_p95": null, "n_test": 100}
+    return {"representation": representation, "n_functions": n_functions, "metric": metric, **figures}
+
+
+def table():
+    values = {
+        "raw": (0.5, 0.3),
+        "outputs": (1.0, 0.99),
+        "states": (0.8, 0.7),
+        "function": (1.0, 0.94),
+        "untrained_function": (0.6, 0.4),
+    }
+    return [
+        row(name, count, value, metric=metric)
+        for name, pair in values.items()
+        for count, value in zip((5, 10), pair, strict=True)
+        for metric in (LINEAR_PROBE, NEIGHBOUR_PROBE)
+    ]
+
+
+def test_the_stage_writes_table_sentences_and_figure(tmp_path):
+    family = FamilyConfig(variant="fourier", n_networks=120, n_functions=3, n_steps=600)
+    zoo = build_zoo(ZooConfig(families=[family]), tmp_path / "zoo")
+    small = {"d_model": 16, "n_heads": 2, "n_layers": 1, "n_steps": 4, "batch_size": 8, "eval_every": 4}
+    model = pretrain(PretrainConfig(**small, behaviour_weight=1, probe_range=(-1, 1)), zoo, tmp_path / "model")
+    embedded = [
+        embed(EmbedConfig(kind="function", untrained=untrained), model, zoo, tmp_path / f"embedded-{untrained}")
+        for untrained in (False, True)
+    ]
+    path = functions(FunctionsConfig(counts=(2, 3)), zoo, tmp_path / "out", embeddings=embedded)
+    rows = read_csv(path / "functions.csv")
+    assert len(rows) == 6 * 2 * 2
+    assert {row["representation"] for row in rows} >= {"function", "untrained_function"}
+    assert open_artefact(path, check_hashes=True).kind == "functions"
+    best = [row for row in rows if row["representation"] == "outputs"]
+    assert all(float(row["value"]) > 0.8 > row["null_p95"] for row in best)
+    assert "**3 functions**" in (path / "findings.md").read_text()
+    assert (path / "figures" / "functions.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("value", "goal", "said"),
+    [(1.0, 1.0, "reached by cloze function"), (0.94, 0.95, "none, within the interval of"), (0.9, 0.95, "reached by none")],
+)
+def test_a_goal_is_reached_missed_within_the_interval_or_missed(value, goal, said):
+    sentence = goal_sentence({"function": row("function", 5, value)}, goal)
+    assert said in sentence
+    assert ("within" in sentence) == (value == 0.94)
+
+
+def test_sentences_say_who_reaches_what_beside_the_controls():
+    intro, _, five, ten, chance = function_sentences(table(), ABOUT)
+    assert "5,000 networks 1-16-1, 10 functions" in intro
+    assert "1.00 is reached by outputs on a grid and cloze function" in five
+    assert "0.95 is reached by outputs on a grid, within the interval of cloze function" in ten
+    assert "untrained function 0.400 [0.380, 0.420]" in ten
+    assert "raw parameters 0.300" in ten
+    assert "states" not in five  # not the best of its kind
+    assert "0.30 (5) and 0.30 (10)" in chance
+
+
+def test_every_representation_is_a_labelled_line_in_either_panel():
+    figure = functions_figure(table())
+    for ax in figure.axes:
+        texts = {text.get_text(): text for text in ax.texts}
+        assert set(texts) == {
+            "raw parameters",
+            "outputs on a grid",
+            "cloze states",
+            "cloze function",
+            "untrained function",
+            "answers dealt out",
+        }
+        heights = np.sort([text.get_position()[1] for text in texts.values()])
+        assert np.diff(heights).min() > 0.06  # no two labels on each other
+        assert [container.lines[0].get_ydata()[-1] for container in ax.containers] == [0.3, 0.99, 0.7, 0.94, 0.4]
+
+
+def test_the_model_of_the_run_is_asked_on_the_domain_of_the_functions():
+    model = load_config(PretrainConfig, CONFIGS / "functions_model.yaml", None)
+    assert model.probe_range == FunctionsConfig().domain
+    assert model.behaviour_weight > 0

@@ -1,0 +1,122 @@
+"""Clusters and predictions on imported zoos: what is planted is found, what is permuted is not, runs are never cut."""
+
+import csv
+import json
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from metarep.artefact import open_artefact, writing
+from metarep.errors import MetarepError
+from metarep.evaluation.compare import cluster
+from metarep.evaluation.predict import predict
+from metarep.evaluation.settings import ClusterConfig, PredictConfig
+from metarep.zoos.imported import load_imported
+from metarep.zoos.importing import import_networks
+from metarep.zoos.settings import ImportConfig
+
+N = 150
+
+
+@pytest.fixture(scope="module")
+def zoo(tmp_path_factory):
+    """Networks of one layer whose weights say their family, and their accuracy by their spread; three files a run."""
+    folder = tmp_path_factory.mktemp("imported")
+    (folder / "files").mkdir()
+    rng = np.random.default_rng(0)
+    rows = []
+    for number in range(N):
+        family, scale = number // 3 % 3, float(rng.uniform(0.5, 2))
+        weight = rng.normal(3 * family, scale, (6, 5))
+        torch.save({"fc.weight": torch.tensor(weight), "fc.bias": torch.zeros(6)}, folder / "files" / f"n{number}.pt")
+        rows.append([f"n{number}.pt", f"run{number // 3}", number % 3, "abc"[family], scale, rng.normal()])
+    with (folder / "labels.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([["file", "run_id", "epoch", "family", "accuracy", "noise"], *rows])
+    return import_networks(ImportConfig(), [folder / "files"], folder / "zoo", labels=folder / "labels.csv")
+
+
+@pytest.fixture(scope="module")
+def embeddings(zoo, tmp_path_factory):
+    """Vectors that hold the family and the accuracy, beside noise."""
+    path = tmp_path_factory.mktemp("embeddings") / "made"
+    networks = load_imported(zoo)
+    rng = np.random.default_rng(1)
+    family = np.array(["abc".index(one) for one in networks["family"]])
+    accuracy = np.array(networks["accuracy"])
+    vectors = np.stack([6.0 * family, 2 * accuracy, *rng.normal(size=(3, N))], axis=1) + 0.05 * rng.normal(size=(N, 5))
+    with writing(
+        path, "embeddings", config={"kind": "made", "untrained": False}, seed=0, inputs={"zoo": open_artefact(zoo)}
+    ) as f:
+        columns = {"network_id": networks["network_id"], "part": ["network"] * N, "embedding": list(vectors.astype(np.float32))}
+        pq.write_table(pa.table(columns), f / "embeddings.parquet")
+    return path
+
+
+def test_planted_families_are_found(zoo, embeddings, tmp_path):
+    config = ClusterConfig(ks=(2, 3, 4), clusterers=("kmeans",), umap=False, n_bootstraps=2, n_permutations=20)
+    path = cluster(config, [embeddings], tmp_path / "clusters")
+    metrics = json.loads((path / "metrics.json").read_text())
+    assert metrics["label"] == "family"
+    assert set(metrics["representations"]) == {"made", "weight_statistics", "raw", "pca"}
+    rows = list(csv.DictReader((path / "agreement.csv").open()))
+    at_three = {r["representation"]: r for r in rows if r["k"] == "3" and r["label"] == "family"}
+    assert float(at_three["raw"]["ari"]) > 0.8
+    assert float(at_three["raw"]["null_ari_p95"]) < 0.2
+    probes = {(r["target"], r["representation"]) for r in csv.DictReader((path / "probes.csv").open())}
+    assert {("family", "made"), ("accuracy", "made"), ("noise", "made")} <= probes
+
+
+def test_what_is_there_is_predicted_and_noise_is_not(embeddings, tmp_path):
+    config = PredictConfig(targets=("accuracy", "noise"), n_bootstraps=50, n_permutations=5, n_trees=60)
+    path = predict(config, [embeddings], tmp_path / "predictions")
+    rows = {
+        (r["target"], r["representation"], r["regressor"], r["metric"]): r
+        for r in csv.DictReader((path / "predictions.csv").open())
+    }
+    for representation in ("made", "weight statistics"):
+        for regressor in ("linear", "trees"):
+            good, bad = (rows[target, representation, regressor, "r2"] for target in ("accuracy", "noise"))
+            assert float(good["value"]) > 0.6
+            assert float(good["low"]) > float(good["null_p95"])
+            assert float(bad["value"]) < 0.2
+    assert float(rows["accuracy", "made", "linear", "kendall_tau"]["value"]) > 0.8
+    split, run = (np.array(load_imported(open_artefact(embeddings).input_path("zoo"))[name]) for name in ("split", "run_id"))
+    assert not set(run[split == "train"]) & set(run[split == "test"])
+    assert int(rows["accuracy", "made", "linear", "r2"]["n_runs"]) == len(set(run[split == "test"]))
+
+
+def test_networks_that_diverged_are_in_no_comparison(tmp_path):
+    """Rows of embeddings, baselines and labels go together where some networks of the zoo are left out."""
+    (tmp_path / "files").mkdir()
+    rng = np.random.default_rng(0)
+    rows = [["file", "accuracy", "kind"]]
+    for number in range(120):
+        scale, bad = float(rng.uniform(0.5, 2)), number % 7 == 0
+        weight = torch.tensor(rng.normal(0, scale, (6, 5)))
+        weight[0, 0] = float("nan") if bad else weight[0, 0]
+        torch.save({"fc.weight": weight}, tmp_path / "files" / f"n{number}.pt")
+        rows.append([f"n{number}", "" if bad else scale, "ab"[number % 2]])
+    with (tmp_path / "labels.csv").open("w", newline="") as file:
+        csv.writer(file).writerows(rows)
+    zoo = import_networks(ImportConfig(), [tmp_path / "files"], tmp_path / "zoo", labels=tmp_path / "labels.csv")
+    networks = load_imported(zoo).finite_only()
+    assert (networks.n_not_finite, len(networks)) == (0, 102)
+    vectors = np.array(networks["accuracy"])[:, None] + rng.normal(0, 0.02, (102, 3))
+    inputs = {"zoo": open_artefact(zoo)}
+    with writing(tmp_path / "e", "embeddings", config={"kind": "made", "untrained": False}, seed=0, inputs=inputs) as f:
+        columns = {"network_id": networks["network_id"], "part": ["network"] * 102, "embedding": list(vectors)}
+        pq.write_table(pa.table(columns), f / "embeddings.parquet")
+    path = predict(PredictConfig(n_bootstraps=20, n_permutations=3, n_trees=20), [tmp_path / "e"], tmp_path / "p")
+    found = {(r["representation"], r["regressor"]): r for r in csv.DictReader((path / "predictions.csv").open())}
+    assert all(float(found[name, "linear"]["value"]) > 0.5 for name in ("made", "weight statistics"))
+    config = ClusterConfig(ks=(2,), clusterers=("kmeans",), umap=False, n_bootstraps=2, n_permutations=10)
+    metrics = json.loads((cluster(config, [tmp_path / "e"], tmp_path / "c") / "metrics.json").read_text())
+    assert metrics["n_train"] + metrics["n_test"] < 102
+
+
+def test_unknown_targets_are_refused(embeddings, tmp_path):
+    with pytest.raises(MetarepError, match=r"no numeric property.*accuracy"):
+        predict(PredictConfig(targets=("family",)), [embeddings], tmp_path / "predictions")

@@ -1,0 +1,130 @@
+"""Networks that look like chains by shape and are none: what is called interchangeable must leave their function as it is."""
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from metarep.networks.architecture import read_architecture
+from metarep.networks.inference import symmetries_of
+from metarep.networks.tensor_symmetry import random_symmetry
+
+
+class Wired(nn.Module):
+    """Layers by name, and a function of them: `run(self, x)`."""
+
+    def __init__(self, run, **layers):
+        super().__init__()
+        for name, layer in layers.items():
+            self.add_module(name, layer)
+        self.run = run
+
+    def forward(self, x):
+        return self.run(self, x)
+
+
+def blocks(n, width, hidden):
+    return nn.ModuleList(
+        Wired(lambda s, x: x + s.fc2(F.relu(s.fc1(x))), fc1=nn.Linear(width, hidden), fc2=nn.Linear(hidden, width))
+        for _ in range(n)
+    )
+
+
+def through_blocks(s, x):
+    x = s.inp(x)
+    for block in s.layers:
+        x = block(x)
+    return s.out(x)
+
+
+def attention(s, x):
+    h = s.emb(x)
+    return s.out(torch.softmax(s.query(h) @ s.key(h).T, -1) @ s.value(h))
+
+
+def variational(s, x):
+    h = F.relu(s.fc1(x))
+    return s.fc4(F.relu(s.fc3(s.fc21(h) + torch.tanh(s.fc22(h)))))
+
+
+def scaled_by_hand(s, x):
+    return s.fc3(F.relu(s.fc2(F.relu(s.fc1(x) * s.scale.weight[0]))))
+
+
+def nets(*widths):
+    return nn.Sequential(nn.Linear(*widths[:2]), nn.Tanh(), nn.Linear(*widths[1:]))
+
+
+def both(x, y):
+    return torch.cat([x, y], dim=-1)
+
+
+linear = nn.Linear
+NETWORKS = {
+    "variational autoencoder": lambda: Wired(
+        variational, fc1=linear(6, 8), fc21=linear(8, 4), fc22=linear(8, 4), fc3=linear(4, 8), fc4=linear(8, 6)
+    ),
+    "two heads": lambda: Wired(
+        lambda s, x: both(s.action(F.relu(s.fc1(x))), s.worth(F.relu(s.fc1(x)))),
+        fc1=linear(6, 8),
+        action=linear(8, 2),
+        worth=linear(8, 1),
+    ),
+    "heads as wide as the trunk": lambda: Wired(
+        lambda s, x: both(s.policy(F.relu(s.fc1(x))), s.out(F.relu(s.fc1(x)))),
+        fc1=linear(6, 8),
+        policy=linear(8, 8),
+        out=linear(8, 8),
+    ),
+    "duel": lambda: Wired(
+        lambda s, x: s.value(F.relu(s.fc2(F.relu(s.fc1(x))))) + s.adv(F.relu(s.fc2(F.relu(s.fc1(x))))),
+        fc1=linear(6, 8),
+        fc2=linear(8, 8),
+        value=linear(8, 1),
+        adv=linear(8, 3),
+    ),
+    "two networks": lambda: Wired(lambda s, x: both(s.actor(x), s.critic(x)), actor=nets(6, 8, 6), critic=nets(6, 8, 1)),
+    "residual blocks": lambda: Wired(through_blocks, inp=linear(6, 8), layers=blocks(3, 8, 16), out=linear(8, 3)),
+    "attention": lambda: Wired(
+        attention, emb=linear(6, 8), query=linear(8, 8), key=linear(8, 8), value=linear(8, 8), out=linear(8, 2)
+    ),
+    "concatenation": lambda: Wired(
+        lambda s, x: s.out(both(F.relu(s.fc1(x)), F.relu(s.fc2(F.relu(s.fc1(x)))))),
+        fc1=linear(6, 8),
+        fc2=linear(8, 6),
+        out=linear(14, 2),
+    ),
+    "branches": lambda: Wired(
+        lambda s, x: s.fc(F.relu(s.b1(s.stem(x))) + F.relu(s.b2(s.stem(x)))),
+        stem=linear(6, 8),
+        b1=linear(8, 8),
+        b2=linear(8, 8),
+        fc=linear(8, 2),
+    ),
+    "a scale by hand": lambda: Wired(
+        scaled_by_hand, fc1=linear(6, 8), fc2=linear(8, 8), scale=nn.Embedding(1, 8), fc3=linear(8, 2)
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_what_is_called_free_leaves_the_function(name):
+    torch.manual_seed(0)
+    module = NETWORKS[name]().double()
+    tensors = {key: value.clone() for key, value in module.state_dict().items()}
+    named = [(key, tuple(value.shape), "float64") for key, value in tensors.items()]
+    symmetries = symmetries_of(read_architecture(named))
+    x = torch.randn(4, 6, dtype=torch.float64)
+    before = module(x)
+    module.load_state_dict(random_symmetry(tensors, symmetries, generator=torch.Generator().manual_seed(1)))
+    torch.testing.assert_close(module(x), before, atol=1e-9, rtol=1e-9)
+
+
+def test_a_head_that_fits_by_a_multiple_is_no_flattened_channel():
+    """8 = 4 · 2, but no pixels stand behind a linear layer; behind a convolution they do."""
+    heads = [("fc1.weight", (8, 6)), ("left.weight", (4, 8)), ("right.weight", (4, 8))]
+    assert not any(u.interchangeable for u in symmetries_of(read_architecture([(*one, "float32") for one in heads])).groups)
+    chain = [("conv.weight", (4, 1, 3, 3)), ("fc.weight", (5, 8)), ("out.weight", (2, 5))]
+    assert [
+        u.n for u in symmetries_of(read_architecture([(*one, "float32") for one in chain])).groups if u.interchangeable
+    ] == [4, 5]

@@ -20,6 +20,8 @@ ORDER = (
     "formats",
     "zoos",
     "training",
+    "model",
+    "embeddings",
     "cloze",
     "windows",
     "evaluation",

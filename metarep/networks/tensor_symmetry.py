@@ -1,10 +1,12 @@
-"""What may be done to the tensors of a network without changing its function, by its symmetries; and forms that undo it."""
+"""What may be done to the tensors of networks without changing their function; and forms that undo it.
+
+Tensors are (…, *shape): one network, or several of one architecture side by side, each with a draw or an order of its own.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 import torch
 
 from metarep.errors import MetarepError
@@ -13,84 +15,92 @@ from metarep.networks.symmetry_groups import Member, Symmetries, SymmetryGroup
 Tensors = Mapping[str, torch.Tensor]
 
 
-def permuted(tensors: Tensors, symmetries: Symmetries, orders: Sequence[np.ndarray | None]) -> dict[str, torch.Tensor]:
-    """The tensors with unit i of each group replaced by its unit order[i]; None leaves a group alone.
+def permuted(tensors: Tensors, symmetries: Symmetries, orders: Sequence[torch.Tensor | None]) -> dict[str, torch.Tensor]:
+    """The tensors with unit i of each group replaced by its unit order[…, i]; None leaves a group alone.
 
-    orders has an entry for each group, (n,) int64 or None. Raises MetarepError for the order of a group that
-    is not interchangeable.
+    orders has an entry for each group, (…, n) int64 or None. Raises MetarepError for the order of a group whose units are not
+    interchangeable.
     """
     found = dict(tensors)
     for units, order in zip(symmetries.groups, orders, strict=True):
         if order is None:
             continue
         if not units.interchangeable:
-            raise MetarepError(f"the units of {units.name} cannot change places", expected="None for this group")
+            raise MetarepError(f"the units of {units.name} cannot be permuted", expected="None for this group")
+        order, n_lead = torch.as_tensor(order), torch.as_tensor(order).ndim - 1
         for member in _present(units, found):
-            axis = found[member.tensor].shape[member.axis]
-            index, places = np.arange(axis), member.positions(units.n)
-            index[places] = places[np.asarray(order)]
-            found[member.tensor] = found[member.tensor].index_select(member.axis, torch.from_numpy(index))
+            value, axis = found[member.tensor], n_lead + member.axis
+            positions = torch.from_numpy(member.positions(units.n))
+            index = torch.arange(value.shape[axis]).expand(*order.shape[:-1], -1).clone()
+            index[..., positions] = positions[order]
+            index = index.view(*index.shape[:-1], *[-1 if at == axis else 1 for at in range(n_lead, value.ndim)])
+            found[member.tensor] = torch.take_along_dim(value, index.to(value.device), dim=axis)
     return found
 
 
-def scaled(tensors: Tensors, symmetries: Symmetries, factors: Sequence[np.ndarray | None]) -> dict[str, torch.Tensor]:
+def scaled(tensors: Tensors, symmetries: Symmetries, factors: Sequence[torch.Tensor | None]) -> dict[str, torch.Tensor]:
     """The tensors with what feeds each unit times its factor, what reads it over its factor; None leaves a group alone.
 
-    factors has an entry for each group, (n,) above 0 or None. Raises MetarepError for other factors, and for a group that
+    factors has an entry for each group, (…, n) above 0 or None. Raises MetarepError for other factors, and for a group that
     has no positive scale.
     """
     found = dict(tensors)
     for units, factor in zip(symmetries.groups, factors, strict=True):
         if factor is None:
             continue
-        if not units.positive_scale or not (np.asarray(factor) > 0).all():
+        factor = torch.as_tensor(factor, dtype=torch.float64)
+        if not units.positive_scale or not bool((factor > 0).all()):
             raise MetarepError(f"the units of {units.name} cannot be scaled so", expected="factors above 0, behind a ReLU")
+        n_lead = factor.ndim - 1
         for member in (m for m in _present(units, found) if m.side != "own"):
-            value = found[member.tensor]
-            along = np.ones(value.shape[member.axis])
-            along[member.positions(units.n)] = np.asarray(factor, np.float64)[:, None]
-            along = torch.from_numpy(along if member.side == "in" else 1 / along)
-            shape = [-1 if axis == member.axis else 1 for axis in range(value.ndim)]
-            found[member.tensor] = (value * along.reshape(shape)).to(value.dtype)
+            value, axis = found[member.tensor], n_lead + member.axis
+            along = torch.ones(*factor.shape[:-1], value.shape[axis], dtype=torch.float64)
+            along[..., torch.from_numpy(member.positions(units.n))] = factor.unsqueeze(-1)
+            along = along if member.side == "in" else 1 / along
+            shape = [-1 if at == axis else 1 for at in range(n_lead, value.ndim)]
+            found[member.tensor] = (value * along.view(*factor.shape[:-1], *shape).to(value.device)).to(value.dtype)
     return found
 
 
 def random_symmetry(
     tensors: Tensors, symmetries: Symmetries, *, generator: torch.Generator, log_scale_std: float = 0.0
 ) -> dict[str, torch.Tensor]:
-    """A random order of the units of each interchangeable group, and a log-normal scale where a group has a positive one."""
-    orders = [torch.randperm(u.n, generator=generator).numpy() if u.interchangeable else None for u in symmetries.groups]
+    """One network's units in a random order, group by group, and at a random log-normal scale where a group has a positive one."""
+    orders = [torch.randperm(u.n, generator=generator) if u.interchangeable else None for u in symmetries.groups]
     found = permuted(tensors, symmetries, orders)
     if log_scale_std == 0:
         return found
-    draw = lambda n: torch.exp(log_scale_std * torch.randn(n, generator=generator)).double().numpy()  # noqa: E731
+    draw = lambda n: torch.exp(log_scale_std * torch.randn(n, generator=generator)).double()  # noqa: E731
     return scaled(found, symmetries, [draw(u.n) if u.positive_scale else None for u in symmetries.groups])
 
 
-def canonical_orders(tensors: Tensors, symmetries: Symmetries) -> list[np.ndarray | None]:
-    """For each interchangeable group the order of its units that does not depend on the order they are in: the largest first.
+def canonical_orders(tensors: Tensors, symmetries: Symmetries, *, n_lead: int = 0) -> list[torch.Tensor | None]:
+    """For each interchangeable group the order (…, n) of its units that does not depend on the order they are in: largest first.
 
     Units are compared by the sum of their absolute values, over everything that feeds, is or reads them, then by the sum
-    of their cubes. Sums run over sorted values, so that the order of other units does not change the last bit.
+    of their cubes. Sums run over sorted values, so that the order of other units does not change the last bit. `n_lead` axes
+    stand before those of the network's own tensors.
     """
-    orders: list[np.ndarray | None] = []
+    orders: list[torch.Tensor | None] = []
     for units in symmetries.groups:
         members = _present(units, tensors)
         if not units.interchangeable or not members:
             orders.append(None)
             continue
-        size, cubes = np.zeros(units.n), np.zeros(units.n)
+        size = cubes = 0.0
         for member in members:  # one at a time: a residual stream runs through most of a network
-            value = _unit_values(tensors[member.tensor], member, units.n)
-            size += np.sort(np.abs(value), axis=1).sum(axis=1)
-            cubes += np.sort(value**3, axis=1).sum(axis=1)
-        orders.append(np.lexsort((-cubes, -size)))
+            value = unit_values(tensors[member.tensor], member, units.n, n_lead=n_lead)
+            size = size + value.abs().sort(dim=-1).values.sum(dim=-1)
+            cubes = cubes + (value**3).sort(dim=-1).values.sum(dim=-1)
+        by_cubes = cubes.argsort(dim=-1, descending=True, stable=True)
+        by_size = size.gather(-1, by_cubes).argsort(dim=-1, descending=True, stable=True)
+        orders.append(by_cubes.gather(-1, by_size))
     return orders
 
 
-def canonical(tensors: Tensors, symmetries: Symmetries) -> dict[str, torch.Tensor]:
+def canonical(tensors: Tensors, symmetries: Symmetries, *, n_lead: int = 0) -> dict[str, torch.Tensor]:
     """The tensors with the units of every interchangeable group in canonical order: the same bits for permuted copies."""
-    return permuted(tensors, symmetries, canonical_orders(tensors, symmetries))
+    return permuted(tensors, symmetries, canonical_orders(tensors, symmetries, n_lead=n_lead))
 
 
 def balanced(tensors: Tensors, symmetries: Symmetries) -> dict[str, torch.Tensor]:
@@ -103,22 +113,23 @@ def balanced(tensors: Tensors, symmetries: Symmetries) -> dict[str, torch.Tensor
     for number, units in enumerate(symmetries.groups):
         if not units.positive_scale:
             continue
-        squares = {"in": np.zeros(units.n), "own": np.zeros(units.n), "out": np.zeros(units.n)}
+        squares = {side: torch.zeros(units.n, dtype=torch.float64) for side in ("in", "own", "out")}
         for member in _present(units, found):
-            squares[member.side] += np.square(_unit_values(found[member.tensor], member, units.n)).sum(axis=1)
+            squares[member.side] += unit_values(found[member.tensor], member, units.n).square().sum(dim=1)
         both = (squares["in"] > 0) & (squares["out"] > 0)
-        ratio = np.divide(squares["out"], squares["in"], out=np.ones(units.n), where=both)
-        factors = [None] * len(symmetries.groups)
+        ratio = torch.where(both, squares["out"] / squares["in"], 1.0)
+        factors: list[torch.Tensor | None] = [None] * len(symmetries.groups)
         factors[number] = ratio**0.25
         found = scaled(found, symmetries, factors)
     return found
 
 
+def unit_values(value: torch.Tensor, member: Member, n: int, *, n_lead: int = 0) -> torch.Tensor:
+    """(…, n, L) float64: what a tensor (…, *shape) holds of each unit."""
+    axis = n_lead + member.axis
+    rows = value.detach().movedim(axis, n_lead).flatten(n_lead + 1) if value.ndim > n_lead + 1 else value.detach().unsqueeze(-1)
+    return rows[..., torch.from_numpy(member.positions(n)), :].flatten(-2).double()
+
+
 def _present(units: SymmetryGroup, tensors: Tensors) -> list[Member]:
     return [member for member in units.members if member.tensor in tensors]
-
-
-def _unit_values(value: torch.Tensor, member: Member, n: int) -> np.ndarray:
-    """(n, L) float64: what a tensor holds of each unit."""
-    rows = value.detach().movedim(member.axis, 0).reshape(value.shape[member.axis], -1)
-    return rows[torch.from_numpy(member.positions(n))].flatten(1).double().numpy()

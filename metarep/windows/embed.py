@@ -199,7 +199,7 @@ def names_of_units(plan: Plan, symmetries: Symmetries, orders: Sequence[np.ndarr
     found = []
     for view in plan.views:
         order = order_of.get(view.units.name)
-        found += [f"{view.units.name}:{number}" for number in (range(view.n_units) if order is None else order)]
+        found += [f"{view.units.name}:{number}" for number in (range(view.n_units) if order is None else order.tolist())]
     return found
 
 

@@ -131,7 +131,7 @@ def test_scales_behind_a_relu_leave_the_function_and_balance():
 
 def test_other_scales_and_orders_are_refused():
     tensors, symmetries = made(mlp()[0])
-    with pytest.raises(MetarepError, match="cannot change places"):
+    with pytest.raises(MetarepError, match="cannot be permuted"):
         permuted(tensors, symmetries, [np.arange(5), None, None, None])
     with pytest.raises(MetarepError, match="cannot be scaled"):
         scaled(tensors, symmetries, [None, np.ones(9), None, None])

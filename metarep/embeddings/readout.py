@@ -1,0 +1,237 @@
+"""What a model makes of some networks of one architecture: the states of their tokens, gathered by layer and by unit.
+
+Networks are read in the windows of their plan, those of all networks side by side. Every parameter counts once. Memory holds
+sums, not states: it grows with the number of units, not of windows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+
+from metarep.embeddings.registry import Tokens
+from metarep.errors import MetarepError
+from metarep.model.batches import Segment
+from metarep.model.behaviour import ProbeSpace
+from metarep.model.masks import fold_masks
+from metarep.model.transformer import ClozeModel, unit_states
+from metarep.model.windows import Plan, Shape
+
+N_THIRDS = 3
+
+
+class Moments:
+    """Sums and sums of squares of vectors (V,), and their counts, in bins (B, K)."""
+
+    def __init__(self, n_networks: int, n_bins: int, width: int):
+        self.shape = (n_networks, n_bins)
+        self.count = torch.zeros(n_networks * n_bins, dtype=torch.float64)
+        self.total = torch.zeros(n_networks * n_bins, width, dtype=torch.float64)
+        self.square = torch.zeros_like(self.total)
+
+    def add(self, network: torch.Tensor, bins: torch.Tensor, vectors: torch.Tensor) -> None:
+        """Adds vectors (M, V) to bins (M,) of networks (M,)."""
+        index, vectors = network * self.shape[1] + bins, vectors.double()
+        self.count.index_add_(0, index, torch.ones(len(index), dtype=torch.float64))
+        self.total.index_add_(0, index, vectors)
+        self.square.index_add_(0, index, vectors.square())
+
+    def gathered(self, groups: torch.Tensor, n: int) -> Moments:
+        """Bins (K,) taken together in n groups."""
+        found = Moments(self.shape[0], n, self.total.shape[1])
+        index = (torch.arange(self.shape[0])[:, None] * n + groups).flatten()
+        for name in ("count", "total", "square"):
+            getattr(found, name).index_add_(0, index, getattr(self, name))
+        return found
+
+    @property
+    def mean(self) -> torch.Tensor:
+        """(B, K, V); 0 for empty bins."""
+        return (self.total / self.count.clamp_min(1).unsqueeze(-1)).view(*self.shape, -1)
+
+    @property
+    def spread(self) -> torch.Tensor:
+        """(B, K, V): the standard deviation; 0 for empty bins."""
+        mean, second = self.mean, (self.square / self.count.clamp_min(1).unsqueeze(-1)).view(*self.shape, -1)
+        return (second - mean.square()).clamp_min(0).sqrt()
+
+
+@dataclass(frozen=True)
+class UnitGroup:
+    """Units that have vectors: the number of their symmetry group, its name, how many, and whether they are hidden units."""
+
+    group: int
+    name: str
+    n: int
+    hidden: bool
+
+
+@dataclass(eq=False)
+class Readout:
+    """B networks of one architecture as a model sees them; vectors of tokens are V wide.
+
+    `layers` are the moments of tokens by layer, `units` the mean vectors (B, n, V) of each group's units, by its number, `windows`
+    (B, W, V) the means of windows where these were asked for. `segment` holds the networks where each is one window.
+    """
+
+    model: ClozeModel
+    plan: Plan
+    n_layers: int
+    layers: Moments
+    groups: tuple[UnitGroup, ...]
+    units: dict[int, torch.Tensor]
+    windows: torch.Tensor | None
+    segment: Segment | None
+    space: ProbeSpace | None
+
+    @property
+    def layer_states(self) -> torch.Tensor:
+        """(B, L, V): the mean of each layer's tokens."""
+        return self.layers.mean
+
+    @cached_property
+    def thirds(self) -> Moments:
+        """The moments of tokens by thirds of the depth."""
+        third = torch.arange(self.n_layers) * N_THIRDS // max(1, self.n_layers)
+        return self.layers.gathered(third, N_THIRDS)
+
+    @cached_property
+    def whole(self) -> Moments:
+        """The moments of all tokens."""
+        return self.layers.gathered(torch.zeros(self.n_layers, dtype=torch.int64), 1)
+
+    @property
+    def hidden_units(self) -> list[torch.Tensor]:
+        """(B, n, V) of each group of hidden units, in order of depth. Raises MetarepError where there are none."""
+        found = [self.units[one.group] for one in self.groups if one.hidden]
+        if not found:
+            fix = "embed kind=layers, which needs no units"
+            raise MetarepError("these networks have no hidden units that could be found", fix=fix)
+        return found
+
+    def require_segment(self, kind: str) -> Segment:
+        """The networks as one window each. Raises MetarepError for larger ones."""
+        if self.segment is None:
+            met, expected = f"networks of {self.plan.n_windows} windows", "networks that fit into one window"
+            raise MetarepError(
+                f"{kind} masks each token alone", met=met, expected=expected, fix="embed kind=surprisal or layers"
+            )
+        return self.segment
+
+
+def read_networks(
+    model: ClozeModel,
+    plan: Plan,
+    tensors: dict[str, torch.Tensor],
+    *,
+    tokens: Tokens = "states",
+    tokens_per_batch: int = 65_536,
+    with_units: bool = True,
+    with_windows: bool = False,
+    space: ProbeSpace | None = None,
+) -> Readout:
+    """Reads networks (B, *shape) of one architecture; on the model's device, with what is gathered on the CPU."""
+    architecture = plan.views[0].architecture
+    b, width = len(next(iter(tensors.values()))), model.d_model if tokens == "states" else 2
+    layers = Moments(b, architecture.n_layers, width)
+    by_unit = _unit_moments(plan, b, width) if with_units and not plan.whole else {}
+    whole_units: list[torch.Tensor] = []
+    windows = torch.zeros(b, plan.n_windows, width) if with_windows else None
+    values = plan.view_values(tensors)
+    first_window = 0
+    with torch.no_grad():
+        for shape in plan.shapes:
+            for network, at, segment in _segments(plan, shape, values, b, tokens_per_batch):
+                vectors = token_vectors(model, segment.to(model.device), tokens)
+                if plan.whole and with_units:
+                    whole_units.append(unit_states(vectors, shape.layout.units).cpu())
+                vectors, firsts = vectors.cpu(), shape.firsts[at]
+                _gather_layers(layers, plan, shape, network, firsts, vectors)
+                if by_unit:
+                    _gather_units(by_unit, plan, shape, network, firsts, vectors)
+                if windows is not None:
+                    windows[network, first_window + torch.from_numpy(at)] = vectors.mean(dim=1)
+            first_window += shape.n_windows
+    segment = None
+    if plan.whole:
+        shape = plan.shapes[0]
+        segment = Segment(shape.layout, plan.whole_values(tensors), torch.zeros(b, dtype=torch.int64), tensors=tensors)
+    groups = unit_groups(plan)
+    units = {number: moments.mean.float() for number, moments in by_unit.items()}
+    if plan.whole and with_units:
+        parts = torch.cat(whole_units).split([one.n for one in groups], dim=1)
+        units = {one.group: part for one, part in zip(groups, parts, strict=True)}
+    return Readout(model, plan, architecture.n_layers, layers, groups, units, windows, segment, space)
+
+
+def unit_groups(plan: Plan) -> tuple[UnitGroup, ...]:
+    """The groups whose units have vectors: hidden ones in a network of one window, else all that have a view."""
+    views = [view for view in plan.views if view.is_hidden or not plan.whole]
+    return tuple(UnitGroup(view.group, view.units.name, view.n_units, view.is_hidden) for view in views)
+
+
+def token_vectors(model: ClozeModel, segment: Segment, tokens: Tokens) -> torch.Tensor:
+    """(B, T, V): the states of unmasked windows; or (B, T, 2): mean −log p and entropy of each token's values when it is masked."""
+    if tokens == "states":
+        return model.states(segment)
+    z, layout = model.normalise(segment), segment.layout
+    present = layout.present.to(z)
+    found = torch.zeros(*z.shape[:2], 2, device=z.device)
+    for mask in fold_masks(layout).to(z.device):
+        touched = mask.any(dim=-1)
+        states = model.encode([segment], [mask.expand(z.shape)])[0][:, touched]
+        predicted = model.head(states)
+        both = torch.stack([-predicted.log_density(z[:, touched]), predicted.entropy()], dim=-1)
+        weights = present[touched].unsqueeze(-1)
+        found[:, touched] = (both * weights).sum(dim=2) / weights.sum(dim=1).clamp_min(1)
+    return found
+
+
+def _segments(
+    plan: Plan, shape: Shape, values: list[torch.Tensor], b: int, tokens_per_batch: int
+) -> Iterator[tuple[torch.Tensor, np.ndarray, Segment]]:
+    """(network of each window, numbers of the windows in the shape, segment), a batch at a time."""
+    size = max(1, tokens_per_batch // shape.layout.n_tokens)
+    if plan.whole:
+        for at in range(0, b, size):
+            some = [part[at : at + size] for part in values]
+            shown = plan.window_values(shape, some, shape.firsts).flatten(0, 1)
+            network = torch.arange(at, at + len(shown))
+            yield (
+                network,
+                np.zeros(len(shown), np.int64),
+                Segment(shape.layout, shown, torch.zeros(len(shown), dtype=torch.int64)),
+            )
+        return
+    for network in range(b):
+        own = [part[network] for part in values]
+        for at in range(0, shape.n_windows, size):
+            number = np.arange(at, min(at + size, shape.n_windows))
+            shown = plan.window_values(shape, own, shape.firsts[number])
+            segment = Segment(shape.layout, shown, torch.from_numpy(shape.firsts[number]))
+            yield torch.full((len(number),), network), number, segment
+
+
+def _unit_moments(plan: Plan, b: int, width: int) -> dict[int, Moments]:
+    return {view.group: Moments(b, view.n_units, width) for view in plan.views}
+
+
+def _gather_layers(
+    layers: Moments, plan: Plan, shape: Shape, network: torch.Tensor, firsts: np.ndarray, vectors: torch.Tensor
+) -> None:
+    counted = torch.from_numpy(plan.counted(shape, firsts)).expand(vectors.shape[:2])
+    layer = shape.layout.layer.expand(vectors.shape[:2])
+    layers.add(network[:, None].expand(vectors.shape[:2])[counted], layer[counted], vectors[counted])
+
+
+def _gather_units(
+    by_unit: dict[int, Moments], plan: Plan, shape: Shape, network: torch.Tensor, firsts: np.ndarray, vectors: torch.Tensor
+) -> None:
+    central = torch.from_numpy(plan.central(shape, firsts))
+    unit = torch.from_numpy(firsts[:, None] + shape.unit_of_token())
+    moments = by_unit[plan.views[shape.stretches[0].view].group]
+    moments.add(network[:, None].expand(central.shape)[central], unit[central], vectors[central])

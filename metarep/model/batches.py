@@ -1,0 +1,72 @@
+"""Windows as the model reads them: segments of windows that share a layout, packed one behind the other without padding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+
+from metarep.model.behaviour import Behaviour
+from metarep.model.layout import Layout
+
+
+@dataclass(frozen=True, eq=False)
+class Segment:
+    """B windows of one layout: values (B, T, C) as they stand in networks, and the first unit (B,) of each.
+
+    `behaviour` is what their units do at probe inputs, where that is known and asked for. `tensors` are the networks
+    themselves, (B, *shape) each, where every window is a whole network.
+    """
+
+    layout: Layout
+    values: torch.Tensor
+    firsts: torch.Tensor
+    behaviour: Behaviour | None = None
+    tensors: dict[str, torch.Tensor] | None = None
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @property
+    def n_tokens(self) -> int:
+        """Tokens of all windows."""
+        return len(self) * self.layout.n_tokens
+
+    @property
+    def no_mask(self) -> torch.Tensor:
+        """(B, T, C) bool: nothing masked."""
+        return torch.zeros(self.values.shape, dtype=torch.bool, device=self.values.device)
+
+    def take(self, rows: torch.Tensor | slice) -> Segment:
+        """Some of its windows."""
+        return replace(
+            self,
+            values=self.values[rows],
+            firsts=self.firsts[rows],
+            behaviour=None if self.behaviour is None else self.behaviour.take(rows),
+            tensors=None if self.tensors is None else {name: value[rows] for name, value in self.tensors.items()},
+        )
+
+    def split(self, n: int) -> Iterator[Segment]:
+        """In pieces of at most n windows."""
+        for at in range(0, len(self), n):
+            yield self.take(slice(at, at + n))
+
+    def to(self, device: str | torch.device) -> Segment:
+        """On another device; the layout stays on the CPU, where models look it up."""
+        return replace(
+            self,
+            values=self.values.to(device),
+            firsts=self.firsts.to(device),
+            behaviour=None if self.behaviour is None else self.behaviour.to(device),
+            tensors=None if self.tensors is None else {name: value.to(device) for name, value in self.tensors.items()},
+        )
+
+
+Batch = Sequence[Segment]
+
+
+def n_windows(batch: Batch) -> int:
+    """Windows of all segments."""
+    return sum(len(segment) for segment in batch)

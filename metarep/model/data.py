@@ -1,0 +1,296 @@
+"""What a model learns from: the networks of some zoos as segments of windows, drawn by (seed, step) alone.
+
+Networks that fit into one window are held as they are and drawn anew at each step, in another order of units; of larger
+ones windows are cut once and held in memory, drawn evenly from the networks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from metarep.errors import MetarepError
+from metarep.model.augment import jitter, permute_units, scale_units
+from metarep.model.batches import Segment
+from metarep.model.behaviour import Behaviour, Probes, ProbeSpace, space_name
+from metarep.model.settings import PretrainConfig
+from metarep.model.windows import Plan, Shape, plan_of
+from metarep.networks.architecture import Architecture
+from metarep.networks.chain_forward import Forward, chain_forward
+from metarep.networks.symmetry_groups import Symmetries
+from metarep.progress import Progress
+from metarep.zoos.subjects import Subjects
+
+MAX_POOL = 1024
+"""Probe inputs of a file that a model keeps."""
+N_POOL_PROBES = 64
+"""Probes at which the behaviour of windows of large networks is computed once."""
+
+
+class Source(Protocol):
+    """Windows of one kind: whole networks of an architecture, or windows cut from larger ones."""
+
+    def __len__(self) -> int: ...
+
+    def segments(self, rows: torch.Tensor, config: PretrainConfig, *, generator: torch.Generator | None) -> list[Segment]:
+        """Some of its windows; augmented as the config wants it where there is a generator."""
+
+
+@dataclass(eq=False)
+class WholeNetworks:
+    """N networks of one architecture that are one window each: tensors (N, *shape)."""
+
+    tensors: dict[str, torch.Tensor]
+    plan: Plan
+    symmetries: Symmetries
+    forward: Forward | None
+
+    def __len__(self) -> int:
+        return len(next(iter(self.tensors.values())))
+
+    @property
+    def shape(self) -> Shape:
+        return self.plan.shapes[0]
+
+    @cached_property
+    def spread(self) -> dict[str, torch.Tensor]:
+        """(*shape) of each tensor: the standard deviation of every value among networks whose units are in random orders."""
+        shuffled = permute_units(self.tensors, self.symmetries, generator=torch.Generator().manual_seed(0))
+        return {name: value.std(dim=0, correction=0) for name, value in shuffled.items()}
+
+    def segment(self, tensors: dict[str, torch.Tensor]) -> Segment:
+        """Networks (B, *shape) as windows."""
+        values = self.plan.whole_values(tensors)
+        return Segment(self.shape.layout, values, torch.zeros(len(values), dtype=torch.int64), tensors=tensors)
+
+    def segments(self, rows: torch.Tensor, config: PretrainConfig, *, generator: torch.Generator | None) -> list[Segment]:
+        """See `Source.segments`."""
+        tensors = {name: value[rows] for name, value in self.tensors.items()}
+        if generator is not None and config.units == "shuffled":
+            tensors = permute_units(tensors, self.symmetries, generator=generator)
+        if generator is not None and config.scale_units > 0:
+            tensors = scale_units(tensors, self.symmetries, config.scale_units, generator=generator)
+        return [self.segment(tensors)]
+
+    def jittered(self, segment: Segment, rows: torch.Tensor, most: float, *, generator: torch.Generator) -> Segment:
+        """The segment with noise on the networks in some rows (B,) bool."""
+        if not bool(rows.any()):
+            return segment
+        noisy = jitter({name: value[rows] for name, value in segment.tensors.items()}, self.spread, most, generator=generator)
+        tensors = {name: value.clone() for name, value in segment.tensors.items()}
+        for name, value in noisy.items():
+            tensors[name][rows] = value
+        return self.segment(tensors)
+
+    def behave(self, segment: Segment, probes: Probes) -> Segment:
+        """The segment with what its units contribute at some probes."""
+        return replace(segment, behaviour=behaviour_of(self.plan, self.forward, segment.tensors, probes))
+
+
+@dataclass(eq=False)
+class CutWindows:
+    """Windows of one shape, cut from larger networks: values (M, T, C), first units (M,), contributions (M, U, S) at `probes`."""
+
+    shape: Shape
+    values: torch.Tensor
+    firsts: torch.Tensor
+    contributions: torch.Tensor | None = None
+    probes: Probes | None = None
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def segments(self, rows: torch.Tensor, config: PretrainConfig, *, generator: torch.Generator | None) -> list[Segment]:
+        """See `Source.segments`; which probes are asked for is drawn too."""
+        behaviour = None
+        if self.contributions is not None:
+            n = min(config.n_probes, len(self.probes))
+            chosen = torch.arange(n) if generator is None else torch.randperm(len(self.probes), generator=generator)[:n]
+            behaviour = Behaviour(self.probes.take(chosen), self.contributions[rows][:, :, chosen])
+        return [Segment(self.shape.layout, self.values[rows], self.firsts[rows], behaviour)]
+
+
+def behaviour_of(plan: Plan, forward: Forward, tensors: dict[str, torch.Tensor], probes: Probes) -> Behaviour:
+    """What the hidden units of whole networks (B, *shape) contribute, in the order of the layout's units."""
+    found = forward.contributions(tensors, probes.inputs, probes.outputs)
+    groups = [plan.views[s.view].group for s in plan.shapes[0].stretches if plan.views[s.view].is_hidden]
+    return Behaviour(probes, torch.cat([found[group] for group in groups], dim=1))
+
+
+@dataclass
+class TrainingData:
+    """The windows of one split of some zoos."""
+
+    sources: list[Source]
+
+    def __len__(self) -> int:
+        return sum(len(source) for source in self.sources)
+
+    def draw(self, n: int, generator: torch.Generator) -> list[tuple[Source, torch.Tensor]]:
+        """n windows, each as likely, as rows of their sources."""
+        drawn = torch.randint(len(self), (n,), generator=generator).sort().values
+        return self._by_source(drawn)
+
+    def everything(self, n: int) -> list[list[tuple[Source, torch.Tensor]]]:
+        """All windows in order, in batches of n."""
+        return [self._by_source(torch.arange(at, min(at + n, len(self)))) for at in range(0, len(self), n)]
+
+    def _by_source(self, drawn: torch.Tensor) -> list[tuple[Source, torch.Tensor]]:
+        found, start = [], 0
+        for source in self.sources:
+            inside = drawn[(drawn >= start) & (drawn < start + len(source))] - start
+            if len(inside):
+                found.append((source, inside))
+            start += len(source)
+        return found
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """The networks of one architecture in one zoo: rows of `subjects`, how they are read, and how they run, where that is known."""
+
+    subjects: Subjects
+    rows: np.ndarray
+    plan: Plan
+    forward: Forward | None
+
+    @property
+    def architecture(self) -> Architecture:
+        return self.subjects.architecture_of(int(self.rows[0]))
+
+    @property
+    def symmetries(self) -> Symmetries:
+        return self.subjects.symmetries[self.subjects.architecture[self.rows[0]]]
+
+
+def cohorts_of(zoos: Sequence[Subjects], split: str, config: PretrainConfig, chunk: int) -> list[Cohort]:
+    """The finished networks of a split, by zoo and architecture."""
+    found = []
+    for subjects in zoos:
+        chosen = np.flatnonzero((subjects.split == split) & subjects.final)
+        if split == "train" and config.max_train_networks is not None:
+            chosen = chosen[: config.max_train_networks]
+        for number in np.unique(subjects.architecture[chosen]):
+            rows = chosen[subjects.architecture[chosen] == number]
+            architecture, symmetries = subjects.architectures[number], subjects.symmetries[number]
+            how = {"chunk": chunk, "context": config.context, "overlap": config.overlap}
+            plan = plan_of(architecture, symmetries, **how, indexed=config.positions == "indexed")
+            found.append(Cohort(subjects, rows, plan, forward_of(subjects, int(number), config)))
+    return found
+
+
+def forward_of(subjects: Subjects, number: int, config: PretrainConfig) -> Forward | None:
+    """How networks of an architecture, given by its number in the zoo, are run; None where that is neither known nor stated."""
+    activation = subjects.activation or config.activation
+    if activation is None:
+        return None
+    shape = None if config.probes is None else read_probes(config).shape[1:]
+    how = {"activation": activation, "output_activation": subjects.output_activations[number], "input_shape": shape}
+    return chain_forward(subjects.architectures[number], subjects.symmetries[number], **how)
+
+
+def read_probes(config: PretrainConfig) -> np.ndarray:
+    """The probe inputs of the file that the config names, (n, *input shape) float32. Raises MetarepError for anything else."""
+    try:
+        found = np.load(config.probes, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise MetarepError(
+            f"{config.probes} holds no probe inputs", met=error, expected="a .npy file (n, *input shape)"
+        ) from error
+    if found.ndim < 2 or not np.isfinite(found).all():
+        met = f"shape {found.shape}" if found.ndim < 2 else "NaN or infinity"
+        raise MetarepError(f"{config.probes} holds no probe inputs", met=met, expected="finite numbers (n, *input shape)")
+    return found[:MAX_POOL].astype(np.float32)
+
+
+def training_data(
+    cohorts: Sequence[Cohort], config: PretrainConfig, *, split: str, spaces: dict[str, ProbeSpace], progress: Progress
+) -> TrainingData:
+    """The windows of one split; training ones as the config wants them, others as stored or in canonical order."""
+    whole = [one for one in cohorts if one.plan.whole]
+    sources: list[Source] = []
+    for one in whole:
+        rows = one.rows if split == "train" else one.rows[: config.max_valid_networks]
+        tensors = one.subjects.stacked(rows, canonical=config.units == "canonical")
+        sources.append(WholeNetworks(tensors, one.plan, one.symmetries, one.forward))
+    large = [one for one in cohorts if not one.plan.whole]
+    return TrainingData(sources + cut_windows(large, config, split=split, spaces=spaces, progress=progress))
+
+
+def cut_windows(
+    cohorts: Sequence[Cohort], config: PretrainConfig, *, split: str, spaces: dict[str, ProbeSpace], progress: Progress
+) -> list[CutWindows]:
+    """Windows of networks that are larger than one, as many from each network as it has or as its share is.
+
+    In training each network is shown in `n_copies` random orders of its units, or once in the order that the config says.
+    Where there are more networks than windows, as many networks are drawn.
+    """
+    train, most = split == "train", config.max_windows if split == "train" else config.max_valid_windows
+    networks = [(one, int(row)) for one in cohorts for row in one.rows]
+    rng, generator = np.random.default_rng([config.seed, len(split)]), torch.Generator().manual_seed(config.seed)
+    n_copies = config.n_copies if train and config.units == "shuffled" else 1
+    if len(networks) * n_copies > most:
+        networks = [networks[i] for i in np.sort(rng.permutation(len(networks))[: max(2, most // n_copies)])]
+    share = max(1, most // max(1, len(networks) * n_copies))
+    found: dict[Shape, list[tuple]] = {}
+    with progress.task(f"read {split}", len(networks), "networks") as task:
+        for one, row in networks:
+            for _ in range(n_copies):
+                tensors = _ordered(one, row, config, train, generator)
+                for shape, *windows in _windows_of(one, tensors, share, rng, spaces):
+                    found.setdefault(shape, []).append(windows)
+            task.advance(1)
+    return [_joined(shape, parts) for shape, parts in found.items()]
+
+
+def _ordered(one: Cohort, row: int, config: PretrainConfig, train: bool, generator: torch.Generator) -> dict[str, torch.Tensor]:
+    if train and config.units == "shuffled":
+        return one.subjects.shuffled_tensors(row, log_scale_std=config.scale_units, generator=generator)
+    return one.subjects.raw_tensors(row) if config.units == "raw" else one.subjects.tensors(row)
+
+
+def _windows_of(
+    one: Cohort, tensors: dict[str, torch.Tensor], share: int, rng: np.random.Generator, spaces: dict[str, ProbeSpace]
+):
+    """(shape, values, firsts, contributions, probes) of up to `share` windows of one network."""
+    values = one.plan.view_values(tensors)
+    shapes = np.repeat(np.arange(len(one.plan.shapes)), [shape.n_windows for shape in one.plan.shapes])
+    which = np.concatenate([np.arange(shape.n_windows) for shape in one.plan.shapes])
+    chosen = np.sort(rng.permutation(len(shapes))[:share])
+    effects, probes = _contributions(one, tensors, spaces)
+    for number in np.unique(shapes[chosen]):
+        shape = one.plan.shapes[number]
+        firsts = shape.firsts[which[chosen[shapes[chosen] == number]]]
+        (s,) = shape.stretches
+        view = one.plan.views[s.view]
+        known = effects.get(view.group) if effects and view.is_hidden else None
+        rows = torch.from_numpy(firsts[:, None] + np.arange(s.n_units))
+        yield (
+            shape,
+            one.plan.window_values(shape, values, firsts).clone(),
+            firsts,
+            None if known is None else known[rows],
+            probes,
+        )
+
+
+def _contributions(one: Cohort, tensors: dict[str, torch.Tensor], spaces: dict[str, ProbeSpace]):
+    """What each group's units contribute, (n, S) by group, and the probes; ({}, None) where that is not asked for or not known."""
+    if one.forward is None or not spaces:
+        return {}, None
+
+    probes = spaces[space_name(one.forward.n_inputs, one.forward.n_outputs)].fixed(N_POOL_PROBES)
+    batched = {name: value.unsqueeze(0) for name, value in tensors.items()}
+    found = one.forward.contributions(batched, probes.inputs, probes.outputs)
+    return {group: value[0] for group, value in found.items()}, probes
+
+
+def _joined(shape: Shape, parts: list[tuple]) -> CutWindows:
+    values, firsts, contributions, probes = zip(*parts, strict=True)
+    known = None if contributions[0] is None else torch.cat(contributions)
+    return CutWindows(shape, torch.cat(values), torch.from_numpy(np.concatenate(firsts)), known, probes[0])

@@ -1,0 +1,239 @@
+"""What a model is trained on: the cloze test, and the unsupervised representations it is compared with.
+
+All train the one encoder, `ClozeModel.encode`, on the same data for as many steps; what else they need (a decoder, a
+projection, a teacher) is left behind when the model is saved, and so is the head that predicts values, but for the cloze test.
+
+- "cloze": predict the masked values from the others, and with `behaviour_weight` what units contribute at probe inputs.
+- "autoencoder": the mean state through a bottleneck, from which all values are reconstructed; squared error. Units have no
+  order, so the error is that of the unit order that fits best: an order fixed by a rule would jump where two units tie.
+- "contrastive": two networks that compute the same function (`views`) must be found among all others of the batch.
+  NT-Xent of SimCLR (Chen et al., "A simple framework for contrastive learning of visual representations", 2020).
+- "latent": a teacher, the moving average of the model, reads the whole network; from what is visible the model predicts the
+  teacher's states at the masked tokens. After data2vec (Baevski et al., 2022) and I-JEPA (Assran et al., 2023); as in
+  the latter the teacher is what embeds. The error counts in shares of the variance of the teacher's states over networks, or
+  else a teacher that separates networks less would score better; their spread is logged: 0 would be collapse.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from copy import deepcopy
+from dataclasses import replace
+from itertools import pairwise, permutations, product
+from math import factorial, prod
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from metarep.errors import MetarepError
+from metarep.model.batches import Batch, Segment
+from metarep.model.data import WholeNetworks
+from metarep.model.settings import PretrainConfig
+from metarep.model.transformer import ClozeModel, unit_states
+from metarep.model.views import same_function
+from metarep.networks.symmetry_groups import Symmetries
+from metarep.networks.tensor_symmetry import canonical, permuted
+
+MAX_ORDERS = 120
+"""With more unit orders than this, an autoencoder's target is the one canonical order."""
+
+
+class Objective(nn.Module):
+    """A loss on a batch and its masks, True masked, for a model and whatever else is trained with it.
+
+    Everything that is trained or must survive an interruption is in its `state_dict`.
+    """
+
+    whole_networks = False
+    """Whether it needs whole networks of one architecture."""
+
+    def __init__(self, config: PretrainConfig, model: ClozeModel, subject: WholeNetworks | None):
+        super().__init__()
+        self.config, self.model, self.subject = config, model, subject
+
+    @property
+    def encoder(self) -> ClozeModel:
+        """The model that is kept in the end."""
+        return self.model
+
+    def loss(self, batch: Batch, masks: Sequence[torch.Tensor], *, generator: torch.Generator) -> torch.Tensor:
+        """(): what is minimised; `generator` is for what else has to be drawn."""
+        raise RuntimeError("an objective has a loss")
+
+    def metrics(self, batch: Batch, masks: Sequence[torch.Tensor]) -> dict[str, float]:
+        """What the log says of validation windows beside their loss."""
+        del batch, masks
+        return {}
+
+    def after_step(self) -> None:
+        """Called once the parameters have been changed."""
+
+
+class Cloze(Objective):
+    """Masked values from the others."""
+
+    def loss(self, batch: Batch, masks: Sequence[torch.Tensor], *, generator: torch.Generator) -> torch.Tensor:
+        del generator
+        states = self.model.encode(batch, masks)
+        parts = [self._masked(segment, mask, state) for segment, mask, state in zip(batch, masks, states, strict=True)]
+        masked = torch.cat(parts)
+        loss = masked.mean() if len(masked) else masked.sum()
+        if self.model.decoder is None:
+            return loss
+        behaviours = [
+            self.model.decoder.loss(unit_states(state, segment.layout.units), segment.behaviour).flatten()
+            for segment, state in zip(batch, states, strict=True)
+            if segment.behaviour is not None
+        ]
+        return loss + self.config.behaviour_weight * torch.cat(behaviours).mean() if behaviours else loss
+
+    def _masked(self, segment: Segment, mask: torch.Tensor, states: torch.Tensor) -> torch.Tensor:
+        """(M,): the loss of every masked value."""
+        touched = mask.any(dim=-1)
+        prediction = self.model.head(states[touched])
+        return self.model.head.loss(prediction, self.model.normalise(segment)[touched])[mask[touched]]
+
+    def metrics(self, batch: Batch, masks: Sequence[torch.Tensor]) -> dict[str, float]:
+        """Masked R² against a prediction of 0, the mean of each class."""
+        left = total = 0.0
+        for segment, mask in zip(batch, masks, strict=True):
+            truth = self.model.normalise(segment)[mask]
+            left += float((truth - self.model(segment, mask).expectation()[mask]).square().sum())
+            total += float(truth.square().sum())
+        return {"valid_r2": 1 - left / total if total > 0 else float("nan")}
+
+
+class Autoencoder(Objective):
+    """Values -> bottleneck -> values, up to the order of units."""
+
+    whole_networks = True
+
+    def __init__(self, config: PretrainConfig, model: ClozeModel, subject: WholeNetworks):
+        super().__init__(config, model, subject)
+        self.decoder = perceptron(config.bottleneck, 4 * config.d_model, subject.shape.layout.present.numel(), n_hidden=2)
+        self.orders = unit_orders(subject.symmetries)
+
+    def loss(self, batch: Batch, masks: Sequence[torch.Tensor], *, generator: torch.Generator) -> torch.Tensor:
+        del masks, generator
+        return torch.cat([(a - b).square().flatten() for a, b in map(self._reconstructed_and_target, batch)]).mean()
+
+    def metrics(self, batch: Batch, masks: Sequence[torch.Tensor]) -> dict[str, float]:
+        del masks
+        pairs = [self._reconstructed_and_target(segment) for segment in batch]
+        left = sum(float((a - b).square().sum()) for a, b in pairs)
+        return {"valid_reconstruction_r2": 1 - left / sum(float(b.square().sum()) for _, b in pairs)}
+
+    def _reconstructed_and_target(self, segment: Segment) -> tuple[torch.Tensor, torch.Tensor]:
+        """Both (B, T · C): what the decoder says, and the values in the unit order that is nearest to it."""
+        tensors = canonical(segment.tensors, self.subject.symmetries, n_lead=1)
+        found = self.decoder(self.model.pool(self.model.states(self.subject.segment(tensors))))
+        ordered = torch.stack([self._values(permuted(tensors, self.subject.symmetries, order)) for order in self.orders])
+        best = (found.detach() - ordered).square().sum(dim=2).argmin(dim=0)
+        return found, ordered[best, torch.arange(len(found), device=found.device)]
+
+    def _values(self, tensors: dict[str, torch.Tensor]) -> torch.Tensor:
+        return self.model.normalise(self.subject.segment(tensors)).flatten(1)
+
+
+class Contrastive(Objective):
+    """NT-Xent between two views of each network, among the networks of a batch."""
+
+    whole_networks = True
+
+    def __init__(self, config: PretrainConfig, model: ClozeModel, subject: WholeNetworks):
+        super().__init__(config, model, subject)
+        self.projection = perceptron(config.d_model, config.d_model, config.d_model)
+
+    def loss(self, batch: Batch, masks: Sequence[torch.Tensor], *, generator: torch.Generator) -> torch.Tensor:
+        del masks
+        pieces = [piece for segment in batch for piece in segment.split(self.config.batch_size) if len(piece) > 1]
+        return torch.stack([nt_xent(*self._projected(p, generator), self.config.temperature) for p in pieces]).mean()
+
+    def _projected(self, segment: Segment, generator: torch.Generator) -> list[torch.Tensor]:
+        views = [same_function(segment.tensors, self.subject, self.config, generator=generator) for _ in range(2)]
+        return [self.projection(self.model.pool(self.model.states(self.subject.segment(view)))) for view in views]
+
+
+class LatentPrediction(Objective):
+    """The states of a slow copy of the model, predicted where values are masked."""
+
+    def __init__(self, config: PretrainConfig, model: ClozeModel, subject: WholeNetworks | None):
+        super().__init__(config, model, subject)
+        self.predictor = perceptron(config.d_model, 2 * config.d_model, config.d_model)
+        self.teacher = deepcopy(model).requires_grad_(False)
+
+    @property
+    def encoder(self) -> ClozeModel:
+        return self.teacher
+
+    def loss(self, batch: Batch, masks: Sequence[torch.Tensor], *, generator: torch.Generator) -> torch.Tensor:
+        del generator
+        touched = torch.cat([mask.any(dim=-1).flatten() for mask in masks])
+        states = torch.cat([state.flatten(0, 1) for state in self.model.encode(batch, masks)])
+        targets = self.targets(batch)
+        error = F.mse_loss(self.predictor(states[touched]), targets[touched])
+        return error / targets.var(dim=0, correction=0).mean().clamp_min(1e-6)
+
+    def metrics(self, batch: Batch, masks: Sequence[torch.Tensor]) -> dict[str, float]:
+        """The spread of the teacher's states over tokens: 1 is the most that normalised states can have, 0 is collapse."""
+        del masks
+        return {"teacher_spread": float(self.targets(batch).std(dim=0, correction=0).mean())}
+
+    def targets(self, batch: Batch) -> torch.Tensor:
+        """(N, D): what the teacher makes of all tokens of whole windows, each state of mean 0 and variance 1."""
+        with torch.no_grad():
+            states = self.teacher.encode(batch, [segment.no_mask for segment in batch])
+        return torch.cat([F.layer_norm(state, state.shape[-1:]).flatten(0, 1) for state in states])
+
+    @torch.no_grad()
+    def after_step(self) -> None:
+        for slow, fast in zip(self.teacher.parameters(), self.model.parameters(), strict=True):
+            slow.lerp_(fast, 1 - self.config.teacher_momentum)
+
+
+OBJECTIVES = {"cloze": Cloze, "autoencoder": Autoencoder, "contrastive": Contrastive, "latent": LatentPrediction}
+
+
+def build_objective(config: PretrainConfig, model: ClozeModel, subject: WholeNetworks | None) -> Objective:
+    """The objective that the config names, around a model; torch's global generator decides how the rest of it starts.
+
+    Raises MetarepError for an objective on whole networks of one architecture where there is no such `subject`.
+    """
+    kind = OBJECTIVES[config.objective]
+    if kind.whole_networks and subject is None:
+        expected = "networks of one architecture that fit into one window"
+        raise MetarepError(f"objective={config.objective} is for a single architecture", expected=expected, fix="use cloze")
+    return kind(config, model, subject)
+
+
+def nt_xent(one: torch.Tensor, other: torch.Tensor, temperature: float) -> torch.Tensor:
+    """(): how hard row i of `other` (N, D) is to find among all other rows when row i of `one` is given, both ways, in nats.
+
+    The cross-entropy of the softmax over cosine similarities / temperature; Chen et al. (2020), equation 1.
+    """
+    n = len(one)
+    rows = F.normalize(torch.cat([one, other]), dim=1)
+    similarity = (rows @ rows.T / temperature).masked_fill(torch.eye(2 * n, dtype=torch.bool, device=rows.device), -torch.inf)
+    return F.cross_entropy(similarity, torch.arange(2 * n, device=rows.device).roll(n))
+
+
+def perceptron(d_in: int, d_hidden: int, d_out: int, *, n_hidden: int = 1) -> nn.Sequential:
+    """Linear layers with GELU between."""
+    widths = [d_in, *[d_hidden] * n_hidden]
+    layers = [part for a, b in pairwise(widths) for part in (nn.Linear(a, b), nn.GELU())]
+    return nn.Sequential(*layers, nn.Linear(widths[-1], d_out))
+
+
+def unit_orders(symmetries: Symmetries) -> list[list[torch.Tensor | None]]:
+    """Every order of the interchangeable units, an entry a group; none but the one that stands if they are too many."""
+    free = [units.n if units.interchangeable else 0 for units in symmetries.groups]
+    if prod(factorial(min(n, 10)) for n in free) > MAX_ORDERS:
+        return [[None] * len(free)]
+    choices = [list(permutations(range(n))) if n else [None] for n in free]
+    return [[None if order is None else torch.tensor(order) for order in orders] for orders in product(*choices)]
+
+
+def on_device(batch: Batch, masks: Sequence[torch.Tensor], device: str) -> tuple[list[Segment], list[torch.Tensor]]:
+    """A batch and its masks on another device."""
+    return [replace(segment).to(device) for segment in batch], [mask.to(device) for mask in masks]

@@ -1,0 +1,380 @@
+"""Pretraining on the training networks of one or several zoos: the best checkpoint by validation loss.
+
+Every step draws its windows, masks and augmentation from (seed, step) alone, and every `eval_every` steps the whole state is
+written aside. So a run that was interrupted carries on and ends with the same weights as one that never was.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from metarep.artefact import open_artefact, write_whole, writing
+from metarep.errors import MetarepError
+from metarep.model.batches import Batch, Segment
+from metarep.model.behaviour import space_name
+from metarep.model.data import (
+    MAX_POOL,
+    Cohort,
+    Source,
+    TrainingData,
+    WholeNetworks,
+    cohorts_of,
+    read_probes,
+    training_data,
+)
+from metarep.model.masks import MaskRule, random_masks
+from metarep.model.objectives import Objective, build_objective, on_device
+from metarep.model.settings import PretrainConfig
+from metarep.model.transformer import ClozeModel
+from metarep.progress import Progress
+from metarep.tables import to_csv
+from metarep.zoos.subjects import Subjects, open_subjects, say_left_out
+
+KIND = "model"
+CHECKPOINT = "checkpoint.safetensors"
+MIN_SHARED = 8
+"""Slots of an architecture are standardised one by one where at least so many training networks share it."""
+MAX_POSITIONS = 4096
+"""Longer fixed axes have no learned vectors; Fourier features say where a token stands there."""
+MAX_FIT_WINDOWS = 20_000
+"""The normalisation is fitted on so many training windows at most."""
+
+
+@dataclass
+class TrainingState:
+    """What changes while training; `best` are the weights of the objective's encoder."""
+
+    objective: Objective
+    optimiser: torch.optim.AdamW
+    best: dict[str, torch.Tensor]
+    best_loss: float
+    step: int
+    log: list[dict]
+
+
+@dataclass
+class Prepared:
+    """Everything that training starts from."""
+
+    config: PretrainConfig
+    model: ClozeModel
+    objective: Objective
+    train: TrainingData
+    valid: TrainingData
+
+
+def pretrain(
+    config: PretrainConfig,
+    zoos: Path | str | Sequence[Path | str],
+    out: Path | str,
+    *,
+    device: str = "cpu",
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> Path:
+    """Trains a model on the training networks of one or several zoos into the folder `out` and returns it.
+
+    Networks with NaN or infinity are left out. Raises MetarepError without at least two others in each split of all zoos
+    together, and where behaviour is asked for and of no network known.
+    """
+    out, progress = Path(out), progress or Progress()
+    subjects = [open_subjects(zoo) for zoo in ([zoos] if isinstance(zoos, Path | str) else zoos)]
+    for one in subjects:
+        say_left_out(one, progress)
+    require_networks(subjects)
+    inputs = {"zoo" if len(subjects) == 1 else f"zoo_{i}": one.artefact for i, one in enumerate(subjects)}
+    with writing(
+        out, KIND, config=config.resolved(), seed=config.seed, inputs=inputs, overwrite=overwrite, resume=True
+    ) as folder:
+        for leftover in folder.glob("*.tmp"):
+            leftover.unlink()
+        prepared = prepare(config, subjects, progress=progress)
+        state = start_or_resume(prepared, folder / CHECKPOINT, device)
+        run_training(prepared, state, folder / CHECKPOINT, device, progress)
+        model = state.objective.encoder.eval()
+        model.load_state_dict(state.best)
+        model.to("cpu").save_pretrained(folder)
+        (folder / "README.md").unlink(missing_ok=True)
+        write_whole(folder / "log.csv", to_csv(state.log))
+        (folder / CHECKPOINT).unlink()
+    return out
+
+
+def load_model(path: Path | str, *, device: str = "cpu") -> ClozeModel:
+    """The model of a finished artefact, ready to embed. Raises MetarepError for a damaged one."""
+    artefact = open_artefact(path, KIND, check_hashes=True)
+    with redirect_stdout(io.StringIO()):  # the Hub's loader prints where it reads from
+        model = ClozeModel.from_pretrained(artefact.path, local_files_only=True)
+    return model.to(device).eval()
+
+
+def require_networks(subjects: Sequence[Subjects]) -> None:
+    """Raises MetarepError where a split of all zoos together has fewer than two finished networks."""
+    counts = {
+        name: sum(int((one.final & (one.split == name)).sum()) for one in subjects) for name in ("train", "valid", "test")
+    }
+    if min(counts.values()) < 2:
+        met = ", ".join(f"{n} {split}" for split, n in counts.items()) + " networks"
+        raise MetarepError(
+            "too few networks to pretrain on", met=met, expected="at least 2 of each", fix="add networks or zoos"
+        )
+
+
+def prepare(config: PretrainConfig, subjects: Sequence[Subjects], *, progress: Progress) -> Prepared:
+    """Data, model and objective, freshly initialised from the seed."""
+    chunk = config.chunk or chosen_chunk(subjects, config.context)
+    cohorts = cohorts_of(subjects, "train", config, chunk)
+    torch.manual_seed(config.seed)
+    model = build_model(config, cohorts, chunk)
+    spaces = {} if model.decoder is None else dict(model.decoder.spaces.items())
+    train = training_data(cohorts, config, split="train", spaces=spaces, progress=progress)
+    others = cohorts_of(subjects, "valid", config, chunk)
+    valid = training_data(others, config, split="valid", spaces=spaces, progress=progress)
+    fit_statistics(config, model, train)
+    alone = len(train.sources) == 1 and isinstance(train.sources[0], WholeNetworks)
+    subject = train.sources[0] if alone else None
+    return Prepared(config, model, build_objective(config, model, subject), train, valid)
+
+
+def chosen_chunk(subjects: Sequence[Subjects], context: int) -> int:
+    """A token a value where every network fits into one window so, else four values."""
+    return 1 if max(one.n_params for zoo in subjects for one in zoo.architectures) <= context else 4
+
+
+def build_model(config: PretrainConfig, cohorts: Sequence[Cohort], chunk: int) -> ClozeModel:
+    """A freshly initialised model that knows the fixed axes and slots of some networks; torch's global generator decides."""
+    axes: dict[str, int] = {}
+    slots: dict[str, int] = {}
+    for cohort in cohorts:
+        shared = len(cohort.rows) >= MIN_SHARED
+        for layout in (shape.layout for shape in cohort.plan.shapes):
+            axes |= {str(axis): axis.length for axis in layout.axes if axis.length <= MAX_POSITIONS}
+            slots |= {one.key: one.n for one in layout.slots if shared}
+    return ClozeModel(
+        chunk=chunk,
+        context=config.context,
+        overlap=config.overlap,
+        d_model=config.d_model,
+        n_layers=config.n_layers,
+        n_heads=config.n_heads,
+        head=config.head,
+        n_components=config.n_components,
+        positions=config.positions,
+        predicts=config.objective == "cloze",
+        bottleneck=config.bottleneck if config.objective == "autoencoder" else 0,
+        axes=axes,
+        slots=slots,
+        spaces=probe_spaces(config, cohorts) if config.behaviour_weight else None,
+    )
+
+
+def probe_spaces(config: PretrainConfig, cohorts: Sequence[Cohort]) -> dict[str, dict[str, float]]:
+    """The spaces of probes that the networks have. Raises MetarepError where it is not known how any of them is run."""
+    forwards = [cohort.forward for cohort in cohorts if cohort.forward is not None]
+    if not forwards:
+        fix = "state their activation (activation=relu) if they are plain chains, or set behaviour_weight=0"
+        raise MetarepError("behaviour cannot be predicted of networks that cannot be run", met="no forward pass known", fix=fix)
+    pool = 0 if config.probes is None else min(MAX_POOL, len(read_probes(config)))
+    low, high = config.probe_range
+    return {
+        space_name(one.n_inputs, one.n_outputs): {
+            "n_inputs": one.n_inputs,
+            "n_outputs": one.n_outputs,
+            "low": low,
+            "high": high,
+            "n_pool": pool,
+        }
+        for one in forwards
+    }
+
+
+def fit_statistics(config: PretrainConfig, model: ClozeModel, train: TrainingData) -> None:
+    """Normalisation and scales of behaviour, from training windows."""
+    generator = torch.Generator().manual_seed(config.seed)
+    share = min(1.0, MAX_FIT_WINDOWS / max(1, len(train)))
+    segments: list[Segment] = []
+    for source in train.sources:
+        rows = torch.arange(max(1, round(share * len(source))))
+        segments += source.segments(rows, config, generator=None)
+    model.fit_normalisation(segments)
+    if model.decoder is None:
+        return
+    if config.probes is not None:
+        pool = torch.from_numpy(read_probes(config)).flatten(1)
+        for space in model.decoder.spaces.values():
+            if pool.shape[1] != space.n_inputs:
+                met, expected = f"{pool.shape[1]} numbers a row", f"{space.n_inputs}"
+                raise MetarepError(f"{config.probes} does not fit the networks", met=met, expected=expected)
+            space.pool.copy_(pool)
+    asked = [
+        ask_behaviour(config, model, source, segment, torch.zeros(0), generator).behaviour
+        for source in train.sources
+        for piece in source.segments(torch.arange(min(len(source), 2000)), config, generator=None)
+        for segment in [piece]
+    ]
+    model.decoder.fit_scale([one for one in asked if one is not None])
+
+
+def ask_behaviour(
+    config: PretrainConfig, model: ClozeModel, source: Source, segment: Segment, noisy: torch.Tensor, generator: torch.Generator
+) -> Segment:
+    """The segment with its behaviour, where it is asked for and known; whole networks in rows `noisy` (B,) are jittered first."""
+    if model.decoder is None or not isinstance(source, WholeNetworks) or source.forward is None:
+        return segment
+    if config.jitter > 0 and len(noisy):
+        segment = source.jittered(segment, noisy, config.jitter, generator=generator)
+    space = model.decoder.spaces[space_name(source.forward.n_inputs, source.forward.n_outputs)]
+    return source.behave(segment, space.random(config.n_probes, generator=generator))
+
+
+def draw_batch(
+    config: PretrainConfig, model: ClozeModel, data: TrainingData, step: int
+) -> tuple[list[Segment], list[torch.Tensor], torch.Generator]:
+    """Segments, masks and the generator of whatever else the step draws, by (seed, step) alone."""
+    generator = torch.Generator().manual_seed(config.seed * 1_000_003 + step + 1)
+    batch, masks = [], []
+    for source, rows in data.draw(config.batch_size, generator):
+        for segment in source.segments(rows, config, generator=generator):
+            mask = random_masks(segment, mask_rule(config), generator=generator)
+            batch.append(ask_behaviour(config, model, source, segment, ~mask.flatten(1).any(dim=1), generator))
+            masks.append(mask)
+    return batch, masks, generator
+
+
+def mask_rule(config: PretrainConfig) -> MaskRule:
+    """The masks that the config asks for."""
+    none = config.unmasked_share if config.behaviour_weight else 0.0
+    ratio = (config.mask_ratio_min, config.mask_ratio_max)
+    return MaskRule(ratio, units=config.unit_mask_share, values=config.value_mask_share, none=none)
+
+
+def start_or_resume(prepared: Prepared, checkpoint: Path, device: str) -> TrainingState:
+    """A fresh state, or the one that an interrupted run left."""
+    objective = prepared.objective.to(device)
+    optimiser = build_optimiser(prepared.config, objective)
+    state = TrainingState(objective, optimiser, copy_of(objective.encoder), math.inf, 0, [])
+    if checkpoint.is_file():
+        restore_state(state, checkpoint, device)
+    return state
+
+
+def build_optimiser(config: PretrainConfig, objective: Objective) -> torch.optim.AdamW:
+    """AdamW; matrices decay, vectors do not."""
+    trained = [p for p in objective.parameters() if p.requires_grad]
+    matrices, vectors = [p for p in trained if p.ndim >= 2], [p for p in trained if p.ndim < 2]
+    groups = [{"params": matrices, "weight_decay": config.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=config.lr, betas=(0.9, 0.99), fused=True)
+
+
+def learning_rate(config: PretrainConfig, step: int) -> float:
+    """Linear warm-up, then a half cosine down to a twentieth; `step` counts from 0."""
+    if step < config.warmup_steps:
+        return config.lr * (step + 1) / config.warmup_steps
+    share = (step - config.warmup_steps) / max(1, config.n_steps - config.warmup_steps)
+    return config.lr * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * min(share, 1.0))))
+
+
+def run_training(prepared: Prepared, state: TrainingState, checkpoint: Path, device: str, progress: Progress) -> None:
+    """Takes the state from its step to the last one; evaluates and writes it aside every `eval_every` steps."""
+    config, running, note = prepared.config, [], ""
+    with progress.task("pretrain", config.n_steps, "steps", done=state.step) as task:
+        while state.step < config.n_steps:
+            batch, masks, generator = draw_batch(config, prepared.model, prepared.train, state.step)
+            running.append(train_step(config, state, *on_device(batch, masks, device), generator))
+            state.step += 1
+            if state.step % config.eval_every == 0 or state.step == config.n_steps:
+                row = evaluate(prepared, state, device, train_loss=float(torch.stack(running).mean()))
+                state.log.append(row)
+                running = []
+                note = ", ".join(f"{name.replace('_', ' ')} {row[name]:.3f}" for name in list(row)[2:-1])
+                save_state(state, checkpoint)
+            task.advance(1, note)
+
+
+def train_step(
+    config: PretrainConfig, state: TrainingState, batch: Batch, masks: Sequence[torch.Tensor], generator: torch.Generator
+) -> torch.Tensor:
+    """One step of AdamW on one batch; returns the loss."""
+    for group in state.optimiser.param_groups:
+        group["lr"] = learning_rate(config, state.step)
+    objective = state.objective.train()
+    loss = objective.loss(batch, masks, generator=generator)
+    state.optimiser.zero_grad(set_to_none=True)
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(objective.parameters(), config.grad_clip)
+    state.optimiser.step()
+    objective.after_step()
+    return loss.detach()
+
+
+def evaluate(prepared: Prepared, state: TrainingState, device: str, *, train_loss: float) -> dict:
+    """A row of the log: loss and further metrics on validation windows, always under the same masks and draws."""
+    config, objective = prepared.config, state.objective.eval()
+    generator = torch.Generator().manual_seed(config.seed)
+    losses, metrics, weights = [], [], []
+    with torch.no_grad():
+        for drawn in prepared.valid.everything(8 * config.batch_size):
+            pieces = [(source, piece) for source, rows in drawn for piece in source.segments(rows, config, generator=None)]
+            masks = [random_masks(piece, mask_rule(config), generator=generator) for _, piece in pieces]
+            asked = [ask_behaviour(config, prepared.model, *pair, torch.zeros(0), generator) for pair in pieces]
+            asked, masks = on_device(asked, masks, device)
+            losses.append(float(objective.loss(asked, masks, generator=generator)))
+            metrics.append(objective.metrics(asked, masks))
+            weights.append(sum(len(segment) for segment in asked))
+    loss = float(np.average(losses, weights=weights))
+    if loss < state.best_loss:
+        state.best, state.best_loss = copy_of(objective.encoder), loss
+    found = {name: float(np.average([one[name] for one in metrics], weights=weights)) for name in metrics[0]}
+    return (
+        {"step": state.step, "train_loss": train_loss, "valid_loss": loss}
+        | found
+        | {"lr": learning_rate(config, state.step - 1)}
+    )
+
+
+def copy_of(model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """The weights of a model as they are now."""
+    return {name: value.detach().clone() for name, value in model.state_dict().items()}
+
+
+def save_state(state: TrainingState, checkpoint: Path) -> None:
+    """Writes the whole state aside, whole or not at all."""
+    tensors = {f"objective.{name}": value for name, value in state.objective.state_dict().items()}
+    tensors |= {f"best.{name}": value for name, value in state.best.items()}
+    for index, entry in state.optimiser.state_dict()["state"].items():
+        tensors |= {f"optimiser.{index}.{name}": value for name, value in entry.items()}
+    meta = {"step": state.step, "best_loss": state.best_loss, "log": state.log}
+    aside = checkpoint.with_name(checkpoint.name + ".tmp")
+    save_file({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, aside, {"state": json.dumps(meta)})
+    aside.rename(checkpoint)
+
+
+def _under(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def restore_state(state: TrainingState, checkpoint: Path, device: str) -> None:
+    """Takes the state to where `save_state` left it."""
+    with safe_open(checkpoint, "pt", device=device) as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        meta = json.loads(file.metadata()["state"])
+    state.objective.load_state_dict(_under("objective.", tensors))
+    state.best = _under("best.", tensors)
+    entries: dict[int, dict[str, torch.Tensor]] = {}
+    for name, value in tensors.items():
+        if name.startswith("optimiser."):
+            _, index, key = name.split(".", 2)
+            entries.setdefault(int(index), {})[key] = value.cpu() if key == "step" else value
+    state.optimiser.load_state_dict({"state": entries, "param_groups": state.optimiser.state_dict()["param_groups"]})
+    state.step, state.best_loss, state.log = meta["step"], meta["best_loss"], meta["log"]

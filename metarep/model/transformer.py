@@ -1,0 +1,282 @@
+"""The cloze transformer: it reads windows of any network, some values masked, and predicts the masked ones.
+
+Choices:
+- a token is a run of `chunk` values of one tensor, each with a bit that says whether it is seen; what is masked are tokens, single
+  values or whole units, and every masked value gets a distribution;
+- learned vectors say of a token its kind, role, side and depth, and *which* position of each fixed axis it stands at (inputs,
+  outputs, pixels, kernel offsets); positions of axes that the model was not pretrained on are told by Fourier features;
+- units of an interchangeable axis have no identity: attention adds a learned bias for what two tokens share, so the model is
+  equivariant under the order of units by construction. positions="indexed" numbers them in place of that;
+- windows of one layout lie side by side in a segment, segments are packed one behind the other: no padding, one matrix of
+  biases a segment, and every linear layer sees all tokens at once;
+- values are standardised by slot (the same position of the same tensor in many networks), or else multiplied by √(fan-in),
+  standardised by kind and role and compressed by asinh; both with statistics of the training networks, kept in the weights;
+- pre-norm blocks, GELU, no dropout (a zoo is large beside the model).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+from weakref import WeakKeyDictionary
+
+import torch
+from huggingface_hub import PyTorchModelHubMixin
+from torch import nn
+from torch.nn import functional as F
+
+from metarep.model.batches import Batch, Segment
+from metarep.model.behaviour import BehaviourDecoder
+from metarep.model.heads import HEADS, Mixture
+from metarep.model.layout import COORDINATES, MAX_DEPTH, N_RELATIONS, NUMBERS, ROLES, SIDES, Layout
+from metarep.networks.architecture import KINDS
+
+N_FREQUENCIES = 8
+N_ROLE_CLASSES = len(KINDS) * len(ROLES)
+
+
+class Placement(NamedTuple):
+    """What a model knows of a layout: the class (T, C) of each value, by how much it grows with a window's first unit (T,), where
+    it is a class of kind and role (T, 1); rows (5, T) of the table of positions, 0 for none, and Fourier features (T, F) of those that
+    have no row; by how much rows grow with the first unit (T,); the one-hot relations (T · T, R).
+    """
+
+    value_class: torch.Tensor
+    class_stride: torch.Tensor
+    by_role: torch.Tensor
+    rows: torch.Tensor
+    row_stride: torch.Tensor
+    fourier: torch.Tensor
+    relation: torch.Tensor
+
+
+class Block(nn.Module):
+    """Attention within each window with a bias for each relation and head, then an MLP, both on the normalised residual stream."""
+
+    def __init__(self, d_model: int, n_heads: int):
+        super().__init__()
+        self.n_heads = n_heads
+        self.norm_attention, self.norm_mlp = nn.LayerNorm(d_model), nn.LayerNorm(d_model)
+        self.qkv = nn.Linear(d_model, 3 * d_model, bias=False)
+        self.attention_out = nn.Linear(d_model, d_model)
+        self.relation_bias = nn.Parameter(torch.zeros(N_RELATIONS, n_heads))
+        self.mlp_in, self.mlp_out = nn.Linear(d_model, 4 * d_model), nn.Linear(4 * d_model, d_model)
+
+    def forward(
+        self,
+        x: torch.Tensor,
+        shapes: Sequence[tuple[int, int]],
+        relations: Sequence[torch.Tensor | None],
+        cut: torch.Tensor | None,
+    ) -> torch.Tensor:
+        """x (N, D) holds segments of shapes (B, T) one behind the other; relations (T · T, R) of each, None for no bias.
+
+        Where cut (T, T) is True token i does not see token j; it goes with one segment.
+        """
+        qkv = self.qkv(self.norm_attention(x))
+        mixed, at = [], 0
+        for (b, t), relation in zip(shapes, relations, strict=True):
+            q, k, v = qkv[at : at + b * t].view(b, t, 3, self.n_heads, -1).permute(2, 0, 3, 1, 4)
+            bias = None if relation is None else (relation @ self.relation_bias).view(t, t, -1).permute(2, 0, 1)
+            if cut is not None:
+                bias = (q.new_zeros(cut.shape) if bias is None else bias).masked_fill(cut, -torch.inf)
+            out = F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
+            mixed.append(out.transpose(1, 2).reshape(b * t, -1))
+            at += b * t
+        x = x + self.attention_out(mixed[0] if len(mixed) == 1 else torch.cat(mixed))
+        return x + self.mlp_out(F.gelu(self.mlp_in(self.norm_mlp(x))))
+
+
+class ClozeModel(nn.Module, PyTorchModelHubMixin, library_name="metarep"):
+    """See the head of this file. Saves and loads in the Hub's way: `config.json` and `model.safetensors`.
+
+    `axes` are the fixed axes whose positions are learned, with their lengths; `slots` those that are standardised slot by
+    slot, with their numbers; `spaces` the spaces of probes (`ProbeSpace`).
+    """
+
+    def __init__(
+        self,
+        chunk: int = 4,
+        context: int = 128,
+        overlap: float = 0.25,
+        d_model: int = 64,
+        n_layers: int = 4,
+        n_heads: int = 4,
+        head: str = "mixture",
+        n_components: int = 4,
+        positions: str = "relational",
+        predicts: bool = True,
+        bottleneck: int = 0,
+        axes: dict[str, int] | None = None,
+        slots: dict[str, int] | None = None,
+        spaces: dict[str, dict[str, float]] | None = None,
+    ):
+        super().__init__()
+        self.chunk, self.context, self.overlap, self.d_model = chunk, context, overlap, d_model
+        self.relational, self.settings = positions == "relational", dict(self._hub_mixin_config)
+        self.first_row = _offsets(axes or {}, start=1)
+        self.first_class = _offsets(slots or {}, start=N_ROLE_CLASSES)
+        self.value_in, self.value_out = nn.Linear(2 * chunk, d_model), nn.Linear(d_model, d_model)
+        self.tables = nn.ModuleList(nn.Embedding(n, d_model) for n in (len(KINDS), len(ROLES), len(SIDES), MAX_DEPTH))
+        self.number_in, self.number_out = nn.Linear(len(NUMBERS), d_model), nn.Linear(d_model, d_model)
+        self.positions = nn.Embedding(1 + sum((axes or {}).values()), d_model, padding_idx=0)
+        self.fourier = nn.Linear(len(COORDINATES) * 2 * N_FREQUENCIES, d_model, bias=False)
+        self.blocks = nn.ModuleList(Block(d_model, n_heads) for _ in range(n_layers))
+        self.norm = nn.LayerNorm(d_model)
+        self.head = HEADS[head](d_model, n_components, chunk) if predicts else None
+        self.bottleneck = nn.Linear(d_model, bottleneck) if bottleneck else None
+        self.decoder = BehaviourDecoder(d_model, spaces, n_components) if spaces else None
+        n_classes = N_ROLE_CLASSES + sum((slots or {}).values())
+        self.register_buffer("class_mean", torch.zeros(n_classes))
+        self.register_buffer("class_std", torch.ones(n_classes))
+        self._placements: WeakKeyDictionary[Layout, Placement] = WeakKeyDictionary()
+
+    @property
+    def device(self) -> torch.device:
+        return self.class_mean.device
+
+    def place(self, layout: Layout) -> Placement:
+        """What the model knows of a layout, worked out once."""
+        found = self._placements.get(layout)
+        if found is None or found.relation.device != self.device:
+            found = Placement(*(part.to(self.device) for part in self._place(layout)))
+            self._placements[layout] = found
+        return found
+
+    def _place(self, layout: Layout) -> Placement:
+        role_class = (layout.kind * len(ROLES) + layout.role).unsqueeze(1)
+        known = torch.tensor([self.first_class.get(slots.key, -1) for slots in layout.slots])[layout.slot_block].unsqueeze(1)
+        by_role = known < 0
+        value_class = torch.where(by_role, role_class, known + layout.slot)
+        first = torch.tensor([self.first_row.get(str(axis), 0) for axis in layout.axes] + [0])[layout.coordinate_axis]
+        rows = torch.where(first > 0, first + layout.coordinate_index, 0)
+        lengths = torch.tensor([axis.length for axis in layout.axes] + [1])[layout.coordinate_axis]
+        waves = torch.where(
+            ((first == 0) & (layout.coordinate_axis >= 0)).unsqueeze(-1), _waves(layout.coordinate_index / lengths), 0.0
+        )
+        relation = F.one_hot(layout.relation.flatten(), N_RELATIONS).float()
+        stride = torch.where(by_role.squeeze(1), 0, layout.own_stride)
+        return Placement(value_class, stride, by_role, rows, (rows[0] > 0).long(), waves.permute(1, 0, 2).flatten(1), relation)
+
+    def classes(self, segment: Segment) -> torch.Tensor:
+        """(B or 1, T, C): the class by which each value is standardised."""
+        at = self.place(segment.layout)
+        if not bool(segment.firsts.any()):
+            return at.value_class.unsqueeze(0)
+        return at.value_class + (segment.firsts[:, None] * at.class_stride).unsqueeze(-1)
+
+    def normalise(self, segment: Segment) -> torch.Tensor:
+        """(B, T, C): the values as the model sees and predicts them; 0 where none is present."""
+        number, by_role = self.classes(segment), self.place(segment.layout).by_role
+        layout = segment.layout
+        scale = layout.scale.to(self.device).unsqueeze(-1)
+        scaled = torch.where(by_role, segment.values * scale, segment.values)
+        z = (scaled - self.class_mean[number]) / self.class_std[number]
+        return torch.where(layout.present.to(self.device), torch.where(by_role, torch.asinh(z), z), 0.0)
+
+    def denormalise(self, z: torch.Tensor, segment: Segment) -> torch.Tensor:
+        """The inverse of `normalise`: values as they stand in networks."""
+        number, by_role = self.classes(segment), self.place(segment.layout).by_role
+        scale = segment.layout.scale.to(self.device).unsqueeze(-1)
+        scaled = torch.where(by_role, torch.sinh(z), z) * self.class_std[number] + self.class_mean[number]
+        found = torch.where(by_role, scaled / scale, scaled)
+        return torch.where(segment.layout.present.to(self.device), found, 0.0)
+
+    def fit_normalisation(self, batch: Batch) -> None:
+        """Sets mean and standard deviation of each class from training windows; a class that is not there gets all others'."""
+        sums = torch.zeros(3, len(self.class_mean), dtype=torch.float64)
+        for segment in batch:
+            layout, at = segment.layout, self._place(segment.layout)
+            present = layout.present.expand(segment.values.shape)
+            slot = (at.value_class + (segment.firsts[:, None] * at.class_stride).unsqueeze(-1)).expand_as(present)[present]
+            role = (layout.kind * len(ROLES) + layout.role)[:, None].expand_as(present)[present]
+            raw, scaled = segment.values.double(), (segment.values * layout.scale.unsqueeze(-1)).double()
+            by_slot = ~at.by_role.expand_as(present)[present]
+            for power in range(3):
+                sums[power].index_add_(0, role, scaled[present] ** power)
+                sums[power].index_add_(0, slot[by_slot], raw[present][by_slot] ** power)
+        total = sums[:, :N_ROLE_CLASSES].sum(dim=1, keepdim=True)
+        count, first, second = torch.where(sums[0] > 1, sums, total)
+        mean = first / count
+        self.class_mean.copy_(mean)
+        self.class_std.copy_((second / count - mean.square()).clamp_min(1e-12).sqrt().clamp_min(1e-6))
+
+    def embed_tokens(self, segment: Segment, mask: torch.Tensor) -> torch.Tensor:
+        """(B, T, D): the tokens of a segment with what they hold, where it is seen, and where they stand."""
+        layout, at = segment.layout, self.place(segment.layout)
+        seen = layout.present.to(self.device) & ~mask
+        z = torch.where(seen, self.normalise(segment), 0.0)
+        x = self.value_out(F.gelu(self.value_in(torch.cat([z, seen.to(z.dtype)], dim=-1))))
+        labels = (layout.kind, layout.role, layout.side, layout.depth)
+        where = sum(table(label.to(self.device)) for table, label in zip(self.tables, labels, strict=True))
+        where = where + self.number_out(F.gelu(self.number_in(layout.numbers.to(self.device)))) + self.fourier(at.fourier)
+        own, *others = at.rows
+        where = where + sum(self.positions(row) for row in others)
+        if bool(segment.firsts.any()):
+            own = own + segment.firsts[:, None] * at.row_stride
+        return x + where + self.positions(own)
+
+    def streams(self, batch: Batch, masks: Sequence[torch.Tensor], cut: torch.Tensor | None = None) -> list[torch.Tensor]:
+        """The packed states (N, D) that enter the first block and those that leave each block."""
+        shapes = [(len(segment), segment.layout.n_tokens) for segment in batch]
+        relations = [self.place(segment.layout).relation if self.relational else None for segment in batch]
+        x = [self.embed_tokens(segment, mask).flatten(0, 1) for segment, mask in zip(batch, masks, strict=True)]
+        stream = [x[0] if len(x) == 1 else torch.cat(x)]
+        for block in self.blocks:
+            stream.append(block(stream[-1], shapes, relations, cut))
+        return stream
+
+    def encode(self, batch: Batch, masks: Sequence[torch.Tensor], cut: torch.Tensor | None = None) -> list[torch.Tensor]:
+        """The states (B, T, D) of each segment's tokens; masks (B, T, C) bool, True masked."""
+        packed = self.norm(self.streams(batch, masks, cut)[-1])
+        return unpacked(packed, batch)
+
+    def states(self, segment: Segment) -> torch.Tensor:
+        """The states (B, T, D) of one segment of which nothing is masked."""
+        return self.encode([segment], [segment.no_mask])[0]
+
+    def forward(self, segment: Segment, mask: torch.Tensor) -> Mixture:
+        """The predicted distribution of every value (B, T, C), from those that the mask leaves visible."""
+        return self.head(self.encode([segment], [mask])[0])
+
+    def pool(self, states: torch.Tensor) -> torch.Tensor:
+        """States (B, T, D) -> their mean (B, D), through the bottleneck where there is one."""
+        mean = states.mean(dim=1)
+        return mean if self.bottleneck is None else self.bottleneck(mean)
+
+
+def unpacked(packed: torch.Tensor, batch: Batch) -> list[torch.Tensor]:
+    """Packed (N, D) as (B, T, D) a segment."""
+    parts = packed.split([segment.n_tokens for segment in batch])
+    return [part.view(len(segment), segment.layout.n_tokens, -1) for part, segment in zip(parts, batch, strict=True)]
+
+
+def unit_states(states: torch.Tensor, units: torch.Tensor) -> torch.Tensor:
+    """States (B, T, D) and the tokens of units (U, T) bool -> the mean over each unit's tokens (B, U, D)."""
+    weights = units.to(states.dtype).to(states.device)
+    return (weights / weights.sum(dim=1, keepdim=True).clamp_min(1)) @ states
+
+
+def untrained_like(model: ClozeModel, *, seed: int) -> ClozeModel:
+    """A freshly initialised model of the same shape with the same normalisation: the control."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        fresh = ClozeModel(**model.settings)
+    fresh.class_mean.copy_(model.class_mean)
+    fresh.class_std.copy_(model.class_std)
+    return fresh.to(model.device).eval()
+
+
+def _waves(share: torch.Tensor) -> torch.Tensor:
+    """(…, 2 · N_FREQUENCIES): sines and cosines of positions in [0, 1), the slowest of half a period over the axis."""
+    angle = share.unsqueeze(-1) * math.pi * 2.0 ** torch.arange(N_FREQUENCIES)
+    return torch.cat([angle.sin(), angle.cos()], dim=-1)
+
+
+def _offsets(sizes: dict[str, int], *, start: int) -> dict[str, int]:
+    found = {}
+    for name, size in sizes.items():
+        found[name] = start
+        start += size
+    return found

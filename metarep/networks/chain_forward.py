@@ -1,0 +1,169 @@
+"""What the units of a plain chain do: a batched forward pass from named tensors, for networks whose layers stand one behind the other.
+
+This is one kind of `Forward`; anything else that can run a network (a graph, a user's module) has the same two methods.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Protocol
+
+import torch
+from torch.nn import functional as F
+
+from metarep.errors import MetarepError
+from metarep.networks.architecture import Architecture
+from metarep.networks.operations import AFFINE, Operation, operations_of
+from metarep.networks.symmetry_groups import Symmetries
+
+ACTIVATIONS = {
+    "relu": torch.relu,
+    "tanh": torch.tanh,
+    "sigmoid": torch.sigmoid,
+    "gelu": F.gelu,
+    "silu": F.silu,
+    "leaky_relu": F.leaky_relu,
+    "sin": torch.sin,
+    "identity": lambda x: x,
+}
+Tensors = Mapping[str, torch.Tensor]
+
+
+class Forward(Protocol):
+    """Runs networks of one architecture. Tensors are (B, *shape); inputs are flattened, (S, n_inputs)."""
+
+    n_inputs: int
+    n_outputs: int
+
+    def outputs(self, tensors: Tensors, inputs: torch.Tensor) -> torch.Tensor:
+        """(B, S, n_outputs)."""
+
+    def contributions(self, tensors: Tensors, inputs: torch.Tensor, outputs: torch.Tensor) -> dict[int, torch.Tensor]:
+        """For each group of hidden units, by its number, (B, n, S): the activation times the derivative of the output by it.
+
+        `outputs` (S,) says which output is looked at for each input. With one hidden layer and a linear output this is the
+        unit's term in the output's sum; of a channel it is the sum over its pixels.
+        """
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """One operation of a chain: its operation, and the number of the group of its output units."""
+
+    operation: Operation
+    group: int
+
+
+@dataclass(frozen=True, eq=False)
+class Chain:
+    """A plain chain of linear and convolutional layers with one activation behind each but the last.
+
+    Convolutions have stride 1 and keep the size of what they read. `input_shape` is (n,), or (channels, height, width) where the
+    first layer is a convolution.
+    """
+
+    layers: tuple[Layer, ...]
+    activation: str
+    output_activation: str
+    input_shape: tuple[int, ...]
+    n_outputs: int
+
+    @property
+    def n_inputs(self) -> int:
+        return prod(self.input_shape)
+
+    def outputs(self, tensors: Tensors, inputs: torch.Tensor) -> torch.Tensor:
+        """See `Forward.outputs`."""
+        return self._run(tensors, inputs, kept=None)
+
+    def contributions(self, tensors: Tensors, inputs: torch.Tensor, outputs: torch.Tensor) -> dict[int, torch.Tensor]:
+        """See `Forward.contributions`."""
+        kept: list[torch.Tensor] = []
+        with torch.enable_grad():
+            found = self._run({name: value.detach() for name, value in tensors.items()}, inputs, kept=kept)
+            looked_at = found.gather(-1, outputs.view(1, -1, 1).expand(len(found), -1, 1))
+            if not kept:
+                return {}
+            gradients = torch.autograd.grad(looked_at.sum(), kept)
+        terms = [(h * g).detach() for h, g in zip(kept, gradients, strict=True)]
+        summed = [term.flatten(3).sum(-1) if term.ndim > 3 else term for term in terms]
+        return {layer.group: term.transpose(1, 2) for layer, term in zip(self.layers, summed, strict=False)}
+
+    def _run(self, tensors: Tensors, inputs: torch.Tensor, kept: list[torch.Tensor] | None) -> torch.Tensor:
+        values = inputs.view(1, len(inputs), *self.input_shape)
+        for number, layer in enumerate(self.layers):
+            last = number == len(self.layers) - 1
+            values = ACTIVATIONS[self.output_activation if last else self.activation](_apply(layer.operation, tensors, values))
+            if kept is not None and not last:
+                values = values.requires_grad_() if not values.requires_grad else values
+                kept.append(values)
+        return values
+
+
+def _apply(operation: Operation, tensors: Tensors, values: torch.Tensor) -> torch.Tensor:
+    """values (B or 1, S, in, …) -> (B, S, out, …)."""
+    weight = tensors[operation.weight.name]
+    out, into = operation.axes
+    weight = weight.movedim((1 + out, 1 + into), (1, 2))
+    bias = next((tensors[vector.name] for vector in operation.vectors if vector.role == "bias"), None)
+    b, s = len(weight), values.shape[1]
+    if operation.kind == "linear":
+        found = values.flatten(2) @ weight.transpose(1, 2)
+        return found if bias is None else found + bias.unsqueeze(1)
+    stacked = values.expand(b, *values.shape[1:]).transpose(0, 1).flatten(1, 2)
+    convolve = {"conv1d": F.conv1d, "conv2d": F.conv2d}[operation.kind]
+    padding = "same"
+    found = convolve(stacked, weight.flatten(0, 1), None if bias is None else bias.flatten(), padding=padding, groups=b)
+    return found.view(s, b, -1, *found.shape[2:]).transpose(0, 1)
+
+
+def chain_forward(
+    architecture: Architecture,
+    symmetries: Symmetries,
+    *,
+    activation: str,
+    output_activation: str = "identity",
+    input_shape: Sequence[int] | None = None,
+) -> Chain | None:
+    """The forward pass of a plain chain; None for any other network, whose forward pass names and shapes do not tell.
+
+    Raises MetarepError for an activation that is not known, and where the first layer is a convolution and no `input_shape` says how
+    large its input is.
+    """
+    if activation not in ACTIVATIONS or output_activation not in ACTIVATIONS:
+        raise MetarepError("unknown activation", met=activation, expected=", ".join(ACTIVATIONS))
+    operations = list(operations_of(architecture))
+    if not operations or any(op.kind not in AFFINE or op.weight is None for op in operations):
+        return None
+    groups = {m.tensor: number for number, units in enumerate(symmetries.groups) for m in units.members if m.side == "in"}
+    reads = {m.tensor: number for number, units in enumerate(symmetries.groups) for m in units.members if m.side == "out"}
+    names = [op.weight.name for op in operations]
+    if any(name not in groups for name in names):
+        return None
+    if any(reads.get(after) != groups[before] for before, after in zip(names, names[1:], strict=False)):
+        return None
+    if operations[0].kind != "linear" and input_shape is None:
+        fix = "name a file of probe inputs, (n, channels, height, width)"
+        raise MetarepError("the size of a convolution's input is not known", fix=fix)
+    shape = (operations[0].n_in,) if operations[0].kind == "linear" else tuple(input_shape)
+    if not _fits(operations, shape):
+        return None
+    layers = tuple(Layer(op, groups[op.weight.name]) for op in operations)
+    return Chain(layers, activation, output_activation, shape, operations[-1].n_out)
+
+
+def _fits(operations: Sequence[Operation], shape: tuple[int, ...]) -> bool:
+    """Whether each layer reads as many values as the one before puts out, where no layer pools or strides."""
+    size = shape
+    for operation in operations:
+        if operation.kind == "linear":
+            if prod(size) != operation.n_in:
+                return False
+            size = (operation.n_out,)
+        else:
+            if len(size) != len(operation.weight.shape) - 1 or size[0] != operation.n_in:
+                return False
+            size = (operation.n_out, *size[1:])
+    return True

@@ -94,7 +94,9 @@ class WholeNetworks:
 
 @dataclass(eq=False)
 class CutWindows:
-    """Windows of one shape, cut from larger networks: values (M, T, C), first units (M,), contributions (M, U, S) at `probes`."""
+    """Windows of one shape, cut from larger networks: values (M, T, C), first units (M,), contributions (M, U, S) at
+    `probes`.
+    """
 
     shape: Shape
     values: torch.Tensor
@@ -152,7 +154,9 @@ class TrainingData:
 
 @dataclass(frozen=True)
 class Cohort:
-    """The networks of one architecture in one zoo: rows of `subjects`, how they are read, and how they run, where that is known."""
+    """The networks of one architecture in one zoo: rows of `subjects`, how they are read, and how they run, where that is
+    known.
+    """
 
     subjects: Subjects
     rows: np.ndarray
@@ -280,7 +284,9 @@ def _windows_of(
 
 
 def _contributions(one: Cohort, tensors: dict[str, torch.Tensor], spaces: dict[str, ProbeSpace]):
-    """What each group's units contribute, (n, S) by group, and the probes; ({}, None) where that is not asked for or not known."""
+    """What each group's units contribute, (n, S) by group, and the probes; ({}, None) where that is not asked for or not
+    known.
+    """
     if one.forward is None or not spaces:
         return {}, None
 

@@ -1,8 +1,8 @@
 """The cloze transformer: it reads windows of any network, some values masked, and predicts the masked ones.
 
 Choices:
-- a token is a run of `chunk` values of one tensor, each with a bit that says whether it is seen; what is masked are tokens, single
-  values or whole units, and every masked value gets a distribution;
+- a token is a run of `chunk` values of one tensor, each with a bit that says whether it is seen; what is masked are tokens,
+  single values or whole units, and every masked value gets a distribution;
 - learned vectors say of a token its kind, role, side and depth, and *which* position of each fixed axis it stands at (inputs,
   outputs, pixels, kernel offsets); positions of axes that the model was not pretrained on are told by Fourier features;
 - units of an interchangeable axis have no identity: attention adds a learned bias for what two tokens share, so the model is
@@ -37,9 +37,9 @@ N_ROLE_CLASSES = len(KINDS) * len(ROLES)
 
 
 class Placement(NamedTuple):
-    """What a model knows of a layout: the class (T, C) of each value, by how much it grows with a window's first unit (T,), where
-    it is a class of kind and role (T, 1); rows (5, T) of the table of positions, 0 for none, and Fourier features (T, F) of those that
-    have no row; by how much rows grow with the first unit (T,); the one-hot relations (T · T, R).
+    """What a model knows of a layout: the class (T, C) of each value, by how much it grows with a window's first unit (T,),
+    where it is a class of kind and role (T, 1); rows (5, T) of the table of positions, 0 for none, and Fourier features (T,
+    F) of those that have no row; by how much rows grow with the first unit (T,); the one-hot relations (T · T, R).
     """
 
     value_class: torch.Tensor
@@ -52,7 +52,9 @@ class Placement(NamedTuple):
 
 
 class Block(nn.Module):
-    """Attention within each window with a bias for each relation and head, then an MLP, both on the normalised residual stream."""
+    """Attention within each window with a bias for each relation and head, then an MLP, both on the normalised residual
+    stream.
+    """
 
     def __init__(self, d_model: int, n_heads: int):
         super().__init__()

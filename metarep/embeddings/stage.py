@@ -153,12 +153,13 @@ def write_parts(writer: EmbeddingWriter, subjects: Subjects, some: Embedded, kin
     """Rows of every part that was asked for, network by network."""
     readout = some.readout
     units = {one: _unit_vectors(kind, readout, one.group) for one in readout.groups} if "unit" in config.parts else {}
+    layers = readout.layer_states.float().numpy()
     for b, row in enumerate(some.rows):
         name = str(subjects.network_id[row])
         if "network" in config.parts:
             writer.add(name, "network", vectors[b : b + 1])
         if "layer" in config.parts:
-            writer.add(name, "layer", readout.layer_states[b].float().numpy())
+            writer.add(name, "layer", layers[b])
         for one, found in units.items():
             order = some.orders.get(one.group)
             writer.add(name, "unit", found[b], group=one.name, index=None if order is None else order[b].numpy())

@@ -1,6 +1,5 @@
 """Pretraining and embedding on zoos of several architectures, built and imported, end to end."""
 
-
 import numpy as np
 import pyarrow.parquet as pq
 import pytest

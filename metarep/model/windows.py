@@ -142,7 +142,7 @@ def most_central(starts: Sequence[int], length: int, n: int) -> np.ndarray:
 def stretches(n: int, most: int, overlap: float) -> tuple[np.ndarray, int]:
     """Where overlapping stretches begin so that all n positions are covered, and their length, `most` at most.
 
-    As few stretches as allow it, evenly spaced and no longer than needed; `overlap` is the least share of `most` that two share.
+    As few stretches as allow it, evenly spaced and no longer than needed; two share at least `overlap` of `most`.
     """
     if n <= most:
         return np.zeros(1, np.int64), n

@@ -165,9 +165,9 @@ def carry_over(
                 raise MetarepError(
                     f"target {target.name} is embedded differently by {name}", met=met, expected=expected, fix=fix
                 )
-            head = {"representation": name, "model": model_name if name in kinds else "", "kind": name, "target": target.name}
+            whose = {"representation": name, "model": model_name if name in kinds else "", "kind": name, "untrained": 0}
             for row in carried_rows(one, x, target, config):
-                yield head | row
+                yield whose | {"target": target.name} | row
         task.advance(1, target.name)
 
 

@@ -1,20 +1,32 @@
-"""Agreement, clusters, probes and baselines: what must be chance is chance, and nothing is fitted on test networks."""
+"""Agreement, clusters and probes: what must be chance is chance, and the fast ones are scikit-learn's."""
 
 import numpy as np
 import pytest
-from metarep.evaluation.representations import baselines, outputs_on_grid, weight_statistics
-from sklearn.metrics import adjusted_rand_score
+from sklearn.metrics import (
+    adjusted_mutual_info_score,
+    adjusted_rand_score,
+    completeness_score,
+    homogeneity_score,
+    silhouette_score,
+)
+from sklearn.mixture import GaussianMixture
 from sklearn.preprocessing import StandardScaler
 
-from metarep.domains.multiplier.geometry import active_area, quadrant_area
-from metarep.evaluation.agreement import adjusted_rand, agreement, contingency, null_ari
-from metarep.evaluation.clusters import best_jaccard, bootstrap_stability, choose_k, fit_clusterer, fit_umap, umap_start
-from metarep.evaluation.probes import balanced_accuracy, probe_rows
-from metarep.networks.spec import NetworkSpec
-from metarep.networks.symmetry import all_unit_orders
-from metarep.zoos.zoo import Zoo
+from metarep.evaluation.agreement import adjusted_rand, agreement, contingency
+from metarep.evaluation.clusters import (
+    CLUSTERERS,
+    Silhouette,
+    best_jaccard,
+    bootstrap_stability,
+    choose_k,
+    fit_umap,
+    sweep,
+    umap_start,
+)
+from metarep.evaluation.mixture import fit_mixture
+from metarep.evaluation.probes import PROBES, linear_classifier, neighbour_classifier, probe_rows
+from metarep.evaluation.resampling import balanced_accuracy, permuted_tables
 
-SPEC = NetworkSpec.parse("2-2-1")
 RNG = np.random.default_rng(0)
 
 
@@ -22,19 +34,6 @@ def blobs(n=300, k=3, distance=8.0, d=4, seed=0):
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, k, n)
     return rng.standard_normal((n, d)) + distance * np.eye(k, d)[labels], labels.astype(str).astype(object)
-
-
-def zoo_of(params):
-    n = len(params)
-    columns = {
-        "network_id": np.array([f"e09-{i}" for i in range(n)], dtype=object),
-        "spec": np.array(["2-2-1"] * n, dtype=object),
-        "params": params.astype(np.float32),
-        "valid_mse": np.full(n, 0.01),
-        "active_area": active_area(SPEC, params),
-        "quadrant_area": quadrant_area(SPEC, params),
-    }
-    return Zoo(columns)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -47,7 +46,7 @@ def test_the_fast_ari_is_scikit_learns(seed):
 def test_the_fast_null_is_that_of_permuted_labels():
     labels, clusters = RNG.integers(0, 4, 300), RNG.integers(0, 5, 300)
     slow = [adjusted_rand_score(RNG.permutation(labels), clusters) for _ in range(300)]
-    fast = null_ari(contingency(labels, clusters), seed=0, n_permutations=300)
+    fast = adjusted_rand(permuted_tables(contingency(labels, clusters), 300, seed=0))
     assert fast.mean() == pytest.approx(np.mean(slow), abs=0.002)
     assert np.quantile(fast, 0.95) == pytest.approx(np.quantile(slow, 0.95), abs=0.005)
 
@@ -55,34 +54,64 @@ def test_the_fast_null_is_that_of_permuted_labels():
 def test_random_clusters_score_chance_and_true_ones_one():
     labels = RNG.integers(0, 4, 1000).astype(str)
     noise = agreement(labels, RNG.integers(0, 5, 1000), seed=0, n_permutations=200)
-    assert abs(noise["ari"]) < 0.02
-    assert noise["ari_low"] < noise["null_ari_p95"]
+    for metric in ("ari", "ami"):
+        assert abs(noise[metric]["value"]) < 0.02
+        assert noise[metric]["low"] < noise[metric]["null"]
     right = agreement(labels, labels.astype(int) + 7, seed=0, n_permutations=200)
-    assert right["ari"] == right["ami"] == pytest.approx(1)
-    assert right["null_ari_p95"] < 0.02
+    for row in right.values():
+        assert row["value"] == pytest.approx(1)
+        assert row["null"] < 0.02
+    assert agreement(labels, np.zeros(1000), seed=0, n_permutations=20)["ari"] == dict.fromkeys(("value", "low", "high", "null"), 0)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_information_is_scikit_learns(seed):
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 4, 200)
+    clusters = np.where(rng.random(200) < 0.5, labels, rng.integers(0, 6, 200))
+    found = agreement(labels, clusters, seed=0, n_permutations=20)
+    assert found["ami"]["value"] == pytest.approx(adjusted_mutual_info_score(labels, clusters))
+    assert found["homogeneity"]["value"] == pytest.approx(homogeneity_score(labels, clusters))
+    assert found["completeness"]["value"] == pytest.approx(completeness_score(labels, clusters))
+    for row in found.values():
+        assert row["low"] - 0.05 <= row["value"] <= row["high"] + 0.05  # a bootstrap of these indices is a little biased
+
+
+@pytest.mark.parametrize(("k", "d"), [(2, 1), (5, 6), (9, 12)])
+def test_the_fast_mixture_is_scikit_learns(k, d):
+    x = StandardScaler().fit_transform(blobs(800, k=min(k, d), d=d, distance=3.0)[0])
+    slow = GaussianMixture(k, reg_covar=1e-3, max_iter=60, tol=1e-2, n_init=3, random_state=0).fit(x)
+    assert adjusted_rand_score(slow.predict(x), fit_mixture(x, k, n_starts=3, seed=0).predict(x)) > 0.99
 
 
 @pytest.mark.parametrize("name", ["kmeans", "gmm", "hdbscan"])
 def test_clusterers_find_blobs_in_new_rows_and_nothing_in_noise(name):
     x, labels = blobs(600)
-    clusters = fit_clusterer(name, x[:300], 3, seed=0).predict(x[300:])
+    clusters = CLUSTERERS[name](x[:300], 3, seed=0).predict(x[300:])
     assert adjusted_rand_score(labels[300:], clusters) > 0.9
     noise = RNG.standard_normal((600, 4))
-    assert abs(adjusted_rand_score(labels[300:], fit_clusterer(name, noise[:300], 3, seed=0).predict(noise[300:]))) < 0.05
+    assert abs(adjusted_rand_score(labels[300:], CLUSTERERS[name](noise[:300], 3, seed=0).predict(noise[300:]))) < 0.05
 
 
 @pytest.mark.parametrize("name", ["kmeans", "gmm", "hdbscan"])
 def test_a_prediction_does_not_depend_on_the_other_rows(name):
     x, _ = blobs(400)
-    clustering = fit_clusterer(name, x[:200], 3, seed=0)
+    clustering = CLUSTERERS[name](x[:200], 3, seed=0)
     shifted = np.concatenate([x[200:300], 100 + x[300:]])
     np.testing.assert_array_equal(clustering.predict(x[200:300]), clustering.predict(shifted)[:100])
 
 
 def test_stability_tells_blobs_from_noise_and_the_rule_takes_the_best_separated_stable_k():
     x, _ = blobs(300)
-    assert min(bootstrap_stability("kmeans", x, 3, n_bootstraps=3, seed=0)) > 0.95
-    assert max(bootstrap_stability("kmeans", RNG.standard_normal((300, 4)), 6, n_bootstraps=3, seed=0)) < 0.8
+    found = sweep("kmeans", x, (2, 3, 6), n_bootstraps=3, seed=0)
+    assert found.chosen.n_clusters == 3
+    assert [row["k"] for row in found.curve if row["chosen"]] == [3]
+    assert min(found.curve[1]["stability"], found.curve[1]["least_jaccard"]) > 0.95
+    scaled = StandardScaler().fit_transform(x)
+    clusters = found.chosen.predict(x)
+    assert Silhouette(x, seed=0)(clusters) == pytest.approx(silhouette_score(scaled, clusters))
+    noise = sweep("kmeans", RNG.standard_normal((300, 4)), (6,), n_bootstraps=3, seed=0).curve[0]
+    assert max(noise["stability"], noise["least_jaccard"]) < 0.8
     silhouettes = {2: 0.3, 3: 0.5, 4: 0.9, 5: 0.4, 6: 0.6}
     assert choose_k({2: 1.0, 3: 0.95, 4: 0.6, 5: 0.91, 6: 0.2}, silhouettes) == 3
     assert choose_k({2: 0.9, 3: 0.9}, {2: float("nan"), 3: -0.2}) == 3
@@ -93,46 +122,36 @@ def test_probes_read_what_is_there_and_score_chance_on_noise():
     x, labels = blobs(600)
     y = x[:, 0] + 0.1 * x[:, 1]
     targets = {"label": (labels[:400], labels[400:]), "number": (y[:400], y[400:])}
-    right = probe_rows(x[:400], x[400:], targets, n_seeds=2, seed=0)
-    assert min(row["mean"] for row in right) > 0.9
-    assert max(row["null_mean"] for row in right) < 0.5
+    right = list(probe_rows(x[:400], x[400:], targets, n_seeds=2, seed=0))
+    assert [row["probe"] for row in right] == 2 * list(PROBES)
+    assert min(row["value"] for row in right) > 0.9
+    assert max(row["null_fit"] for row in right) < 0.5
     noise = RNG.standard_normal((600, 4))
-    wrong = {(r["target"], r["metric"]): r["mean"] for r in probe_rows(noise[:400], noise[400:], targets, n_seeds=2, seed=0)}
-    assert wrong["label", "linear_balanced_accuracy"] == pytest.approx(1 / 3, abs=0.1)
-    assert wrong["number", "linear_r2"] < 0.1
+    wrong = {(r["target"], r["probe"]): r["value"] for r in probe_rows(noise[:400], noise[400:], targets, n_seeds=2, seed=0)}
+    assert wrong["label", "linear"] == pytest.approx(1 / 3, abs=0.1)
+    assert wrong["number", "linear"] < 0.1
+
+
+def test_probes_are_scikit_learns_pipelines():
+    x, labels = blobs(500, distance=1.5)
+    draw = np.random.default_rng([0, 0]).permutation(400)[:320]
+    found = {r["probe"]: r for r in probe_rows(x[:400], x[400:], {"y": (labels[:400], labels[400:])}, n_seeds=1, seed=0)}
+    for name, build in (("linear", linear_classifier), ("nearest_neighbours", neighbour_classifier)):
+        slow = build().fit(x[draw], labels[draw].astype(str)).predict(x[400:])
+        assert found[name]["value"] == pytest.approx(balanced_accuracy(labels[400:], slow))
+
+
+def test_networks_without_a_label_are_left_out_of_its_probe():
+    x, labels = blobs(600)
+    unknown = labels.copy()
+    unknown[::3] = ""
+    rows = list(probe_rows(x[:400], x[400:], {"label": (unknown[:400], unknown[400:])}, n_seeds=1, seed=0))
+    assert all(row["value"] > 0.95 and row["n"] == (unknown[400:] != "").sum() for row in rows)
 
 
 def test_balanced_accuracy_counts_the_classes_that_occur():
     truth = np.array(["a", "a", "a", "b"])
     assert balanced_accuracy(truth, np.array(["a", "a", "a", "c"])) == 0.5
-
-
-def test_unit_symmetric_baselines_do_not_see_the_order_of_units_and_raw_does():
-    params = RNG.standard_normal((50, 9))
-    swapped = params[:, all_unit_orders(SPEC)[1]]
-    train = np.arange(50) < 30
-    one, other = baselines(zoo_of(params), train), baselines(zoo_of(swapped), train)
-    for name in ("canonical", "weight_statistics", "oracle", "loss"):
-        np.testing.assert_allclose(other[name], one[name], atol=1e-9, err_msg=name)
-    np.testing.assert_allclose(other["outputs"], one["outputs"], atol=1e-6)
-    assert np.abs(one["raw"] - other["raw"]).max() > 0.1
-
-
-def test_what_a_baseline_fits_does_not_look_at_test_rows():
-    params = RNG.standard_normal((80, 9))
-    changed = params.copy()
-    changed[60:] = 50 * RNG.standard_normal((20, 9))
-    train = np.arange(80) < 60
-    one, other = baselines(zoo_of(params), train), baselines(zoo_of(changed), train)
-    for name in one:
-        np.testing.assert_allclose(other[name][:60], one[name][:60], atol=1e-9, err_msg=name)
-
-
-def test_outputs_are_those_of_the_network():
-    linear = np.array([[1.0, 0, 0, 1, 0, 0, 1, 1, 0.5]])  # relu(x1) + relu(x2) + 1/2
-    grid = (np.arange(8) + 0.5) / 8
-    np.testing.assert_allclose(outputs_on_grid(SPEC, linear)[0], (grid[:, None] + grid[None, :] + 0.5).ravel())
-    assert weight_statistics(SPEC, linear).shape == (1, 28)
 
 
 def test_umap_places_new_rows_by_the_rows_it_was_fitted_on():
@@ -164,7 +183,12 @@ def test_a_cluster_that_is_not_found_again_lowers_the_least_jaccard_alone():
     np.testing.assert_allclose(best_jaccard(clusters, (clusters + 1) % 3), [1.0, 1.0, 1.0])
 
 
+def stability_of(x):
+    whole = CLUSTERERS["hdbscan"](x, 4, seed=0).predict(x)
+    return bootstrap_stability("hdbscan", x, 4, whole, n_bootstraps=3, seed=0)
+
+
 def test_one_lump_over_and_over_is_not_stable():
     x, _ = blobs(240)
-    assert bootstrap_stability("hdbscan", x, 4, n_bootstraps=3, seed=0).ari > 0.9
-    assert bootstrap_stability("hdbscan", np.zeros((60, 2)), 4, n_bootstraps=3, seed=0).ari == 0
+    assert stability_of(x).ari > 0.9
+    assert stability_of(np.zeros((60, 2))).ari == 0

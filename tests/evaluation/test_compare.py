@@ -1,5 +1,6 @@
 """The stage that compares representations: its tables, what it refuses, and that test networks fit nothing."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -33,16 +34,16 @@ def parameters(seed, n=N_TRAIN + N_TEST):
     return (1.2 * np.random.default_rng(seed).standard_normal((n, 9))).astype(np.float32)
 
 
-def write_zoo(path, params, n_train=N_TRAIN):
+def write_zoo(path, params, n_train=N_TRAIN, spec=SPEC):
     """A finished zoo of these networks, the first n_train of them for training and the rest for testing."""
     n = len(params)
     names = [f"e09-{i}" for i in range(n)]
-    constants = {"variant": "e09", "spec": "2-2-1", "step": 10, "snapshot_of": "", "finite": True}
+    constants = {"variant": "e09", "spec": str(spec), "step": 10, "snapshot_of": "", "finite": True}
     columns = {name: [value] * n for name, value in constants.items()}
     columns |= {"network_id": names, "run_id": names, "seed": np.arange(n), "params": params, "init_params": params}
     error = 0.01 + np.square(params).sum(axis=1)
     columns |= {"train_mse": error, "valid_mse": error, "split": ["train"] * n_train + ["test"] * (n - n_train)}
-    columns |= {"log_error": np.log10(error), **DOMAIN.columns_of(SPEC, params)}
+    columns |= {"log_error": np.log10(error), **DOMAIN.columns_of(spec, params)}
     with writing(path, "zoo", config={}, seed=0) as folder:
         write_columns(folder / "shard-00000.parquet", columns, contents_of(DOMAIN, columns))
     return path
@@ -214,3 +215,16 @@ def test_fewer_networks_to_fit_on_than_clusters_are_refused(noise, tmp_path):
 def test_the_least_that_is_admitted_runs(tmp_path):
     zoo = write_zoo(tmp_path / "zoo", parameters(0, 20), 10)
     assert (cluster(QUICK, [], tmp_path / "clusters", zoo=zoo) / "metrics.json").is_file()
+
+
+def test_a_zoo_without_modes_is_compared_as_any_other(tmp_path):
+    """Wide networks have no mode: what labels there are lead, and baselines are those that such networks allow."""
+    spec = NetworkSpec.parse("2-5-1")
+    params = np.random.default_rng(0).standard_normal((90, spec.n_params)).astype(np.float32)
+    zoo = write_zoo(tmp_path / "zoo", params, 50, spec=spec)
+    config = QUICK.model_copy(update={"clusterers": ("kmeans",), "baselines": ("raw", "weight_statistics", "oracle_activity")})
+    path = cluster(config, [], tmp_path / "clusters", zoo=zoo)
+    metrics = json.loads((path / "metrics.json").read_text())
+    assert metrics["label"] in DOMAIN.labels
+    assert "mode" not in metrics["labels"]
+    assert {row["representation"] for row in read_csv(path / "agreement.csv")} == set(config.baselines)

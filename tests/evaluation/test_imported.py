@@ -113,7 +113,7 @@ def test_networks_that_diverged_are_in_no_comparison(tmp_path):
         csv.writer(file).writerows(rows)
     zoo = import_networks(ImportConfig(), [tmp_path / "files"], tmp_path / "zoo", labels=tmp_path / "labels.csv")
     networks = open_zoo(zoo).finite()
-    assert (networks.n_not_finite, len(networks)) == (0, 102)
+    assert (networks.n_left_out, len(networks)) == (18, 102)
     vectors = np.array(networks["accuracy"])[:, None] + rng.normal(0, 0.02, (102, 3))
     write_embeddings(tmp_path / "e", zoo, networks.network_id, vectors)
     path = predict(PredictConfig(n_bootstraps=20, n_permutations=3, n_trees=20), [tmp_path / "e"], tmp_path / "p")

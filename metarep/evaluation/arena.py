@@ -72,7 +72,7 @@ def arena_of(zoo: Zoo, config: ClusterConfig) -> Arena:
 
 
 def labels_of(zoo: Zoo) -> dict[str, np.ndarray]:
-    """Its labels with some different values, but not too many, each (N,) of texts, "" where there is none; and the architecture."""
+    """Its labels that have some different values, but not too many, each (N,) of texts; and the architecture."""
     found = {name: zoo[name] for name in zoo.labels}
     found |= {"architecture": np.array([str(number) for number in zoo.architecture], dtype=object)}
     most = min(MAX_CLASSES, max(FEW_CLASSES, len(zoo) // MIN_PER_CLASS))

@@ -39,4 +39,5 @@ def transfer(
         settings, model, list(zoos), out, device=usable_device(device), overwrite=overwrite, progress=progress_for(quiet)
     )
     say_where("transfer", path)
-    print_csv(path / "transfer.csv", ("representation", "source", "target", "metric", "value", "low", "high", "null_p95", "n"))
+    columns = ("representation", "target", "label", "probe", "metric", "value", "low", "high", "null", "n")
+    print_csv(path / "transfer.csv", columns)

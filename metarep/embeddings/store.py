@@ -51,6 +51,12 @@ class Embeddings:
         return self.artefact.config["untrained"]
 
     @property
+    def model(self) -> str:
+        """The name of the model's folder; "" for vectors that no model made."""
+        made_from = self.artefact.manifest["inputs"]
+        return Path(made_from["model"]["path"]).name if "model" in made_from else ""
+
+    @property
     def name(self) -> str:
         """The representation's name in every table."""
         return self.artefact.config["name"] or self.kind

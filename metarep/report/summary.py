@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 from metarep.domains.multiplier.figures import scans
 from metarep.domains.multiplier.modes import MODE_NAMES
-from metarep.evaluation.clusters import UMAP_PREFIX
 from metarep.report import probe_words
 from metarep.report.probe_words import LINEAR_PROBE
 from metarep.report.results import MAIN_CLUSTERER, Results, best_of, group_of, mode_rows, title_of, untrained_of
@@ -171,7 +170,7 @@ def stability(results: Results) -> Finding | None:
     """Whether other resamples and other pretraining seeds give the same clusters, at the chosen k of the embedding shown."""
     name, parts = results.shown, []
     for clusterer, rows in results.chosen.items():
-        if name not in rows or clusterer.startswith(UMAP_PREFIX):
+        if name not in rows or clusterer.startswith("umap+"):
             continue
         row = rows[name]
         text = f"With {clusterer_title(clusterer)} (k = {row['k']}) bootstraps agree with an ARI of {num(row['stability_ari'])}"

@@ -34,10 +34,8 @@ ORDER = (
 KNOWN_EXCEPTIONS = {
     "training/build.py": {"domains"},
     "evaluation/compare.py": {"domains"},
-    "evaluation/describe.py": {"domains"},
     "evaluation/inside.py": {"domains"},
     "evaluation/transfer.py": {"domains"},
-    "evaluation/unexplained.py": {"domains"},
     "report/ablations.py": {"pipeline"},
     "report/description_figures.py": {"domains"},
     "report/descriptions.py": {"domains"},

@@ -17,6 +17,7 @@ from joblib import Parallel, cpu_count, delayed, parallel_config
 from metarep.artefact import Artefact, canonical_json, open_artefact, write_whole, writing
 from metarep.cloze.embed import NETWORK, Embeddings, load_embeddings
 from metarep.domains.multiplier.modes import compositions, sign_patterns
+from metarep.domains.multiplier.properties import properties
 from metarep.errors import MetarepError
 from metarep.evaluation.agreement import agreement
 from metarep.evaluation.clusters import RULE, Clustering, bootstrap_stability, choose_k, fit_clusterer, fit_umap, silhouette
@@ -265,7 +266,9 @@ def compare_one(name: str, x: np.ndarray, arena: Arena, config: ClusterConfig, *
         if clusterer == "kmeans":
             assign_clusters(tables, name, chosen, x, arena)
             if name in config.described:
-                found = describe(arena.zoo, arena.train, arena.test, chosen.predict(x), arena.labels, seed=config.seed)
+                found = describe(
+                    properties(arena.zoo), arena.train, arena.test, chosen.predict(x), arena.labels, seed=config.seed
+                )
                 for table, rows in found.items():
                     getattr(tables, table).extend({"representation": name, **row} for row in rows)
     probed = arena.probe_train

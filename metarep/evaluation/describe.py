@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import rankdata
 
-from metarep.domains.multiplier.properties import Property, Side, properties
 from metarep.evaluation.agreement import wilson
+from metarep.evaluation.properties import Side
+from metarep.zoos.domain import Property
 from metarep.evaluation.unexplained import unexplained_rows
-from metarep.zoos.store import Zoo
 
 MAX_CONDITIONS, BEAM = 3, 8
 WORTH = 0.02
@@ -38,16 +38,22 @@ Z = 1.959964
 
 
 def describe(
-    zoo: Zoo, train: np.ndarray, test: np.ndarray, assigned: np.ndarray, labels: Mapping[str, np.ndarray], *, seed: int
+    found: Sequence[Property],
+    train: np.ndarray,
+    test: np.ndarray,
+    assigned: np.ndarray,
+    labels: Mapping[str, np.ndarray],
+    *,
+    seed: int,
 ) -> dict[str, list[dict]]:
-    """The rows of descriptions.csv, rules.csv and unexplained.csv for clusters `assigned` (N,) of all networks of a zoo.
+    """The rows of descriptions.csv, rules.csv and unexplained.csv for the clusters `assigned` (N,) of N networks.
 
-    `train` and `test` are row numbers, `labels` {name: (N,)} what is known already, in the order in which it is looked at.
+    `found` are the properties of these networks, `train` and `test` row numbers, `labels` {name: (N,)} what is known already,
+    the main label first.
     """
     rows = np.concatenate([train, test])
-    every = Side(
-        properties(zoo.select(rows)), assigned[rows], {name: values[rows].astype(str) for name, values in labels.items()}
-    )
+    known = {name: values[rows].astype(str) for name, values in labels.items()}
+    every = Side([p.select(rows) for p in found], assigned[rows], known)
     fitted = np.arange(len(rows)) < len(train)
     sides = every.select(fitted), every.select(~fitted)
     return {

@@ -16,7 +16,8 @@ from scipy.special import xlogy
 from scipy.stats import rankdata
 from sklearn.ensemble import ExtraTreesClassifier
 
-from metarep.domains.multiplier.properties import Property, Side
+from metarep.evaluation.properties import Side
+from metarep.zoos.domain import Property
 
 N_SHUFFLES = 200
 N_BINS = 5
@@ -27,9 +28,9 @@ LEAST_GAIN, LEVEL = 0.02, 0.05
 """A step is taken while it explains at least this share of the rest on training networks, at this level of significance."""
 
 MIN_NETWORKS = 100
-"""A mode with fewer test networks is not looked into by itself."""
+"""A value of the main label with fewer test networks is not looked into by itself."""
 
-SCOPE_ALL, MAIN_LABEL = "all", "mode"
+SCOPE_ALL = "all"
 LABELS, STEP, PROPERTY, EVERYTHING = "labels", "step", "property", "everything"
 """The kinds of rows."""
 
@@ -61,12 +62,12 @@ def unexplained_rows(train: Side, test: Side, *, seed: int) -> list[dict]:
     rng = np.random.default_rng(seed)
     rows = [*label_rows(test, SCOPE_ALL, rng), *step_rows(train, test, rng), everything_row(train, test, rng)]
     rows += property_rows(test, SCOPE_ALL, rng)
-    modes = test.labels.get(MAIN_LABEL, np.array([], dtype=str))
-    for mode in np.unique(modes):
-        own = test.select(modes == mode)
-        own.labels.pop(MAIN_LABEL)
+    main = next(iter(test.labels), None)
+    for value in np.unique(test.labels[main]) if main else ():
+        own = test.select(test.labels[main] == value)
+        own.labels.pop(main)
         if len(own.clusters) >= MIN_NETWORKS and len(np.unique(own.clusters)) > 1:
-            scope = f"{MAIN_LABEL} {mode}"
+            scope = f"{main.replace('_', ' ')} {value}"
             rows += label_rows(own, scope, rng)[-1:] + property_rows(own, scope, rng)
     return rows
 

@@ -16,8 +16,8 @@ from scipy.stats import rankdata
 
 from metarep.evaluation.agreement import wilson
 from metarep.evaluation.properties import Side
-from metarep.zoos.domain import Property
 from metarep.evaluation.unexplained import unexplained_rows
+from metarep.zoos.domain import Property
 
 MAX_CONDITIONS, BEAM = 3, 8
 WORTH = 0.02

@@ -7,9 +7,9 @@ from metarep.domains.multiplier.modes import label_modes
 from metarep.domains.multiplier.properties import linear_pieces, properties, to_diagonal
 from metarep.evaluation.describe import best_rule, cliffs_delta, describe, description_rows, rule_rows, rule_words
 from metarep.evaluation.properties import Side
-from metarep.zoos.domain import Property
 from metarep.networks.spec import NetworkSpec
 from metarep.networks.symmetry import all_unit_orders, random_scales
+from metarep.zoos.domain import Property
 from metarep.zoos.store import Zoo
 
 SPEC = NetworkSpec((2, 2, 1))

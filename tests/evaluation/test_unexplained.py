@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from metarep.evaluation.properties import Side
-from metarep.zoos.domain import Property
 from metarep.evaluation.unexplained import binned, cells, entropy, shares, unexplained_rows, within
+from metarep.zoos.domain import Property
 
 
 @pytest.fixture

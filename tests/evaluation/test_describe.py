@@ -10,7 +10,7 @@ from metarep.evaluation.properties import Side
 from metarep.networks.spec import NetworkSpec
 from metarep.networks.symmetry import all_unit_orders, random_scales
 from metarep.zoos.domain import Property
-from metarep.zoos.store import Zoo
+from metarep.zoos.zoo import Zoo
 
 SPEC = NetworkSpec((2, 2, 1))
 

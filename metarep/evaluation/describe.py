@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import rankdata
 
-from metarep.evaluation.agreement import wilson
 from metarep.evaluation.properties import Side
+from metarep.evaluation.resampling import wilson
 from metarep.evaluation.unexplained import unexplained_rows
 from metarep.zoos.domain import Property
 

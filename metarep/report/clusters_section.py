@@ -35,7 +35,10 @@ def section(results: Results) -> Section:
 def findings(results: Results) -> list[Finding]:
     """What can be said of the clusters of the embedding shown; nothing where they were not described."""
     made = [
-        (f"What sets the clusters of {results.title(results.shown)} apart?", descriptions.rules_text(results.shown_rows("rules"))),
+        (
+            f"What sets the clusters of {results.title(results.shown)} apart?",
+            descriptions.rules_text(results.shown_rows("rules")),
+        ),
         ("What no known label explains", descriptions.unexplained_text(results.shown_rows("unexplained"))),
     ]
     return [Finding(topic, text) for topic, text in made if text]
@@ -53,7 +56,10 @@ def places(results: Results) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     for row in results.table("clusters/umap"):
         by_name.setdefault(row["representation"], []).append(row)
     return {
-        name: (np.array([(r["x"], r["y"]) for r in rows], float), np.array([results.row_of[str(r["network_id"])] for r in rows]))
+        name: (
+            np.array([(r["x"], r["y"]) for r in rows], float),
+            np.array([results.row_of[str(r["network_id"])] for r in rows]),
+        )
         for name, rows in by_name.items()
     }
 
@@ -164,20 +170,31 @@ def description_blocks(results: Results) -> list[Block]:
     label = results.main_label
     if rows := results.shown_rows("descriptions"):
         counts = contingency(results, results.shown, label) if label in results.labels else {}
-        captions = {row["cluster"]: f"{most_common(counts.get(row['cluster'], {}))}\nn = {row['n']:,}" for row in cluster_rows(results)}
+        captions = {
+            row["cluster"]: f"{most_common(counts.get(row['cluster'], {}))}\nn = {row['n']:,}" for row in cluster_rows(results)
+        }
         caption = "Each column is a cluster, each row a property that sets some cluster apart, found on training networks. The "
-        caption += "number is Cliff's δ on test networks: the probability that a network of the cluster has more of it than one "
+        caption += (
+            "number is Cliff's δ on test networks: the probability that a network of the cluster has more of it than one "
+        )
         caption += "from outside, less the probability that it has less; for facts the difference of shares. Effects nearer to "
         caption += f"0 than {description_figures.SHOWN_EFFECT} are left blank."
         draw = partial(description_figures.effects_figure, rows, captions)
-        blocks += [Heading("What sets the clusters apart"), Drawing("effects", draw, "Effects of clusters on properties", caption)]
+        blocks += [
+            Heading("What sets the clusters apart"),
+            Drawing("effects", draw, "Effects of clusters on properties", caption),
+        ]
     if left := results.shown_rows("unexplained"):
-        caption = "Left: mutual information with the clusters over their entropy, less what chance gives; properties were chosen "
+        caption = (
+            "Left: mutual information with the clusters over their entropy, less what chance gives; properties were chosen "
+        )
         caption += "on training networks. Right: ticks are what a property explains in 95 of 100 permutations of the clusters "
         caption += "among networks of equal labels at most; filled points stand out among all properties (p < 0.05, corrected)."
         draw = partial(description_figures.unexplained_figure, left)
         blocks += [Heading("What no known label explains"), Text(descriptions.unexplained_text(left))]
-        blocks.append(Drawing("unexplained", draw, "Share of the clusters' information that labels and properties explain", caption))
+        blocks.append(
+            Drawing("unexplained", draw, "Share of the clusters' information that labels and properties explain", caption)
+        )
         if splits := descriptions.split_rows(left):
             blocks += [Heading(f"Do clusters split the values of the {plain(label or 'label')}?"), split_table(splits)]
             text = "Kinds: the number of equal clusters that would be as uncertain as those of the networks (2 to the power of "

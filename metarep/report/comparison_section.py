@@ -31,7 +31,7 @@ def section(results: Results) -> Section:
     if about:
         blocks.append(
             Text(
-                f"Every representation went through the same: fitted on {about.get('n_train', 0):,} training networks, measured "
+                f"Every representation is treated alike: fitted on {about.get('n_train', 0):,} training networks, measured "
                 f"on {about.get('n_test', 0):,} test networks. The number of clusters k was chosen without labels: "
                 f"{about.get('rule_for_k', '')}."
             )
@@ -80,7 +80,9 @@ def panels_of(results: Results) -> list[Panel]:
     if label := results.main_label:
         panels.append(Panel(f"k-means, {plain(label)}", "adjusted Rand index", results.agreement(label)))
         for metric, title in ((LINEAR_PROBE, "linear probe"), (NEIGHBOUR_PROBE, "neighbours")):
-            panels.append(Panel(f"{title}, {plain(label)}", "balanced accuracy", results.probes(label, metric), is_accuracy=True))
+            panels.append(
+                Panel(f"{title}, {plain(label)}", "balanced accuracy", results.probes(label, metric), is_accuracy=True)
+            )
     for name in results.properties:
         panels.append(Panel(f"linear, {plain(name)}", "R²", property_scores(results, name)))
     return [panel for panel in panels if panel.scores][:MAX_PANELS]
@@ -172,7 +174,9 @@ def headline(results: Results) -> str:
             start = f"The {results.title(best)} embedding predicts the {plain(target)} with R² {spoken(scores[best])}"
             return f"{start}{_against(results, scores, best)}."
     if name:
-        return f"{len(results.final):,} networks were embedded; nothing is known of them, so their clusters are described below."
+        return (
+            f"{len(results.final):,} networks were embedded; nothing is known of them, so their clusters are described below."
+        )
     return f"The zoo holds {len(results.zoo):,} networks; no cloze embedding of them has been compared yet."
 
 
@@ -334,7 +338,9 @@ def _probed(results: Results, scores: Mapping[str, Score], what: str, metric: st
     own = results.best(scores, CLOZE)
     if own is None:
         return ""
-    text = f"From {results.title(own)}, {what} with {metric} {spoken(scores[own], 3)} (permuted: at most {num(scores[own].null)})"
+    text = (
+        f"From {results.title(own)}, {what} with {metric} {spoken(scores[own], 3)} (permuted: at most {num(scores[own].null)})"
+    )
     others = dict.fromkeys([*results.rivals(scores, own), results.best(scores, UNTRAINED), results.best(scores, ORACLE)])
     said = [f"{relation(scores[own], scores[n])} {results.title(n)} ({num(scores[n].value, 3)})" for n in others if n]
     return f"{text}: {listed(said)}." if said else f"{text}."

@@ -86,7 +86,9 @@ def unexplained_text(rows: Sequence[dict]) -> str:
     parts = []
     if known:
         said = [f"{row['share']:.0%} with {listed(plain(row['property']).split(' + '))}" for row in known]
-        text = f"A network's cluster is {num(known[-1]['bits'], 1)} bits of information. The known labels explain {listed(said)} "
+        text = (
+            f"A network's cluster is {num(known[-1]['bits'], 1)} bits of information. The known labels explain {listed(said)} "
+        )
         text += f"of it (clusters permuted among networks: at most {max(row['null'] for row in known):.1%})."
         parts.append(text)
     return " ".join(part for part in (*parts, _rest(rows), _added(rows), _left(rows)) if part) if rows else ""

@@ -125,7 +125,9 @@ def masked_figure(panels: Mapping[str, Mapping[str, Mapping[str, Score]]], title
 
 
 def _dumbbell(ax: Axes, y: float, scores: Mapping[str, Score]) -> None:
-    shown = {n: max(score.value, LEAST_SHOWN) for n, score in scores.items() if n in PREDICTOR_LOOKS and score.value == score.value}
+    shown = {
+        n: max(score.value, LEAST_SHOWN) for n, score in scores.items() if n in PREDICTOR_LOOKS and score.value == score.value
+    }
     if not shown:
         return
     ax.plot([min(shown.values()), max(shown.values())], [y, y], color=FAINT, lw=5, solid_capstyle="round", zorder=1)
@@ -274,4 +276,6 @@ def _transfer_mark(ax: Axes, y: float, score: Score, colour: str, marker: str) -
 def row_title(group: str, value: str) -> str:
     """A group of masked values as a figure calls it."""
     known = {"all": "all values", "weight": "all weights", "bias": "all biases"}
-    return known.get(value, plain(value) if group in ("all", "kind", "slot", "layer", "parameter") else f"{plain(group)} {value}")
+    return known.get(
+        value, plain(value) if group in ("all", "kind", "slot", "layer", "parameter") else f"{plain(group)} {value}"
+    )

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 
 from metarep.report import figures
 from metarep.report.blocks import Block, Drawing, Section, Text, absent
-from metarep.report.results import PREDICTORS, Results, score_of
+from metarep.report.results import PREDICTORS, Results, masking_title, score_of
 from metarep.report.wording import LEVEL, Finding, Score, listed, num, spoken
 
-MODEL = "models/main"
+MODEL = "model"
 MAX_ROWS = 16
 """Groups of masked values that a panel shows, those with the most values."""
 
-MASKINGS = ("leave_one_out", "one_in_eight", "random")
+MASKINGS = ("leave one out", "one in eight")
 """Which masking is led with, the first that a run has."""
 
 
@@ -47,7 +47,7 @@ def section(results: Results) -> Section:
 
 def leading_masking(results: Results) -> str | None:
     """The masking that figures and sentences lead with."""
-    found = list(dict.fromkeys(row["masking"] for row in results.table("masked_r2/masked_r2")))
+    found = list(dict.fromkeys(map(masking_title, results.table("masked_r2/masked_r2"))))
     return next((name for name in MASKINGS if name in found), found[0] if found else None)
 
 
@@ -63,8 +63,8 @@ def masked_panels(results: Results) -> dict[str, dict[str, dict[str, Score]]]:
         "By label": _gathered([row for row in of_labels if row["group"] == of_labels[0]["group"]]),
     }
     others = [row for row in results.table("masked_r2/masked_r2") if row["group"] == "all"]
-    if len({row["masking"] for row in others}) > 2:
-        panels["By masking"] = _gathered([row | {"group": "", "value": row["masking"]} for row in others])
+    if len(set(map(masking_title, others))) > 1:
+        panels["By masking"] = _gathered([row | {"group": "all", "value": masking_title(row)} for row in others])
     return {title: found for title, found in panels.items() if found}
 
 
@@ -84,8 +84,10 @@ def findings(results: Results) -> list[Finding]:
     if "cloze" not in whole:
         return []
     own = whole["cloze"]
-    others = [f"{num(whole[name].value)} for the {PREDICTORS[name]}" for name in PREDICTORS if name in whole and name != "cloze"]
-    text = f"The cloze model predicts masked values of unseen networks ({masking.replace('_', ' ')}) with R² {spoken(own)}"
+    others = [
+        f"{num(whole[name].value)} for the {PREDICTORS[name]}" for name in PREDICTORS if name in whole and name != "cloze"
+    ]
+    text = f"The cloze model predicts masked values of unseen networks ({masking}) with R² {spoken(own)}"
     text += f" (predictions permuted among networks: at most {num(own.null)})"
     text += f", against {listed(others)}." if others else "."
     if "linear_gaussian" in whole:
@@ -109,4 +111,6 @@ def _extremes(results: Results, masking: str) -> str:
     if len(scores) < 2:
         return ""
     best, worst = max(scores, key=scores.get), min(scores, key=scores.get)
-    return f" It is best on networks of {label} {best} ({num(scores[best])}) and worst on {label} {worst} ({num(scores[worst])})."
+    return (
+        f" It is best on networks of {label} {best} ({num(scores[best])}) and worst on {label} {worst} ({num(scores[worst])})."
+    )

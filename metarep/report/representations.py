@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from metarep.embeddings.registry import kind_named, kind_names
+from metarep.evaluation.representations import DESCRIPTIONS
 from metarep.report.style import INK, MUTED, PALETTE
 from metarep.zoos.domain import Domain
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,17 +24,20 @@ from metarep.zoos.zoo import Zoo, open_zoo
 
 MAIN_CLUSTERER = "kmeans"
 STAGES = ("model", "masked_r2", "clusters", "predictions", "transfer")
-"""The stages of any zoo that a report shows; a domain may add some."""
+"""The stages of any zoo that a report shows, in order; what else lies in the run was added by its domain."""
 
 
 @dataclass(frozen=True)
 class Results:
-    """A run as a reader wants it: the zoo, every table by "stage/name", and how each artefact was made."""
+    """A run as a reader wants it: the zoo, every table by "stage/name", how each artefact was made, and by which objective each
+    further model learned.
+    """
 
     run: Path
     zoo: Zoo
     domain: Domain | None
     artefacts: Mapping[str, Artefact]
+    objectives: Mapping[str, str]
     tables: Mapping[str, list[dict]]
     metrics: Mapping[str, dict]
     settings: str
@@ -98,8 +101,7 @@ class Results:
         oracles = self.domain.oracles if self.domain else {}
         rows = {row["representation"]: row for name in ("clusters/probes", "clusters/chosen_k") for row in self.table(name)}
         rows |= {r["representation"]: r for r in self.table("predictions/predictions") if r["representation"] not in rows}
-        objectives = {name: one.config.get("objective", "cloze") for name, one in self.artefacts.items()}
-        return {name: representation_of(row, oracles, self.domain, objectives) for name, row in rows.items()}
+        return {name: representation_of(row, oracles, self.domain, self.objectives) for name, row in rows.items()}
 
     def title(self, name: str) -> str:
         """A representation, or a predictor, as figures and sentences call it."""
@@ -182,8 +184,8 @@ class Results:
         return [name for name in scores if name in kept]
 
     def masked(self, masking: str, group: str | None = None) -> list[dict]:
-        """The rows of masked_r2.csv under one masking, of one group if it is named."""
-        rows = [row for row in self.table("masked_r2/masked_r2") if row["masking"] == masking]
+        """The rows of masked_r2.csv under one masking (`masking_title`), of one group if it is named."""
+        rows = [row for row in self.table("masked_r2/masked_r2") if masking_title(row) == masking]
         return [row for row in rows if group in (None, row["group"])]
 
 
@@ -197,25 +199,28 @@ PREDICTORS = {
 """What predicts masked values."""
 
 
+def masking_title(row: Mapping) -> str:
+    """What a row of masked_r2.csv masks: "one in eight", "random, 50%"."""
+    ratio = row.get("ratio")
+    return f"{row['masking']}, {ratio:.0%}" if ratio not in (None, "") and ratio == ratio else row["masking"]
+
+
 def score_of(row: Mapping, metric: str = "value", *, k: int | None = None) -> Score:
     """The score in a tidy row."""
-    ends = (row.get(name) for name in ("low", "high", "null"))
+    ends = (row.get("low"), row.get("high"), row.get("null", row.get("null_p95")))
     return Score(float(row[metric]), *(math.nan if end is None or end == "" else float(end) for end in ends), k)
 
 
 def read_run(run: Path | str) -> Results:
     """Reads a run's folder. Raises MetarepError where it has no zoo, and where a stage is damaged or of another zoo."""
     run = Path(run)
-    if run.is_dir() and not (run / "zoo" / MANIFEST).is_file():
-        expected = "a folder that `metarep run` wrote, with its finished zoo in it"
-        raise MetarepError(f"{run} is no run to report on", expected=expected, fix="name that folder, or run it to its end")
-    zoo = open_zoo(run / "zoo")
+    zoo = open_zoo(zoo_folder(run))
     domain = domain_of(zoo)
-    artefacts = {"zoo": zoo.artefact} | {f"targets/{one.name}": open_artefact(one) for one in _finished(run / "targets")}
-    artefacts |= {one.name: open_artefact(one) for one in _finished(run / "models")}
+    artefacts = {"zoo": zoo.artefact} | {f"targets/{name}": one for name, one in _finished(run / "targets").items()}
     tables: dict[str, list[dict]] = {}
     metrics: dict[str, dict] = {}
-    for stage in (*STAGES, *(domain.report_stages if domain else ())):
+    added = [name for name in _finished(run) if name not in (*STAGES, "zoo", "report")]
+    for stage in (*STAGES, *added):
         folder = run / stage
         if not (folder / MANIFEST).is_file():
             continue
@@ -224,10 +229,26 @@ def read_run(run: Path | str) -> Results:
         tables |= {f"{stage}/{file.stem}": read_csv(file) for file in sorted(folder.glob("*.csv"))}
         if (folder / "metrics.json").is_file():
             metrics[stage] = json.loads((folder / "metrics.json").read_text())
-    read: Callable[[str], str] = lambda name: (run / name).read_text() if (run / name).is_file() else ""  # noqa: E731
-    settings, timings = read("config.yaml"), read("timings.json")
-    return Results(run, zoo, domain, artefacts, tables, metrics, settings, json.loads(timings) if timings else {})
+    objectives = {name: one.config.get("objective", "cloze") for name, one in _finished(run / "models").items()}
+    settings, timings = (_text(run / name) for name in ("config.yaml", "timings.json"))
+    made = json.loads(timings or "{}")
+    return Results(run, zoo, domain, artefacts, objectives, tables, metrics, settings, made)
 
 
-def _finished(folder: Path) -> Iterable[Path]:
-    return [one for one in sorted(folder.glob("*")) if (one / MANIFEST).is_file()]
+def zoo_folder(run: Path) -> Path:
+    """Where the run's zoo lies: in its folder, or where its model or clusters were made from. Raises MetarepError for no run."""
+    if (run / "zoo" / MANIFEST).is_file():
+        return run / "zoo"
+    for stage in ("clusters", "model"):
+        if (run / stage / MANIFEST).is_file():
+            return open_artefact(run / stage).input_path("zoo")
+    expected = "a folder that `metarep run` wrote, with its finished zoo in it"
+    raise MetarepError(f"{run} is no run to report on", expected=expected, fix="name that folder, or run it to its end")
+
+
+def _finished(folder: Path) -> dict[str, Artefact]:
+    return {one.name: open_artefact(one) for one in sorted(folder.glob("*")) if (one / MANIFEST).is_file()}
+
+
+def _text(file: Path) -> str:
+    return file.read_text() if file.is_file() else ""

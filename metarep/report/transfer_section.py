@@ -49,7 +49,7 @@ def section(results: Results) -> Section:
             lambda: figures.transfer_figure(panels, targets, looks, results.title),
             "Masked R-squared, probes and clusters applied to each target",
             "Intervals are 95 % over networks. The grey tick is what permuted predictions reach in at most 95 of 100 draws: "
-            "where it is as high as the point, the value says nothing of single networks. Arrows and numbers are values below −1.",
+            "where it is as high as the point, the value says nothing of single networks. Arrows mark values below −1.",
         ),
         Table(
             ["target", "what", "of", "metric", "value", "95 % interval", "permuted", "networks"],
@@ -64,7 +64,12 @@ def section(results: Results) -> Section:
 def _cells(results: Results, row: Mapping) -> list[str]:
     score = score_of(row)
     ends = f"{num(score.low)} to {num(score.high)}"
-    what = [target_title(row["target"]), results.title(row["representation"]), plain(row.get("label") or ""), plain(row["metric"])]
+    what = [
+        target_title(row["target"]),
+        results.title(row["representation"]),
+        plain(row.get("label") or ""),
+        plain(row["metric"]),
+    ]
     return [*what, num(score.value), ends, num(score.null), f"{row['n']:,}"]
 
 
@@ -138,7 +143,9 @@ def sentence(results: Results, target: str) -> str:
         scores = carried(results, "linear_accuracy", label)
         few = f"all but {total - most:,} of its {total:,}" if total > most else f"all its {total:,}"
         said = [f"{num(s.value)} from {results.title(n)}" for (t, n), s in scores.items() if t == target]
-        parts.append(f"{few} networks have {plain(label)} {main}" + (f": the linear probe is right for {listed(said)}" if said else ""))
+        parts.append(
+            f"{few} networks have {plain(label)} {main}" + (f": the linear probe is right for {listed(said)}" if said else "")
+        )
     elif label:
         scores = carried(results, "linear_balanced_accuracy", label)
         said = [f"{_beside_null(s)} from {results.title(n)}" for (t, n), s in scores.items() if t == target]
@@ -164,5 +171,6 @@ def masked_words(masked: Carried, target: str) -> str:
     text = num(score.value) + (f" ({'; '.join(beside)})" if beside else "")
     if score.value > 0 and score.null > MOSTLY * score.value:
         much = "it" if score.value - score.null < LEVEL else "most of it"
-        text += f", but permuted predictions reach up to {num(score.null)}, so {much} is knowledge of the family, not of the network"
+        text += f", but permuted predictions reach up to {num(score.null)}, so {much} is knowledge of the family, not of the"
+        text += " network"
     return text

@@ -26,7 +26,7 @@ WORDS = {
     "the mean share of correct predictions over the values of a label.",
     "Masked R²": "The share of the variance of masked parameters that is predicted: 1 is all, 0 no more than the mean.",
     "Null": "What a metric reaches in at most 95 of 100 draws when labels or predictions are permuted among networks.",
-    "Split": "Everything is fitted on training networks and measured on test networks. Networks of one training run share a split.",
+    "Split": "Everything is fitted on training networks and measured on test networks. Networks of one run share a split.",
     "Clearly": "Two values differ clearly where their 95 % intervals do not overlap.",
 }
 

@@ -12,9 +12,9 @@ import numpy as np
 from pydantic import Field
 
 from metarep.errors import MetarepError
-from metarep.evaluation.agreement import wilson
 from metarep.evaluation.probes import CLASSIFIERS, balanced_accuracy, class_spread
 from metarep.evaluation.representations import weight_statistics
+from metarep.evaluation.resampling import wilson
 from metarep.networks.forward import forward
 from metarep.networks.spec import NetworkSpec
 from metarep.networks.symmetry import canonical_order, canonical_scale

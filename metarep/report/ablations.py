@@ -19,7 +19,7 @@ from matplotlib.patches import Patch
 
 from metarep.artefact import MANIFEST, Artefact, canonical_json, open_artefact, write_whole, writing
 from metarep.errors import MetarepError
-from metarep.pipeline import RunConfig
+from metarep.run_settings import RunConfig
 from metarep.progress import Progress
 from metarep.report.page import png_of
 from metarep.report.results import UNTRAINED, group_of

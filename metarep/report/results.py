@@ -18,7 +18,7 @@ from metarep.domains.multiplier.modes import MODES
 from metarep.errors import MetarepError
 from metarep.evaluation.agreement import wilson
 from metarep.evaluation.representations import DESCRIPTIONS
-from metarep.pipeline import RunConfig
+from metarep.run_settings import RunConfig
 from metarep.settings import load_config
 from metarep.tables import read_csv
 from metarep.zoos.store import Zoo, load_zoo

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from metarep.domains.multiplier.modes import MODE_NAMES, MODES, MULTIPLIER, UNIT_STATES, compositions, label_modes, unit_states
+from metarep.domains.multiplier.stages import SCAN
 from metarep.networks.spec import NetworkSpec
 from metarep.zoos.domain import Columns, Domain, Property, register
 from metarep.zoos.store import Zoo
@@ -80,5 +81,6 @@ DOMAIN = register(
         label_colours={"mode": MODE_COLOURS},
         describe=describe,
         draw=draw,
+        stages=(SCAN,),
     )
 )

@@ -6,6 +6,9 @@ from importlib import import_module
 
 from typer.core import TyperCommand
 
+WIDE = {"max_content_width": 120}
+"""Help is as wide as the terminal, up to so many characters."""
+
 
 class SettingsCommand(TyperCommand):
     """A command whose help ends with the settings that `--config` and `--set` change."""
@@ -20,7 +23,7 @@ class SettingsCommand(TyperCommand):
         module, name = self.settings.split(":")
         kind = getattr(import_module(module), name)
         formatter.write_paragraph()
-        formatter.write_text("Settings, in a YAML file (--config) or one by one (--set name=value):")
+        formatter.write_text("Settings, in a YAML file or one by one: --set NAME=VALUE, below a dotted heading HEADING.NAME=VALUE")
         for title, rows in groups_of(kind).items():
             with formatter.section(title):
                 formatter.write_dl([(row.name, described(row)) for row in rows], col_max=26)
@@ -28,8 +31,8 @@ class SettingsCommand(TyperCommand):
 
 def described(row) -> str:
     """A setting in a sentence: what it means, then its default and bounds in brackets."""
-    facts = "; ".join(part for part in (f"default {row.default}", row.bounds) if part)
-    return f"{row.meaning} [{facts}]".strip()
+    facts = "; ".join(part for part in (row.default and f"default {row.default}", row.bounds) if part)
+    return f"{row.meaning} [{facts}]".strip() if facts else row.meaning
 
 
 def with_settings(path: str) -> type[SettingsCommand]:

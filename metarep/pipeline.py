@@ -147,7 +147,7 @@ def zoo_stages(config: RunConfig, out: Path, device: str) -> list[Stage]:
     return [_zoo_stage(name, zoo, device) for name, zoo in named.items() if not isinstance(zoo, FinishedZoo)]
 
 
-def _zoo_stage(name: str, zoo: ZooFactsConfig | ImportedZoo, device: str) -> Stage:
+def _zoo_stage(name: str, zoo: ZooConfig | ImportedZoo, device: str) -> Stage:
     if isinstance(zoo, ZooConfig):
 
         def build(path: Path, **how: Any) -> None:

@@ -1,7 +1,7 @@
 """Stages and how they are run: what stands is kept, what has changed is refused, every stage is timed.
 
-A stage makes one artefact in one folder. It stands while its artefact has the stage's settings and was made from its present inputs,
-by hash. So a run that was interrupted carries on, and a changed setting costs only what depends on it.
+A stage makes one artefact in one folder. It stands while its artefact has the stage's settings and was made from its present
+inputs, by hash. So a run that was interrupted carries on, and a changed setting costs only what depends on it.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ def batches(stages: Sequence[Stage]) -> Iterator[list[Stage]]:
 
 
 def _copied(stage: Stage, out: Path, reuse: Sequence[Path]) -> str:
-    """Copies the stage from a run in which it stands, and says from which; "" where there is none, or something in its place."""
+    """Copies the stage from a run in which it stands, and says from which; "" where none has it, or its place is taken."""
     path = out / stage.name
     for other in reuse:
         if not path.exists() and stands(stage, other / stage.name):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
 
 from metarep.settings import Settings
 
@@ -16,7 +17,7 @@ BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below", "min_
 
 @dataclass(frozen=True)
 class Row:
-    """One setting: its dotted name, what it means, its default and what it may be, as texts."""
+    """One setting: its name, what it means, its default and what it may be, as texts; "" for none."""
 
     name: str
     meaning: str
@@ -24,26 +25,33 @@ class Row:
     bounds: str
 
 
-def groups_of(kind: type[Settings], prefix: str = "") -> dict[str, list[Row]]:
-    """All settings of a class by group; those that are settings themselves follow, each with groups of its own."""
+def groups_of(kind: type[Settings], prefix: str = "", shown: dict[tuple, str] | None = None) -> dict[str, list[Row]]:
+    """All settings of a class by group; those that are settings themselves follow in groups whose titles are their prefix.
+
+    Where a field holds the same settings as one before it, one row says so.
+    """
     found: dict[str, list[Row]] = {}
     inner: dict[str, list[Row]] = {}
+    shown = {} if shown is None else shown
     named = kind.GROUPS or {"": tuple(kind.model_fields)}
     left = tuple(name for name in kind.model_fields if not any(name in names for names in named.values()))
     for title, names in (named | ({"Other": left} if left else {})).items():
+        heading = ": ".join(part for part in (prefix.rstrip("."), title) if part) or "General"
         for name in names:
             field = kind.model_fields[name]
-            full = prefix + (field.alias or name)
-            nested = list(_nested(field.annotation))
-            for one, path in nested:
-                inner |= groups_of(one, f"{full}{path}.")
+            nested = tuple(_nested(field.annotation))
+            kinds = tuple(one for one, _ in nested)
             if not nested:
-                found.setdefault(_title(prefix, title), []).append(_row(full, field))
+                found.setdefault(heading, []).append(_row(field.alias or name, field))
+            elif kinds in shown:
+                row = Row(name + nested[0][1], f"{field.description or ''} (as {shown[kinds]})".strip(), "", "")
+                found.setdefault(heading, []).append(row)
+            else:
+                shown[kinds] = prefix + name
+                for one, path in nested:
+                    for other, rows in groups_of(one, f"{prefix}{field.alias or name}{path}.", shown).items():
+                        inner.setdefault(other, []).extend(rows)
     return found | inner
-
-
-def _title(prefix: str, title: str) -> str:
-    return ": ".join(part for part in (prefix.rstrip("."), title) if part) or "Settings"
 
 
 def _nested(annotation: Any) -> Iterator[tuple[type[Settings], str]]:
@@ -63,8 +71,8 @@ def _row(name: str, field: FieldInfo) -> Row:
 
 
 def _text(value: Any) -> str:
-    if value is None:
-        return "none"
+    if value in (None, (), {}, PydanticUndefined):
+        return ""
     if isinstance(value, str):
         return value
     if isinstance(value, tuple | list):

@@ -84,7 +84,9 @@ def predicted(readout: Readout, n_probes: int) -> list[tuple[torch.Tensor, torch
 
 
 def predict_group(readout: Readout, group: int, n_probes: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """The same for one group, in its own order. Raises MetarepError for networks whose inputs the model was never asked about."""
+    """The same for one group, in its own order. Raises MetarepError for networks whose inputs the model was never asked
+    about.
+    """
     if readout.space is None:
         fix = "pretrain with behaviour_weight=1 on networks with as many inputs and outputs"
         raise MetarepError("the model was not asked for the behaviour of such networks", fix=fix)
@@ -112,8 +114,9 @@ def activity_of(off: Sequence[torch.Tensor]) -> torch.Tensor:
 
 
 def pattern_shares(off: torch.Tensor) -> torch.Tensor:
-    """(B, 8 a pair): mean and largest over probes of the four on/off patterns of each two units; off (B, n, S), as if the two were
-    independent given the parameters. Raises MetarepError for wide layers."""
+    """(B, 8 a pair): mean and largest over probes of the four on/off patterns of each two units; off (B, n, S), as if the
+    two were independent given the parameters. Raises MetarepError for wide layers.
+    """
     if off.shape[1] > MAX_PAIRED:
         fix = "embed kind=activity"
         raise MetarepError(

@@ -41,7 +41,9 @@ def certainty(readout: Readout) -> torch.Tensor:
 
 
 class LeaveOneOut(NamedTuple):
-    """What the model says of every token (B, T) when it alone is masked, summed over its values: in normalised units and nats."""
+    """What the model says of every token (B, T) when it alone is masked, summed over its values: in normalised units and
+    nats.
+    """
 
     expectation: torch.Tensor
     entropy: torch.Tensor

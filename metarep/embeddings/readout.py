@@ -7,7 +7,7 @@ sums, not states: it grows with the number of units, not of windows.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -74,8 +74,9 @@ class UnitGroup:
 class Readout:
     """B networks of one architecture as a model sees them; vectors of tokens are V wide.
 
-    `layers` are the moments of tokens by layer, `units` the mean vectors (B, n, V) of each group's units, by its number, `windows`
-    (B, W, V) the means of windows where these were asked for. `segment` holds the networks where each is one window.
+    `layers` are the moments of tokens by layer, `units` the mean vectors (B, n, V) of each group's units, by its number,
+    `windows` (B, W, V) the means of windows where these were asked for. `segment` holds the networks where each is one
+    window.
     """
 
     model: ClozeModel
@@ -87,6 +88,7 @@ class Readout:
     windows: torch.Tensor | None
     segment: Segment | None
     space: ProbeSpace | None
+    copies: list[Readout] = field(default_factory=list)
 
     @property
     def layer_states(self) -> torch.Tensor:
@@ -175,7 +177,9 @@ def unit_groups(plan: Plan) -> tuple[UnitGroup, ...]:
 
 
 def token_vectors(model: ClozeModel, segment: Segment, tokens: Tokens) -> torch.Tensor:
-    """(B, T, V): the states of unmasked windows; or (B, T, 2): mean −log p and entropy of each token's values when it is masked."""
+    """(B, T, V): the states of unmasked windows; or (B, T, 2): mean −log p and entropy of each token's values when it is
+    masked.
+    """
     if tokens == "states":
         return model.states(segment)
     z, layout = model.normalise(segment), segment.layout

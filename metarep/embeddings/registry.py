@@ -30,8 +30,8 @@ class Kind:
     """One kind of embedding.
 
     `network` makes the vectors (B, V) of networks, `unit` those of the units of one group (B, n, V), where the kind has some.
-    `tokens` says what is gathered of each token: its state in the unmasked network, or, with the token masked, how surprising its
-    values are. `needs` says what else must be there.
+    `tokens` says what is gathered of each token: its state in the unmasked network, or, with the token masked, how
+    surprising its values are. `needs` says what else must be there.
     """
 
     name: str

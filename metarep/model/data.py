@@ -28,6 +28,7 @@ from metarep.zoos.subjects import Subjects
 
 MAX_POOL = 1024
 """Probe inputs of a file that a model keeps."""
+MAX_SEGMENTS = 8
 N_POOL_PROBES = 64
 """Probes at which the behaviour of windows of large networks is computed once."""
 
@@ -94,7 +95,9 @@ class WholeNetworks:
 
 @dataclass(eq=False)
 class CutWindows:
-    """Windows of one shape, cut from larger networks: values (M, T, C), first units (M,), contributions (M, U, S) at `probes`."""
+    """Windows of one shape, cut from larger networks: values (M, T, C), first units (M,), contributions (M, U, S) at
+    `probes`.
+    """
 
     shape: Shape
     values: torch.Tensor
@@ -132,7 +135,17 @@ class TrainingData:
         return sum(len(source) for source in self.sources)
 
     def draw(self, n: int, generator: torch.Generator) -> list[tuple[Source, torch.Tensor]]:
-        """n windows, each as likely, as rows of their sources."""
+        """n windows as rows of their sources, each as likely; of at most MAX_SEGMENTS sources, so that many of a layout are
+        read at once.
+        """
+        if len(self.sources) > MAX_SEGMENTS:
+            sizes = torch.tensor([float(len(source)) for source in self.sources])
+            chosen = torch.multinomial(sizes, MAX_SEGMENTS, replacement=True, generator=generator)
+            share = torch.full((MAX_SEGMENTS,), n // MAX_SEGMENTS) + (torch.arange(MAX_SEGMENTS) < n % MAX_SEGMENTS)
+            found: dict[int, list[torch.Tensor]] = {}
+            for number, m in zip(chosen.tolist(), share.tolist(), strict=True):
+                found.setdefault(number, []).append(torch.randint(len(self.sources[number]), (m,), generator=generator))
+            return [(self.sources[number], torch.cat(rows)) for number, rows in sorted(found.items()) if len(torch.cat(rows))]
         drawn = torch.randint(len(self), (n,), generator=generator).sort().values
         return self._by_source(drawn)
 
@@ -152,7 +165,9 @@ class TrainingData:
 
 @dataclass(frozen=True)
 class Cohort:
-    """The networks of one architecture in one zoo: rows of `subjects`, how they are read, and how they run, where that is known."""
+    """The networks of one architecture in one zoo: rows of `subjects`, how they are read, and how they run, where that is
+    known.
+    """
 
     subjects: Subjects
     rows: np.ndarray
@@ -280,7 +295,9 @@ def _windows_of(
 
 
 def _contributions(one: Cohort, tensors: dict[str, torch.Tensor], spaces: dict[str, ProbeSpace]):
-    """What each group's units contribute, (n, S) by group, and the probes; ({}, None) where that is not asked for or not known."""
+    """What each group's units contribute, (n, S) by group, and the probes; ({}, None) where that is not asked for or not
+    known.
+    """
     if one.forward is None or not spaces:
         return {}, None
 

@@ -72,7 +72,9 @@ class Rectified(NamedTuple):
 
 
 class DensityHead(nn.Module):
-    """For each of `n_values` a mixture of `n_components` Gaussians, trained by its likelihood. One component is a Gaussian head."""
+    """For each of `n_values` a mixture of `n_components` Gaussians, trained by its likelihood. One component is a Gaussian
+    head.
+    """
 
     def __init__(self, d_model: int, n_components: int, n_values: int = 1):
         super().__init__()

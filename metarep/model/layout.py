@@ -50,9 +50,9 @@ class Stretch(NamedTuple):
 
 
 class Slots(NamedTuple):
-    """The slots of one tensor: values of one slot have the same fixed coordinates. `axes` are the lengths of the fixed axes, 1 for
-    interchangeable ones: unit and position within it at the output end, the same two at the input end, kernel offset; () where
-    all values count as one slot. A tensor of one end (a bias) has 1 for the other.
+    """The slots of one tensor: values of one slot have the same fixed coordinates. `axes` are the lengths of the fixed
+    axes, 1 for interchangeable ones: unit and position within it at the output end, the same two at the input end, kernel
+    offset; () where all values count as one slot. A tensor of one end (a bias) has 1 for the other.
     """
 
     tensor: str
@@ -151,7 +151,9 @@ class Layout:
 
     @cached_property
     def slot_class(self) -> np.ndarray:
-        """(T, C) int64: values of one slot have the same number, counted from 0 in order of their first token; −1 for absent."""
+        """(T, C) int64: values of one slot have the same number, counted from 0 in order of their first token; −1 for
+        absent.
+        """
         offsets = np.concatenate([[0], np.cumsum([max(1, slots.n) for slots in self.slots])])
         flat = (offsets[self.slot_block.numpy()][:, None] + self.slot.numpy())[self.present.numpy()]
         _, first, member = np.unique(flat, return_index=True, return_inverse=True)
@@ -268,7 +270,9 @@ def _slots(view: View, part: Slice, known: Sequence) -> tuple[Slots, np.ndarray,
 
 
 def _pieces(columns: Sequence[Column], s: Stretch, *, alone: bool):
-    """The fields of the tokens of each unit of a stretch, unit by unit; arrays that end in T, and in `wide` those that begin with it."""
+    """The fields of the tokens of each unit of a stretch, unit by unit; arrays that end in T, and in `wide` those that
+    begin with it.
+    """
     base = _tokens_of_one_unit(columns, s.start, s.stop)
     side, other, group = base.pop("side"), base.pop("other"), columns[0].view.group
     n = len(side)

@@ -229,7 +229,9 @@ def fit_statistics(config: PretrainConfig, model: ClozeModel, train: TrainingDat
 def ask_behaviour(
     config: PretrainConfig, model: ClozeModel, source: Source, segment: Segment, noisy: torch.Tensor, generator: torch.Generator
 ) -> Segment:
-    """The segment with its behaviour, where it is asked for and known; whole networks in rows `noisy` (B,) are jittered first."""
+    """The segment with its behaviour, where it is asked for and known; whole networks in rows `noisy` (B,) are jittered
+    first.
+    """
     if model.decoder is None or not isinstance(source, WholeNetworks) or source.forward is None:
         return segment
     if config.jitter > 0 and len(noisy):

@@ -6,8 +6,8 @@ order and alike for all units. A tensor between two groups is therefore seen twi
 Every value has five coordinates: the unit along the view's own axis and its position within the unit (the pixels of a
 flattened channel, the gates of an LSTM), the same two along the tensor's other axis, and the offset in the kernel. A
 coordinate along a *fixed* axis (inputs, outputs, pixels, kernel offsets) has an identity that all networks share, and the model
-knows it exactly. A unit along an *interchangeable* axis has none; what two tokens share of such units is known to attention alone
-(`metarep.model.layout`).
+knows it exactly. A unit along an *interchangeable* axis has none; what two tokens share of such units is known to attention
+alone (`metarep.model.layout`).
 """
 
 from __future__ import annotations
@@ -204,7 +204,9 @@ def build_views(architecture: Architecture, symmetries: Symmetries, *, chunk: in
 
 
 def fixed_axis(units: SymmetryGroup) -> Axis | None:
-    """The axis of a group whose units have an identity: "inputs" where nothing feeds them, "outputs" where nothing reads them."""
+    """The axis of a group whose units have an identity: "inputs" where nothing feeds them, "outputs" where nothing reads
+    them.
+    """
     if units.interchangeable:
         return None
     sides = {member.side for member in units.members}

@@ -1,8 +1,9 @@
 """Other networks that compute the same function: what a contrastive representation learns to ignore.
 
-Units are permuted and rescaled (`augment`). Of ReLU chains there are further networks with other parameters and the same outputs: a
-unit that is off may hold anything, and where units are on everywhere only the product of the layers counts. Noise is
-drawn along these directions and pulled back onto the set of equal outputs; a network whose outputs still move stays as it is.
+Units are permuted and rescaled (`augment`). Of ReLU chains there are further networks with other parameters and the same
+outputs: a unit that is off may hold anything, and where units are on everywhere only the product of the layers counts.
+Noise is drawn along these directions and pulled back onto the set of equal outputs; a network whose outputs still move
+stays as it is.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ RANK_TOLERANCE = 1e-7
 def same_function(
     tensors: dict[str, torch.Tensor], subject: WholeNetworks, config: PretrainConfig, *, generator: torch.Generator
 ) -> dict[str, torch.Tensor]:
-    """Networks that compute what networks (B, *shape) do, with units permuted and rescaled, and noise where that is possible."""
+    """Networks that compute what networks (B, *shape) do, with units permuted and rescaled, and noise where that is
+    possible.
+    """
     spec = spec_of(subject)
     if spec is not None and config.view_noise > 0:
         names = [tensor.name for tensor in subject.plan.views[0].architecture.tensors]

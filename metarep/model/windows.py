@@ -37,7 +37,9 @@ class Shape:
         return len(self.firsts)
 
     def unit_of_token(self) -> np.ndarray:
-        """(T,) the unit that each token is seen with, counted from the first of the window or, in a whole network, of the view."""
+        """(T,) the unit that each token is seen with, counted from the first of the window or, in a whole network, of the
+        view.
+        """
         return np.concatenate([np.repeat(np.arange(s.n_units), s.stop - s.start) for s in self.stretches])
 
 
@@ -59,15 +61,15 @@ class Plan:
 
     def whole_values(self, tensors: Mapping[str, torch.Tensor]) -> torch.Tensor:
         """(…, T, C): what the one window of whole networks shows."""
-        return torch.cat([values.flatten(-3, -2) for values in self.view_values(tensors)], dim=-2)
+        return self.window_values(self.shapes[0], self.view_values(tensors), self.shapes[0].firsts).squeeze(-3)
 
     def window_values(self, shape: Shape, values: Sequence[torch.Tensor], firsts: np.ndarray) -> torch.Tensor:
-        """(W, T, C): what the windows of one network that begin at `firsts` (W,) show; `values` from `view_values`."""
+        """(…, W, T, C): what the windows that begin at `firsts` (W,) show of networks; `values` from `view_values`."""
         if self.whole:
-            return torch.cat([part.flatten(0, 1) for part in values]).unsqueeze(0)
+            return torch.cat([part.flatten(-3, -2) for part in values], dim=-2).unsqueeze(-3)
         (s,) = shape.stretches
         units = torch.from_numpy(np.asarray(firsts)[:, None] + np.arange(s.n_units)).to(values[s.view].device)
-        return values[s.view][units, s.start : s.stop].flatten(1, 2)
+        return values[s.view][..., units, s.start : s.stop, :].flatten(-3, -2)
 
     def counted(self, shape: Shape, firsts: np.ndarray) -> np.ndarray:
         """(W, T) bool: the tokens whose parameters each window speaks for. Over all windows each parameter is counted once."""
@@ -138,7 +140,9 @@ def most_central(starts: Sequence[int], length: int, n: int) -> np.ndarray:
 
 
 def stretch_starts(n: int, length: int, overlap: float) -> np.ndarray:
-    """Where overlapping stretches of `length` ≤ n begin so that all n positions are covered; the last ends with the last one."""
+    """Where overlapping stretches of `length` ≤ n begin so that all n positions are covered; the last ends with the last
+    one.
+    """
     step = max(1, round(length * (1 - overlap)))
     return np.unique(np.append(np.arange(0, max(1, n - length), step), n - length))
 

@@ -1,4 +1,5 @@
-"""What the units of a plain chain do: a batched forward pass from named tensors, for networks whose layers stand one behind the other.
+"""What the units of a plain chain do: a batched forward pass from named tensors, for networks whose layers stand one behind
+the other.
 
 This is one kind of `Forward`; anything else that can run a network (a graph, a user's module) has the same two methods.
 """
@@ -7,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import prod
 from typing import Protocol
 
@@ -60,8 +62,8 @@ class Layer:
 class Chain:
     """A plain chain of linear and convolutional layers with one activation behind each but the last.
 
-    Convolutions have stride 1 and keep the size of what they read. `input_shape` is (n,), or (channels, height, width) where the
-    first layer is a convolution.
+    Convolutions have stride 1 and keep the size of what they read. `input_shape` is (n,), or (channels, height, width)
+    where the first layer is a convolution.
     """
 
     layers: tuple[Layer, ...]
@@ -129,8 +131,8 @@ def chain_forward(
 ) -> Chain | None:
     """The forward pass of a plain chain; None for any other network, whose forward pass names and shapes do not tell.
 
-    Raises MetarepError for an activation that is not known, and where the first layer is a convolution and no `input_shape` says how
-    large its input is.
+    Raises MetarepError for an activation that is not known, and where the first layer is a convolution and no `input_shape`
+    says how large its input is.
     """
     if activation not in ACTIVATIONS or output_activation not in ACTIVATIONS:
         raise MetarepError("unknown activation", met=activation, expected=", ".join(ACTIVATIONS))
@@ -142,7 +144,7 @@ def chain_forward(
     names = [op.weight.name for op in operations]
     if any(name not in groups for name in names):
         return None
-    if any(reads.get(after) != groups[before] for before, after in zip(names, names[1:], strict=False)):
+    if any(reads.get(after) != groups[before] for before, after in pairwise(names)):
         return None
     if operations[0].kind != "linear" and input_shape is None:
         fix = "name a file of probe inputs, (n, channels, height, width)"
@@ -152,6 +154,14 @@ def chain_forward(
         return None
     layers = tuple(Layer(op, groups[op.weight.name]) for op in operations)
     return Chain(layers, activation, output_activation, shape, operations[-1].n_out)
+
+
+def input_and_output_widths(architecture: Architecture) -> tuple[int, int] | None:
+    """How many numbers the first layer reads and the last one puts out, where both are linear."""
+    operations = [op for op in operations_of(architecture) if op.kind in AFFINE and op.weight is not None]
+    if not operations or operations[0].kind != "linear" or operations[-1].kind != "linear":
+        return None
+    return operations[0].n_in, operations[-1].n_out
 
 
 def _fits(operations: Sequence[Operation], shape: tuple[int, ...]) -> bool:

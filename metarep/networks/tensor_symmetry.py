@@ -65,7 +65,9 @@ def scaled(tensors: Tensors, symmetries: Symmetries, factors: Sequence[torch.Ten
 def random_symmetry(
     tensors: Tensors, symmetries: Symmetries, *, generator: torch.Generator, log_scale_std: float = 0.0
 ) -> dict[str, torch.Tensor]:
-    """One network's units in a random order, group by group, and at a random log-normal scale where a group has a positive one."""
+    """One network's units in a random order, group by group, and at a random log-normal scale where a group has a positive
+    one.
+    """
     orders = [torch.randperm(u.n, generator=generator) if u.interchangeable else None for u in symmetries.groups]
     found = permuted(tensors, symmetries, orders)
     if log_scale_std == 0:
@@ -75,7 +77,8 @@ def random_symmetry(
 
 
 def canonical_orders(tensors: Tensors, symmetries: Symmetries, *, n_lead: int = 0) -> list[torch.Tensor | None]:
-    """For each interchangeable group the order (…, n) of its units that does not depend on the order they are in: largest first.
+    """For each interchangeable group the order (…, n) of its units that does not depend on the order they are in: largest
+    first.
 
     Units are compared by the sum of their absolute values, over everything that feeds, is or reads them, then by the sum
     of their cubes. Sums run over sorted values, so that the order of other units does not change the last bit. `n_lead` axes

@@ -28,8 +28,9 @@ from metarep.zoos.store import Zoo, load_zoo
 class Subjects:
     """N networks of one zoo: network_id, run_id and split (N,) text, architecture (N,) int64, final (N,) bool — no snapshot.
 
-    `activation` stands behind the hidden layers of all of them and `output_activations` behind the outputs of each architecture,
-    where that is known. `n_left_out` of the zoo's networks are not among them, since they hold NaN or infinity.
+    `activation` stands behind the hidden layers of all of them and `output_activations` behind the outputs of each
+    architecture, where that is known. `n_left_out` of the zoo's networks are not among them, since they hold NaN or
+    infinity.
     """
 
     artefact: Artefact
@@ -67,7 +68,9 @@ class Subjects:
         return permuted(found, symmetries, orders), orders
 
     def stacked(self, rows: np.ndarray, *, canonical: bool = False) -> dict[str, torch.Tensor]:
-        """The weights of networks (N,) of one architecture side by side, (N, *shape) float32, in canonical order or as stored."""
+        """The weights of networks (N,) of one architecture side by side, (N, *shape) float32, in canonical order or as
+        stored.
+        """
         number = int(self.architecture[rows[0]])
         if isinstance(self._zoo, ImportedZoo):
             each = [self.raw_tensors(int(row)) for row in rows]

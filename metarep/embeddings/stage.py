@@ -1,0 +1,205 @@
+"""The stage that embeds networks of any size, and their parts. Nothing is masked at random here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from metarep.artefact import open_artefact, writing
+from metarep.embeddings.readout import Readout, read_networks
+from metarep.embeddings.registry import Kind, kind_named
+from metarep.embeddings.settings import EmbedConfig
+from metarep.embeddings.store import FILE, KIND, EmbeddingWriter
+from metarep.errors import MetarepError
+from metarep.model.augment import permute_units, scale_units
+from metarep.model.behaviour import ProbeSpace, space_name
+from metarep.model.pretraining import load_model
+from metarep.model.transformer import ClozeModel, untrained_like
+from metarep.model.windows import Plan, plan_of
+from metarep.networks.chain_forward import input_and_output_widths
+from metarep.networks.tensor_symmetry import canonical_orders, permuted
+from metarep.progress import Progress
+from metarep.zoos.subjects import Subjects, open_subjects, say_left_out
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """Some networks of one architecture, by their rows in the zoo, with what the model makes of them.
+
+    `orders` (B, n) says for each group of their units, by its number, as which unit each was saved; none for those that
+    keep their order.
+    """
+
+    rows: np.ndarray
+    readout: Readout
+    orders: dict[int, torch.Tensor]
+
+
+def embed(
+    config: EmbedConfig,
+    model: Path | str,
+    zoo: Path | str,
+    out: Path | str,
+    *,
+    device: str = "cpu",
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> Path:
+    """Embeds the finite networks of a zoo, snapshots too, and the parts that are asked for, into the folder `out` and
+    returns it.
+
+    Raises MetarepError for a kind that the model or the networks do not allow.
+    """
+    progress = progress or Progress()
+    subjects = open_subjects(zoo)
+    say_left_out(subjects, progress)
+    network_model = load_model(model, device=device)
+    if config.untrained:
+        network_model = untrained_like(network_model, seed=config.seed)
+    inputs = {"model": open_artefact(model, "model"), "zoo": subjects.artefact}
+    rows, kind = chosen_rows(subjects, config.max_per_split), kind_named(config.kind)
+    with writing(out, KIND, config=config.resolved(), seed=config.seed, inputs=inputs, overwrite=overwrite) as folder:
+        total = sum(subjects.architectures[i].n_params for i in subjects.architecture[rows])
+        with (
+            EmbeddingWriter(folder / FILE, config.kind) as writer,
+            progress.task(f"embed ({config.kind})", total, "parameters") as task,
+        ):
+            for some in read_zoo(network_model, subjects, rows, config):
+                write_parts(writer, subjects, some, kind, network_vectors(kind, some.readout, config), config)
+                task.advance(len(some.rows) * subjects.architecture_of(int(some.rows[0])).n_params)
+    return Path(out)
+
+
+def embed_networks(model: ClozeModel, subjects: Subjects, rows: np.ndarray, config: EmbedConfig) -> np.ndarray:
+    """The vectors (N, V) float32 of networks given by their rows, of one kind. Raises MetarepError where their lengths
+    differ.
+    """
+    kind, found = kind_named(config.kind), {}
+    for some in read_zoo(model, subjects, rows, config):
+        for row, vector in zip(some.rows, network_vectors(kind, some.readout, config), strict=True):
+            found[int(row)] = vector
+    if len({len(vector) for vector in found.values()}) > 1:
+        raise MetarepError("networks of several architectures have vectors of different lengths", fix="embed kind=layers")
+    return np.stack([found[int(row)] for row in rows])
+
+
+def embed_tensors(
+    model: ClozeModel, plan: Plan, tensors: dict[str, torch.Tensor], symmetries, kind: str, **settings: object
+) -> np.ndarray:
+    """The vectors (B, V) of networks (B, *shape) that are in no zoo, units in any order; settings as those of `EmbedConfig`."""
+    config = EmbedConfig(kind=kind, **settings)
+    placed = permuted(tensors, symmetries, canonical_orders(tensors, symmetries, n_lead=1))
+    return network_vectors(kind_named(kind), _read(model, plan, placed, kind_named(kind), config), config)
+
+
+def chosen_rows(subjects: Subjects, max_per_split: int | None) -> np.ndarray:
+    """All networks, snapshots too, or the first finished ones of each split."""
+    if max_per_split is None:
+        return np.arange(len(subjects))
+    split = [np.flatnonzero((subjects.split == name) & subjects.final)[:max_per_split] for name in ("train", "valid", "test")]
+    return np.sort(np.concatenate(split))
+
+
+def read_zoo(model: ClozeModel, subjects: Subjects, rows: np.ndarray, config: EmbedConfig) -> Iterator[Embedded]:
+    """The networks of some rows as the model sees them, architecture by architecture, several at once where they are small."""
+    kind = kind_named(config.kind)
+    for number in dict.fromkeys(subjects.architecture[rows].tolist()):
+        same = rows[subjects.architecture[rows] == number]
+        symmetries = subjects.symmetries[number]
+        plan = model_plan(model, subjects, number)
+        check_needs(kind, model, plan, subjects.architectures[number].n_params)
+        n_tokens = sum(shape.n_windows * shape.layout.n_tokens for shape in plan.shapes)
+        size = max(1, 4 * config.tokens_per_batch // n_tokens)
+        for at in range(0, len(same), size):
+            tensors = subjects.stacked(same[at : at + size])
+            orders = canonical_orders(tensors, symmetries, n_lead=1)
+            placed = permuted(tensors, symmetries, orders)
+            del tensors
+            known = {group: order for group, order in enumerate(orders) if order is not None}
+            readout = _read(model, plan, placed, kind, config)
+            yield Embedded(same[at : at + size], averaged(readout, placed, subjects, number, kind, config), known)
+
+
+def _read(model: ClozeModel, plan: Plan, tensors: dict[str, torch.Tensor], kind: Kind, config: EmbedConfig) -> Readout:
+    wanted = {"with_units": "unit" in config.parts or "hidden units" in kind.needs, "with_windows": "window" in config.parts}
+    space = probe_space(model, plan)
+    return read_networks(
+        model, plan, tensors, tokens=kind.tokens, tokens_per_batch=config.tokens_per_batch, space=space, **wanted
+    )
+
+
+def averaged(readout: Readout, tensors, subjects: Subjects, number: int, kind: Kind, config: EmbedConfig) -> Readout:
+    """The readout with the readouts of random symmetric copies of the networks beside it, where copies are asked for."""
+    symmetries, generator = subjects.symmetries[number], torch.Generator().manual_seed(config.seed)
+    for _ in range(config.n_copies):
+        copy = permute_units(
+            scale_units(tensors, symmetries, config.copy_scale, generator=generator), symmetries, generator=generator
+        )
+        readout.copies.append(_read(readout.model, readout.plan, copy, kind, config))
+    return readout
+
+
+def network_vectors(kind: Kind, readout: Readout, config: EmbedConfig) -> np.ndarray:
+    """(B, V) float32: of the networks as they are, or the mean over their copies."""
+    found = [kind.network(one) for one in (readout.copies or [readout])]
+    return torch.stack(found).mean(dim=0).float().numpy()
+
+
+def write_parts(writer: EmbeddingWriter, subjects: Subjects, some: Embedded, kind: Kind, vectors: np.ndarray, config) -> None:
+    """Rows of every part that was asked for, network by network."""
+    readout = some.readout
+    units = {one: _unit_vectors(kind, readout, one.group) for one in readout.groups} if "unit" in config.parts else {}
+    layers = readout.layer_states.float().numpy()
+    for b, row in enumerate(some.rows):
+        name = str(subjects.network_id[row])
+        if "network" in config.parts:
+            writer.add(name, "network", vectors[b : b + 1])
+        if "layer" in config.parts:
+            writer.add(name, "layer", layers[b])
+        for one, found in units.items():
+            order = some.orders.get(one.group)
+            writer.add(name, "unit", found[b], group=one.name, index=None if order is None else order[b].numpy())
+        if "window" in config.parts:
+            writer.add(name, "window", readout.windows[b].float().numpy())
+
+
+def _unit_vectors(kind: Kind, readout: Readout, group: int) -> np.ndarray:
+    if kind.unit is None:
+        raise MetarepError(
+            f"{kind.name} has no vectors of units", fix="embed kind=states, activity or contributions, or other parts"
+        )
+    return kind.unit(readout, group).float().numpy()
+
+
+def model_plan(model: ClozeModel, subjects: Subjects, number: int) -> Plan:
+    """How a model reads the networks of an architecture, which is given by its number in the zoo."""
+    how = {"chunk": model.chunk, "context": model.context, "overlap": model.overlap, "indexed": not model.relational}
+    return plan_of(subjects.architectures[number], subjects.symmetries[number], **how)
+
+
+def check_needs(kind: Kind, model: ClozeModel, plan: Plan, n_params: int) -> None:
+    """Raises MetarepError where a kind needs what the model was not trained for, or one window where networks are larger."""
+    if "predictions" in kind.needs and model.head is None:
+        fix = "embed kind=states or layers, or pretrain with objective=cloze"
+        raise MetarepError(f"{kind.name} is made of predicted values, which this model was not trained to make", fix=fix)
+    if "behaviour" in kind.needs and model.decoder is None:
+        fix = "pretrain with behaviour_weight=1"
+        raise MetarepError(f"the model was not trained to predict behaviour, which {kind.name} needs", fix=fix)
+    if "one window" in kind.needs and not plan.whole:
+        met, expected = f"{n_params:,} parameters", f"networks of at most {model.context * model.chunk} parameters"
+        raise MetarepError(
+            f"{kind.name} masks each token alone", met=met, expected=expected, fix="embed kind=surprisal or layers"
+        )
+
+
+def probe_space(model: ClozeModel, plan: Plan) -> ProbeSpace | None:
+    """The space of probes of networks, where the model was asked about such."""
+    if model.decoder is None:
+        return None
+    ends = input_and_output_widths(plan.views[0].architecture)
+    name = space_name(*ends) if ends else ""
+    return model.decoder.spaces[name] if name in model.decoder.spaces else None  # noqa: SIM401

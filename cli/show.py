@@ -28,12 +28,12 @@ def show(
       metarep show results/zoo e09-2813536937 --out mode3.png
     """
     from metarep.artefact import write_whole
-    from metarep.zoos.store import load_zoo
+    from metarep.zoos.zoo import open_zoo
 
     path = out or Path("results") / f"{network_id.replace('/', '_')}.png"
     if path.exists() and not overwrite:
         raise MetarepError(f"{path} exists", fix="pass --overwrite, or choose another --out")
-    networks = load_zoo(zoo)
+    networks = open_zoo(zoo)
     found = networks.where(network_id=network_id)
     if not len(found):
         raise MetarepError(f"{zoo} has no network {network_id!r}", expected=_candidates(network_id, networks["network_id"]))

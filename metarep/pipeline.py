@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from metarep.artefact import MANIFEST, open_artefact, write_whole
 from metarep.embeddings.registry import kind_names
@@ -20,8 +20,10 @@ from metarep.progress import Progress
 from metarep.run_settings import MAIN, FinishedZoo, ImportedZoo, ModelChanges, RunConfig, model_settings, seeded
 from metarep.runner import Stage, publish, refuse_changed, run_stages
 from metarep.settings import load_config
-from metarep.training.settings import Variant, ZooConfig
-from metarep.zoos.domain import Domain, DomainStage
+from metarep.training.recipe import recipes
+from metarep.training.settings import ZooConfig
+from metarep.zoos.domain import Domain, DomainStage, domain_of
+from metarep.zoos.zoo import open_zoo
 
 CONFIG = "config.yaml"
 
@@ -85,12 +87,8 @@ class ZooFacts:
 
 def facts_of(folder: Path) -> ZooFacts:
     """The facts of a finished zoo."""
-    from metarep.zoos.domain import domain_named
-    from metarep.zoos.subjects import open_subjects
-
-    zoo = open_subjects(folder)
-    built = zoo.artefact.kind == "zoo"
-    return ZooFacts(len(zoo.architectures), () if built else zoo._zoo.properties, domain_named("multiplier") if built else None)
+    zoo = open_zoo(folder)
+    return ZooFacts(len(set(zoo.architecture)), zoo.properties, domain_of(zoo))
 
 
 def zoo_folder(config: RunConfig, out: Path) -> Path:
@@ -314,7 +312,7 @@ def _check(config: RunConfig, out: Path) -> None:
         if isinstance(zoo, FinishedZoo):
             open_artefact(zoo.folder, "zoo")
         for family in zoo.families if isinstance(zoo, ZooConfig) else ():
-            if family.parents and family.parents not in get_args(Variant) and Path(family.parents).resolve() not in own:
+            if family.parents and family.parents not in recipes() and Path(family.parents).resolve() not in own:
                 open_artefact(family.parents, "zoo")
     for folder in config.beside:
         open_artefact(folder, "zoo")

@@ -36,7 +36,6 @@ ORDER = (
     "studies",
 )
 KNOWN_EXCEPTIONS = {
-    "training/build.py": {"domains"},
     "evaluation/compare.py": {"domains"},
     "evaluation/describe.py": {"domains"},
     "evaluation/inside.py": {"domains"},

@@ -15,10 +15,11 @@ from metarep.networks.architecture import Architecture
 from metarep.progress import Progress
 from metarep.tables import read_csv, to_csv
 from metarep.zoos.flat_arrays import FlatArray, open_flat
-from metarep.zoos.imported import KIND, ZooWriter, load_imported
 from metarep.zoos.layouts import Skips, find_networks
 from metarep.zoos.properties import Source, join_labels
 from metarep.zoos.settings import ImportConfig
+from metarep.zoos.shards import ShardWriter
+from metarep.zoos.zoo import KIND, open_zoo
 
 SKIPPED = "skipped.csv"
 
@@ -47,7 +48,7 @@ def import_networks(
         sources = join_labels(sources, Path(labels), partial=config.partial_labels)
     settings = import_settings(config, labels=labels, architecture=architecture)
     with writing(out, KIND, config=settings, seed=None, overwrite=overwrite) as folder:
-        writer = ZooWriter(folder, int(config.shard_mb * 2**20))
+        writer = ShardWriter(folder, int(config.shard_mb * 2**20))
         reader = Reader(described)
         with progress.task("import", len(sources), "networks") as task:
             for source in sources:
@@ -78,15 +79,17 @@ def import_settings(
 def sources_unchanged(zoo: Path, config: ImportConfig, paths: Sequence[Path | str]) -> bool:
     """Whether the files under `paths` are those that a zoo was imported from, byte for byte."""
     skips, reader = Skips(allowed=config.skip_damaged), Reader(None)
-    networks = load_imported(zoo, check_hashes=False)
+    networks = open_zoo(zoo, check_hashes=False)
     damaged = {row["file"] for row in read_csv(zoo / SKIPPED)} if (zoo / SKIPPED).is_file() else set()
     now = {source.file: reader.sha256(source) for source in find_networks(paths, skips) if source.file not in damaged}
     return now == dict(zip(networks["file"], networks["sha256"], strict=True))
 
 
-def _import_one(reader: Reader, writer: ZooWriter, source: Source) -> None:
+def _import_one(reader: Reader, writer: ShardWriter, source: Source) -> None:
     checkpoint = reader.read(source)
-    writer.add(source, reader.architecture(checkpoint), checkpoint.tensors, reader.sha256(source))
+    row = {"network_id": source.network_id, "run_id": source.run_id, "epoch": source.epoch}
+    row |= {"file": source.file, "sha256": reader.sha256(source)}
+    writer.add(row, reader.architecture(checkpoint), checkpoint.tensors, source.properties)
 
 
 class Reader:

@@ -14,7 +14,7 @@ from metarep.artefact import Artefact
 from metarep.cloze.embed import Embeddings, copying, embed_params, untrained_like
 from metarep.cloze.pretrain import load_model
 from metarep.errors import MetarepError
-from metarep.zoos.store import Zoo
+from metarep.zoos.zoo import Zoo
 
 MAX_ITERATIONS = 500
 

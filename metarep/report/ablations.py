@@ -19,13 +19,13 @@ from matplotlib.patches import Patch
 
 from metarep.artefact import MANIFEST, Artefact, canonical_json, open_artefact, write_whole, writing
 from metarep.errors import MetarepError
-from metarep.pipeline import RunConfig
 from metarep.progress import Progress
 from metarep.report.page import png_of
 from metarep.report.results import UNTRAINED, group_of
 from metarep.report.settings import ReportConfig
 from metarep.report.style import FAINT, INK, PALETTE, use_style
 from metarep.report.wording import ari, clusterer_title, compare, listed, num
+from metarep.run_settings import RunConfig
 from metarep.settings import load_config
 from metarep.tables import read_csv, to_csv
 

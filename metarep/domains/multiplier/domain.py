@@ -8,6 +8,7 @@ import numpy as np
 
 from metarep.domains.multiplier.modes import MODE_NAMES, MODES, MULTIPLIER, UNIT_STATES, compositions, label_modes, unit_states
 from metarep.domains.multiplier.recipes import VARIANTS
+from metarep.domains.multiplier.stages import SCAN
 from metarep.networks.spec import NetworkSpec
 from metarep.zoos.domain import Columns, Domain, Property, register
 from metarep.zoos.zoo import Zoo
@@ -90,5 +91,6 @@ DOMAIN = register(
         describe=describe,
         draw=draw,
         sections=sections,
+        stages=(SCAN,),
     )
 )

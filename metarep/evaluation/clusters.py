@@ -180,9 +180,7 @@ class Stability(NamedTuple):
     least_jaccard: float
 
 
-def bootstrap_stability(
-    clusterer: str, x: np.ndarray, k: int, whole: np.ndarray, *, n_bootstraps: int, seed: int
-) -> Stability:
+def bootstrap_stability(clusterer: str, x: np.ndarray, k: int, whole: np.ndarray, *, n_bootstraps: int, seed: int) -> Stability:
     """Clusterings of resamples of x (N, D), compared with each other and with that of x itself, `whole` (N,), on all of x.
 
     A pair in which a clustering is one lump (HDBSCAN may call everything noise) counts 0: it says nothing, over and over.
@@ -194,9 +192,7 @@ def bootstrap_stability(
         resampled.append(CLUSTERERS[clusterer](x[rows], k, seed=seed + number).predict(x))
     lump = [len(np.unique(one)) < 2 for one in resampled]
     pairs = [(i, j) for i in range(len(resampled)) for j in range(i)]
-    agree = [
-        0.0 if lump[i] or lump[j] else float(adjusted_rand(contingency(resampled[i], resampled[j]))) for i, j in pairs
-    ]
+    agree = [0.0 if lump[i] or lump[j] else float(adjusted_rand(contingency(resampled[i], resampled[j]))) for i, j in pairs]
     recovered = np.mean([best_jaccard(whole, one) for one in resampled], axis=0)
     missing = len(np.unique(whole)) < k and clusterer != "hdbscan"  # a cluster without a network is not recovered
     return Stability(float(np.mean(agree)), 0.0 if missing else float(recovered.min()))

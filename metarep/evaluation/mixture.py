@@ -1,7 +1,7 @@
 """A Gaussian mixture with full covariances, fitted as scikit-learn's `GaussianMixture` is but with two matrix products a step.
 
-The log-density of a Gaussian is linear in the values x and their products xᵢxⱼ: with these as columns the E-step is one product and
-the M-step another one, in place of a loop over components.
+The log-density of a Gaussian is linear in the values x and their products xᵢxⱼ: with these as columns the E-step is one
+product and the M-step another one, in place of a loop over components.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Intervals and nulls of every metric, in one place.
 
 A resample of networks says how often each network is drawn, so a metric that follows from sums over networks costs one product
-of (B, N) weights with these sums. A null permutes what was predicted (or the labels) among networks; it is the 95th percentile of the
-metric over permutations. Where classes and predictions are all that counts, both follow from their contingency table:
-resampling is a multinomial draw of its cells, permuting a random table with its margins (Patefield 1981).
+of (B, N) weights with these sums. A null permutes what was predicted (or the labels) among networks; it is the 95th
+percentile of the metric over permutations. Where classes and predictions are all that counts, both follow from their
+contingency table: resampling is a multinomial draw of its cells, permuting a random table with its margins (Patefield 1981).
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def r2_metric(truth: np.ndarray, predicted: np.ndarray, *, seed: int, n_draws: i
 def class_metric(
     truth: np.ndarray, predicted: np.ndarray, *, seed: int, n_draws: int = N_DRAWS, score: Callable | None = None
 ) -> dict[str, float]:
-    """`value`, `low`, `high` and `null` of the balanced accuracy of predictions (N,), or of another `score` of tables (…, L, L).
+    """`value`, `low`, `high` and `null` of the balanced accuracy of predictions (N,), or of another `score` of tables.
 
     Predictions (N, S) are those of S probes: value and interval are of their mean score, the null of the first.
     """

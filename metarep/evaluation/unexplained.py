@@ -16,7 +16,6 @@ from scipy.special import xlogy
 from scipy.stats import rankdata
 from sklearn.ensemble import ExtraTreesClassifier
 
-from metarep.evaluation.properties import Side
 from metarep.zoos.domain import Property
 
 N_SHUFFLES = 200
@@ -39,6 +38,25 @@ FLOOR = 1e-3
 
 
 @dataclass(frozen=True)
+class Side:
+    """Networks of one split, fitted on or measured on: properties, clusters (N,) and the known labels {name: (N,) text}."""
+
+    found: list[Property]
+    clusters: np.ndarray
+    labels: dict[str, np.ndarray]
+
+    @property
+    def table(self) -> np.ndarray:
+        """(N, P): the values of the properties, a column each."""
+        return np.stack([p.values for p in self.found], axis=1)
+
+    def select(self, rows: np.ndarray) -> Side:
+        """The same of some networks."""
+        labels = {name: values[rows] for name, values in self.labels.items()}
+        return Side([p.select(rows) for p in self.found], self.clusters[rows], labels)
+
+
+@dataclass(frozen=True)
 class Shares:
     """What each of P things tells of the clusters: share (P,), the null's 95th percentile (P,) and p (P,).
 
@@ -56,7 +74,7 @@ def unexplained_rows(train: Side, test: Side, *, seed: int) -> list[dict]:
     labels: the first label, the first two, … together: their share of the clusters' information. step: a property added to
     all labels and the earlier steps, its share of what those left. everything: what a forest of all properties knows of the
     clusters of unseen networks, 1 − cross-entropy / H, with its bootstrap interval. property: each by itself, its share of
-    what all labels left; among all networks and within each mode, where the labels are those other than the mode.
+    what all labels left; among all networks and within each value of the first label, where the labels are the others.
     bits is H(cluster) in the scope.
     """
     rng = np.random.default_rng(seed)
@@ -67,7 +85,7 @@ def unexplained_rows(train: Side, test: Side, *, seed: int) -> list[dict]:
         own = test.select(test.labels[main] == value)
         own.labels.pop(main)
         if len(own.clusters) >= MIN_NETWORKS and len(np.unique(own.clusters)) > 1:
-            scope = f"{main.replace('_', ' ')} {value}"
+            scope = f"{main} {value}"
             rows += label_rows(own, scope, rng)[-1:] + property_rows(own, scope, rng)
     return rows
 

@@ -4,12 +4,10 @@ import numpy as np
 import pytest
 
 from metarep.domains.multiplier.modes import label_modes
-from metarep.domains.multiplier.properties import linear_pieces, properties, to_diagonal
+from metarep.domains.multiplier.properties import Property, Side, linear_pieces, properties, to_diagonal
 from metarep.evaluation.describe import best_rule, cliffs_delta, describe, description_rows, rule_rows, rule_words
-from metarep.evaluation.properties import Side
 from metarep.networks.spec import NetworkSpec
 from metarep.networks.symmetry import all_unit_orders, random_scales
-from metarep.zoos.domain import Property
 from metarep.zoos.zoo import Zoo
 
 SPEC = NetworkSpec((2, 2, 1))
@@ -134,7 +132,7 @@ def test_describe_holds_every_cluster_and_is_the_same_again(rng):
     zoo, assigned = zoo_of(params, start), (params[:, 8] > 0).astype(int)
     labels = {"mode": label_modes(SPEC, params).mode}
     sides = np.arange(80), np.arange(80, 160)
-    tables = describe(properties(zoo), *sides, assigned, labels, seed=0)
+    tables = describe(zoo, *sides, assigned, labels, seed=0)
     assert tables.keys() == {"descriptions", "rules", "unexplained"}
     assert all(row["rule"].startswith("the output bias") for row in tables["rules"])
-    assert repr(describe(properties(zoo), *sides, assigned, labels, seed=0)) == repr(tables)
+    assert repr(describe(zoo, *sides, assigned, labels, seed=0)) == repr(tables)

@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from metarep.evaluation.properties import Side
+from metarep.domains.multiplier.properties import Property, Side
 from metarep.evaluation.unexplained import binned, cells, entropy, shares, unexplained_rows, within
-from metarep.zoos.domain import Property
 
 
 @pytest.fixture

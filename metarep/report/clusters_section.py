@@ -9,7 +9,7 @@ import numpy as np
 
 from metarep.report import description_figures, descriptions, maps
 from metarep.report.blocks import Block, Card, Cards, Drawing, Heading, Section, Table, Text, absent
-from metarep.report.representations import CLOZE
+from metarep.report.representations import CLOZE, key_of
 from metarep.report.results import Results
 from metarep.report.wording import Finding, capital, num, plain
 from metarep.report.zoo_section import label_colours
@@ -47,14 +47,14 @@ def findings(results: Results) -> list[Finding]:
 def assigned(results: Results, representation: str) -> dict[str, dict]:
     """{network_id: row of assignments.csv}: the clusters of k-means at the chosen k."""
     rows = results.table("clusters/assignments")
-    return {str(row["network_id"]): row for row in rows if row["representation"] == representation}
+    return {str(row["network_id"]): row for row in rows if key_of(row) == representation}
 
 
 def places(results: Results) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """{representation: (coordinates (N, 2), rows of `final` (N,))} of those that have a map."""
     by_name: dict[str, list[dict]] = {}
     for row in results.table("clusters/umap"):
-        by_name.setdefault(row["representation"], []).append(row)
+        by_name.setdefault(key_of(row), []).append(row)
     return {
         name: (
             np.array([(r["x"], r["y"]) for r in rows], float),

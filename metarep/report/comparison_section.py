@@ -11,15 +11,13 @@ from metarep.report import figures
 from metarep.report.blocks import Block, Drawing, Heading, Section, Table, Text, absent
 from metarep.report.figures import Panel
 from metarep.report.representations import BASELINE, BASELINES, CLOZE, LOOKS, ORACLE, UNTRAINED
-from metarep.report.results import MAIN_CLUSTERER, Results
-from metarep.report.wording import Finding, Score, clusterer_title, compare, listed, num, plain, relation, spoken
+from metarep.report.results import MAIN_ARM, NATIVE, Results
+from metarep.report.wording import Finding, Score, arm_title, compare, listed, num, plain, relation, spoken
 
-LINEAR_PROBE = "linear_balanced_accuracy"
-NEIGHBOUR_PROBE = "nearest_neighbours_balanced_accuracy"
-LINEAR_R2 = "linear_r2"
-PROBES = {LINEAR_PROBE: "a linear probe", NEIGHBOUR_PROBE: "nearest neighbours"}
+LINEAR, NEIGHBOURS = "linear", "nearest_neighbours"
+PROBES = {LINEAR: "a linear probe", NEIGHBOURS: "a probe of five nearest neighbours"}
+ACCURACY = "balanced_accuracy"
 MAX_CURVES, MAX_PANELS, FEW_TEST_NETWORKS = 11, 4, 300
-UMAP_PREFIX = "umap+"
 
 
 def section(results: Results) -> Section:
@@ -69,46 +67,30 @@ def _row_name(results: Results, name: str, score: Score) -> str:
     return results.title(name) + (f",  k = {score.k}" if score.k is not None else "")
 
 
-def property_scores(results: Results, name: str) -> dict[str, Score]:
-    """{representation: R² of a property}: by probes, and by the stage that predicts, which has the last word."""
-    return results.probes(name, LINEAR_R2) | results.predictions(name, "linear")
-
-
 def panels_of(results: Results) -> list[Panel]:
     """What the comparison draws: the main label by clusters and probes, then properties."""
     panels = []
     if label := results.main_label:
         panels.append(Panel(f"k-means, {plain(label)}", "adjusted Rand index", results.agreement(label)))
-        for metric, title in ((LINEAR_PROBE, "linear probe"), (NEIGHBOUR_PROBE, "neighbours")):
-            panels.append(
-                Panel(f"{title}, {plain(label)}", "balanced accuracy", results.probes(label, metric), is_accuracy=True)
-            )
+        for probe, title in ((LINEAR, "linear probe"), (NEIGHBOURS, "neighbours")):
+            scores = results.probes(label, probe, ACCURACY)
+            panels.append(Panel(f"{title}, {plain(label)}", "balanced accuracy", scores, is_accuracy=True))
     for name in results.properties:
-        panels.append(Panel(f"linear, {plain(name)}", "R²", property_scores(results, name)))
+        panels.append(Panel(f"linear, {plain(name)}", "R²", results.predicted(name)))
     return [panel for panel in panels if panel.scores][:MAX_PANELS]
 
 
 def clusterer_table(results: Results, label: str) -> Table:
     """A row for each representation: the ARI by each clusterer at its own k, with stability."""
-    scores = {clusterer: results.agreement(label, clusterer=clusterer) for clusterer in results.clusterers}
-    ami = results.agreement(label, metric="ami")
-    stable = {
-        r["representation"]: r["stability"] for r in results.table("clusters/chosen_k") if r["clusterer"] == MAIN_CLUSTERER
-    }
-    main = scores.get(MAIN_CLUSTERER, {})
+    scores = {arm: results.agreement(label, arm=arm) for arm in results.arms}
+    main, ami = scores.get(MAIN_ARM, {}), results.agreement(label, metric="ami")
     names = sorted(main, key=lambda name: -main[name].value)
-    cell = lambda s: f"{spoken(s)}, k={s.k}" if s else ""  # noqa: E731
-    rows = [
-        [
-            results.title(name),
-            *(cell(own.get(name)) for own in scores.values()),
-            num(main[name].null, 3),
-            num(ami[name].value) if name in ami else "",
-            num(stable[name]),
-        ]
-        for name in names
-    ]
-    columns = ["representation", *map(clusterer_title, scores), "k-means, permuted", "k-means, AMI", "k-means, stability"]
+    rows = []
+    for name in names:
+        cells = [f"{spoken(own[name])}, k={own[name].k}" if name in own else "" for own in scores.values()]
+        stability = results.chosen[name, MAIN_ARM]["stability"]
+        rows.append([results.title(name), *cells, num(main[name].null, 3), num(ami[name].value), num(stability)])
+    columns = ["representation", *map(arm_title, scores), "k-means, permuted", "k-means, AMI", "k-means, stability"]
     return _marked(results, columns, rows, names)
 
 
@@ -118,10 +100,10 @@ def targets_table(results: Results) -> Table:
     for label in dict.fromkeys(row["label"] for row in results.table("clusters/agreement")):
         columns += [f"{plain(label)}: ARI", "AMI", "linear", "neighbours"]
         scores += [results.agreement(label), results.agreement(label, metric="ami")]
-        scores += [results.probes(label, LINEAR_PROBE), results.probes(label, NEIGHBOUR_PROBE)]
+        scores += [results.probes(label, probe, ACCURACY) for probe in PROBES]
     for name in results.properties:
         columns.append(f"{plain(name)}: R²")
-        scores.append(property_scores(results, name))
+        scores.append(results.predicted(name))
     names = list(results.representations)
     rows = [[results.title(n), *(spoken(s[n]) if n in s else "" for s in scores)] for n in names]
     return _marked(results, columns, rows, names)
@@ -135,26 +117,26 @@ def _marked(results: Results, columns: list[str], rows: list[list[str]], names: 
 def k_drawings(results: Results, label: str) -> list[Block]:
     """The ARI by k: k-means and the Gaussian mixture, of so many representations as a figure can hold."""
     found: list[Block] = []
-    for clusterer, name in ((MAIN_CLUSTERER, "by_k"), ("gmm", "by_k_gmm")):
-        scores = results.agreement(label, clusterer=clusterer)
-        if len({k for one in scores for k, _ in results.curve(one, label, clusterer)}) < 2:
+    for arm, name in ((MAIN_ARM, "by_k"), (("gmm", NATIVE), "by_k_gmm")):
+        scores = results.agreement(label, arm=arm)
+        if len({k for one in scores for k, _ in results.curve(one, label, arm)}) < 2:
             continue
-        caption = f"{clusterer_title(clusterer)}. Rings mark the chosen k."
+        caption = f"{arm_title(arm)}. Rings mark the chosen k."
         caption += " Of many representations the most telling are drawn; agreement.csv holds all." if name == "by_k" else ""
-        alt = f"Adjusted Rand index of {clusterer_title(clusterer)} with the {plain(label)} by the number of clusters"
-        found.append(Drawing(name, partial(k_figure_of, results, label, clusterer, scores), alt, caption))
+        alt = f"Adjusted Rand index of {arm_title(arm)} with the {plain(label)} by the number of clusters"
+        found.append(Drawing(name, partial(k_figure_of, results, label, arm, scores), alt, caption))
     return found
 
 
-def k_figure_of(results: Results, label: str, clusterer: str, scores: Mapping[str, Score]) -> Figure:
+def k_figure_of(results: Results, label: str, arm: tuple[str, str], scores: Mapping[str, Score]) -> Figure:
     """The first representation of each group in colour, raw parameters of the baselines; the others grey."""
     drawn = results.most_telling(scores, MAX_CURVES)
     first: dict[str, str] = {}
     for name in drawn:
-        if results.group(name) != BASELINE or name == "raw":
+        if results.group(name) != BASELINE or results.representations[name].name == "raw":
             first.setdefault(results.group(name), name)
     looks = {results.title(name): LOOKS[group] for group, name in first.items()}
-    curves = {results.title(name): results.curve(name, label, clusterer) for name in drawn}
+    curves = {results.title(name): results.curve(name, label, arm) for name in drawn}
     chosen = {results.title(name): scores[name].k for name in drawn}
     return figures.k_figure(curves, chosen, looks, n_values=len(results.values_of(label)), label=plain(label))
 
@@ -169,7 +151,7 @@ def headline(results: Results) -> str:
         start = f"Clusters of the {results.title(name)} embedding agree with the {plain(label)} (adjusted Rand index"
         return f"{start} {spoken(scores[name])}, where 1 is perfect and 0 is chance){_against(results, scores, name)}."
     for target in results.properties:
-        scores = property_scores(results, target)
+        scores = results.predicted(target)
         if best := results.best(scores, CLOZE):
             start = f"The {results.title(best)} embedding predicts the {plain(target)} with R² {spoken(scores[best])}"
             return f"{start}{_against(results, scores, best)}."
@@ -246,21 +228,26 @@ def pretraining(results: Results, label: str) -> Finding | None:
 def stability(results: Results, label: str) -> Finding | None:
     """Whether resamples and other pretraining seeds give the same clusters of the embedding shown."""
     name, parts = results.shown, []
-    stable = {(r["representation"], r["clusterer"]): r["stability"] for r in results.table("clusters/chosen_k")}
-    for clusterer in results.clusterers:
-        if (name, clusterer) not in stable or clusterer.startswith(UMAP_PREFIX):
+    for arm in results.arms:
+        if (name, arm) not in results.chosen or arm[1] != NATIVE:
             continue
-        k = results.chosen_k[name, clusterer]
-        text = f"With {clusterer_title(clusterer)} (k = {k}) bootstraps agree with an ARI of {num(stable[name, clusterer])}"
-        pairs = [r for r in results.table("clusters/seeds") if name in (r["representation"], r["other"])]
-        pairs = [r for r in pairs if r["clusterer"] == clusterer]
-        same = [r for r in pairs if r["k"] == r["other_k"] == k]
+        k, value = (results.chosen[name, arm][column] for column in ("k", "stability"))
+        text = f"With {arm_title(arm)} (k = {k}) bootstraps agree with an ARI of {num(value)}"
+        pairs = [row for row in results.table("clusters/seeds") if (row["clusterer"], row["space"]) == arm]
+        pairs = [row for row in pairs if _is_in(results, name, row)]
+        same = [row for row in pairs if row["k"] == row["other_k"] == k]
         text += f" and pretraining seeds with {_least_of(same)}" if same else ""
-        chosen = [r for r in pairs if r["chosen"]]
-        if any(r["k"] != r["other_k"] for r in chosen):
+        chosen = [row for row in pairs if row["chosen"]]
+        if any(row["k"] != row["other_k"] for row in chosen):
             text += f"; where each pretraining seed chooses its own k, they agree with {_least_of(chosen)}"
         parts.append(text + ".")
     return Finding(f"Is {results.title(name)} stable?", " ".join(parts)) if parts else None
+
+
+def _is_in(results: Results, name: str, pair: Mapping) -> bool:
+    one = results.representations[name]
+    own = (one.name, one.model)
+    return own in ((pair["representation"], pair["model"]), (pair["other"], pair["other_model"]))
 
 
 def _least_of(pairs: list[dict]) -> str:
@@ -276,15 +263,15 @@ def _least_of(pairs: list[dict]) -> str:
 def other_clusterers(results: Results, label: str) -> Finding | None:
     """The best of the other clusterers on a cloze embedding, beside the same on what it has to beat."""
     best = {}
-    for clusterer in results.clusterers:
-        scores = results.agreement(label, clusterer=clusterer)
-        if clusterer != MAIN_CLUSTERER and (name := results.best(scores, CLOZE)):
-            best[clusterer] = (scores[name].value, name, scores)
+    for arm in results.arms:
+        scores = results.agreement(label, arm=arm)
+        if arm != MAIN_ARM and (name := results.best(scores, CLOZE)):
+            best[arm] = (scores[name].value, name, scores)
     if not best:
         return None
-    clusterer = max(best, key=lambda one: best[one][0])
-    _, name, scores = best[clusterer]
-    text = f"Of the other clusterers, {clusterer_title(clusterer)} agrees best on a cloze embedding: {spoken(scores[name])} on"
+    arm = max(best, key=lambda one: best[one][0])
+    _, name, scores = best[arm]
+    text = f"Of the other clusterers, {arm_title(arm)} agrees best on a cloze embedding: {spoken(scores[name])} on"
     others = [*results.rivals(scores, name), *(n for n in scores if results.group(n) == ORACLE)]
     rivals = listed([f"{num(scores[n].value)} on {results.title(n)}" for n in others])
     return Finding("Other clusterers", f"{text} {results.title(name)}" + (f", against {rivals}." if rivals else "."))
@@ -311,7 +298,7 @@ def ceiling(results: Results, label: str) -> Finding | None:
         return None
     parts = []
     for oracle in oracles:
-        text = f"The oracle “{results.title(oracle)}”, {results.representations[oracle].description}, reaches"
+        text = f"The {results.title(oracle)} ({results.representations[oracle].description}) reaches"
         parts.append(f"{text} {spoken(scores[oracle])} (k = {scores[oracle].k}).")
     if name in scores:
         best = max(oracles, key=lambda n: scores[n].value)
@@ -325,10 +312,9 @@ def ceiling(results: Results, label: str) -> Finding | None:
 def labels_probed(results: Results) -> Finding | None:
     """What probes predict of each label from the best cloze embedding, beside what is simpler."""
     parts = []
-    targets = dict.fromkeys(row["target"] for row in results.table("clusters/probes") if row["metric"] == LINEAR_PROBE)
-    for number, label in enumerate(targets):
-        for metric, title in list(PROBES.items())[: 2 if number == 0 else 1]:
-            if text := _probed(results, results.probes(label, metric), f"{title} predicts the {plain(label)}"):
+    for number, label in enumerate(results.labels):
+        for probe, title in list(PROBES.items())[: 2 if number == 0 else 1]:
+            if text := _probed(results, results.probes(label, probe, ACCURACY), f"{title} predicts the {plain(label)}"):
                 parts.append(text)
     return Finding("Labels from embeddings", " ".join(parts)) if parts else None
 
@@ -350,11 +336,11 @@ def properties_predicted(results: Results) -> Finding | None:
     """What is predicted of each property from the best cloze embedding, beside the best baseline."""
     parts = []
     for name in results.properties:
-        text = _probed(results, property_scores(results, name), f"a linear probe predicts the {plain(name)}", "R²")
+        text = _probed(results, results.predicted(name), f"a linear probe predicts the {plain(name)}", "R²")
         if text:
             parts.append(text)
             continue
-        scores = property_scores(results, name)
+        scores = results.predicted(name)
         if best := results.best(scores, BASELINES):
             parts.append(f"The {plain(name)} is predicted best from {results.title(best)}, with R² {spoken(scores[best])}.")
     return Finding("Properties from embeddings", " ".join(parts)) if parts else None

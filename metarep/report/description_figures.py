@@ -54,8 +54,8 @@ def effects_figure(rows: Sequence[dict], captions: Mapping[int, str]) -> Figure:
         ax.set_yticks(range(len(names)), [capital(name) for name in names])
         ax.xaxis.tick_top()
         bare(ax)
-        label = "Cliff’s δ: lower or rarer inside (−1)\nto higher or more often (1)"
-        colour_bar(figure, image, label, ax=ax, shrink=0.8, aspect=26, pad=0.02, ticks=[-1, -0.5, 0, 0.5, 1])
+        ticks = [-1, -0.5, 0, 0.5, 1]
+        colour_bar(figure, image, "Cliff’s δ", ax=ax, shrink=0.8, aspect=26, pad=0.02, ticks=ticks)
     return figure
 
 

@@ -85,11 +85,11 @@ def unexplained_text(rows: Sequence[dict]) -> str:
     known = _of_kind(rows, LABELS)
     parts = []
     if known:
-        said = [f"{row['share']:.0%} with {listed(plain(row['property']).split(' + '))}" for row in known]
+        said = [f"{row['share']:.0%} ({listed(plain(row['property']).split(' + '))})" for row in known]
         text = (
-            f"A network's cluster is {num(known[-1]['bits'], 1)} bits of information. The known labels explain {listed(said)} "
+            f"A network's cluster is {num(known[-1]['bits'], 1)} bits of information. The known labels explain {listed(said)};"
         )
-        text += f"of it (clusters permuted among networks: at most {max(row['null'] for row in known):.1%})."
+        text += f" with clusters permuted among networks they explain at most {max(row['null'] for row in known):.1%}."
         parts.append(text)
     return " ".join(part for part in (*parts, _rest(rows), _added(rows), _left(rows)) if part) if rows else ""
 
@@ -111,7 +111,7 @@ def _rest(rows: Sequence[dict]) -> str:
     said = [f"“{row['property']}” of {row['family']} ({row['share']:.0%})" for row in firsts if row]
     nothing = [family for family, row in zip(families, firsts, strict=True) if row is None]
     text += f" Of other kinds of properties, those that explain most are {listed(said)}." if said else ""
-    return text + (f" Nothing of {listed(nothing)} explains any." if nothing else "")
+    return text + (f" No property of {listed(nothing)} explains any of it." if nothing else "")
 
 
 def _added(rows: Sequence[dict]) -> str:

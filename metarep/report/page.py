@@ -20,7 +20,7 @@ from metarep.artefact import write_whole, writing
 from metarep.progress import Progress
 from metarep.report import clusters_section, comparison_section, model_section, transfer_section, zoo_section
 from metarep.report.blocks import Block, Section, Table, Text
-from metarep.report.comparison_section import headline, property_scores
+from metarep.report.comparison_section import headline
 from metarep.report.representations import BASELINES
 from metarep.report.results import Results, read_run
 from metarep.report.settings import ReportConfig
@@ -104,11 +104,11 @@ def glance(results: Results) -> list[tuple[str, str]]:
             entries.append((num(row["r2"]), "R² of the cloze model on masked values"))
     if label := results.main_label:
         scores = results.agreement(label)
-        for name in (results.shown, "raw"):
+        for name in dict.fromkeys((results.shown, results.best(scores, BASELINES))):
             if name in scores:
                 entries.append((num(scores[name].value), f"ARI with the {plain(label)}, {results.title(name)}"))
     for target in list(results.properties)[:2]:
-        scores = property_scores(results, target)
+        scores = results.predicted(target)
         for name in dict.fromkeys((results.shown, results.best(scores, BASELINES))):
             if name in scores:
                 entries.append((num(scores[name].value), f"R² of the {plain(target)}, {results.title(name)}"))

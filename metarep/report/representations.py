@@ -6,9 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from metarep.embeddings.registry import kind_named, kind_names
-from metarep.evaluation.representations import DESCRIPTIONS
 from metarep.report.style import INK, MUTED, PALETTE
-from metarep.zoos.domain import Domain
 
 CLOZE, OTHER, UNTRAINED, BASELINE, ORACLE = "cloze", "other", "untrained", "baseline", "oracle"
 BASELINES = (BASELINE, OTHER)
@@ -32,7 +30,7 @@ LOOKS = {
     ORACLE: Look("oracle", INK, "*"),
 }
 
-MAIN_MODEL = "main"
+MAIN_MODEL = ("main", "model")
 """The run's own model in tables; further ones are named."""
 
 TITLES = {
@@ -62,21 +60,24 @@ class Representation:
     description: str
 
 
-def representation_of(
-    row: Mapping, oracles: Mapping, domain: Domain | None = None, objectives: Mapping[str, str] | None = None
-) -> Representation:
-    """The representation of a row with the columns representation, model, kind and untrained; no model means a baseline."""
-    name, model, kind, untrained = row["representation"], row["model"] or "", row["kind"] or "", bool(row["untrained"])
-    if not model:
-        words = domain.oracle_words.get(name, "") if domain else ""
-        group, title = (ORACLE if name in oracles else BASELINE), TITLES.get(name, name.replace("_", " "))
-        return Representation(name, "", kind, False, group, title, words or DESCRIPTIONS.get(name, ""))
-    objective = (objectives or {}).get(model, "cloze")
-    what = objective if model == MAIN_MODEL else f"{objective} ({model})" if objective == "cloze" else model
-    description = kind_named(kind).description if kind in kind_names() else ""
+def key_of(row: Mapping) -> str:
+    """What tells the representation of a row from all others: its name, model and whether it is untrained."""
+    return "\t".join(str(row[column]) for column in ("representation", "model", "untrained"))
+
+
+def representation_of(row: Mapping, objectives: Mapping[str, str]) -> Representation:
+    """The representation of a row of representations.csv; `objectives` {model: what it learned by}, cloze if not named."""
+    name, model, kind, untrained = row["representation"], row["model"], row["kind"], bool(row["untrained"])
+    origin, description = row.get("origin", "embedding" if model else "baseline"), row.get("description", "")
+    if origin != "embedding":
+        group = {"oracle": ORACLE, "joint": CLOZE}.get(origin, BASELINE)
+        title = TITLES.get(name, name.replace("_", " "))
+        return Representation(name, "", kind, False, group, title, description)
+    objective, of = objectives.get(model, "cloze"), "" if model in MAIN_MODEL else f" ({model})"
     if untrained:
-        title = f"untrained {kind}" if model == MAIN_MODEL else f"untrained {kind} ({model})"
-        return Representation(name, model, kind, True, UNTRAINED, title, f"as {what} {kind}, from an encoder never trained")
-    group = CLOZE if objective == "cloze" else OTHER
-    title = f"cloze {kind}" + ("" if model == MAIN_MODEL else f" ({model})") if group == CLOZE else f"{what} ({kind})"
-    return Representation(name, model, kind, False, group, title, description)
+        words = f"as {kind}, from an encoder that was never trained"
+        return Representation(name, model, kind, True, UNTRAINED, f"untrained {kind}{of}", words)
+    description = kind_named(kind).description if kind in kind_names() else description
+    if objective != "cloze":
+        return Representation(name, model, kind, False, OTHER, f"{model} ({kind})", description)
+    return Representation(name, model, kind, False, CLOZE, f"cloze {kind}{of}", description)

@@ -16,13 +16,25 @@ import numpy as np
 
 from metarep.artefact import MANIFEST, Artefact, open_artefact
 from metarep.errors import MetarepError
-from metarep.report.representations import BASELINES, CLOZE, ORACLE, UNTRAINED, Representation, representation_of
-from metarep.report.wording import Score
+from metarep.report.representations import (
+    BASELINE,
+    BASELINES,
+    CLOZE,
+    ORACLE,
+    UNTRAINED,
+    Representation,
+    key_of,
+    representation_of,
+)
+from metarep.report.wording import Score, plain
 from metarep.tables import read_csv
 from metarep.zoos.domain import Domain, domain_of
 from metarep.zoos.zoo import Zoo, open_zoo
 
-MAIN_CLUSTERER = "kmeans"
+KMEANS, NATIVE = "kmeans", "native"
+MAIN_ARM = (KMEANS, NATIVE)
+"""k-means on the representations themselves."""
+
 STAGES = ("model", "masked_r2", "clusters", "predictions", "transfer")
 """The stages of any zoo that a report shows, in order; what else lies in the run was added by its domain."""
 
@@ -72,13 +84,14 @@ class Results:
     @cached_property
     def labels(self) -> dict[str, np.ndarray]:
         """The labels (N,) of finished networks, as text, that differ among them; the main one first."""
-        found = {name: self.final[name].astype(str) for name in self.zoo.labels if name in self.final}
+        found = {name: self.final[name].astype(str) for name in self.zoo.labels}
+        found["architecture"] = self.final.architecture.astype(str)
         return {name: values for name, values in found.items() if len(set(values) - {""}) > 1}
 
     @cached_property
     def properties(self) -> dict[str, np.ndarray]:
         """The numeric properties (N,) of finished networks that differ among them; NaN where one is not known."""
-        found = {name: self.final[name].astype(np.float64) for name in self.zoo.properties if name in self.final}
+        found = {name: self.final[name].astype(np.float64) for name in self.zoo.properties}
         return {name: values for name, values in found.items() if np.nanmax(values, initial=-1e300) > np.nanmin(values)}
 
     @cached_property
@@ -97,59 +110,62 @@ class Results:
 
     @cached_property
     def representations(self) -> dict[str, Representation]:
-        """Everything that was compared, by name, in the order of the tables."""
-        oracles = self.domain.oracles if self.domain else {}
-        rows = {row["representation"]: row for name in ("clusters/probes", "clusters/chosen_k") for row in self.table(name)}
-        rows |= {r["representation"]: r for r in self.table("predictions/predictions") if r["representation"] not in rows}
-        return {name: representation_of(row, oracles, self.domain, self.objectives) for name, row in rows.items()}
+        """Everything that was compared, by key, in the order of the tables."""
+        rows = self.table("clusters/representations")
+        rows = [*rows, *(row for row in self.table("predictions/predictions") if not rows)]
+        return {key_of(row): representation_of(row, self.objectives) for row in rows}
 
     def title(self, name: str) -> str:
         """A representation, or a predictor, as figures and sentences call it."""
-        return self.representations[name].title if name in self.representations else PREDICTORS.get(name, name)
+        return self.representations[name].title if name in self.representations else PREDICTORS.get(name, plain(name))
 
     def group(self, name: str) -> str:
         """What a representation is in the comparison."""
         return self.representations[name].group
 
     @cached_property
-    def chosen_k(self) -> dict[tuple[str, str], int]:
-        """{(representation, clusterer): the number of clusters that was chosen without labels}."""
-        return {(row["representation"], row["clusterer"]): row["k"] for row in self.table("clusters/chosen_k")}
+    def arms(self) -> list[tuple[str, str]]:
+        """(clusterer, space) of every way of clustering; k-means of the representations themselves comes first."""
+        found = dict.fromkeys((row["clusterer"], row["space"]) for row in self.table("clusters/k_curve"))
+        return sorted(found, key=lambda arm: (arm[1] != NATIVE, arm[0] != KMEANS))
 
     @cached_property
-    def clusterers(self) -> list[str]:
-        """The clusterers, k-means first."""
-        return sorted(dict.fromkeys(c for _, c in self.chosen_k), key=lambda name: name != MAIN_CLUSTERER)
+    def chosen(self) -> dict[tuple[str, tuple[str, str]], dict]:
+        """{(representation, arm): row of k_curve.csv at the number of clusters that was chosen without labels}."""
+        rows = [row for row in self.table("clusters/k_curve") if row["chosen"]]
+        return {(key_of(row), (row["clusterer"], row["space"])): row for row in rows}
 
-    def agreement(
-        self, label: str, *, clusterer: str = MAIN_CLUSTERER, metric: str = "ari", k: int | None = None
-    ) -> dict[str, Score]:
-        """{representation: how its clusters agree with a label}, at the k chosen for each, or at one for all."""
-        found = {}
+    @cached_property
+    def _agreement(self) -> dict[tuple, list[dict]]:
+        """{(label, arm, metric): rows of agreement.csv}."""
+        found: dict[tuple, list[dict]] = {}
         for row in self.table("clusters/agreement"):
-            name = row["representation"]
-            wanted = self.chosen_k.get((name, clusterer)) if k is None else k
-            if (row["label"], row["clusterer"], row["metric"], row["k"]) == (label, clusterer, metric, wanted):
-                found[name] = score_of(row, k=row["k"])
+            found.setdefault((row["label"], (row["clusterer"], row["space"]), row["metric"]), []).append(row)
         return found
 
-    def curve(self, representation: str, label: str, clusterer: str) -> list[tuple[int, float]]:
-        """[(k, ARI with a label)] of one clusterer, k ascending."""
-        wanted = (representation, label, clusterer, "ari")
-        rows = self.table("clusters/agreement")
-        keys = ("representation", "label", "clusterer", "metric")
-        return sorted((r["k"], r["value"]) for r in rows if tuple(r[key] for key in keys) == wanted)
+    def agreement(
+        self, label: str, *, arm: tuple[str, str] = MAIN_ARM, metric: str = "ari", k: int | None = None
+    ) -> dict[str, Score]:
+        """{representation: how its clusters agree with a label}, at the k chosen for each, or at one for all."""
+        rows = self._agreement.get((label, arm, metric), [])
+        return {key_of(row): score_of(row, k=row["k"]) for row in rows if (row["chosen"] if k is None else row["k"] == k)}
 
-    def probes(self, target: str, metric: str) -> dict[str, Score]:
+    def curve(self, name: str, label: str, arm: tuple[str, str]) -> list[tuple[int, float]]:
+        """[(k, ARI with a label)] of one representation, k ascending."""
+        return sorted((row["k"], row["value"]) for row in self._agreement.get((label, arm, "ari"), []) if key_of(row) == name)
+
+    def probes(self, target: str, probe: str, metric: str) -> dict[str, Score]:
         """{representation: what a probe for a label or a property scores}."""
+        wanted = (target, probe, metric)
         rows = self.table("clusters/probes")
-        return {r["representation"]: score_of(r) for r in rows if (r["target"], r["metric"]) == (target, metric)}
+        return {key_of(row): score_of(row) for row in rows if (row["target"], row["probe"], row["metric"]) == wanted}
 
-    def predictions(self, target: str, regressor: str) -> dict[str, Score]:
-        """{representation: R² of a property by the stage that predicts}."""
-        wanted = (target, regressor, "r2")
+    def predicted(self, target: str) -> dict[str, Score]:
+        """{representation: R² of a property by a linear map}: by probes, and by the stage that predicts, which comes first."""
+        wanted = (target, "linear", "r2")
         rows = self.table("predictions/predictions")
-        return {r["representation"]: score_of(r) for r in rows if (r["target"], r["regressor"], r["metric"]) == wanted}
+        found = {key_of(r): score_of(r) for r in rows if (r["target"], r["regressor"], r["metric"]) == wanted}
+        return self.probes(*wanted) | found
 
     @cached_property
     def shown(self) -> str | None:
@@ -158,7 +174,7 @@ class Results:
 
     def shown_rows(self, table: str) -> list[dict]:
         """The rows of a table of the clusters stage that are about the embedding shown."""
-        return [row for row in self.table(f"clusters/{table}") if row["representation"] == self.shown]
+        return [row for row in self.table(f"clusters/{table}") if key_of(row) == self.shown]
 
     def best(self, scores: Mapping[str, Score], group: str | tuple[str, ...]) -> str | None:
         """The representation of some group with the largest score; None where there is none."""
@@ -171,7 +187,8 @@ class Results:
         one = self.representations[name]
         same = [n for n, r in self.representations.items() if r.untrained and (r.model, r.kind) == (one.model, one.kind)]
         untrained = next((n for n in same if n in scores), None) or self.best(scores, UNTRAINED)
-        wanted = dict.fromkeys(("raw", untrained, self.best(scores, BASELINES)))
+        raw = next((n for n, r in self.representations.items() if (r.name, r.group) == ("raw", BASELINE)), None)
+        wanted = dict.fromkeys((raw, untrained, self.best(scores, BASELINES)))
         return [n for n in wanted if n in scores and n != name]
 
     def most_telling(self, scores: Mapping[str, Score], most: int) -> list[str]:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from metarep.report import figures
 from metarep.report.blocks import Block, Drawing, Section, Table, Text, absent
-from metarep.report.representations import LOOKS
-from metarep.report.results import Results, score_of
+from metarep.report.representations import BASELINE, CLOZE, LOOKS, TITLES
+from metarep.report.results import PREDICTORS, Results, score_of
 from metarep.report.wording import LEVEL, Finding, Score, listed, num, plain, spoken, target_title
 
 MOSTLY = 0.9
@@ -16,14 +16,13 @@ MOSTLY = 0.9
 NEARLY_ALL = 0.99
 """Where one value has so large a share of a target's networks, balanced accuracy depends on the few others."""
 
+MASKED = ("", "masked_r2")
 METRICS = {
-    "masked_r2": "masked R²",
-    "linear_balanced_accuracy": "linear probe:\nbalanced accuracy",
-    "nearest_neighbours_balanced_accuracy": "neighbours:\nbalanced accuracy",
-    "clusters_ari": "clusters carried over:\nARI",
-    "linear_r2": "linear probe: R²",
+    ("linear", "balanced_accuracy"): "linear probe:\nbalanced accuracy",
+    ("nearest_neighbours", "balanced_accuracy"): "neighbours:\nbalanced accuracy",
+    ("clusters", "ari"): "k-means carried over:\nARI",
 }
-"""The metrics that are drawn; each is drawn for the main label, and for properties one by one."""
+"""What is drawn of the main label, by probe and metric; of properties the linear probe is."""
 
 MAX_PANELS = 5
 Carried = Mapping[tuple[str, str], Score]
@@ -37,7 +36,7 @@ def section(results: Results) -> Section:
         return absent("transfer", "Transfer", "transfer")
     panels = panels_of(results)
     targets = {name: _counted(results, name) for name in dict.fromkeys(row["target"] for row in rows)}
-    looks = {row["representation"]: _look(results, row["representation"]) for row in rows}
+    looks = {row["representation"]: _look(row["representation"], row["model"]) for row in rows}
     blocks: list[Block] = [
         Text(
             "Does it hold elsewhere? The cloze model, probes and clusters were fitted on training networks of the zoo and are "
@@ -46,7 +45,7 @@ def section(results: Results) -> Section:
         ),
         Drawing(
             "transfer",
-            lambda: figures.transfer_figure(panels, targets, looks, results.title),
+            lambda: figures.transfer_figure(panels, targets, looks, title_of),
             "Masked R-squared, probes and clusters applied to each target",
             "Intervals are 95 % over networks. The grey tick is what permuted predictions reach in at most 95 of 100 draws: "
             "where it is as high as the point, the value says nothing of single networks. Arrows mark values below −1.",
@@ -64,20 +63,19 @@ def section(results: Results) -> Section:
 def _cells(results: Results, row: Mapping) -> list[str]:
     score = score_of(row)
     ends = f"{num(score.low)} to {num(score.high)}"
-    what = [
-        target_title(row["target"]),
-        results.title(row["representation"]),
-        plain(row.get("label") or ""),
-        plain(row["metric"]),
-    ]
+    metric = f"{plain(row['probe'])} {plain(row['metric'])}".strip()
+    what = [target_title(row["target"]), title_of(row["representation"], row["model"]), plain(row["label"]), metric]
     return [*what, num(score.value), ends, num(score.null), f"{row['n']:,}"]
 
 
-def _look(results: Results, name: str) -> tuple[str, str]:
-    if name in figures.PREDICTOR_LOOKS:
-        return figures.PREDICTOR_LOOKS[name]
-    group = results.group(name) if name in results.representations else "baseline"
-    return LOOKS[group].colour, LOOKS[group].marker
+def title_of(name: str, model: str = "main") -> str:
+    """A predictor, an embedding of the model, or a baseline."""
+    return PREDICTORS.get(name) or (f"cloze {name}" if model and name not in TITLES else TITLES.get(name, plain(name)))
+
+
+def _look(name: str, model: str) -> tuple[str, str]:
+    look = LOOKS[CLOZE if model else BASELINE]
+    return figures.PREDICTOR_LOOKS.get(name, (look.colour, look.marker))
 
 
 def _counted(results: Results, target: str) -> str:
@@ -90,23 +88,20 @@ def control_of(results: Results) -> str:
     return results.metrics.get("transfer", {}).get("control", "")
 
 
-def carried(results: Results, metric: str, label: str | None) -> Carried:
+def carried(results: Results, label: str, probe: str, metric: str) -> Carried:
     """The scores of one metric; of a label or property, or of none."""
     rows = results.table("transfer/transfer")
-    own = [row for row in rows if row["metric"] == metric and (row.get("label") or None) == label]
+    own = [row for row in rows if (row["label"], row["probe"], row["metric"]) == (label, probe, metric)]
     return {(row["target"], row["representation"]): score_of(row) for row in own}
 
 
 def panels_of(results: Results) -> dict[str, Carried]:
     """The metrics that are drawn: masked R², those of the main label, then those of properties."""
-    wanted = [("masked_r2", None)]
-    wanted += [(metric, results.main_label) for metric in METRICS if metric != "masked_r2"]
-    wanted += [("linear_r2", name) for name in results.properties]
-    panels = {}
-    for metric, label in wanted:
-        if scores := carried(results, metric, label):
-            panels[(f"{plain(label)}, " if label else "") + METRICS[metric]] = scores
-    return dict(list(panels.items())[:MAX_PANELS])
+    panels = {"masked R²": carried(results, "", *MASKED)}
+    if label := results.main_label:
+        panels |= {f"{plain(label)}, {title}": carried(results, label, *what) for what, title in METRICS.items()}
+    panels |= {f"{plain(name)}, linear probe: R²": carried(results, name, "linear", "r2") for name in results.properties}
+    return dict(list({title: scores for title, scores in panels.items() if scores}.items())[:MAX_PANELS])
 
 
 def findings(results: Results) -> list[Finding]:
@@ -116,14 +111,14 @@ def findings(results: Results) -> list[Finding]:
     found = [Finding("Transfer", " ".join(said))] if said else []
     if control in targets:
         parts = []
-        if score := carried(results, "masked_r2", None).get((control, "cloze")):
+        if score := carried(results, "", *MASKED).get((control, "cloze")):
             word = "as it should be, worse than the mean" if score.value < 0 else "which is more than the mean knows"
             parts.append(f"the cloze model predicts masked values with R² {num(score.value)}, {word}")
-        for (target, name), score in carried(results, "linear_balanced_accuracy", results.main_label).items():
+        for (target, name), score in carried(results, results.main_label or "", "linear", "balanced_accuracy").items():
             if target == control:
                 word = "above" if score.low > score.null else "not clearly above"
                 parts.append(
-                    f"a linear probe on {results.title(name)} predicts the {plain(results.main_label)} with balanced accuracy "
+                    f"a linear probe on {title_of(name)} predicts the {plain(results.main_label)} with balanced accuracy "
                     f"{num(score.value)}, {word} its null of {num(score.null)}"
                 )
         found += [Finding("Negative control", f"On {target_title(control)} {'; '.join(parts)}.")] if parts else []
@@ -133,26 +128,26 @@ def findings(results: Results) -> list[Finding]:
 def sentence(results: Results, target: str) -> str:
     """What holds on one target."""
     parts = []
-    masked = carried(results, "masked_r2", None)
+    masked = carried(results, "", *MASKED)
     if (target, "cloze") in masked:
         parts.append(f"the cloze model's masked R² is {masked_words(masked, target)}")
     label = results.main_label
-    shares = results.metrics["transfer"].get("labels", {}).get(target, {}) if label else {}
+    shares = results.metrics["transfer"]["targets"].get(target, {}).get("n", {})
     total, (main, most) = sum(shares.values()), max(shares.items(), key=lambda item: item[1], default=("", 0))
     if shares and most >= NEARLY_ALL * total:
-        scores = carried(results, "linear_accuracy", label)
+        scores = carried(results, label, "linear", "accuracy")
         few = f"all but {total - most:,} of its {total:,}" if total > most else f"all its {total:,}"
-        said = [f"{num(s.value)} from {results.title(n)}" for (t, n), s in scores.items() if t == target]
+        said = [f"{num(s.value)} from {title_of(n)}" for (t, n), s in scores.items() if t == target]
         parts.append(
             f"{few} networks have {plain(label)} {main}" + (f": the linear probe is right for {listed(said)}" if said else "")
         )
     elif label:
-        scores = carried(results, "linear_balanced_accuracy", label)
-        said = [f"{_beside_null(s)} from {results.title(n)}" for (t, n), s in scores.items() if t == target]
+        scores = carried(results, label, "linear", "balanced_accuracy")
+        said = [f"{_beside_null(s)} from {title_of(n)}" for (t, n), s in scores.items() if t == target]
         parts += [f"the linear probe predicts the {plain(label)} with balanced accuracy {listed(said)}"] if said else []
     for name in results.properties:
-        scores = carried(results, "linear_r2", name)
-        said = [f"{_beside_null(s)} from {results.title(n)}" for (t, n), s in scores.items() if t == target]
+        scores = carried(results, name, "linear", "r2")
+        said = [f"{_beside_null(s)} from {title_of(n)}" for (t, n), s in scores.items() if t == target]
         parts += [f"the {plain(name)} is predicted with R² {listed(said)}"] if said else []
     return f"On {target_title(target)} {'; '.join(parts)}." if parts else ""
 

@@ -93,10 +93,11 @@ def plain(name: str) -> str:
     return name.replace("_", " ")
 
 
-def clusterer_title(clusterer: str) -> str:
-    """A clusterer's name as people write it."""
-    names = {"kmeans": "k-means", "gmm": "Gaussian mixture", "hdbscan": "HDBSCAN", "umap": "UMAP"}
-    return " + ".join(names.get(part, part) for part in clusterer.split("+"))
+def arm_title(arm: tuple[str, str]) -> str:
+    """A way of clustering, (clusterer, space), as people write it."""
+    clusterer, space = arm
+    name = {"kmeans": "k-means", "gmm": "Gaussian mixture", "hdbscan": "HDBSCAN"}.get(clusterer, clusterer)
+    return f"UMAP + {name}" if space == "umap" else name
 
 
 def target_title(target: str) -> str:

@@ -29,8 +29,15 @@ def known(representation):
     name, _, other = representation.partition(" (")
     model, _, kind = name.rpartition("/")
     is_embedding = bool(model or other) or name in ("profile", "pooled", "certainty", "states")
-    columns = {"model": (model or "main") if is_embedding else "", "kind": kind, "untrained": bool(other)}
+    columns = {"model": (model or "model") if is_embedding else "", "kind": kind, "untrained": int(bool(other))}
     return {"representation": representation} | columns
+
+
+def origin(representation):
+    """Where a representation comes from, and what it is."""
+    oracle = representation.startswith("oracle")
+    found = "embedding" if known(representation)["model"] else "oracle" if oracle else "baseline"
+    return {"origin": found, "description": f"what {representation} is", "n_dimensions": 8}
 
 
 def write_run(
@@ -118,23 +125,25 @@ def masked_rows():
 
 def seed_row(k, other_k, value, chosen):
     """A row of seeds.csv."""
-    row = {"representation": PROFILE, "other": "seed1/profile", "clusterer": "kmeans", "k": k, "other_k": other_k}
-    row |= {"chosen": chosen, "metric": "ari"}
+    row = {"representation": PROFILE, "model": "model", "other": "seed1/profile", "other_model": "seed1"}
+    row |= {"clusterer": "kmeans", "space": "native", "k": k, "other_k": other_k, "chosen": chosen, "metric": "ari"}
     return row | {"value": value, "low": value - 0.02, "high": value + 0.02, "null": 0.01, "n": 50}
 
 
 def cluster_tables(names, mode, ari, null_ari):
     """The tables of the comparison: three clusters of every representation, intervals of ±0.05."""
-    tables = {f"{name}.csv": [] for name in ("agreement", "probes", "chosen_k", "assignments", "umap")}
-    tables["seeds.csv"] = [seed_row(*row) for row in ((2, 2, 0.9, False), (3, 3, 0.8, False), (3, 5, 0.6, True))]
+    tables = {f"{name}.csv": [] for name in ("representations", "agreement", "probes", "k_curve", "assignments", "umap")}
+    tables["seeds.csv"] = [seed_row(*row) for row in ((2, 2, 0.9, 0), (3, 3, 0.8, 0), (3, 5, 0.6, 1))]
     rng = np.random.default_rng(1)
     cluster = rng.integers(0, 3, len(names))
     for number, (representation, value) in enumerate(ari.items()):
         base = known(representation)
-        for clusterer in ("kmeans", "umap+hdbscan"):
-            tables["chosen_k.csv"].append(base | {"clusterer": clusterer, "k": 3, "stability": 0.95})
+        tables["representations.csv"].append(base | origin(representation))
+        for clusterer, space in (("kmeans", "native"), ("hdbscan", "umap")):
             for k in (2, 3, 5):
-                tables["agreement.csv"] += agreement_rows(base, clusterer, k, value - 0.01 * abs(k - 3), null_ari)
+                arm = base | {"clusterer": clusterer, "space": space, "k": k, "chosen": int(k == 3)}
+                tables["k_curve.csv"].append(arm | {"stability": 0.95})
+                tables["agreement.csv"] += agreement_rows(arm, value - 0.01 * abs(k - 3), null_ari)
         tables["probes.csv"] += probe_rows(base, 0.9 - 0.05 * number)
         for i, name in enumerate(names):
             split = "test" if i % 4 == 0 else "train"
@@ -147,11 +156,11 @@ def cluster_tables(names, mode, ari, null_ari):
     return {name: rows for name, rows in tables.items() if rows}
 
 
-def agreement_rows(base, clusterer, k, ari, null):
+def agreement_rows(arm, ari, null):
     """Rows of agreement.csv."""
     return [
-        base
-        | {"clusterer": clusterer, "k": k, "label": label, "metric": metric, "value": ari + more}
+        arm
+        | {"label": label, "metric": metric, "value": ari + more}
         | {"low": ari + more - 0.05, "high": ari + more + 0.05, "null": null, "n": 50}
         for label, more in LABELS.items()
         for metric in ("ari", "ami")
@@ -162,11 +171,11 @@ def probe_rows(base, accuracy):
     """Rows of probes.csv."""
     found = []
     for target in LABELS:
-        for metric in ("linear_balanced_accuracy", "nearest_neighbours_balanced_accuracy"):
+        for probe in ("linear", "nearest_neighbours"):
             scores = {"value": accuracy, "low": accuracy - 0.01, "high": accuracy + 0.01, "null": 0.22}
-            found.append(base | {"target": target, "metric": metric} | scores)
+            found.append(base | {"target": target, "probe": probe, "metric": "balanced_accuracy"} | scores)
     scores = {"value": 0.6, "low": 0.58, "high": 0.62, "null": -0.5}
-    return [*found, base | {"target": "log_error", "metric": "linear_r2"} | scores]
+    return [*found, base | {"target": "log_error", "probe": "linear", "metric": "r2"} | scores]
 
 
 def description_tables(clusters):
@@ -240,34 +249,36 @@ def scan_tables(names, mode, auc):
     return tables
 
 
+MODES_READ, RIGHT = ("mode", "linear", "balanced_accuracy"), ("mode", "linear", "accuracy")
+MASKED, ERROR = ("", "", "masked_r2"), ("log_error", "linear", "r2")
 TRANSFER = {
-    ("unseen_seeds", "cloze", "", "masked_r2"): (0.8, -0.7),
-    ("unseen_seeds", "linear_gaussian", "", "masked_r2"): (0.5, -0.5),
-    ("unseen_seeds", PROFILE, "mode", "linear_balanced_accuracy"): (0.85, 0.2),
-    ("unseen_seeds", PROFILE, "mode", "linear_accuracy"): (0.8, 0.3),
-    ("unseen_seeds", PROFILE, "log_error", "linear_r2"): (0.7, -0.3),
-    ("e07", "cloze", "", "masked_r2"): (0.81, 0.81),
-    ("e07", PROFILE, "mode", "linear_balanced_accuracy"): (0.4, 0.4),
-    ("e07", PROFILE, "mode", "linear_accuracy"): (0.4, 0.4),
-    (CONTROL, "cloze", "", "masked_r2"): (-2.3, -2.4),
-    (CONTROL, PROFILE, "mode", "linear_balanced_accuracy"): (0.21, 0.2),
+    ("unseen_seeds", "cloze", MASKED): (0.8, -0.7),
+    ("unseen_seeds", "linear_gaussian", MASKED): (0.5, -0.5),
+    ("unseen_seeds", PROFILE, MODES_READ): (0.85, 0.2),
+    ("unseen_seeds", PROFILE, RIGHT): (0.8, 0.3),
+    ("unseen_seeds", PROFILE, ERROR): (0.7, -0.3),
+    ("e07", "cloze", MASKED): (0.81, 0.81),
+    ("e07", PROFILE, MODES_READ): (0.4, 0.4),
+    ("e07", PROFILE, RIGHT): (0.4, 0.4),
+    (CONTROL, "cloze", MASKED): (-2.3, -2.4),
+    (CONTROL, PROFILE, MODES_READ): (0.21, 0.2),
 }
-"""{(target, representation, label, metric): (value, the same with predictions permuted)}."""
+"""{(target, representation, (label, probe, metric)): (value, the same with predictions permuted)}."""
 
 
 def transfer_rows():
     """transfer.csv, with intervals of ±0.05."""
     return [
-        {"representation": r, "source": "e09", "target": t, "label": label, "metric": m}
+        {"representation": r, "model": "model", "kind": "", "target": t, "label": label, "probe": probe, "metric": metric}
         | {"value": v, "low": v - 0.05, "high": v + 0.05, "null": null, "n": 50}
-        for (t, r, label, m), (v, null) in TRANSFER.items()
+        for (t, r, (label, probe, metric)), (v, null) in TRANSFER.items()
     ]
 
 
 def transfer_metrics():
     """The transfer stage's metrics.json."""
     counts = {"unseen_seeds": {"2": 20, "3": 30}, "e07": {"3": 50}, CONTROL: {"1": 10, "3": 40}}
-    return {"control": CONTROL, "labels": counts}
+    return {"control": CONTROL, "targets": {name: {"label": "mode", "n": n} for name, n in counts.items()}}
 
 
 if __name__ == "__main__":

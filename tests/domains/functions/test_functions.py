@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from metarep.artefact import open_artefact
-from metarep.cloze.embed import embed
-from metarep.cloze.pretrain import pretrain
-from metarep.cloze.settings import EmbedConfig, PretrainConfig
 from metarep.domains.functions.figures import functions_figure
 from metarep.domains.functions.probe import FunctionsConfig
 from metarep.domains.functions.report import function_sentences, functions, goal_sentence
-from metarep.report.probe_words import LINEAR_PROBE, NEIGHBOUR_PROBE
+from metarep.embeddings.settings import EmbedConfig
+from metarep.embeddings.stage import embed
+from metarep.model.pretraining import pretrain
+from metarep.model.settings import PretrainConfig
 from metarep.settings import load_config
 from metarep.tables import read_csv
 from metarep.training.build import build_zoo

@@ -32,13 +32,11 @@ ORDER = (
     "parts",
     "run_settings",
     "pipeline",
+    "series",
     "domains",
     "studies",
 )
 KNOWN_EXCEPTIONS = {
-    "evaluation/compare.py": {"domains"},
-    "evaluation/inside.py": {"domains"},
-    "evaluation/transfer.py": {"domains"},
     "parts/stage.py": {"studies"},
     "domains/multiplier/sections/stage.py": {"studies"},
 }

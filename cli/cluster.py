@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .options import ConfigFile, CpuOnly, Out, Overrides, Overwrite, Quiet, Seed, progress_for, require_cpu
+from .options import ConfigFile, Out, Overrides, Overwrite, Quiet, Seed, progress_for
 from .output import print_table, say_where
 
 
@@ -18,7 +18,6 @@ def cluster(
     overrides: Overrides = None,
     out: Out = Path("results/clusters"),
     seed: Seed = None,
-    device: CpuOnly = "cpu",
     quiet: Quiet = False,
     overwrite: Overwrite = False,
 ) -> None:
@@ -37,7 +36,6 @@ def cluster(
     from metarep.settings import load_config
     from metarep.tables import read_csv
 
-    require_cpu(device)
     settings = load_config(ClusterConfig, config, overrides, seed=seed)
     path = compare(settings, list(embeddings), out, zoo=zoo, overwrite=overwrite, progress=progress_for(quiet))
     say_where("clusters", path)

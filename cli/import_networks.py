@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .options import ConfigFile, CpuOnly, Out, Overrides, Overwrite, Quiet, Seedless, progress_for, require_cpu
+from .options import ConfigFile, Out, Overrides, Overwrite, Quiet, progress_for
 from .output import say_where
 
 
@@ -20,8 +20,6 @@ def import_networks(
     config: ConfigFile = None,
     overrides: Overrides = None,
     out: Out = Path("results/imported"),
-    seed: Seedless = None,
-    device: CpuOnly = "cpu",
     quiet: Quiet = False,
     overwrite: Overwrite = False,
 ) -> None:
@@ -39,7 +37,6 @@ def import_networks(
     from metarep.zoos.importing import import_networks as import_
     from metarep.zoos.settings import ImportConfig
 
-    require_cpu(device)
     flags = {"skip_damaged": skip_damaged or None, "partial_labels": partial_labels or None}
     settings = load_config(ImportConfig, config, overrides, **flags)
     progress = progress_for(quiet)

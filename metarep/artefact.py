@@ -19,9 +19,11 @@ from pathlib import Path
 from typing import Any
 
 from metarep.errors import MetarepError
+from metarep.lock import locked
 
 FORMAT_VERSION = 2
 MANIFEST = "manifest.json"
+PLAN = "plan.json"
 
 
 @dataclass(frozen=True)
@@ -159,25 +161,32 @@ def writing(
     finished artefact (or anything else) and `overwrite` is False.
     """
     path, inputs = Path(path), dict(inputs or {})
-    refuse_to_overwrite(path, overwrite)
-    partial = partial_path(path)
     plan = canonical_json({"kind": kind, "config": config, "inputs": {k: v.digest for k, v in inputs.items()}})
-    plan_file = partial / "plan.json"
+    with locked(path):
+        refuse_to_overwrite(path, overwrite)
+        partial = _started(path, plan, resume)
+        try:
+            yield partial
+        except BaseException:
+            if not resume:
+                shutil.rmtree(partial, ignore_errors=True)
+            raise
+        (partial / PLAN).unlink()
+        _write_manifest(partial, path, kind, config, seed, inputs)
+        if path.exists():
+            shutil.rmtree(path)
+        partial.rename(path)
+
+
+def _started(path: Path, plan: str, resume: bool) -> Path:
+    """The partial folder, with what it holds where the same plan is resumed."""
+    partial = partial_path(path)
+    plan_file = partial / PLAN
     if not (resume and plan_file.is_file() and plan_file.read_text() == plan):
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         plan_file.write_text(plan)
-    try:
-        yield partial
-    except BaseException:
-        if not resume:
-            shutil.rmtree(partial, ignore_errors=True)
-        raise
-    plan_file.unlink()
-    _write_manifest(partial, path, kind, config, seed, inputs)
-    if path.exists():
-        shutil.rmtree(path)
-    partial.rename(path)
+    return partial
 
 
 def refuse_to_overwrite(path: Path, overwrite: bool) -> None:

@@ -7,7 +7,7 @@ import pytest
 from metarep import pipeline
 from metarep.artefact import open_artefact, writing
 from metarep.errors import MetarepError
-from metarep.pipeline import RunConfig, Stage, artefacts_of, run, stages_of
+from metarep.run_settings import RunConfig, Stage, artefacts_of, run, stages_of
 from metarep.progress import Progress
 from metarep.settings import load_config
 from metarep.training.settings import ZooConfig

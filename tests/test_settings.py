@@ -5,7 +5,7 @@ import pytest
 from metarep.cloze.settings import EmbedConfig, PretrainConfig
 from metarep.errors import MetarepError
 from metarep.evaluation.settings import ClusterConfig
-from metarep.pipeline import RunConfig
+from metarep.run_settings import RunConfig
 from metarep.settings import load_config
 from metarep.studies.settings import BeyondConfig, QuestionConfig
 from metarep.training.settings import FamilyConfig, ZooConfig

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import platform
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +12,7 @@ import numpy as np
 from metarep.artefact import write_whole, writing
 from metarep.networks.spec import NetworkSpec
 from metarep.progress import Progress
+from metarep.runner import machine
 from metarep.settings import Settings
 from metarep.tables import to_csv
 from metarep.training.engines import engine_by_name
@@ -67,16 +66,6 @@ def bench_zoo(
         write_whole(folder / "bench.csv", to_csv(rows))
         write_whole(folder / "machine.json", json.dumps(machine(), indent=1) + "\n")
     return Path(out)
-
-
-def machine() -> dict[str, str | int]:
-    """What the figures were measured on."""
-    model = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.is_file():
-        names = [line.partition(":")[2].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
-        model = names[0] if names else model
-    return {"cpu": model, "cores": os.cpu_count() or 1, "python": platform.python_version(), "system": platform.system()}
 
 
 def _time_engines(config: BenchConfig, spec: NetworkSpec, device: str, task) -> list[Timing]:

@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from metarep.errors import MetarepError
 from metarep.networks.spec import NetworkSpec
+from metarep.settings import Settings
 
 if TYPE_CHECKING:
     from metarep.zoos.zoo import Zoo
@@ -53,6 +55,22 @@ class Property:
 
 
 @dataclass(frozen=True)
+class DomainStage:
+    """What a run makes besides on the zoos of a domain: a folder and a kind of artefact called `name`.
+
+    settings: the class of its settings. make: (settings, zoo, embeddings, out, *, overwrite, progress) writes the artefact; its
+    inputs are the zoo as "zoo" and embeddings by their names. first_of: kinds of embeddings, of which it reads the first that the
+    run's own model has; all of the run where there are none. suits: whether it can be made from a zoo, given its folder.
+    """
+
+    name: str
+    settings: type[Settings]
+    make: Callable[..., object]
+    first_of: tuple[str, ...] = ()
+    suits: Callable[[Path], bool] = lambda zoo: True
+
+
+@dataclass(frozen=True)
 class Domain:
     """Networks of one home ground.
 
@@ -68,7 +86,8 @@ class Domain:
     label_colours: a colour for each value of a label.
     describe: zoo -> properties that set networks apart, in words.
     draw: (axes, spec, params (P,)) -> None: one network as a small picture, for maps.
-    stages: what a run on a zoo of this domain makes besides; each a stage of the runner.
+    sections: results of a run -> the sections that its report has besides.
+    stages: what a run on a zoo of this domain makes besides.
     """
 
     name: str
@@ -86,7 +105,8 @@ class Domain:
     label_colours: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     describe: Callable[[Zoo], Sequence[Property]] | None = None
     draw: Callable[[Any, NetworkSpec, np.ndarray], None] | None = None
-    stages: tuple[Any, ...] = ()
+    sections: Callable[[Any], Sequence[Any]] | None = None
+    stages: tuple[DomainStage, ...] = ()
 
 
 _registered: dict[str, Domain] = {}

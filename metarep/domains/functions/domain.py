@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from metarep.domains.functions.recipes import FOURIER
+from metarep.domains.functions.stages import FUNCTIONS
 from metarep.zoos.domain import Domain, register
 
 DOMAIN = register(
@@ -12,5 +13,6 @@ DOMAIN = register(
         labels={"task": "the function that was learned"},
         properties={"log_error": "the decimal logarithm of the validation error"},
         recipes={FOURIER.name: FOURIER},
+        stages=(FUNCTIONS,),
     )
 )

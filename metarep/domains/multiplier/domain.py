@@ -8,6 +8,7 @@ import numpy as np
 
 from metarep.domains.multiplier.modes import MODE_NAMES, MODES, MULTIPLIER, UNIT_STATES, compositions, label_modes, unit_states
 from metarep.domains.multiplier.recipes import VARIANTS
+from metarep.domains.multiplier.stages import SCAN
 from metarep.networks.spec import NetworkSpec
 from metarep.zoos.domain import Columns, Domain, Property, register
 from metarep.zoos.zoo import Zoo
@@ -57,6 +58,13 @@ def draw(ax: Any, spec: NetworkSpec, params: np.ndarray) -> None:
     draw_small(ax, spec, params)
 
 
+def sections(results: Any) -> list[Any]:
+    """What a report on multipliers shows besides: the modes, each with a typical network, and the scans."""
+    from metarep.domains.multiplier.figures.sections import sections_of
+
+    return sections_of(results)
+
+
 DOMAIN = register(
     Domain(
         name="multiplier",
@@ -82,5 +90,7 @@ DOMAIN = register(
         label_colours={"mode": MODE_COLOURS},
         describe=describe,
         draw=draw,
+        sections=sections,
+        stages=(SCAN,),
     )
 )

@@ -21,7 +21,6 @@ SAME_SLOPE = 0.01
 
 N_OUTPUT_POINTS = 64
 AREAS, SIGNS, FUNCTION, ERROR, SIZES, START = ("areas", "signs", "function", "error", "sizes and directions", "initialisation")
-FAMILIES = (AREAS, SIGNS, FUNCTION, ERROR, SIZES, START)
 
 
 def properties(zoo: Zoo) -> list[Property]:

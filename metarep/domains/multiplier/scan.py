@@ -101,7 +101,8 @@ def scan(
     if len(set(final["mode"])) < 2:
         raise MetarepError(f"{zoo}: no 2-2-1 networks of two modes or more", fix="scan a larger zoo of 2-2-1 networks")
     if embeddings is not None:
-        inputs["embeddings"] = load_embeddings(embeddings).artefact
+        loaded = load_embeddings(embeddings)
+        inputs[loaded.name] = loaded.artefact
     with writing(out, "scan", config=config.resolved(), seed=config.seed, inputs=inputs, overwrite=overwrite) as folder:
         tables, about = measure(config, final, embeddings=embeddings, device=device, progress=progress)
         for name, rows in tables.items():

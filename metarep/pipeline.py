@@ -171,6 +171,7 @@ def later_stages(config: RunConfig, zoo: ZooFacts, out: Path, device: str) -> li
     representations = representations_of(config, zoo)
     stages = [
         *(_pretraining(config, name, out, device) for name in names),
+        *(_masked_r2(config, name, out, device) for name in names if model_settings(config, name)[0].objective == "cloze"),
         *(_embedding(config, one, out, device) for one in representations),
         *_evaluation(config, zoo, representations, out, device),
         *_domain_stages(config, zoo, representations, out),
@@ -194,7 +195,19 @@ def _pretraining(config: RunConfig, name: str, out: Path, device: str) -> Stage:
 
 def model_name(name: str) -> str:
     """The stage of a model."""
-    return "model" if name == MAIN else f"models/{name}"
+    return MAIN if name == MAIN else f"models/{name}"
+
+
+def _masked_r2(config: RunConfig, name: str, out: Path, device: str) -> Stage:
+    settings, model, zoo = seeded(config.masked_r2, config.seed), out / model_name(name), zoo_folder(config, out)
+
+    def make(path: Path, **how: Any) -> None:
+        from metarep.evaluation.masked_r2 import masked_r2
+
+        masked_r2(settings, model, zoo, path, device=device, **how)
+
+    folder = "masked_r2" if name == MAIN else f"masked_r2_by_model/{name}"
+    return Stage(folder, "masked_r2", settings.resolved(), make, {"model": model, "zoo": zoo})
 
 
 def _embedding(config: RunConfig, one: Representation, out: Path, device: str) -> Stage:
@@ -214,27 +227,28 @@ def _evaluation(
     config: RunConfig, zoo: ZooFacts, representations: list[Representation], out: Path, device: str
 ) -> Iterator[Stage]:
     """The stages that measure what the models know: they follow from what the zoo has."""
-    folder, embedded = zoo_folder(config, out), {one.name: out / one.folder for one in representations}
+    folder, embedded = zoo_folder(config, out), [out / one.folder for one in representations]
     settings = {name: seeded(getattr(config, name), config.seed) for name in ("cluster", "predict", "transfer")}
 
     def make_clusters(path: Path, **how: Any) -> None:
         from metarep.evaluation.compare import cluster
 
-        cluster(settings["cluster"], list(embedded.values()), path, zoo=folder, **how)
+        cluster(settings["cluster"], embedded, path, zoo=folder, **how)
 
     def make_predictions(path: Path, **how: Any) -> None:
         from metarep.evaluation.predict import predict
 
-        predict(settings["predict"], list(embedded.values()), path, zoo=folder, **how)
+        predict(settings["predict"], embedded, path, zoo=folder, **how)
 
     def make_transfer(path: Path, **how: Any) -> None:
         from metarep.evaluation.transfer import transfer
 
         transfer(settings["transfer"], out / "model", list(targets.values()), path, device=device, **how)
 
-    yield Stage("clusters", "clusters", settings["cluster"].resolved(), make_clusters, {"zoo": folder, **embedded})
+    compared = {"zoo": folder} | {f"embeddings_{i}": path for i, path in enumerate(embedded)}
+    yield Stage("clusters", "clusters", settings["cluster"].resolved(), make_clusters, compared)
     if zoo.properties:
-        yield Stage("predictions", "predictions", settings["predict"].resolved(), make_predictions, {"zoo": folder, **embedded})
+        yield Stage("predictions", "predictions", settings["predict"].resolved(), make_predictions, compared)
     if targets := target_folders(config, out):
         inputs = {"model": out / "model", "source": folder, **{f"target_{name}": path for name, path in targets.items()}}
         yield Stage("transfer", "transfer", settings["transfer"].resolved(), make_transfer, inputs)

@@ -100,7 +100,9 @@ def chosen_rows(subjects: Zoo, max_per_split: int | None) -> np.ndarray:
     """All networks, snapshots too, or the first finished ones of each split."""
     if max_per_split is None:
         return np.arange(len(subjects))
-    split = [np.flatnonzero((subjects.split == name) & subjects.is_final)[:max_per_split] for name in ("train", "valid", "test")]
+    split = [
+        np.flatnonzero((subjects.split == name) & subjects.is_final)[:max_per_split] for name in ("train", "valid", "test")
+    ]
     return np.sort(np.concatenate(split))
 
 

@@ -51,6 +51,13 @@ class Embeddings:
         return self.artefact.config["untrained"]
 
     @property
+    def model(self) -> str:
+        """The name of the model's folder; "" for vectors that no model made."""
+        return (
+            Path(self.artefact.manifest["inputs"]["model"]["path"]).name if "model" in self.artefact.manifest["inputs"] else ""
+        )
+
+    @property
     def name(self) -> str:
         """The representation's name in every table."""
         return self.artefact.config["name"] or self.kind

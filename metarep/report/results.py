@@ -16,13 +16,14 @@ import numpy as np
 from metarep.artefact import MANIFEST, Artefact, open_artefact
 from metarep.domains.multiplier.modes import MODES
 from metarep.errors import MetarepError
-from metarep.evaluation.agreement import wilson
-from metarep.evaluation.representations import DESCRIPTIONS
+from metarep.evaluation.baselines import BASELINES
+from metarep.evaluation.resampling import wilson
 from metarep.run_settings import RunConfig
 from metarep.settings import load_config
 from metarep.tables import read_csv
 from metarep.zoos.zoo import Zoo, open_zoo
 
+DESCRIPTIONS = {name: one.description for name, one in BASELINES.items()}
 STAGES = {
     "model": ("log", "masked_r2"),
     "clusters": (

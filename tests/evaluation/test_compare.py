@@ -6,6 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from metarep.evaluation.comparison_tables import Tables
+from metarep.evaluation.representations import DESCRIPTIONS
 
 from metarep.artefact import open_artefact, writing
 from metarep.domains.multiplier.domain import DOMAIN
@@ -13,8 +15,6 @@ from metarep.errors import MetarepError
 from metarep.evaluation import compare as compare_module
 from metarep.evaluation.clusters import RULE
 from metarep.evaluation.compare import build_arena, cluster, compare_one, seed_rows
-from metarep.evaluation.comparison_tables import Tables
-from metarep.evaluation.representations import DESCRIPTIONS
 from metarep.evaluation.settings import ClusterConfig
 from metarep.networks.spec import NetworkSpec
 from metarep.tables import read_csv

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from metarep.evaluation.representations import baselines, outputs_on_grid, weight_statistics
 from sklearn.metrics import adjusted_rand_score
 from sklearn.preprocessing import StandardScaler
 
@@ -9,7 +10,6 @@ from metarep.domains.multiplier.geometry import active_area, quadrant_area
 from metarep.evaluation.agreement import adjusted_rand, agreement, contingency, null_ari
 from metarep.evaluation.clusters import best_jaccard, bootstrap_stability, choose_k, fit_clusterer, fit_umap, umap_start
 from metarep.evaluation.probes import balanced_accuracy, probe_rows
-from metarep.evaluation.representations import baselines, outputs_on_grid, weight_statistics
 from metarep.networks.spec import NetworkSpec
 from metarep.networks.symmetry import all_unit_orders
 from metarep.zoos.zoo import Zoo

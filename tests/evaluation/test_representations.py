@@ -3,9 +3,6 @@
 import numpy as np
 import pytest
 import torch
-
-from metarep.cloze.behaviour import BehaviourLayout
-from metarep.domains.multiplier.geometry import active_area, quadrant_area
 from metarep.evaluation.representations import (
     exact_behaviour,
     fisher_information,
@@ -15,6 +12,9 @@ from metarep.evaluation.representations import (
     parameter_gradients,
     strongest_contributions,
 )
+
+from metarep.cloze.behaviour import BehaviourLayout
+from metarep.domains.multiplier.geometry import active_area, quadrant_area
 from metarep.networks.forward import forward
 from metarep.networks.spec import NetworkSpec
 from metarep.networks.symmetry import random_scales, random_unit_order

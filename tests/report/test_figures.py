@@ -10,7 +10,7 @@ from matplotlib.text import Text
 from synthetic_run import cluster_tables, masked_rows, scan_tables, transfer_rows
 
 from metarep.domains.multiplier.figures import scan_figures, scans
-from metarep.evaluation.agreement import wilson
+from metarep.evaluation.resampling import wilson
 from metarep.report import figures, maps
 from metarep.report.figures import spread_labels
 

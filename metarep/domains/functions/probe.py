@@ -12,9 +12,9 @@ import numpy as np
 from pydantic import Field
 
 from metarep.errors import MetarepError
-from metarep.evaluation.agreement import wilson
+from metarep.evaluation.baselines import layer_statistics
 from metarep.evaluation.probes import CLASSIFIERS, balanced_accuracy, class_spread
-from metarep.evaluation.representations import weight_statistics
+from metarep.evaluation.resampling import wilson
 from metarep.networks.forward import forward
 from metarep.networks.spec import NetworkSpec
 from metarep.networks.symmetry import canonical_order, canonical_scale
@@ -40,7 +40,7 @@ def parameter_representations(config: FunctionsConfig, zoo: Zoo) -> dict[str, np
     return {
         "raw": params,
         "canonical": canonical_order(zoo.spec, canonical_scale(zoo.spec, params)),
-        "weight_statistics": weight_statistics(zoo.spec, params),
+        "weight_statistics": layer_statistics(zoo, np.ones(len(zoo), dtype=bool)),
         "outputs": outputs_along(zoo.spec, params, *config.domain, config.n_points),
     }
 

@@ -28,7 +28,7 @@ from metarep.domains.multiplier.scan import scan_score
 from metarep.domains.multiplier.settings import DynamicsConfig
 from metarep.domains.multiplier.trajectories import Runs, read_runs
 from metarep.errors import MetarepError
-from metarep.evaluation.probes import balanced_accuracy
+from metarep.evaluation.resampling import balanced_accuracy
 from metarep.progress import Progress
 from metarep.tables import to_csv
 from metarep.zoos.zoo import open_zoo

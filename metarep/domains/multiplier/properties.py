@@ -6,14 +6,12 @@ equally much of that are told apart by the value itself, so that the order in wh
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from metarep.domains.multiplier.geometry import QUADRANTS, active_area, quadrant_area
 from metarep.domains.multiplier.modes import MULTIPLIER, OCCURS, TOLERANCE, sign_patterns
 from metarep.domains.multiplier.skew import off_right_angle
-from metarep.evaluation.representations import midpoints
+from metarep.evaluation.baselines import midpoints
 from metarep.networks.forward import forward
 from metarep.zoos.domain import Property
 from metarep.zoos.zoo import Zoo
@@ -24,25 +22,6 @@ SAME_SLOPE = 0.01
 N_OUTPUT_POINTS = 64
 AREAS, SIGNS, FUNCTION, ERROR, SIZES, START = ("areas", "signs", "function", "error", "sizes and directions", "initialisation")
 FAMILIES = (AREAS, SIGNS, FUNCTION, ERROR, SIZES, START)
-
-
-@dataclass(frozen=True)
-class Side:
-    """Networks of one split, fitted on or measured on: properties, clusters (N,) and the known labels {name: (N,) text}."""
-
-    found: list[Property]
-    clusters: np.ndarray
-    labels: dict[str, np.ndarray]
-
-    @property
-    def table(self) -> np.ndarray:
-        """(N, P): the values of the properties, a column each."""
-        return np.stack([p.values for p in self.found], axis=1)
-
-    def select(self, rows: np.ndarray) -> Side:
-        """The same of some networks."""
-        labels = {name: values[rows] for name, values in self.labels.items()}
-        return Side([p.select(rows) for p in self.found], self.clusters[rows], labels)
 
 
 def properties(zoo: Zoo) -> list[Property]:

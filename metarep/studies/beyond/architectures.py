@@ -35,6 +35,7 @@ from metarep.windows.tokens import N_CLASSES
 from metarep.zoos.zoo import Zoo, open_zoo
 
 SEEN, LEFT_OUT = "architectures_seen", "architectures_left_out"
+N_THIRDS = 3
 MODELS = {"others": (SEEN,), "all": (SEEN, LEFT_OUT)}
 """Each model by the zoos that it is pretrained on."""
 
@@ -114,8 +115,11 @@ def read_side(subjects: Zoo, models: dict[str, WindowModel], context: Context) -
     order = np.array([place.get(str(name), -1) for name in subjects.network_id])
     kept = np.flatnonzero(order >= 0)
     vectors = {name: embedded(model, subjects)[kept] for name, model in models.items()}
-    statistics = [weight_statistics(subjects.architecture_of(i), subjects.tensors(i)) for i in range(len(subjects))]
-    vectors["weight statistics"] = np.stack(statistics)[kept]
+    statistics = [
+        weight_statistics(subjects.architecture_of(i), subjects.stacked(np.array([i])), N_THIRDS, stretch=True)
+        for i in range(len(subjects))
+    ]
+    vectors["weight statistics"] = np.concatenate(statistics)[kept]
     rows = order[kept]
     error = np.log10(np.maximum(final["valid_mse"][rows], 1e-12))
     return Side(

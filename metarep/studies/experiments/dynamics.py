@@ -28,7 +28,7 @@ from metarep.domains.multiplier.recipes import VARIANTS
 from metarep.domains.multiplier.scan import scan_score
 from metarep.domains.multiplier.settings import DynamicsConfig
 from metarep.domains.multiplier.trajectories import Runs, read_runs
-from metarep.evaluation.probes import balanced_accuracy
+from metarep.evaluation.resampling import balanced_accuracy
 from metarep.report.wording import listed
 from metarep.studies.experiment import Claim, Context, Picture, Result
 from metarep.studies.experiments.small_model import small_model

@@ -10,7 +10,7 @@ from metarep.domains.multiplier.expected_error import expected_error
 from metarep.domains.multiplier.figures.plane import Point, output_figure, trained_figure
 from metarep.domains.multiplier.geometry import UNIT_SQUARE
 from metarep.domains.multiplier.minimise import Minimum, minimise
-from metarep.evaluation.agreement import wilson
+from metarep.evaluation.resampling import wilson
 from metarep.networks.spec import NetworkSpec
 from metarep.studies.experiment import Context, Picture, Result
 from metarep.studies.experiments.e01 import excess_sentence, parameter_rows, small_zoo, trained_claims

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from metarep.domains.multiplier.figures.square import draw_small
 from metarep.domains.multiplier.modes import MODES, sign_patterns
-from metarep.evaluation.agreement import wilson
+from metarep.evaluation.resampling import wilson
 from metarep.report.figures import zoo_figure
 from metarep.report.style import use_style
 from metarep.report.wording import listed

@@ -22,7 +22,7 @@ from metarep.domains.multiplier.optima import (
     errors_under_both,
     stay,
 )
-from metarep.evaluation.agreement import wilson
+from metarep.evaluation.resampling import wilson
 from metarep.studies.experiment import Claim, Context, Picture, Result
 from metarep.studies.experiments.optima_words import (
     best_sentence,

@@ -14,7 +14,7 @@ from metarep.domains.multiplier.phase_transitions import coincidence, drop_shape
 from metarep.domains.multiplier.settings import DynamicsConfig
 from metarep.domains.multiplier.trajectories import Runs, initial_error, read_runs
 from metarep.errors import MetarepError
-from metarep.evaluation.agreement import wilson
+from metarep.evaluation.resampling import wilson
 from metarep.tables import read_csv
 from metarep.training.build import build_zoo
 from metarep.training.settings import ZooConfig

@@ -5,9 +5,6 @@ import json
 import numpy as np
 import pytest
 import torch
-
-from metarep.cloze.model import ClozeModel
-from metarep.cloze.tokens import TokenLayout
 from metarep.evaluation.inside import (
     LINKS,
     change_under,
@@ -17,6 +14,9 @@ from metarep.evaluation.inside import (
     predicted_without,
     read_linearly,
 )
+
+from metarep.cloze.model import ClozeModel
+from metarep.cloze.tokens import TokenLayout
 from metarep.networks.spec import NetworkSpec
 from metarep.studies.questions.input import BASE, as_written_states, design_sentence, rewritten
 from metarep.studies.questions.stage import question

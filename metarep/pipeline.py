@@ -283,18 +283,20 @@ def _read_by(one: DomainStage, representations: list[Representation]) -> list[Re
 
 
 def _reporting(config: RunConfig, others: list[Stage], out: Path) -> Stage:
-    """The page, made from everything but the embeddings, which it shows through other stages."""
+    """The page, made from every stage that it shows itself."""
 
     def make(path: Path, **how: Any) -> None:
         from metarep.report.page import report
 
         report(out, path, config=config.report, **how)
 
-    read = {
-        stage.name: out / stage.name for stage in others if stage.kind not in ("embeddings", "model") or stage.name == "model"
-    }
-    zoos = {"zoo": zoo_folder(config, out)} | {f"targets/{name}": path for name, path in target_folders(config, out).items()}
-    return Stage("report", "report", config.report.resolved(), make, zoos | read, finds_inputs=True)
+    own = {stage.name: out / stage.name for stage in [*zoo_stages(config, out, "cpu"), *others] if _is_shown(stage)}
+    return Stage("report", "report", config.report.resolved(), make, {"zoo": zoo_folder(config, out)} | own)
+
+
+def _is_shown(stage: Stage) -> bool:
+    """Whether the page is made from a stage itself; embeddings and further models it shows through others."""
+    return stage.name.partition("/")[0] not in ("embeddings", "models", "masked_r2_by_model")
 
 
 def _refuse_foreign(out: Path) -> None:

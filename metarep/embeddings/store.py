@@ -53,9 +53,8 @@ class Embeddings:
     @property
     def model(self) -> str:
         """The name of the model's folder; "" for vectors that no model made."""
-        return (
-            Path(self.artefact.manifest["inputs"]["model"]["path"]).name if "model" in self.artefact.manifest["inputs"] else ""
-        )
+        made_from = self.artefact.manifest["inputs"]
+        return Path(made_from["model"]["path"]).name if "model" in made_from else ""
 
     @property
     def name(self) -> str:

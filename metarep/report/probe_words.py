@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from metarep.evaluation.probes import MSE_TARGET
 from metarep.report.results import Results, best_of, group_of, title_of, untrained_of
 from metarep.report.wording import listed, num, relation
 
@@ -29,13 +28,13 @@ def probes(results: Results) -> str | None:
         text = f"{text}: {listed(said)}" if said else text
         parts.append(f"{text}; {listed(exact)}." if exact else f"{text}.")
     said = {
-        (MSE_TARGET, "linear_r2"): "The logarithm of a network's error is read off linearly with R²",
+        ("log_error", "linear_r2"): "The logarithm of a network's error is read off linearly with R²",
         ("quadrant_code", LINEAR_PROBE): "The quadrant code is read off linearly with balanced accuracy",
     }
     for (target, metric), text in said.items():
         rows = results.probe(target, metric)
         own = best_of(rows, [n for n in rows if group_of(n) == "cloze"], "mean")
-        rivals = [n for n in rows if group_of(n) == "baseline" and (n, target) != ("loss", MSE_TARGET)]  # which is the target
+        rivals = [n for n in rows if group_of(n) == "baseline" and (n, target) != ("loss", "log_error")]  # which is the target
         best = best_of(rows, rivals, "mean")
         others = dict.fromkeys(n for n in ("raw", best, "oracle_quadrants") if n in rows)
         if own:

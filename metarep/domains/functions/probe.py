@@ -13,8 +13,8 @@ from pydantic import Field
 
 from metarep.errors import MetarepError
 from metarep.evaluation.baselines import layer_statistics
-from metarep.evaluation.probes import CLASSIFIERS, balanced_accuracy, class_spread
-from metarep.evaluation.resampling import wilson
+from metarep.evaluation.probes import linear_classifier, neighbour_classifier
+from metarep.evaluation.resampling import class_metric, wilson
 from metarep.networks.forward import forward
 from metarep.networks.spec import NetworkSpec
 from metarep.networks.symmetry import canonical_order, canonical_scale
@@ -74,7 +74,7 @@ def function_rows(x: np.ndarray, function: np.ndarray, split: np.ndarray, counts
             raise MetarepError(
                 f"too few networks of {count} functions", met=f"{len(train)} train and {len(test)} test networks"
             )
-        for kind, build in CLASSIFIERS.items():
+        for kind, build in (("linear", linear_classifier), ("nearest_neighbours", neighbour_classifier)):
             predicted = build().fit(x[train], labels[train]).predict(x[test])
             figures = with_spread(labels[test], predicted, seed=seed) | {"n_test": len(test)}
             yield {"n_functions": count, "metric": f"{kind}_balanced_accuracy", **figures}
@@ -87,11 +87,11 @@ def with_spread(truth: np.ndarray, predicted: np.ndarray, *, seed: int) -> dict[
     changes nothing, and they are the Wilson interval. null_p95 is what the answers reach in 95 of 100 deals to other
     test networks.
     """
-    value = balanced_accuracy(truth, predicted)
-    figures = {"value": value, **class_spread(truth, predicted, seed=seed)}
-    if value in (0, 1):
-        figures["low"], figures["high"] = wilson(round(value * len(truth)), len(truth))
-    return figures
+    found = class_metric(truth, predicted, seed=seed)
+    found["null_p95"] = found.pop("null")
+    if found["value"] in (0, 1):
+        found["low"], found["high"] = wilson(round(found["value"] * len(truth)), len(truth))
+    return found
 
 
 def about(config: FunctionsConfig, zoo: Zoo, rows: list[dict]) -> dict:

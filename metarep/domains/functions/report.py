@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from metarep.artefact import canonical_json, write_whole, writing
-from metarep.cloze.embed import load_embeddings
 from metarep.domains.functions.figures import functions_figure
 from metarep.domains.functions.probe import FunctionsConfig, about, function_rows, parameter_representations, usable_counts
-from metarep.evaluation.compare import embedded_in_all, require_different_names, vectors_of
+from metarep.embeddings.store import load_embeddings
+from metarep.evaluation.arena import embedded_in_all, require_different, vectors_of
 from metarep.progress import Progress
 from metarep.report.page import png_of
 from metarep.report.probe_words import LINEAR_PROBE, NEIGHBOUR_PROBE
@@ -43,11 +43,10 @@ def functions(
     """
     progress = progress or Progress()
     loaded = [load_embeddings(path) for path in embeddings or []]
-    require_different_names(loaded)
+    require_different(loaded)
     networks = open_zoo(zoo)
-    final = networks.final()
-    final = final.select(embedded_in_all(loaded, final["network_id"]))
-    embedded = {e.name: vectors_of(e, networks.artefact, final["network_id"]) for e in loaded}
+    final = embedded_in_all(loaded, networks.final())
+    embedded = {e.name: vectors_of(e, final) for e in loaded}
     representations = parameter_representations(config, final) | embedded
     counts = usable_counts(config.counts, len(set(final["task"])))
     inputs = {"zoo": networks.artefact, **{e.name: e.artefact for e in loaded}}

@@ -10,13 +10,13 @@ import torch
 
 from metarep.cloze.embed import embed_params, unit_states, untrained_like
 from metarep.cloze.model import ClozeModel
-from metarep.evaluation.inside import change_under, depth_rows, knockout_rows, pooled_stream, read_linearly, unit_facts
 from metarep.networks.spec import NetworkSpec
 from metarep.networks.symmetry import permute_units, random_scales
 from metarep.report.wording import listed, num
 from metarep.studies.experiment import Claim, Picture, Result
 from metarep.studies.questions.context import QuestionContext
 from metarep.studies.questions.input_figures import depth_figure, design_figure
+from metarep.studies.questions.inside import change_under, depth_rows, knockout_rows, pooled_stream, read_linearly, unit_facts
 from metarep.tables import read_csv
 from metarep.zoos.zoo import Zoo
 

@@ -5,7 +5,12 @@ import json
 import numpy as np
 import pytest
 import torch
-from metarep.evaluation.inside import (
+
+from metarep.cloze.model import ClozeModel
+from metarep.cloze.tokens import TokenLayout
+from metarep.networks.spec import NetworkSpec
+from metarep.studies.questions.input import BASE, as_written_states, design_sentence, rewritten
+from metarep.studies.questions.inside import (
     LINKS,
     change_under,
     knockout_rows,
@@ -14,11 +19,6 @@ from metarep.evaluation.inside import (
     predicted_without,
     read_linearly,
 )
-
-from metarep.cloze.model import ClozeModel
-from metarep.cloze.tokens import TokenLayout
-from metarep.networks.spec import NetworkSpec
-from metarep.studies.questions.input import BASE, as_written_states, design_sentence, rewritten
 from metarep.studies.questions.stage import question
 from metarep.studies.settings import QuestionConfig
 from metarep.tables import read_csv

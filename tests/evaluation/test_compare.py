@@ -11,6 +11,7 @@ from metarep.evaluation.representations import DESCRIPTIONS
 
 from metarep.artefact import open_artefact, writing
 from metarep.domains.multiplier.domain import DOMAIN
+from metarep.domains.multiplier.modes import label_modes
 from metarep.errors import MetarepError
 from metarep.evaluation import compare as compare_module
 from metarep.evaluation.clusters import RULE

@@ -34,7 +34,9 @@ class Starts(NamedTuple):
 
 @dataclass(frozen=True)
 class BestOfModes:
-    """The lowest expected error found in each of `modes` (M,) for one input distribution. Errors (M,), parameters (M, 9).
+    """The lowest expected error found in each of `modes` (M,) for one input distribution.
+
+    Errors are (M,), parameters (M, 9) and canonical.
 
     error, params: the infimum over the mode.
     held: (M,) bool: the infimum is no local minimum but lies on the mode's border; `beyond` (M,) is then the mode that

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -65,8 +66,9 @@ def config_of(source: Path | str, config: Path | None = None, overrides: list[st
     source = Path(source)
     if not source.is_dir():
         return load_config(RunConfig, source, overrides)
-    key = "zoo.folder=" if (source / MANIFEST).is_file() else "zoo.import.0="
-    return load_config(RunConfig, config, [f"name={source.resolve().name}", key + str(source), *(overrides or [])])
+    zoo = {"folder": str(source)} if (source / MANIFEST).is_file() else {"import": [str(source)]}
+    given = {"name": source.resolve().name, "zoo": zoo}
+    return load_config(RunConfig, config, [*(f"{key}={json.dumps(value)}" for key, value in given.items()), *(overrides or [])])
 
 
 def artefacts_of(run_folder: Path) -> list[Path]:

@@ -13,8 +13,10 @@ from metarep.evaluation.baselines import baselines_of
 from metarep.evaluation.settings import ClusterConfig
 from metarep.zoos.zoo import Zoo
 
-MAX_CLASSES = 50
-"""A text with more different values is a name, not a label."""
+FEW_CLASSES, MAX_CLASSES, MIN_PER_CLASS = 10, 50, 10
+"""A text with more different values than the second is a name, not a label; so is one with more than the first whose values
+have fewer networks than the third on average.
+"""
 
 MIN_FIT_NETWORKS = 10
 """Below this a probe's share of them is no longer enough for its five neighbours."""
@@ -70,10 +72,11 @@ def arena_of(zoo: Zoo, config: ClusterConfig) -> Arena:
 
 
 def labels_of(zoo: Zoo) -> dict[str, np.ndarray]:
-    """Its labels with 2 to 50 different values, each (N,) of texts, "" where there is none; and the architecture."""
+    """Its labels with some different values, but not too many, each (N,) of texts, "" where there is none; and the architecture."""
     found = {name: zoo[name] for name in zoo.labels}
     found |= {"architecture": np.array([str(number) for number in zoo.architecture], dtype=object)}
-    return {name: values for name, values in found.items() if 2 <= len(set(values) - {""}) <= MAX_CLASSES}
+    most = min(MAX_CLASSES, max(FEW_CLASSES, len(zoo) // MIN_PER_CLASS))
+    return {name: values for name, values in found.items() if 2 <= len(set(values) - {""}) <= most}
 
 
 def numbers_of(zoo: Zoo) -> dict[str, np.ndarray]:

@@ -86,7 +86,7 @@ def transfer(
         with progress.task("transfer", len(targets), "targets") as task:
             rows = list(carry_over(network_model, artefact.path.name, train, targets, config, task))
         write_whole(folder / "transfer.csv", to_csv(rows))
-        write_whole(folder / "metrics.json", canonical_json(summary(targets, config)) + "\n")
+        write_whole(folder / "metrics.json", canonical_json(summary(targets, next(iter(labels_of(train)), None), config)) + "\n")
     return Path(out)
 
 
@@ -118,12 +118,12 @@ def gather_targets(source: Zoo, zoos: Mapping[str, Zoo], config: TransferConfig)
             final = final.where(variant=name)
         yield target_of(name, few(final, config.max_test_networks, config.seed))
     if "init_params" in test:
-        yield Target(RANDOM, start := untrained_networks(test), labels_of(start), {})
+        yield replace(target_of(RANDOM, untrained_networks(test)), numbers={})
 
 
 def target_of(name: str, zoo: Zoo) -> Target:
     """A zoo with its labels and numbers."""
-    return Target(name, zoo, labels_of(zoo) | {label: zoo[label] for label in zoo.labels}, numbers_of(zoo))
+    return Target(name, zoo, {label: zoo[label] for label in zoo.labels}, numbers_of(zoo))
 
 
 def untrained_networks(zoo: Zoo) -> Zoo:
@@ -144,7 +144,7 @@ def carry_over(
     with_raw = NEEDS["one architecture"](train)
     if with_raw:
         vectors["raw"] = BASELINES["raw"].make(train, np.ones(len(train), dtype=bool))
-    source = target_of("source", train)
+    source = replace(target_of("source", train), labels=labels_of(train))
     carried = {name: fit(x, source, config) for name, x in vectors.items()}
     masking = MaskedR2Config(
         seed=config.seed,
@@ -154,7 +154,7 @@ def carry_over(
     )
     for target in targets:
         for row in masked_rows(model, train, target, masking):
-            yield {"representation": row.pop("predictor"), "model": model_name, "kind": "", "target": target.name, **row}
+            yield {"representation": row.pop("predictor"), "model": model_name, "kind": "", "untrained": 0, "target": target.name, **row}
         for name, one in carried.items():
             x = vectors_in(target, name, kinds, model, train)
             if x is None:
@@ -165,9 +165,9 @@ def carry_over(
                 raise MetarepError(
                     f"target {target.name} is embedded differently by {name}", met=met, expected=expected, fix=fix
                 )
-            head = {"representation": name, "model": model_name if name in kinds else "", "kind": name, "target": target.name}
+            whose = {"representation": name, "model": model_name if name in kinds else "", "kind": name, "untrained": 0}
             for row in carried_rows(one, x, target, config):
-                yield head | row
+                yield whose | {"target": target.name} | row
         task.advance(1, target.name)
 
 
@@ -238,11 +238,10 @@ def masked_rows(model: ClozeModel, train: Zoo, target: Target, masking: MaskedR2
             }
 
 
-def summary(targets: list[Target], config: TransferConfig) -> dict:
-    """metrics.json: what was carried over, and how often each value of the first label occurs in each target."""
-    counts: dict[str, dict] = {}
+def summary(targets: list[Target], label: str | None, config: TransferConfig) -> dict:
+    """metrics.json: what was carried over, and how often each value of the source's first label occurs in each target."""
+    counts = {target.name: {} for target in targets}
     for target in targets:
-        first = next(iter(target.labels), None)
-        names, n = np.unique(target.labels[first].astype(str), return_counts=True) if first else ((), ())
-        counts[target.name] = {"label": first, "n": dict(zip(map(str, names), map(int, n), strict=True))}
-    return {"embeddings": list(config.kinds), "k": config.k, "control": RANDOM, "targets": counts}
+        names, n = np.unique(target.labels.get(label, np.array([], str)).astype(str), return_counts=True)
+        counts[target.name] = dict(zip(names.tolist(), n.tolist(), strict=True))
+    return {"embeddings": list(config.kinds), "k": config.k, "control": RANDOM, "label": label, "targets": counts}

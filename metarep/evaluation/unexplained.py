@@ -127,11 +127,11 @@ def property_rows(side: Side, scope: str, rng: np.random.Generator) -> list[dict
     return sorted(rows, key=lambda row: -row["share"])
 
 
-def _rows(kind: str, scope: str, names: Sequence[tuple[str, str]], found: Shares, clusters: np.ndarray) -> list[dict]:
+def _rows(what: str, scope: str, names: Sequence[tuple[str, str]], found: Shares, clusters: np.ndarray) -> list[dict]:
     bits = entropy(np.unique(clusters, return_inverse=True)[1]) / np.log(2)
     figures = zip(names, found.share, found.null, found.p, strict=True)
     return [
-        {"kind": kind, "scope": scope, "property": name, "family": family, "share": float(share)}
+        {"what": what, "scope": scope, "property": name, "family": family, "share": float(share)}
         | {"low": float("nan"), "high": float("nan"), "null": float(null), "p": float(p)}
         | {"n": len(clusters), "n_clusters": len(np.unique(clusters)), "bits": bits}
         for (name, family), share, null, p in figures

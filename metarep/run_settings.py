@@ -85,7 +85,7 @@ class RunConfig(Settings):
 
 
 def model_settings(config: RunConfig, name: str) -> tuple[PretrainConfig, EmbedConfig]:
-    """How one of the run's models is pretrained and embedded: the run's own settings with the changes that are stated for it."""
+    """How one of the run's models is pretrained and embedded: the run's own settings with what is stated for it."""
     pretrain, embed = seeded(config.pretrain, config.seed), seeded(config.embed, config.seed)
     if name == MAIN:
         return pretrain, embed

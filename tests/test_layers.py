@@ -32,15 +32,11 @@ ORDER = (
     "parts",
     "run_settings",
     "pipeline",
+    "series",
     "domains",
     "studies",
 )
 KNOWN_EXCEPTIONS = {
-    "evaluation/compare.py": {"domains"},
-    "evaluation/describe.py": {"domains"},
-    "evaluation/inside.py": {"domains"},
-    "evaluation/transfer.py": {"domains"},
-    "evaluation/unexplained.py": {"domains"},
     "report/ablations.py": {"run_settings"},
     "report/description_figures.py": {"domains"},
     "report/descriptions.py": {"domains"},

@@ -59,7 +59,7 @@ def test_further_models_differ_from_the_first_by_what_they_say():
     (own, own_embed), (wide, wide_embed), (same, copied) = (model_settings(config, name) for name in (MAIN, "wide", "same"))
     assert (wide, wide_embed) == (own.model_copy(update={"d_model": 32}), own_embed)
     assert (same, copied) == (own, own_embed.model_copy(update={"n_copies": 8}))
-    with pytest.raises(MetarepError, match="models.bad.pretrain: unknown key n_stepps"):
+    with pytest.raises(MetarepError, match=r"models\.bad\.pretrain: unknown key n_stepps"):
         model_settings(load_config(RunConfig, None, ["models.bad.pretrain.n_stepps=1"]), "bad")
 
 
@@ -133,7 +133,6 @@ def test_one_setting_changes_what_a_series_has_by_default_and_leaves_the_others(
     was, now = kind(), load_config(kind, None, [f"{key}=16"])
     for name in parents:
         was, now = getattr(was, name), getattr(now, name)
-    assert was != type(was)()
     assert now == was.model_copy(update={last: 16})
 
 

@@ -86,7 +86,9 @@ def transfer(
         with progress.task("transfer", len(targets), "targets") as task:
             rows = list(carry_over(network_model, artefact.path.name, train, targets, config, task))
         write_whole(folder / "transfer.csv", to_csv(rows))
-        write_whole(folder / "metrics.json", canonical_json(summary(targets, next(iter(labels_of(train)), None), config)) + "\n")
+        write_whole(
+            folder / "metrics.json", canonical_json(summary(targets, next(iter(labels_of(train)), None), config)) + "\n"
+        )
     return Path(out)
 
 
@@ -154,7 +156,14 @@ def carry_over(
     )
     for target in targets:
         for row in masked_rows(model, train, target, masking):
-            yield {"representation": row.pop("predictor"), "model": model_name, "kind": "", "untrained": 0, "target": target.name, **row}
+            yield {
+                "representation": row.pop("predictor"),
+                "model": model_name,
+                "kind": "",
+                "untrained": 0,
+                "target": target.name,
+                **row,
+            }
         for name, one in carried.items():
             x = vectors_in(target, name, kinds, model, train)
             if x is None:

@@ -31,7 +31,9 @@ def zoo_of(params: np.ndarray, start: np.ndarray | None = None) -> Zoo:
         "params": params.astype(np.float32),
         "log_error": np.log10(np.linspace(1e-3, 1e-1, n)),
     }
-    return Zoo(columns if start is None else columns | {"init_params": start.astype(np.float32)}, contents=Contents("multiplier"))
+    return Zoo(
+        columns if start is None else columns | {"init_params": start.astype(np.float32)}, contents=Contents("multiplier")
+    )
 
 
 def planted(rng, n=600):

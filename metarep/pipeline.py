@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,7 +21,7 @@ from metarep.errors import MetarepError
 from metarep.lock import locked
 from metarep.progress import Progress
 from metarep.run_settings import MAIN, FinishedZoo, ImportedZoo, ModelChanges, RunConfig, model_settings, seeded
-from metarep.runner import Stage, publish, refuse_changed, run_stages
+from metarep.runner import TIMINGS, Stage, publish, refuse_changed, run_stages
 from metarep.settings import load_config
 from metarep.training.recipe import recipes
 from metarep.training.settings import ZooConfig
@@ -51,7 +53,7 @@ def run(
     folder = zoo_folder(config, out)
     if not overwrite and (folder / MANIFEST).is_file():
         refuse_changed([*first, *later_stages(config, facts_of(folder), out, device)], out)
-    with locked(out):
+    with locked(out), _removed_if_empty(out):
         out.mkdir(parents=True, exist_ok=True)
         write_whole(out / CONFIG, _as_yaml(config))
         run_stages(first, out, **how)
@@ -306,6 +308,18 @@ def _refuse_foreign(out: Path) -> None:
     if not out.exists() or (out.is_dir() and (not any(out.iterdir()) or (out / CONFIG).is_file())):
         return
     raise MetarepError(f"{out} exists and is not the folder of a run", expected=f"{CONFIG} in it", fix="choose another --out")
+
+
+@contextmanager
+def _removed_if_empty(out: Path) -> Iterator[None]:
+    """Leaves no new folder behind where the block fails before anything is made."""
+    is_new = not out.exists()
+    try:
+        yield
+    except MetarepError:
+        if is_new and {file.name for file in out.glob("*")} <= {CONFIG, TIMINGS}:
+            shutil.rmtree(out, ignore_errors=True)
+        raise
 
 
 def _check(config: RunConfig, out: Path) -> None:

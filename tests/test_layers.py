@@ -38,12 +38,6 @@ ORDER = (
 )
 KNOWN_EXCEPTIONS = {
     "report/ablations.py": {"run_settings"},
-    "report/description_figures.py": {"domains"},
-    "report/descriptions.py": {"domains"},
-    "report/maps.py": {"domains"},
-    "report/page.py": {"domains"},
-    "report/results.py": {"domains", "run_settings"},
-    "report/summary.py": {"domains"},
     "parts/stage.py": {"studies"},
     "domains/multiplier/sections/stage.py": {"studies"},
 }

@@ -86,6 +86,7 @@ class Domain:
     label_colours: a colour for each value of a label.
     describe: zoo -> properties that set networks apart, in words.
     draw: (axes, spec, params (P,)) -> None: one network as a small picture, for maps.
+    sections: results of a run -> the sections that its report has besides.
     stages: what a run on a zoo of this domain makes besides.
     """
 
@@ -104,6 +105,7 @@ class Domain:
     label_colours: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     describe: Callable[[Zoo], Sequence[Property]] | None = None
     draw: Callable[[Any, NetworkSpec, np.ndarray], None] | None = None
+    sections: Callable[[Any], Sequence[Any]] | None = None
     stages: tuple[DomainStage, ...] = ()
 
 

@@ -7,8 +7,8 @@ import yaml
 from synthetic_run import ARI, write_run
 
 from metarep.errors import MetarepError
-from metarep.run_settings import RunConfig
 from metarep.report.ablations import ablation_figure, ablation_sentences, ablations, caveat, other_seeds, repeats_of, run_rows
+from metarep.run_settings import RunConfig
 from metarep.tables import read_csv
 
 

@@ -1,12 +1,12 @@
 """The sentences follow the figures: turn a figure round and the sentence turns round."""
 
 import pytest
+from metarep.report.probe_words import _against
+from metarep.report.summary import findings, headline
 from synthetic_run import ARI, write_run, write_zoo
 
 from metarep.networks.spec import NetworkSpec
-from metarep.report.probe_words import _against
 from metarep.report.results import read_run
-from metarep.report.summary import findings, headline
 from metarep.report.wording import listed, num
 
 

@@ -12,7 +12,7 @@ from matplotlib.ticker import NullLocator
 from metarep.report.end_labels import EndLabel, label_ends
 from metarep.report.probe_words import LINEAR_PROBE, NEIGHBOUR_PROBE
 from metarep.report.results import group_of, title_of
-from metarep.report.style import FAINT, INK, MUTED, PALETTE, use_style
+from metarep.report.style import FAINT, INK, MUTED, PALETTE, drawing, grid
 
 PANELS = {LINEAR_PROBE: "Linear probe", NEIGHBOUR_PROBE: "Five nearest neighbours"}
 COLOURS = {"cloze": PALETTE[0], "untrained": PALETTE[1], "baseline": INK, "oracle": PALETTE[2]}
@@ -27,8 +27,7 @@ def functions_figure(rows: Sequence[dict]) -> Figure:
     Blue are cloze embeddings, orange untrained models, black baselines; the grey area is what answers reach that are dealt
     out to other networks, its edge the largest 95th percentile of all representations.
     """
-    with use_style():
-        figure = Figure(figsize=(11.5, 4.6), layout="constrained")
+    with drawing(11.5, 4.6) as figure:
         axes = figure.subplots(1, len(PANELS), sharey=True)
         for ax, (metric, title) in zip(axes, PANELS.items(), strict=True):
             _panel(ax, [row for row in rows if row["metric"] == metric])
@@ -56,6 +55,5 @@ def _panel(ax: Axes, rows: Sequence[dict]) -> None:
     ax.set(xscale="log", xlabel="functions to tell apart", ylim=(0, 1.03))
     ax.set_xticks(counts, [str(count) for count in counts])
     ax.xaxis.set_minor_locator(NullLocator())
-    ax.grid(axis="y", color=FAINT, lw=0.6)
-    ax.set_axisbelow(True)
+    grid(ax)
     label_ends(ax, labels)

@@ -58,6 +58,13 @@ def draw(ax: Any, spec: NetworkSpec, params: np.ndarray) -> None:
     draw_small(ax, spec, params)
 
 
+def sections(results: Any) -> list[Any]:
+    """What a report on multipliers shows besides: the modes, each with a typical network, and the scans."""
+    from metarep.domains.multiplier.figures.sections import sections_of
+
+    return sections_of(results)
+
+
 DOMAIN = register(
     Domain(
         name="multiplier",
@@ -83,6 +90,7 @@ DOMAIN = register(
         label_colours={"mode": MODE_COLOURS},
         describe=describe,
         draw=draw,
+        sections=sections,
         stages=(SCAN,),
     )
 )

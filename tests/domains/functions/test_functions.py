@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from metarep.report.probe_words import LINEAR_PROBE, NEIGHBOUR_PROBE
 
 from metarep.artefact import open_artefact
 from metarep.cloze.embed import embed
@@ -12,7 +13,6 @@ from metarep.cloze.settings import EmbedConfig, PretrainConfig
 from metarep.domains.functions.figures import functions_figure
 from metarep.domains.functions.probe import FunctionsConfig
 from metarep.domains.functions.report import function_sentences, functions, goal_sentence
-from metarep.report.probe_words import LINEAR_PROBE, NEIGHBOUR_PROBE
 from metarep.settings import load_config
 from metarep.tables import read_csv
 from metarep.training.build import build_zoo

@@ -43,7 +43,9 @@ def with_defaults(kind: type[Model], name: str, **defaults: Any) -> type[Model]:
     return create_model(name, __base__=kind, __doc__=kind.__doc__, __module__=kind.__module__, **fields)
 
 
-def load_config(kind: type[Model], path: Path | str | None = None, overrides: list[str] | None = None, **fixed: Any) -> Model:
+def load_config(
+    kind: type[Model], /, path: Path | str | None = None, overrides: list[str] | None = None, **fixed: Any
+) -> Model:
     """Settings of one kind from a YAML file, `key=value` texts and values that stand already.
 
     Later ones win: the file, then `overrides` (dotted keys, YAML values), then `fixed`

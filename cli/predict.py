@@ -37,5 +37,5 @@ def predict(
     chosen = [*(overrides or []), *([f"targets=[{targets}]"] if targets else [])]
     settings = load_config(PredictConfig, config, chosen, seed=seed)
     path = run(settings, list(embeddings), out, zoo=zoo, overwrite=overwrite, progress=progress_for(quiet))
-    print_csv(path / "predictions.csv", ("target", "representation", "regressor", "metric", "value", "low", "high", "null_p95"))
+    print_csv(path / "predictions.csv", ("target", "representation", "regressor", "metric", "value", "low", "high", "null"))
     say_where("predictions", path)

@@ -10,7 +10,7 @@ import typer
 from .options import ConfigFile, Device, Out, Overrides, Overwrite, Quiet, Seed, progress_for, usable_device
 from .output import print_csv, say_where
 
-COLUMNS = ("representation", "source", "target", "metric", "value", "low", "high", "null_p95", "n")
+COLUMNS = ("representation", "target", "label", "probe", "metric", "value", "low", "high", "null", "n")
 
 
 def transfer(

@@ -61,9 +61,7 @@ def test_random_clusters_score_chance_and_true_ones_one():
     for row in right.values():
         assert row["value"] == pytest.approx(1)
         assert row["null"] < 0.02
-    assert agreement(labels, np.zeros(1000), seed=0, n_permutations=20)["ari"] == dict.fromkeys(
-        ("value", "low", "high", "null"), 0
-    )
+    assert set(agreement(labels, np.zeros(1000), seed=0, n_permutations=20)["ari"].values()) == {0}
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -10,7 +10,7 @@ import typer
 from .options import Device, Out, Overrides, Publish, Quiet, progress_for, usable_device
 from .output import print_csv, say_where
 
-COLUMNS = ("run", "row", "embedding", "kmeans_ari", "gmm_ari", "mode_linear", "masked_r2")
+COLUMNS = ("run", "row", "embedding", "kmeans_ari", "gmm_ari", "linear", "masked_r2")
 
 
 def ablations(

@@ -253,7 +253,7 @@ def read_run(run: Path | str) -> Results:
 
 
 def zoo_folder(run: Path) -> Path:
-    """Where the run's zoo lies: in its folder, or where its model or clusters were made from. Raises MetarepError for no run."""
+    """Where the run's zoo lies: in its folder, or where its clusters were made from. Raises MetarepError for no run."""
     if (run / "zoo" / MANIFEST).is_file():
         return run / "zoo"
     for stage in ("clusters", "model"):

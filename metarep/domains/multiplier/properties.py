@@ -11,7 +11,7 @@ import numpy as np
 from metarep.domains.multiplier.geometry import QUADRANTS, active_area, quadrant_area
 from metarep.domains.multiplier.modes import MULTIPLIER, OCCURS, TOLERANCE, sign_patterns
 from metarep.domains.multiplier.skew import off_right_angle
-from metarep.evaluation.representations import midpoints
+from metarep.evaluation.baselines import midpoints
 from metarep.networks.forward import forward
 from metarep.zoos.domain import Property
 from metarep.zoos.zoo import Zoo

@@ -57,7 +57,8 @@ def findings(rows: Sequence[Mapping], left_out: str) -> list[Finding]:
         row = own["random"]
         parts.append(
             f"The published score, reported with an AUC of {PUBLISHED_AUC}, separates {int(row['n_positive']):,} trained "
-            f"networks of mode 3 from {int(row['n_negative']):,} random starts with an AUC of {auc(row)}, {_versus_chance(row)}."
+            f"networks of mode 3 from {int(row['n_negative']):,} random starts with an AUC of {auc(row)}, "
+            f"{_versus_chance(row)}."
         )
     modes = {name: row for name, row in own.items() if name not in NEGATIVE_TITLES}
     if modes:

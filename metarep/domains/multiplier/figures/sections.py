@@ -61,9 +61,10 @@ def scan_section(results: Results) -> Section:
     blocks: list[Block] = [
         Text(
             "The scan is a score built by hand to find mode 3: how similar a network's parameters are to those of one "
-            "hand-crafted multiplier. It was published with an AUC of 1.00, on two networks chosen by hand against 2,000 random "
-            "starts; here it meets every network of the zoo. The area under the curve (AUC) is the probability that a network of "
-            "mode 3 scores above one of the others: 1 is perfect, 0.5 is chance, and below 0.5 it ranks them the wrong way round."
+            "hand-crafted multiplier. It was published with an AUC of 1.00, on two networks chosen by hand against 2,000 "
+            "random starts; here it meets every network of the zoo. The area under the curve (AUC) is the probability that a "
+            "network of mode 3 scores above one of the others: 1 is perfect, 0.5 is chance, and below 0.5 it ranks them the "
+            "wrong way round."
         )
     ]
     if own := scans.on_most_networks(rows):

@@ -37,7 +37,6 @@ ORDER = (
     "studies",
 )
 KNOWN_EXCEPTIONS = {
-    "report/ablations.py": {"run_settings"},
     "parts/stage.py": {"studies"},
     "domains/multiplier/sections/stage.py": {"studies"},
 }

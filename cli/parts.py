@@ -7,8 +7,10 @@ from typing import Annotated
 
 import typer
 
-from .options import ConfigFile, Device, Overrides, Overwrite, Quiet, Seed, progress_for, usable_device
+from .options import ConfigFile, Device, Overrides, Overwrite, Publish, Quiet, Seed, progress_for, usable_device
 from .output import print_csv, say_where
+
+PUBLISHED = {"tables/real": ("*.csv", "result.json"), "figures/real": ("figures/*.png",)}
 
 
 def parts(
@@ -19,6 +21,7 @@ def parts(
     config: ConfigFile = None,
     overrides: Overrides = None,
     out: Annotated[Path, typer.Option("--out", help="the folder to write")] = Path("results/parts"),
+    publish: Publish = None,
     seed: Seed = None,
     device: Device = "cpu",
     quiet: Quiet = False,
@@ -35,6 +38,7 @@ def parts(
     """
     from metarep.parts.settings import PartsConfig
     from metarep.parts.stage import parts as take_apart
+    from metarep.runner import publish as publish_files
     from metarep.settings import load_config
 
     settings = load_config(PartsConfig, config, overrides, seed=seed)
@@ -49,6 +53,8 @@ def parts(
         overwrite=overwrite,
         progress=progress_for(quiet),
     )
+    if publish is not None:
+        publish_files(path, publish, PUBLISHED, named=lambda file: f"{path.name}-{file.name}")
     print_csv(path / "tests.csv", ("part", "statistic", "value", "null_p05", "null_p95", "p"))
     say_where("parts", path)
     say_where("page", path / "report.html")

@@ -23,7 +23,9 @@ class SettingsCommand(TyperCommand):
         module, name = self.settings.split(":")
         kind = getattr(import_module(module), name)
         formatter.write_paragraph()
-        formatter.write_text("Settings, in a YAML file or one by one: --set NAME=VALUE, below a dotted heading HEADING.NAME=VALUE")
+        formatter.write_text(
+            "Settings, in a YAML file or one by one: --set NAME=VALUE, below a dotted heading HEADING.NAME=VALUE"
+        )
         for title, rows in groups_of(kind).items():
             with formatter.section(title):
                 formatter.write_dl([(row.name, described(row)) for row in rows], col_max=26)

@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,7 +21,7 @@ from metarep.errors import MetarepError
 from metarep.lock import locked
 from metarep.progress import Progress
 from metarep.run_settings import MAIN, FinishedZoo, ImportedZoo, ModelChanges, RunConfig, model_settings, seeded
-from metarep.runner import Stage, publish, refuse_changed, run_stages
+from metarep.runner import TIMINGS, Stage, publish, refuse_changed, run_stages
 from metarep.settings import load_config
 from metarep.training.recipe import recipes
 from metarep.training.settings import ZooConfig
@@ -50,7 +53,7 @@ def run(
     folder = zoo_folder(config, out)
     if not overwrite and (folder / MANIFEST).is_file():
         refuse_changed([*first, *later_stages(config, facts_of(folder), out, device)], out)
-    with locked(out):
+    with locked(out), _removed_if_empty(out):
         out.mkdir(parents=True, exist_ok=True)
         write_whole(out / CONFIG, _as_yaml(config))
         run_stages(first, out, **how)
@@ -65,8 +68,9 @@ def config_of(source: Path | str, config: Path | None = None, overrides: list[st
     source = Path(source)
     if not source.is_dir():
         return load_config(RunConfig, source, overrides)
-    key = "zoo.folder=" if (source / MANIFEST).is_file() else "zoo.import.0="
-    return load_config(RunConfig, config, [f"name={source.resolve().name}", key + str(source), *(overrides or [])])
+    zoo = {"folder": str(source)} if (source / MANIFEST).is_file() else {"import": [str(source)]}
+    given = {"name": source.resolve().name, "zoo": zoo}
+    return load_config(RunConfig, config, [*(f"{key}={json.dumps(value)}" for key, value in given.items()), *(overrides or [])])
 
 
 def artefacts_of(run_folder: Path) -> list[Path]:
@@ -171,6 +175,7 @@ def later_stages(config: RunConfig, zoo: ZooFacts, out: Path, device: str) -> li
     representations = representations_of(config, zoo)
     stages = [
         *(_pretraining(config, name, out, device) for name in names),
+        *(_masked_r2(config, name, out, device) for name in names if model_settings(config, name)[0].objective == "cloze"),
         *(_embedding(config, one, out, device) for one in representations),
         *_evaluation(config, zoo, representations, out, device),
         *_domain_stages(config, zoo, representations, out),
@@ -194,7 +199,19 @@ def _pretraining(config: RunConfig, name: str, out: Path, device: str) -> Stage:
 
 def model_name(name: str) -> str:
     """The stage of a model."""
-    return "model" if name == MAIN else f"models/{name}"
+    return MAIN if name == MAIN else f"models/{name}"
+
+
+def _masked_r2(config: RunConfig, name: str, out: Path, device: str) -> Stage:
+    settings, model, zoo = seeded(config.masked_r2, config.seed), out / model_name(name), zoo_folder(config, out)
+
+    def make(path: Path, **how: Any) -> None:
+        from metarep.evaluation.masked_r2 import masked_r2
+
+        masked_r2(settings, model, zoo, path, device=device, **how)
+
+    folder = "masked_r2" if name == MAIN else f"masked_r2_by_model/{name}"
+    return Stage(folder, "masked_r2", settings.resolved(), make, {"model": model, "zoo": zoo})
 
 
 def _embedding(config: RunConfig, one: Representation, out: Path, device: str) -> Stage:
@@ -214,27 +231,28 @@ def _evaluation(
     config: RunConfig, zoo: ZooFacts, representations: list[Representation], out: Path, device: str
 ) -> Iterator[Stage]:
     """The stages that measure what the models know: they follow from what the zoo has."""
-    folder, embedded = zoo_folder(config, out), {one.name: out / one.folder for one in representations}
+    folder, embedded = zoo_folder(config, out), [out / one.folder for one in representations]
     settings = {name: seeded(getattr(config, name), config.seed) for name in ("cluster", "predict", "transfer")}
 
     def make_clusters(path: Path, **how: Any) -> None:
         from metarep.evaluation.compare import cluster
 
-        cluster(settings["cluster"], list(embedded.values()), path, zoo=folder, **how)
+        cluster(settings["cluster"], embedded, path, zoo=folder, **how)
 
     def make_predictions(path: Path, **how: Any) -> None:
         from metarep.evaluation.predict import predict
 
-        predict(settings["predict"], list(embedded.values()), path, zoo=folder, **how)
+        predict(settings["predict"], embedded, path, zoo=folder, **how)
 
     def make_transfer(path: Path, **how: Any) -> None:
         from metarep.evaluation.transfer import transfer
 
         transfer(settings["transfer"], out / "model", list(targets.values()), path, device=device, **how)
 
-    yield Stage("clusters", "clusters", settings["cluster"].resolved(), make_clusters, {"zoo": folder, **embedded})
+    compared = {"zoo": folder} | {f"embeddings_{i}": path for i, path in enumerate(embedded)}
+    yield Stage("clusters", "clusters", settings["cluster"].resolved(), make_clusters, compared)
     if zoo.properties:
-        yield Stage("predictions", "predictions", settings["predict"].resolved(), make_predictions, {"zoo": folder, **embedded})
+        yield Stage("predictions", "predictions", settings["predict"].resolved(), make_predictions, compared)
     if targets := target_folders(config, out):
         inputs = {"model": out / "model", "source": folder, **{f"target_{name}": path for name, path in targets.items()}}
         yield Stage("transfer", "transfer", settings["transfer"].resolved(), make_transfer, inputs)
@@ -269,18 +287,20 @@ def _read_by(one: DomainStage, representations: list[Representation]) -> list[Re
 
 
 def _reporting(config: RunConfig, others: list[Stage], out: Path) -> Stage:
-    """The page, made from everything but the embeddings, which it shows through other stages."""
+    """The page, made from every stage that it shows itself."""
 
     def make(path: Path, **how: Any) -> None:
         from metarep.report.page import report
 
         report(out, path, config=config.report, **how)
 
-    read = {
-        stage.name: out / stage.name for stage in others if stage.kind not in ("embeddings", "model") or stage.name == "model"
-    }
-    zoos = {"zoo": zoo_folder(config, out)} | {f"targets/{name}": path for name, path in target_folders(config, out).items()}
-    return Stage("report", "report", config.report.resolved(), make, zoos | read, finds_inputs=True)
+    own = {stage.name: out / stage.name for stage in [*zoo_stages(config, out, "cpu"), *others] if _is_shown(stage)}
+    return Stage("report", "report", config.report.resolved(), make, {"zoo": zoo_folder(config, out)} | own)
+
+
+def _is_shown(stage: Stage) -> bool:
+    """Whether the page is made from a stage itself; embeddings and further models it shows through others."""
+    return stage.name.partition("/")[0] not in ("embeddings", "models", "masked_r2_by_model")
 
 
 def _refuse_foreign(out: Path) -> None:
@@ -288,6 +308,18 @@ def _refuse_foreign(out: Path) -> None:
     if not out.exists() or (out.is_dir() and (not any(out.iterdir()) or (out / CONFIG).is_file())):
         return
     raise MetarepError(f"{out} exists and is not the folder of a run", expected=f"{CONFIG} in it", fix="choose another --out")
+
+
+@contextmanager
+def _removed_if_empty(out: Path) -> Iterator[None]:
+    """Leaves no new folder behind where the block fails before anything is made."""
+    is_new = not out.exists()
+    try:
+        yield
+    except MetarepError:
+        if is_new and {file.name for file in out.glob("*")} <= {CONFIG, TIMINGS}:
+            shutil.rmtree(out, ignore_errors=True)
+        raise
 
 
 def _check(config: RunConfig, out: Path) -> None:

@@ -9,14 +9,14 @@ from typing import Annotated, Any
 from pydantic import Discriminator, Field, Tag
 
 from metarep.embeddings.settings import EmbedConfig
-from metarep.evaluation.settings import ClusterConfig, PredictConfig, TransferConfig
+from metarep.evaluation.settings import ClusterConfig, MaskedR2Config, PredictConfig, TransferConfig
 from metarep.model.settings import PretrainConfig
 from metarep.report.settings import ReportConfig
 from metarep.settings import Settings
 from metarep.training.settings import ZooConfig
 from metarep.zoos.settings import ImportConfig
 
-MAIN = "main"
+MAIN = "model"
 """The run's own model, in paths and tables."""
 
 
@@ -70,6 +70,7 @@ class RunConfig(Settings):
     embeddings: tuple[str, ...] = Field((), description="kinds of embeddings; by default those that suit the zoo")
     untrained: tuple[str, ...] = Field((), description="kinds that are also taken from an untrained encoder")
     models: dict[str, ModelChanges] = Field(default_factory=dict, description="further models, by name")
+    masked_r2: MaskedR2Config = MaskedR2Config()
     cluster: ClusterConfig = ClusterConfig()
     predict: PredictConfig = PredictConfig()
     transfer: TransferConfig = TransferConfig()
@@ -84,7 +85,7 @@ class RunConfig(Settings):
 
 
 def model_settings(config: RunConfig, name: str) -> tuple[PretrainConfig, EmbedConfig]:
-    """How one of the run's models is pretrained and embedded: the run's own settings with the changes that are stated for it."""
+    """How one of the run's models is pretrained and embedded: the run's own settings with what is stated for it."""
     pretrain, embed = seeded(config.pretrain, config.seed), seeded(config.embed, config.seed)
     if name == MAIN:
         return pretrain, embed

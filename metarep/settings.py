@@ -1,14 +1,14 @@
 """How settings are read: from a YAML file, from `--set key=value`, by Python.
 
-A YAML file holds the settings of one stage or of a whole run; `--set key=value` changes one by its dotted name. Unknown keys and
-impossible values are one-line errors.
+A YAML file holds the settings of one stage or of a whole run; `--set key=value` changes one by its dotted name. Unknown keys
+and impossible values are one-line errors.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Self, TypeVar, get_args
+from typing import Any, ClassVar, Self, TypeVar, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Tag, ValidationError, create_model
@@ -27,7 +27,7 @@ class Settings(BaseModel):
         return self.model_dump(mode="json", by_alias=True)
 
     def changed(self, changes: Mapping[str, Any], *, where: str) -> Self:
-        """The same settings with some changed, key by key. Raises MetarepError, saying `where`, for unknown or impossible ones."""
+        """The same settings with some changed, key by key. Raises MetarepError, saying `where`, for impossible ones."""
         return _validated(type(self), merged(self.resolved(), changes), where)
 
 
@@ -43,7 +43,9 @@ def with_defaults(kind: type[Model], name: str, **defaults: Any) -> type[Model]:
     return create_model(name, __base__=kind, __doc__=kind.__doc__, __module__=kind.__module__, **fields)
 
 
-def load_config(kind: type[Model], path: Path | str | None = None, overrides: list[str] | None = None, **fixed: Any) -> Model:
+def load_config(
+    kind: type[Model], /, path: Path | str | None = None, overrides: list[str] | None = None, **fixed: Any
+) -> Model:
     """Settings of one kind from a YAML file, `key=value` texts and values that stand already.
 
     Later ones win: the file, then `overrides` (dotted keys, YAML values), then `fixed`
@@ -155,11 +157,14 @@ def _walk(kind: type[Settings], loc: tuple[Any, ...]) -> tuple[str, str]:
     here: Any = kind
     parts, known = [], "a known key"
     for part in loc:
-        tagged = {tag: one for one in get_args(here) for tag in _tags(one)}
-        if part in tagged:
+        tagged = dict(_tagged(here))
+        if part in tagged and not (parts == [] or get_origin(here) is dict):
             here = tagged[part]
             continue
         parts.append(str(part))
+        if get_origin(here) is dict:
+            here = get_args(here)[1]
+            continue
         settings = _settings_in(here)
         if settings is not None and isinstance(part, str):
             by_name = {field.alias or name: field for name, field in settings.model_fields.items()}
@@ -168,8 +173,13 @@ def _walk(kind: type[Settings], loc: tuple[Any, ...]) -> tuple[str, str]:
     return ".".join(parts), known
 
 
-def _tags(annotation: Any) -> tuple[str, ...]:
-    return tuple(one.tag for one in getattr(annotation, "__metadata__", ()) if isinstance(one, Tag))
+def _tagged(annotation: Any) -> Iterator[tuple[str, Any]]:
+    """The choices of a union that pydantic tells apart by tags, which it puts into the place of an error."""
+    for one in getattr(annotation, "__metadata__", ()):
+        if isinstance(one, Tag):
+            yield one.tag, annotation
+    for one in get_args(annotation):
+        yield from _tagged(one)
 
 
 def _settings_in(annotation: Any) -> type[Settings] | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from metarep.artefact import open_artefact, writing
+from metarep.artefact import open_artefact, write_whole, writing
 from metarep.embeddings.readout import Readout, read_networks
 from metarep.embeddings.registry import Kind, kind_named
 from metarep.embeddings.settings import EmbedConfig
@@ -23,6 +23,7 @@ from metarep.model.windows import Plan, plan_of
 from metarep.networks.chain_forward import input_and_output_widths
 from metarep.networks.tensor_symmetry import canonical_orders, permuted
 from metarep.progress import Progress
+from metarep.tables import to_csv
 from metarep.zoos.zoo import Zoo, open_zoo, say_left_out
 
 
@@ -71,6 +72,8 @@ def embed(
             for some in read_zoo(network_model, subjects, rows, config):
                 write_parts(writer, subjects, some, kind, network_vectors(kind, some.readout, config), config)
                 task.advance(len(some.rows) * subjects.architecture_of(int(some.rows[0])).n_params)
+        counts = [{"network_id": one, "part": part, "n_vectors": n} for (one, part), n in writer.counts.items()]
+        write_whole(folder / "parts.csv", to_csv(counts))
     return Path(out)
 
 

@@ -59,8 +59,8 @@ class DomainStage:
     """What a run makes besides on the zoos of a domain: a folder and a kind of artefact called `name`.
 
     settings: the class of its settings. make: (settings, zoo, embeddings, out, *, overwrite, progress) writes the artefact; its
-    inputs are the zoo as "zoo" and embeddings by their names. first_of: kinds of embeddings, of which it reads the first that the
-    run's own model has; all of the run where there are none. suits: whether it can be made from a zoo, given its folder.
+    inputs are the zoo as "zoo" and embeddings by their names. first_of: kinds of embeddings, of which it reads the first that
+    the run's own model has; all of the run where there are none. suits: whether it can be made from a zoo, given its folder.
     """
 
     name: str

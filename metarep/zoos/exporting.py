@@ -16,23 +16,28 @@ from metarep.zoos.zoo import open_zoo
 
 PYTORCH = (".pt", ".pth")
 SAFETENSORS = ".safetensors"
+FLOATS = {name: getattr(torch, name) for name in ("float16", "bfloat16", "float32", "float64")}
 
 
 def export_network(
-    zoo: Path | str, network_id: str, out: Path | str, *, overwrite: bool = False, check_hashes: bool = True
+    zoo: Path | str, network_id: str, out: Path | str, *, dtype: str | None = None, overwrite: bool = False
 ) -> Path:
     """Writes one network of a zoo to the file `out` and returns it.
 
     The suffix says the format: .pt or .pth for a state dict in the network's order, .safetensors. A network of
-    `build-zoo` gets the names that an nn.Sequential of Linear and ReLU has. Raises MetarepError for other suffixes, unknown
-    networks, and where `out` exists and `overwrite` is False.
+    `build-zoo` gets the names that an nn.Sequential of Linear and ReLU has. `dtype` converts floating-point tensors. Raises
+    MetarepError for other suffixes and dtypes, unknown networks, and where `out` exists and `overwrite` is False.
     """
     out = Path(out)
     if out.suffix not in (*PYTORCH, SAFETENSORS):
         raise MetarepError(f"{out} is of no known format", expected="a name that ends in .pt, .pth or .safetensors")
     if out.exists() and (out.is_dir() or not overwrite):
         raise MetarepError(f"{out} exists", fix="choose another --out" if out.is_dir() else "pass --overwrite")
-    tensors = open_zoo(zoo, check_hashes=check_hashes).network(network_id)
+    if dtype is not None and dtype not in FLOATS:
+        raise MetarepError("--dtype", met=dtype, expected="one of " + ", ".join(FLOATS))
+    tensors = open_zoo(zoo).network(network_id)
+    if dtype is not None:
+        tensors = {name: value.to(FLOATS[dtype]) if value.is_floating_point() else value for name, value in tensors.items()}
     out.parent.mkdir(parents=True, exist_ok=True)
     aside = out.with_name(out.name + ".tmp")
     try:

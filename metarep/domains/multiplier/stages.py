@@ -18,10 +18,9 @@ def make_scan(settings: ScanConfig, zoo: Path, embeddings: list[Path], out: Path
 
 def has_modes(zoo: Path) -> bool:
     """Whether there are networks of two modes, which the scans could tell apart."""
-    from metarep.domains.multiplier.scan import labelled
     from metarep.zoos.zoo import open_zoo
 
-    return len(set(labelled(open_zoo(zoo))["mode"])) > 1
+    return len(set(open_zoo(zoo).final()["mode"]) - {""}) > 1
 
 
 SCAN = DomainStage("scan", ScanConfig, make_scan, first_of=("certainty", "pooled", "states"), suits=has_modes)

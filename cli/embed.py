@@ -42,9 +42,8 @@ def embed(
       metarep embed results/model results/zoo --kind surprisal --out results/embeddings/surprisal
       metarep embed results/model results/zoo --parts network,unit --out results/embeddings/units
     """
-    from metarep.embeddings.stage import embed as embed_zoo
-
     from metarep.embeddings.settings import EmbedConfig
+    from metarep.embeddings.stage import embed as embed_zoo
     from metarep.settings import load_config
 
     wanted = None if parts is None else parts.split(",")

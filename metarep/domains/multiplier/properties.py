@@ -15,6 +15,7 @@ from metarep.domains.multiplier.modes import MULTIPLIER, OCCURS, TOLERANCE, sign
 from metarep.domains.multiplier.skew import off_right_angle
 from metarep.evaluation.representations import midpoints
 from metarep.networks.forward import forward
+from metarep.zoos.domain import Property
 from metarep.zoos.store import Zoo
 
 SAME_SLOPE = 0.01
@@ -23,28 +24,6 @@ SAME_SLOPE = 0.01
 N_OUTPUT_POINTS = 64
 AREAS, SIGNS, FUNCTION, ERROR, SIZES, START = ("areas", "signs", "function", "error", "sizes and directions", "initialisation")
 FAMILIES = (AREAS, SIGNS, FUNCTION, ERROR, SIZES, START)
-
-
-@dataclass(frozen=True)
-class Property:
-    """One value a network: `values` (N,) float64, 0 or 1 where it is a fact.
-
-    `name` is a noun for a number and a sentence for a fact; `opposite` is what holds where the fact does not.
-    """
-
-    name: str
-    values: np.ndarray
-    family: str = ""
-    opposite: str = ""
-
-    @property
-    def is_fact(self) -> bool:
-        """Whether it holds or not, rather than being more or less."""
-        return self.opposite != ""
-
-    def select(self, rows: np.ndarray) -> Property:
-        """The same of some networks."""
-        return Property(self.name, self.values[rows], self.family, self.opposite)
 
 
 @dataclass(frozen=True)

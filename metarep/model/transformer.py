@@ -30,7 +30,9 @@ from metarep.model.batches import Batch, Segment
 from metarep.model.behaviour import BehaviourDecoder
 from metarep.model.heads import HEADS, Mixture
 from metarep.model.layout import COORDINATES, MAX_DEPTH, N_RELATIONS, NUMBERS, ROLES, SIDES, Layout
-from metarep.networks.architecture import KINDS
+from metarep.model.windows import Plan, plan_of
+from metarep.networks.architecture import KINDS, Architecture
+from metarep.networks.symmetry_groups import Symmetries
 
 N_FREQUENCIES = 8
 N_ROLE_CLASSES = len(KINDS) * len(ROLES)
@@ -38,8 +40,9 @@ N_ROLE_CLASSES = len(KINDS) * len(ROLES)
 
 class Placement(NamedTuple):
     """What a model knows of a layout: the class (T, C) of each value, by how much it grows with a window's first unit (T,),
-    where it is a class of kind and role (T, 1); rows (5, T) of the table of positions, 0 for none, and Fourier features (T,
-    F) of those that have no row; by how much rows grow with the first unit (T,); the one-hot relations (T · T, R).
+    where it is a class of kind and role (T, 1); rows (5, T) of the table of positions, 0 for none, and Fourier features (5, T,
+    F) of those that have no row; by how much the first of the rows grows with the first unit (T,), and by which share of its
+    axis the first of the Fourier features moves (T,); the one-hot relations (T · T, R).
     """
 
     value_class: torch.Tensor
@@ -48,6 +51,7 @@ class Placement(NamedTuple):
     rows: torch.Tensor
     row_stride: torch.Tensor
     fourier: torch.Tensor
+    fourier_stride: torch.Tensor
     relation: torch.Tensor
 
 
@@ -138,6 +142,11 @@ class ClozeModel(nn.Module, PyTorchModelHubMixin, library_name="metarep"):
     def device(self) -> torch.device:
         return self.class_mean.device
 
+    def plan_of(self, architecture: Architecture, symmetries: Symmetries, *, context: int | None = None) -> Plan:
+        """How it reads networks of an architecture, in windows as large as those that it was pretrained on by default."""
+        how = {"chunk": self.chunk, "context": context or self.context, "overlap": self.overlap}
+        return plan_of(architecture, symmetries, **how, indexed=not self.relational)
+
     def place(self, layout: Layout) -> Placement:
         """What the model knows of a layout, worked out once."""
         found = self._placements.get(layout)
@@ -154,12 +163,12 @@ class ClozeModel(nn.Module, PyTorchModelHubMixin, library_name="metarep"):
         first = torch.tensor([self.first_row.get(str(axis), 0) for axis in layout.axes] + [0])[layout.coordinate_axis]
         rows = torch.where(first > 0, first + layout.coordinate_index, 0)
         lengths = torch.tensor([axis.length for axis in layout.axes] + [1])[layout.coordinate_axis]
-        waves = torch.where(
-            ((first == 0) & (layout.coordinate_axis >= 0)).unsqueeze(-1), _waves(layout.coordinate_index / lengths), 0.0
-        )
+        waving = (first == 0) & (layout.coordinate_axis >= 0)
+        waves = torch.where(waving.unsqueeze(-1), _waves(layout.coordinate_index / lengths), 0.0)
+        by_wave = torch.where(waving[0], 1 / lengths[0], 0.0)
         relation = F.one_hot(layout.relation.flatten(), N_RELATIONS).float()
         stride = torch.where(by_role.squeeze(1), 0, layout.own_stride)
-        return Placement(value_class, stride, by_role, rows, (rows[0] > 0).long(), waves.permute(1, 0, 2).flatten(1), relation)
+        return Placement(value_class, stride, by_role, rows, (rows[0] > 0).long(), waves, by_wave, relation)
 
     def classes(self, segment: Segment) -> torch.Tensor:
         """(B or 1, T, C): the class by which each value is standardised."""
@@ -212,12 +221,15 @@ class ClozeModel(nn.Module, PyTorchModelHubMixin, library_name="metarep"):
         x = self.value_out(F.gelu(self.value_in(torch.cat([z, seen.to(z.dtype)], dim=-1))))
         labels = (layout.kind, layout.role, layout.side, layout.depth)
         where = sum(table(label.to(self.device)) for table, label in zip(self.tables, labels, strict=True))
-        where = where + self.number_out(F.gelu(self.number_in(layout.numbers.to(self.device)))) + self.fourier(at.fourier)
-        own, *others = at.rows
+        where = where + self.number_out(F.gelu(self.number_in(layout.numbers.to(self.device))))
+        (own, *others), (own_waves, *other_waves) = at.rows, at.fourier
         where = where + sum(self.positions(row) for row in others)
         if bool(segment.firsts.any()):
             own = own + segment.firsts[:, None] * at.row_stride
-        return x + where + self.positions(own)
+            if bool(at.fourier_stride.any()):
+                own_waves = moved_waves(own_waves, segment.firsts[:, None] * at.fourier_stride)
+        waves = torch.cat([own_waves, torch.cat(other_waves, dim=-1).expand(*own_waves.shape[:-1], -1)], dim=-1)
+        return x + where + self.positions(own) + self.fourier(waves)
 
     def streams(self, batch: Batch, masks: Sequence[torch.Tensor], cut: torch.Tensor | None = None) -> list[torch.Tensor]:
         """The packed states (N, D) that enter the first block and those that leave each block."""
@@ -272,13 +284,20 @@ def untrained_like(model: ClozeModel, *, seed: int) -> ClozeModel:
 
 def _waves(share: torch.Tensor) -> torch.Tensor:
     """(…, 2 · N_FREQUENCIES): sines and cosines of positions in [0, 1), the slowest of half a period over the axis."""
-    angle = share.unsqueeze(-1) * math.pi * 2.0 ** torch.arange(N_FREQUENCIES)
+    angle = share.unsqueeze(-1) * math.pi * 2.0 ** torch.arange(N_FREQUENCIES, device=share.device)
     return torch.cat([angle.sin(), angle.cos()], dim=-1)
+
+
+def moved_waves(waves: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
+    """The waves (T, F) of positions that lie further on by shares (B, T) of their axis, (B, T, F)."""
+    sine, cosine = waves.chunk(2, dim=-1)
+    further, along = _waves(share).chunk(2, dim=-1)
+    return torch.cat([sine * along + cosine * further, cosine * along - sine * further], dim=-1)
 
 
 def _offsets(sizes: dict[str, int], *, start: int) -> dict[str, int]:
     found = {}
-    for name, size in sizes.items():
+    for name, size in sorted(sizes.items()):  # a saved config comes back sorted
         found[name] = start
         start += size
     return found

@@ -12,7 +12,7 @@ from .output import print_csv, say_where
 
 
 def parts(
-    model: Annotated[Path, typer.Argument(help="a window model's folder; or that of a cloze model of 2-2-1 networks")],
+    model: Annotated[Path, typer.Argument(help="the folder of a pretrained model")],
     network: Annotated[Path, typer.Argument(help="a checkpoint file, or a zoo's folder with --network")],
     network_id: Annotated[str | None, typer.Option("--network", help="one of the zoo's networks, by its network_id")] = None,
     architecture: Annotated[Path | None, typer.Option(help="a YAML that says of a file's tensors what names do not")] = None,
@@ -26,22 +26,17 @@ def parts(
 ) -> None:
     """Take one network apart: embed its units, layers and windows, cluster them, list the most alike.
 
-    Everything is held against copies of the network with shuffled parameters. A cloze model of 2-2-1 networks looks for such
-    networks inside one hidden layer instead, and names their modes.
+    Everything is held against copies of the network with shuffled parameters. A model of multipliers also looks for
+    networks that it knows inside one hidden layer, and names their modes.
 
     \b
     Examples:
-      metarep parts results/windows checkpoint.safetensors --out results/parts
-      metarep parts results/windows results/zoo --network e09-2813536937
+      metarep parts results/model checkpoint.safetensors --out results/parts
+      metarep parts results/model results/zoo --network e09-2813536937
     """
-    from metarep.artefact import open_artefact
     from metarep.parts.settings import PartsConfig
+    from metarep.parts.stage import parts as take_apart
     from metarep.settings import load_config
-
-    if open_artefact(model).kind == "window-model":
-        from metarep.parts.stage import parts as take_apart
-    else:
-        from metarep.domains.multiplier.sections.stage import find_parts as take_apart
 
     settings = load_config(PartsConfig, config, overrides, seed=seed)
     path = take_apart(

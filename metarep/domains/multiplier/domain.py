@@ -56,6 +56,13 @@ def draw(ax: Any, spec: NetworkSpec, params: np.ndarray) -> None:
     draw_small(ax, spec, params)
 
 
+def parts(*asked: Any) -> Any:
+    """Sections of one hidden layer that are networks of the domain."""
+    from metarep.domains.multiplier.sections.stage import find_sections_of
+
+    return find_sections_of(*asked)
+
+
 DOMAIN = register(
     Domain(
         name="multiplier",
@@ -80,5 +87,6 @@ DOMAIN = register(
         label_colours={"mode": MODE_COLOURS},
         describe=describe,
         draw=draw,
+        parts=parts,
     )
 )

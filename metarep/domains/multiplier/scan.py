@@ -19,11 +19,11 @@ from typing import Any
 import numpy as np
 
 from metarep.artefact import canonical_json, write_whole, writing
-from metarep.cloze.embed import load_embeddings
 from metarep.domains.multiplier.fitted_scans import Embedded, align, example_scores, linear_scores
 from metarep.domains.multiplier.modes import MODES, MULTIPLIER
 from metarep.domains.multiplier.scores import SCORES, scan_score
 from metarep.domains.multiplier.settings import ScanConfig
+from metarep.embeddings.store import load_embeddings
 from metarep.errors import MetarepError
 from metarep.evaluation.roc import FPR_GRID, Roc, area, average_precision, estimate, on_grid, precision_at
 from metarep.progress import Progress

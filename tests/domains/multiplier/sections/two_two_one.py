@@ -1,15 +1,24 @@
-"""A zoo of 2-2-1 networks and a model pretrained on it, small enough for tests and good enough to tell units apart."""
+"""Networks of a family that is easy to know, and a model pretrained on them, good enough to tell units apart."""
 
 from dataclasses import dataclass
+from math import inf
+from types import SimpleNamespace
 
 import numpy as np
 import torch
 
-from metarep.cloze.model import ClozeModel, masked_loss
-from metarep.cloze.pretrain import build_model, build_optimiser, draw_batch
-from metarep.cloze.settings import PretrainConfig
 from metarep.domains.multiplier.modes import MULTIPLIER
 from metarep.domains.multiplier.sections.one_hidden import balanced
+from metarep.model.data import TrainingData, WholeNetworks
+from metarep.model.objectives import build_objective
+from metarep.model.pretraining import TrainingState, build_model, build_optimiser, draw_batch, fit_statistics, train_step
+from metarep.model.settings import PretrainConfig
+from metarep.model.transformer import ClozeModel
+from metarep.model.windows import plan_of
+from metarep.networks.chain_forward import chain_forward
+from metarep.networks.inference import symmetries_of
+from metarep.zoos.exporting import as_sequential
+from metarep.zoos.subjects import architecture_of_spec
 
 SETTINGS = PretrainConfig(
     d_model=24,
@@ -17,7 +26,7 @@ SETTINGS = PretrainConfig(
     n_heads=2,
     n_components=2,
     behaviour_weight=0.3,
-    whole_share=0.3,
+    unmasked_share=0.3,
     n_steps=300,
     batch_size=96,
     warmup_steps=20,
@@ -45,19 +54,32 @@ def easy_networks(n: int, seed: int) -> np.ndarray:
     return params + 0.03 * rng.standard_normal(params.shape)
 
 
+def networks_of(spec, params: np.ndarray, chunk: int = 1) -> WholeNetworks:
+    """Networks (N, P) of a spec as a model learns from them."""
+    architecture = architecture_of_spec(spec)
+    symmetries = symmetries_of(architecture, relu=True)
+    plan = plan_of(architecture, symmetries, chunk=chunk, context=128, overlap=0.25)
+    forward = chain_forward(architecture, symmetries, activation="relu")
+    return WholeNetworks(as_sequential(spec, params.astype(np.float32)), plan, symmetries, forward)
+
+
+def untrained(config: PretrainConfig, networks: WholeNetworks) -> ClozeModel:
+    """A model that is ready to learn from these networks."""
+    torch.manual_seed(0)
+    cohort = SimpleNamespace(rows=np.arange(len(networks)), plan=networks.plan, forward=networks.forward)
+    model = build_model(config, [cohort], networks.plan.views[0].chunk)
+    fit_statistics(config, model, TrainingData([networks]))
+    return model
+
+
 def known(n: int = 2000) -> Known:
     """The family with a model that was pretrained for some seconds."""
     params = balanced(easy_networks(n, seed=0), RATIO)
-    torch.manual_seed(0)
-    model = build_model(SETTINGS, "2-2-1")
-    tensor = torch.from_numpy(params.astype(np.float32))
-    model.fit_normalisation(tensor)
-    optimiser = build_optimiser(SETTINGS, model)
-    for step in range(SETTINGS.n_steps):
-        batch = draw_batch(SETTINGS, model, tensor, step)
-        asked = {"behaviour_weight": SETTINGS.behaviour_weight, "generator": batch.generator}
-        loss = masked_loss(model, model.read(batch.params), batch.mask, **asked)
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
+    networks = networks_of(MULTIPLIER, params)
+    model, data = untrained(SETTINGS, networks), TrainingData([networks])
+    objective = build_objective(SETTINGS, model, networks)
+    state = TrainingState(objective, build_optimiser(SETTINGS, objective), {}, inf, 0, [])
+    while state.step < SETTINGS.n_steps:
+        train_step(SETTINGS, state, *draw_batch(SETTINGS, model, data, state.step))
+        state.step += 1
     return Known(params, model.eval())

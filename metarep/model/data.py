@@ -28,6 +28,7 @@ from metarep.zoos.subjects import Subjects
 
 MAX_POOL = 1024
 """Probe inputs of a file that a model keeps."""
+MAX_SEGMENTS = 8
 N_POOL_PROBES = 64
 """Probes at which the behaviour of windows of large networks is computed once."""
 
@@ -138,7 +139,17 @@ class TrainingData:
         return sum(len(source) for source in self.sources)
 
     def draw(self, n: int, generator: torch.Generator) -> list[tuple[Source, torch.Tensor]]:
-        """n windows, each as likely, as rows of their sources."""
+        """n windows as rows of their sources, each as likely; of at most MAX_SEGMENTS sources, so that many of a layout are
+        read at once.
+        """
+        if len(self.sources) > MAX_SEGMENTS:
+            sizes = torch.tensor([float(len(source)) for source in self.sources])
+            chosen = torch.multinomial(sizes, MAX_SEGMENTS, replacement=True, generator=generator)
+            share = torch.full((MAX_SEGMENTS,), n // MAX_SEGMENTS) + (torch.arange(MAX_SEGMENTS) < n % MAX_SEGMENTS)
+            found: dict[int, list[torch.Tensor]] = {}
+            for number, m in zip(chosen.tolist(), share.tolist(), strict=True):
+                found.setdefault(number, []).append(torch.randint(len(self.sources[number]), (m,), generator=generator))
+            return [(self.sources[number], torch.cat(rows)) for number, rows in sorted(found.items()) if len(torch.cat(rows))]
         drawn = torch.randint(len(self), (n,), generator=generator).sort().values
         return self._by_source(drawn)
 

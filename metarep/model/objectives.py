@@ -30,7 +30,7 @@ from metarep.errors import MetarepError
 from metarep.model.batches import Batch, Segment
 from metarep.model.data import WholeNetworks
 from metarep.model.settings import PretrainConfig
-from metarep.model.transformer import ClozeModel, unit_states
+from metarep.model.transformer import ClozeModel, unit_states, unpacked
 from metarep.model.views import same_function
 from metarep.networks.symmetry_groups import Symmetries
 from metarep.networks.tensor_symmetry import canonical, permuted
@@ -75,24 +75,20 @@ class Cloze(Objective):
 
     def loss(self, batch: Batch, masks: Sequence[torch.Tensor], *, generator: torch.Generator) -> torch.Tensor:
         del generator
-        states = self.model.encode(batch, masks)
-        parts = [self._masked(segment, mask, state) for segment, mask, state in zip(batch, masks, states, strict=True)]
-        masked = torch.cat(parts)
+        model, packed = self.model, self.model.encode_packed(batch, masks)
+        mask = torch.cat([mask.flatten(0, 1) for mask in masks])
+        touched = mask.any(dim=-1)
+        truth = torch.cat([model.normalise(segment).flatten(0, 1) for segment in batch])[touched]
+        masked = model.head.loss(model.head(packed[touched]), truth)[mask[touched]]
         loss = masked.mean() if len(masked) else masked.sum()
-        if self.model.decoder is None:
+        if model.decoder is None:
             return loss
         behaviours = [
-            self.model.decoder.loss(unit_states(state, segment.layout.units), segment.behaviour).flatten()
-            for segment, state in zip(batch, states, strict=True)
+            model.decoder.loss(unit_states(states, segment.layout.units), segment.behaviour).flatten()
+            for segment, states in zip(batch, unpacked(packed, batch), strict=True)
             if segment.behaviour is not None
         ]
         return loss + self.config.behaviour_weight * torch.cat(behaviours).mean() if behaviours else loss
-
-    def _masked(self, segment: Segment, mask: torch.Tensor, states: torch.Tensor) -> torch.Tensor:
-        """(M,): the loss of every masked value."""
-        touched = mask.any(dim=-1)
-        prediction = self.model.head(states[touched])
-        return self.model.head.loss(prediction, self.model.normalise(segment)[touched])[mask[touched]]
 
     def metrics(self, batch: Batch, masks: Sequence[torch.Tensor]) -> dict[str, float]:
         """Masked R² against a prediction of 0, the mean of each class."""

@@ -39,15 +39,22 @@ N_ROLE_CLASSES = len(KINDS) * len(ROLES)
 
 
 class Placement(NamedTuple):
-    """What a model knows of a layout: the class (T, C) of each value, by how much it grows with a window's first unit (T,),
-    where it is a class of kind and role (T, 1); rows (5, T) of the table of positions, 0 for none, and Fourier features (5, T,
-    F) of those that have no row; by how much the first of the rows grows with the first unit (T,), and by which share of its
-    axis the first of the Fourier features moves (T,); the one-hot relations (T · T, R).
+    """What a model knows of a layout.
+
+    value_class (T, C) is the class by which each value is standardised and `by_role` (T, 1) whether it is one of kind and role;
+    labels (4, T) are kind, role, side and depth, numbers (T, F) and scale (T, 1) those of the layout, present (T, C) too.
+    rows (5, T) point into the table of positions, 0 for none, and fourier (T, G) describes those that have no row.
+    class_stride and row_stride (T,) say by how much class and first row grow with the first unit of a window, fourier_stride
+    (T,) by which share of its axis the first of the Fourier features moves. relation (R, T · T) is one-hot.
     """
 
     value_class: torch.Tensor
     class_stride: torch.Tensor
     by_role: torch.Tensor
+    labels: torch.Tensor
+    numbers: torch.Tensor
+    scale: torch.Tensor
+    present: torch.Tensor
     rows: torch.Tensor
     row_stride: torch.Tensor
     fourier: torch.Tensor
@@ -56,9 +63,7 @@ class Placement(NamedTuple):
 
 
 class Block(nn.Module):
-    """Attention within each window with a bias for each relation and head, then an MLP, both on the normalised residual
-    stream.
-    """
+    """Attention within each window, then an MLP, both on the normalised residual stream."""
 
     def __init__(self, d_model: int, n_heads: int):
         super().__init__()
@@ -66,32 +71,26 @@ class Block(nn.Module):
         self.norm_attention, self.norm_mlp = nn.LayerNorm(d_model), nn.LayerNorm(d_model)
         self.qkv = nn.Linear(d_model, 3 * d_model, bias=False)
         self.attention_out = nn.Linear(d_model, d_model)
-        self.relation_bias = nn.Parameter(torch.zeros(N_RELATIONS, n_heads))
         self.mlp_in, self.mlp_out = nn.Linear(d_model, 4 * d_model), nn.Linear(4 * d_model, d_model)
 
     def forward(
-        self,
-        x: torch.Tensor,
-        shapes: Sequence[tuple[int, int]],
-        relations: Sequence[torch.Tensor | None],
-        cut: torch.Tensor | None,
+        self, x: torch.Tensor, shapes: Sequence[tuple[int, int]], biases: Sequence[torch.Tensor | None]
     ) -> torch.Tensor:
-        """x (N, D) holds segments of shapes (B, T) one behind the other; relations (T · T, R) of each, None for no bias.
-
-        Where cut (T, T) is True token i does not see token j; it goes with one segment.
-        """
+        """x (N, D) holds segments of shapes (B, T) one behind the other; biases (heads, T, T) are added to their attention."""
         qkv = self.qkv(self.norm_attention(x))
-        mixed, at = [], 0
-        for (b, t), relation in zip(shapes, relations, strict=True):
-            q, k, v = qkv[at : at + b * t].view(b, t, 3, self.n_heads, -1).permute(2, 0, 3, 1, 4)
-            bias = None if relation is None else (relation @ self.relation_bias).view(t, t, -1).permute(2, 0, 1)
-            if cut is not None:
-                bias = (q.new_zeros(cut.shape) if bias is None else bias).masked_fill(cut, -torch.inf)
-            out = F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
-            mixed.append(out.transpose(1, 2).reshape(b * t, -1))
-            at += b * t
+        parts = qkv.split([b * t for b, t in shapes])
+        mixed = [self._attend(part.view(*shape, -1), bias) for part, shape, bias in zip(parts, shapes, biases, strict=True)]
         x = x + self.attention_out(mixed[0] if len(mixed) == 1 else torch.cat(mixed))
         return x + self.mlp_out(F.gelu(self.mlp_in(self.norm_mlp(x))))
+
+    def _attend(self, qkv: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+        """(B · T, D). Written out, since the fused kernels take no bias that has a gradient."""
+        b, t, width = qkv.shape
+        q, k, v = qkv.view(b, t, 3, self.n_heads, -1).permute(2, 0, 3, 1, 4)
+        scores = (q * (width // 3 // self.n_heads) ** -0.5) @ k.transpose(-1, -2)
+        if bias is not None:
+            scores = scores + bias
+        return (scores.softmax(dim=-1) @ v).transpose(1, 2).reshape(b * t, -1)
 
 
 class ClozeModel(nn.Module, PyTorchModelHubMixin, library_name="metarep"):
@@ -129,6 +128,7 @@ class ClozeModel(nn.Module, PyTorchModelHubMixin, library_name="metarep"):
         self.positions = nn.Embedding(1 + sum((axes or {}).values()), d_model, padding_idx=0)
         self.fourier = nn.Linear(len(COORDINATES) * 2 * N_FREQUENCIES, d_model, bias=False)
         self.blocks = nn.ModuleList(Block(d_model, n_heads) for _ in range(n_layers))
+        self.relation_bias = nn.Parameter(torch.zeros(n_layers * n_heads, N_RELATIONS))
         self.norm = nn.LayerNorm(d_model)
         self.head = HEADS[head](d_model, n_components, chunk) if predicts else None
         self.bottleneck = nn.Linear(d_model, bottleneck) if bottleneck else None
@@ -165,10 +165,20 @@ class ClozeModel(nn.Module, PyTorchModelHubMixin, library_name="metarep"):
         lengths = torch.tensor([axis.length for axis in layout.axes] + [1])[layout.coordinate_axis]
         waving = (first == 0) & (layout.coordinate_axis >= 0)
         waves = torch.where(waving.unsqueeze(-1), _waves(layout.coordinate_index / lengths), 0.0)
-        by_wave = torch.where(waving[0], 1 / lengths[0], 0.0)
-        relation = F.one_hot(layout.relation.flatten(), N_RELATIONS).float()
-        stride = torch.where(by_role.squeeze(1), 0, layout.own_stride)
-        return Placement(value_class, stride, by_role, rows, (rows[0] > 0).long(), waves, by_wave, relation)
+        return Placement(
+            value_class=value_class,
+            class_stride=torch.where(by_role.squeeze(1), 0, layout.own_stride),
+            by_role=by_role,
+            labels=torch.stack([layout.kind, layout.role, layout.side, layout.depth]),
+            numbers=layout.numbers,
+            scale=layout.scale.unsqueeze(1),
+            present=layout.present,
+            rows=rows,
+            row_stride=(rows[0] > 0).long(),
+            fourier=waves.permute(1, 0, 2).flatten(1),
+            fourier_stride=torch.where(waving[0], 1 / lengths[0], 0.0),
+            relation=F.one_hot(layout.relation.flatten(), N_RELATIONS).T.float().contiguous(),
+        )
 
     def classes(self, segment: Segment) -> torch.Tensor:
         """(B or 1, T, C): the class by which each value is standardised."""
@@ -179,20 +189,16 @@ class ClozeModel(nn.Module, PyTorchModelHubMixin, library_name="metarep"):
 
     def normalise(self, segment: Segment) -> torch.Tensor:
         """(B, T, C): the values as the model sees and predicts them; 0 where none is present."""
-        number, by_role = self.classes(segment), self.place(segment.layout).by_role
-        layout = segment.layout
-        scale = layout.scale.to(self.device).unsqueeze(-1)
-        scaled = torch.where(by_role, segment.values * scale, segment.values)
+        number, at = self.classes(segment), self.place(segment.layout)
+        scaled = torch.where(at.by_role, segment.values * at.scale, segment.values)
         z = (scaled - self.class_mean[number]) / self.class_std[number]
-        return torch.where(layout.present.to(self.device), torch.where(by_role, torch.asinh(z), z), 0.0)
+        return torch.where(at.present, torch.where(at.by_role, torch.asinh(z), z), 0.0)
 
     def denormalise(self, z: torch.Tensor, segment: Segment) -> torch.Tensor:
         """The inverse of `normalise`: values as they stand in networks."""
-        number, by_role = self.classes(segment), self.place(segment.layout).by_role
-        scale = segment.layout.scale.to(self.device).unsqueeze(-1)
-        scaled = torch.where(by_role, torch.sinh(z), z) * self.class_std[number] + self.class_mean[number]
-        found = torch.where(by_role, scaled / scale, scaled)
-        return torch.where(segment.layout.present.to(self.device), found, 0.0)
+        number, at = self.classes(segment), self.place(segment.layout)
+        scaled = torch.where(at.by_role, torch.sinh(z), z) * self.class_std[number] + self.class_mean[number]
+        return torch.where(at.present, torch.where(at.by_role, scaled / at.scale, scaled), 0.0)
 
     def fit_normalisation(self, batch: Batch) -> None:
         """Sets mean and standard deviation of each class from training windows; a class that is not there gets all others'."""
@@ -213,38 +219,69 @@ class ClozeModel(nn.Module, PyTorchModelHubMixin, library_name="metarep"):
         self.class_mean.copy_(mean)
         self.class_std.copy_((second / count - mean.square()).clamp_min(1e-12).sqrt().clamp_min(1e-6))
 
-    def embed_tokens(self, segment: Segment, mask: torch.Tensor) -> torch.Tensor:
-        """(B, T, D): the tokens of a segment with what they hold, where it is seen, and where they stand."""
-        layout, at = segment.layout, self.place(segment.layout)
-        seen = layout.present.to(self.device) & ~mask
-        z = torch.where(seen, self.normalise(segment), 0.0)
-        x = self.value_out(F.gelu(self.value_in(torch.cat([z, seen.to(z.dtype)], dim=-1))))
-        labels = (layout.kind, layout.role, layout.side, layout.depth)
-        where = sum(table(label.to(self.device)) for table, label in zip(self.tables, labels, strict=True))
-        where = where + self.number_out(F.gelu(self.number_in(layout.numbers.to(self.device))))
-        (own, *others), (own_waves, *other_waves) = at.rows, at.fourier
-        where = where + sum(self.positions(row) for row in others)
-        if bool(segment.firsts.any()):
-            own = own + segment.firsts[:, None] * at.row_stride
-            if bool(at.fourier_stride.any()):
-                own_waves = moved_waves(own_waves, segment.firsts[:, None] * at.fourier_stride)
-        waves = torch.cat([own_waves, torch.cat(other_waves, dim=-1).expand(*own_waves.shape[:-1], -1)], dim=-1)
-        return x + where + self.positions(own) + self.fourier(waves)
+    def embed_tokens(self, batch: Batch, masks: Sequence[torch.Tensor]) -> torch.Tensor:
+        """(N, D): the tokens of all segments with what they hold, where it is seen, and where they stand."""
+        held = []
+        for segment, mask in zip(batch, masks, strict=True):
+            seen = self.place(segment.layout).present & ~mask
+            held.append(torch.cat([torch.where(seen, self.normalise(segment), 0.0), seen.float()], dim=-1).flatten(0, 1))
+        x = self.value_out(F.gelu(self.value_in(torch.cat(held))))
+        return x + torch.cat(self._where(batch))
+
+    def _where(self, batch: Batch) -> list[torch.Tensor]:
+        """(B · T, D) a segment: where its tokens stand. Looked up once for all windows of a layout."""
+        at = [self.place(segment.layout) for segment in batch]
+        shifted = [bool(segment.firsts.any()) for segment in batch]
+        labels = torch.cat([one.labels for one in at], dim=1)
+        rows = torch.cat([one.rows for one in at], dim=1)
+        where = sum(table(label) for table, label in zip(self.tables, labels, strict=True))
+        where = where + self.number_out(F.gelu(self.number_in(torch.cat([one.numbers for one in at]))))
+        where = where + self.fourier(torch.cat([one.fourier for one in at])) + self.positions(rows[1:]).sum(dim=0)
+        own = self.positions(rows[0])
+        found, start = [], 0
+        for one, segment, moves in zip(at, batch, shifted, strict=True):
+            span = slice(start, start + segment.layout.n_tokens)
+            here = where[span] + own[span]
+            if moves and bool(one.row_stride.any()):
+                here = where[span] + self.positions(one.rows[0] + segment.firsts[:, None] * one.row_stride)
+            if moves and bool(one.fourier_stride.any()):
+                waves = one.fourier[:, : 2 * N_FREQUENCIES]
+                moved = moved_waves(waves, segment.firsts[:, None] * one.fourier_stride)
+                here = here + (moved - waves) @ self.fourier.weight[:, : 2 * N_FREQUENCIES].T
+            found.append(here.expand(len(segment), -1, -1).flatten(0, 1))
+            start = span.stop
+        return found
 
     def streams(self, batch: Batch, masks: Sequence[torch.Tensor], cut: torch.Tensor | None = None) -> list[torch.Tensor]:
-        """The packed states (N, D) that enter the first block and those that leave each block."""
+        """The packed states (N, D) that enter the first block and those that leave each block.
+
+        Where cut (T, T) is True token i does not see token j, in any block; it goes with one segment.
+        """
         shapes = [(len(segment), segment.layout.n_tokens) for segment in batch]
-        relations = [self.place(segment.layout).relation if self.relational else None for segment in batch]
-        x = [self.embed_tokens(segment, mask).flatten(0, 1) for segment, mask in zip(batch, masks, strict=True)]
-        stream = [x[0] if len(x) == 1 else torch.cat(x)]
-        for block in self.blocks:
-            stream.append(block(stream[-1], shapes, relations, cut))
+        biases = [self._biases(segment.layout, cut) for segment in batch]
+        stream = [self.embed_tokens(batch, masks)]
+        for number, block in enumerate(self.blocks):
+            stream.append(block(stream[-1], shapes, [None if one is None else one[number] for one in biases]))
         return stream
+
+    def _biases(self, layout: Layout, cut: torch.Tensor | None) -> torch.Tensor | None:
+        """(layers, heads, T, T): what is added to the attention of each block."""
+        t = layout.n_tokens
+        found = None
+        if self.relational:
+            found = (self.relation_bias @ self.place(layout).relation).view(len(self.blocks), -1, t, t)
+        if cut is not None:
+            found = torch.zeros(len(self.blocks), 1, t, t, device=self.device) if found is None else found
+            found = found.masked_fill(cut, -torch.inf)
+        return found
 
     def encode(self, batch: Batch, masks: Sequence[torch.Tensor], cut: torch.Tensor | None = None) -> list[torch.Tensor]:
         """The states (B, T, D) of each segment's tokens; masks (B, T, C) bool, True masked."""
-        packed = self.norm(self.streams(batch, masks, cut)[-1])
-        return unpacked(packed, batch)
+        return unpacked(self.encode_packed(batch, masks, cut), batch)
+
+    def encode_packed(self, batch: Batch, masks: Sequence[torch.Tensor], cut: torch.Tensor | None = None) -> torch.Tensor:
+        """The same as one matrix (N, D), segment behind segment, window behind window."""
+        return self.norm(self.streams(batch, masks, cut)[-1])
 
     def states(self, segment: Segment) -> torch.Tensor:
         """The states (B, T, D) of one segment of which nothing is masked."""

@@ -93,8 +93,8 @@ def model_for(config: PretrainConfig, *sources: WholeNetworks, plans: Sequence[P
     model = build_model(config, cohorts, (*(one.plan for one in sources), *plans)[0].views[0].chunk)
     if sources:
         fit_statistics(config, model, TrainingData(list(sources)))
-    for block in model.blocks if loud else ():
-        torch.nn.init.normal_(block.relation_bias)
+    if loud:
+        torch.nn.init.normal_(model.relation_bias)
     return model.eval()
 
 

@@ -168,7 +168,11 @@ def test_the_positions_of_a_flattened_channel_belong_to_its_unit():
     values = plan.whole_values(numbered(architecture))[0, :, 0]
     unit = plan.shapes[0].layout.units[2]
     first = 4 * 9 + 4 + 1  # of fc.weight
-    expected = [*range(2 * 9 + 1, 3 * 9 + 1), 36 + 2 + 1, *(first + 16 * row + 8 + pixel for row in range(5) for pixel in range(4))]
+    expected = [
+        *range(2 * 9 + 1, 3 * 9 + 1),
+        36 + 2 + 1,
+        *(first + 16 * row + 8 + pixel for row in range(5) for pixel in range(4)),
+    ]
     assert sorted(values[unit].tolist()) == sorted(expected)
 
 

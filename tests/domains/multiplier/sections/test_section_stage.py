@@ -7,13 +7,13 @@ import torch
 from torch import nn
 
 from metarep.artefact import open_artefact
+from metarep.domains.multiplier.sections.stage import one_hidden
 from metarep.errors import MetarepError
 from metarep.model.pretraining import pretrain
 from metarep.model.settings import PretrainConfig
 from metarep.parts.settings import PartsConfig
 from metarep.parts.source import open_source
 from metarep.parts.stage import parts
-from metarep.domains.multiplier.sections.stage import one_hidden
 from metarep.training.build import build_zoo
 from metarep.training.settings import ZooConfig
 

@@ -79,11 +79,11 @@ def _settings(config: Path | None, overrides: list[str] | None, family: dict[str
 
 def _summarise(path: Path) -> None:
     """How many networks came out in which mode; with few of them, each one."""
-    from metarep.zoos.store import load_zoo
+    from metarep.zoos.zoo import open_zoo
 
-    zoo = load_zoo(path, check_hashes=False)
+    zoo = open_zoo(path, check_hashes=False)
     final = zoo.final()
-    typer.echo(f"{len(zoo):,} rows, {len(final):,} trained networks, {int(zoo['diverged'].sum()):,} diverged")
+    typer.echo(f"{len(zoo):,} rows, {len(final):,} trained networks, {int((~zoo['finite']).sum()):,} diverged")
     modes = final["mode"]
     counts = [f"mode {mode or 'none'}: {(modes == mode).sum():,}" for mode in sorted(set(modes))]
     if counts:

@@ -82,7 +82,7 @@ def _description(artefact) -> Iterator[str]:
 
 def _contents(artefact) -> Iterator[str]:
     """What is inside, for the kinds of which the config does not say it."""
-    if artefact.kind == "imported-zoo":
+    if artefact.kind == "zoo":
         from .import_networks import summary_lines
 
         yield "contents:"

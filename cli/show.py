@@ -33,14 +33,14 @@ def show(
     from metarep.artefact import write_whole
     from metarep.domains.multiplier.settings import ShowConfig
     from metarep.settings import load_config
-    from metarep.zoos.store import load_zoo
+    from metarep.zoos.zoo import open_zoo
 
     require_cpu(device)
     settings = load_config(ShowConfig, config, overrides)
     path = out or Path("results") / f"{network_id.replace('/', '_')}.png"
     if path.exists() and not overwrite:
         raise MetarepError(f"{path} exists", fix="pass --overwrite, or choose another --out")
-    networks = load_zoo(zoo)
+    networks = open_zoo(zoo)
     found = networks.where(network_id=network_id)
     if not len(found):
         raise MetarepError(f"{zoo} has no network {network_id!r}", expected=_candidates(network_id, networks["network_id"]))

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from pydantic import Field, model_validator
 
@@ -25,7 +25,8 @@ from metarep.evaluation.settings import ClusterConfig, TransferConfig
 from metarep.progress import Progress
 from metarep.report.settings import ReportConfig
 from metarep.settings import Settings
-from metarep.training.settings import Variant, ZooConfig
+from metarep.training.recipe import recipes
+from metarep.training.settings import ZooConfig
 
 CONFIG = "config.yaml"
 TIMINGS = "timings.json"
@@ -255,7 +256,7 @@ def _is_done(stage: Stage, out: Path) -> bool:
         return False
     path = out / stage.name
     inputs |= _inputs_elsewhere(path, stage, inputs)
-    return is_done(path, stage.kind, stage.config, inputs, as_of_today=stage.as_of_today)
+    return is_done(path, stage.kind, stage.config, inputs)
 
 
 def _inputs_elsewhere(path: Path, stage: Stage, inputs: Mapping[str, Artefact]) -> dict[str, Artefact]:
@@ -300,7 +301,7 @@ def _check_names_and_parents(config: RunConfig, out: Path) -> None:
     own = {(out / "zoo").resolve(), *((out / "targets" / name).resolve() for name in config.targets)}
     for zoo in (config.zoo, *config.targets.values()):
         for family in zoo.families:
-            if family.parents and family.parents not in get_args(Variant) and Path(family.parents).resolve() not in own:
+            if family.parents and family.parents not in recipes() and Path(family.parents).resolve() not in own:
                 open_artefact(family.parents, "zoo")
 
 

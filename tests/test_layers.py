@@ -32,7 +32,6 @@ ORDER = (
     "pipeline",
 )
 KNOWN_EXCEPTIONS = {
-    "training/build.py": {"domains"},
     "evaluation/compare.py": {"domains"},
     "evaluation/describe.py": {"domains"},
     "evaluation/inside.py": {"domains"},

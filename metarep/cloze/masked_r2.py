@@ -13,7 +13,7 @@ from metarep.cloze.model import ClozeModel
 from metarep.cloze.r2_draws import N_DRAWS, by_kind, dealt_squares, explained, left_squares, resamples, spread, total_squares
 from metarep.cloze.settings import PretrainConfig
 from metarep.cloze.tokens import Layout
-from metarep.zoos.store import Zoo
+from metarep.zoos.zoo import Zoo
 
 LEAVE_ONE_OUT = "leave_one_out"
 

@@ -12,8 +12,7 @@ from metarep.model.windows import Plan
 from metarep.networks.inference import symmetries_of
 from metarep.networks.spec import NetworkSpec
 from metarep.networks.symmetry_groups import Symmetries
-from metarep.zoos.exporting import as_sequential
-from metarep.zoos.subjects import architecture_of_spec
+from metarep.zoos.parameters import architecture_of_spec, as_sequential
 
 
 def plan_of_spec(model: ClozeModel, spec: NetworkSpec) -> tuple[Plan, Symmetries]:

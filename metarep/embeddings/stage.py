@@ -24,7 +24,7 @@ from metarep.networks.chain_forward import input_and_output_widths
 from metarep.networks.symmetry_groups import Symmetries
 from metarep.networks.tensor_symmetry import canonical_orders, permuted
 from metarep.progress import Progress
-from metarep.zoos.subjects import Subjects, open_subjects, say_left_out
+from metarep.zoos.zoo import Zoo, open_zoo, say_left_out
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def embed(
     Raises MetarepError for a kind that the model or the networks do not allow.
     """
     progress = progress or Progress()
-    subjects = open_subjects(zoo)
+    subjects = open_zoo(zoo).finite()
     say_left_out(subjects, progress)
     network_model = load_model(model, device=device)
     if config.untrained:
@@ -75,7 +75,7 @@ def embed(
     return Path(out)
 
 
-def embed_networks(model: ClozeModel, subjects: Subjects, rows: np.ndarray, config: EmbedConfig) -> np.ndarray:
+def embed_networks(model: ClozeModel, subjects: Zoo, rows: np.ndarray, config: EmbedConfig) -> np.ndarray:
     """The vectors (N, V) float32 of networks given by their rows, of one kind. Raises MetarepError where their lengths
     differ.
     """
@@ -102,15 +102,17 @@ def embed_tensors(
     return network_vectors(kind_named(kind), averaged(readout, placed, symmetries, kind_named(kind), config), config)
 
 
-def chosen_rows(subjects: Subjects, max_per_split: int | None) -> np.ndarray:
+def chosen_rows(subjects: Zoo, max_per_split: int | None) -> np.ndarray:
     """All networks, snapshots too, or the first finished ones of each split."""
     if max_per_split is None:
         return np.arange(len(subjects))
-    split = [np.flatnonzero((subjects.split == name) & subjects.final)[:max_per_split] for name in ("train", "valid", "test")]
+    split = [
+        np.flatnonzero((subjects.split == name) & subjects.is_final)[:max_per_split] for name in ("train", "valid", "test")
+    ]
     return np.sort(np.concatenate(split))
 
 
-def read_zoo(model: ClozeModel, subjects: Subjects, rows: np.ndarray, config: EmbedConfig) -> Iterator[Embedded]:
+def read_zoo(model: ClozeModel, subjects: Zoo, rows: np.ndarray, config: EmbedConfig) -> Iterator[Embedded]:
     """The networks of some rows as the model sees them, architecture by architecture, several at once where they are small."""
     kind = kind_named(config.kind)
     for number in dict.fromkeys(subjects.architecture[rows].tolist()):
@@ -157,7 +159,7 @@ def network_vectors(kind: Kind, readout: Readout, config: EmbedConfig) -> np.nda
     return torch.stack(found).mean(dim=0).float().numpy()
 
 
-def write_parts(writer: EmbeddingWriter, subjects: Subjects, some: Embedded, kind: Kind, vectors: np.ndarray, config) -> None:
+def write_parts(writer: EmbeddingWriter, subjects: Zoo, some: Embedded, kind: Kind, vectors: np.ndarray, config) -> None:
     """Rows of every part that was asked for, network by network."""
     readout = some.readout
     units = {one: _unit_vectors(kind, readout, one.group) for one in readout.groups} if "unit" in config.parts else {}
@@ -183,7 +185,7 @@ def _unit_vectors(kind: Kind, readout: Readout, group: int) -> np.ndarray:
     return kind.unit(readout, group).float().numpy()
 
 
-def model_plan(model: ClozeModel, subjects: Subjects, number: int) -> Plan:
+def model_plan(model: ClozeModel, subjects: Zoo, number: int) -> Plan:
     """How a model reads the networks of an architecture, which is given by its number in the zoo."""
     return model.plan_of(subjects.architectures[number], subjects.symmetries[number])
 

@@ -27,8 +27,7 @@ from metarep.evaluation.probes import MSE_TARGET, probe_rows
 from metarep.evaluation.representations import DESCRIPTIONS, baselines
 from metarep.evaluation.settings import ClusterConfig
 from metarep.progress import Progress
-from metarep.zoos.imported import load_imported
-from metarep.zoos.store import Zoo, load_zoo
+from metarep.zoos.zoo import Zoo, open_zoo
 
 HDBSCAN_K = 8
 """HDBSCAN takes no k; its smallest cluster is a tenth of what eight equal ones would hold."""
@@ -99,7 +98,7 @@ def cluster(
 
 
 def _built(path: Path, loaded: list[Embeddings], config: ClusterConfig) -> tuple[Arena, dict[str, np.ndarray], Artefact]:
-    networks = load_zoo(path)
+    networks = open_zoo(path)
     final = networks.final()
     final = final.select((final["mode"] != "") & embedded_in_all(loaded, final["network_id"]))
     arena = build_arena(final, config)
@@ -110,7 +109,7 @@ def _built(path: Path, loaded: list[Embeddings], config: ClusterConfig) -> tuple
 
 
 def _imported(path: Path, loaded: list[Embeddings], config: ClusterConfig) -> tuple[Arena, dict[str, np.ndarray], Artefact]:
-    zoo = load_imported(path).finite_only()
+    zoo = open_zoo(path).finite()
     ids = np.array(zoo["network_id"], dtype=object)
     split = np.array(zoo["split"], dtype=object).astype(str)
     arena = Arena(**chosen_rows(split, config), network_id=ids, labels=labels_of(zoo), numbers=numbers_of(zoo), zoo=None)
@@ -156,7 +155,7 @@ def build_arena(zoo: Zoo, config: ClusterConfig) -> Arena:
         "quadrant_code": zoo["quadrant_code"],
         "sign_pattern": sign_patterns(zoo.spec, zoo.params),
     }
-    numbers = {MSE_TARGET: zoo.log_error}
+    numbers = {MSE_TARGET: zoo["log_error"]}
     return Arena(**chosen_rows(zoo["split"], config), network_id=zoo["network_id"], labels=labels, numbers=numbers, zoo=zoo)
 
 

@@ -17,7 +17,7 @@ from scipy.stats import rankdata
 from metarep.domains.multiplier.properties import Property, Side, properties
 from metarep.evaluation.agreement import wilson
 from metarep.evaluation.unexplained import unexplained_rows
-from metarep.zoos.store import Zoo
+from metarep.zoos.zoo import Zoo
 
 MAX_CONDITIONS, BEAM = 3, 8
 WORTH = 0.02

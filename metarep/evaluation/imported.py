@@ -8,10 +8,8 @@ import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 
-from metarep.artefact import open_artefact
 from metarep.evaluation.weight_statistics import layer_statistics
-from metarep.zoos.imported import KIND, ImportedZoo
-from metarep.zoos.subjects import open_subjects
+from metarep.zoos.zoo import Zoo, open_zoo
 
 MAX_CLASSES = 50
 """A text with more different values is a name, not a label."""
@@ -24,43 +22,39 @@ MAX_COMPONENTS = 50
 
 def is_imported(path: Path | str) -> bool:
     """Whether a folder holds an imported zoo."""
-    return open_artefact(path).kind == KIND
+    return "shard" in open_zoo(path, check_hashes=False)
 
 
-def labels_of(zoo: ImportedZoo) -> dict[str, np.ndarray]:
+def labels_of(zoo: Zoo) -> dict[str, np.ndarray]:
     """Its text properties with 2 to 50 different values, each (N,) of texts, "" where there is none; and the architecture."""
     found = {}
-    for name in zoo.properties:
-        values = np.array(["" if value is None else str(value) for value in zoo[name]], dtype=object)
-        is_text = any(isinstance(value, str) for value in zoo[name])
-        if is_text and 2 <= len(set(values)) <= MAX_CLASSES:
-            found[name] = values
-    if 2 <= len(set(zoo["architecture"])) <= MAX_CLASSES:
-        found["architecture"] = np.array([str(number) for number in zoo["architecture"]], dtype=object)
+    for name in zoo.labels:
+        if 2 <= len(set(zoo[name])) <= MAX_CLASSES:
+            found[name] = zoo[name]
+    if 2 <= len(set(zoo.architecture)) <= MAX_CLASSES:
+        found["architecture"] = zoo.architecture.astype(str).astype(object)
     return found
 
 
-def numbers_of(zoo: ImportedZoo) -> dict[str, np.ndarray]:
+def numbers_of(zoo: Zoo) -> dict[str, np.ndarray]:
     """Its numeric properties and the epoch, each (N,) float64, where every network has a finite one and they differ."""
     found = {}
-    for name in ("epoch", *zoo.properties):
-        if all(isinstance(value, int | float) for value in zoo[name]):
-            values = np.array(zoo[name], dtype=np.float64)
-            if np.isfinite(values).all() and values.std() > 0:
-                found[name] = values
+    for name in zoo.properties:
+        values = zoo[name].astype(np.float64)
+        if np.isfinite(values).all() and values.std() > 0:
+            found[name] = values
     return found
 
 
-def imported_baselines(zoo: ImportedZoo, train: np.ndarray) -> dict[str, np.ndarray]:
+def imported_baselines(zoo: Zoo, train: np.ndarray) -> dict[str, np.ndarray]:
     """Weight statistics, layer by layer; where all networks have one small architecture its parameters, raw and by their
     principal components, fitted on the rows `train`. Each (N, D) float64.
     """
-    subjects = open_subjects(zoo.artefact.path)
-    n_layers = max(architecture.n_layers for architecture in subjects.architectures)
-    tensors = [subjects.tensors(index) for index in range(len(subjects))]
-    rows = [layer_statistics(subjects.architecture_of(i), one, n_layers) for i, one in enumerate(tensors)]
+    n_layers = max(architecture.n_layers for architecture in zoo.architectures)
+    tensors = [zoo.tensors(row) for row in range(len(zoo))]
+    rows = [layer_statistics(zoo.architecture_of(row), one, n_layers) for row, one in enumerate(tensors)]
     found = {"weight_statistics": np.stack(rows)}
-    if len(subjects.architectures) == 1 and subjects.architectures[0].n_params <= MAX_RAW:
+    if len(zoo.architectures) == 1 and zoo.architectures[0].n_params <= MAX_RAW:
         raw = np.stack([np.concatenate([value.double().numpy().ravel() for value in one.values()]) for one in tensors])
         scaler = StandardScaler().fit(raw[train])
         pca = PCA(min(MAX_COMPONENTS, len(train), raw.shape[1]), svd_solver="full").fit(scaler.transform(raw[train]))

@@ -18,7 +18,7 @@ from metarep.cloze.r2_draws import dealt_r2, interval, r2_draws, resamples, spre
 from metarep.cloze.tokens import TokenLayout
 from metarep.domains.multiplier.geometry import active_area, quadrant_area
 from metarep.evaluation.probes import balanced_accuracy, class_spread, linear_classifier, linear_regressor, number_spread
-from metarep.zoos.store import Zoo
+from metarep.zoos.zoo import Zoo
 
 BATCH = 1024
 LEVELS = ("unit", "layer", "network")
@@ -46,7 +46,7 @@ def pooled_stream(model: ClozeModel, values: torch.Tensor) -> dict[str, np.ndarr
 def unit_facts(zoo: Zoo) -> dict[str, np.ndarray]:
     """Facts (N, 2) of each hidden unit of 2-2-1 networks: one that its own parameters say, and two that they do not."""
     area = active_area(zoo.spec, zoo.params)
-    error = np.repeat(zoo.log_error[:, None], area.shape[1], axis=1)
+    error = np.repeat(zoo["log_error"][:, None], area.shape[1], axis=1)
     return {"its own active area": area, "the other unit's active area": area[:, ::-1], "the network's error": error}
 
 
@@ -58,7 +58,7 @@ def layer_facts(zoo: Zoo) -> dict[str, np.ndarray]:
 
 def network_facts(zoo: Zoo) -> dict[str, np.ndarray]:
     """Facts (N,) of whole networks: texts and numbers."""
-    return {"mode": zoo["mode"].astype(object), "log error": zoo.log_error}
+    return {"mode": zoo["mode"].astype(object), "log error": zoo["log_error"]}
 
 
 FACTS: dict[str, Callable[[Zoo], dict[str, np.ndarray]]] = dict(

@@ -26,8 +26,7 @@ from metarep.evaluation.settings import PredictConfig
 from metarep.evaluation.weight_statistics import layer_statistics
 from metarep.progress import Progress
 from metarep.tables import to_csv
-from metarep.zoos.imported import ImportedZoo, load_imported
-from metarep.zoos.subjects import open_subjects
+from metarep.zoos.zoo import Zoo, open_zoo
 
 BASELINE = "weight statistics"
 TREE_CHOICES = ({"max_leaf_nodes": 8, "learning_rate": 0.06}, {"max_leaf_nodes": 31, "learning_rate": 0.06})
@@ -55,7 +54,7 @@ def predict(
     progress = progress or Progress()
     loaded = [load_embeddings(path) for path in embeddings]
     require_different_names(loaded)
-    networks = load_imported(zoo if zoo is not None else loaded[0].artefact.input_path("zoo")).finite_only()
+    networks = open_zoo(zoo if zoo is not None else loaded[0].artefact.input_path("zoo")).finite()
     targets = numeric_properties(networks, config.targets)
     vectors = {one.name: vectors_in_order(one, networks) for one in loaded}
     if config.baseline:
@@ -148,21 +147,16 @@ def fit_trees(x: np.ndarray, y: np.ndarray, run: np.ndarray, config: PredictConf
 REGRESSORS = {"linear": fit_linear, "trees": fit_trees}
 
 
-def numeric_properties(zoo: ImportedZoo, wanted: tuple[str, ...]) -> dict[str, np.ndarray]:
+def numeric_properties(zoo: Zoo, wanted: tuple[str, ...]) -> dict[str, np.ndarray]:
     """The targets (N,) float64 by name, NaN where a network has no value: those wanted, or all that are numbers."""
-    numbers = [
-        name for name in ("epoch", *zoo.properties) if any(isinstance(v, int | float) for v in zoo[name] if v is not None)
-    ]
-    unknown = [name for name in wanted if name not in numbers]
-    if unknown or not numbers:
-        raise MetarepError("no numeric property", met=unknown[0] if unknown else "none", expected=", ".join(numbers) or "some")
-    return {
-        name: np.array([np.nan if value is None else float(value) for value in zoo[name]])
-        for name in (wanted or tuple(numbers))
-    }
+    unknown = [name for name in wanted if name not in zoo.properties]
+    if unknown or not zoo.properties:
+        met, expected = unknown[0] if unknown else "none", ", ".join(zoo.properties) or "some"
+        raise MetarepError("no numeric property", met=met, expected=expected)
+    return {name: zoo[name].astype(np.float64) for name in wanted or zoo.properties}
 
 
-def vectors_in_order(embeddings: Embeddings, zoo: ImportedZoo) -> np.ndarray:
+def vectors_in_order(embeddings: Embeddings, zoo: Zoo) -> np.ndarray:
     """The vectors (N, D) float64 of these networks of the zoo. Raises MetarepError where one is missing."""
     embeddings.artefact.require_input("zoo", zoo.artefact)
     row = {str(name): i for i, name in enumerate(embeddings.network_id)}
@@ -174,10 +168,7 @@ def vectors_in_order(embeddings: Embeddings, zoo: ImportedZoo) -> np.ndarray:
     return embeddings.vectors[[row[name] for name in zoo["network_id"]]].astype(np.float64)
 
 
-def statistics_of(zoo: ImportedZoo) -> np.ndarray:
+def statistics_of(zoo: Zoo) -> np.ndarray:
     """(N, F): weight statistics of every finite network, layer by layer, in order of depth; 0 where it has fewer layers."""
-    subjects = open_subjects(zoo.artefact.path)
-    n_layers = max(architecture.n_layers for architecture in subjects.architectures)
-    return np.stack(
-        [layer_statistics(subjects.architecture_of(i), subjects.tensors(i), n_layers) for i in range(len(subjects))]
-    )
+    n_layers = max(architecture.n_layers for architecture in zoo.architectures)
+    return np.stack([layer_statistics(zoo.architecture_of(row), zoo.tensors(row), n_layers) for row in range(len(zoo))])

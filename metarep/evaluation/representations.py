@@ -19,7 +19,7 @@ from metarep.networks.forward import contributions, forward
 from metarep.networks.gradients import Jacobians, jacobians
 from metarep.networks.spec import NetworkSpec
 from metarep.networks.symmetry import canonical_order, canonical_scale, order_index
-from metarep.zoos.store import Zoo
+from metarep.zoos.zoo import Zoo
 
 DESCRIPTIONS = {
     "raw": "the parameters as they are",
@@ -63,7 +63,7 @@ def baselines(zoo: Zoo, train: np.ndarray) -> dict[str, np.ndarray]:
         "fisher": (fisher := fisher_information(zoo.spec, params)),
         "log_fisher": np.log10(fisher + FISHER_FLOOR),
         "contributions": strongest_contributions(zoo.spec, params),
-        "loss": zoo.log_error[:, None],
+        "loss": zoo["log_error"][:, None],
         "oracle": (active := np.sort(zoo["active_area"].astype(np.float64), axis=1)),
         "oracle_activity": exact_behaviour(zoo.spec, params, "activity", N_PROBES),
         "oracle_patterns": exact_behaviour(zoo.spec, params, "patterns", N_FINE),

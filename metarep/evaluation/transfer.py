@@ -40,7 +40,7 @@ from metarep.evaluation.probes import (
 from metarep.evaluation.settings import TransferConfig
 from metarep.progress import Progress
 from metarep.tables import to_csv
-from metarep.zoos.store import Zoo, load_zoo
+from metarep.zoos.zoo import Zoo, open_zoo
 
 UNSEEN_SEEDS = "unseen_seeds"
 RANDOM = "random_initialisations"
@@ -73,7 +73,7 @@ def transfer(
     progress = progress or Progress()
     artefact = open_artefact(model, "model")
     network_model = load_model(model, device=device)
-    source = load_zoo(artefact.input_path("zoo"))
+    source = open_zoo(artefact.input_path("zoo"))
     artefact.require_input("zoo", source.artefact)
     loaded = load_targets(zoos, source)
     train = few(source.final().where(split="train"), config.max_fit_networks, config.seed)
@@ -88,7 +88,7 @@ def transfer(
             "raw": lambda params: params.astype(np.float64),
         }
         rows = []
-        source_target = Target("train", train.params, train["mode"], train.log_error)
+        source_target = Target("train", train.params, train["mode"], train["log_error"])
         with progress.task("transfer", len(targets), "targets") as task:
             rows_of = carry_over(source_target, represent, network_model, config)
             for target in targets:
@@ -105,7 +105,7 @@ def load_targets(paths: list[Path], source: Zoo) -> dict[str, Zoo]:
     """The zoos by the names of their folders, without the source. Raises MetarepError where two have one name."""
     zoos: dict[str, Zoo] = {}
     for path in paths:
-        zoo = load_zoo(path)
+        zoo = open_zoo(path)
         if zoo.artefact.digest == source.artefact.digest:
             continue
         if Path(path).name in zoos:
@@ -122,7 +122,7 @@ def few(zoo: Zoo, most: int, seed: int) -> Zoo:
 def gather_targets(source: Zoo, zoos: dict[str, Zoo], model: ClozeModel, config: TransferConfig) -> Iterator[Target]:
     """Unseen seeds of the source, every other zoo's finished networks, and the source's own random initialisations."""
     test = few(source.final().where(split="test"), config.max_test_networks, config.seed)
-    yield Target(UNSEEN_SEEDS, test.params, test["mode"], test.log_error)
+    yield Target(UNSEEN_SEEDS, test.params, test["mode"], test["log_error"])
     for name, zoo in zoos.items():
         final = zoo.final()
         if name in set(final["variant"]):  # the others are there to descend from
@@ -130,7 +130,7 @@ def gather_targets(source: Zoo, zoos: dict[str, Zoo], model: ClozeModel, config:
         if final.spec != model.spec:
             raise MetarepError(f"target {name} is of another architecture", met=final.spec, expected=model.spec)
         final = few(final, config.max_test_networks, config.seed)
-        yield Target(name, final.params, final["mode"], final.log_error)
+        yield Target(name, final.params, final["mode"], final["log_error"])
     yield Target(RANDOM, test.init_params, label_modes(test.spec, test.init_params).mode, None)
 
 

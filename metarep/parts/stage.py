@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from metarep.artefact import open_artefact, writing
+from metarep.artefact import Artefact, open_artefact, writing
 from metarep.embeddings.store import FILE, EmbeddingWriter
 from metarep.model.pretraining import load_model
+from metarep.model.transformer import ClozeModel
 from metarep.parts.alike import Found, find_alike
 from metarep.parts.figures import layers_figure, map_figure, similarity_figure
 from metarep.parts.page import Captioned, Findings, joined, write_findings
@@ -18,7 +19,8 @@ from metarep.parts.settings import PartsConfig
 from metarep.parts.source import Source, open_source
 from metarep.parts.words import sentences
 from metarep.progress import Progress
-from metarep.zoos.domain import domains
+from metarep.zoos.domain import domain_of
+from metarep.zoos.zoo import open_zoo
 
 MAX_LAYERS_SHOWN = 400
 """Layers whose similarities are drawn."""
@@ -58,11 +60,24 @@ def parts(
                 for group in dict.fromkeys(one.groups) if kind == "unit" else ("",):
                     rows = one.groups == group if kind == "unit" else np.ones(len(one), dtype=bool)
                     writer.add(source.name, kind, one.vectors[rows], group=group, index=one.index[rows])
-        finders = [domain.parts for domain in domains() if domain.parts is not None]
-        known = [finder(config, network_model, artefact, source, progress) for finder in finders]
-        everything = joined([findings(config, source, found), *(one for one in known if one is not None)])
+        known = known_of_domain(config, network_model, artefact, source, progress)
+        everything = joined([findings(config, source, found), *([] if known is None else [known])])
         write_findings(folder, source.name, everything, dpi=config.dpi)
     return out
+
+
+def known_of_domain(
+    config: PartsConfig, model: ClozeModel, artefact: Artefact, source: Source, progress: Progress
+) -> Findings | None:
+    """What the domain of the zoo that the model was pretrained on finds in the network, if it looks for anything."""
+    if "zoo" not in artefact.manifest["inputs"]:
+        return None
+    if not artefact.input_path("zoo").is_dir():
+        progress.say("the zoo that the model was pretrained on is gone, and what its domain knows is not looked for")
+        return None
+    zoo = open_zoo(artefact.input_path("zoo"))
+    domain = domain_of(zoo)
+    return domain.parts(config, model, zoo, source, progress) if domain and domain.parts else None
 
 
 def findings(config: PartsConfig, source: Source, found: dict[str, Found]) -> Findings:

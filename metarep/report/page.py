@@ -38,7 +38,7 @@ from metarep.report.results import (
 )
 from metarep.report.settings import ReportConfig
 from metarep.report.style import MODE_COLOURS
-from metarep.zoos.store import Zoo
+from metarep.zoos.zoo import Zoo
 
 DPI = ReportConfig().dpi
 MAX_CURVES = 11
@@ -141,7 +141,7 @@ def context(results: Results) -> dict[str, Any]:
         "modes": [row | {"name": MODE_NAMES[row["mode"]], "rule": MODE_RULES[row["mode"]]} for row in mode_rows(results)],
         "n_networks": len(results.zoo),
         "n_final": len(final),
-        "n_diverged": int(results.zoo["diverged"].sum()),
+        "n_diverged": int((~results.zoo["finite"]).sum()),
         "specs": sorted(set(results.zoo["spec"])),
         "families": families(results),
         "comparison": comparison_rows(results),
@@ -295,7 +295,7 @@ def families(results: Results) -> list[dict]:
     for variant, spec in sorted(set(zip(zoo["variant"], zoo["spec"], strict=True))):
         own = (zoo["variant"] == variant) & (zoo["spec"] == spec)
         row = {"variant": variant, "spec": spec, "n": int(own.sum()), "runs": len(set(zoo["run_id"][own]))}
-        rows.append(row | {"steps": int(zoo["step"][own].max()), "diverged": int(zoo["diverged"][own].sum())})
+        rows.append(row | {"steps": int(zoo["step"][own].max()), "diverged": int((~zoo["finite"][own]).sum())})
     return rows
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from metarep.artefact import MANIFEST, Artefact, lacking, open_artefact
+from metarep.artefact import MANIFEST, Artefact, open_artefact
 from metarep.domains.multiplier.modes import MODES
 from metarep.errors import MetarepError
 from metarep.evaluation.agreement import wilson
@@ -21,7 +21,7 @@ from metarep.evaluation.representations import DESCRIPTIONS
 from metarep.pipeline import RunConfig
 from metarep.settings import load_config
 from metarep.tables import read_csv
-from metarep.zoos.store import Zoo, load_zoo
+from metarep.zoos.zoo import Zoo, open_zoo
 
 STAGES = {
     "model": ("log", "masked_r2"),
@@ -159,7 +159,7 @@ def read_run(run: Path | str) -> Results:
     if run.is_dir() and not (run / "zoo" / MANIFEST).is_file():
         expected = "a folder that `metarep run` wrote, with its finished zoo in it"
         raise MetarepError(f"{run} is no run to report on", expected=expected, fix="name that folder, or run it to its end")
-    zoo = load_zoo(run / "zoo")
+    zoo = open_zoo(run / "zoo")
     artefacts = {"zoo": zoo.artefact}
     artefacts |= {f"targets/{name}": open_artefact(run / "targets" / name) for name in target_names(run)}
     tables: dict[str, list[dict]] = {}
@@ -169,9 +169,6 @@ def read_run(run: Path | str) -> Results:
         if not (folder / MANIFEST).is_file():
             continue
         artefact = artefacts[stage] = open_artefact(folder, stage, check_hashes=True)
-        if lacks := lacking(folder, stage):
-            fix = f"make this stage again: metarep run … --overwrite, or metarep {stage}"
-            raise MetarepError(f"{folder} was made by an earlier version", met=f"no column {lacks}", fix=fix)
         artefact.require_input("source" if stage == "transfer" else "zoo", zoo.artefact)
         tables |= {f"{stage}/{name}": read_csv(folder / f"{name}.csv") for name in names if (folder / f"{name}.csv").is_file()}
         if (folder / "metrics.json").is_file():

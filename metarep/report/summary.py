@@ -82,7 +82,7 @@ def caution(results: Results) -> Finding | None:
 def zoo(results: Results) -> Finding:
     """How many networks there are, which modes they have, how well they multiply."""
     networks, rows = results.zoo, mode_rows(results)
-    n_diverged = int(networks["diverged"].sum())
+    n_diverged = int((~networks["finite"]).sum())
     kept = "none diverged" if n_diverged == 0 else f"{n_diverged:,} diverged, are flagged and left out of what follows"
     variants = listed(sorted(set(networks["variant"])))
     text = f"The zoo holds {len(networks):,} networks ({', '.join(sorted(set(networks['spec'])))}; recipe {variants}); {kept}."

@@ -17,7 +17,7 @@ from metarep.progress import Progress
 from metarep.settings import Settings
 from metarep.tables import to_csv
 from metarep.training.engines import engine_by_name
-from metarep.training.recipe import VARIANTS, Plan
+from metarep.training.recipe import Plan, recipe_named
 
 COLUMNS = ("spec", "engine", "n_networks", "n_steps", "seconds", "networks_per_s", "ratio_to_loop", "max_param_difference")
 
@@ -80,8 +80,8 @@ def machine() -> dict[str, str | int]:
 
 
 def _time_engines(config: BenchConfig, spec: NetworkSpec, device: str, task) -> list[Timing]:
-    base = VARIANTS["e09"]
-    plan = Plan(spec, base.law, base.lr, config.n_steps)
+    base = recipe_named("e09")
+    plan = Plan(spec, base.input_distribution, base.lr, config.n_steps)
     wide_or_deep = spec != base.spec
     sizes = {"loop": config.n_loop, "torch": config.n_batched, "fast": config.n_fast_deep if wide_or_deep else config.n_fast}
     engines = {name: engine_by_name(name, device=device if name == "torch" else "cpu") for name in sizes}

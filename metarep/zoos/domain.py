@@ -68,8 +68,8 @@ class Domain:
     label_colours: a colour for each value of a label.
     describe: zoo -> properties that set networks apart, in words.
     draw: (axes, spec, params (P,)) -> None: one network as a small picture, for maps.
-    parts: (`PartsConfig`, model, its artefact, `Source`, progress) -> `Findings` of `metarep.parts`, or None: what `parts`
-        finds besides in a network that is taken apart by a model of this domain's networks.
+    parts: (`PartsConfig`, model, the zoo it was pretrained on, `Source`, progress) -> `Findings`, both of `metarep.parts`, or
+        None: what `parts` finds besides in a network that is taken apart by a model of this domain's networks.
     stages: what a run on a zoo of this domain makes besides; each a stage of the runner.
     """
 

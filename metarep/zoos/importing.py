@@ -15,10 +15,11 @@ from metarep.networks.architecture import Architecture
 from metarep.progress import Progress
 from metarep.tables import to_csv
 from metarep.zoos.flat_arrays import FlatArray, open_flat
-from metarep.zoos.imported import KIND, ZooWriter
 from metarep.zoos.layouts import Skips, find_networks
 from metarep.zoos.properties import Source, join_labels
 from metarep.zoos.settings import ImportConfig
+from metarep.zoos.shards import ShardWriter
+from metarep.zoos.zoo import KIND
 
 SKIPPED = "skipped.csv"
 
@@ -49,7 +50,7 @@ def import_networks(
     if described is not None:
         settings |= {"architecture": described.resolved()}
     with writing(out, KIND, config=settings, seed=None, overwrite=overwrite) as folder:
-        writer = ZooWriter(folder, int(config.shard_mb * 2**20))
+        writer = ShardWriter(folder, int(config.shard_mb * 2**20))
         reader = Reader(described)
         with progress.task("import", len(sources), "networks") as task:
             for source in sources:
@@ -68,9 +69,11 @@ def import_networks(
     return out
 
 
-def _import_one(reader: Reader, writer: ZooWriter, source: Source) -> None:
+def _import_one(reader: Reader, writer: ShardWriter, source: Source) -> None:
     checkpoint = reader.read(source)
-    writer.add(source, reader.architecture(checkpoint), checkpoint.tensors, reader.sha256(source))
+    row = {"network_id": source.network_id, "run_id": source.run_id, "epoch": source.epoch}
+    row |= {"file": source.file, "sha256": reader.sha256(source)}
+    writer.add(row, reader.architecture(checkpoint), checkpoint.tensors, source.properties)
 
 
 class Reader:

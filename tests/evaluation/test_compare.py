@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from metarep.artefact import open_artefact, writing
+from metarep.domains.multiplier.domain import DOMAIN
 from metarep.domains.multiplier.modes import label_modes
 from metarep.errors import MetarepError
 from metarep.evaluation import compare as compare_module
@@ -18,7 +19,9 @@ from metarep.evaluation.representations import DESCRIPTIONS
 from metarep.evaluation.settings import ClusterConfig
 from metarep.networks.spec import NetworkSpec
 from metarep.tables import read_csv
-from metarep.zoos.store import load_zoo, shard_name, write_shard
+from metarep.training.build import contents_of
+from metarep.zoos.columns import write_columns
+from metarep.zoos.zoo import open_zoo
 
 SPEC = NetworkSpec.parse("2-2-1")
 N_TRAIN, N_TEST = 160, 120
@@ -33,17 +36,16 @@ def parameters(seed, n=N_TRAIN + N_TEST):
 
 def write_zoo(path, params, n_train=N_TRAIN):
     """A finished zoo of these networks, the first n_train of them for training and the rest for testing."""
-    n, labels = len(params), label_modes(SPEC, params)
+    n = len(params)
     names = [f"e09-{i}" for i in range(n)]
-    constants = {"variant": "e09", "spec": "2-2-1", "step": 10, "parent_id": None, "diverged": False}
+    constants = {"variant": "e09", "spec": "2-2-1", "step": 10, "snapshot_of": "", "finite": True}
     columns = {name: [value] * n for name, value in constants.items()}
     columns |= {"network_id": names, "run_id": names, "seed": np.arange(n), "params": params, "init_params": params}
     error = 0.01 + np.square(params).sum(axis=1)
     columns |= {"train_mse": error, "valid_mse": error, "split": ["train"] * n_train + ["test"] * (n - n_train)}
-    for name in ("active_area", "quadrant_area", "quadrant_code", "mode", "mode_margin"):
-        columns[name] = getattr(labels, name)
+    columns |= {"log_error": np.log10(error), **DOMAIN.columns_of(SPEC, params)}
     with writing(path, "zoo", config={}, seed=0) as folder:
-        write_shard(folder / shard_name(0), columns)
+        write_columns(folder / "shard-00000.parquet", columns, contents_of(DOMAIN, columns))
     return path
 
 
@@ -104,7 +106,7 @@ def test_agreement_lies_in_its_interval_and_has_one_row_a_key(noise):
 
 def test_hdbscan_takes_no_k_on_umap_either(noise, monkeypatch):
     monkeypatch.setattr(compare_module, "fit_umap", lambda x, **_: lambda y: y[:, :2])  # compiling UMAP takes long
-    zoo = load_zoo(noise.parent / "zoo").final()
+    zoo = open_zoo(noise.parent / "zoo").final()
     config = QUICK.model_copy(update={"umap": True})
     tables = compare_one("raw", zoo.params.astype(float), build_arena(zoo, config), config, with_umap=True)
     swept = [row["clusterer"] for row in tables.k_curve]

@@ -12,7 +12,7 @@ from metarep.evaluation.probes import balanced_accuracy, probe_rows
 from metarep.evaluation.representations import baselines, outputs_on_grid, weight_statistics
 from metarep.networks.spec import NetworkSpec
 from metarep.networks.symmetry import all_unit_orders
-from metarep.zoos.store import Zoo
+from metarep.zoos.zoo import Zoo
 
 SPEC = NetworkSpec.parse("2-2-1")
 RNG = np.random.default_rng(0)

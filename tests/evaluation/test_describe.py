@@ -8,7 +8,7 @@ from metarep.domains.multiplier.properties import Property, Side, linear_pieces,
 from metarep.evaluation.describe import best_rule, cliffs_delta, describe, description_rows, rule_rows, rule_words
 from metarep.networks.spec import NetworkSpec
 from metarep.networks.symmetry import all_unit_orders, random_scales
-from metarep.zoos.store import Zoo
+from metarep.zoos.zoo import Zoo
 
 SPEC = NetworkSpec((2, 2, 1))
 

@@ -14,9 +14,9 @@ from metarep.errors import MetarepError
 from metarep.evaluation.compare import cluster
 from metarep.evaluation.predict import predict
 from metarep.evaluation.settings import ClusterConfig, PredictConfig
-from metarep.zoos.imported import load_imported
 from metarep.zoos.importing import import_networks
 from metarep.zoos.settings import ImportConfig
+from metarep.zoos.zoo import open_zoo
 
 N = 150
 
@@ -42,7 +42,7 @@ def zoo(tmp_path_factory):
 def embeddings(zoo, tmp_path_factory):
     """Vectors that hold the family and the accuracy, beside noise."""
     path = tmp_path_factory.mktemp("embeddings") / "made"
-    networks = load_imported(zoo)
+    networks = open_zoo(zoo)
     rng = np.random.default_rng(1)
     family = np.array(["abc".index(one) for one in networks["family"]])
     accuracy = np.array(networks["accuracy"])
@@ -83,7 +83,7 @@ def test_what_is_there_is_predicted_and_noise_is_not(embeddings, tmp_path):
             assert float(good["low"]) > float(good["null_p95"])
             assert float(bad["value"]) < 0.2
     assert float(rows["accuracy", "made", "linear", "kendall_tau"]["value"]) > 0.8
-    split, run = (np.array(load_imported(open_artefact(embeddings).input_path("zoo"))[name]) for name in ("split", "run_id"))
+    split, run = (np.array(open_zoo(open_artefact(embeddings).input_path("zoo"))[name]) for name in ("split", "run_id"))
     assert not set(run[split == "train"]) & set(run[split == "test"])
     assert int(rows["accuracy", "made", "linear", "r2"]["n_runs"]) == len(set(run[split == "test"]))
 
@@ -102,7 +102,7 @@ def test_networks_that_diverged_are_in_no_comparison(tmp_path):
     with (tmp_path / "labels.csv").open("w", newline="") as file:
         csv.writer(file).writerows(rows)
     zoo = import_networks(ImportConfig(), [tmp_path / "files"], tmp_path / "zoo", labels=tmp_path / "labels.csv")
-    networks = load_imported(zoo).finite_only()
+    networks = open_zoo(zoo).finite()
     assert (networks.n_not_finite, len(networks)) == (0, 102)
     vectors = np.array(networks["accuracy"])[:, None] + rng.normal(0, 0.02, (102, 3))
     inputs = {"zoo": open_artefact(zoo)}

@@ -18,7 +18,7 @@ from metarep.networks.chain_forward import Forward, chain_forward
 from metarep.networks.inference import symmetries_of
 from metarep.networks.spec import NetworkSpec
 from metarep.networks.symmetry_groups import Symmetries
-from metarep.zoos.subjects import architecture_of_spec
+from metarep.zoos.parameters import architecture_of_spec
 
 TINY = {"d_model": 16, "n_layers": 2, "n_heads": 2, "n_components": 2, "batch_size": 16, "warmup_steps": 2, "lr": 5e-3}
 

@@ -94,12 +94,9 @@ def test_behaviour_follows_the_units_and_knows_no_scale():
     probes, generator = space.fixed(9), torch.Generator().manual_seed(1)
     tell = lambda tensors: behaviour_of(networks.plan, networks.forward, tensors, probes).contributions  # noqa: E731
     hidden = [units for units in networks.symmetries.groups if units.interchangeable]
-    orders = [
-        torch.randperm(u.n, generator=generator).expand(6, -1) if u in hidden else None for u in networks.symmetries.groups
-    ]
-    factors = [
-        torch.rand(6, u.n, generator=generator).double() + 0.5 if u in hidden else None for u in networks.symmetries.groups
-    ]
+    groups = networks.symmetries.groups
+    orders = [torch.randperm(u.n, generator=generator).expand(6, -1) if u in hidden else None for u in groups]
+    factors = [torch.rand(6, u.n, generator=generator).double() + 0.5 if u in hidden else None for u in groups]
     before, moved = tell(networks.tensors), tell(permuted(networks.tensors, networks.symmetries, orders))
     places = torch.cat([orders[1][0], 4 + orders[2][0]])
     torch.testing.assert_close(moved, before[:, places], atol=1e-5, rtol=1e-4)
@@ -157,7 +154,7 @@ def test_windows_of_larger_networks_have_the_behaviour_of_their_own_units():
     config = CONFIG.model_copy(update={"units": "raw"})
     spaces = dict(BehaviourDecoder(16, probe_spaces(config, [cohort]), 2).spaces.items())
     assert list(spaces) == ["3 to 2"]
-    cut = cut_windows([cohort], config, split="train", spaces=spaces, progress=Progress(quiet=True))
+    cut = cut_windows([cohort], config, split="train", spaces=spaces, progress=Progress())
     known = [source for source in cut if source.contributions is not None]
     assert {cohort.plan.views[source.shape.stretches[0].view].n_units for source in known} == {20, 12}
     for source in known:
@@ -195,7 +192,7 @@ def test_probe_inputs_come_from_a_file(tmp_path):
 
 
 def test_behaviour_of_networks_that_cannot_be_run_is_refused_in_words():
-    with pytest.raises(MetarepError, match="cannot be predicted.*activation=relu"):
+    with pytest.raises(MetarepError, match=r"cannot be predicted.*activation=relu"):
         model_for(CONFIG, whole_networks("2-2-1", activation=None))
 
 

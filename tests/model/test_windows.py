@@ -12,7 +12,7 @@ from small_networks import architecture_with, numbered, parts_of, plan_for, smal
 from metarep.model.windows import build_plan, most_central, stretch_starts
 from metarep.networks.spec import NetworkSpec
 from metarep.networks.symmetry_groups import Member, Symmetries, SymmetryGroup
-from metarep.zoos.subjects import architecture_of_spec
+from metarep.zoos.parameters import architecture_of_spec
 
 # Golden values of the layout that read 2-2-1 networks alone, a token a parameter (version 0.1.0), by parameter in the order
 # w0 w1 w2 w3 (rows of the hidden weight), b0 b1, v0 v1, c.
@@ -168,11 +168,8 @@ def test_the_positions_of_a_flattened_channel_belong_to_its_unit():
     values = plan.whole_values(numbered(architecture))[0, :, 0]
     unit = plan.shapes[0].layout.units[2]
     first = 4 * 9 + 4 + 1  # of fc.weight
-    expected = [
-        *range(2 * 9 + 1, 3 * 9 + 1),
-        36 + 2 + 1,
-        *(first + 16 * row + 8 + pixel for row in range(5) for pixel in range(4)),
-    ]
+    columns = [first + 16 * row + 8 + pixel for row in range(5) for pixel in range(4)]
+    expected = [*range(2 * 9 + 1, 3 * 9 + 1), 36 + 2 + 1, *columns]
     assert sorted(values[unit].tolist()) == sorted(expected)
 
 

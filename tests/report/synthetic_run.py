@@ -9,11 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from metarep.artefact import canonical_json, open_artefact, write_whole, writing
-from metarep.domains.multiplier.modes import MODES, label_modes
+from metarep.domains.multiplier.domain import DOMAIN
+from metarep.domains.multiplier.modes import MODES
 from metarep.domains.multiplier.scan import MULTIPLIER, random_initialisations
 from metarep.networks.spec import NetworkSpec
 from metarep.tables import to_csv
-from metarep.zoos.store import shard_name, write_shard
+from metarep.training.build import contents_of
+from metarep.zoos.columns import write_columns
 
 ARI = {"profile": 0.5, "untrained_profile": 0.3, "raw": 0.1, "canonical": 0.2, "oracle": 0.7}
 SCAN_AUC = 0.8
@@ -53,31 +55,27 @@ def write_zoo(path: Path, *, n: int, n_diverged: int = 3, spec: NetworkSpec = MU
     rng = np.random.default_rng(0)
     params = random_initialisations(n, seed=0) if spec == MULTIPLIER else rng.standard_normal((n, spec.n_params))
     params[n - n_diverged :] = np.nan
-    labels = label_modes(spec, params)
+    labels = DOMAIN.columns_of(spec, params)
     names = np.array([f"e09-{i}" for i in range(n)], dtype=object)
     columns = {
         "network_id": names,
         "run_id": names,
         "seed": np.arange(n),
+        "snapshot_of": [""] * n,
         "variant": ["e09"] * n,
         "spec": [str(spec)] * n,
         "step": np.full(n, 4000),
-        "parent_id": [None] * n,
         "params": params.astype(np.float32),
         "init_params": params.astype(np.float32),
         "train_mse": 10 ** rng.normal(-2.5, 0.3, n),
         "valid_mse": 10 ** rng.normal(-2.5, 0.3, n),
-        "diverged": np.arange(n) >= n - n_diverged,
+        "finite": np.arange(n) < n - n_diverged,
         "split": ["test" if i % 4 == 0 else "train" for i in range(n)],
-        "active_area": labels.active_area,
-        "quadrant_area": labels.quadrant_area,
-        "quadrant_code": labels.quadrant_code,
-        "mode": labels.mode,
-        "mode_margin": labels.mode_margin,
-    }
+    } | labels
+    columns["log_error"] = np.log10(columns["valid_mse"])
     with writing(path, "zoo", config={}, seed=0) as folder:
-        write_shard(folder / shard_name(0), columns)
-    return names[: n - n_diverged], labels.mode[: n - n_diverged]
+        write_columns(folder / "shard-00000.parquet", columns, contents_of(DOMAIN, columns))
+    return names[: n - n_diverged], labels["mode"][: n - n_diverged]
 
 
 def log_rows():

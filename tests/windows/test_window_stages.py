@@ -21,7 +21,7 @@ from metarep.windows.settings import WindowEmbedConfig, WindowPretrainConfig
 from metarep.zoos.exporting import read_network
 from metarep.zoos.importing import import_networks
 from metarep.zoos.settings import ImportConfig
-from metarep.zoos.subjects import open_subjects
+from metarep.zoos.zoo import open_zoo
 
 SETTINGS = {
     "chunk": 2,
@@ -43,7 +43,7 @@ def zoos(tmp_path_factory):
     families = [{"variant": "e09", "n_networks": 30, "n_steps": 30}]
     families += [{"variant": "e09", "n_networks": 30, "n_steps": 30, "spec": "2-12-1"}]
     built = build_zoo(ZooConfig(families=families), folder / "built")
-    subjects = open_subjects(built)
+    subjects = open_zoo(built).finite()
     ids = [str(name) for i, name in enumerate(subjects.network_id) if subjects.architecture_of(i).n_params == 49]
     (folder / "files").mkdir()
     for name in ids:

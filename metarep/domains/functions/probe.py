@@ -19,7 +19,7 @@ from metarep.networks.forward import forward
 from metarep.networks.spec import NetworkSpec
 from metarep.networks.symmetry import canonical_order, canonical_scale
 from metarep.settings import Settings
-from metarep.zoos.store import Zoo
+from metarep.zoos.zoo import Zoo
 
 MIN_TRAIN_NETWORKS = 10
 

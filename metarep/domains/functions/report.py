@@ -16,7 +16,7 @@ from metarep.report.probe_words import LINEAR_PROBE, NEIGHBOUR_PROBE
 from metarep.report.results import UNTRAINED, best_of, group_of, title_of
 from metarep.report.wording import listed, num
 from metarep.tables import to_csv
-from metarep.zoos.store import load_zoo
+from metarep.zoos.zoo import open_zoo
 
 PROBES = {LINEAR_PROBE: "the linear probe", NEIGHBOUR_PROBE: "nearest neighbours"}
 GOALS = {5: 1.0, 10: 0.95}
@@ -44,7 +44,7 @@ def functions(
     progress = progress or Progress()
     loaded = [load_embeddings(path) for path in embeddings or []]
     require_different_names(loaded)
-    networks = load_zoo(zoo)
+    networks = open_zoo(zoo)
     final = networks.final()
     final = final.select(embedded_in_all(loaded, final["network_id"]))
     embedded = {e.name: vectors_of(e, networks.artefact, final["network_id"]) for e in loaded}

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from metarep.domains.multiplier.modes import MODE_NAMES, MODES, MULTIPLIER, UNIT_STATES, compositions, label_modes, unit_states
+from metarep.domains.multiplier.recipes import VARIANTS
 from metarep.networks.spec import NetworkSpec
 from metarep.zoos.domain import Columns, Domain, Property, register
-from metarep.zoos.store import Zoo
+from metarep.zoos.zoo import Zoo
 
 AREA_FLOOR = 1e-3
 """Added before the logarithm of an area: a quadrant counts from 1e-2."""
@@ -74,6 +75,7 @@ DOMAIN = register(
             "sign_pattern": "the signs of the output weights",
         },
         properties={"log_error": "the decimal logarithm of the validation error"},
+        recipes=VARIANTS,
         columns_of=columns_of,
         unit_labels={"unit_state": lambda zoo: unit_states(zoo["active_area"])},
         unit_properties={"active_area": lambda zoo: zoo["active_area"]},

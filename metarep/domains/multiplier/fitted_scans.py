@@ -17,7 +17,7 @@ from metarep.embeddings.store import Embeddings
 from metarep.errors import MetarepError
 from metarep.model.pretraining import load_model
 from metarep.model.transformer import untrained_like
-from metarep.zoos.store import Zoo
+from metarep.zoos.zoo import Zoo
 
 MAX_ITERATIONS = 500
 

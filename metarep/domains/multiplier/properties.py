@@ -16,7 +16,7 @@ from metarep.domains.multiplier.skew import off_right_angle
 from metarep.evaluation.representations import midpoints
 from metarep.networks.forward import forward
 from metarep.zoos.domain import Property
-from metarep.zoos.store import Zoo
+from metarep.zoos.zoo import Zoo
 
 SAME_SLOPE = 0.01
 """Gradients that lie nearer to each other than this belong to one linear piece; the product's own are of length 0 to 1.4."""
@@ -48,7 +48,7 @@ class Side:
 def properties(zoo: Zoo) -> list[Property]:
     """The properties of N 2-2-1 networks. Areas are shares of the unit square; "off" and "on" are those of the modes."""
     params = zoo.params.astype(np.float64)
-    error = zoo.log_error
+    error = zoo["log_error"]
     found = [
         *of_areas(params),
         *of_signs(params),

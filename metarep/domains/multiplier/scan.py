@@ -28,7 +28,7 @@ from metarep.errors import MetarepError
 from metarep.evaluation.roc import FPR_GRID, Roc, area, average_precision, estimate, on_grid, precision_at
 from metarep.progress import Progress
 from metarep.tables import to_csv
-from metarep.zoos.store import Zoo, load_zoo
+from metarep.zoos.zoo import Zoo, open_zoo
 
 __all__ = ["MULTIPLIER", "measure", "random_initialisations", "scan", "scan_score"]
 
@@ -95,7 +95,7 @@ def scan(
     `embeddings` of that zoo add the scan by examples; without them it is left out, and
     metrics.json says so. Raises MetarepError for a zoo without networks that have a mode.
     """
-    networks = load_zoo(zoo)
+    networks = open_zoo(zoo)
     inputs = {"zoo": networks.artefact}
     final = labelled(networks)
     if len(set(final["mode"])) < 2:

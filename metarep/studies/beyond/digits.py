@@ -26,7 +26,7 @@ from metarep.studies.settings import DigitsStudyConfig
 from metarep.windows.embed import embed_windows
 from metarep.windows.pretrain import pretrain_windows
 from metarep.windows.settings import WindowEmbedConfig
-from metarep.zoos.imported import KIND, ImportedZoo, load_imported
+from metarep.zoos.zoo import KIND, Zoo, open_zoo
 
 TARGETS = {"test_accuracy": "test accuracy", "epoch": "epoch", "gap": "generalisation gap"}
 EMBEDDINGS = {
@@ -72,18 +72,18 @@ def run(context: Context) -> Result:
     )
 
 
-def digit_zoo(context: Context) -> ImportedZoo:
+def digit_zoo(context: Context) -> Zoo:
     """The zoo of digit networks, trained where it does not stand yet."""
     config = context.config.digits.zoo.model_copy(update={"seed": context.config.seed})
     path = context.shared / "digits"
     if not is_done(path, KIND, config.resolved(), {}):
         build_digits(config, path, overwrite=path.exists(), progress=context.progress)
-    zoo = load_imported(path).finite_only()
+    zoo = open_zoo(path).finite()
     context.used["digits"] = zoo.artefact
     return zoo
 
 
-def pretrained(context: Context, zoo: ImportedZoo) -> Path:
+def pretrained(context: Context, zoo: Zoo) -> Path:
     """The window model of digit networks, pretrained where it does not stand yet."""
     settings = context.config.digits.pretrain.model_copy(update={"seed": context.config.seed})
     model = context.shared / "models" / "digits"
@@ -93,7 +93,7 @@ def pretrained(context: Context, zoo: ImportedZoo) -> Path:
     return model
 
 
-def embedded(context: Context, zoo: ImportedZoo) -> dict[str, np.ndarray]:
+def embedded(context: Context, zoo: Zoo) -> dict[str, np.ndarray]:
     """The vectors (N, D) of every network, by representation."""
     model = pretrained(context, zoo)
     inputs = {"model": open_artefact(model), "zoo": zoo.artefact}

@@ -30,7 +30,7 @@ from metarep.studies.beyond.unit_beliefs import unit_beliefs
 from metarep.studies.experiment import Picture, Result
 from metarep.training.recipe import draw_reference
 from metarep.training.settings import ZooConfig
-from metarep.zoos.store import Zoo
+from metarep.zoos.zoo import Zoo
 
 WIDE = NetworkSpec((2, 16, 1))
 SEEDS = 1000

@@ -16,7 +16,7 @@ from metarep.report.wording import listed
 from metarep.studies.experiment import Claim, Context, Picture, Result
 from metarep.studies.experiments.published import NETWORKS, PUBLISHED
 from metarep.training.settings import ZooConfig
-from metarep.zoos.store import Zoo
+from metarep.zoos.zoo import Zoo
 
 NAMED = tuple(PUBLISHED["9"]["modes"])
 """The modes that the notes name."""

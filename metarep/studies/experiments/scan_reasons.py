@@ -19,7 +19,7 @@ from metarep.domains.multiplier.scores import PARTS, SCORES, WEIGHTS, diagonal_a
 from metarep.evaluation.agreement import wilson
 from metarep.evaluation.roc import Estimate, area, estimate
 from metarep.report.style import INK, MUTED, PALETTE, use_style
-from metarep.zoos.store import Zoo
+from metarep.zoos.zoo import Zoo
 
 AS_PUBLISHED = "subtracts both units"
 OTHER_SIGN = "subtracts the bending unit, adds the other"

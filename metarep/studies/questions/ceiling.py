@@ -30,7 +30,7 @@ from metarep.studies.experiment import Claim, Result
 from metarep.studies.questions.ceiling_figures import pictures
 from metarep.studies.questions.ceiling_words import ALL, CEILING, IMPUTER, LOCAL, MEAN_OF, MODEL, sentences
 from metarep.studies.questions.context import QuestionContext
-from metarep.zoos.store import Zoo
+from metarep.zoos.zoo import Zoo
 
 MODEL_NAME = "ceiling"
 

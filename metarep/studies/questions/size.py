@@ -27,7 +27,7 @@ from metarep.studies.questions.leak import canonical_units, leak_rows, memory_ro
 from metarep.studies.questions.size_figures import pictures
 from metarep.studies.questions.size_words import NEAR, needed, sentences
 from metarep.tables import read_csv
-from metarep.zoos.store import Zoo
+from metarep.zoos.zoo import Zoo
 
 MAX_FIT = 3000
 """Training networks that k-means is fitted on, the same for every model."""

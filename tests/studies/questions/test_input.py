@@ -22,7 +22,7 @@ from metarep.studies.questions.input import BASE, as_written_states, design_sent
 from metarep.studies.questions.stage import question
 from metarep.studies.settings import QuestionConfig
 from metarep.tables import read_csv
-from metarep.zoos.store import Zoo
+from metarep.zoos.zoo import Zoo
 
 RNG = np.random.default_rng(0)
 SPEC = NetworkSpec.parse("2-2-1")

@@ -40,7 +40,7 @@ def freed_figure(
         errors.plot(b_errors, places, "|", ms=15, mew=2.2, color=LOWEST, zorder=4)
         for y, value in zip(places, n_errors, strict=True):
             errors.annotate(f"{value:.4f}", (value, y), (9, 5), textcoords="offset points", fontsize=9, color=INK, zorder=5)
-        errors.set(xscale="log", xlabel="expected squared error (recipe's law of the inputs)", xlim=(None, start * 1.35))
+        errors.set(xscale="log", xlabel="expected squared error (recipe's input distribution)", xlim=(None, start * 1.35))
         errors.xaxis.set_major_locator(FixedLocator([k * 10.0**e for e in range(-6, 0) for k in (1, 2, 5)]))
         errors.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         errors.xaxis.set_minor_locator(NullLocator())

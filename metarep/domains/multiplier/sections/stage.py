@@ -15,7 +15,6 @@ import torch
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from metarep.artefact import Artefact, open_artefact
 from metarep.domains.multiplier.modes import MULTIPLIER, label_modes
 from metarep.domains.multiplier.sections.naming import ModeProbe, fit_mode_probe
 from metarep.domains.multiplier.sections.one_hidden import OneHidden, usual_ratio
@@ -38,7 +37,7 @@ from metarep.parts.source import Source
 from metarep.parts.words import null_sentence
 from metarep.progress import Progress
 from metarep.report.style import INK, use_style
-from metarep.zoos.store import Zoo, load_zoo
+from metarep.zoos.zoo import Zoo
 
 matplotlib.use("Agg")
 MAX_FIT = 5000
@@ -48,18 +47,17 @@ MAX_UNITS = 256
 """Hidden units: every two of them are read."""
 
 
-def find_sections_of(
-    config: PartsConfig, model: ClozeModel, artefact: Artefact, source: Source, progress: Progress
-) -> Findings | None:
+def find_sections_of(config: PartsConfig, model: ClozeModel, zoo: Zoo, source: Source, progress: Progress) -> Findings | None:
     """The sections of a ReLU network with one hidden layer, with a figure and the tables sections and units.
 
-    None for a model that knows no 2-2-1 networks or was not asked for their behaviour, and a sentence where the network or
-    the zoo does not allow it.
+    `zoo` is the one that the model was pretrained on. None for a model that knows no 2-2-1 networks or was not asked for their
+    behaviour, and a sentence in place of sections where the network has other layers.
     """
-    if model.decoder is None or not knows_multipliers(model):
+    known = known_networks(zoo)
+    if model.decoder is None or not len(known) or not knows_multipliers(model):
         return None
     try:
-        layer, known = one_hidden(source), known_networks(artefact)
+        layer = one_hidden(source)
     except MetarepError as error:
         return Findings((f"Known small networks were not looked for: {error}.",))
     ratio = usual_ratio(known.params)
@@ -90,11 +88,9 @@ def one_hidden(source: Source, tensors: dict[str, torch.Tensor] | None = None) -
     return OneHidden(weight, bias, readout, offset)
 
 
-def known_networks(model: Artefact) -> Zoo:
-    """The training networks of the zoo that a model was pretrained on. Raises MetarepError where it is gone or another one."""
-    train = load_zoo(open_artefact(model.input_path("zoo"), "zoo").path).final().where(split="train")
-    if train.spec != MULTIPLIER:
-        raise MetarepError("modes belong to 2-2-1 networks", met=f"{train.spec} networks", expected=str(MULTIPLIER))
+def known_networks(zoo: Zoo) -> Zoo:
+    """Training networks of a zoo that are 2-2-1."""
+    train = zoo.final().where(split="train", spec=str(MULTIPLIER))
     return train.select(np.arange(min(MAX_FIT, len(train))))
 
 

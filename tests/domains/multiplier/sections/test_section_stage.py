@@ -1,4 +1,4 @@
-"""What the multipliers add to `metarep parts`: known networks inside one hidden layer, and a sentence where there can be none."""
+"""What the multipliers add to `metarep parts`: known networks inside one hidden layer, or a sentence."""
 
 import csv
 

@@ -17,8 +17,7 @@ from metarep.model.transformer import ClozeModel
 from metarep.model.windows import plan_of
 from metarep.networks.chain_forward import chain_forward
 from metarep.networks.inference import symmetries_of
-from metarep.zoos.exporting import as_sequential
-from metarep.zoos.subjects import architecture_of_spec
+from metarep.zoos.parameters import architecture_of_spec, as_sequential
 
 SETTINGS = PretrainConfig(
     d_model=24,

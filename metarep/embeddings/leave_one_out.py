@@ -31,7 +31,7 @@ def surprisal(readout: Readout) -> torch.Tensor:
 @kind(
     "certainty",
     "entropy of the prediction of each token, masked alone; units ordered by the sum of theirs",
-    needs=("predictions", "one window"),
+    needs=("predictions", "one window", "a token a value"),
 )
 def certainty(readout: Readout) -> torch.Tensor:
     """(B, T)."""

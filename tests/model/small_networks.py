@@ -1,6 +1,7 @@
 """Networks in memory and small models of them, for tests."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -18,7 +19,9 @@ from metarep.networks.chain_forward import Forward, chain_forward
 from metarep.networks.inference import symmetries_of
 from metarep.networks.spec import NetworkSpec
 from metarep.networks.symmetry_groups import Symmetries
+from metarep.zoos.importing import import_networks
 from metarep.zoos.parameters import architecture_of_spec
+from metarep.zoos.settings import ImportConfig
 
 TINY = {"d_model": 16, "n_layers": 2, "n_heads": 2, "n_components": 2, "batch_size": 16, "warmup_steps": 2, "lr": 5e-3}
 
@@ -109,3 +112,16 @@ def fresh_state(prepared: Prepared) -> TrainingState:
     objective = prepared.objective
     optimiser = build_optimiser(prepared.config, objective)
     return TrainingState(objective, optimiser, copy_of(objective.encoder), float("inf"), 0, [])
+
+
+def imported_zoo(folder: Path, names: Sequence[str], n: int = 40, *, reverse: bool = False) -> Path:
+    """A zoo of n random networks of each spec, imported from files; with `reverse` the units of the first layer in reverse."""
+    (folder / "files").mkdir(parents=True)
+    for number, name in enumerate(names):
+        tensors = {key: value / value[0, 0].numel() ** 0.5 for key, value in random_tensors(name, n, seed=number).items()}
+        if reverse:
+            tensors["0.weight"], tensors["0.bias"] = tensors["0.weight"].flip(1), tensors["0.bias"].flip(1)
+            tensors["2.weight"] = tensors["2.weight"].flip(2)
+        for row in range(n):
+            torch.save({key: value[row].clone() for key, value in tensors.items()}, folder / "files" / f"{name}-{row}.pt")
+    return import_networks(ImportConfig(), [folder / "files"], folder / "zoo")

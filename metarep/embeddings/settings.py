@@ -28,7 +28,7 @@ class EmbedConfig(Settings):
     )
     n_copies: int = Field(0, ge=0, description="average over so many random symmetric copies of each network; 0: as it is")
     copy_scale: float = Field(0.5, ge=0, description="copies: standard deviation of the log scale drawn for each ReLU unit")
-    tokens_per_batch: int = Field(65_536, ge=64, description="tokens that are read at once; memory grows with it")
+    tokens_per_batch: int = Field(16_384, ge=64, description="tokens that are read at once; memory grows with it")
     seed: int = Field(0, ge=0, description="of the untrained encoder's initialisation, and of copies")
 
     @field_validator("kind")

@@ -84,9 +84,12 @@ class Block(nn.Module):
         return x + self.mlp_out(F.gelu(self.mlp_in(self.norm_mlp(x))))
 
     def _attend(self, qkv: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
-        """(B · T, D). Written out, since the fused kernels take no bias that has a gradient."""
+        """(B · T, D). Written out in training, since the fused kernels take no bias that has a gradient."""
         b, t, width = qkv.shape
         q, k, v = qkv.view(b, t, 3, self.n_heads, -1).permute(2, 0, 3, 1, 4)
+        if not torch.is_grad_enabled():
+            bias = None if bias is None else bias.expand(b, self.n_heads, t, t)
+            return F.scaled_dot_product_attention(q, k, v, attn_mask=bias).transpose(1, 2).reshape(b * t, -1)
         scores = (q * (width // 3 // self.n_heads) ** -0.5) @ k.transpose(-1, -2)
         if bias is not None:
             scores = scores + bias

@@ -139,12 +139,17 @@ def most_central(starts: Sequence[int], length: int, n: int) -> np.ndarray:
     return home
 
 
-def stretch_starts(n: int, length: int, overlap: float) -> np.ndarray:
-    """Where overlapping stretches of `length` ≤ n begin so that all n positions are covered; the last ends with the last
-    one.
+def stretches(n: int, most: int, overlap: float) -> tuple[np.ndarray, int]:
+    """Where overlapping stretches begin so that all n positions are covered, and their length, `most` at most.
+
+    As few stretches as allow it, evenly spaced and no longer than needed; two share at least `overlap` of `most`.
     """
-    step = max(1, round(length * (1 - overlap)))
-    return np.unique(np.append(np.arange(0, max(1, n - length), step), n - length))
+    if n <= most:
+        return np.zeros(1, np.int64), n
+    shared = min(round(most * overlap), most - 1)
+    count = -(-(n - shared) // (most - shared))
+    length = -(-(n + (count - 1) * shared) // count)
+    return np.unique(np.linspace(0, n - length, count).round().astype(np.int64)), length
 
 
 @lru_cache(maxsize=512)
@@ -162,16 +167,15 @@ def build_plan(architecture: Architecture, symmetries: Symmetries, *, chunk: int
     views = build_views(architecture, symmetries, chunk=chunk, context=context)
     whole = _whole_network(views)
     if sum(view.n_units * view.n_tokens for view in whole) <= context:
-        stretches = tuple(Stretch(number, 0, view.n_units, 0, view.n_tokens) for number, view in enumerate(whole))
-        return Plan(whole, (Shape(stretches, np.zeros(1, np.int64), layout_of(whole, stretches)),), whole=True)
+        everything = tuple(Stretch(number, 0, view.n_units, 0, view.n_tokens) for number, view in enumerate(whole))
+        return Plan(whole, (Shape(everything, np.zeros(1, np.int64), layout_of(whole, everything)),), whole=True)
     shapes = []
     for number, view in enumerate(views):
-        n_units = min(view.n_units, max(1, context // view.n_tokens))
-        length = min(view.n_tokens, context)
-        firsts = stretch_starts(view.n_units, n_units, overlap if n_units > 1 else 0.0)
-        for start in stretch_starts(view.n_tokens, length, overlap):
-            stretches = (Stretch(number, 0, n_units, int(start), int(start) + length),)
-            shapes.append(Shape(stretches, firsts, layout_of(views, stretches)))
+        firsts, n_units = stretches(view.n_units, max(1, context // view.n_tokens), overlap)
+        starts, length = stretches(view.n_tokens, context, overlap)
+        for start in starts.tolist():
+            stretch = (Stretch(number, 0, n_units, start, start + length),)
+            shapes.append(Shape(stretch, firsts, layout_of(views, stretch)))
     return Plan(views, tuple(shapes), whole=False)
 
 

@@ -32,9 +32,9 @@ def pretrain(
       metarep pretrain results/zoo --out results/model --set n_steps=2000
       metarep pretrain results/zoo results/digits --out results/windows --set chunk=8
     """
-    from metarep.artefact import open_artefact
+    from metarep.zoos.zoo import open_zoo
 
-    windows = windows or len(zoo) > 1 or open_artefact(zoo[0]).kind == "imported-zoo"
+    windows = windows or len(zoo) > 1 or "shard" in open_zoo(zoo[0], check_hashes=False)
     shared = {"device": usable_device(device), "overwrite": overwrite, "progress": progress_for(quiet)}
     if windows:
         from metarep.settings import load_config

@@ -68,7 +68,8 @@ def masked_r2_table(model: ClozeModel, train: Zoo, test: Zoo, config: PretrainCo
             predicted, hidden = np.asarray(impute(values, mask)), mask
             if masking == LEAVE_ONE_OUT:
                 predicted, hidden = predicted[mask].reshape(test_values.shape), np.ones(test_values.shape, dtype=bool)
-            for row in _grouped(test_values.numpy(), predicted, hidden, test["mode"], weights, layout, config.seed):
+            modes = test.columns.get("mode", np.full(len(test), "", dtype=object))
+            for row in _grouped(test_values.numpy(), predicted, hidden, modes, weights, layout, config.seed):
                 rows.append({"masking": masking, "predictor": name} | row)
     return rows
 

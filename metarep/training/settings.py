@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from metarep.networks.spec import NetworkSpec
 from metarep.settings import Settings
-from metarep.training.recipe import recipes
+from metarep.training.recipe import recipe_named, recipes
 from metarep.zoos.domain import Domain
 
 
@@ -36,11 +36,15 @@ class FamilyConfig(Settings):
     jitter: float | None = Field(None, ge=0, description="standard deviation of the noise on hand-crafted parameters")
     hidden_bias_start: tuple[float, float] | None = Field(None, description="e08: one start in place of the grid")
 
+    @field_validator("variant")
+    @classmethod
+    def _known(cls, variant: str) -> str:
+        if variant not in recipes():
+            raise ValueError("one of " + ", ".join(recipes()))
+        return variant
+
     @model_validator(mode="after")
     def _coherent(self) -> FamilyConfig:
-        known = recipes()
-        if self.variant not in known:
-            raise ValueError(f"no variant {self.variant}; choose one of {', '.join(known)}")
         if (self.n_networks is None) == (self.seeds is None):
             raise ValueError("give n_networks or seeds, one of the two")
         if self.seeds is not None and (min(self.seeds) < 0 or max(self.seeds) >= 2**32):
@@ -49,7 +53,7 @@ class FamilyConfig(Settings):
             raise ValueError("seeds repeat")
         if self.spec is not None:
             NetworkSpec.parse(self.spec)
-        if known[self.variant][1].tasks is not None:
+        if recipe_named(self.variant).tasks is not None:
             self._require_own_tasks()
         return self
 

@@ -232,7 +232,7 @@ def test_tensors_of_a_branch_stand_where_the_branch_does(tmp_path):
 
 def test_axes_and_chain_are_kept(tmp_path):
     zoo = open_zoo(import_networks(ImportConfig(), [write(tmp_path / "x.onnx", CNN, CNN_SHAPES)], tmp_path / "zoo"))
-    found = zoo.architecture("x")
+    found = zoo.architecture_of(zoo.row_of("x"))
     assert found == read_checkpoint(tmp_path / "x.onnx").architecture
     assert Architecture.from_json(json.loads(json.dumps(found.to_json()))) == found
     assert found.chain

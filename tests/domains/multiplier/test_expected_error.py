@@ -133,7 +133,7 @@ def test_what_it_cannot_integrate_is_refused():
         spec = NetworkSpec.parse(text)
         with pytest.raises(MetarepError, match="no exact expected error"):
             expected_error(spec, np.zeros((1, spec.n_params)))
-    with pytest.raises(MetarepError, match="input_distribution"):
+    with pytest.raises(MetarepError, match="unknown input distribution"):
         expected_error(LINEAR, np.zeros((1, 3)), input_distribution="normal")
     with pytest.raises(MetarepError, match="fit the spec"):
         expected_error(MULTIPLIER, np.zeros((1, 8)))

@@ -152,8 +152,7 @@ def test_work_is_linear_in_size_and_memory_in_units():
 
 
 LARGE = """
-import resource, sys, time
-import torch
+import resource
 from small_networks import TINY, model_for, parts_of, plan_for, random_tensors
 from metarep.embeddings.stage import embed_tensors
 from metarep.model.settings import PretrainConfig
@@ -168,7 +167,8 @@ print(architecture.n_params, found.shape[1], resource.getrusage(resource.RUSAGE_
 
 @pytest.mark.skipif("METAREP_SLOW" not in os.environ, reason="takes a minute: set METAREP_SLOW=1")
 def test_ten_million_parameters_are_embedded_within_a_gibibyte():
-    said = subprocess.run([sys.executable, "-c", LARGE], capture_output=True, text=True, check=True, env=os.environ).stdout
+    env = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    said = subprocess.run([sys.executable, "-c", LARGE], capture_output=True, text=True, check=True, env=env).stdout
     n_params, width, mebibytes = map(int, said.split())
     assert n_params > 10_000_000
     assert width == 6 * 64

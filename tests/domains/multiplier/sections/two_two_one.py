@@ -1,23 +1,18 @@
 """Networks of a family that is easy to know, and a model pretrained on them, good enough to tell units apart."""
 
 from dataclasses import dataclass
-from math import inf
-from types import SimpleNamespace
 
 import numpy as np
-import torch
+from small_networks import fresh_state, prepared_for, whole_networks
 
 from metarep.domains.multiplier.modes import MULTIPLIER
 from metarep.domains.multiplier.sections.one_hidden import balanced
-from metarep.model.data import TrainingData, WholeNetworks
-from metarep.model.objectives import build_objective
-from metarep.model.pretraining import TrainingState, build_model, build_optimiser, draw_batch, fit_statistics, train_step
+from metarep.model.data import WholeNetworks
+from metarep.model.pretraining import draw_batch, train_step
 from metarep.model.settings import PretrainConfig
 from metarep.model.transformer import ClozeModel
-from metarep.model.windows import plan_of
-from metarep.networks.chain_forward import chain_forward
-from metarep.networks.inference import symmetries_of
-from metarep.zoos.parameters import architecture_of_spec, as_sequential
+from metarep.networks.spec import NetworkSpec
+from metarep.zoos.parameters import as_sequential
 
 SETTINGS = PretrainConfig(
     d_model=24,
@@ -53,32 +48,20 @@ def easy_networks(n: int, seed: int) -> np.ndarray:
     return params + 0.03 * rng.standard_normal(params.shape)
 
 
-def networks_of(spec, params: np.ndarray, chunk: int = 1) -> WholeNetworks:
+def networks_of(spec: NetworkSpec, params: np.ndarray) -> WholeNetworks:
     """Networks (N, P) of a spec as a model learns from them."""
-    architecture = architecture_of_spec(spec)
-    symmetries = symmetries_of(architecture, relu=True)
-    plan = plan_of(architecture, symmetries, chunk=chunk, context=128, overlap=0.25)
-    forward = chain_forward(architecture, symmetries, activation="relu")
-    return WholeNetworks(as_sequential(spec, params.astype(np.float32)), plan, symmetries, forward)
-
-
-def untrained(config: PretrainConfig, networks: WholeNetworks) -> ClozeModel:
-    """A model that is ready to learn from these networks."""
-    torch.manual_seed(0)
-    cohort = SimpleNamespace(rows=np.arange(len(networks)), plan=networks.plan, forward=networks.forward)
-    model = build_model(config, [cohort], networks.plan.views[0].chunk)
-    fit_statistics(config, model, TrainingData([networks]))
-    return model
+    networks = whole_networks(str(spec), 1)
+    networks.tensors = as_sequential(spec, params)
+    return networks
 
 
 def known(n: int = 2000) -> Known:
     """The family with a model that was pretrained for some seconds."""
     params = balanced(easy_networks(n, seed=0), RATIO)
     networks = networks_of(MULTIPLIER, params)
-    model, data = untrained(SETTINGS, networks), TrainingData([networks])
-    objective = build_objective(SETTINGS, model, networks)
-    state = TrainingState(objective, build_optimiser(SETTINGS, objective), {}, inf, 0, [])
+    prepared = prepared_for(SETTINGS, networks)
+    state = fresh_state(prepared)
     while state.step < SETTINGS.n_steps:
-        train_step(SETTINGS, state, *draw_batch(SETTINGS, model, data, state.step))
+        train_step(SETTINGS, state, *draw_batch(SETTINGS, prepared.model, prepared.train, state.step))
         state.step += 1
-    return Known(params, model.eval())
+    return Known(params, prepared.model.eval())

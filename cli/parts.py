@@ -10,7 +10,7 @@ import typer
 from .options import ConfigFile, Device, Overrides, Overwrite, Publish, Quiet, Seed, progress_for, usable_device
 from .output import print_csv, say_where
 
-PUBLISHED = {"tables/real": ("*.csv", "result.json"), "figures/real": ("figures/*.png",)}
+PUBLISHED = {"tables/real": ("*.csv", "findings.md"), "figures/real": ("figures/*.png",)}
 
 
 def parts(
@@ -29,16 +29,16 @@ def parts(
 ) -> None:
     """Take one network apart: embed its units, layers and windows, cluster them, list the most alike.
 
-    Everything is compared with copies of the network whose parameters are permuted.
+    Everything is compared with copies of the network with permuted parameters. A model of multipliers also looks for
+    networks that it knows inside one hidden layer, and names their modes.
 
     \b
     Examples:
-      metarep parts results/windows checkpoint.safetensors --out results/parts
-      metarep parts results/windows results/zoo --network e09-2813536937
+      metarep parts results/model checkpoint.safetensors --out results/parts
+      metarep parts results/model results/zoo --network e09-2813536937
     """
     from metarep.parts.settings import PartsConfig
     from metarep.parts.stage import parts as take_apart
-    from metarep.runner import publish as publish_files
     from metarep.settings import load_config
 
     settings = load_config(PartsConfig, config, overrides, seed=seed)

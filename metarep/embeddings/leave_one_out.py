@@ -31,7 +31,7 @@ def surprisal(readout: Readout) -> torch.Tensor:
 @kind(
     "certainty",
     "entropy of the prediction of each token, masked alone; units ordered by the sum of theirs",
-    needs=("predictions", "one window"),
+    needs=("predictions", "one window", "a token a value"),
 )
 def certainty(readout: Readout) -> torch.Tensor:
     """(B, T)."""
@@ -77,12 +77,12 @@ def surest_units_first(readout: Readout, entropy: torch.Tensor) -> torch.Tensor:
     for one in readout.groups:
         groups.append((one.group, totals[:, at : at + one.n].argsort(dim=1, stable=True)))
         at += one.n
-    return token_order(readout, dict(groups))
+    return token_order(readout, len(entropy), dict(groups))
 
 
-def token_order(readout: Readout, orders: dict[int, torch.Tensor]) -> torch.Tensor:
-    """(B, T) indices into the tokens for one order (B, n) of the units of each group, by its number."""
-    plan, b = readout.plan, len(next(iter(orders.values())))
+def token_order(readout: Readout, b: int, orders: dict[int, torch.Tensor]) -> torch.Tensor:
+    """(B, T) indices into the tokens of b networks for one order (B, n) of the units of each group, by its number."""
+    plan = readout.plan
     symmetry = [view.units for view in plan.views]
     architecture = plan.views[0].architecture
     tensors, start = {}, 0

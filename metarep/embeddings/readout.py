@@ -171,8 +171,10 @@ def read_networks(
 
 
 def unit_groups(plan: Plan) -> tuple[UnitGroup, ...]:
-    """The groups whose units have vectors: hidden ones in a network of one window, else all that have a view."""
-    views = [view for view in plan.views if view.is_hidden or not plan.whole]
+    """The groups whose units have vectors: hidden ones in a network of one window and several groups, else all that have a
+    view.
+    """
+    views = [view for view in plan.views if view.is_hidden or not plan.whole or len(plan.views) == 1]
     return tuple(UnitGroup(view.group, view.units.name, view.n_units, view.is_hidden) for view in views)
 
 

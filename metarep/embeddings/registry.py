@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from metarep.embeddings.readout import Readout
 
 MODULES = ("states", "leave_one_out", "behaviour")
-Need = Literal["predictions", "behaviour", "hidden units", "one window"]
+Need = Literal["predictions", "behaviour", "hidden units", "one window", "a token a value"]
 Tokens = Literal["states", "surprise"]
 
 

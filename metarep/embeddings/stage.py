@@ -19,8 +19,9 @@ from metarep.model.augment import permute_units, scale_units
 from metarep.model.behaviour import ProbeSpace, space_name
 from metarep.model.pretraining import load_model
 from metarep.model.transformer import ClozeModel, untrained_like
-from metarep.model.windows import Plan, plan_of
+from metarep.model.windows import Plan
 from metarep.networks.chain_forward import input_and_output_widths
+from metarep.networks.symmetry_groups import Symmetries
 from metarep.networks.tensor_symmetry import canonical_orders, permuted
 from metarep.progress import Progress
 from metarep.tables import to_csv
@@ -91,12 +92,17 @@ def embed_networks(model: ClozeModel, subjects: Zoo, rows: np.ndarray, config: E
 
 
 def embed_tensors(
-    model: ClozeModel, plan: Plan, tensors: dict[str, torch.Tensor], symmetries, kind: str, **settings: object
+    model: ClozeModel, plan: Plan, tensors: dict[str, torch.Tensor], symmetries: Symmetries, kind: str, **settings: object
 ) -> np.ndarray:
-    """The vectors (B, V) of networks (B, *shape) that are in no zoo, units in any order; settings as those of `EmbedConfig`."""
+    """The vectors (B, V) of networks (B, *shape) that are in no zoo, units in any order; settings as those of `EmbedConfig`.
+
+    Raises MetarepError for a kind that the model or the networks do not allow.
+    """
     config = EmbedConfig(kind=kind, **settings)
+    check_needs(kind_named(kind), model, plan, plan.views[0].architecture.n_params)
     placed = permuted(tensors, symmetries, canonical_orders(tensors, symmetries, n_lead=1))
-    return network_vectors(kind_named(kind), _read(model, plan, placed, kind_named(kind), config), config)
+    readout = _read(model, plan, placed, kind_named(kind), config)
+    return network_vectors(kind_named(kind), averaged(readout, placed, symmetries, kind_named(kind), config), config)
 
 
 def chosen_rows(subjects: Zoo, max_per_split: int | None) -> np.ndarray:
@@ -126,7 +132,7 @@ def read_zoo(model: ClozeModel, subjects: Zoo, rows: np.ndarray, config: EmbedCo
             del tensors
             known = {group: order for group, order in enumerate(orders) if order is not None}
             readout = _read(model, plan, placed, kind, config)
-            yield Embedded(same[at : at + size], averaged(readout, placed, subjects, number, kind, config), known)
+            yield Embedded(same[at : at + size], averaged(readout, placed, symmetries, kind, config), known)
 
 
 def _read(model: ClozeModel, plan: Plan, tensors: dict[str, torch.Tensor], kind: Kind, config: EmbedConfig) -> Readout:
@@ -137,9 +143,11 @@ def _read(model: ClozeModel, plan: Plan, tensors: dict[str, torch.Tensor], kind:
     )
 
 
-def averaged(readout: Readout, tensors, subjects: Zoo, number: int, kind: Kind, config: EmbedConfig) -> Readout:
+def averaged(
+    readout: Readout, tensors: dict[str, torch.Tensor], symmetries: Symmetries, kind: Kind, config: EmbedConfig
+) -> Readout:
     """The readout with the readouts of random symmetric copies of the networks beside it, where copies are asked for."""
-    symmetries, generator = subjects.symmetries[number], torch.Generator().manual_seed(config.seed)
+    generator = torch.Generator().manual_seed(config.seed)
     for _ in range(config.n_copies):
         copy = permute_units(
             scale_units(tensors, symmetries, config.copy_scale, generator=generator), symmetries, generator=generator
@@ -182,8 +190,7 @@ def _unit_vectors(kind: Kind, readout: Readout, group: int) -> np.ndarray:
 
 def model_plan(model: ClozeModel, subjects: Zoo, number: int) -> Plan:
     """How a model reads the networks of an architecture, which is given by its number in the zoo."""
-    how = {"chunk": model.chunk, "context": model.context, "overlap": model.overlap, "indexed": not model.relational}
-    return plan_of(subjects.architectures[number], subjects.symmetries[number], **how)
+    return model.plan_of(subjects.architectures[number], subjects.symmetries[number])
 
 
 def check_needs(kind: Kind, model: ClozeModel, plan: Plan, n_params: int) -> None:
@@ -194,6 +201,9 @@ def check_needs(kind: Kind, model: ClozeModel, plan: Plan, n_params: int) -> Non
     if "behaviour" in kind.needs and model.decoder is None:
         fix = "pretrain with behaviour_weight=1"
         raise MetarepError(f"the model was not trained to predict behaviour, which {kind.name} needs", fix=fix)
+    if "a token a value" in kind.needs and model.chunk > 1:
+        fix = "embed kind=surprisal or layers, or pretrain with chunk=1"
+        raise MetarepError(f"{kind.name} needs a token a value", met=f"chunk={model.chunk}", expected="chunk=1", fix=fix)
     if "one window" in kind.needs and not plan.whole:
         met, expected = f"{n_params:,} parameters", f"networks of at most {model.context * model.chunk} parameters"
         raise MetarepError(

@@ -118,10 +118,14 @@ class CutWindows:
         return [Segment(self.shape.layout, self.values[rows], self.firsts[rows], behaviour)]
 
 
-def behaviour_of(plan: Plan, forward: Forward, tensors: dict[str, torch.Tensor], probes: Probes) -> Behaviour:
-    """What the hidden units of whole networks (B, *shape) contribute, in the order of the layout's units."""
-    found = forward.contributions(tensors, probes.inputs, probes.outputs)
+def behaviour_of(plan: Plan, forward: Forward, tensors: dict[str, torch.Tensor], probes: Probes) -> Behaviour | None:
+    """What the hidden units of whole networks (B, *shape) contribute, in the order of the layout's units; None where there are
+    none.
+    """
     groups = [plan.views[s.view].group for s in plan.shapes[0].stretches if plan.views[s.view].is_hidden]
+    if not groups:
+        return None
+    found = forward.contributions(tensors, probes.inputs, probes.outputs)
     return Behaviour(probes, torch.cat([found[group] for group in groups], dim=1))
 
 

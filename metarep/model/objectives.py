@@ -124,9 +124,14 @@ class Autoencoder(Objective):
         """Both (B, T · C): what the decoder says, and the values in the unit order that is nearest to it."""
         tensors = canonical(segment.tensors, self.subject.symmetries, n_lead=1)
         found = self.decoder(self.model.pool(self.model.states(self.subject.segment(tensors))))
-        ordered = torch.stack([self._values(permuted(tensors, self.subject.symmetries, order)) for order in self.orders])
+        ordered = torch.stack([self._values(self._in_order(tensors, order)) for order in self.orders])
         best = (found.detach() - ordered).square().sum(dim=2).argmin(dim=0)
         return found, ordered[best, torch.arange(len(found), device=found.device)]
+
+    def _in_order(self, tensors: dict[str, torch.Tensor], order: list[torch.Tensor | None]) -> dict[str, torch.Tensor]:
+        b = len(next(iter(tensors.values())))
+        same = [None if one is None else one.expand(b, -1) for one in order]
+        return permuted(tensors, self.subject.symmetries, same)
 
     def _values(self, tensors: dict[str, torch.Tensor]) -> torch.Tensor:
         return self.model.normalise(self.subject.segment(tensors)).flatten(1)

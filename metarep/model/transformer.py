@@ -30,7 +30,9 @@ from metarep.model.batches import Batch, Segment
 from metarep.model.behaviour import BehaviourDecoder
 from metarep.model.heads import HEADS, Mixture
 from metarep.model.layout import COORDINATES, MAX_DEPTH, N_RELATIONS, NUMBERS, ROLES, SIDES, Layout
-from metarep.networks.architecture import KINDS
+from metarep.model.windows import Plan, plan_of
+from metarep.networks.architecture import KINDS, Architecture
+from metarep.networks.symmetry_groups import Symmetries
 
 N_FREQUENCIES = 8
 N_ROLE_CLASSES = len(KINDS) * len(ROLES)
@@ -42,8 +44,8 @@ class Placement(NamedTuple):
     value_class (T, C) is the class by which each value is standardised and `by_role` (T, 1) whether it is one of kind and role;
     labels (4, T) are kind, role, side and depth, numbers (T, F) and scale (T, 1) those of the layout, present (T, C) too.
     rows (5, T) point into the table of positions, 0 for none, and fourier (T, G) describes those that have no row.
-    class_stride and row_stride (T,) say by how much class and first row grow with the first unit of a window. relation (R,
-    T · T) is one-hot.
+    class_stride and row_stride (T,) say by how much class and first row grow with the first unit of a window, fourier_stride
+    (T,) by which share of its axis the first of the Fourier features moves. relation (R, T · T) is one-hot.
     """
 
     value_class: torch.Tensor
@@ -56,6 +58,7 @@ class Placement(NamedTuple):
     rows: torch.Tensor
     row_stride: torch.Tensor
     fourier: torch.Tensor
+    fourier_stride: torch.Tensor
     relation: torch.Tensor
 
 
@@ -142,6 +145,11 @@ class ClozeModel(nn.Module, PyTorchModelHubMixin, library_name="metarep"):
     def device(self) -> torch.device:
         return self.class_mean.device
 
+    def plan_of(self, architecture: Architecture, symmetries: Symmetries, *, context: int | None = None) -> Plan:
+        """How it reads networks of an architecture, in windows as large as those that it was pretrained on by default."""
+        how = {"chunk": self.chunk, "context": context or self.context, "overlap": self.overlap}
+        return plan_of(architecture, symmetries, **how, indexed=not self.relational)
+
     def place(self, layout: Layout) -> Placement:
         """What the model knows of a layout, worked out once."""
         found = self._placements.get(layout)
@@ -158,9 +166,8 @@ class ClozeModel(nn.Module, PyTorchModelHubMixin, library_name="metarep"):
         first = torch.tensor([self.first_row.get(str(axis), 0) for axis in layout.axes] + [0])[layout.coordinate_axis]
         rows = torch.where(first > 0, first + layout.coordinate_index, 0)
         lengths = torch.tensor([axis.length for axis in layout.axes] + [1])[layout.coordinate_axis]
-        waves = torch.where(
-            ((first == 0) & (layout.coordinate_axis >= 0)).unsqueeze(-1), _waves(layout.coordinate_index / lengths), 0.0
-        )
+        waving = (first == 0) & (layout.coordinate_axis >= 0)
+        waves = torch.where(waving.unsqueeze(-1), _waves(layout.coordinate_index / lengths), 0.0)
         return Placement(
             value_class=value_class,
             class_stride=torch.where(by_role.squeeze(1), 0, layout.own_stride),
@@ -172,6 +179,7 @@ class ClozeModel(nn.Module, PyTorchModelHubMixin, library_name="metarep"):
             rows=rows,
             row_stride=(rows[0] > 0).long(),
             fourier=waves.permute(1, 0, 2).flatten(1),
+            fourier_stride=torch.where(waving[0], 1 / lengths[0], 0.0),
             relation=F.one_hot(layout.relation.flatten(), N_RELATIONS).T.float().contiguous(),
         )
 
@@ -226,7 +234,7 @@ class ClozeModel(nn.Module, PyTorchModelHubMixin, library_name="metarep"):
     def _where(self, batch: Batch) -> list[torch.Tensor]:
         """(B · T, D) a segment: where its tokens stand. Looked up once for all windows of a layout."""
         at = [self.place(segment.layout) for segment in batch]
-        shifted = [bool(one.row_stride.any()) and bool(segment.firsts.any()) for one, segment in zip(at, batch, strict=True)]
+        shifted = [bool(segment.firsts.any()) for segment in batch]
         labels = torch.cat([one.labels for one in at], dim=1)
         rows = torch.cat([one.rows for one in at], dim=1)
         where = sum(table(label) for table, label in zip(self.tables, labels, strict=True))
@@ -236,8 +244,14 @@ class ClozeModel(nn.Module, PyTorchModelHubMixin, library_name="metarep"):
         found, start = [], 0
         for one, segment, moves in zip(at, batch, shifted, strict=True):
             span = slice(start, start + segment.layout.n_tokens)
-            own_row = self.positions(one.rows[0] + segment.firsts[:, None] * one.row_stride) if moves else own[span]
-            found.append((where[span] + own_row).expand(len(segment), -1, -1).flatten(0, 1))
+            here = where[span] + own[span]
+            if moves and bool(one.row_stride.any()):
+                here = where[span] + self.positions(one.rows[0] + segment.firsts[:, None] * one.row_stride)
+            if moves and bool(one.fourier_stride.any()):
+                waves = one.fourier[:, : 2 * N_FREQUENCIES]
+                moved = moved_waves(waves, segment.firsts[:, None] * one.fourier_stride)
+                here = here + (moved - waves) @ self.fourier.weight[:, : 2 * N_FREQUENCIES].T
+            found.append(here.expand(len(segment), -1, -1).flatten(0, 1))
             start = span.stop
         return found
 
@@ -310,13 +324,20 @@ def untrained_like(model: ClozeModel, *, seed: int) -> ClozeModel:
 
 def _waves(share: torch.Tensor) -> torch.Tensor:
     """(…, 2 · N_FREQUENCIES): sines and cosines of positions in [0, 1), the slowest of half a period over the axis."""
-    angle = share.unsqueeze(-1) * math.pi * 2.0 ** torch.arange(N_FREQUENCIES)
+    angle = share.unsqueeze(-1) * math.pi * 2.0 ** torch.arange(N_FREQUENCIES, device=share.device)
     return torch.cat([angle.sin(), angle.cos()], dim=-1)
+
+
+def moved_waves(waves: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
+    """The waves (T, F) of positions that lie further on by shares (B, T) of their axis, (B, T, F)."""
+    sine, cosine = waves.chunk(2, dim=-1)
+    further, along = _waves(share).chunk(2, dim=-1)
+    return torch.cat([sine * along + cosine * further, cosine * along - sine * further], dim=-1)
 
 
 def _offsets(sizes: dict[str, int], *, start: int) -> dict[str, int]:
     found = {}
-    for name, size in sizes.items():
+    for name, size in sorted(sizes.items()):  # a saved config comes back sorted
         found[name] = start
         start += size
     return found

@@ -63,12 +63,12 @@ def large_groups(parts: Parts) -> list[np.ndarray]:
 def next_to_nearest(parts: Parts, added: np.ndarray, members: list[np.ndarray]) -> float:
     """The share of units of large groups whose nearest in the group has the number before or behind theirs, as saved.
 
-    Where the order of units means something (the classes of a scale, the places of a sequence) neighbours may do alike;
+    Where the order of units means something (the classes of a scale, the positions of a sequence) neighbours may do alike;
     where it means nothing this is at chance.
     """
-    found, saved = [], parts.saved
+    found = []
     for rows in members:
-        number = saved[rows]
+        number = parts.index[rows]
         found.append(np.abs(number - number[nearest_parts(added[rows])[0]]) == 1)
     return float(np.concatenate(found).mean())
 
@@ -110,7 +110,7 @@ def nearest_parts(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def null_row(kind: str, statistic: str, value: float, null: np.ndarray) -> dict:
-    """A row: the network's figure beside those of its shuffled copies, and the share of these that reach it (p, one-sided)."""
+    """A row: the network's value beside those of its shuffled copies, and the share of these that reach it (p, one-sided)."""
     null = null[np.isfinite(null)]
     p = (1 + int((null >= value).sum())) / (1 + len(null))
     low, high = (float(np.quantile(null, q)) if len(null) else None for q in (0.05, 0.95))

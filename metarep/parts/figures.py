@@ -1,4 +1,4 @@
-"""The pictures of a network's parts."""
+"""The figures of a network's parts."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def split_middle(items: list[str], most: int) -> tuple[list[str], list[str], lis
 def cells_of(found: Found, group: str) -> np.ndarray:
     """(n,): the clusters of a group's parts in the order that they were saved in."""
     member = np.flatnonzero(found.parts.groups == group)
-    return found.cluster[member[np.argsort(found.parts.saved[member], kind="stable")]]
+    return found.cluster[member[np.argsort(found.parts.index[member], kind="stable")]]
 
 
 def draw_strip(ax: Axes, row: int, cells: np.ndarray, numbers: np.ndarray) -> None:
@@ -134,8 +134,8 @@ def layers_figure(found: Found) -> Figure:
         ax = figure.subplots()
         image = ax.imshow(unit @ unit.T, cmap="PuOr_r", vmin=-1, vmax=1)
         step = max(1, int(np.ceil(n / 40)))
-        ax.set_xticks(range(0, n, step), [short(name) for name in found.parts.names[::step]], rotation=90, fontsize=7)
-        ax.set_yticks(range(0, n, step), [short(name) for name in found.parts.names[::step]], fontsize=7)
+        ax.set_xticks(range(0, n, step), [short(name) for name in found.parts.groups[::step]], rotation=90, fontsize=7)
+        ax.set_yticks(range(0, n, step), [short(name) for name in found.parts.groups[::step]], fontsize=7)
         ax.set_title("Layers, by what the arrangement of their parameters adds")
         figure.colorbar(image, ax=ax, shrink=0.7, label="cosine")
     return figure

@@ -1,7 +1,7 @@
 """Every unit, layer and window of one network as vectors, beside those of the same network with its parameters shuffled.
 
 Where a part stands says much of what its vector is. So every vector is held against those that shuffled copies of the network
-have at the same place: from each tensor's values in random order, n_shuffles times. What is left, in standard deviations of
+have at the same position: each tensor's values in random order, n_shuffles times. What is left, in standard deviations of
 the shuffled ones, is what the arrangement of the parameters adds.
 """
 
@@ -13,67 +13,93 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from metarep.embeddings.readout import Readout, read_networks, unit_groups
+from metarep.model.transformer import ClozeModel
+from metarep.model.windows import Plan
 from metarep.networks.architecture import Architecture, readable_tensors
 from metarep.networks.inference import symmetries_of
+from metarep.networks.symmetry_groups import Symmetries
 from metarep.networks.tensor_symmetry import canonical_orders, permuted
 from metarep.parts.settings import PartsConfig
 from metarep.parts.source import Source
 from metarep.progress import Progress
-from metarep.windows.embed import Network, names_of_units, read_windows, vector_width
-from metarep.windows.model import WindowModel
-from metarep.windows.plan import build_plan
-from metarep.windows.settings import WindowEmbedConfig
-
-KINDS = ("unit", "layer", "window")
 
 
 @dataclass(frozen=True)
 class Parts:
-    """The parts of one kind: names (M,), groups (M,) — the layer or group of units that each is in —, vectors (M, D) as the
-    model gives them, and (1 + S, M, D) what the arrangement adds: the network's own first, then the S shuffled copies'."""
+    """The parts of one kind: groups (M,) — the layer or the group of units that each is in —, index (M,) — the number of a
+    unit within its group as it was saved, of a layer or window among all —, vectors (M, D) as the model gives them, and
+    (1 + S, M, D) what the arrangement adds: the network's own first, then the S shuffled copies'.
+    """
 
     kind: str
-    names: np.ndarray
     groups: np.ndarray
+    index: np.ndarray
     vectors: np.ndarray
     added: np.ndarray
 
-    @property
-    def saved(self) -> np.ndarray:
-        """(M,) int64: the number that a unit was saved with in its group; of other parts the place among all."""
-        if self.kind != "unit":
-            return np.arange(len(self.names))
-        return np.array([int(str(name).rsplit(":", 1)[1]) for name in self.names], dtype=np.int64)
+    def __len__(self) -> int:
+        return len(self.groups)
 
 
-def read_parts(config: PartsConfig, model: WindowModel, source: Source, progress: Progress) -> dict[str, Parts]:
-    """The units, layers and windows of a network, and of its shuffled copies."""
+def read_parts(config: PartsConfig, model: ClozeModel, source: Source, progress: Progress) -> dict[str, Parts]:
+    """The units, layers and windows of a network beside those of its shuffled copies; kinds of which it has none are left
+    out.
+    """
     tensors = readable_tensors(source.architecture, source.tensors, where=source.name)
-    context = config.context or model.context
     symmetries = symmetries_of(source.architecture, relu=source.relu)
-    plan = build_plan(source.architecture, symmetries, chunk=model.chunk, context=context, overlap=model.overlap)
-    embedding = WindowEmbedConfig(parts=KINDS, context=context, tokens_per_batch=config.tokens_per_batch)
-    width, n_layers = vector_width(model, embedding.kind), source.architecture.n_layers
+    plan = model.plan_of(source.architecture, symmetries, context=config.context)
     generator = torch.Generator().manual_seed(config.seed)
-    readings = []
-    orders = canonical_orders(tensors, symmetries)
-    unit_names = names_of_units(plan, symmetries, orders)
+    found: dict[str, list[np.ndarray]] = {"unit": [], "layer": [], "window": []}
     with progress.task("read parts", 1 + config.n_shuffles, "copies") as task:
         for number in range(1 + config.n_shuffles):
             copy = tensors if number == 0 else shuffled(tensors, generator)
-            placed = permuted(copy, symmetries, orders if number == 0 else canonical_orders(copy, symmetries))
-            network = Network(source.name, plan, placed, unit_names, n_layers, width, embedding)
-            read_windows(model, [network], embedding, lambda n: None)
-            readings.append(network.reading())
+            for kind, vectors in vectors_of(read_one(config, model, plan, symmetries, copy)).items():
+                found[kind].append(vectors)
             task.advance(1)
-    unit_groups = [view.units.name for view in plan.views for _ in range(view.n_units)]
-    window_groups = [plan.views[window[0].view].units.name for window in plan.windows]
-    layer_names = layers_by_name(source.architecture)
-    window_names = [f"window {number}" for number in range(len(plan.windows))]
+    places = places_of(plan, source.architecture, canonical_orders(tensors, symmetries))
     return {
-        "unit": _parts("unit", unit_names, unit_groups, [np.concatenate(r.units) for r in readings]),
-        "layer": _parts("layer", layer_names, layer_names, [r.layers for r in readings]),
-        "window": _parts("window", window_names, window_groups, [r.windows for r in readings]),
+        kind: Parts(kind, *places[kind], vectors[0], added_by_arrangement(np.stack(vectors)))
+        for kind, vectors in found.items()
+        if len(vectors[0])
+    }
+
+
+def read_one(
+    config: PartsConfig, model: ClozeModel, plan: Plan, symmetries: Symmetries, tensors: dict[str, torch.Tensor]
+) -> Readout:
+    """What the model makes of one network, its units in canonical order."""
+    placed = permuted(tensors, symmetries, canonical_orders(tensors, symmetries))
+    alone = {name: value.unsqueeze(0) for name, value in placed.items()}
+    return read_networks(model, plan, alone, tokens_per_batch=config.tokens_per_batch, with_windows=True)
+
+
+def vectors_of(readout: Readout) -> dict[str, np.ndarray]:
+    """(M, D) of each kind of part of a network that was read alone."""
+    units = [readout.units[one.group][0] for one in readout.groups]
+    none = torch.zeros(0, readout.model.d_model)
+    found = {"unit": torch.cat([none, *units]), "layer": readout.layer_states[0], "window": readout.windows[0]}
+    return {kind: vectors.float().numpy() for kind, vectors in found.items()}
+
+
+def places_of(
+    plan: Plan, architecture: Architecture, orders: list[torch.Tensor | None]
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """The group and the index (M,) of every part of each kind; `orders` as the units of each group were brought into."""
+    groups = unit_groups(plan)
+    saved = [orders[one.group] if one.group < len(orders) else None for one in groups]
+    index = [np.arange(one.n) if own is None else own.numpy() for one, own in zip(groups, saved, strict=True)]
+    units = [one.name for one in groups for _ in range(one.n)]
+    windows = [
+        "the whole network" if plan.whole else plan.views[shape.stretches[0].view].units.name
+        for shape in plan.shapes
+        for _ in range(shape.n_windows)
+    ]
+    layers = layers_by_name(architecture)
+    return {
+        "unit": (np.array(units, object), np.concatenate([np.zeros(0, np.int64), *index])),
+        "layer": (np.array(layers, object), np.arange(len(layers))),
+        "window": (np.array(windows, object), np.arange(len(windows))),
     }
 
 
@@ -101,13 +127,10 @@ def shuffled(tensors: Mapping[str, torch.Tensor], generator: torch.Generator) ->
     }
 
 
-def _parts(kind: str, names: list[str], groups: list[str], vectors: list[np.ndarray]) -> Parts:
-    return Parts(kind, np.array(names, object), np.array(groups, object), vectors[0], added_by_arrangement(np.stack(vectors)))
-
-
 def added_by_arrangement(vectors: np.ndarray) -> np.ndarray:
-    """(1 + S, M, D): vectors (1 + S, M, D), the network's own first, less the mean of the shuffled copies at the same place, in
-    their standard deviations over all places. A shuffled copy is held against the other ones, as the network is against all.
+    """(1 + S, M, D): vectors (1 + S, M, D), the network's own first, less the mean of the shuffled copies at the same position,
+    in their standard deviations over all positions. A shuffled copy is held against the other ones, as the network is against
+    all.
     """
     own, copies = vectors[0].astype(np.float64), vectors[1:].astype(np.float64)
     s = len(copies)

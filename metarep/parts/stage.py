@@ -7,22 +7,21 @@ from typing import Any
 
 import numpy as np
 
-from metarep.artefact import open_artefact, write_whole, writing
+from metarep.artefact import Artefact, open_artefact, writing
+from metarep.embeddings.store import FILE, EmbeddingWriter
+from metarep.model.pretraining import load_model
+from metarep.model.transformer import ClozeModel
 from metarep.parts.alike import Found, find_alike
 from metarep.parts.figures import layers_figure, map_figure, similarity_figure
+from metarep.parts.page import Captioned, Findings, joined, write_findings
 from metarep.parts.reading import read_parts
 from metarep.parts.settings import PartsConfig
 from metarep.parts.source import Source, open_source
 from metarep.parts.words import sentences
 from metarep.progress import Progress
-from metarep.studies.experiment import Claim, Context, Picture, Result
-from metarep.studies.page import render_sections, section
-from metarep.studies.registry import Experiment, Series, all_settings
-from metarep.studies.stage import write_result
-from metarep.windows.embed import RowWriter
-from metarep.windows.pretrain import load_window_model
+from metarep.zoos.domain import domain_of
+from metarep.zoos.zoo import open_zoo
 
-PAGE = Series("parts", "parts", "parts", "parts.html", (), Context, all_settings)
 MAX_LAYERS_SHOWN = 400
 """Layers whose similarities are drawn."""
 
@@ -43,36 +42,48 @@ def parts(
 
     `architecture` is a YAML that says of a file's tensors what their names do not.
     Writes embeddings.parquet, parts.csv (a row a part), alike.csv (the most alike pairs), tests.csv (against shuffled
-    parameters), k_curve.csv, figures and report.html. Raises MetarepError for damaged files and NaN.
+    parameters), k_curve.csv, figures and report.html, and what the domains find beside (`Domain.parts`). Raises MetarepError
+    for damaged files and NaN.
     """
     out, progress = Path(out), progress or Progress()
-    window_model = load_window_model(model, device=device)
     source = open_source(network, network_id, architecture=architecture)
-    inputs = {"model": open_artefact(model, "window-model")} | source.inputs
-    settings = config.resolved() | source.settings
+    artefact, network_model = open_artefact(model, "model"), load_model(model, device=device)
+    inputs, settings = {"model": artefact} | source.inputs, config.resolved() | source.settings
     with writing(out, "parts", config=settings, seed=config.seed, inputs=inputs, overwrite=overwrite) as folder:
-        found = {}
-        read = read_parts(config, window_model, source, progress)
+        read, found = read_parts(config, network_model, source, progress), {}
         with progress.task("compare parts", len(read), "kinds") as task:
             for kind, one in read.items():
                 found[kind] = find_alike(config, one)
                 task.advance(1, kind)
-        result = as_result(config, source, found)
-        with RowWriter(folder / "embeddings.parquet") as writer:
+        with EmbeddingWriter(folder / FILE, "states") as writer:
             for kind, one in read.items():
-                for name, vector in zip(one.names, one.vectors, strict=True):
-                    writer.add(source.name, name if kind == "window" else f"{kind} {name}", vector)
-        one = Experiment("", "parts", source.name, "which parts of the network do the same thing", room="parts")
-        shown = section(folder, one, write_result(folder, one, result))
-        write_whole(folder / "report.html", render_sections(PAGE, [shown], []))
+                for group in dict.fromkeys(one.groups) if kind == "unit" else ("",):
+                    rows = one.groups == group if kind == "unit" else np.ones(len(one), dtype=bool)
+                    writer.add(source.name, kind, one.vectors[rows], group=group, index=one.index[rows])
+        known = known_of_domain(config, network_model, artefact, source, progress)
+        everything = joined([findings(config, source, found), *([] if known is None else [known])])
+        write_findings(folder, source.name, everything, dpi=config.dpi)
     return out
 
 
-def as_result(config: PartsConfig, source: Source, found: dict[str, Found]) -> Result:
-    """Tables, pictures and sentences."""
-    tests = [row for one in found.values() for row in one.tests]
-    pictures = {
-        f"map_{kind}s": Picture(
+def known_of_domain(
+    config: PartsConfig, model: ClozeModel, artefact: Artefact, source: Source, progress: Progress
+) -> Findings | None:
+    """What the domain of the zoo that the model was pretrained on finds in the network, if it looks for anything."""
+    if "zoo" not in artefact.manifest["inputs"]:
+        return None
+    if not artefact.input_path("zoo").is_dir():
+        progress.say("the zoo that the model was pretrained on is gone, and what its domain knows is not looked for")
+        return None
+    zoo = open_zoo(artefact.input_path("zoo"))
+    domain = domain_of(zoo)
+    return domain.parts(config, model, zoo, source, progress) if domain and domain.parts else None
+
+
+def findings(config: PartsConfig, source: Source, found: dict[str, Found]) -> Findings:
+    """Tables, figures and sentences."""
+    figures = {
+        f"map_{kind}s": Captioned(
             map_figure(one, f"{kind.capitalize()}s of {source.name} by cluster"),
             f"The {kind}s of the network, a strip for each symmetry group in order, with how many there are, each {kind} "
             "where it was saved; colours are clusters of what the arrangement of the parameters adds to its vector.",
@@ -80,48 +91,41 @@ def as_result(config: PartsConfig, source: Source, found: dict[str, Found]) -> R
         for kind, one in found.items()
         if one.k_curve
     }
-    if several := [one for one in found.values() if len(one.similarity) > 1]:
-        pictures["similarity"] = Picture(
+    if several := [one for one in found.values() if len(one.parts) > 1]:
+        figures["similarity"] = Captioned(
             similarity_figure(several),
             "How alike each part is to the part nearest to it (cosine), and the same in copies with shuffled tensors.",
         )
-    if 2 <= len(found["layer"].cluster) <= MAX_LAYERS_SHOWN:
-        pictures["layers"] = Picture(layers_figure(found["layer"]), "The similarity of each two layers.")
-    return Result(
-        claims=tuple(as_claim(row) for row in tests),
-        sentences=sentences(found, source.architecture.n_params, config.n_shuffles),
+    if 2 <= len(found["layer"].parts) <= MAX_LAYERS_SHOWN:
+        figures["layers"] = Captioned(layers_figure(found["layer"]), "The similarity of each two layers.")
+    return Findings(
+        sentences(found, source.architecture.n_params, config.n_shuffles),
+        tests=[row for one in found.values() for row in one.tests],
         tables={
-            "tests": tests,
             "alike": [row for one in found.values() for row in alike_rows(one, config.n_alike)],
             "parts": [row for one in found.values() for row in part_rows(one)],
             "k_curve": [{"part": kind, **row} for kind, one in found.items() for row in one.k_curve],
         },
-        pictures=pictures,
-        shown=("tests", "alike"),
-    )
-
-
-def as_claim(row: dict[str, Any]) -> Claim:
-    """A statistic beside the spread of its null."""
-    return Claim(
-        f"{row['part']}s: {row['statistic']}", row["value"], low=row["null_p05"], high=row["null_p95"], over="shuffled"
+        figures=figures,
+        shown=("alike",),
     )
 
 
 def part_rows(one: Found) -> list[dict[str, Any]]:
     """A row for each part: its group, cluster (from 1, 0 where none was made), the part nearest to it, and how near."""
-    names, groups = one.parts.names, one.parts.groups
+    groups, index = one.parts.groups, one.parts.index
     return [
         {
             "part": one.parts.kind,
-            "name": names[i],
             "group": groups[i],
+            "index": int(index[i]),
             "cluster": int(one.cluster[i]) + 1,
-            "nearest": names[one.nearest[i]] if one.nearest[i] >= 0 else "",
+            "nearest_group": groups[near] if near >= 0 else "",
+            "nearest_index": int(index[near]) if near >= 0 else None,
             "similarity": float(one.similarity[i]),
             "p": float(one.p[i]),
         }
-        for i in range(len(names))
+        for i, near in enumerate(one.nearest)
     ]
 
 
@@ -129,20 +133,21 @@ def alike_rows(one: Found, n: int) -> list[dict[str, Any]]:
     """The most alike pairs, each once, the nearest first."""
     rows, seen = [], set()
     for i in np.argsort(-one.similarity, kind="stable"):
-        pair = frozenset((int(i), int(one.nearest[i])))
-        if one.nearest[i] < 0 or pair in seen:
+        near = int(one.nearest[i])
+        pair = frozenset((int(i), near))
+        if near < 0 or pair in seen or len(rows) == n:
             continue
         seen.add(pair)
         rows.append(
             {
                 "part": one.parts.kind,
-                "one": one.parts.names[i],
-                "other": one.parts.names[one.nearest[i]],
+                "group": one.parts.groups[i],
+                "index": int(one.parts.index[i]),
+                "other_group": one.parts.groups[near],
+                "other_index": int(one.parts.index[near]),
                 "similarity": float(one.similarity[i]),
                 "p": float(one.p[i]),
-                "same_cluster": bool(one.cluster[i] == one.cluster[one.nearest[i]]) if one.k_curve else None,
+                "same_cluster": bool(one.cluster[i] == one.cluster[near]) if one.k_curve else None,
             }
         )
-        if len(rows) == n:
-            break
     return rows

@@ -1,4 +1,4 @@
-"""What was found of a network's parts, in sentences computed from the figures."""
+"""What was found of a network's parts, in sentences computed from the tables."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ def sentences(found: dict[str, Found], n_params: int, n_shuffles: int) -> tuple[
     """In plain words: how many parts, whether they are more alike than in shuffled copies, what the clusters hold."""
     counts = ", ".join(f"{len(one.cluster):,} {kind}s" for kind, one in found.items())
     said = [
-        f"{n_params:,} parameters, read in windows: {counts}. The null: {n_shuffles} copies, each tensor's values shuffled."
+        f"{n_params:,} parameters, read in windows: {counts}. Null: {n_shuffles} copies in which the values of each tensor are "
+        "shuffled."
     ]
     for kind, one in found.items():
         said += [null_sentence(kind, row) for row in one.tests]
@@ -24,7 +25,7 @@ def sentences(found: dict[str, Found], n_params: int, n_shuffles: int) -> tuple[
 
 def null_sentence(kind: str, row: dict) -> str:
     """One statistic beside its null."""
-    verdict = "more than in shuffled copies" if row["p"] <= SIGNIFICANT else "not told from shuffled copies"
+    verdict = "more than in shuffled copies" if row["p"] <= SIGNIFICANT else "no more than in shuffled copies"
     return (
         f"{kind.capitalize()}s, {row['statistic']}: {number(row['value'])}, shuffled {number(row['null_p05'])} to "
         f"{number(row['null_p95'])} (p = {row['p']:.2f}): {verdict}."
@@ -40,8 +41,8 @@ def cluster_sentence(kind: str, one: Found) -> str:
     stable = next(row for row in one.k_curve if row["chosen"])
     shares = ", ".join(f"{s:.0%}" for s in share)
     return (
-        f"{kind.capitalize()}s fall into {len(share)} clusters ({shares}; the one found again worst in resamples: Jaccard "
-        f"{stable['least_jaccard']:.2f}); with the group that a {kind} stands in they share an AMI of {ami:.2f}."
+        f"{kind.capitalize()}s fall into {len(share)} clusters ({shares}; the one recovered worst in resamples: Jaccard "
+        f"{stable['least_jaccard']:.2f}); with the group that a {kind} is in they share an AMI of {ami:.2f}."
     )
 
 

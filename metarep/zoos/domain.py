@@ -88,6 +88,8 @@ class Domain:
     draw: (axes, spec, params (P,)) -> None: one network as a small picture, for maps.
     sections: results of a run -> the sections that its report has besides.
     stages: what a run on a zoo of this domain makes besides.
+    parts: (`PartsConfig`, model, the zoo it was pretrained on, `Source`, progress) -> `Findings`, both of `metarep.parts`, or
+        None: what `parts` finds besides in a network that is taken apart by a model of this domain's networks.
     """
 
     name: str
@@ -107,6 +109,7 @@ class Domain:
     draw: Callable[[Any, NetworkSpec, np.ndarray], None] | None = None
     sections: Callable[[Any], Sequence[Any]] | None = None
     stages: tuple[DomainStage, ...] = ()
+    parts: Callable[..., Any] | None = None
 
 
 _registered: dict[str, Domain] = {}

@@ -9,9 +9,10 @@ from checkpoint_files import write_flat
 from torch import nn
 
 from metarep.errors import MetarepError
+from metarep.model.layout import NUMBERS, Stretch, layout_of
+from metarep.model.tokens import axis_ends, build_views, fans_in, unit_slices
 from metarep.networks.architecture import Architecture, read_architecture
 from metarep.networks.symmetry_groups import Member, Symmetries, SymmetryGroup
-from metarep.windows.tokens import NUMBERS, Slice, build_views, fans_in
 from metarep.zoos.importing import import_networks
 from metarep.zoos.settings import ImportConfig
 from metarep.zoos.zoo import open_zoo
@@ -126,26 +127,26 @@ def test_tokens_do_not_hang_on_how_axes_lie(order):
         found = read.changed({names[0]: {"axes": ends}})
         symmetries = Symmetries((inputs, units))
         (one,) = build_views(found, symmetries, chunk=2, context=512)
-        reading = Slice(found.tensors[0], inputs.members[0], shape[1])
+        known = {tensor.name: tensor for tensor in found.tensors}
+        (reading,) = unit_slices(known, inputs, axis_ends(known, symmetries), 0)
         tensors = {names[0]: kept, names[1]: torch.zeros(shape[0])}
-        fans = fans_in({tensor.name: tensor for tensor in found.tensors}, symmetries)
-        return one.values(tensors), one.places(0, shape[0], 0, one.n_tokens), reading.values(tensors, 2), fans
+        layout = layout_of((one,), (Stretch(0, 0, one.n_units, 0, one.n_tokens),))
+        return one.values(tensors), layout, reading.values(tensors, 2), fans_in(known, symmetries)
 
     plain, turned = view(values, (0, 1)), view(values.permute(order).contiguous(), at)
     assert torch.equal(plain[0], turned[0])
     assert torch.equal(plain[2], turned[2])
     assert plain[3] == turned[3] == {names[0]: 30, names[1]: 30}
-    for one, other in zip(plain[1], turned[1], strict=True):
-        np.testing.assert_array_equal(one, other)
+    for name in ("kind", "role", "side", "numbers", "scale", "relation", "coordinate_index", "slot", "units"):
+        torch.testing.assert_close(getattr(plain[1], name), getattr(turned[1], name), msg=name)
+    assert plain[1].axes == turned[1].axes
 
 
 def test_a_kernel_that_no_group_names_is_read_by_its_output_axis():
     read = read_architecture([("conv/kernel", (3, 2, 4, 8), "float32"), ("conv/bias", (8,), "float32")])
-    kernel = next(
-        view for view in build_views(read, Symmetries(()), chunk=4, context=64) if view.slices[0].tensor.name == "conv/kernel"
-    )
+    views = build_views(read, Symmetries(()), chunk=4, context=64)
+    number, kernel = next((i, view) for i, view in enumerate(views) if view.slices[0].tensor.name == "conv/kernel")
     assert (kernel.n_units, kernel.n_tokens) == (8, 6)
-    numbers = kernel.places(0, 1, 0, 6).numbers
-    columns = numbers[:, NUMBERS.index("columns")]
-    assert np.allclose(columns, np.log2(1 + 4) / 10)
+    numbers = layout_of(views, (Stretch(number, 0, 1, 0, 6),)).numbers
+    assert np.allclose(numbers[:, NUMBERS.index("columns")], np.log2(1 + 4) / 10)
     assert np.allclose(numbers[:, NUMBERS.index("kernel size")], np.log2(1 + 6) / 10)

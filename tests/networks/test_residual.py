@@ -9,14 +9,13 @@ from residual_networks import DenseNet, ResidualMLP, ResNet, Subject, subject
 from residual_transformers import GPT2, Bert, Encoder, Llama, Mixer, ViT
 from torch import nn
 
+from metarep.embeddings.readout import read_networks
+from metarep.model.transformer import ClozeModel
+from metarep.model.windows import build_plan
 from metarep.networks.architecture import Architecture, read_architecture, readable_tensors
 from metarep.networks.inference import symmetries_of
 from metarep.networks.symmetry_groups import Symmetries, SymmetryGroup
 from metarep.networks.tensor_symmetry import canonical, permuted, random_symmetry
-from metarep.windows.embed import Network, read_windows, vector_width
-from metarep.windows.model import WindowModel
-from metarep.windows.plan import build_plan
-from metarep.windows.settings import WindowEmbedConfig
 
 DRAW = torch.Generator().manual_seed(0)
 PICTURES, NUMBERS = torch.randn(3, 1, 8, 8, generator=DRAW), torch.randn(4, 5, generator=DRAW)
@@ -181,16 +180,12 @@ def test_a_norm_that_may_be_a_group_norm_ends_a_chain_of_convolutions():
     assert not any(units.interchangeable for units in symmetries.groups)
 
 
-def vector(
-    model: WindowModel, one: Subject, tensors, architecture: Architecture, symmetries: Symmetries, context: int
-) -> np.ndarray:
-    """What the model makes of a network."""
-    config = WindowEmbedConfig(context=context)
+def states(model: ClozeModel, tensors, architecture: Architecture, symmetries: Symmetries, context: int) -> np.ndarray:
+    """What the model makes of the layers of a network."""
     plan = build_plan(architecture, symmetries, chunk=model.chunk, context=context, overlap=model.overlap)
     ordered = canonical(readable_tensors(architecture, tensors, where="here"), symmetries)
-    network = Network("one", plan, ordered, [], architecture.n_layers, vector_width(model, config.kind), config)
-    read_windows(model, [network], config, lambda n: None)
-    return network.reading().network
+    alone = {name: value.unsqueeze(0) for name, value in ordered.items()}
+    return read_networks(model, plan, alone, with_units=False).layer_states.numpy()
 
 
 @pytest.mark.parametrize("context", [48, 512])
@@ -199,16 +194,15 @@ def test_the_embedding_does_not_depend_on_the_order_of_a_stream(name, context):
     """Down to the last bit; and it does where one tensor alone is in another order."""
     one, architecture, symmetries = made(FREE[name])
     torch.manual_seed(0)
-    model = WindowModel(chunk=4, context=512, d_model=8, n_layers=1, n_heads=2).eval()
-    for block in model.blocks:
-        nn.init.normal_(block.relation_bias)
-    first = vector(model, one, one.tensors, architecture, symmetries, context)
+    model = ClozeModel(chunk=4, context=512, d_model=8, n_layers=1, n_heads=2).eval()
+    nn.init.normal_(model.relation_bias)
+    first = states(model, one.tensors, architecture, symmetries, context)
     shuffled = random_symmetry(one.tensors, symmetries, generator=torch.Generator().manual_seed(3))
-    np.testing.assert_array_equal(vector(model, one, shuffled, architecture, symmetries, context), first)
+    np.testing.assert_array_equal(states(model, shuffled, architecture, symmetries, context), first)
     stream = streams(symmetries)[-1]
     alone = SymmetryGroup("one", stream.n, stream.members[:1])
     broken = permuted(one.tensors, Symmetries((alone,)), [np.roll(np.arange(stream.n), 1)])
-    assert np.abs(vector(model, one, broken, architecture, symmetries, context) - first).max() > 1e-5
+    assert np.abs(states(model, broken, architecture, symmetries, context) - first).max() > 1e-5
 
 
 @pytest.mark.parametrize("name", FREE)
@@ -229,10 +223,10 @@ def test_every_parameter_on_a_stream_counts_once(name, context):
     for tensor in architecture.tensors:
         tensors[tensor.name] = torch.arange(at, at + tensor.size, dtype=torch.float64).reshape(tensor.shape)
         at += tensor.size if tensor.role != "counter" else 0
-    values, counted = plan.values(tensors), []
-    for window in plan.windows:
-        here = plan.counted(window)
-        counted += plan.window_values(window, values)[here][torch.from_numpy(plan.places(window).present[here])].tolist()
+    values, counted = plan.view_values(tensors), []
+    for shape in plan.shapes:
+        here = torch.from_numpy(plan.counted(shape, shape.firsts)).unsqueeze(-1) & shape.layout.present
+        counted += plan.window_values(shape, values, shape.firsts)[here].tolist()
     assert sorted(counted) == list(range(1, at))
 
 
@@ -245,7 +239,7 @@ def test_windows_grow_with_the_network_and_no_faster():
             plan = build_plan(architecture, symmetries_of(architecture), chunk=8, context=context, overlap=0.25)
             assert not plan.whole
             assert any("stream" in view.units.name for view in plan.views) == (context == 512)
-            counts[n_blocks, context] = sum(s.n_units * (s.stop - s.start) for window in plan.windows for s in window)
+            counts[n_blocks, context] = sum(shape.n_windows * shape.layout.n_tokens for shape in plan.shapes)
     for context in (48, 512):
         assert counts[8, context] - counts[4, context] < 2.6 * (counts[4, context] - counts[2, context])
         assert counts[8, context] * 8 < 4 * architecture.n_params

@@ -11,7 +11,9 @@ from torch import nn
 
 from metarep.artefact import open_artefact
 from metarep.errors import MetarepError
-from metarep.parts.alike import Found, find_alike, nearest_parts
+from metarep.model.pretraining import pretrain
+from metarep.model.settings import PretrainConfig
+from metarep.parts.alike import Found, find_alike, large_groups, nearest_parts, next_to_nearest
 from metarep.parts.figures import cells_of, map_figure, shade
 from metarep.parts.reading import Parts, added_by_arrangement, layers_by_name
 from metarep.parts.settings import PartsConfig
@@ -19,8 +21,6 @@ from metarep.parts.source import open_source
 from metarep.parts.stage import parts
 from metarep.training.build import build_zoo
 from metarep.training.settings import ZooConfig
-from metarep.windows.pretrain import pretrain_windows
-from metarep.windows.settings import WindowPretrainConfig
 from metarep.zoos.importing import import_networks
 from metarep.zoos.settings import ImportConfig
 
@@ -31,8 +31,8 @@ CONFIG = PartsConfig(n_shuffles=5, ks=(2, 3, 4), n_bootstraps=2)
 def model(tmp_path_factory):
     folder = tmp_path_factory.mktemp("model")
     zoo = build_zoo(ZooConfig(families=[{"variant": "e09", "n_networks": 30, "n_steps": 10, "spec": "2-8-1"}]), folder / "zoo")
-    settings = {"chunk": 2, "contexts": (32,), "d_model": 16, "n_layers": 1, "n_steps": 30, "eval_every": 15, "batch_size": 16}
-    return pretrain_windows(WindowPretrainConfig(**settings), [zoo], folder / "model"), zoo
+    settings = {"chunk": 2, "context": 32, "d_model": 16, "n_layers": 1, "n_steps": 30, "eval_every": 15, "batch_size": 16}
+    return pretrain(PretrainConfig(**settings), [zoo], folder / "model"), zoo
 
 
 @pytest.fixture(scope="module")
@@ -63,8 +63,9 @@ def rows_of(path, name):
 def test_twins_are_nearest_to_each_other_under_their_own_names(taken_apart):
     rows = [r for r in rows_of(taken_apart, "parts") if r["part"] == "unit" and r["group"] == "units of 0"]
     assert len(rows) == 30
-    right = [int(r["name"].split(":")[1]) // 2 == int(r["nearest"].split(":")[1]) // 2 for r in rows]
-    assert np.mean(right) > 0.5  # one in 29 by chance; the model has hardly learned, and twins stand in different windows
+    assert sorted(int(r["index"]) for r in rows) == list(range(30))
+    right = [r["nearest_group"] == r["group"] and int(r["index"]) // 2 == int(r["nearest_index"]) // 2 for r in rows]
+    assert np.mean(right) > 0.3  # one in 29 by chance; the model has hardly learned, and twins stand in different windows
 
 
 def test_a_page_and_tables_are_written(taken_apart):
@@ -147,7 +148,7 @@ def test_what_holds_no_network_or_several_is_named(tmp_path, model):
     for path in (file, tmp_path / "two"):
         with pytest.raises(MetarepError, match="is no zoo; met --network x"):
             open_source(path, "x")
-    with pytest.raises(MetarepError, match="met a window-model; expected a zoo"):
+    with pytest.raises(MetarepError, match="met a model; expected a zoo"):
         open_source(model[0], "x")
 
 
@@ -161,7 +162,7 @@ def test_one_part_alone_is_held_against_no_other():
     rows = {}
     for n in (1, 2):
         names = np.array(["layer"] * n, object)
-        one = Parts("layer", names, names, rng.normal(size=(n, 4)), rng.normal(size=(6, n, 4)))
+        one = Parts("layer", names, np.arange(n), rng.normal(size=(n, 4)), rng.normal(size=(6, n, 4)))
         rows[n] = [row["statistic"] for row in find_alike(CONFIG, one).tests]
     assert rows[1] == ["mean square of what the arrangement adds"]
     assert "mean similarity of the nearest part" in rows[2]
@@ -190,11 +191,10 @@ def test_layers_are_named_by_what_their_tensors_share(twins):
 
 def of_groups(sizes, cluster):
     """Units of groups of these sizes, saved in reverse order, in given clusters."""
-    names = [f"units of g{g}:{number}" for g, size in enumerate(sizes) for number in reversed(range(size))]
-    names, groups = (np.array(part, object) for part in (names, [name.split(":")[0] for name in names]))
-    zeros = np.zeros(len(names))
+    groups = np.repeat(np.array([f"units of g{g}" for g in range(len(sizes))], object), sizes)
+    index, zeros = np.concatenate([np.arange(size)[::-1] for size in sizes]), np.zeros(sum(sizes))
     return Found(
-        Parts("unit", names, groups, zeros[:, None], zeros[None, :, None]), cluster, zeros, zeros, zeros, zeros, [], []
+        Parts("unit", groups, index, zeros[:, None], zeros[None, :, None]), cluster, zeros, zeros, zeros, zeros, [], []
     )
 
 
@@ -225,12 +225,10 @@ def test_clusters_of_a_map_have_colours_of_their_own():
 
 def test_neighbours_that_do_alike_are_told_from_others():
     """Units along a smooth curve are nearest to their neighbours; in random order they are not."""
-    from metarep.parts.alike import large_groups, next_to_nearest
 
     angle = np.linspace(0, 2, 40)
     curve = np.stack([np.cos(angle), np.sin(angle)], axis=1)
-    names = np.array([f"units of fc:{number}" for number in range(40)], object)
-    parts = Parts("unit", names, np.array(["units of fc"] * 40, object), curve, curve[None])
+    parts = Parts("unit", np.array(["units of fc"] * 40, object), np.arange(40), curve, curve[None])
     assert next_to_nearest(parts, curve, large_groups(parts)) == 1.0
     assert next_to_nearest(parts, np.random.default_rng(0).permutation(curve), large_groups(parts)) < 0.4
-    assert large_groups(Parts("unit", names[:5], parts.groups[:5], curve[:5], curve[None, :5])) == []
+    assert large_groups(Parts("unit", parts.groups[:5], parts.index[:5], curve[:5], curve[None, :5])) == []

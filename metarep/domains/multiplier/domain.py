@@ -65,6 +65,13 @@ def sections(results: Any) -> list[Any]:
     return sections_of(results)
 
 
+def parts(*asked: Any) -> Any:
+    """Sections of one hidden layer that are networks of the domain."""
+    from metarep.domains.multiplier.sections.stage import find_sections_of
+
+    return find_sections_of(*asked)
+
+
 DOMAIN = register(
     Domain(
         name="multiplier",
@@ -92,5 +99,6 @@ DOMAIN = register(
         draw=draw,
         sections=sections,
         stages=(SCAN,),
+        parts=parts,
     )
 )

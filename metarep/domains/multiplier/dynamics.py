@@ -196,22 +196,22 @@ def embedding_rows(config: DynamicsConfig, runs: Runs, model: Path | str, *, dev
     A centre is the mean embedding of the finished training networks of a mode; distances in units of the training
     networks' standard deviations. Balanced accuracies. Raises MetarepError where a split lacks runs.
     """
-    from metarep.cloze.embed import embed_params
-    from metarep.cloze.pretrain import load_model
+    from metarep.embeddings.specs import embed_params
+    from metarep.model.pretraining import load_model
 
     network_model = load_model(model, device=device)
     train = np.flatnonzero(runs.split == "train")[: 5 * config.n_embedded_runs]
     test = np.flatnonzero(runs.split == "test")[: config.n_embedded_runs]
     if not len(train) or not len(test):
         raise MetarepError("too few runs to embed", met=f"{len(train)} training and {len(test)} test runs", expected="some")
-    ends = embed_params(network_model, runs.params[train, -1], config.embedding)
+    ends = embed_params(network_model, MULTIPLIER, runs.params[train, -1], config.embedding)
     mean, std = ends.mean(axis=0), ends.std(axis=0) + 1e-9
     ends = (ends - mean) / std
     present = np.unique(runs.mode[train, -1].astype(str))
     centres = np.stack([ends[runs.mode[train, -1] == mode].mean(axis=0) for mode in present])
     rows = []
     for column, step in enumerate(runs.step):
-        vectors = (embed_params(network_model, runs.params[test, column], config.embedding) - mean) / std
+        vectors = (embed_params(network_model, MULTIPLIER, runs.params[test, column], config.embedding) - mean) / std
         distance = np.square(vectors[:, None] - centres).sum(axis=-1)
         nearest = present[distance.argmin(axis=1)]
         now, final = (runs.mode[test, c].astype(str) for c in (column, -1))

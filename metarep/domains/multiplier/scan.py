@@ -217,17 +217,17 @@ def auc_rows(one: Scan, mode: np.ndarray, whole: np.ndarray, config: ScanConfig)
     for positive, scores in positives_of(one, mode).items():
         share = float((whole == positive).mean())
         for negative, others in negatives_of(one, positive, mode).items():
-            figures = {"auc": area} | (precision_figures(share) if negative == OTHERS else {})
-            found = estimate(figures, scores, others, config.n_bootstraps, seed=config.seed)
+            metrics = {"auc": area} | (precision_metrics(share) if negative == OTHERS else {})
+            found = estimate(metrics, scores, others, config.n_bootstraps, seed=config.seed)
             row = {"scan": one.name, "positive": positive, "negative": negative, "networks": one.networks}
             aucs.append(row | {"n_positive": scores.shape[1], "n_negative": others.shape[1]} | found.pop("auc").row("auc"))
             if found:
-                columns = {key: value for name, figure in found.items() for key, value in figure.row(name).items()}
+                columns = {key: value for name, metric in found.items() for key, value in metric.row(name).items()}
                 precisions.append(row | {"prevalence": share} | columns)
     return aucs, precisions
 
 
-def precision_figures(share: float) -> dict[str, Callable[[Roc], np.ndarray]]:
+def precision_metrics(share: float) -> dict[str, Callable[[Roc], np.ndarray]]:
     """What precision.csv holds for a mode of a given share."""
     at = {f"precision_at_{100 * recall:.0f}": precision_at(recall, share) for recall in RECALLS}
     return {"average_precision": average_precision(share)} | at

@@ -6,16 +6,17 @@ import numpy as np
 import pytest
 
 from metarep.artefact import open_artefact
-from metarep.cloze.embed import embed
-from metarep.cloze.pretrain import pretrain
-from metarep.cloze.settings import EmbedConfig, PretrainConfig
 from metarep.domains.multiplier.fitted_scans import example_scores, linear_scores
 from metarep.domains.multiplier.modes import MODES
 from metarep.domains.multiplier.one_network import portray
 from metarep.domains.multiplier.recipes import HANDCRAFTED
 from metarep.domains.multiplier.scan import ALL, RANDOM, TEST, labelled, measure, random_initialisations, scan
 from metarep.domains.multiplier.settings import ScanConfig
+from metarep.embeddings.settings import EmbedConfig
+from metarep.embeddings.stage import embed
 from metarep.errors import MetarepError
+from metarep.model.pretraining import pretrain
+from metarep.model.settings import PretrainConfig
 from metarep.tables import read_csv
 from metarep.training.build import build_zoo
 from metarep.training.settings import FamilyConfig, ZooConfig

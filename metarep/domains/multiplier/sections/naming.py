@@ -1,4 +1,5 @@
-"""Which mode a section is of: a frozen probe on what the model believes of 2-2-1 networks, fitted on those of a zoo."""
+"""Which mode a section is of: a frozen probe on what the model predicts of the behaviour of 2-2-1 networks, fitted on those
+of a zoo."""
 
 from __future__ import annotations
 
@@ -7,16 +8,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from metarep.cloze.embed import embed_params
-from metarep.cloze.model import ClozeModel
+from metarep.domains.multiplier.modes import MULTIPLIER
 from metarep.domains.multiplier.sections.one_hidden import balanced
+from metarep.embeddings.specs import embed_params
 from metarep.evaluation.probes import linear_classifier
+from metarep.model.transformer import ClozeModel
 
 KINDS = ("activity", "patterns")
 
 
 @dataclass(frozen=True)
-class ModeReader:
+class ModeProbe:
     """A fitted probe; `predict` maps embeddings (N, D) to modes (N,)."""
 
     model: ClozeModel
@@ -28,15 +30,15 @@ class ModeReader:
 
 
 def section_embedding(model: ClozeModel, params: np.ndarray) -> np.ndarray:
-    """(N, D) float32: what the model believes of the units of windows params (N, 9), balanced.
+    """(N, D) float32: what the model predicts of the units of windows params (N, 9), balanced.
 
     Raises MetarepError for a model that was not asked for behaviour.
     """
     params = np.asarray(params, dtype=np.float32)
-    return np.concatenate([embed_params(model, params, kind) for kind in KINDS], axis=1)
+    return np.concatenate([embed_params(model, MULTIPLIER, params, kind) for kind in KINDS], axis=1)
 
 
-def fit_mode_reader(model: ClozeModel, params: np.ndarray, modes: np.ndarray, ratio: float) -> ModeReader:
+def fit_mode_probe(model: ClozeModel, params: np.ndarray, modes: np.ndarray, ratio: float) -> ModeProbe:
     """The probe for modes (N,), fitted on networks params (N, 9) once these are balanced by `ratio`."""
     probe = linear_classifier().fit(section_embedding(model, balanced(params, ratio)), np.asarray(modes).astype(str))
-    return ModeReader(model, probe.predict)
+    return ModeProbe(model, probe.predict)

@@ -1,19 +1,19 @@
 """The sections of a hidden layer, found by a cloze model that was pretrained on 2-2-1 networks alone.
 
 The model's own architecture slides over the network as a window: every two hidden units, with every two inputs and every
-output. In a window each parameter of the two units is hidden in turn. How much likelier its true value is to the model than by
+output. In a window each parameter of the two units is masked in turn. How much likelier its true value is to the model than by
 chance, summed over the eight, is the evidence, in nats, that the window is one network of the zoo: a pseudo-likelihood (Besag,
 "Statistical analysis of non-lattice data", 1975) over what it would be if every parameter were drawn for itself from its
 kind's distribution. The affinity of two units is the logarithm of the likelihood ratio, averaged over their windows, so that
-whoever has more windows to choose from gains nothing by it. It is above 0 where chance explains the units worse, so nobody
+a pair that has more windows to choose from gains nothing by it. It is above 0 where chance explains the units worse, so nobody
 has to say how many sections there are: they are the matching of units with the largest sum of affinities (Edmonds, "Paths,
 trees, and flowers", 1965), and a unit that is in none stays alone.
 
 - The model is not invariant to the scale of units, since its zoo is not: in each window both units are scaled so that
   the norm of what comes in stands to the outgoing weight as it does in the median unit of the zoo.
-- An output's offset belongs to all that feed it. It is hidden where outputs are too few for each pair of units to have its own.
+- An output's offset belongs to all that feed it. It is masked where outputs are too few for each pair of units to have its own.
 - Windows count by the share of both units' weights that they hold: what a window leaves out it does not explain.
-- Half the parameters are hidden at a time to find the windows worth reading, one at a time in those.
+- Half the parameters are masked at a time to find the windows worth reading, one at a time in those.
 """
 
 from __future__ import annotations
@@ -25,14 +25,17 @@ import numpy as np
 import torch
 from scipy.special import expit, logsumexp
 
-from metarep.cloze.model import ClozeModel
 from metarep.domains.multiplier.modes import MULTIPLIER
 from metarep.domains.multiplier.sections.one_hidden import TINY, OneHidden, Windows, all_pairs, cut_windows, shares
+from metarep.embeddings.specs import plan_of_spec, segment_of
 from metarep.errors import MetarepError
+from metarep.model.batches import Segment
+from metarep.model.layout import Layout
+from metarep.model.transformer import ClozeModel
 from metarep.networks.symmetry import canonical_order
 
 N_LOOKED_AT, N_READ = 128, 8
-"""Windows of each pair whose parameters are hidden by halves; windows, those that look best then, where they are one by one."""
+"""Windows of each pair whose parameters are masked by halves; of these the best, in which they are masked one by one."""
 
 BATCH = 4096
 LOG_2PI = float(np.log(2 * np.pi))
@@ -115,15 +118,16 @@ def affinities(network: OneHidden, model: ClozeModel, ratio: float) -> Affinitie
 
     Raises MetarepError for a model that does not predict the parameters of 2-2-1 networks.
     """
-    if model.spec != MULTIPLIER or model.objective != "cloze" or model.layout.n_tokens != MULTIPLIER.n_params:
-        met = f"objective {model.objective} on {model.spec} networks"
-        raise MetarepError("windows are read by a model that predicts parameters of 2-2-1 networks", met=met)
+    if not knows_multipliers(model):
+        expected = "objective=cloze, chunk=1, pretrained on 2-2-1 networks"
+        raise MetarepError("this model does not predict the parameters of 2-2-1 networks", expected=expected)
+    layout = plan_of_spec(model, MULTIPLIER)[0].shapes[0].layout
     pairs = all_pairs(network.n_units)
     windows = cut_windows(network, pairs, ratio, N_LOOKED_AT)
     seen = 2 * network.n_outputs >= network.n_units
-    at_once = windows.held + evidence(model, windows.params, half_masks(model), offset_seen=seen)
+    at_once = windows.held + evidence(model, windows.params, half_masks(layout), offset_seen=seen)
     rows = np.concatenate([own[np.argsort(-at_once[own], kind="stable")[:N_READ]] for own in grouped(windows.pair)])
-    nats = windows.held[rows] + evidence(model, windows.params[rows], single_masks(model), offset_seen=seen)
+    nats = windows.held[rows] + evidence(model, windows.params[rows], single_masks(layout), offset_seen=seen)
     affinity, best = np.full(len(pairs), -np.inf), np.zeros(len(pairs), dtype=np.int64)
     for own in grouped(windows.pair[rows]):
         number = windows.pair[rows[own[0]]]
@@ -137,50 +141,58 @@ def grouped(numbers: np.ndarray) -> list[np.ndarray]:
     return np.split(np.arange(len(numbers)), np.flatnonzero(np.diff(numbers)) + 1) if len(numbers) else []
 
 
-def half_masks(model: ClozeModel) -> np.ndarray:
-    """(2, T): every other parameter of the one unit hidden and the others of the other, then the rest."""
-    first, second = model.layout.hidden_units
-    masks = np.zeros((2, model.layout.n_tokens), dtype=bool)
+def half_masks(layout: Layout) -> np.ndarray:
+    """(2, T): every other parameter of the one unit masked and the others of the other, then the rest."""
+    first, second = (np.flatnonzero(unit) for unit in layout.units.numpy())
+    masks = np.zeros((2, layout.n_tokens), dtype=bool)
     masks[0, [*first[::2], *second[1::2]]] = masks[1, [*first[1::2], *second[::2]]] = True
     return masks
 
 
-def single_masks(model: ClozeModel) -> np.ndarray:
-    """(8, T): each parameter of the two units hidden in turn."""
-    return np.eye(model.layout.n_tokens, dtype=bool)[np.concatenate(model.layout.hidden_units)]
+def single_masks(layout: Layout) -> np.ndarray:
+    """(8, T): each parameter of the two units masked in turn."""
+    return np.eye(layout.n_tokens, dtype=bool)[layout.units.any(dim=0).numpy()]
+
+
+def knows_multipliers(model: ClozeModel) -> bool:
+    """Whether a model predicts every parameter of 2-2-1 networks, in units of that parameter's own spread."""
+    if model.head is None or model.chunk != 1 or model.context < MULTIPLIER.n_params:
+        return False
+    layout = plan_of_spec(model, MULTIPLIER)[0].shapes[0].layout
+    return all(slots.key in model.first_class for slots in layout.slots)
 
 
 def evidence(model: ClozeModel, params: np.ndarray, masks: np.ndarray, *, offset_seen: bool) -> np.ndarray:
-    """(M,) nats: log p of what masks (G, T) hide of networks (M, 9), given what they leave, over its log p by chance.
+    """(M,) nats: log p of what masks (G, T) mask of networks (M, 9), given the rest, over its log p by chance.
 
-    By chance each parameter is drawn for itself from a Gaussian with its kind's mean and standard deviation. Without
-    `offset_seen` the output's bias is hidden from all and counts for nothing.
+    By chance each parameter is drawn for itself from a Gaussian with its slot's mean and standard deviation. Without
+    `offset_seen` the output's bias is masked everywhere and counts for nothing.
     """
     ordered = canonical_order(MULTIPLIER, np.asarray(params, dtype=np.float32))
+    segment = segment_of(plan_of_spec(model, MULTIPLIER)[0], MULTIPLIER, ordered)
     counts = torch.from_numpy(masks)
-    hidden = counts.clone()
-    if not offset_seen:
-        hidden[:, np.setdiff1d(np.arange(masks.shape[1]), np.concatenate(model.layout.hidden_units))] = True
+    masked = counts if offset_seen else counts | ~segment.layout.units.any(dim=0)
     with torch.no_grad():
-        parts = [_evidence(model, values, hidden, counts) for values in model.read(ordered).split(BATCH // len(masks))]
-    return torch.cat(parts).double().cpu().numpy()
+        pieces = segment.to(model.device).split(BATCH // len(masks))
+        parts = [_evidence(model, piece, masked.to(model.device), counts.to(model.device)) for piece in pieces]
+    return torch.cat([torch.zeros(0, device=model.device), *parts]).double().cpu().numpy()
 
 
-def _evidence(model: ClozeModel, values: torch.Tensor, hidden: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
-    n, g = len(values), len(hidden)
-    repeated = values.repeat_interleave(g, dim=0)
-    states = model.encode(repeated, hidden.to(values.device).repeat(n, 1))
-    row, column = counts.to(values.device).repeat(n, 1).nonzero(as_tuple=True)
-    value = repeated[row, column]
-    gained = model.head(states[row, column]).log_density(value) + 0.5 * (value.square() + LOG_2PI)
+def _evidence(model: ClozeModel, segment: Segment, masked: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
+    n, g = len(segment), len(masked)
+    repeated = segment.take(torch.arange(n, device=model.device).repeat_interleave(g))
+    states = model.encode([repeated], [masked.repeat(n, 1).unsqueeze(-1)])[0]
+    row, token = counts.repeat(n, 1).nonzero(as_tuple=True)
+    value = model.normalise(repeated)[row, token]
+    gained = model.head(states[row, token]).log_density(value) + 0.5 * (value.square() + LOG_2PI)
     return gained.view(n, int(counts.sum())).sum(dim=1)
 
 
 def connectivity(network: OneHidden) -> np.ndarray:
-    """(M,): how alike the wiring of every two units is, beyond chance: the baseline that reads no model.
+    """(M,): how alike every two units are connected, beyond chance: the baseline that reads no model.
 
-    The cosine of the sizes of their weights, units brought to one norm on either side, less its mean where each unit's
-    weights are shuffled among inputs and among outputs.
+    The cosine of the absolute values of their weights, units brought to one norm on either side, less its mean where each
+    unit's weights are shuffled among inputs and among outputs.
     """
     pairs = all_pairs(network.n_units)
     alike, chance = 0.0, 0.0

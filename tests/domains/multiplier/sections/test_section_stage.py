@@ -1,4 +1,4 @@
-"""`metarep parts` with a model of small networks: from a checkpoint to a page, and what it refuses."""
+"""What the multipliers add to `metarep parts`: known networks inside one hidden layer, or a sentence."""
 
 import csv
 
@@ -7,15 +7,17 @@ import torch
 from torch import nn
 
 from metarep.artefact import open_artefact
-from metarep.cloze.pretrain import pretrain
-from metarep.cloze.settings import PretrainConfig
-from metarep.domains.multiplier.sections.stage import find_parts
+from metarep.domains.multiplier.sections.stage import one_hidden
 from metarep.errors import MetarepError
+from metarep.model.pretraining import pretrain
+from metarep.model.settings import PretrainConfig
 from metarep.parts.settings import PartsConfig
+from metarep.parts.source import open_source
+from metarep.parts.stage import parts
 from metarep.training.build import build_zoo
 from metarep.training.settings import ZooConfig
 
-CONFIG = PartsConfig(n_shuffles=4)
+CONFIG = PartsConfig(n_shuffles=4, n_bootstraps=2, ks=(2,))
 
 
 @pytest.fixture(scope="module")
@@ -32,25 +34,28 @@ def saved(path, *layers):
     return path
 
 
-def test_sections_units_and_page_are_written(model, tmp_path):
+def rows_of(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_sections_and_units_are_written_beside_the_parts(model, tmp_path):
     network = saved(tmp_path / "network.pt", nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 2))
-    path = find_parts(CONFIG, model, network, tmp_path / "parts")
+    path = parts(CONFIG, model, network, tmp_path / "parts")
     assert open_artefact(path, "parts", check_hashes=True)
-    with (path / "units.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert [row["unit"] for row in rows] == [str(number) for number in range(6)]
-    with (path / "tests.csv").open(newline="") as file:
-        tests = list(csv.DictReader(file))
+    assert [row["unit"] for row in rows_of(path / "units.csv")] == [str(number) for number in range(6)]
+    tests = [row for row in rows_of(path / "tests.csv") if row["part"] == "section"]
     assert {row["statistic"] for row in tests} == {"number", "summed affinity"}
     assert all(1 / 5 <= float(row["p"]) <= 1 for row in tests)
     assert "sections in 6 hidden units" in (path / "report.html").read_text()
 
 
-def test_other_networks_are_refused(model, tmp_path):
+def test_other_networks_are_taken_apart_without_sections(model, tmp_path):
     deep = saved(tmp_path / "deep.pt", nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 6), nn.ReLU(), nn.Linear(6, 2))
-    with pytest.raises(MetarepError, match=r"one hidden layer.*two linear layers"):
-        find_parts(CONFIG, model, deep, tmp_path / "parts")
+    path = parts(CONFIG, model, deep, tmp_path / "parts")
+    assert "in one hidden layer" in (path / "findings.md").read_text()
+    assert not (path / "sections.csv").exists()
+    assert rows_of(path / "parts.csv")
     wide = saved(tmp_path / "wide.pt", nn.Linear(2, 300), nn.ReLU(), nn.Linear(300, 1))
     with pytest.raises(MetarepError, match="at most 256"):
-        find_parts(CONFIG, model, wide, tmp_path / "parts")
-    assert not (tmp_path / "parts").exists()
+        one_hidden(open_source(wide))

@@ -3,13 +3,11 @@
 import numpy as np
 import pytest
 from sklearn.metrics import adjusted_rand_score
-from two_two_one import RATIO, easy_networks, known
+from small_networks import model_for
+from two_two_one import RATIO, easy_networks, known, networks_of
 
-from metarep.cloze.embed import untrained_like
-from metarep.cloze.pretrain import build_model
-from metarep.cloze.settings import PretrainConfig
 from metarep.domains.multiplier.modes import MULTIPLIER
-from metarep.domains.multiplier.sections.naming import fit_mode_reader
+from metarep.domains.multiplier.sections.naming import fit_mode_probe
 from metarep.domains.multiplier.sections.one_hidden import OneHidden, all_pairs, balanced, cut_windows, unit_ratios
 from metarep.domains.multiplier.sections.sections import (
     affinities,
@@ -20,6 +18,8 @@ from metarep.domains.multiplier.sections.sections import (
     section_labels,
 )
 from metarep.errors import MetarepError
+from metarep.model.settings import PretrainConfig
+from metarep.model.transformer import untrained_like
 from metarep.networks.forward import forward
 from metarep.networks.spec import NetworkSpec
 from metarep.studies.beyond.planted_blocks import plant, strangers
@@ -134,9 +134,9 @@ def test_matching_and_communities_need_no_number():
 def test_modes_are_read_off_sections(family):
     half = len(family.params) // 2
     kind = np.where(family.params[:, -1] > np.median(family.params[:, -1]), "late", "early")
-    reader = fit_mode_reader(family.model, family.params[:half], kind[:half], RATIO)
-    assert (reader.modes(family.params[half:]) == kind[half:]).mean() > 0.8
-    assert len(reader.modes(np.zeros((0, 9)))) == 0
+    probe = fit_mode_probe(family.model, family.params[:half], kind[:half], RATIO)
+    assert (probe.modes(family.params[half:]) == kind[half:]).mean() > 0.8
+    assert len(probe.modes(np.zeros((0, 9)))) == 0
 
 
 def test_what_cannot_be_read_is_said():
@@ -145,7 +145,8 @@ def test_what_cannot_be_read_is_said():
     narrow = OneHidden(np.ones((2, 1)), np.ones(2), np.ones((1, 2)), np.ones(1))
     with pytest.raises(MetarepError, match="two inputs"):
         cut_windows(narrow, all_pairs(2), RATIO, 5)
-    other = build_model(PretrainConfig(d_model=8, n_heads=2, n_layers=1), "2-3-1")
+    other_inputs, rng = NetworkSpec.parse("3-3-1"), np.random.default_rng(0)
+    other = model_for(PretrainConfig(d_model=8, n_heads=2, n_layers=1), networks_of(other_inputs, rng.random((20, 16))))
     network = OneHidden.of(MULTIPLIER, easy_networks(1, seed=0)[0])
     with pytest.raises(MetarepError, match="2-2-1 networks"):
         affinities(network, other, RATIO)

@@ -1,15 +1,18 @@
-"""A zoo of 2-2-1 networks and a model pretrained on it, small enough for tests and good enough to tell units apart."""
+"""Networks of a family that is easy to know, and a model pretrained on them, good enough to tell units apart."""
 
 from dataclasses import dataclass
 
 import numpy as np
-import torch
+from small_networks import fresh_state, prepared_for, whole_networks
 
-from metarep.cloze.model import ClozeModel, masked_loss
-from metarep.cloze.pretrain import build_model, build_optimiser, draw_batch
-from metarep.cloze.settings import PretrainConfig
 from metarep.domains.multiplier.modes import MULTIPLIER
 from metarep.domains.multiplier.sections.one_hidden import balanced
+from metarep.model.data import WholeNetworks
+from metarep.model.pretraining import draw_batch, train_step
+from metarep.model.settings import PretrainConfig
+from metarep.model.transformer import ClozeModel
+from metarep.networks.spec import NetworkSpec
+from metarep.zoos.parameters import as_sequential
 
 SETTINGS = PretrainConfig(
     d_model=24,
@@ -17,7 +20,7 @@ SETTINGS = PretrainConfig(
     n_heads=2,
     n_components=2,
     behaviour_weight=0.3,
-    whole_share=0.3,
+    unmasked_share=0.3,
     n_steps=300,
     batch_size=96,
     warmup_steps=20,
@@ -45,19 +48,20 @@ def easy_networks(n: int, seed: int) -> np.ndarray:
     return params + 0.03 * rng.standard_normal(params.shape)
 
 
+def networks_of(spec: NetworkSpec, params: np.ndarray) -> WholeNetworks:
+    """Networks (N, P) of a spec as a model learns from them."""
+    networks = whole_networks(str(spec), 1)
+    networks.tensors = as_sequential(spec, params)
+    return networks
+
+
 def known(n: int = 2000) -> Known:
     """The family with a model that was pretrained for some seconds."""
     params = balanced(easy_networks(n, seed=0), RATIO)
-    torch.manual_seed(0)
-    model = build_model(SETTINGS, "2-2-1")
-    tensor = torch.from_numpy(params.astype(np.float32))
-    model.fit_normalisation(tensor)
-    optimiser = build_optimiser(SETTINGS, model)
-    for step in range(SETTINGS.n_steps):
-        batch = draw_batch(SETTINGS, model, tensor, step)
-        asked = {"behaviour_weight": SETTINGS.behaviour_weight, "generator": batch.generator}
-        loss = masked_loss(model, model.read(batch.params), batch.mask, **asked)
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-    return Known(params, model.eval())
+    networks = networks_of(MULTIPLIER, params)
+    prepared = prepared_for(SETTINGS, networks)
+    state = fresh_state(prepared)
+    while state.step < SETTINGS.n_steps:
+        train_step(SETTINGS, state, *draw_batch(SETTINGS, prepared.model, prepared.train, state.step))
+        state.step += 1
+    return Known(params, prepared.model.eval())

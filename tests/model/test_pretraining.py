@@ -1,0 +1,203 @@
+"""Pretraining as a stage: it learns, it repeats, it carries on where it was interrupted, and it says what it needs."""
+
+import shutil
+
+import pytest
+import torch
+from small_networks import TINY, fresh_state, imported_zoo, prepared_for, whole_networks
+
+from metarep.artefact import open_artefact, partial_path
+from metarep.errors import MetarepError
+from metarep.model import pretraining
+from metarep.model.data import CutWindows, TrainingData, WholeNetworks
+from metarep.model.pretraining import cohorts_of, draw_batch, learning_rate, load_model, prepare, pretrain, train_step
+from metarep.model.settings import PretrainConfig
+from metarep.progress import Progress
+from metarep.tables import read_csv
+from metarep.zoos.zoo import open_zoo
+
+SHORT = TINY | {"n_steps": 12, "eval_every": 5, "context": 16, "n_layers": 1, "n_probes": 4, "batch_size": 8}
+BOTH = PretrainConfig(**SHORT, behaviour_weight=1.0, activation="relu", jitter=0.5, n_copies=2, value_mask_share=0.3, chunk=2)
+
+
+@pytest.fixture(scope="module")
+def zoo(tmp_path_factory):
+    """Networks that fit into one window, and larger ones."""
+    return imported_zoo(tmp_path_factory.mktemp("zoo"), ["2-3-1", "3-12-2"])
+
+
+@pytest.fixture(scope="module")
+def small_zoo(tmp_path_factory):
+    return imported_zoo(tmp_path_factory.mktemp("small"), ["2-2-1"])
+
+
+@pytest.fixture(scope="module")
+def model(zoo, tmp_path_factory):
+    return pretrain(BOTH, zoo, tmp_path_factory.mktemp("model") / "model")
+
+
+def test_a_model_holds_what_the_contract_says_and_nothing_else(model):
+    assert {path.name for path in model.iterdir()} == {"manifest.json", "config.json", "model.safetensors", "log.csv"}
+    log = read_csv(model / "log.csv")
+    assert [row["step"] for row in log] == [5, 10, 12]
+    assert list(log[0]) == ["step", "train_loss", "valid_loss", "valid_r2", "lr"]
+    assert set(open_artefact(model).manifest["inputs"]) == {"zoo"}
+    loaded = load_model(model)
+    assert set(loaded.decoder.spaces) == {"2 to 1", "3 to 2"}
+    assert loaded.chunk == 2
+
+
+@pytest.mark.parametrize("killed_at", [4, 10])
+def test_a_pretraining_that_was_killed_ends_with_the_same_bytes(zoo, model, tmp_path, monkeypatch, killed_at):
+    real, steps = pretraining.train_step, []
+
+    def dying(*arguments):
+        if len(steps) == killed_at:
+            raise KeyboardInterrupt
+        steps.append(1)
+        return real(*arguments)
+
+    monkeypatch.setattr(pretraining, "train_step", dying)
+    with pytest.raises(KeyboardInterrupt):
+        pretrain(BOTH, zoo, tmp_path / "model")
+    assert not (tmp_path / "model").exists()
+    assert partial_path(tmp_path / "model").is_dir()
+    done = []
+    monkeypatch.setattr(pretraining, "train_step", lambda *a: (done.append(1), real(*a))[1])
+    pretrain(BOTH, zoo, tmp_path / "model")
+    assert len(done) == 12 - killed_at // 5 * 5
+    for name in ("model.safetensors", "log.csv", "config.json"):
+        assert (tmp_path / "model" / name).read_bytes() == (model / name).read_bytes(), name
+
+
+@pytest.mark.parametrize("objective", ["autoencoder", "contrastive", "latent"])
+def test_other_objectives_carry_on_too_and_leave_their_own_parts_behind(small_zoo, tmp_path, monkeypatch, objective):
+    config, real, steps = PretrainConfig(**SHORT, objective=objective), pretraining.train_step, []
+    whole = pretrain(config, small_zoo, tmp_path / "whole")
+
+    def dying(*arguments):
+        if len(steps) == 7:
+            raise KeyboardInterrupt
+        steps.append(1)
+        return real(*arguments)
+
+    monkeypatch.setattr(pretraining, "train_step", dying)
+    with pytest.raises(KeyboardInterrupt):
+        pretrain(config, small_zoo, tmp_path / "model")
+    monkeypatch.setattr(pretraining, "train_step", real)
+    again = pretrain(config, small_zoo, tmp_path / "model")
+    assert (again / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
+    model = load_model(whole)
+    assert model.head is None
+    assert (model.bottleneck is not None) == (objective == "autoencoder")
+
+
+def test_steps_are_drawn_from_seed_and_step_alone(zoo):
+    one, other = (prepare(BOTH, [open_zoo(zoo).finite()], progress=Progress()) for _ in range(2))
+    first, same, later = (draw_batch(BOTH, p.model, p.train, step) for p, step in ((one, 7), (other, 7), (one, 8)))
+    for kept, again in zip(first[0], same[0], strict=True):
+        assert torch.equal(kept.values, again.values)
+    assert all(torch.equal(a, b) for a, b in zip(first[1], same[1], strict=True))
+    assert not any(a.shape == b.shape and torch.equal(a, b) for a, b in zip(first[1], later[1], strict=False))
+
+
+def test_small_networks_are_drawn_anew_and_larger_ones_are_cut_once(zoo):
+    prepared = prepare(BOTH, [open_zoo(zoo).finite()], progress=Progress())
+    assert {type(source) for source in prepared.train.sources} == {WholeNetworks, CutWindows}
+    batch, masks, _ = draw_batch(BOTH, prepared.model, prepared.train, 0)
+    assert sum(len(segment) for segment in batch) == BOTH.batch_size
+    assert all(mask.shape == segment.values.shape for mask, segment in zip(masks, batch, strict=True))
+
+
+@pytest.mark.parametrize(("most", "n_copies"), [(60, 1), (60, 2), (16, 2), (1000, 1)])
+def test_windows_in_memory_are_no_more_than_asked_for_and_spread_over_networks(zoo, most, n_copies):
+    config = BOTH.model_copy(update={"max_windows": most, "n_copies": n_copies})
+    prepared = prepare(config, [open_zoo(zoo).finite()], progress=Progress())
+    n = sum(len(source) for source in prepared.train.sources if isinstance(source, CutWindows))
+    (large,) = [one for one in cohorts_of([open_zoo(zoo).finite()], "train", config, 2) if not one.plan.whole]
+    shown = n_copies * min(len(large.rows), most // n_copies)
+    assert n == min(max(1, most // shown), large.plan.n_windows) * shown
+
+
+def test_normalisation_comes_from_training_networks_alone(small_zoo):
+    zoo = open_zoo(small_zoo).finite()
+    prepared = prepare(PretrainConfig(**SHORT), [zoo], progress=Progress())
+    train = zoo.stacked((zoo.split == "train").nonzero()[0])
+    found = prepared.model.class_mean[prepared.model.first_class["2.bias|1x1x1x1x1"]]
+    assert float(found) == pytest.approx(float(train["2.bias"].mean()), abs=1e-6)
+    assert abs(float(zoo.stacked(torch.arange(len(zoo)).numpy())["2.bias"].mean() - found)) > 1e-4
+
+
+@pytest.mark.parametrize("objective", ["cloze", "autoencoder", "contrastive", "latent"])
+def test_one_batch_can_be_learned(objective):
+    settings = TINY | {"n_steps": 400, "lr": 1e-2}
+    config = PretrainConfig(**settings, objective=objective, **({"behaviour_weight": 1.0} if objective == "cloze" else {}))
+    prepared = prepared_for(config, whole_networks("2-2-1", 8))
+    state, data = fresh_state(prepared), TrainingData(prepared.train.sources)
+    batch, masks, _ = draw_batch(config, prepared.model, data, 0)
+    loss = lambda: float(prepared.objective.loss(batch, masks, generator=torch.Generator().manual_seed(1)).detach())  # noqa: E731
+    first = loss()
+    for _ in range(20):
+        train_step(config, state, batch, masks, torch.Generator().manual_seed(1))
+        state.step += 1
+    assert loss() < (first - 0.5 if objective == "cloze" else 0.9 * first)
+
+
+def test_one_batch_of_windows_is_overfitted(zoo):
+    settings = SHORT | {"n_steps": 150, "lr": 1e-2, "batch_size": 3, "d_model": 48, "n_layers": 2}
+    config = PretrainConfig(**settings, chunk=2, head="gaussian", unit_mask_share=0.0, mask_ratio_max=0.15)
+    prepared = prepare(config, [open_zoo(zoo).finite()], progress=Progress())
+    state, (batch, masks, generator) = fresh_state(prepared), draw_batch(config, prepared.model, prepared.train, 0)
+    for _ in range(150):
+        train_step(config, state, batch, masks, generator)
+        state.step += 1
+    with torch.no_grad():
+        assert prepared.objective.metrics(batch, masks)["valid_r2"] > 0.5
+
+
+def test_the_learning_rate_warms_up_and_decays():
+    config = PretrainConfig(n_steps=100, warmup_steps=10)
+    rates = [learning_rate(config, step) for step in range(100)]
+    assert rates[0] < rates[9] == pytest.approx(max(rates)) == config.lr
+    assert rates[-1] < 0.1 * config.lr
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"d_model": 10, "n_heads": 4}, "no multiple"),
+        ({"mask_ratio_min": 0.5, "mask_ratio_max": 0.4}, "above mask_ratio_max"),
+        ({"objective": "latent", "behaviour_weight": 1.0}, "objective=cloze"),
+        ({"jitter": 0.5}, "behaviour_weight"),
+        ({"probe_range": (1.0, 0.0)}, "empty"),
+        ({"units": "canonical", "scale_units": 0.5}, "shuffled"),
+        ({"units": "raw", "n_copies": 2}, "shuffled"),
+    ],
+)
+def test_settings_that_contradict_one_another_are_refused(changes, words):
+    with pytest.raises(ValueError, match=words):
+        PretrainConfig(**changes)
+
+
+def test_every_setting_is_in_one_group_and_described():
+    grouped = [name for names in PretrainConfig.GROUPS.values() for name in names]
+    assert sorted(grouped) == sorted(PretrainConfig.model_fields)
+    assert all(one.description for one in PretrainConfig.model_fields.values())
+
+
+def test_too_few_networks_and_objectives_on_several_architectures_are_refused(zoo, tmp_path):
+    one = imported_zoo(tmp_path / "one", ["2-2-1"], 1)
+    with pytest.raises(MetarepError, match="too few networks"):
+        pretrain(BOTH, one, tmp_path / "model")
+    with pytest.raises(MetarepError, match="single architecture"):
+        pretrain(PretrainConfig(**SHORT, objective="contrastive"), zoo, tmp_path / "model")
+    with pytest.raises(MetarepError, match="activation=relu"):
+        pretrain(BOTH.model_copy(update={"activation": None}), zoo, tmp_path / "model")
+    assert not (tmp_path / "model").exists()
+
+
+def test_a_damaged_model_is_refused(model, tmp_path):
+    damaged = shutil.copytree(model, tmp_path / "damaged")
+    (damaged / "model.safetensors").write_bytes(b"not a model")
+    with pytest.raises(MetarepError, match="altered"):
+        load_model(damaged)

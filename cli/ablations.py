@@ -1,4 +1,4 @@
-"""`metarep ablations`: runs side by side, one change a row."""
+"""`metarep ablations`: a series of runs side by side, one change a row."""
 
 from __future__ import annotations
 
@@ -7,33 +7,32 @@ from typing import Annotated
 
 import typer
 
-from .options import ConfigFile, CpuOnly, Out, Overrides, Overwrite, Quiet, Seedless, progress_for, require_cpu
+from .options import Device, Out, Overrides, Publish, Quiet, progress_for, usable_device
 from .output import print_csv, say_where
+
+COLUMNS = ("run", "row", "embedding", "kmeans_ari", "gmm_ari", "linear", "masked_r2")
 
 
 def ablations(
-    runs: Annotated[list[Path], typer.Argument(help="the folders of runs, such as those of configs/ablations")],
-    config: ConfigFile = None,
+    configs: Annotated[Path, typer.Argument(help="a folder of YAML files: base.yaml and those that extend it")],
     overrides: Overrides = None,
     out: Out = Path("results/ablations"),
-    seed: Seedless = None,
-    device: CpuOnly = "cpu",
+    publish: Publish = None,
+    device: Device = "cpu",
     quiet: Quiet = False,
-    overwrite: Overwrite = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="make again what has changed")] = False,
 ) -> None:
-    """Put runs side by side, one change a row.
+    """Run a series of configs that share a zoo and a base model, and put their models side by side.
+
+    What is finished with the same settings and inputs is kept.
 
     \b
     Example:
-      metarep run configs/ablations/masks.yaml
-      metarep ablations results/ablations-masks --out results/ablations
+      metarep ablations configs/ablations --out results/ablations
     """
-    from metarep.report.ablations import ablations as compare
-    from metarep.report.settings import ReportConfig
-    from metarep.settings import load_config
+    from metarep.series import run_series
 
-    require_cpu(device)
-    settings = load_config(ReportConfig, config, overrides)
-    path = compare(list(runs), out, config=settings, overwrite=overwrite, progress=progress_for(quiet))
+    how = {"device": usable_device(device), "overwrite": overwrite, "progress": progress_for(quiet)}
+    path = run_series(configs, out, overrides=overrides, publish_to=publish, **how)
     say_where("ablations", path)
-    print_csv(path / "ablations.csv", ("run", "row", "embedding", "kmeans_ari", "gmm_ari", "mode_linear", "masked_r2"))
+    print_csv(path / "ablations.csv", COLUMNS)

@@ -33,6 +33,7 @@ from .question import question
 from .report import report
 from .run import run
 from .scan import scan
+from .settings_help import WIDE, with_settings
 from .show import show
 from .transfer import transfer
 
@@ -65,7 +66,7 @@ class Border(TyperGroup):
 app = typer.Typer(
     cls=Border,
     name="metarep",
-    help="Train a zoo of small networks, learn to fill in their hidden parameters, and see which algorithms they found.\n\n"
+    help="Collect or train a zoo of networks, learn to predict their masked parameters, and see what they learned.\n\n"
     "Example: metarep run configs/quickstart.yaml --out results/quickstart",
     no_args_is_help=True,
     add_completion=False,
@@ -89,25 +90,34 @@ def _main(
     pass
 
 
-app.command()(run)
-app.command("build-zoo")(build_zoo)
-app.command("build-digits")(build_digits)
-app.command("import")(import_networks)
-app.command()(export)
-app.command()(pretrain)
-app.command()(embed)
-app.command()(cluster)
-app.command()(parts)
-app.command()(predict)
-app.command()(transfer)
-app.command()(scan)
-app.command()(experiment)
-app.command()(question)
-app.command()(beyond)
-app.command()(dynamics)
-app.command()(functions)
-app.command()(ablations)
-app.command()(report)
-app.command()(show)
-app.command()(info)
+SETTINGS = {
+    run: "metarep.run_settings:RunConfig",
+    build_zoo: "metarep.training.settings:ZooConfig",
+    build_digits: "metarep.domains.digits.settings:DigitsConfig",
+    import_networks: "metarep.zoos.settings:ImportConfig",
+    export: None,
+    pretrain: "metarep.model.settings:PretrainConfig",
+    embed: "metarep.embeddings.settings:EmbedConfig",
+    cluster: "metarep.evaluation.settings:ClusterConfig",
+    parts: "metarep.parts.settings:PartsConfig",
+    predict: "metarep.evaluation.settings:PredictConfig",
+    transfer: "metarep.evaluation.settings:TransferConfig",
+    scan: "metarep.domains.multiplier.settings:ScanConfig",
+    experiment: "metarep.studies.settings:ExperimentConfig",
+    question: "metarep.studies.settings:QuestionConfig",
+    beyond: "metarep.studies.settings:BeyondConfig",
+    dynamics: "metarep.domains.multiplier.settings:DynamicsConfig",
+    functions: "metarep.domains.functions.probe:FunctionsConfig",
+    ablations: None,
+    report: "metarep.report.settings:ReportConfig",
+    show: None,
+    info: None,
+}
+"""The commands in the order of `--help`, and the settings that the help of each shows."""
+
+NAMES = {import_networks: "import"}
+
+for _command, _settings in SETTINGS.items():
+    _name = NAMES.get(_command, _command.__name__.replace("_", "-"))
+    app.command(_name, cls=with_settings(_settings) if _settings else None, context_settings=WIDE)(_command)
 app.add_typer(bench_app, name="bench")

@@ -1,4 +1,4 @@
-"""`metarep bench`: how fast the engines are, side by side on this machine."""
+"""`metarep bench`: how fast engines and pretraining are on this machine."""
 
 from __future__ import annotations
 
@@ -7,20 +7,16 @@ from typing import Annotated
 
 import typer
 
-from .options import ConfigFile, Out, Overrides, Overwrite, Quiet, Seed, progress_for, usable_device
-from .output import print_csv, say_where
+from .options import ConfigFile, Device, Out, Overrides, Overwrite, Quiet, Seed, progress_for, usable_device
+from .output import print_csv, print_table, say_where
+from .settings_help import WIDE, with_settings
 
 bench_app = typer.Typer(
     help="Measure speed on this machine.\n\nExample: metarep bench zoo", no_args_is_help=True, rich_markup_mode=None
 )
 
 
-@bench_app.callback()
-def _bench() -> None:
-    """A group, even with one command in it."""
-
-
-@bench_app.command("zoo")
+@bench_app.command("zoo", cls=with_settings("metarep.training.bench:BenchConfig"), context_settings=WIDE)
 def zoo(
     specs: Annotated[str | None, typer.Option(metavar="SPEC,SPEC,…", help="the architectures")] = None,
     config: ConfigFile = None,
@@ -49,3 +45,28 @@ def zoo(
     path = bench_zoo(settings, out, device=usable_device(device), overwrite=overwrite, progress=progress_for(quiet))
     print_csv(path / "bench.csv", COLUMNS)
     say_where("bench", path)
+
+
+@bench_app.command("pretrain", cls=with_settings("metarep.model.settings:PretrainConfig"), context_settings=WIDE)
+def pretrain(
+    zoos: Annotated[list[Path], typer.Argument(help="one or more folders of zoos")],
+    seconds: Annotated[float, typer.Option(min=0.1, help="how long steps are timed, about")] = 10.0,
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    seed: Seed = None,
+    device: Device = "cpu",
+    quiet: Quiet = False,
+) -> None:
+    """Time steps of pretraining, and their share of the machine's matrix products.
+
+    \b
+    Example:
+      metarep bench pretrain results/zoo --set d_model=128
+    """
+    from metarep.model.bench import bench_pretraining
+    from metarep.model.settings import PretrainConfig
+    from metarep.settings import load_config
+
+    settings = load_config(PretrainConfig, config, overrides, seed=seed)
+    rows = bench_pretraining(settings, zoos, device=usable_device(device), seconds=seconds, progress=progress_for(quiet))
+    print_table(("metric", "value", "unit"), [(row["metric"], row["value"], row["unit"]) for row in rows])

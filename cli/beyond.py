@@ -7,8 +7,10 @@ from typing import Annotated
 
 import typer
 
-from .options import ConfigFile, CpuOnly, Out, Overrides, Overwrite, Quiet, Seed, progress_for, require_cpu
-from .output import print_table, say_where
+from .options import ConfigFile, Out, Overrides, Overwrite, Publish, Quiet, Seed, progress_for
+from .output import print_csv, say_where
+
+COLUMNS = ("experiment", "quantity", "reproduced")
 
 
 def beyond(
@@ -20,8 +22,8 @@ def beyond(
     config: ConfigFile = None,
     overrides: Overrides = None,
     out: Out = Path("results/beyond"),
+    publish: Publish = None,
     seed: Seed = None,
-    device: CpuOnly = "cpu",
     quiet: Quiet = False,
     overwrite: Overwrite = False,
 ) -> None:
@@ -35,17 +37,12 @@ def beyond(
     Example:
       metarep beyond planted --model results/representation/model --out results/beyond
     """
-    import csv
-
     from metarep.settings import load_config
     from metarep.studies.beyond.stage import look_beyond
     from metarep.studies.settings import BeyondConfig
 
-    require_cpu(device)
     paths = {key: None if path is None else str(path) for key, path in (("model", model), ("zoo", zoo))}
     settings = load_config(BeyondConfig, config, overrides, seed=seed, **paths)
-    path = look_beyond(settings, name, out, overwrite=overwrite, progress=progress_for(quiet))
-    columns = {"experiment": "member", "quantity": "quantity", "reproduced": "found"}
-    with (path / "report" / "summary.csv").open(newline="") as file:
-        print_table(tuple(columns.values()), [[row[name] for name in columns] for row in csv.DictReader(file)])
+    path = look_beyond(settings, name, out, publish_to=publish, overwrite=overwrite, progress=progress_for(quiet))
+    print_csv(path / "report" / "summary.csv", COLUMNS)
     say_where("page", path / "report" / "report.html")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .options import ConfigFile, CpuOnly, Out, Overrides, Overwrite, Quiet, Seed, progress_for, require_cpu
+from .options import ConfigFile, Out, Overrides, Overwrite, Quiet, Seed, progress_for
 from .output import say_where
 
 
@@ -17,7 +17,6 @@ def build_digits(
     overrides: Overrides = None,
     out: Out = Path("results/digits"),
     seed: Seed = None,
-    device: CpuOnly = "cpu",
     quiet: Quiet = False,
     overwrite: Overwrite = False,
 ) -> None:
@@ -34,7 +33,6 @@ def build_digits(
     from metarep.domains.digits.settings import DigitsConfig
     from metarep.settings import load_config
 
-    require_cpu(device)
     settings = load_config(DigitsConfig, config, overrides, seed=seed, n_runs=n_runs)
     path = build(settings, out, overwrite=overwrite, progress=progress_for(quiet))
     say_where("zoo", path)

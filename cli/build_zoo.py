@@ -78,20 +78,17 @@ def _settings(config: Path | None, overrides: list[str] | None, family: dict[str
 
 
 def _summarise(path: Path) -> None:
-    """How many networks came out in which mode; with few of them, each one."""
-    from metarep.zoos.store import load_zoo
+    """How many networks there are of each value of the zoo's first label; with few networks, each one."""
+    from metarep.zoos.zoo import open_zoo
 
-    zoo = load_zoo(path, check_hashes=False)
+    zoo = open_zoo(path, check_hashes=False)
     final = zoo.final()
-    typer.echo(f"{len(zoo):,} rows, {len(final):,} trained networks, {int(zoo['diverged'].sum()):,} diverged")
-    modes = final["mode"]
-    counts = [f"mode {mode or 'none'}: {(modes == mode).sum():,}" for mode in sorted(set(modes))]
-    if counts:
-        typer.echo(", ".join(counts))
+    typer.echo(f"{len(zoo):,} rows, {len(final):,} trained networks, {int((~zoo['finite']).sum()):,} diverged")
+    label = zoo.labels[0] if zoo.labels else "spec"
+    values = final[label]
+    if len(names := sorted(set(values))) in range(1, FEW + 1):
+        typer.echo(", ".join(f"{label} {name or 'none'}: {(values == name).sum():,}" for name in names))
     if 0 < len(final) <= FEW:
-        columns = (final["network_id"], final["seed"], final["mode"], final["valid_mse"], final["params"])
-        rows = [
-            [name, number, mode or "-", float(mse), " ".join(f"{p:.4f}" for p in params)]
-            for name, number, mode, mse, params in zip(*columns, strict=True)
-        ]
-        print_table(("network_id", "seed", "mode", "valid_mse", "params"), rows)
+        rows = zip(final["network_id"], final["seed"], values, final["valid_mse"].tolist(), final["params"], strict=True)
+        cells = [[*row, " ".join(f"{p:.4f}" for p in params)] for *row, params in rows]
+        print_table(("network_id", "seed", label, "valid_mse", "params"), cells)

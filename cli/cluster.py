@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .options import ConfigFile, CpuOnly, Out, Overrides, Overwrite, Quiet, Seed, progress_for, require_cpu
+from .options import ConfigFile, Out, Overrides, Overwrite, Quiet, Seed, progress_for
 from .output import print_table, say_where
 
 
@@ -18,7 +18,6 @@ def cluster(
     overrides: Overrides = None,
     out: Out = Path("results/clusters"),
     seed: Seed = None,
-    device: CpuOnly = "cpu",
     quiet: Quiet = False,
     overwrite: Overwrite = False,
 ) -> None:
@@ -37,17 +36,16 @@ def cluster(
     from metarep.settings import load_config
     from metarep.tables import read_csv
 
-    require_cpu(device)
     settings = load_config(ClusterConfig, config, overrides, seed=seed)
     path = compare(settings, list(embeddings), out, zoo=zoo, overwrite=overwrite, progress=progress_for(quiet))
     say_where("clusters", path)
     label = json.loads((path / "metrics.json").read_text())["label"]
     if label is None:
-        typer.echo("the zoo has no labels that are texts; k_curve.csv, assignments.csv and probes.csv hold what was found")
+        typer.echo("the zoo has no labels; k_curve.csv, assignments.csv and probes.csv hold what was found")
         return
-    typer.echo(f"agreement of k-means with the label {label}, on held-out networks, each at its own k (agreement.csv has all):")
-    chosen = {row["representation"]: row["k"] for row in read_csv(path / "chosen_k.csv") if row["clusterer"] == "kmeans"}
-    found = [row for row in read_csv(path / "agreement.csv") if (row["clusterer"], row["label"]) == ("kmeans", label)]
-    rows = sorted((row for row in found if row["k"] == chosen.get(row["representation"])), key=lambda row: -row["ari"])
-    columns = ("representation", "k", "ari", "ari_low", "ari_high", "null_ari_p95", "stability_ari")
-    print_table(columns, [[row[name] for name in columns] for row in rows])
+    typer.echo(f"ARI of k-means with the label {label}, on held-out networks, each at its own k (agreement.csv has all):")
+    wanted = {"clusterer": "kmeans", "space": "native", "label": label, "metric": "ari", "chosen": 1}
+    rows = [row for row in read_csv(path / "agreement.csv") if wanted.items() <= row.items()]
+    columns = ("representation", "model", "untrained", "k", "value", "low", "high", "null")
+    best_first = sorted(rows, key=lambda row: -float(row["value"]))
+    print_table(columns, [[row[name] for name in columns] for row in best_first])

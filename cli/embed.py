@@ -1,4 +1,4 @@
-"""`metarep embed`: a vector for every network of a zoo."""
+"""`metarep embed`: a vector for every network of a zoo, and for its parts."""
 
 from __future__ import annotations
 
@@ -8,53 +8,47 @@ from typing import Annotated
 import typer
 
 from .options import ConfigFile, Device, Overrides, Overwrite, Quiet, Seed, progress_for, usable_device
-from .output import say_where
+from .output import print_table, say_where
+
+
+def _list_kinds(wanted: bool) -> None:
+    if wanted:
+        from metarep.embeddings.registry import kind_named, kind_names
+
+        kinds = [kind_named(name) for name in kind_names()]
+        print_table(("kind", "needs", "what"), [(k.name, ", ".join(k.needs) or "-", k.description) for k in kinds], left=True)
+        raise typer.Exit
 
 
 def embed(
     model: Annotated[Path, typer.Argument(help="a model's folder")],
     zoo: Annotated[Path, typer.Argument(help="a zoo's folder")],
-    kind: Annotated[
-        str | None,
-        typer.Option(
-            help="pooled, states, profile, certainty, surprisal, description, coupling; of a model that was asked for "
-            "behaviour activity, beliefs, patterns, effects, function; of a window model layers, pooled, surprisal"
-        ),
-    ] = None,
-    parts: Annotated[
-        str | None, typer.Option(help="a window model's: network,layer,unit,window, those that are wanted")
-    ] = None,
+    kind: Annotated[str | None, typer.Option(help="the kind of embedding")] = None,
+    kinds: Annotated[bool, typer.Option("--kinds", callback=_list_kinds, is_eager=True, help="list them and exit")] = False,
+    parts: Annotated[str | None, typer.Option(help="network,layer,unit,window: those that are wanted")] = None,
     untrained: Annotated[bool | None, typer.Option("--untrained", help="the control: a fresh encoder")] = None,
     config: ConfigFile = None,
     overrides: Overrides = None,
-    out: Annotated[
-        Path | None, typer.Option("--out", help="the folder to write; results/embeddings/<kind> if left out")
-    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="the folder; by default results/embeddings/KIND")] = None,
     seed: Seed = None,
     device: Device = "cpu",
     quiet: Quiet = False,
     overwrite: Overwrite = False,
 ) -> None:
-    """Turn every network of a zoo into a vector, and with a window model its layers, units and windows too.
+    """Turn every network of a zoo into a vector, and its layers, units and windows too.
 
     \b
     Examples:
-      metarep embed results/model results/zoo --kind profile --out results/embeddings/profile
-      metarep embed results/windows results/imported --parts network,unit --out results/embeddings/units
+      metarep embed results/model results/zoo --kind surprisal --out results/embeddings/surprisal
+      metarep embed results/model results/zoo --parts network,unit --out results/embeddings/units
     """
-    from metarep.artefact import open_artefact
+    from metarep.embeddings.stage import embed as embed_zoo
+
+    from metarep.embeddings.settings import EmbedConfig
     from metarep.settings import load_config
 
-    chosen = [*(overrides or []), *([f"kind={kind}"] if kind else []), *([f"parts=[{parts}]"] if parts else [])]
-    if open_artefact(model).kind == "window-model":
-        from metarep.windows.embed import embed_windows as embed_zoo
-        from metarep.windows.settings import WindowEmbedConfig as Config
-    else:
-        from metarep.cloze.embed import embed as embed_zoo
-        from metarep.cloze.settings import EmbedConfig as Config
-    settings = load_config(Config, config, chosen, seed=seed, untrained=untrained)
-    folder = out or Path("results/embeddings") / ("untrained_" * settings.untrained + settings.kind)
-    path = embed_zoo(
-        settings, model, zoo, folder, device=usable_device(device), overwrite=overwrite, progress=progress_for(quiet)
-    )
-    say_where("embeddings", path)
+    wanted = None if parts is None else parts.split(",")
+    settings = load_config(EmbedConfig, config, overrides, seed=seed, kind=kind, parts=wanted, untrained=untrained)
+    folder = out or Path("results/embeddings", *(["untrained"] if settings.untrained else []), settings.kind)
+    how = {"device": usable_device(device), "overwrite": overwrite, "progress": progress_for(quiet)}
+    say_where("embeddings", embed_zoo(settings, model, zoo, folder, **how))

@@ -7,8 +7,10 @@ from typing import Annotated
 
 import typer
 
-from .options import ConfigFile, CpuOnly, Out, Overrides, Overwrite, Quiet, Seed, progress_for, require_cpu
-from .output import print_table, say_where
+from .options import ConfigFile, Out, Overrides, Overwrite, Publish, Quiet, Seed, progress_for
+from .output import print_csv, say_where
+
+COLUMNS = ("experiment", "quantity", "published", "reproduced", "best_known", "verdict")
 
 
 def experiment(
@@ -16,8 +18,8 @@ def experiment(
     config: ConfigFile = None,
     overrides: Overrides = None,
     out: Out = Path("results/experiments"),
+    publish: Publish = None,
     seed: Seed = None,
-    device: CpuOnly = "cpu",
     quiet: Quiet = False,
     overwrite: Overwrite = False,
 ) -> None:
@@ -31,16 +33,11 @@ def experiment(
     Example:
       metarep experiment 4 --out results/experiments
     """
-    import csv
-
     from metarep.settings import load_config
     from metarep.studies.settings import ExperimentConfig
     from metarep.studies.stage import experiment as run
 
-    require_cpu(device)
     settings = load_config(ExperimentConfig, config, overrides, seed=seed)
-    path = run(settings, name, out, overwrite=overwrite, progress=progress_for(quiet))
-    columns = ("experiment", "quantity", "published", "reproduced", "best_known", "verdict")
-    with (path / "report" / "summary.csv").open(newline="") as file:
-        print_table(columns, [[row[name] for name in columns] for row in csv.DictReader(file)])
+    path = run(settings, name, out, publish_to=publish, overwrite=overwrite, progress=progress_for(quiet))
+    print_csv(path / "report" / "summary.csv", COLUMNS)
     say_where("page", path / "report" / "report.html")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .options import ConfigFile, CpuOnly, Out, Overrides, Overwrite, Quiet, Seed, progress_for, require_cpu
+from .options import ConfigFile, Out, Overrides, Overwrite, Quiet, Seed, progress_for
 from .output import print_csv, say_where
 
 
@@ -18,7 +18,6 @@ def functions(
     overrides: Overrides = None,
     out: Out = Path("results/functions"),
     seed: Seed = None,
-    device: CpuOnly = "cpu",
     quiet: Quiet = False,
     overwrite: Overwrite = False,
 ) -> None:
@@ -34,7 +33,6 @@ def functions(
     from metarep.domains.functions.report import functions as probe
     from metarep.settings import load_config
 
-    require_cpu(device)
     settings = load_config(FunctionsConfig, config, overrides, seed=seed)
     path = probe(settings, zoo, out, embeddings=embeddings, overwrite=overwrite, progress=progress_for(quiet))
     say_where("functions", path)

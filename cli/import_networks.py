@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .options import ConfigFile, CpuOnly, Out, Overrides, Overwrite, Quiet, Seedless, progress_for, require_cpu
+from .options import ConfigFile, Out, Overrides, Overwrite, Quiet, progress_for
 from .output import say_where
 
 
@@ -20,8 +20,6 @@ def import_networks(
     config: ConfigFile = None,
     overrides: Overrides = None,
     out: Out = Path("results/imported"),
-    seed: Seedless = None,
-    device: CpuOnly = "cpu",
     quiet: Quiet = False,
     overwrite: Overwrite = False,
 ) -> None:
@@ -39,28 +37,28 @@ def import_networks(
     from metarep.zoos.importing import import_networks as import_
     from metarep.zoos.settings import ImportConfig
 
-    require_cpu(device)
     flags = {"skip_damaged": skip_damaged or None, "partial_labels": partial_labels or None}
     settings = load_config(ImportConfig, config, overrides, **flags)
     progress = progress_for(quiet)
     path = import_(settings, paths, out, labels=labels, architecture=architecture, overwrite=overwrite, progress=progress)
-    say_where("imported-zoo", path)
+    say_where("zoo", path)
     for line in summary_lines(path):
         typer.echo(line)
 
 
 def summary_lines(path: Path) -> list[str]:
-    """What an imported zoo holds: how many networks, their architectures, kinds and dtypes, and what was left out."""
+    """What a zoo holds: how many networks, their architectures, kinds and dtypes, and what was left out."""
     from collections import Counter
 
     from metarep.tables import read_csv
-    from metarep.zoos.imported import load_imported
     from metarep.zoos.importing import SKIPPED
+    from metarep.zoos.zoo import open_zoo
 
-    zoo = load_imported(path, check_hashes=False)
-    counts = Counter(zoo["architecture"])
-    runs = len(set(zoo["run_id"]))
-    lines = [f"{len(zoo):,} networks of {runs:,} runs, {sum(zoo['n_params']):,} parameters, {len(counts):,} architectures"]
+    zoo = open_zoo(path, check_hashes=False)
+    counts = Counter(zoo.architecture.tolist())
+    n_params = sum(n_networks * zoo.architectures[index].n_params for index, n_networks in counts.items())
+    runs = len(set(zoo.run_id))
+    lines = [f"{len(zoo):,} networks of {runs:,} runs, {n_params:,} parameters, {len(counts):,} architectures"]
     for index, n_networks in counts.most_common(FEW):
         architecture = zoo.architectures[index]
         kinds = Counter(kind for _, kind in sorted({(tensor.layer, tensor.kind) for tensor in architecture.tensors}))
@@ -72,10 +70,16 @@ def summary_lines(path: Path) -> list[str]:
         )
     if len(counts) > FEW:
         lines.append(f"  and {len(counts) - FEW:,} further architectures")
-    if zoo.properties:
-        lines.append("properties: " + ", ".join(zoo.properties))
-    if zoo.n_not_finite:
-        lines.append(f"networks with NaN or infinity: {zoo.n_not_finite:,}, which pretraining and embedding leave out")
+    for name, columns in (
+        ("domain", [zoo.domain] if zoo.domain else []),
+        ("labels", zoo.labels),
+        ("properties", zoo.properties),
+    ):
+        if columns:
+            lines.append(f"{name}: " + ", ".join(columns))
+    if not zoo["finite"].all():
+        n_left_out = int((~zoo["finite"]).sum())
+        lines.append(f"networks with NaN or infinity: {n_left_out:,}, which pretraining and embedding leave out")
     if (path / SKIPPED).is_file():
         lines.append(f"left out as damaged: {len(read_csv(path / SKIPPED)):,}, listed in {SKIPPED}")
     return lines

@@ -10,20 +10,17 @@ import typer
 
 from metarep.errors import MetarepError
 
-from .options import ConfigFile, CpuOnly, Overrides, Quiet, Seedless, require_cpu
+from .options import Quiet
 
 
 def info(
     path: Annotated[Path, typer.Argument(help="an artefact's folder, or a run's")],
-    config: ConfigFile = None,
-    overrides: Overrides = None,
-    out: Annotated[Path | None, typer.Option("--out", help="a text file to write to, in place of the terminal")] = None,
-    seed: Seedless = None,
-    device: CpuOnly = "cpu",
+    check: Annotated[bool, typer.Option("--check/--no-check", help="verify the hash of every file")] = True,
+    out: Annotated[Path | None, typer.Option("--out", help="a text file to write to, not the terminal")] = None,
     quiet: Quiet = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="replace the file at --out")] = False,
 ) -> None:
-    """Say what a folder is, how it was made, if its hashes hold.
+    """Say what a folder is, how it was made, and whether its hashes hold.
 
     Exits with 1 where a hash does not hold; with --quiet that is all it does.
 
@@ -32,15 +29,11 @@ def info(
       metarep info results/quickstart/zoo
     """
     from metarep.artefact import write_whole
-    from metarep.settings import load_config
-    from metarep.zoos.settings import InfoConfig
 
-    require_cpu(device)
-    settings = load_config(InfoConfig, config, overrides)
     if out is not None and out.exists() and not overwrite:
         raise MetarepError(f"{out} exists", fix="pass --overwrite, or choose another --out")
     said = []
-    for line in _lines(path, settings.check_hashes):
+    for line in _lines(path, check):
         said.append(line)
         if out is None and not quiet:
             typer.echo(line)
@@ -82,7 +75,7 @@ def _description(artefact) -> Iterator[str]:
 
 def _contents(artefact) -> Iterator[str]:
     """What is inside, for the kinds of which the config does not say it."""
-    if artefact.kind == "imported-zoo":
+    if artefact.kind == "zoo":
         from .import_networks import summary_lines
 
         yield "contents:"

@@ -9,20 +9,18 @@ import typer
 
 from metarep.errors import MetarepError
 
-ConfigFile = Annotated[Path | None, typer.Option("--config", help="a YAML file with this stage's settings")]
+ConfigFile = Annotated[Path | None, typer.Option("--config", help="a YAML file with settings")]
 Overrides = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="change one setting, by its dotted name; repeatable"),
+    typer.Option("--set", metavar="KEY=VALUE", help="change one setting by its dotted name, such as families.0.lr; repeatable"),
 ]
 Out = Annotated[Path, typer.Option("--out", help="the folder to write")]
-Seed = Annotated[int | None, typer.Option("--seed", help="in place of the config's seed")]
+OutFile = Annotated[Path | None, typer.Option("--out", help="the file to write; by default results/NETWORK_ID")]
+Seed = Annotated[int | None, typer.Option("--seed", help="override the config seed")]
 Device = Annotated[str, typer.Option("--device", help="cpu or cuda")]
-CpuOnly = Annotated[str, typer.Option("--device", help="this stage runs on the CPU: cpu is the only choice")]
-Seedless = Annotated[
-    int | None, typer.Option("--seed", help="taken by every command; nothing is drawn at random here, so it changes nothing")
-]
 Quiet = Annotated[bool, typer.Option("--quiet", help="no progress")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="replace a finished artefact at --out")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="replace a finished result at --out")]
+Publish = Annotated[Path | None, typer.Option("--publish", help="a folder to copy tables and figures to")]
 
 
 def progress_for(quiet: bool):
@@ -33,7 +31,7 @@ def progress_for(quiet: bool):
 
 
 def usable_device(device: str) -> str:
-    """The device's name, checked. Raises MetarepError for one that this machine or PyTorch lacks."""
+    """The device's name, checked. Raises MetarepError for one that this machine or PyTorch does not have."""
     if device == "cpu":
         return device
     import torch
@@ -45,12 +43,6 @@ def usable_device(device: str) -> str:
     return device
 
 
-def require_cpu(device: str) -> None:
-    """Raises MetarepError where a stage that has no GPU code is asked for one."""
-    if device != "cpu":
-        raise MetarepError("--device: this stage runs on the CPU", met=device, expected="cpu")
-
-
 def numbers(text: str | None, option: str) -> list[int] | None:
     """Whole numbers from "3,5,8". Raises MetarepError naming the option for anything else."""
     if text is None:
@@ -58,4 +50,4 @@ def numbers(text: str | None, option: str) -> list[int] | None:
     try:
         return [int(part) for part in text.split(",")]
     except ValueError as error:
-        raise MetarepError(option, met=repr(text), expected="whole numbers with commas between, such as 3,5,8") from error
+        raise MetarepError(option, met=repr(text), expected="whole numbers separated by commas, such as 3,5,8") from error

@@ -13,21 +13,23 @@ def say_where(kind: str, path: Path) -> None:
     typer.echo(f"{kind}: {path}")
 
 
-def print_table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Rows under their heads, columns aligned; floats with four significant digits."""
+def print_table(heads: Sequence[str], rows: Iterable[Sequence[object]], *, left: bool = False) -> None:
+    """Rows under their heads, columns aligned, to the left for texts; floats with four significant digits."""
     lines = [list(heads), *([_text(value) for value in row] for row in rows)]
     widths = [max(len(line[i]) for line in lines) for i in range(len(heads))]
     for line in lines:
-        typer.echo("  ".join(text.rjust(width) for text, width in zip(line, widths, strict=True)).rstrip())
+        pairs = zip(line, widths, strict=True)
+        typer.echo("  ".join(text.ljust(width) if left else text.rjust(width) for text, width in pairs).rstrip())
 
 
-def print_csv(path: Path, columns: Sequence[str], where: dict[str, str] | None = None) -> None:
-    """Some columns of a CSV table, and only the rows whose columns equal `where`."""
+def print_csv(path: Path, columns: Sequence[str], where: dict[str, str] | None = None, *, last: int = 0) -> None:
+    """The columns of a CSV table that it has, of rows whose columns equal `where`; only the last rows where `last` is not 0."""
     from metarep.tables import read_csv
 
-    rows = [row for row in read_csv(path) if all(row[key] == value for key, value in (where or {}).items())]
-    print_table(columns, [[row[name] for name in columns] for row in rows])
+    rows = [row for row in read_csv(path) if all(row[key] == value for key, value in (where or {}).items())][-last:]
+    shown = [name for name in columns if rows and name in rows[0]]
+    print_table(shown, [[row[name] for name in shown] for row in rows])
 
 
 def _text(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return "-" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -7,18 +7,21 @@ from typing import Annotated
 
 import typer
 
-from .options import ConfigFile, Device, Overrides, Overwrite, Quiet, Seed, progress_for, usable_device
+from .options import ConfigFile, Device, Overrides, Overwrite, Publish, Quiet, Seed, progress_for, usable_device
 from .output import print_csv, say_where
+
+PUBLISHED = {"tables/real": ("*.csv", "result.json"), "figures/real": ("figures/*.png",)}
 
 
 def parts(
-    model: Annotated[Path, typer.Argument(help="a window model's folder; or that of a cloze model of 2-2-1 networks")],
+    model: Annotated[Path, typer.Argument(help="a model's folder")],
     network: Annotated[Path, typer.Argument(help="a checkpoint file, or a zoo's folder with --network")],
     network_id: Annotated[str | None, typer.Option("--network", help="one of the zoo's networks, by its network_id")] = None,
-    architecture: Annotated[Path | None, typer.Option(help="a YAML that says of a file's tensors what names do not")] = None,
+    architecture: Annotated[Path | None, typer.Option(help="a YAML that says of tensors what their names do not")] = None,
     config: ConfigFile = None,
     overrides: Overrides = None,
     out: Annotated[Path, typer.Option("--out", help="the folder to write")] = Path("results/parts"),
+    publish: Publish = None,
     seed: Seed = None,
     device: Device = "cpu",
     quiet: Quiet = False,
@@ -26,22 +29,17 @@ def parts(
 ) -> None:
     """Take one network apart: embed its units, layers and windows, cluster them, list the most alike.
 
-    Everything is held against copies of the network with shuffled parameters. A cloze model of 2-2-1 networks looks for such
-    networks inside one hidden layer instead, and names their modes.
+    Everything is compared with copies of the network whose parameters are permuted.
 
     \b
     Examples:
       metarep parts results/windows checkpoint.safetensors --out results/parts
       metarep parts results/windows results/zoo --network e09-2813536937
     """
-    from metarep.artefact import open_artefact
     from metarep.parts.settings import PartsConfig
+    from metarep.parts.stage import parts as take_apart
+    from metarep.runner import publish as publish_files
     from metarep.settings import load_config
-
-    if open_artefact(model).kind == "window-model":
-        from metarep.parts.stage import parts as take_apart
-    else:
-        from metarep.domains.multiplier.sections.stage import find_parts as take_apart
 
     settings = load_config(PartsConfig, config, overrides, seed=seed)
     path = take_apart(
@@ -55,8 +53,8 @@ def parts(
         overwrite=overwrite,
         progress=progress_for(quiet),
     )
-    if (path / "sections.csv").is_file():
-        print_csv(path / "sections.csv", ("section", "units", "inputs", "output", "mode", "likelihood"))
+    if publish is not None:
+        publish_files(path, publish, PUBLISHED, named=lambda file: f"{path.name}-{file.name}")
     print_csv(path / "tests.csv", ("part", "statistic", "value", "null_p05", "null_p95", "p"))
     say_where("parts", path)
     say_where("page", path / "report.html")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .options import ConfigFile, CpuOnly, Out, Overrides, Overwrite, Quiet, Seed, progress_for, require_cpu
+from .options import ConfigFile, Out, Overrides, Overwrite, Quiet, Seed, progress_for
 from .output import print_csv, say_where
 
 
@@ -19,7 +19,6 @@ def predict(
     overrides: Overrides = None,
     out: Out = Path("results/predictions"),
     seed: Seed = None,
-    device: CpuOnly = "cpu",
     quiet: Quiet = False,
     overwrite: Overwrite = False,
 ) -> None:
@@ -35,9 +34,8 @@ def predict(
     from metarep.evaluation.settings import PredictConfig
     from metarep.settings import load_config
 
-    require_cpu(device)
     chosen = [*(overrides or []), *([f"targets=[{targets}]"] if targets else [])]
     settings = load_config(PredictConfig, config, chosen, seed=seed)
     path = run(settings, list(embeddings), out, zoo=zoo, overwrite=overwrite, progress=progress_for(quiet))
-    print_csv(path / "predictions.csv", ("target", "representation", "regressor", "metric", "value", "low", "high", "null_p95"))
+    print_csv(path / "predictions.csv", ("target", "representation", "regressor", "metric", "value", "low", "high", "null"))
     say_where("predictions", path)

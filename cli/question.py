@@ -7,8 +7,10 @@ from typing import Annotated
 
 import typer
 
-from .options import ConfigFile, CpuOnly, Out, Overrides, Overwrite, Quiet, Seed, progress_for, require_cpu
-from .output import print_table, say_where
+from .options import ConfigFile, Out, Overrides, Overwrite, Publish, Quiet, Seed, progress_for
+from .output import print_csv, say_where
+
+COLUMNS = ("experiment", "quantity", "reproduced")
 
 
 def question(
@@ -16,8 +18,8 @@ def question(
     config: ConfigFile = None,
     overrides: Overrides = None,
     out: Out = Path("results/questions"),
+    publish: Publish = None,
     seed: Seed = None,
-    device: CpuOnly = "cpu",
     quiet: Quiet = False,
     overwrite: Overwrite = False,
 ) -> None:
@@ -30,16 +32,11 @@ def question(
     Example:
       metarep question 4 --out results/questions
     """
-    import csv
-
     from metarep.settings import load_config
     from metarep.studies.questions.stage import question as run
     from metarep.studies.settings import QuestionConfig
 
-    require_cpu(device)
     settings = load_config(QuestionConfig, config, overrides, seed=seed)
-    path = run(settings, name, out, overwrite=overwrite, progress=progress_for(quiet))
-    columns = {"experiment": "question", "quantity": "quantity", "reproduced": "found"}
-    with (path / "report" / "summary.csv").open(newline="") as file:
-        print_table(tuple(columns.values()), [[row[name] for name in columns] for row in csv.DictReader(file)])
+    path = run(settings, name, out, publish_to=publish, overwrite=overwrite, progress=progress_for(quiet))
+    print_csv(path / "report" / "summary.csv", COLUMNS)
     say_where("page", path / "report" / "report.html")

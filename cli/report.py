@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .options import ConfigFile, CpuOnly, Overrides, Overwrite, Quiet, Seedless, progress_for, require_cpu
+from .options import ConfigFile, Overrides, Overwrite, Quiet, progress_for
 from .output import say_where
 
 
@@ -16,8 +16,6 @@ def report(
     out: Annotated[Path | None, typer.Option("--out", help="the folder to write; RUN/report if left out")] = None,
     config: ConfigFile = None,
     overrides: Overrides = None,
-    seed: Seedless = None,
-    device: CpuOnly = "cpu",
     quiet: Quiet = False,
     overwrite: Overwrite = False,
 ) -> None:
@@ -31,7 +29,6 @@ def report(
     from metarep.report.settings import ReportConfig
     from metarep.settings import load_config
 
-    require_cpu(device)
     settings = load_config(ReportConfig, config, overrides)
     path = write(run, out, config=settings, overwrite=overwrite, progress=progress_for(quiet))
     say_where("report", path / "report.html")

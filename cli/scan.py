@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .options import ConfigFile, CpuOnly, Overrides, Overwrite, Quiet, Seed, progress_for, require_cpu
+from .options import ConfigFile, Overrides, Overwrite, Quiet, Seed, progress_for
 from .output import print_csv, print_table, say_where
 
 COLUMNS = ("scan", "negative", "n_positive", "n_negative", "auc", "auc_low", "auc_high")
@@ -25,7 +25,6 @@ def scan(
         "results/scan"
     ),
     seed: Seed = None,
-    device: CpuOnly = "cpu",
     quiet: Quiet = False,
     overwrite: Overwrite = False,
 ) -> None:
@@ -39,7 +38,6 @@ def scan(
     from metarep.domains.multiplier.settings import ScanConfig
     from metarep.settings import load_config
 
-    require_cpu(device)
     settings = load_config(ScanConfig, config, overrides, seed=seed)
     if source.is_file():
         _scan_file(source, settings)

@@ -1,4 +1,4 @@
-"""`metarep show`: one network as a picture."""
+"""`metarep show`: one network as a figure."""
 
 from __future__ import annotations
 
@@ -9,48 +9,41 @@ import typer
 
 from metarep.errors import MetarepError
 
-from .options import ConfigFile, CpuOnly, Overrides, Quiet, Seedless, require_cpu
+from .options import OutFile, Quiet
 from .output import say_where
 
 
 def show(
     zoo: Annotated[Path, typer.Argument(help="a zoo's folder")],
     network_id: Annotated[str, typer.Argument(help="one of its networks, as the column network_id names it")],
-    out: Annotated[Path | None, typer.Option("--out", help="the PNG to write; results/<network_id>.png if left out")] = None,
-    config: ConfigFile = None,
-    overrides: Overrides = None,
-    seed: Seedless = None,
-    device: CpuOnly = "cpu",
+    out: OutFile = None,
+    dpi: Annotated[int, typer.Option(min=40, max=600, help="pixels per inch")] = 150,
     quiet: Quiet = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="replace the file at --out")] = False,
 ) -> None:
-    """Draw one network: the unit square through its every step.
+    """Draw one network of two inputs: the unit square through its every step.
 
     \b
     Example:
       metarep show results/zoo e09-2813536937 --out mode3.png
     """
     from metarep.artefact import write_whole
-    from metarep.domains.multiplier.settings import ShowConfig
-    from metarep.settings import load_config
-    from metarep.zoos.store import load_zoo
+    from metarep.zoos.zoo import open_zoo
 
-    require_cpu(device)
-    settings = load_config(ShowConfig, config, overrides)
     path = out or Path("results") / f"{network_id.replace('/', '_')}.png"
     if path.exists() and not overwrite:
         raise MetarepError(f"{path} exists", fix="pass --overwrite, or choose another --out")
-    networks = load_zoo(zoo)
+    networks = open_zoo(zoo)
     found = networks.where(network_id=network_id)
     if not len(found):
         raise MetarepError(f"{zoo} has no network {network_id!r}", expected=_candidates(network_id, networks["network_id"]))
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, _picture(found, settings.dpi))
+    write_whole(path, _figure(found, dpi))
     if quiet:
         return
     mode, mse = found["mode"][0] or "none", found["valid_mse"][0]
     typer.echo(f"{network_id}: {found['spec'][0]}, step {found['step'][0]}, mode {mode}, validation error {mse:.4g}")
-    say_where("picture", path)
+    say_where("figure", path)
 
 
 def _candidates(wanted: str, names) -> str:
@@ -60,7 +53,7 @@ def _candidates(wanted: str, names) -> str:
     return "an id such as " + ", ".join(near)
 
 
-def _picture(found, dpi: int) -> bytes:
+def _figure(found, dpi: int) -> bytes:
     from io import BytesIO
 
     import matplotlib

@@ -10,6 +10,8 @@ import typer
 from .options import ConfigFile, Device, Out, Overrides, Overwrite, Quiet, Seed, progress_for, usable_device
 from .output import print_csv, say_where
 
+COLUMNS = ("representation", "target", "label", "probe", "metric", "value", "low", "high", "null", "n")
+
 
 def transfer(
     model: Annotated[Path, typer.Argument(help="a model's folder")],
@@ -31,12 +33,11 @@ def transfer(
       metarep transfer results/model results/zoo-e07 --out results/transfer
     """
     from metarep.evaluation.settings import TransferConfig
-    from metarep.evaluation.transfer import transfer as carry
+    from metarep.evaluation.transfer import transfer as carry_over
     from metarep.settings import load_config
 
     settings = load_config(TransferConfig, config, overrides, seed=seed)
-    path = carry(
-        settings, model, list(zoos), out, device=usable_device(device), overwrite=overwrite, progress=progress_for(quiet)
-    )
+    how = {"device": usable_device(device), "overwrite": overwrite, "progress": progress_for(quiet)}
+    path = carry_over(settings, model, list(zoos), out, **how)
     say_where("transfer", path)
-    print_csv(path / "transfer.csv", ("representation", "source", "target", "metric", "value", "low", "high", "null_p95", "n"))
+    print_csv(path / "transfer.csv", COLUMNS)

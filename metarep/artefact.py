@@ -12,18 +12,18 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from metarep.errors import MetarepError
+from metarep.lock import locked
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MANIFEST = "manifest.json"
-SINCE = {"transfer": ("transfer.csv", "null_p95")}
-"""By kind of artefact a table and a column in it that earlier versions did not write."""
+PLAN = "plan.json"
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ def open_artefact(path: Path | str, kind: str | None = None, *, check_hashes: bo
         )
     if kind is not None and found_kind != kind:
         raise MetarepError(
-            f"{path} is of another kind", met=found_kind, expected=kind, fix=f"name a folder that holds a {kind}"
+            f"{path} holds something else", met=f"a {found_kind}", expected=f"a {kind}", fix=f"name a folder with a {kind}"
         )
     for name, digest in files.items():
         file = path / name
@@ -126,35 +126,15 @@ def open_artefact(path: Path | str, kind: str | None = None, *, check_hashes: bo
     return Artefact(path, manifest)
 
 
-def is_done(
-    path: Path,
-    kind: str,
-    config: Mapping[str, Any],
-    inputs: Mapping[str, Artefact],
-    *,
-    as_of_today: Callable[[dict[str, Any]], dict[str, Any]] = dict,
-) -> bool:
-    """True when `path` holds a finished artefact of this kind, config and inputs.
-
-    `as_of_today` is applied to the settings that were written, which may be those of an earlier version; what lacks a column
-    of today is not done.
-    """
+def is_done(path: Path, kind: str, config: Mapping[str, Any], inputs: Mapping[str, Artefact]) -> bool:
+    """True when `path` holds a finished artefact of this kind, config and inputs."""
     try:
         artefact = open_artefact(path, kind)
     except MetarepError:
         return False
     same_inputs = {name: entry["manifest_sha256"] for name, entry in artefact.manifest["inputs"].items()}
-    same_config = json.loads(canonical_json(config)) == as_of_today(artefact.config)
-    return same_config and same_inputs == {name: value.digest for name, value in inputs.items()} and not lacking(path, kind)
-
-
-def lacking(path: Path, kind: str) -> str:
-    """The column that an earlier version did not write into an artefact of this kind; empty where all are there."""
-    table, column = SINCE.get(kind, ("", ""))
-    if not table or not (path / table).is_file():
-        return ""
-    with (path / table).open() as file:
-        return "" if column in file.readline().strip().split(",") else column
+    same_config = json.loads(canonical_json(config)) == artefact.config
+    return same_config and same_inputs == {name: value.digest for name, value in inputs.items()}
 
 
 def partial_path(path: Path) -> Path:
@@ -181,25 +161,32 @@ def writing(
     finished artefact (or anything else) and `overwrite` is False.
     """
     path, inputs = Path(path), dict(inputs or {})
-    refuse_to_overwrite(path, overwrite)
-    partial = partial_path(path)
     plan = canonical_json({"kind": kind, "config": config, "inputs": {k: v.digest for k, v in inputs.items()}})
-    plan_file = partial / "plan.json"
+    with locked(path):
+        refuse_to_overwrite(path, overwrite)
+        partial = _started(path, plan, resume)
+        try:
+            yield partial
+        except BaseException:
+            if not resume:
+                shutil.rmtree(partial, ignore_errors=True)
+            raise
+        (partial / PLAN).unlink()
+        _write_manifest(partial, path, kind, config, seed, inputs)
+        if path.exists():
+            shutil.rmtree(path)
+        partial.rename(path)
+
+
+def _started(path: Path, plan: str, resume: bool) -> Path:
+    """The partial folder, with what it holds where the same plan is resumed."""
+    partial = partial_path(path)
+    plan_file = partial / PLAN
     if not (resume and plan_file.is_file() and plan_file.read_text() == plan):
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         plan_file.write_text(plan)
-    try:
-        yield partial
-    except BaseException:
-        if not resume:
-            shutil.rmtree(partial, ignore_errors=True)
-        raise
-    plan_file.unlink()
-    _write_manifest(partial, path, kind, config, seed, inputs)
-    if path.exists():
-        shutil.rmtree(path)
-    partial.rename(path)
+    return partial
 
 
 def refuse_to_overwrite(path: Path, overwrite: bool) -> None:

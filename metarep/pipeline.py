@@ -1,153 +1,76 @@
-"""Every stage in one folder: zoo, targets, model, embeddings, clusters, scan, transfer, report.
+"""The stages of a run: zoo, targets, models, embeddings, clusters, predictions, transfer, what a domain adds, report.
 
-A stage is kept while its artefact has the same config and the same inputs, by hash; so a
-run that was broken off carries on, and a changed setting costs only what depends on it.
+`run` works for any zoo: what the stages after it are follows from its architectures, labels, properties and domain.
 """
 
 from __future__ import annotations
 
 import json
 import re
-import time
-from collections.abc import Callable, Mapping
+import shutil
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
-from pydantic import Field, model_validator
-
-from metarep.artefact import MANIFEST, Artefact, is_done, open_artefact, write_whole
-from metarep.cloze.settings import EmbedConfig, Embedding, PretrainConfig
-from metarep.domains.multiplier.settings import ScanConfig
+from metarep.artefact import MANIFEST, open_artefact, write_whole
+from metarep.embeddings.registry import kind_names
 from metarep.errors import MetarepError
-from metarep.evaluation.settings import ClusterConfig, TransferConfig
+from metarep.lock import locked
 from metarep.progress import Progress
-from metarep.report.settings import ReportConfig
-from metarep.settings import Settings
-from metarep.training.settings import Variant, ZooConfig
+from metarep.run_settings import MAIN, FinishedZoo, ImportedZoo, ModelChanges, RunConfig, model_settings, seeded
+from metarep.runner import TIMINGS, Stage, publish, refuse_changed, run_stages
+from metarep.settings import load_config
+from metarep.training.recipe import recipes
+from metarep.training.settings import ZooConfig
+from metarep.zoos.domain import Domain, DomainStage, domain_of
+from metarep.zoos.zoo import open_zoo
 
 CONFIG = "config.yaml"
-TIMINGS = "timings.json"
-CONTROLS = ("pooled", "states", "profile", "description", "activity", "coupling")
-"""Embeddings that are also taken from an untrained encoder."""
-
-SCANNED = ("certainty", "pooled", "profile")
-"""The scan by examples looks into one embedding: the first of these that a run has."""
-
-
-class ModelConfig(Settings):
-    """One more model of a run, and what is made of it: "<name>-<kind>" in every table."""
-
-    pretrain: PretrainConfig = Field(
-        PretrainConfig(), description="what differs from the run's own `pretrain`; the rest is its"
-    )
-    embed: EmbedConfig = Field(EmbedConfig(), description="what differs from the run's own `embed`; the rest is its")
-    embeddings: tuple[Embedding, ...] = ("pooled",)
-    untrained: tuple[Embedding, ...] = Field((), description="kinds that are also taken from an untrained encoder")
-
-
-class RunConfig(Settings):
-    """Everything from nothing to a report."""
-
-    name: str = "run"
-    zoo: ZooConfig = ZooConfig()
-    targets: dict[str, ZooConfig] = Field(default_factory=dict, description="further zoos that transfer is tested on")
-    pretrain: PretrainConfig = PretrainConfig()
-    embed: EmbedConfig = EmbedConfig()
-    embeddings: tuple[Embedding, ...] = ("pooled", "profile", "certainty")
-    models: dict[str, ModelConfig] = Field(default_factory=dict, description="further models, compared with the first by name")
-    cluster: ClusterConfig = ClusterConfig()
-    scan: ScanConfig = ScanConfig()
-    transfer: TransferConfig = TransferConfig()
-    report: ReportConfig = ReportConfig()
-
-    @model_validator(mode="before")
-    @classmethod
-    def _models_differ_from_the_first(cls, data: Any) -> Any:
-        """Fills each further model's settings up with those of the run."""
-        models = data.get("models") if isinstance(data, dict) else None
-        if not isinstance(models, dict):
-            return data
-        return data | {"models": {name: _filled(model, data) for name, model in models.items()}}
-
-
-def _filled(model: Any, run: Mapping[str, Any]) -> Any:
-    """What was said about a further model, with the run's own settings where it says nothing; other than tables stay."""
-    if not isinstance(model, dict):
-        return model
-    sections = {name: (run.get(name) or {}, model.get(name) or {}) for name in ("pretrain", "embed")}
-    tables = {name: pair for name, pair in sections.items() if all(isinstance(part, dict) for part in pair)}
-    return model | {name: own | said for name, (own, said) in tables.items()}
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One artefact of a run: `name` is its folder in the run, `inputs` says which stages it is made from.
-
-    `make(path, overwrite=…)` calls the stage function of the library. `as_of_today` reads the settings of an artefact
-    that an earlier version may have made.
-    """
-
-    name: str
-    kind: str
-    config: Mapping[str, Any]
-    make: Callable[..., Path]
-    inputs: Mapping[str, str] = field(default_factory=dict)
-    as_of_today: Callable[[dict[str, Any]], dict[str, Any]] = dict
 
 
 def run(
-    config: RunConfig, out: Path | str, *, device: str = "cpu", overwrite: bool = False, progress: Progress | None = None
+    config: RunConfig,
+    out: Path | str,
+    *,
+    reuse: tuple[Path, ...] = (),
+    publish_to: Path | None = None,
+    device: str = "cpu",
+    overwrite: bool = False,
+    progress: Progress | None = None,
 ) -> Path:
-    """Runs all stages into the folder `out` and returns it.
+    """Runs all stages into the folder `out` and returns it; stages that stand in the runs `reuse` are copied.
 
-    Raises MetarepError before anything changes where `out` holds something else than a run,
-    and where a finished stage has other settings or inputs and `overwrite` is False.
+    `publish_to` is where files go that the config publishes. Raises MetarepError before anything changes where `out` is not the
+    folder of a run, and where a finished stage has other settings or inputs and `overwrite` is False.
     """
-    out, progress = Path(out), progress or Progress()
+    out, how = Path(out), {"reuse": reuse, "overwrite": overwrite, "device": device, "progress": progress}
     _refuse_foreign(out)
-    _check_names_and_parents(config, out)
-    stages = stages_of(config, out, device=device, progress=progress)
-    if not overwrite:
-        _refuse_changed(stages, out)
-    out.mkdir(parents=True, exist_ok=True)
-    write_whole(out / CONFIG, _as_yaml(config))
-    for number, stage in enumerate(stages, 1):
-        title = f"[{number}/{len(stages)}] {stage.name}"
-        if _is_done(stage, out):
-            progress.say(f"{title}: kept")
-            continue
-        progress.say(title)
-        if stage.kind == "model" and config.models and device == "cpu":
-            _pretrain_side_by_side(config, out, overwrite, progress)
-            continue
-        with _timed(out, stage.name, device):
-            stage.make(out / stage.name, overwrite=overwrite)
+    _check(config, out)
+    first = zoo_stages(config, out, device)
+    folder = zoo_folder(config, out)
+    if not overwrite and (folder / MANIFEST).is_file():
+        refuse_changed([*first, *later_stages(config, facts_of(folder), out, device)], out)
+    with locked(out), _removed_if_empty(out):
+        out.mkdir(parents=True, exist_ok=True)
+        write_whole(out / CONFIG, _as_yaml(config))
+        run_stages(first, out, **how)
+        run_stages(later_stages(config, facts_of(folder), out, device), out, **how)
+    if publish_to is not None:
+        publish(out, publish_to, config.publish)
     return out
 
 
-def _pretrain_side_by_side(config: RunConfig, out: Path, overwrite: bool, progress: Progress) -> None:
-    """All models of a run that are not there yet."""
-    from metarep.cloze.side_by_side import Job, pretrain_side_by_side
-
-    stages = [stage for stage in stages_of(config, out, device="cpu", progress=progress) if stage.kind == "model"]
-    settings = {"model": config.pretrain} | {f"models/{name}": model.pretrain for name, model in config.models.items()}
-    waiting = [stage.name for stage in stages if not _is_done(stage, out)]
-    jobs = [Job(name, settings[name], out / "zoo", out / name) for name in waiting]
-    with progress.task("pretrain", len(jobs), "models") as task:
-        for name, seconds in pretrain_side_by_side(jobs, overwrite=overwrite):
-            _record(out / TIMINGS, name, seconds, finished=True, device="cpu")
-            task.advance(1, name)
-
-
-def stages_of(config: RunConfig, out: Path, *, device: str, progress: Progress) -> list[Stage]:
-    """The stages in order; nothing is run or read."""
-    return [
-        *_zoo_stages(config, device, progress),
-        *_model_stages(config, out, device, progress),
-        *_analysis_stages(config, out, device, progress),
-    ]
+def config_of(source: Path | str, config: Path | None = None, overrides: list[str] | None = None) -> RunConfig:
+    """The settings of a run: those of a YAML file, or of a run on a folder, which holds a zoo or checkpoints."""
+    source = Path(source)
+    if not source.is_dir():
+        return load_config(RunConfig, source, overrides)
+    zoo = {"folder": str(source)} if (source / MANIFEST).is_file() else {"import": [str(source)]}
+    given = {"name": source.resolve().name, "zoo": zoo}
+    return load_config(RunConfig, config, [*(f"{key}={json.dumps(value)}" for key, value in given.items()), *(overrides or [])])
 
 
 def artefacts_of(run_folder: Path) -> list[Path]:
@@ -157,130 +80,227 @@ def artefacts_of(run_folder: Path) -> list[Path]:
     return sorted(manifest.parent for manifest in run_folder.rglob(MANIFEST) if ".partial" not in str(manifest.parent))
 
 
-def _zoo_stages(config: RunConfig, device: str, progress: Progress) -> list[Stage]:
-    def stage(name: str, zoo: ZooConfig) -> Stage:
-        def make(path: Path, *, overwrite: bool) -> Path:
+@dataclass(frozen=True)
+class ZooFacts:
+    """What the later stages of a run depend on: how many architectures, which labels and properties, which domain."""
+
+    n_architectures: int = 1
+    properties: tuple[str, ...] = ()
+    domain: Domain | None = None
+
+
+def facts_of(folder: Path) -> ZooFacts:
+    """The facts of a finished zoo."""
+    zoo = open_zoo(folder)
+    return ZooFacts(len(set(zoo.architecture)), zoo.properties, domain_of(zoo))
+
+
+def zoo_folder(config: RunConfig, out: Path) -> Path:
+    """Where the run's zoo lies."""
+    return config.zoo.folder if isinstance(config.zoo, FinishedZoo) else out / "zoo"
+
+
+def target_folders(config: RunConfig, out: Path) -> dict[str, Path]:
+    """Where the zoos lie that transfer is tested on, by name."""
+    return {
+        name: zoo.folder if isinstance(zoo, FinishedZoo) else out / "targets" / name for name, zoo in config.targets.items()
+    }
+
+
+@dataclass(frozen=True)
+class Representation:
+    """One embedding of a run."""
+
+    model: str
+    kind: str
+    untrained: bool
+
+    @property
+    def name(self) -> str:
+        """What tables call it."""
+        own = self.kind if self.model == MAIN else f"{self.model}/{self.kind}"
+        return f"{own} (untrained)" if self.untrained else own
+
+    @property
+    def folder(self) -> str:
+        """Where it lies in the run."""
+        return f"embeddings/{self.model}/untrained/{self.kind}" if self.untrained else f"embeddings/{self.model}/{self.kind}"
+
+
+def representations_of(config: RunConfig, zoo: ZooFacts) -> list[Representation]:
+    """Every embedding of a run, the own model's first."""
+    own = ModelChanges(embeddings=config.embeddings or suitable_kinds(config, zoo), untrained=config.untrained)
+    models = {MAIN: own} | dict(config.models)
+    asked = [(name, model.embeddings, False) for name, model in models.items()]
+    asked += [(name, model.untrained, True) for name, model in models.items()]
+    return [Representation(name, kind, untrained) for name, kinds, untrained in asked for kind in kinds]
+
+
+def suitable_kinds(config: RunConfig, zoo: ZooFacts) -> tuple[str, ...]:
+    """Kinds of embeddings for a zoo of which none are named."""
+    if zoo.n_architectures > 1:
+        return ("layers", "surprisal")
+    return ("activity", "states", "layers") if config.pretrain.behaviour_weight else ("states", "layers", "surprisal")
+
+
+def zoo_stages(config: RunConfig, out: Path, device: str) -> list[Stage]:
+    """The stages that make the zoos of a run."""
+    named = {"zoo": seeded(config.zoo, config.seed)} | {f"targets/{name}": zoo for name, zoo in config.targets.items()}
+    return [_zoo_stage(name, zoo, device) for name, zoo in named.items() if not isinstance(zoo, FinishedZoo)]
+
+
+def _zoo_stage(name: str, zoo: ZooConfig | ImportedZoo, device: str) -> Stage:
+    if isinstance(zoo, ZooConfig):
+
+        def build(path: Path, **how: Any) -> None:
             from metarep.training.build import build_zoo
 
-            on = device if zoo.engine == "torch" else "cpu"
-            return build_zoo(zoo, path, device=on, overwrite=overwrite, progress=progress)
+            build_zoo(zoo, path, device=device if zoo.engine == "torch" else "cpu", **how)
 
-        return Stage(name, "zoo", zoo.resolved(), make, as_of_today=zoo.as_of_today)
+        return Stage(name, "zoo", zoo.resolved(), build, finds_inputs=True)
+    from metarep.zoos.importing import import_settings, sources_unchanged
 
-    return [stage("zoo", config.zoo), *(stage(f"targets/{name}", zoo) for name, zoo in config.targets.items())]
+    def import_(path: Path, **how: Any) -> None:
+        from metarep.zoos.importing import import_networks
 
+        import_networks(zoo, zoo.paths, path, labels=zoo.labels, architecture=zoo.architecture, **how)
 
-def _model_stages(config: RunConfig, out: Path, device: str, progress: Progress) -> list[Stage]:
-    def pretraining(name: str, settings: PretrainConfig) -> Stage:
-        def make(path: Path, *, overwrite: bool) -> Path:
-            from metarep.cloze.pretrain import pretrain
-
-            return pretrain(settings, out / "zoo", path, device=device, overwrite=overwrite, progress=progress)
-
-        return Stage(name, "model", settings.resolved(), make, {"zoo": "zoo"}, settings.as_of_today)
-
-    def embedding(name: str, model: str, kind: str, untrained: bool) -> Stage:
-        own_name = None if model == "model" else name
-        settings = embeds[model].model_copy(update={"kind": kind, "untrained": untrained, "name": own_name})
-
-        def make(path: Path, *, overwrite: bool) -> Path:
-            from metarep.cloze.embed import embed
-
-            return embed(settings, out / model, out / "zoo", path, device=device, overwrite=overwrite, progress=progress)
-
-        inputs = {"model": model, "zoo": "zoo"}
-        return Stage(f"embeddings/{name}", "embeddings", settings.resolved(), make, inputs, settings.as_of_today)
-
-    embeds = {"model": config.embed} | {f"models/{name}": model.embed for name, model in config.models.items()}
-    models = [pretraining(f"models/{name}", model.pretrain) for name, model in config.models.items()]
-    embeddings = [embedding(*entry) for entry in representations_of(config)]
-    return [pretraining("model", config.pretrain), *models, *embeddings]
+    settings = import_settings(zoo, labels=zoo.labels, architecture=zoo.architecture)
+    return Stage(name, "zoo", settings, import_, holds=lambda folder: sources_unchanged(folder, zoo, zoo.paths))
 
 
-def representations_of(config: RunConfig) -> list[tuple[str, str, str, bool]]:
-    """(name, model's folder, kind, untrained) of every embedding of a run."""
-    own = [(kind, "model", kind, False) for kind in config.embeddings]
-    own += [(f"untrained_{kind}", "model", kind, True) for kind in config.embeddings if kind in CONTROLS]
-    for name, model in config.models.items():
-        own += [(f"{name}-{kind}", f"models/{name}", kind, False) for kind in model.embeddings]
-        own += [(f"untrained_{name}-{kind}", f"models/{name}", kind, True) for kind in model.untrained]
-    return own
+def later_stages(config: RunConfig, zoo: ZooFacts, out: Path, device: str) -> list[Stage]:
+    """The stages that are made from a zoo; nothing is run."""
+    names = (MAIN, *config.models)
+    representations = representations_of(config, zoo)
+    stages = [
+        *(_pretraining(config, name, out, device) for name in names),
+        *(_masked_r2(config, name, out, device) for name in names if model_settings(config, name)[0].objective == "cloze"),
+        *(_embedding(config, one, out, device) for one in representations),
+        *_evaluation(config, zoo, representations, out, device),
+        *_domain_stages(config, zoo, representations, out),
+    ]
+    kept = [stage for stage in stages if stage.name.partition("/")[0] not in config.without]
+    return kept if "report" in config.without else [*kept, _reporting(config, kept, out)]
 
 
-def _analysis_stages(config: RunConfig, out: Path, device: str, progress: Progress) -> list[Stage]:
-    representations = [name for name, *_ in representations_of(config)]
-    targets = [f"targets/{name}" for name in config.targets]
+def _pretraining(config: RunConfig, name: str, out: Path, device: str) -> Stage:
+    settings, _ = model_settings(config, name)
+    zoos = [zoo_folder(config, out), *config.beside]
 
-    def make_clusters(path: Path, *, overwrite: bool) -> Path:
+    def make(path: Path, **how: Any) -> None:
+        from metarep.model.pretraining import pretrain
+
+        pretrain(settings, zoos, path, device=device, **how)
+
+    inputs = {"zoo": zoos[0]} if len(zoos) == 1 else {f"zoo_{i}": zoo for i, zoo in enumerate(zoos)}
+    return Stage(model_name(name), "model", settings.resolved(), make, inputs, side_by_side=device == "cpu")
+
+
+def model_name(name: str) -> str:
+    """The stage of a model."""
+    return MAIN if name == MAIN else f"models/{name}"
+
+
+def _masked_r2(config: RunConfig, name: str, out: Path, device: str) -> Stage:
+    settings, model, zoo = seeded(config.masked_r2, config.seed), out / model_name(name), zoo_folder(config, out)
+
+    def make(path: Path, **how: Any) -> None:
+        from metarep.evaluation.masked_r2 import masked_r2
+
+        masked_r2(settings, model, zoo, path, device=device, **how)
+
+    folder = "masked_r2" if name == MAIN else f"masked_r2_by_model/{name}"
+    return Stage(folder, "masked_r2", settings.resolved(), make, {"model": model, "zoo": zoo})
+
+
+def _embedding(config: RunConfig, one: Representation, out: Path, device: str) -> Stage:
+    _, embed_settings = model_settings(config, one.model)
+    settings = embed_settings.model_copy(update={"kind": one.kind, "untrained": one.untrained, "name": one.name})
+    model, zoo = out / model_name(one.model), zoo_folder(config, out)
+
+    def make(path: Path, **how: Any) -> None:
+        from metarep.embeddings.stage import embed
+
+        embed(settings, model, zoo, path, device=device, **how)
+
+    return Stage(one.folder, "embeddings", settings.resolved(), make, {"model": model, "zoo": zoo})
+
+
+def _evaluation(
+    config: RunConfig, zoo: ZooFacts, representations: list[Representation], out: Path, device: str
+) -> Iterator[Stage]:
+    """The stages that measure what the models know: they follow from what the zoo has."""
+    folder, embedded = zoo_folder(config, out), [out / one.folder for one in representations]
+    settings = {name: seeded(getattr(config, name), config.seed) for name in ("cluster", "predict", "transfer")}
+
+    def make_clusters(path: Path, **how: Any) -> None:
         from metarep.evaluation.compare import cluster
 
-        folders = [out / "embeddings" / name for name in representations]
-        return cluster(config.cluster, folders, path, zoo=out / "zoo", overwrite=overwrite, progress=progress)
+        cluster(settings["cluster"], embedded, path, zoo=folder, **how)
 
-    def make_scan(path: Path, *, overwrite: bool) -> Path:
-        from metarep.domains.multiplier.scan import scan
+    def make_predictions(path: Path, **how: Any) -> None:
+        from metarep.evaluation.predict import predict
 
-        examples = out / scanned["embeddings"] if "embeddings" in scanned else None
-        return scan(config.scan, out / "zoo", path, embeddings=examples, device=device, overwrite=overwrite, progress=progress)
+        predict(settings["predict"], embedded, path, zoo=folder, **how)
 
-    def make_transfer(path: Path, *, overwrite: bool) -> Path:
+    def make_transfer(path: Path, **how: Any) -> None:
         from metarep.evaluation.transfer import transfer
 
-        zoos = [out / name for name in targets]
-        return transfer(config.transfer, out / "model", zoos, path, device=device, overwrite=overwrite, progress=progress)
+        transfer(settings["transfer"], out / "model", list(targets.values()), path, device=device, **how)
 
-    def make_report(path: Path, *, overwrite: bool) -> Path:
+    compared = {"zoo": folder} | {f"embeddings_{i}": path for i, path in enumerate(embedded)}
+    yield Stage("clusters", "clusters", settings["cluster"].resolved(), make_clusters, compared)
+    if zoo.properties:
+        yield Stage("predictions", "predictions", settings["predict"].resolved(), make_predictions, compared)
+    if targets := target_folders(config, out):
+        inputs = {"model": out / "model", "source": folder, **{f"target_{name}": path for name, path in targets.items()}}
+        yield Stage("transfer", "transfer", settings["transfer"].resolved(), make_transfer, inputs)
+
+
+def _domain_stages(config: RunConfig, zoo: ZooFacts, representations: list[Representation], out: Path) -> Iterator[Stage]:
+    """What the zoo's domain adds. Raises MetarepError for settings of a stage that it does not have."""
+    added = {} if zoo.domain is None else {one.name: one for one in zoo.domain.stages}
+    if unknown := config.stages.keys() - added.keys():
+        whose = "this zoo has no domain" if zoo.domain is None else f"the domain {zoo.domain.name} has {', '.join(added)}"
+        raise MetarepError("stages: no such stage", met=", ".join(sorted(unknown)), expected=whose)
+    folder = zoo_folder(config, out)
+    for one in added.values():
+        if not one.suits(folder):
+            continue
+        settings = seeded(one.settings(), config.seed).changed(config.stages.get(one.name, {}), where=f"stages.{one.name}")
+        embedded = {shown.name: out / shown.folder for shown in _read_by(one, representations)}
+        make = partial(_make_added, one, settings, folder, list(embedded.values()))
+        yield Stage(one.name, one.name, settings.resolved(), make, {"zoo": folder, **embedded})
+
+
+def _make_added(one: DomainStage, settings: Any, zoo: Path, embeddings: list[Path], path: Path, **how: Any) -> None:
+    one.make(settings, zoo, embeddings, path, **how)
+
+
+def _read_by(one: DomainStage, representations: list[Representation]) -> list[Representation]:
+    """The embeddings that a domain's stage reads."""
+    if not one.first_of:
+        return representations
+    own = {shown.kind: shown for shown in representations if shown.model == MAIN and not shown.untrained}
+    return [own[kind] for kind in one.first_of if kind in own][:1]
+
+
+def _reporting(config: RunConfig, others: list[Stage], out: Path) -> Stage:
+    """The page, made from every stage that it shows itself."""
+
+    def make(path: Path, **how: Any) -> None:
         from metarep.report.page import report
 
-        return report(out, path, config=config.report, overwrite=overwrite, progress=progress)
+        report(out, path, config=config.report, **how)
 
-    looked_into = next((f"embeddings/{kind}" for kind in SCANNED if kind in config.embeddings), None)
-    scanned = {"zoo": "zoo"} | ({"embeddings": looked_into} if looked_into else {})
-    from_embeddings = {"zoo": "zoo", **{name: f"embeddings/{name}" for name in representations}}
-    from_zoos = {"model": "model", "source": "zoo", **{f"target_{name}": f"targets/{name}" for name in config.targets}}
-    from_all = {name: name for name in ("zoo", *targets, "model", "clusters", "scan", "transfer")}
-    return [
-        Stage("clusters", "clusters", config.cluster.resolved(), make_clusters, from_embeddings, config.cluster.as_of_today),
-        Stage("scan", "scan", config.scan.resolved(), make_scan, scanned, config.scan.as_of_today),
-        Stage("transfer", "transfer", config.transfer.resolved(), make_transfer, from_zoos, config.transfer.as_of_today),
-        Stage("report", "report", config.report.resolved(), make_report, from_all, config.report.as_of_today),
-    ]
+    own = {stage.name: out / stage.name for stage in [*zoo_stages(config, out, "cpu"), *others] if _is_shown(stage)}
+    return Stage("report", "report", config.report.resolved(), make, {"zoo": zoo_folder(config, out)} | own)
 
 
-def _is_done(stage: Stage, out: Path) -> bool:
-    """Whether the stage's artefact stands as this config and the present inputs would make it."""
-    try:
-        inputs = {name: open_artefact(out / folder) for name, folder in stage.inputs.items()}
-    except MetarepError:
-        return False
-    path = out / stage.name
-    inputs |= _inputs_elsewhere(path, stage, inputs)
-    return is_done(path, stage.kind, stage.config, inputs, as_of_today=stage.as_of_today)
-
-
-def _inputs_elsewhere(path: Path, stage: Stage, inputs: Mapping[str, Artefact]) -> dict[str, Artefact]:
-    """Inputs from outside the run, where they were recorded: the parents of a zoo."""
-    if stage.kind != "zoo" or not (path / MANIFEST).is_file():
-        return {}
-    artefact = open_artefact(path)
-    return {name: open_artefact(artefact.input_path(name)) for name in artefact.manifest["inputs"] if name not in inputs}
-
-
-def _refuse_changed(stages: list[Stage], out: Path) -> None:
-    """Raises MetarepError when finished stages would have to be made again."""
-    by_name = {stage.name: stage for stage in stages}
-    changed = []
-    for stage in stages:
-        exists = (out / stage.name / MANIFEST).is_file()
-        complete = all((out / folder / MANIFEST).is_file() for folder in stage.inputs.values() if folder in by_name)
-        if exists and complete and not _is_done(stage, out):
-            changed.append(stage.name)
-    if changed:
-        raise MetarepError(
-            f"{out} holds stages made with other settings or inputs",
-            met=", ".join(changed),
-            fix="pass --overwrite to make these and what depends on them again, or choose another --out",
-        )
+def _is_shown(stage: Stage) -> bool:
+    """Whether the page is made from a stage itself; embeddings and further models it shows through others."""
+    return stage.name.partition("/")[0] not in ("embeddings", "models", "masked_r2_by_model")
 
 
 def _refuse_foreign(out: Path) -> None:
@@ -290,44 +310,47 @@ def _refuse_foreign(out: Path) -> None:
     raise MetarepError(f"{out} exists and is not the folder of a run", expected=f"{CONFIG} in it", fix="choose another --out")
 
 
-def _check_names_and_parents(config: RunConfig, out: Path) -> None:
-    """Raises MetarepError for a target's or model's name that is no folder name and for parents that are not there."""
+@contextmanager
+def _removed_if_empty(out: Path) -> Iterator[None]:
+    """Leaves no new folder behind where the block fails before anything is made."""
+    is_new = not out.exists()
+    try:
+        yield
+    except MetarepError:
+        if is_new and {file.name for file in out.glob("*")} <= {CONFIG, TIMINGS}:
+            shutil.rmtree(out, ignore_errors=True)
+        raise
+
+
+def _check(config: RunConfig, out: Path) -> None:
+    """Raises MetarepError for names that are no folder names, impossible models, unknown kinds, and zoos that are not there."""
     for name in (*config.targets, *config.models):
-        if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]*", name):
-            raise MetarepError(
-                "targets and models: not a folder name", met=repr(name), expected="letters, digits, '-', '_' and '.'"
-            )
+        if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]*", name) or name == MAIN:
+            expected = f"letters, digits, '-', '_' and '.', and not {MAIN}"
+            raise MetarepError("targets and models: not a name", met=repr(name), expected=expected)
+    for name in config.models:
+        model_settings(config, name)
+    asked = [
+        config.embeddings,
+        config.untrained,
+        *(kinds for one in config.models.values() for kinds in (one.embeddings, one.untrained)),
+    ]
+    if unknown := {kind for kinds in asked for kind in kinds} - set(kind_names()):
+        raise MetarepError(
+            "embeddings: unknown kind", met=", ".join(sorted(unknown)), expected=f"one of {', '.join(kind_names())}"
+        )
     own = {(out / "zoo").resolve(), *((out / "targets" / name).resolve() for name in config.targets)}
     for zoo in (config.zoo, *config.targets.values()):
-        for family in zoo.families:
-            if family.parents and family.parents not in get_args(Variant) and Path(family.parents).resolve() not in own:
+        if isinstance(zoo, FinishedZoo):
+            open_artefact(zoo.folder, "zoo")
+        for family in zoo.families if isinstance(zoo, ZooConfig) else ():
+            if family.parents and family.parents not in recipes() and Path(family.parents).resolve() not in own:
                 open_artefact(family.parents, "zoo")
+    for folder in config.beside:
+        open_artefact(folder, "zoo")
 
 
 def _as_yaml(config: RunConfig) -> str:
     import yaml
 
     return yaml.safe_dump(config.resolved(), sort_keys=False, allow_unicode=True)
-
-
-@contextmanager
-def _timed(out: Path, name: str, device: str):
-    """Adds the seconds of the block to `name` in timings.json, also where the block is broken off."""
-    start = time.monotonic()
-    finished = False
-    try:
-        yield
-        finished = True
-    finally:
-        _record(out / TIMINGS, name, time.monotonic() - start, finished, device)
-
-
-def _record(path: Path, name: str, seconds: float, finished: bool, device: str) -> None:
-    """Unfinished attempts count towards the stage's time; a stage that is made again starts from zero."""
-    from metarep.training.bench import machine
-
-    timings: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {"seconds": {}, "unfinished": {}}
-    earlier = timings["unfinished"].pop(name, 0.0)
-    timings["seconds" if finished else "unfinished"][name] = round(earlier + seconds, 2)
-    timings["machine"] = machine() | {"device": device}
-    write_whole(path, json.dumps(timings, indent=1) + "\n")

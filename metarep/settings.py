@@ -1,71 +1,73 @@
 """How settings are read: from a YAML file, from `--set key=value`, by Python.
 
-A YAML file holds the settings of one stage or of a whole run; `--set key=value` changes
-one by its dotted name. Unknown keys and impossible values are one-line errors.
+A YAML file holds the settings of one stage or of a whole run; `--set key=value` changes one by its dotted name. Unknown keys
+and impossible values are one-line errors.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, Self, TypeVar, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Tag, ValidationError, create_model
 
 from metarep.errors import MetarepError
 
 
 class Settings(BaseModel):
-    """A frozen set of settings that knows no other keys."""
+    """A frozen set of settings that knows no other keys; `GROUPS` puts their names into groups for `--help`."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _change_the_default(cls, data: Any) -> Any:
-        """Where a field's default is settings, keys that are given change that default, not the one of its kind."""
-        if not isinstance(data, dict):
-            return data
-        given = {name: part for name, part in data.items() if isinstance(part, dict)}
-        defaults = {name: cls.model_fields[name].default for name in given if name in cls.model_fields}
-        return data | {
-            name: _merged(default.model_dump(mode="json", exclude_defaults=True), given[name])
-            for name, default in defaults.items()
-            if isinstance(default, Settings)
-        }
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    GROUPS: ClassVar[dict[str, tuple[str, ...]]] = {}
 
     def resolved(self) -> dict[str, Any]:
         """Every setting with its value, as plain JSON data: what a manifest holds."""
-        return self.model_dump(mode="json")
+        return self.model_dump(mode="json", by_alias=True)
 
-    @classmethod
-    def as_of_today(cls, resolved: dict[str, Any]) -> dict[str, Any]:
-        """Settings that an earlier version resolved, by today's names and with the defaults of what it did not have.
-
-        A setting that is added must therefore leave by its default everything as it was. As they are where they cannot be read.
-        """
-        try:
-            return cls.model_validate(resolved).resolved()
-        except ValidationError:
-            return resolved
+    def changed(self, changes: Mapping[str, Any], *, where: str) -> Self:
+        """The same settings with some changed, key by key. Raises MetarepError, saying `where`, for impossible ones."""
+        return _validated(type(self), merged(self.resolved(), changes), where)
 
 
 Model = TypeVar("Model", bound=Settings)
 
 
-def load_config(kind: type[Model], path: Path | str | None = None, overrides: list[str] | None = None, **fixed: Any) -> Model:
+def with_defaults(kind: type[Model], name: str, **defaults: Any) -> type[Model]:
+    """A class of the same settings, of which some have other defaults."""
+    fields = {}
+    for key, value in defaults.items():
+        field = kind.model_fields[key].merge_field_infos(kind.model_fields[key], default=value)
+        fields[key] = (field.annotation, field)
+    return create_model(name, __base__=kind, __doc__=kind.__doc__, __module__=kind.__module__, **fields)
+
+
+def load_config(
+    kind: type[Model], /, path: Path | str | None = None, overrides: list[str] | None = None, **fixed: Any
+) -> Model:
     """Settings of one kind from a YAML file, `key=value` texts and values that stand already.
 
     Later ones win: the file, then `overrides` (dotted keys, YAML values), then `fixed`
     (those that are None are left out). Raises MetarepError naming the file and the key.
     """
-    data: dict[str, Any] = {}
-    where = str(path) if path else kind.__name__
-    if path is not None:
-        data = _read_yaml(Path(path))
+    data = {} if path is None else _read_yaml(Path(path))
     for text in overrides or []:
-        _set_dotted(data, text)
+        _set_dotted(data, text, kind)
     data.update({key: value for key, value in fixed.items() if value is not None})
+    return _validated(kind, data, str(path) if path else kind.__name__)
+
+
+def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Both, key by key; where both hold keys with values these are merged too, and else the change wins."""
+    result = dict(base)
+    for key, value in changes.items():
+        both = isinstance(result.get(key), Mapping) and isinstance(value, Mapping)
+        result[key] = merged(result[key], value) if both else value
+    return result
+
+
+def _validated(kind: type[Model], data: Mapping[str, Any], where: str) -> Model:
     try:
         return kind.model_validate(data)
     except ValidationError as error:
@@ -87,48 +89,102 @@ def _read_yaml(path: Path, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise MetarepError(f"{path} is no config", met=type(data).__name__, expected="keys with values")
     base = data.pop("extends", None)
-    return data if base is None else _merged(_read_yaml(path.parent / str(base), (*seen, path.resolve())), data)
+    return data if base is None else merged(_read_yaml(path.parent / str(base), (*seen, path.resolve())), data)
 
 
-def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """Both, key by key; where both hold keys with values these are merged too, and else the change wins."""
-    merged = dict(base)
-    for key, value in changes.items():
-        both = isinstance(merged.get(key), dict) and isinstance(value, dict)
-        merged[key] = _merged(merged[key], value) if both else value
-    return merged
-
-
-def _set_dotted(data: dict[str, Any], text: str) -> None:
+def _set_dotted(data: dict[str, Any], text: str, kind: type[Settings]) -> None:
+    """Sets one key of nested tables and lists; a list that is not in `data` yet is that of the defaults."""
     key, equals, value = text.partition("=")
     if not equals or not key:
         raise MetarepError("--set is malformed", met=repr(text), expected="key=value, such as pretrain.n_steps=500")
-    *parents, last = key.split(".")
-    for parent in parents:
-        data = data.setdefault(parent, {})
-        if not isinstance(data, dict):
-            raise MetarepError(f"--set {key}: {parent} holds no further keys", expected="a dotted name of a setting")
+    parts = key.split(".")
+    here: Any = data
+    for number, part in enumerate(parts[:-1]):
+        default = _default_list(kind, parts[: number + 1]) if parts[number + 1].isdigit() else {}
+        here = _entry(here, part, default, key)
     try:
-        data[last] = yaml.safe_load(value)
+        _put(here, parts[-1], yaml.safe_load(value), key)
     except yaml.YAMLError as error:
         raise MetarepError(f"--set {key}: the value is not YAML", met=repr(value)) from error
 
 
+def _entry(here: Any, part: str, default: Any, key: str) -> Any:
+    """What lies at one part of a dotted key; the default is put there where nothing does."""
+    if isinstance(here, dict):
+        here.setdefault(part, default)
+        return here[part]
+    if isinstance(here, list) and part.isdigit() and int(part) < len(here):
+        return here[int(part)]
+    raise _no_entry(here, part, key)
+
+
+def _put(here: Any, part: str, value: Any, key: str) -> None:
+    if isinstance(here, dict):
+        here[part] = value
+    elif isinstance(here, list) and part.isdigit() and int(part) < len(here):
+        here[int(part)] = value
+    else:
+        raise _no_entry(here, part, key)
+
+
+def _no_entry(here: Any, part: str, key: str) -> MetarepError:
+    if isinstance(here, list):
+        return MetarepError(f"--set {key}: no entry", met=part, expected=f"a number below {len(here)}")
+    return MetarepError(f"--set {key}: {part} cannot be set", met=repr(here), expected="a dotted name of a setting")
+
+
+def _default_list(kind: type[Settings], parts: list[str]) -> list[Any]:
+    """The entries of a list of settings as they are by default."""
+    here: Any = kind()
+    for part in parts:
+        here = getattr(here, part, None)
+    entries = here if isinstance(here, tuple) else ()
+    return [one.model_dump(mode="json", exclude_unset=True) if isinstance(one, Settings) else one for one in entries]
+
+
 def _explain(error: ValidationError, where: str, kind: type[Settings]) -> MetarepError:
     first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"])
+    key, known = _walk(kind, first["loc"])
     if first["type"] == "extra_forbidden":
-        return MetarepError(f"{where}: unknown key {key}", expected=_known_keys(kind, first["loc"]), fix="correct or remove it")
+        return MetarepError(f"{where}: unknown key {key}", expected=known, fix="correct or remove it")
     message = first["msg"].removeprefix("Value error, ")
     met = repr(first["input"]) if not isinstance(first["input"], dict | BaseModel) else None
     return MetarepError(f"{where}: {key or 'settings'}", met=met, expected=message, fix="correct the value")
 
 
-def _known_keys(kind: type[Settings], loc: tuple[Any, ...]) -> str:
+def _walk(kind: type[Settings], loc: tuple[Any, ...]) -> tuple[str, str]:
+    """The dotted name of where pydantic found an error, and which keys are known there."""
     here: Any = kind
-    for part in loc[:-1]:
-        if isinstance(part, str) and hasattr(here, "model_fields") and part in here.model_fields:
-            here = here.model_fields[part].annotation
-        options = [a for a in getattr(here, "__args__", ()) if isinstance(a, type) and issubclass(a, Settings)]
-        here = options[0] if options else here
-    return "one of " + ", ".join(here.model_fields) if hasattr(here, "model_fields") else "a known key"
+    parts, known = [], "a known key"
+    for part in loc:
+        tagged = dict(_tagged(here))
+        if part in tagged and not (parts == [] or get_origin(here) is dict):
+            here = tagged[part]
+            continue
+        parts.append(str(part))
+        if get_origin(here) is dict:
+            here = get_args(here)[1]
+            continue
+        settings = _settings_in(here)
+        if settings is not None and isinstance(part, str):
+            by_name = {field.alias or name: field for name, field in settings.model_fields.items()}
+            known = "one of " + ", ".join(by_name)
+            here = by_name[part].annotation if part in by_name else here
+    return ".".join(parts), known
+
+
+def _tagged(annotation: Any) -> Iterator[tuple[str, Any]]:
+    """The choices of a union that pydantic tells apart by tags, which it puts into the place of an error."""
+    for one in getattr(annotation, "__metadata__", ()):
+        if isinstance(one, Tag):
+            yield one.tag, annotation
+    for one in get_args(annotation):
+        yield from _tagged(one)
+
+
+def _settings_in(annotation: Any) -> type[Settings] | None:
+    """The settings that an annotation is or holds: `X`, `X | None`, `tuple[X, ...]`, `dict[str, X]`."""
+    if isinstance(annotation, type) and issubclass(annotation, Settings):
+        return annotation
+    found = (_settings_in(one) for one in get_args(annotation))
+    return next((one for one in found if one is not None), None)

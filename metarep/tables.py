@@ -1,10 +1,10 @@
-"""Tidy tables as CSV text and back."""
+"""Tidy tables as CSV text and back. The head of a column of texts is quoted, so that labels such as "3" stay texts."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,52 +12,41 @@ from metarep.errors import MetarepError
 
 
 def to_csv(rows: Sequence[dict[str, Any]]) -> str:
-    """Rows with the same keys as CSV text with a head; floats with six significant digits."""
+    """Rows with the same keys as CSV text with a head; floats with six significant digits, None as an empty cell."""
+    columns = list(rows[0])
+    heads = [f'"{name}"' if any(isinstance(row[name], str) and row[name] for row in rows) else name for name in columns]
     text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({key: _cell(value) for key, value in row.items()} for row in rows)
+    text.write(",".join(heads) + "\n")
+    csv.writer(text, lineterminator="\n").writerows([_cell(row[name]) for name in columns] for row in rows)
     return text.getvalue()
 
 
 def read_csv(path: Path) -> list[dict[str, Any]]:
-    """The rows of a CSV file; what reads as a number is one, except mode labels and ids. Raises MetarepError if it lacks."""
+    """The rows of a CSV file; all values of a column have one type, and None stands for an empty cell among numbers.
+
+    A column is of texts where its head is quoted, else of truth values, whole numbers or floats where all its cells are such.
+    Raises MetarepError where there is no such file.
+    """
     if not path.is_file():
         raise MetarepError(f"no table {path}", fix="run its stage again")
     with path.open(newline="") as file:
-        return [{key: _value(key, text) for key, text in row.items()} for row in csv.DictReader(file)]
-
-
-TEXT_COLUMNS = frozenset(
-    {
-        "from_mode",
-        "to_mode",
-        "first_mode",
-        "final_mode",
-        "path",
-        "mode",
-        "label",
-        "network_id",
-        "representation",
-        "value",
-        "quadrant_code",
-        "sign_pattern",
-        "negative",
-        "positive",
-    }
-)
+        quoted = [head.startswith('"') for head in file.readline().rstrip("\r\n").split(",")]
+        file.seek(0)
+        names, *lines = csv.reader(file)
+    cells = zip(*lines, strict=True) if lines else ([] for _ in names)
+    columns = [list(texts) if is_text else _typed(texts) for texts, is_text in zip(cells, quoted, strict=True)]
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
 def _cell(value: Any) -> Any:
     return f"{value:.6g}" if isinstance(value, float) else value
 
 
-def _value(key: str, text: str) -> Any:
-    if key in TEXT_COLUMNS:
-        return text
-    for kind in (int, float):
+def _typed(texts: Sequence[str]) -> list[Any]:
+    kinds: tuple[Callable[[str], Any], ...] = ({"True": True, "False": False}.__getitem__, int, float)
+    for kind in kinds if any(texts) else ():
         try:
-            return kind(text)
-        except ValueError:
+            return [None if text == "" else kind(text) for text in texts]
+        except (KeyError, ValueError):
             continue
-    return text
+    return list(texts)

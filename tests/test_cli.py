@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from metarep.settings_table import groups_of
+
 ROOT = Path(__file__).resolve().parents[1]
 COMMANDS = (
     "run",
@@ -28,7 +30,10 @@ COMMANDS = (
     "info",
     "experiment",
     "bench zoo",
+    "bench pretrain",
 )
+SEEDED = ("run", "build-zoo", "pretrain", "embed", "cluster", "transfer", "scan", "dynamics", "experiment", "bench zoo")
+CONFIGURED = (*SEEDED, "import", "predict", "functions", "report")
 
 
 def _app_module() -> str:
@@ -62,11 +67,42 @@ def test_help_has_an_example(command):
     assert f"metarep {command} " in result.stdout
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", [command for command in COMMANDS if command != "bench pretrain"])
 def test_commands_share_their_options(command):
     text = invoke(*command.split(), "--help").stdout
-    for option in ("--config", "--set", "--out", "--seed", "--device", "--quiet", "--overwrite"):
+    for option in ("--out", "--quiet", "--overwrite"):
         assert option in text
+    for option in ("--config", "--set") if command in CONFIGURED else ():
+        assert option in text
+    assert ("--seed " in text) == (command in (*SEEDED, "functions", "predict"))
+
+
+@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize("command", CONFIGURED)
+def test_help_shows_every_setting_within_the_terminal(command, width, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(width))
+    text = invoke(*command.split(), "--help").stdout
+    _, shown = text.split("Settings, in a YAML file", 1)
+    assert max(map(len, shown.splitlines())) <= width
+    module, _, name = settings_class(command).partition(":")
+    groups = groups_of(getattr(importlib.import_module(module), name))
+    for title, rows in groups.items():
+        assert f"{title}:" in shown
+        assert {row.name for row in rows} <= set(shown.split())
+
+
+def settings_class(command: str) -> str:
+    """The settings that a command shows, as "module:Class"."""
+    app = importlib.import_module(_app_module())
+    if command == "bench zoo":
+        return "metarep.training.bench:BenchConfig"
+    return next(kind for call, kind in app.SETTINGS.items() if app.NAMES.get(call, call.__name__.replace("_", "-")) == command)
+
+
+def test_kinds_of_embeddings_are_listed():
+    lines = invoke("embed", "--kinds").stdout.splitlines()
+    assert lines[0].split() == ["kind", "needs", "what"]
+    assert {"states", "layers"} <= {line.split()[0] for line in lines}
 
 
 def test_help_names_every_command_and_loads_nothing_heavy():
@@ -168,6 +204,10 @@ def test_networks_are_imported_shown_and_exported(small, tmp_path):
         assert "1 x 9 parameters in 4 tensors: 2 linear (float32)" in text
         assert "left out as damaged: 1, listed in skipped.csv" in text
     assert invoke("export", str(tmp_path / "zoo"), "net", "--out", str(tmp_path / "again.pt")).exit_code == 0
+    assert (
+        invoke("export", str(tmp_path / "zoo"), "net", "--dtype", "float16", "--out", str(tmp_path / "half.pt")).exit_code == 0
+    )
+    assert {value.dtype for value in torch.load(tmp_path / "half.pt", weights_only=True).values()} == {torch.float16}
     again = torch.load(tmp_path / "again.pt", weights_only=True)
     assert all(torch.equal(again[name], value) for name, value in net.state_dict().items())
     assert invoke("pretrain", str(tmp_path / "zoo")).exit_code == 1  # of one network alone
@@ -212,6 +252,10 @@ BAD = [
     ("run good.yaml --out foreign", "foreign"),
     ("run good.yaml --out zoo --overwrite", "zoo"),
     ("run good.yaml --set pretrain.n_step=3", "pretrain.n_step"),
+    ("run good.yaml --set models.a.pretrain.n_step=3", "models.a.pretrain: unknown key n_step"),
+    ("run good.yaml --set embeddings=[astral]", "astral"),
+    ("run good.yaml --set zoo.families.1.lr=3", "expected a number below 1"),
+    ("run foreign --out new", "holds no networks"),
     ("import nowhere", "nowhere"),
     ("import file", "no known format"),
     ("import foreign", "holds no networks"),
@@ -220,9 +264,9 @@ BAD = [
     ("import file --out foreign --overwrite", "foreign"),
     ("import file --architecture nowhere.yaml", "nowhere.yaml"),
     ("import file --set shard_mb=0", "shard_mb"),
-    ("import file --device cuda", "cuda"),
     ("export nowhere n", "nowhere"),
     ("export zoo e09-4", "e09-"),
+    ("export zoo e09-2813536937 --dtype int7", "float16"),
     ("export zoo e09-2813536937 --out file", "file is of no known format"),
     ("export altered e09-2813536937 --out new.pt", "shard-00000.parquet"),
     ("pretrain nowhere", "nowhere"),
@@ -235,7 +279,6 @@ BAD = [
     ("embed zoo zoo", "model"),
     ("embed nowhere zoo", "nowhere"),
     ("cluster zoo", "embeddings"),
-    ("cluster zoo --device cuda", "cuda"),
     ("scan foreign", "foreign"),
     ("scan truncated", "shard-00000.parquet"),
     ("scan file", "torch.save(model.state_dict(), path)"),

@@ -1,189 +1,151 @@
-"""A run: stages that stand are kept, changed ones are made again when allowed, timings add up."""
+"""A run: which stages follow from its zoo, what they are made from, what is checked before anything is written."""
 
-import json
-
+import numpy as np
 import pytest
+import torch
 
 from metarep import pipeline
-from metarep.artefact import open_artefact, writing
+from metarep.artefact import open_artefact
 from metarep.errors import MetarepError
-from metarep.pipeline import RunConfig, Stage, artefacts_of, run, stages_of
-from metarep.progress import Progress
+from metarep.evaluation.settings import TransferConfig
+from metarep.pipeline import ZooFacts, artefacts_of, config_of, later_stages, run, zoo_stages
+from metarep.run_settings import RunConfig
 from metarep.settings import load_config
-from metarep.training.settings import ZooConfig
+from metarep.zoos.domain import Domain, DomainStage, domain_named
 
 
-@pytest.fixture
-def made(monkeypatch):
-    """Replaces the stages by three small ones, zoo → model → report; the list of those that were made."""
-    names = []
-
-    def stages(config, out, *, device, progress):
-        def stage(name, settings, inputs):
-            def make(path, *, overwrite):
-                names.append(name)
-                opened = {key: open_artefact(out / folder) for key, folder in inputs.items()}
-                with writing(path, name, config=settings, seed=0, inputs=opened, overwrite=overwrite) as folder:
-                    (folder / "data.txt").write_text(json.dumps(settings))
-                return path
-
-            return Stage(name, name, settings, make, inputs)
-
-        return [
-            stage("zoo", {"seed": config.zoo.seed}, {}),
-            stage("model", {"n_steps": config.pretrain.n_steps}, {"zoo": "zoo"}),
-            stage("report", {}, {"model": "model"}),
-        ]
-
-    monkeypatch.setattr(pipeline, "stages_of", stages)
-    return names
+def names_of(config, out, facts=None):
+    """The names of a run's stages, each with the folders it is made from, relative to the run."""
+    stages = [*zoo_stages(config, out, "cpu"), *later_stages(config, facts or ZooFacts(), out, "cpu")]
+    return {stage.name: [str(path.relative_to(out)) for path in stage.inputs.values()] for stage in stages}
 
 
-def snapshot(folder):
-    return {str(f): f.read_bytes() for f in sorted(folder.rglob("*")) if f.is_file()}
+def test_stages_are_made_from_earlier_ones(tmp_path):
+    settings = ["targets.e07.seed=1", "embeddings=[states]", "untrained=[states]", "models.seed1.embeddings=[pooled]"]
+    stages = names_of(load_config(RunConfig, None, settings), tmp_path, ZooFacts(properties=("error",)))
+    assert list(stages) == [
+        "zoo",
+        "targets/e07",
+        "model",
+        "models/seed1",
+        "masked_r2",
+        "masked_r2_by_model/seed1",
+        "embeddings/model/states",
+        "embeddings/seed1/pooled",
+        "embeddings/model/untrained/states",
+        "clusters",
+        "predictions",
+        "transfer",
+        "report",
+    ]
+    for number, inputs in enumerate(stages.values()):
+        assert set(inputs) <= set(list(stages)[:number])
+    assert stages["clusters"] == ["zoo", *(name for name in stages if name.startswith("embeddings/"))]
+    assert "embeddings/model/states" not in stages["report"]
 
 
-def test_a_second_run_keeps_everything(tmp_path, made):
-    run(RunConfig(), tmp_path / "run")
-    before = snapshot(tmp_path)
-    run(RunConfig(), tmp_path / "run", overwrite=True)
-    assert made == ["zoo", "model", "report"]
-    assert snapshot(tmp_path) == before
+def test_stages_follow_from_what_the_zoo_has(tmp_path):
+    plain = names_of(RunConfig(), tmp_path)
+    assert not {"predictions", "transfer"} & set(plain)
+    assert "embeddings/model/states" in plain
+    several = names_of(RunConfig(), tmp_path, ZooFacts(n_architectures=2))
+    assert {"embeddings/model/layers", "embeddings/model/surprisal"} <= set(several)
+    assert "clusters" not in names_of(load_config(RunConfig, None, ["without=[clusters]"]), tmp_path)
+    contrastive = load_config(RunConfig, None, ["pretrain.objective=contrastive"])
+    assert "masked_r2" not in names_of(contrastive, tmp_path)
 
 
-def test_a_changed_setting_needs_overwrite_and_costs_what_depends_on_it(tmp_path, made):
-    run(RunConfig(), tmp_path / "run")
-    changed = load_config(RunConfig, None, ["pretrain.n_steps=9"])
-    before = snapshot(tmp_path)
-    with pytest.raises(MetarepError, match="met model; pass --overwrite"):
-        run(changed, tmp_path / "run")
-    assert snapshot(tmp_path) == before
-    made.clear()
-    run(changed, tmp_path / "run", overwrite=True)
-    assert made == ["model", "report"]
-    assert load_config(RunConfig, tmp_path / "run" / "config.yaml") == changed
+def test_a_domain_adds_stages_with_settings_of_their_own(tmp_path):
+    made = []
+    counted = DomainStage("counted", TransferConfig, lambda *words, **how: made.append(words), first_of=("pooled", "states"))
+    everywhere = DomainStage("everywhere", TransferConfig, print)
+    never = DomainStage("never", TransferConfig, print, suits=lambda zoo: False)
+    facts = ZooFacts(domain=Domain("test", "tests", stages=(counted, everywhere, never)))
+    config = load_config(RunConfig, None, ["embeddings=[states, layers]", "stages.counted.k=9", "seed=4"])
+    stages = names_of(config, tmp_path, facts)
+    assert stages["counted"] == ["zoo", "embeddings/model/states"]
+    assert stages["everywhere"] == ["zoo", "embeddings/model/states", "embeddings/model/layers"]
+    assert "never" not in stages
+    assert {"counted", "everywhere"} <= set(stages["report"])
+    (stage,) = [one for one in later_stages(config, facts, tmp_path, "cpu") if one.name == "counted"]
+    assert (stage.config["k"], stage.config["seed"]) == (9, 4)
+    stage.make(tmp_path / "counted", overwrite=False, progress=None)
+    assert made[0][1:] == (tmp_path / "zoo", [tmp_path / "embeddings/model/states"], tmp_path / "counted")
+    with pytest.raises(MetarepError, match="no such stage"):
+        names_of(load_config(RunConfig, None, ["stages.absent.k=9"]), tmp_path, facts)
 
 
-def test_an_input_that_was_made_anew_is_noticed(tmp_path, made):
-    run(RunConfig(), tmp_path / "run")
-    with writing(tmp_path / "run" / "zoo", "zoo", config={"seed": 0}, seed=1, overwrite=True) as folder:
-        (folder / "data.txt").write_text("other networks")
-    with pytest.raises(MetarepError, match="met model"):
-        run(RunConfig(), tmp_path / "run")
+def test_the_domains_that_come_with_metarep_add_theirs():
+    assert [stage.name for stage in domain_named("multiplier").stages] == ["scan"]
+    assert [stage.name for stage in domain_named("functions").stages] == ["functions"]
 
 
-def test_a_missing_stage_is_made_again_and_the_rest_kept_where_the_bytes_agree(tmp_path, made):
-    import shutil
-
-    run(RunConfig(), tmp_path / "run")
-    shutil.rmtree(tmp_path / "run" / "zoo")
-    made.clear()
-    run(RunConfig(), tmp_path / "run")
-    assert made == ["zoo"]
-
-
-def test_timings_add_up_over_broken_attempts(tmp_path, monkeypatch):
-    clock = iter(range(0, 1000, 5))
-    monkeypatch.setattr(pipeline.time, "monotonic", lambda: float(next(clock)))
-    attempts = []
-
-    def make(path, *, overwrite):
-        attempts.append(1)
-        if len(attempts) == 1:
-            raise KeyboardInterrupt
-        with writing(path, "zoo", config={}, seed=0, overwrite=overwrite):
-            pass
-        return path
-
-    monkeypatch.setattr(pipeline, "stages_of", lambda *_, **__: [Stage("zoo", "zoo", {}, make)])
-    with pytest.raises(KeyboardInterrupt):
-        run(RunConfig(), tmp_path)
-    run(RunConfig(), tmp_path)
-    timings = json.loads((tmp_path / "timings.json").read_text())
-    assert timings["seconds"] == {"zoo": 10.0}
-    assert timings["unfinished"] == {}
-    assert timings["machine"]["cores"] >= 1
+def test_each_model_has_settings_of_its_own(tmp_path):
+    settings = ["embed.n_copies=2", "models.other.embed.n_copies=8", "models.other.embeddings=[states]", "seed=3"]
+    config = load_config(RunConfig, None, [*settings, "embeddings=[states]", "models.other.pretrain.d_model=32"])
+    stages = {stage.name: stage.config for stage in later_stages(config, ZooFacts(), tmp_path, "cpu")}
+    assert stages["embeddings/model/states"]["n_copies"] == 2
+    assert stages["embeddings/other/states"]["n_copies"] == 8
+    assert stages["models/other"] == stages["model"] | {"d_model": 32}
+    assert {stage["seed"] for stage in stages.values() if "seed" in stage} == {3}
 
 
-def test_a_foreign_folder_is_refused(tmp_path, made):
+@pytest.mark.parametrize(
+    "override",
+    [
+        "targets={'a/b': {}}",
+        "targets={'..': {}}",
+        "models={model: {}}",
+        "models.a.pretrain.d_modell=3",
+        "models.a.embeddings=[astral]",
+        "embeddings=[astral]",
+        "zoo.folder=nowhere",
+        "beside=[nowhere]",
+        "zoo.families=[{variant: e05, n_networks: 2, parents: nowhere}]",
+    ],
+)
+def test_names_models_and_zoos_are_checked_before_anything_is_written(tmp_path, override):
+    with pytest.raises(MetarepError):
+        run(load_config(RunConfig, None, [override]), tmp_path / "run")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_foreign_folder_is_refused(tmp_path):
     (tmp_path / "thesis.tex").write_text("years of work")
     with pytest.raises(MetarepError, match="not the folder of a run"):
         run(RunConfig(), tmp_path)
     assert [f.name for f in tmp_path.iterdir()] == ["thesis.tex"]
 
 
-@pytest.mark.parametrize(
-    "override",
-    ["targets={'a/b': {}}", "targets={'..': {}}", "zoo.families=[{variant: e05, n_networks: 2, parents: nowhere}]"],
-)
-def test_names_and_parents_are_checked_before_anything_is_written(tmp_path, made, override):
-    with pytest.raises(MetarepError):
-        run(load_config(RunConfig, None, [override]), tmp_path / "run")
-    assert list(tmp_path.iterdir()) == []
-    assert made == []
+@pytest.fixture
+def checkpoints(tmp_path):
+    """A folder of six networks."""
+    (tmp_path / "checkpoints").mkdir()
+    rng = np.random.default_rng(0)
+    for number in range(6):
+        shapes = {"0.weight": (6, 3), "0.bias": (6,), "2.weight": (2, 6), "2.bias": (2,)}
+        tensors = {name: torch.tensor(rng.normal(size=shape), dtype=torch.float32) for name, shape in shapes.items()}
+        torch.save(tensors, tmp_path / "checkpoints" / f"n{number}.pt")
+    return tmp_path / "checkpoints"
 
 
-def test_stages_name_their_inputs_in_order(tmp_path):
-    config = load_config(RunConfig, None, ["targets.e07.seed=1"])
-    stages = stages_of(config, tmp_path, device="cpu", progress=Progress())
-    names = [stage.name for stage in stages]
-    assert names == [
-        "zoo",
-        "targets/e07",
-        "model",
-        "embeddings/pooled",
-        "embeddings/profile",
-        "embeddings/certainty",
-        "embeddings/untrained_pooled",
-        "embeddings/untrained_profile",
-        "clusters",
-        "scan",
-        "transfer",
-        "report",
-    ]
-    for number, stage in enumerate(stages):
-        assert set(stage.inputs.values()) <= set(names[:number])
-
-
-def test_each_model_is_embedded_by_its_own_settings(tmp_path):
-    config = load_config(RunConfig, None, ["embeddings=[states]", "models.model.embed.n_copies=8"])
-    stages = {stage.name: stage.config for stage in stages_of(config, tmp_path, device="cpu", progress=Progress())}
-    assert stages["embeddings/states"]["n_copies"] == stages["embeddings/untrained_states"]["n_copies"] == 0
-    assert stages["embeddings/model-pooled"]["n_copies"] == 8
-
-
-@pytest.mark.parametrize(
-    ("kinds", "seen"), [("[pooled, certainty]", "embeddings/certainty"), ("[profile]", "embeddings/profile"), ("[]", None)]
-)
-def test_the_scan_sees_one_embedding_of_the_run(tmp_path, kinds, seen):
-    config = load_config(RunConfig, None, [f"embeddings={kinds}"])
-    (stage,) = [s for s in stages_of(config, tmp_path, device="cpu", progress=Progress()) if s.name == "scan"]
-    assert stage.inputs.get("embeddings") == seen
-
-
-def test_artefacts_of_a_run(tmp_path, made):
-    run(RunConfig(), tmp_path / "run")
-    assert [folder.name for folder in artefacts_of(tmp_path / "run")] == ["model", "report", "zoo"]
+def test_a_folder_of_checkpoints_is_imported_and_imported_again_when_it_has_changed(checkpoints, tmp_path, monkeypatch):
+    monkeypatch.setattr(pipeline, "later_stages", lambda *_: [])
+    config = config_of(checkpoints)
+    assert config.name == "checkpoints"
+    out = run(config, tmp_path / "run")
+    before = open_artefact(out / "zoo", "zoo").digest
+    assert run(config, out) == out
+    assert open_artefact(out / "zoo").digest == before
+    (checkpoints / "n5.pt").unlink()
+    with pytest.raises(MetarepError, match="met zoo"):
+        run(config, out)
+    run(config, out, overwrite=True)
+    assert open_artefact(out / "zoo").digest != before
+    assert [folder.name for folder in artefacts_of(out)] == ["zoo"]
     assert artefacts_of(tmp_path) == []
-
-
-def test_a_run_of_an_earlier_version_carries_on(tmp_path, monkeypatch):
-    """A finished stage counts where its settings, read with today's defaults, are those that are wanted."""
-    made = []
-
-    def make(path, *, overwrite):
-        made.append(path.name)
-        with writing(path, "zoo", config={"seed": 7}, seed=7, overwrite=overwrite):
-            pass
-
-    def stages(seed):
-        wanted = ZooConfig(seed=seed)
-        return lambda *_, **__: [Stage("zoo", "zoo", wanted.resolved(), make, as_of_today=wanted.as_of_today)]
-
-    monkeypatch.setattr(pipeline, "stages_of", stages(7))
-    for _ in range(2):
-        run(RunConfig(), tmp_path / "run")
-    assert made == ["zoo"]
-    monkeypatch.setattr(pipeline, "stages_of", stages(8))
-    with pytest.raises(MetarepError, match="other settings"):
-        run(RunConfig(), tmp_path / "run")
+    assert config_of(out / "zoo").zoo.folder == out / "zoo"
+    (tmp_path / "labels.csv").write_text("file,kind\n" + "".join(f"n{i},{i % 2}\n" for i in range(5)))
+    labelled = config_of(checkpoints, overrides=[f"zoo.labels={tmp_path / 'labels.csv'}"])
+    with pytest.raises(MetarepError, match="met zoo"):
+        run(labelled, out)

@@ -2,11 +2,13 @@
 
 import pytest
 
-from metarep.cloze.settings import EmbedConfig, PretrainConfig
+from metarep.embeddings.settings import EmbedConfig
 from metarep.errors import MetarepError
 from metarep.evaluation.settings import ClusterConfig
-from metarep.pipeline import RunConfig
-from metarep.settings import load_config
+from metarep.model.settings import PretrainConfig
+from metarep.run_settings import MAIN, RunConfig, model_settings
+from metarep.settings import load_config, with_defaults
+from metarep.settings_table import groups_of
 from metarep.studies.settings import BeyondConfig, QuestionConfig
 from metarep.training.settings import FamilyConfig, ZooConfig
 
@@ -29,7 +31,7 @@ def test_resolved_settings_read_back_are_the_same(tmp_path):
     assert load_config(RunConfig, file) == config
 
 
-@pytest.mark.parametrize("name", ["smoke", "quickstart", "representation"])
+@pytest.mark.parametrize("name", ["smoke", "quickstart", "representation", "functions", "real"])
 def test_the_configs_that_we_ship_are_valid(name, request):
     file = request.config.rootpath / "configs" / f"{name}.yaml"
     assert load_config(RunConfig, file).name == name
@@ -42,27 +44,84 @@ def test_every_ablation_changes_something_and_only_in_its_models(request):
         config = load_config(RunConfig, file)
         assert (config.zoo, config.pretrain, config.cluster) == (base.zoo, base.pretrain, base.cluster), file
         assert file.stem == "base" or config.models or config.embeddings != base.embeddings, file
+        for name in config.models:
+            assert model_settings(config, name) != model_settings(config, MAIN), (file, name)
 
 
 def test_further_models_differ_from_the_first_by_what_they_say():
-    settings = ["pretrain.d_model=16", "models.wide.pretrain.d_model=32", "models.same.embeddings=[states]"]
+    settings = [
+        "pretrain.d_model=16",
+        "models.wide.pretrain.d_model=32",
+        "models.same.embed.n_copies=8",
+        "embed.tokens_per_batch=64",
+    ]
     config = load_config(RunConfig, None, settings)
-    assert (config.models["wide"].pretrain.d_model, config.models["same"].pretrain) == (32, config.pretrain)
-    assert config.models["wide"].pretrain.model_copy(update={"d_model": 16}) == config.pretrain
+    (own, own_embed), (wide, wide_embed), (same, copied) = (model_settings(config, name) for name in (MAIN, "wide", "same"))
+    assert (wide, wide_embed) == (own.model_copy(update={"d_model": 32}), own_embed)
+    assert (same, copied) == (own, own_embed.model_copy(update={"n_copies": 8}))
+    with pytest.raises(MetarepError, match=r"models\.bad\.pretrain: unknown key n_stepps"):
+        model_settings(load_config(RunConfig, None, ["models.bad.pretrain.n_stepps=1"]), "bad")
 
 
-def test_further_models_embed_as_the_first_but_for_what_they_say():
-    settings = ["embed.batch_size=64", "models.averaged.embed.n_copies=8", "models.same.embeddings=[states]"]
-    config = load_config(RunConfig, None, settings)
-    assert config.models["same"].embed == config.embed
-    assert config.models["averaged"].embed == config.embed.model_copy(update={"n_copies": 8})
+def test_a_seed_overrides_those_of_all_stages():
+    config = load_config(RunConfig, None, ["seed=7", "pretrain.seed=2", "models.a.pretrain.seed=3"])
+    assert model_settings(config, MAIN)[0].seed == 7
+    assert model_settings(config, "a")[0].seed == 3
+
+
+def test_a_zoo_is_built_imported_or_finished():
+    built, imported, finished = (
+        load_config(RunConfig, None, [text]).zoo
+        for text in ("zoo.families=[{n_networks: 3}]", "zoo={import: [a, b], labels: c.csv}", "zoo.folder=d")
+    )
+    assert built.families[0].n_networks == 3
+    assert (imported.paths, str(imported.labels), str(finished.folder)) == (("a", "b"), "c.csv", "d")
+    for zoo in (built, imported, finished):
+        config = RunConfig(zoo=zoo)
+        assert RunConfig.model_validate(config.resolved()) == config
+    assert "unknown key zoo.label;" in problem(RunConfig, None, ["zoo={import: [a], label: c.csv}"])
+    assert "unknown key targets.x.familys" in problem(RunConfig, None, ["targets.x.familys=[]"])
+
+
+def test_entries_of_lists_can_be_set(tmp_path):
+    config = load_config(ZooConfig, None, ["families.0.n_networks=100", "families.0.variant=e03"])
+    assert (config.families[0].n_networks, config.families[0].variant) == (100, "e03")
+    assert load_config(RunConfig, None, ["zoo.families.0.lr=0.5"]).zoo.families[0].lr == 0.5
+    file = tmp_path / "zoo.yaml"
+    file.write_text("families: [{variant: e01, n_networks: 2}, {variant: e02, n_networks: 3}]\n")
+    config = load_config(ZooConfig, file, ["families.1.n_networks=4"])
+    assert [family.n_networks for family in config.families] == [2, 4]
+    assert "expected a number below 2" in problem(ZooConfig, file, ["families.2.n_networks=4"])
+    assert "families.0.x" in problem(ZooConfig, None, ["families.0.x=4"])
+    assert "seed" in problem(ZooConfig, file, ["seed.0=4"])
+
+
+def test_other_defaults_of_the_same_settings():
+    kind = with_defaults(PretrainConfig, "Short", n_steps=7)
+    assert (kind().n_steps, kind().lr, PretrainConfig().n_steps) == (7, PretrainConfig().lr, 4000)
+    assert load_config(kind, None, ["lr=0.5"]).n_steps == 7
+    assert "n_steps" in problem(kind, None, ["n_steps=0"])
+    assert {row.default for rows in groups_of(kind).values() for row in rows if row.name == "n_steps"} == {"7"}
+
+
+def test_every_setting_is_shown_with_meaning_default_and_bounds():
+    groups = groups_of(PretrainConfig)
+    rows = {row.name: row for rows in groups.values() for row in rows}
+    assert set(rows) == set(PretrainConfig.model_fields)
+    assert (rows["overlap"].default, rows["overlap"].bounds) == ("0.25", "at least 0, below 1")
+    assert rows["head"].bounds == "one of mixture, gaussian, squared, rectified"
+    assert rows["chunk"].default == ""
+    assert "unit_mask_share" in [row.name for row in groups["Masks"]]
+    run = groups_of(RunConfig)
+    assert {"zoo", "zoo.families.0", "pretrain: Masks", "cluster"} <= set(run)
+    assert "(as zoo)" in next(row.meaning for row in run["General"] if row.name == "targets.NAME")
 
 
 def test_questions_are_asked_of_models_made_as_the_main_one_is(request):
     configs = request.config.rootpath / "configs"
     asked = load_config(QuestionConfig, configs / "questions.yaml").pretrain
     main = load_config(RunConfig, configs / "representation.yaml").pretrain
-    for name in ("behaviour_weight", "whole_share", "jitter", "n_components", "n_layers", "batch_size", "tokens", "positions"):
+    for name in ("behaviour_weight", "jitter", "n_components", "n_layers", "batch_size", "positions"):
         assert getattr(asked, name) == getattr(main, name)
 
 
@@ -74,19 +133,11 @@ def test_one_setting_changes_what_a_series_has_by_default_and_leaves_the_others(
     was, now = kind(), load_config(kind, None, [f"{key}=16"])
     for name in parents:
         was, now = getattr(was, name), getattr(now, name)
-    assert was != type(was)()
     assert now == was.model_copy(update={last: 16})
 
 
 def test_questions_are_asked_of_networks_as_they_stand():
     assert "canonical" in problem(QuestionConfig, None, ["pretrain.scale=canonical"])
-
-
-def test_orders_of_units_may_still_be_called_as_they_were():
-    was = {flag: load_config(PretrainConfig, None, [f"permute_units={flag}"]) for flag in ("true", "false")}
-    assert (was["true"], was["false"].units) == (PretrainConfig(), "as_written")
-    config = load_config(RunConfig, None, ["pretrain.permute_units=false", "models.sorted.pretrain.positions=indexed"])
-    assert config.models["sorted"].pretrain.units == "as_written"
 
 
 def test_later_ones_win(tmp_path):
@@ -184,10 +235,10 @@ def test_a_config_extends_another_from_where_it_lies(tmp_path):
     (tmp_path / "base.yaml").write_text("name: base\npretrain: {n_steps: 7, lr: 0.1}\nembeddings: [pooled]\n")
     (tmp_path / "rows").mkdir()
     row = tmp_path / "rows" / "row.yaml"
-    row.write_text("extends: ../base.yaml\nname: row\npretrain: {lr: 0.2}\nembeddings: [profile]\n")
+    row.write_text("extends: ../base.yaml\nname: row\npretrain: {lr: 0.2}\nembeddings: [states]\n")
     config = load_config(RunConfig, row, ["pretrain.seed=3"])
     assert (config.name, config.pretrain.n_steps, config.pretrain.lr, config.pretrain.seed) == ("row", 7, 0.2, 3)
-    assert config.embeddings == ("profile",)
+    assert config.embeddings == ("states",)
 
 
 def test_configs_that_extend_each_other_or_nothing_are_refused(tmp_path):
@@ -199,11 +250,3 @@ def test_configs_that_extend_each_other_or_nothing_are_refused(tmp_path):
     first.write_text("extends: nowhere.yaml\n")
     with pytest.raises(MetarepError, match="no config file"):
         load_config(RunConfig, first)
-
-
-def test_settings_of_an_earlier_version_are_read_with_todays_names_and_defaults():
-    today = PretrainConfig(jitter=0.5, behaviour_weight=1.0).resolved()
-    earlier = {name: value for name, value in today.items() if name not in ("units", "scale")} | {"permute_units": True}
-    assert PretrainConfig.as_of_today(earlier) == today
-    assert PretrainConfig.as_of_today(earlier | {"permute_units": False}) != today
-    assert PretrainConfig.as_of_today({"no such": 1}) == {"no such": 1}

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from metarep.artefact import open_artefact
-from metarep.pipeline import RunConfig, artefacts_of, run
+from metarep.run_settings import RunConfig, artefacts_of, run
 from metarep.settings import load_config
 from metarep.tables import read_csv
 

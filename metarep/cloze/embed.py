@@ -58,7 +58,7 @@ from metarep.cloze.tokens import Layout
 from metarep.errors import MetarepError
 from metarep.networks.symmetry import canonical_order, symmetric_copies
 from metarep.progress import Progress
-from metarep.zoos.store import Zoo, load_zoo
+from metarep.zoos.zoo import Zoo, open_zoo
 
 NETWORK = "network"
 BEHAVIOURS = ("activity", "beliefs", "patterns", "effects", "function")
@@ -108,7 +108,7 @@ def embed(
     Raises MetarepError for a zoo of another architecture than the model's, and as `embed_params` does.
     """
     progress = progress or Progress()
-    networks = chosen_networks(load_zoo(zoo), config.max_per_split)
+    networks = chosen_networks(open_zoo(zoo), config.max_per_split)
     network_model = load_model(model, device=device)
     if config.untrained:
         network_model = untrained_like(network_model, seed=config.seed)
@@ -130,7 +130,7 @@ def embed(
 
 def chosen_networks(zoo: Zoo, max_per_split: int | None) -> Zoo:
     """The finite networks of a zoo: all of them, snapshots too, or the first finished ones of each split."""
-    finite = zoo.select(~zoo["diverged"])
+    finite = zoo.finite()
     if max_per_split is None:
         return finite
     final = finite.final()

@@ -13,7 +13,7 @@ from metarep.cloze.model import ClozeModel
 from metarep.cloze.r2_draws import N_DRAWS, by_kind, dealt_squares, explained, left_squares, resamples, spread, total_squares
 from metarep.cloze.settings import PretrainConfig
 from metarep.cloze.tokens import Layout
-from metarep.zoos.store import Zoo
+from metarep.zoos.zoo import Zoo
 
 LEAVE_ONE_OUT = "leave_one_out"
 
@@ -68,7 +68,8 @@ def masked_r2_table(model: ClozeModel, train: Zoo, test: Zoo, config: PretrainCo
             predicted, hidden = np.asarray(impute(values, mask)), mask
             if masking == LEAVE_ONE_OUT:
                 predicted, hidden = predicted[mask].reshape(test_values.shape), np.ones(test_values.shape, dtype=bool)
-            for row in _grouped(test_values.numpy(), predicted, hidden, test["mode"], weights, layout, config.seed):
+            modes = test.columns.get("mode", np.full(len(test), "", dtype=object))
+            for row in _grouped(test_values.numpy(), predicted, hidden, modes, weights, layout, config.seed):
                 rows.append({"masking": masking, "predictor": name} | row)
     return rows
 

@@ -30,7 +30,7 @@ from metarep.cloze.settings import PretrainConfig
 from metarep.errors import MetarepError
 from metarep.progress import Progress
 from metarep.tables import to_csv
-from metarep.zoos.store import Zoo, load_zoo
+from metarep.zoos.zoo import Zoo, open_zoo
 
 CHECKPOINT = "checkpoint.safetensors"
 MAX_TEST_NETWORKS = 5000
@@ -71,7 +71,7 @@ def pretrain(
     Raises MetarepError for a zoo of several architectures or without training or validation networks.
     """
     out, progress = Path(out), progress or Progress()
-    networks = load_zoo(zoo)
+    networks = open_zoo(zoo)
     train, valid, test = split_networks(networks, config)
     inputs = {"zoo": networks.artefact}
     with writing(

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from metarep.artefact import open_artefact, writing
+from metarep.artefact import open_artefact, write_whole, writing
 from metarep.embeddings.readout import Readout, read_networks
 from metarep.embeddings.registry import Kind, kind_named
 from metarep.embeddings.settings import EmbedConfig
@@ -23,7 +23,8 @@ from metarep.model.windows import Plan, plan_of
 from metarep.networks.chain_forward import input_and_output_widths
 from metarep.networks.tensor_symmetry import canonical_orders, permuted
 from metarep.progress import Progress
-from metarep.zoos.subjects import Subjects, open_subjects, say_left_out
+from metarep.tables import to_csv
+from metarep.zoos.zoo import Zoo, open_zoo, say_left_out
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def embed(
     Raises MetarepError for a kind that the model or the networks do not allow.
     """
     progress = progress or Progress()
-    subjects = open_subjects(zoo)
+    subjects = open_zoo(zoo).finite()
     say_left_out(subjects, progress)
     network_model = load_model(model, device=device)
     if config.untrained:
@@ -71,10 +72,12 @@ def embed(
             for some in read_zoo(network_model, subjects, rows, config):
                 write_parts(writer, subjects, some, kind, network_vectors(kind, some.readout, config), config)
                 task.advance(len(some.rows) * subjects.architecture_of(int(some.rows[0])).n_params)
+        counts = [{"network_id": one, "part": part, "n_vectors": n} for (one, part), n in writer.counts.items()]
+        write_whole(folder / "parts.csv", to_csv(counts))
     return Path(out)
 
 
-def embed_networks(model: ClozeModel, subjects: Subjects, rows: np.ndarray, config: EmbedConfig) -> np.ndarray:
+def embed_networks(model: ClozeModel, subjects: Zoo, rows: np.ndarray, config: EmbedConfig) -> np.ndarray:
     """The vectors (N, V) float32 of networks given by their rows, of one kind. Raises MetarepError where their lengths
     differ.
     """
@@ -96,15 +99,17 @@ def embed_tensors(
     return network_vectors(kind_named(kind), _read(model, plan, placed, kind_named(kind), config), config)
 
 
-def chosen_rows(subjects: Subjects, max_per_split: int | None) -> np.ndarray:
+def chosen_rows(subjects: Zoo, max_per_split: int | None) -> np.ndarray:
     """All networks, snapshots too, or the first finished ones of each split."""
     if max_per_split is None:
         return np.arange(len(subjects))
-    split = [np.flatnonzero((subjects.split == name) & subjects.final)[:max_per_split] for name in ("train", "valid", "test")]
+    split = [
+        np.flatnonzero((subjects.split == name) & subjects.is_final)[:max_per_split] for name in ("train", "valid", "test")
+    ]
     return np.sort(np.concatenate(split))
 
 
-def read_zoo(model: ClozeModel, subjects: Subjects, rows: np.ndarray, config: EmbedConfig) -> Iterator[Embedded]:
+def read_zoo(model: ClozeModel, subjects: Zoo, rows: np.ndarray, config: EmbedConfig) -> Iterator[Embedded]:
     """The networks of some rows as the model sees them, architecture by architecture, several at once where they are small."""
     kind = kind_named(config.kind)
     for number in dict.fromkeys(subjects.architecture[rows].tolist()):
@@ -132,7 +137,7 @@ def _read(model: ClozeModel, plan: Plan, tensors: dict[str, torch.Tensor], kind:
     )
 
 
-def averaged(readout: Readout, tensors, subjects: Subjects, number: int, kind: Kind, config: EmbedConfig) -> Readout:
+def averaged(readout: Readout, tensors, subjects: Zoo, number: int, kind: Kind, config: EmbedConfig) -> Readout:
     """The readout with the readouts of random symmetric copies of the networks beside it, where copies are asked for."""
     symmetries, generator = subjects.symmetries[number], torch.Generator().manual_seed(config.seed)
     for _ in range(config.n_copies):
@@ -149,7 +154,7 @@ def network_vectors(kind: Kind, readout: Readout, config: EmbedConfig) -> np.nda
     return torch.stack(found).mean(dim=0).float().numpy()
 
 
-def write_parts(writer: EmbeddingWriter, subjects: Subjects, some: Embedded, kind: Kind, vectors: np.ndarray, config) -> None:
+def write_parts(writer: EmbeddingWriter, subjects: Zoo, some: Embedded, kind: Kind, vectors: np.ndarray, config) -> None:
     """Rows of every part that was asked for, network by network."""
     readout = some.readout
     units = {one: _unit_vectors(kind, readout, one.group) for one in readout.groups} if "unit" in config.parts else {}
@@ -175,7 +180,7 @@ def _unit_vectors(kind: Kind, readout: Readout, group: int) -> np.ndarray:
     return kind.unit(readout, group).float().numpy()
 
 
-def model_plan(model: ClozeModel, subjects: Subjects, number: int) -> Plan:
+def model_plan(model: ClozeModel, subjects: Zoo, number: int) -> Plan:
     """How a model reads the networks of an architecture, which is given by its number in the zoo."""
     how = {"chunk": model.chunk, "context": model.context, "overlap": model.overlap, "indexed": not model.relational}
     return plan_of(subjects.architectures[number], subjects.symmetries[number], **how)

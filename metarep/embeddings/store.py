@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,6 +52,12 @@ class Embeddings:
         return self.artefact.config["untrained"]
 
     @property
+    def model(self) -> str:
+        """The name of the model's folder; "" for vectors that no model made."""
+        made_from = self.artefact.manifest["inputs"]
+        return Path(made_from["model"]["path"]).name if "model" in made_from else ""
+
+    @property
     def name(self) -> str:
         """The representation's name in every table."""
         return self.artefact.config["name"] or self.kind
@@ -84,11 +91,13 @@ class EmbeddingWriter:
     def __init__(self, path: Path, kind: str):
         self._writer = pq.ParquetWriter(path, SCHEMA, compression="zstd")
         self._kind = kind
+        self.counts: Counter[tuple[str, str]] = Counter()
         self._waiting: list[tuple[str, str, str, np.ndarray, np.ndarray]] = []
         self._n_waiting = 0
 
     def add(self, network_id: str, part: str, vectors: np.ndarray, *, group: str = "", index: np.ndarray | None = None) -> None:
         """The vectors (M, V) of M parts of a network; their numbers (M,) are 0 … M − 1 where they are left out."""
+        self.counts[network_id, part] += len(vectors)
         self._waiting.append((network_id, part, group, np.arange(len(vectors)) if index is None else index, vectors))
         self._n_waiting += len(vectors)
         if self._n_waiting >= self.N_ROWS:

@@ -1,25 +1,23 @@
-"""How well clusters agree with labels, with an interval and with what chance would give.
-
-Everything follows from the contingency table of clusters and labels: resampling networks is a
-multinomial draw of its cells, permuting labels a random table with its margins (Patefield 1981).
-"""
+"""How well clusters agree with labels, with intervals and with what chance would give, from their contingency table."""
 
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import binomtest, random_table
-from sklearn.metrics import adjusted_mutual_info_score, homogeneity_completeness_v_measure, normalized_mutual_info_score
+from scipy.special import xlogy
+from sklearn.metrics.cluster import expected_mutual_information
+
+from metarep.evaluation.resampling import interval, permuted_tables
 
 N_BOOTSTRAPS = 500
+METRICS = ("ari", "ami", "homogeneity", "completeness")
 
 
 def contingency(labels: np.ndarray, clusters: np.ndarray) -> np.ndarray:
     """(K, L) counts; rows are the clusters that occur, columns the labels that occur, both sorted."""
     _, row = np.unique(clusters, return_inverse=True)
-    _, column = np.unique(labels.astype(str), return_inverse=True)
-    table = np.zeros((row.max() + 1, column.max() + 1), dtype=np.int64)
-    np.add.at(table, (row, column), 1)
-    return table
+    _, column = np.unique(labels if labels.dtype.kind in "iu" else labels.astype(str), return_inverse=True)
+    shape = (row.max() + 1, column.max() + 1)
+    return np.bincount(row * shape[1] + column, minlength=shape[0] * shape[1]).reshape(shape)
 
 
 def adjusted_rand(tables: np.ndarray) -> np.ndarray:
@@ -36,44 +34,40 @@ def adjusted_rand(tables: np.ndarray) -> np.ndarray:
     return np.where(most == expected, 1.0, (both - expected) / np.where(most == expected, 1.0, most - expected))
 
 
-def ari_interval(table: np.ndarray, *, seed: int, n_bootstraps: int = N_BOOTSTRAPS) -> tuple[float, float]:
-    """The 95 % bootstrap interval of the ARI over networks."""
-    n = int(table.sum())
-    draws = np.random.default_rng(seed).multinomial(n, table.ravel() / n, size=n_bootstraps)
-    low, high = np.quantile(adjusted_rand(draws.reshape(-1, *table.shape)), [0.025, 0.975])
-    return float(low), float(high)
+def shared_information(tables: np.ndarray, chance: float) -> dict[str, np.ndarray]:
+    """AMI, homogeneity and completeness (…,) of tables (…, K, L); `chance` is the mutual information in nats that independent
+    clusters are expected to have (Vinh, Epps and Bailey 2010).
+    """
+    n = tables.sum(axis=(-1, -2), keepdims=True)
+    both, clusters, labels = (
+        -xlogy(share, share).reshape(*share.shape[:-2], -1).sum(axis=-1)
+        for share in (tables / n, tables.sum(-1, keepdims=True) / n, tables.sum(-2, keepdims=True) / n)
+    )
+    shared, mean = clusters + labels - both, (clusters + labels) / 2
+
+    def ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+        return np.where(np.abs(whole) > 1e-12, part / np.where(np.abs(whole) > 1e-12, whole, 1.0), 1.0)
+
+    found = {"ami": ratio(shared - chance, mean - chance)}
+    return found | {"homogeneity": ratio(shared, labels), "completeness": ratio(shared, clusters)}
 
 
-def null_ari(table: np.ndarray, *, seed: int, n_permutations: int) -> np.ndarray:
-    """The ARI (n_permutations,) when labels are permuted among networks."""
-    if min(table.shape) < 2:
-        return np.zeros(n_permutations)
-    tables = random_table(table.sum(1), table.sum(0), seed=seed).rvs(n_permutations)
-    return adjusted_rand(tables)
-
-
-def agreement(labels: np.ndarray, clusters: np.ndarray, *, seed: int, n_permutations: int) -> dict[str, float]:
-    """The figures of a row of agreement.csv for N networks: indices, the interval of the ARI, its null's 95th percentile."""
-    labels = labels.astype(str)
+def agreement(labels: np.ndarray, clusters: np.ndarray, *, seed: int, n_permutations: int) -> dict[str, dict[str, float]]:
+    """For each of METRICS `value`, `low`, `high` and `null` of N networks: bootstrap intervals over networks, and the 95th
+    percentile when labels are permuted among them. In resamples chance has the mutual information of the whole sample.
+    """
     table = contingency(labels, clusters)
-    low, high = ari_interval(table, seed=seed)
-    homogeneity, completeness, _ = homogeneity_completeness_v_measure(labels, clusters)
-    return {
-        "ari": float(adjusted_rand(table)),
-        "ami": float(adjusted_mutual_info_score(labels, clusters)),
-        "nmi": float(normalized_mutual_info_score(labels, clusters)),
-        "homogeneity": float(homogeneity),
-        "completeness": float(completeness),
-        "ari_low": low,
-        "ari_high": high,
-        "null_ari_p95": float(np.quantile(null_ari(table, seed=seed, n_permutations=n_permutations), 0.95)),
-        "n": len(labels),
-    }
-
-
-def wilson(count: int, n: int) -> tuple[float, float]:
-    """The 95 % Wilson score interval of a share (Wilson 1927); (0, 1) where there is nothing to count."""
-    if n == 0:
-        return 0.0, 1.0
-    interval = binomtest(int(count), int(n)).proportion_ci(0.95, method="wilson")
-    return float(interval.low), float(interval.high)
+    n = int(table.sum())
+    drawn = np.random.default_rng(seed).multinomial(n, table.ravel() / n, size=N_BOOTSTRAPS).reshape(-1, *table.shape)
+    permuted = permuted_tables(table, n_permutations, seed=seed)
+    chance = float(expected_mutual_information(table, n))
+    tables = np.concatenate([table[None], drawn, permuted])
+    found = {"ari": adjusted_rand(tables)} | shared_information(tables, chance)
+    if min(table.shape) < 2:
+        found["ari"][1 + N_BOOTSTRAPS :] = 0.0
+    rows = {}
+    for metric in METRICS:
+        low, high = interval(found[metric][1 : 1 + N_BOOTSTRAPS])
+        null = float(np.quantile(found[metric][1 + N_BOOTSTRAPS :], 0.95))
+        rows[metric] = {"value": float(found[metric][0]), "low": low, "high": high, "null": null}
+    return rows

@@ -1,6 +1,6 @@
 """Clusterers that are fitted on training networks and then assign any network; and how k is chosen.
 
-Nothing here sees a label. The rule for k has two steps. A k is admitted where every single cluster is found again when the
+Nothing here sees a label. The rule for k has two steps. A k is admitted where every single cluster is recovered when the
 training networks are resampled, that is where the least of the clusters' mean Jaccard similarities to their nearest
 cluster in bootstrap resamples is at least 0.85 ("highly stable": Hennig, "Cluster-wise assessment of cluster
 stability", 2007; agreement over all pairs of networks, the ARI, forgives a few clusters that come and go). Among those the k
@@ -12,26 +12,26 @@ whether or not gaps part the clusters (Ben-David, von Luxburg and Pál, "A sober
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from scipy.spatial.distance import cdist
+from scipy.spatial.distance import cdist, pdist, squareform
 from sklearn.cluster import HDBSCAN, KMeans
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics import adjusted_rand_score, silhouette_score
-from sklearn.mixture import GaussianMixture
+from sklearn.metrics import silhouette_score
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import StandardScaler
 
-from metarep.evaluation.agreement import contingency
+from metarep.evaluation.agreement import adjusted_rand, contingency
+from metarep.evaluation.mixture import fit_mixture
 
 STABLE = 0.85
 RULE = (
-    "among the k at which every cluster is found again in bootstrap resamples of the training networks (least mean Jaccard "
-    f"similarity at least {STABLE}), the one with the highest mean silhouette; if there is none, the k that is found again best"
+    "among the k at which every cluster is recovered in bootstrap resamples of the training networks (least mean Jaccard "
+    f"similarity at least {STABLE}), the one with the highest mean silhouette; if there is none, the k that is recovered best"
 )
 STARTS = 3
 """Of a clusterer that climbs to a local optimum. With one the same rows give a Gaussian mixture other clusters each time."""
@@ -39,7 +39,8 @@ STARTS = 3
 NOISE = -1
 SILHOUETTE_SAMPLE = 1500
 GMM_MAX_DIMENSIONS = 12
-UMAP_PREFIX = "umap+"
+HDBSCAN_K = 8
+"""HDBSCAN takes no k; its smallest cluster is a tenth of what eight equal ones would hold."""
 UMAP_MAX_ROWS = 4000
 """UMAP places new points among exact distances only below 4,096 rows; further rows are not fitted on."""
 
@@ -56,15 +57,6 @@ class Clustering:
     centres: np.ndarray | None = None
 
 
-def fit_clusterer(name: str, x: np.ndarray, k: int, *, seed: int) -> Clustering:
-    """Fits "kmeans", "gmm" or "hdbscan" on training rows x (N, D), standardised inside.
-
-    A name such as "umap+kmeans" says where the rows come from, and is the same clusterer.
-    """
-    fits = {"kmeans": fit_kmeans, "gmm": fit_gmm, "hdbscan": fit_hdbscan}
-    return fits[name.removeprefix(UMAP_PREFIX)](x, k, seed=seed)
-
-
 def fit_kmeans(x: np.ndarray, k: int, *, seed: int) -> Clustering:
     """k-means, the best of STARTS starts."""
     scaler = StandardScaler().fit(x)
@@ -79,9 +71,10 @@ def fit_gmm(x: np.ndarray, k: int, *, seed: int) -> Clustering:
     """A Gaussian mixture with full covariances, on at most 12 principal components, the best of STARTS starts."""
     scaler = StandardScaler().fit(x)
     scaled = scaler.transform(x)
-    pca = PCA(min(GMM_MAX_DIMENSIONS, *x.shape), svd_solver="full").fit(scaled)
-    model = GaussianMixture(k, reg_covar=1e-3, max_iter=60, tol=1e-2, n_init=STARTS, random_state=seed)
-    model.fit(pca.transform(scaled))
+    pca = PCA(min(GMM_MAX_DIMENSIONS, *x.shape), svd_solver="covariance_eigh").fit(scaled)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model = fit_mixture(pca.transform(scaled), k, n_starts=STARTS, seed=seed)
     return Clustering(lambda y: model.predict(pca.transform(scaler.transform(y))), k)
 
 
@@ -98,6 +91,42 @@ def fit_hdbscan(x: np.ndarray, k: int, *, seed: int) -> Clustering:
     nearest = KNeighborsClassifier(1).fit(scaled, found)
     n_clusters = len(set(found.tolist()) - {NOISE})
     return Clustering(lambda y: nearest.predict(scaler.transform(y)), n_clusters)
+
+
+CLUSTERERS: dict[str, Callable[..., Clustering]] = {"kmeans": fit_kmeans, "gmm": fit_gmm, "hdbscan": fit_hdbscan}
+"""Each (rows (N, D), k, seed=…) -> a clustering; rows are standardised inside."""
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """One clusterer at every k: the clusterings by k, and a row of the curve for each: k, the number of clusters found,
+    stability, least_jaccard, silhouette and chosen, 1 for the k that the rule picks.
+    """
+
+    clusterings: dict[int, Clustering]
+    curve: list[dict]
+
+    @property
+    def chosen(self) -> Clustering:
+        """The clustering at the k of the rule."""
+        return next(one for one, row in zip(self.clusterings.values(), self.curve, strict=True) if row["chosen"])
+
+
+def sweep(clusterer: str, x: np.ndarray, ks: Sequence[int], *, n_bootstraps: int, seed: int) -> Sweep:
+    """Fits a clusterer on rows x (N, D) at every k and chooses one by the rule at the head of this file."""
+    ks = (HDBSCAN_K,) if clusterer == "hdbscan" else ks
+    fitted = {k: CLUSTERERS[clusterer](x, k, seed=seed) for k in ks}
+    silhouette, curve = Silhouette(x, seed=seed), []
+    for k, clustering in fitted.items():
+        whole = clustering.predict(x)
+        stability = bootstrap_stability(clusterer, x, k, whole, n_bootstraps=n_bootstraps, seed=seed)
+        row = {"k": clustering.n_clusters, "stability": stability.ari, "least_jaccard": stability.least_jaccard}
+        curve.append(row | {"silhouette": silhouette(whole)})
+    k = choose_k(
+        {k: row["least_jaccard"] for k, row in zip(ks, curve, strict=True)},
+        {k: row["silhouette"] for k, row in zip(ks, curve, strict=True)},
+    )
+    return Sweep(fitted, [row | {"chosen": int(own == k)} for own, row in zip(ks, curve, strict=True)])
 
 
 def fit_umap(x: np.ndarray, *, n_neighbors: int, seed: int) -> Callable[[np.ndarray], np.ndarray]:
@@ -144,30 +173,29 @@ def umap_start(scaled: np.ndarray) -> np.ndarray:
 
 class Stability(NamedTuple):
     """How far resamples give the same clustering: the mean ARI of pairs of them, and the Jaccard similarity of the
-    cluster that is found again worst.
+    cluster that is recovered worst.
     """
 
     ari: float
     least_jaccard: float
 
 
-def bootstrap_stability(name: str, x: np.ndarray, k: int, *, n_bootstraps: int, seed: int) -> Stability:
-    """Clusterings of resamples of x (N, D), compared with each other and with that of x itself, on all of x.
+def bootstrap_stability(clusterer: str, x: np.ndarray, k: int, whole: np.ndarray, *, n_bootstraps: int, seed: int) -> Stability:
+    """Clusterings of resamples of x (N, D), compared with each other and with that of x itself, `whole` (N,), on all of x.
 
     A pair in which a clustering is one lump (HDBSCAN may call everything noise) counts 0: it says nothing, over and over.
     """
     rng = np.random.default_rng([seed, k])
-    whole = fit_clusterer(name, x, k, seed=seed).predict(x)
     resampled = []
     for number in range(max(2, n_bootstraps)):
         rows = rng.integers(0, len(x), len(x))
-        resampled.append(fit_clusterer(name, x[rows], k, seed=seed + number).predict(x))
-    pairs = [(i, j) for i in range(len(resampled)) for j in range(i)]
+        resampled.append(CLUSTERERS[clusterer](x[rows], k, seed=seed + number).predict(x))
     lump = [len(np.unique(one)) < 2 for one in resampled]
-    agree = [0.0 if lump[i] or lump[j] else adjusted_rand_score(resampled[i], resampled[j]) for i, j in pairs]
-    found_again = np.mean([best_jaccard(whole, one) for one in resampled], axis=0)
-    missing = len(np.unique(whole)) < k and not name.endswith("hdbscan")  # a cluster without a network is not found again
-    return Stability(float(np.mean(agree)), 0.0 if missing else float(found_again.min()))
+    pairs = [(i, j) for i in range(len(resampled)) for j in range(i)]
+    agree = [0.0 if lump[i] or lump[j] else float(adjusted_rand(contingency(resampled[i], resampled[j]))) for i, j in pairs]
+    recovered = np.mean([best_jaccard(whole, one) for one in resampled], axis=0)
+    missing = len(np.unique(whole)) < k and clusterer != "hdbscan"  # a cluster without a network is not recovered
+    return Stability(float(np.mean(agree)), 0.0 if missing else float(recovered.min()))
 
 
 def best_jaccard(clusters: np.ndarray, others: np.ndarray) -> np.ndarray:
@@ -177,15 +205,22 @@ def best_jaccard(clusters: np.ndarray, others: np.ndarray) -> np.ndarray:
     return (both / union).max(axis=1)
 
 
-def silhouette(x: np.ndarray, assigned: np.ndarray, *, seed: int) -> float:
-    """The mean silhouette on a sample of rows of x (N, D), standardised as clusterers do; NaN for fewer than two clusters."""
-    rows = np.random.default_rng(seed).permutation(len(x))[:SILHOUETTE_SAMPLE]
-    if len(np.unique(assigned[rows])) < 2:
-        return float("nan")
-    return float(silhouette_score(StandardScaler().fit(x).transform(x[rows]), assigned[rows]))
+class Silhouette:
+    """The mean silhouette of clusters of x (N, D) on a sample of its rows, standardised as clusterers do."""
+
+    def __init__(self, x: np.ndarray, *, seed: int):
+        self.rows = np.random.default_rng(seed).permutation(len(x))[:SILHOUETTE_SAMPLE]
+        self.distances = squareform(pdist(StandardScaler().fit(x).transform(x[self.rows])))
+
+    def __call__(self, clusters: np.ndarray) -> float:
+        """Of clusters (N,); NaN where the sample has fewer than two of them, or each row its own."""
+        own = clusters[self.rows]
+        if not 1 < len(np.unique(own)) < len(own):
+            return float("nan")
+        return float(silhouette_score(self.distances, own, metric="precomputed"))
 
 
-def choose_k(least_jaccard: dict[int, float], silhouettes: dict[int, float]) -> int:
+def choose_k(least_jaccard: Mapping[int, float], silhouettes: Mapping[int, float]) -> int:
     """The k that the rule at the head of this file picks; the smaller one of two that are alike."""
     stable = [k for k, value in least_jaccard.items() if value >= STABLE]
     if stable:

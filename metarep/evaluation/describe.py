@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import rankdata
 
-from metarep.domains.multiplier.properties import Property, Side, properties
-from metarep.evaluation.agreement import wilson
-from metarep.evaluation.unexplained import unexplained_rows
-from metarep.zoos.store import Zoo
+from metarep.evaluation.resampling import wilson
+from metarep.evaluation.unexplained import Side, unexplained_rows
+from metarep.zoos.domain import Property, domain_of
+from metarep.zoos.zoo import Zoo
 
 MAX_CONDITIONS, BEAM = 3, 8
 WORTH = 0.02
@@ -43,11 +43,13 @@ def describe(
     """The rows of descriptions.csv, rules.csv and unexplained.csv for clusters `assigned` (N,) of all networks of a zoo.
 
     `train` and `test` are row numbers, `labels` {name: (N,)} what is known already, in the order in which it is looked at.
+    No rows for a zoo of whose networks nothing can be said.
     """
     rows = np.concatenate([train, test])
-    every = Side(
-        properties(zoo.select(rows)), assigned[rows], {name: values[rows].astype(str) for name, values in labels.items()}
-    )
+    found = properties_of(zoo.select(rows), {name: values[rows] for name, values in labels.items()})
+    if not found:
+        return {}
+    every = Side(found, assigned[rows], {name: values[rows].astype(str) for name, values in labels.items()})
     fitted = np.arange(len(rows)) < len(train)
     sides = every.select(fitted), every.select(~fitted)
     return {
@@ -55,6 +57,20 @@ def describe(
         "rules": rule_rows(*sides),
         "unexplained": unexplained_rows(*sides, seed=seed),
     }
+
+
+def properties_of(zoo: Zoo, labels: Mapping[str, np.ndarray]) -> list[Property]:
+    """What the zoo's domain can say of its networks, else its labels and those numbers that every network has."""
+    domain = domain_of(zoo)
+    if domain is not None and domain.describe is not None and (found := list(domain.describe(zoo))):
+        return found
+    facts = [
+        Property(f"{label} is {value}", (values == value).astype(np.float64), "labels", f"{label} is not {value}")
+        for label, values in labels.items()
+        for value in sorted(set(values) - {""})
+    ]
+    numbers = {name: zoo[name].astype(np.float64) for name in zoo.properties}
+    return facts + [Property(name, values, "properties") for name, values in numbers.items() if np.isfinite(values).all()]
 
 
 def cliffs_delta(inside: np.ndarray, outside: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

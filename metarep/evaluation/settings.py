@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from metarep.cloze.settings import Embedding
 from metarep.settings import Settings
 
 
@@ -14,7 +13,9 @@ class ClusterConfig(Settings):
     """The comparison of representations: clusters, agreement, probes. Fitted on train, measured on test."""
 
     seed: int = Field(0, ge=0)
-    baselines: bool = Field(True, description="raw, canonical, PCA, statistics, outputs, loss and oracle beside the embeddings")
+    baselines: bool | tuple[str, ...] = Field(
+        True, description="baselines and oracles beside the embeddings: all that the zoo allows, or those named"
+    )
     clusterers: tuple[Literal["kmeans", "gmm", "hdbscan"], ...] = Field(("kmeans", "gmm", "hdbscan"), min_length=1)
     ks: tuple[Annotated[int, Field(ge=2)], ...] = Field(
         (2, 3, 4, 5, 6, 8, 10, 12, 16), min_length=1, description="numbers of clusters tried"
@@ -24,7 +25,7 @@ class ClusterConfig(Settings):
     )
     joint: dict[str, tuple[str, ...]] = Field(default_factory=dict, description="representations side by side as one more")
     umap: bool | tuple[str, ...] = Field(
-        True, description="UMAP as a picture and as a second arm of clustering; of the representations named, if some are"
+        True, description="UMAP as a map and as a second arm of clustering; of the representations named, if some are"
     )
     umap_neighbors: int = Field(30, ge=2)
     max_fit_networks: int = Field(4000, ge=10)
@@ -39,10 +40,39 @@ class TransferConfig(Settings):
     """How well what was learned on one zoo holds on others."""
 
     seed: int = Field(0, ge=0)
-    kinds: tuple[Embedding, ...] = Field(("profile",), min_length=1, description="embeddings that are carried over")
+    kinds: tuple[str, ...] = Field(("states",), min_length=1, description="kinds of embeddings that are carried over")
     max_fit_networks: int = Field(4000, ge=10)
     max_test_networks: int = Field(2000, ge=10)
     k: int = Field(6, ge=2, description="clusters carried over")
+
+    @field_validator("kinds")
+    @classmethod
+    def _are_known(cls, kinds: tuple[str, ...]) -> tuple[str, ...]:
+        from metarep.embeddings.registry import kind_names
+
+        if unknown := [kind for kind in kinds if kind not in kind_names()]:
+            raise ValueError(f"no kind {unknown[0]}; there are {', '.join(kind_names())}")
+        return kinds
+
+
+class MaskedR2Config(Settings):
+    """How much of masked values a model predicts, beside simpler predictors."""
+
+    seed: int = Field(0, ge=0, description="of masks, chosen windows, resamples and permutations")
+    maskings: tuple[Literal["one in eight", "random", "leave one out"], ...] = Field(
+        ("one in eight", "random", "leave one out"),
+        min_length=1,
+        description="tokens in turn, one in eight at a time; single values at random; each token of whole networks alone",
+    )
+    ratios: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
+        (0.125, 0.5, 0.8, 0.9), min_length=1, description="shares of values that are masked at random"
+    )
+    n_patterns: int = Field(4, ge=1, description="random masks at each ratio; all windows of a shape are read under each")
+    max_fit_windows: int = Field(4000, ge=10, description="training windows of an architecture that imputers are fitted on")
+    max_test_windows: int = Field(1500, ge=2, description="test windows of an architecture")
+    n_bootstraps: int = Field(200, ge=20, description="resamples of the networks, for intervals")
+    n_permutations: int = Field(100, ge=20, description="permutations of the predictions, for nulls")
+    tokens_per_batch: int = Field(65_536, ge=64, description="tokens that are read at once")
 
 
 class PredictConfig(Settings):
@@ -50,7 +80,9 @@ class PredictConfig(Settings):
 
     seed: int = Field(0, ge=0)
     targets: tuple[str, ...] = Field((), description="numeric properties of the zoo; all that there are if left out")
-    baseline: bool = Field(True, description="weight statistics, layer by layer, beside the embeddings")
+    baselines: bool | tuple[str, ...] = Field(
+        ("weight_statistics",), description="baselines beside the embeddings: those named, or all that the zoo allows"
+    )
     joint: dict[str, tuple[str, ...]] = Field(default_factory=dict, description="representations side by side as one more")
     n_bootstraps: int = Field(300, ge=20)
     n_permutations: int = Field(20, ge=2)

@@ -16,7 +16,7 @@ from scipy.special import xlogy
 from scipy.stats import rankdata
 from sklearn.ensemble import ExtraTreesClassifier
 
-from metarep.domains.multiplier.properties import Property, Side
+from metarep.zoos.domain import Property
 
 N_SHUFFLES = 200
 N_BINS = 5
@@ -27,14 +27,33 @@ LEAST_GAIN, LEVEL = 0.02, 0.05
 """A step is taken while it explains at least this share of the rest on training networks, at this level of significance."""
 
 MIN_NETWORKS = 100
-"""A mode with fewer test networks is not looked into by itself."""
+"""A value of the main label with fewer test networks is not looked into by itself."""
 
-SCOPE_ALL, MAIN_LABEL = "all", "mode"
+SCOPE_ALL = "all"
 LABELS, STEP, PROPERTY, EVERYTHING = "labels", "step", "property", "everything"
 """The kinds of rows."""
 
 FLOOR = 1e-3
 """No cluster is held for less probable than this by the forest."""
+
+
+@dataclass(frozen=True)
+class Side:
+    """Networks of one split, fitted on or measured on: properties, clusters (N,) and the known labels {name: (N,) text}."""
+
+    found: list[Property]
+    clusters: np.ndarray
+    labels: dict[str, np.ndarray]
+
+    @property
+    def table(self) -> np.ndarray:
+        """(N, P): the values of the properties, a column each."""
+        return np.stack([p.values for p in self.found], axis=1)
+
+    def select(self, rows: np.ndarray) -> Side:
+        """The same of some networks."""
+        labels = {name: values[rows] for name, values in self.labels.items()}
+        return Side([p.select(rows) for p in self.found], self.clusters[rows], labels)
 
 
 @dataclass(frozen=True)
@@ -55,18 +74,18 @@ def unexplained_rows(train: Side, test: Side, *, seed: int) -> list[dict]:
     labels: the first label, the first two, … together: their share of the clusters' information. step: a property added to
     all labels and the earlier steps, its share of what those left. everything: what a forest of all properties knows of the
     clusters of unseen networks, 1 − cross-entropy / H, with its bootstrap interval. property: each by itself, its share of
-    what all labels left; among all networks and within each mode, where the labels are those other than the mode.
+    what all labels left; among all networks and within each value of the first label, where the labels are the others.
     bits is H(cluster) in the scope.
     """
     rng = np.random.default_rng(seed)
     rows = [*label_rows(test, SCOPE_ALL, rng), *step_rows(train, test, rng), everything_row(train, test, rng)]
     rows += property_rows(test, SCOPE_ALL, rng)
-    modes = test.labels.get(MAIN_LABEL, np.array([], dtype=str))
-    for mode in np.unique(modes):
-        own = test.select(modes == mode)
-        own.labels.pop(MAIN_LABEL)
+    main = next(iter(test.labels), None)
+    for value in np.unique(test.labels[main]) if main else ():
+        own = test.select(test.labels[main] == value)
+        own.labels.pop(main)
         if len(own.clusters) >= MIN_NETWORKS and len(np.unique(own.clusters)) > 1:
-            scope = f"{MAIN_LABEL} {mode}"
+            scope = f"{main} {value}"
             rows += label_rows(own, scope, rng)[-1:] + property_rows(own, scope, rng)
     return rows
 
@@ -108,11 +127,11 @@ def property_rows(side: Side, scope: str, rng: np.random.Generator) -> list[dict
     return sorted(rows, key=lambda row: -row["share"])
 
 
-def _rows(kind: str, scope: str, names: Sequence[tuple[str, str]], found: Shares, clusters: np.ndarray) -> list[dict]:
+def _rows(what: str, scope: str, names: Sequence[tuple[str, str]], found: Shares, clusters: np.ndarray) -> list[dict]:
     bits = entropy(np.unique(clusters, return_inverse=True)[1]) / np.log(2)
     figures = zip(names, found.share, found.null, found.p, strict=True)
     return [
-        {"kind": kind, "scope": scope, "property": name, "family": family, "share": float(share)}
+        {"what": what, "scope": scope, "property": name, "family": family, "share": float(share)}
         | {"low": float("nan"), "high": float("nan"), "null": float(null), "p": float(p)}
         | {"n": len(clusters), "n_clusters": len(np.unique(clusters)), "bits": bits}
         for (name, family), share, null, p in figures

@@ -1,53 +1,45 @@
 """Statistics of weights, the baseline of the field for telling what a network does from its parameters.
 
-Mean, variance and quartiles of each layer's weights and biases (Unterthiner et al., "Predicting neural network accuracy from
-weights", 2020); or over thirds of the depth, so that networks of any architecture compare. Unit order never matters.
+Mean, standard deviation and quartiles of weights and of biases (Unterthiner et al., "Predicting neural network accuracy from
+weights", 2020), in bins of layers: each layer, or thirds of the depth so that networks of any architecture compare. The order
+of units never shows, not even in the last bit.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 import torch
 
-from metarep.networks.architecture import Architecture, Tensor, readable
+from metarep.networks.architecture import Architecture, readable
 
-N_THIRDS = 3
 QUANTILES = (0.0, 0.25, 0.5, 0.75, 1.0)
-GROUPS = ("matrix", "vector")
-"""Tensors of two axes and more, and of one."""
+N_STATISTICS = 2 + len(QUANTILES)
 
 
-def weight_statistics(architecture: Architecture, tensors: Mapping[str, torch.Tensor]) -> np.ndarray:
-    """(3 · 2 · 7,) float64: for each third of the depth, matrices and vectors apart, mean, standard deviation and quartiles;
-    0 where a third has none.
+def weight_statistics(
+    architecture: Architecture, tensors: Mapping[str, torch.Tensor], n_bins: int, *, stretch: bool = False
+) -> np.ndarray:
+    """(N, n_bins · 2 · 7) float64 of networks (N, *shape) of one architecture: for each bin matrices, then vectors.
+
+    A bin is a layer, 0 beyond the last one; with `stretch` the bins are equal parts of the depth.
     """
-    return _by_bin(architecture, tensors, N_THIRDS, lambda tensor: tensor.layer * N_THIRDS // max(1, architecture.n_layers))
-
-
-def layer_statistics(architecture: Architecture, tensors: Mapping[str, torch.Tensor], n_layers: int) -> np.ndarray:
-    """(1 + n_layers · 2 · 7,) float64: the number of parameters, then the same for each layer; 0 beyond the last one."""
-    found = _by_bin(architecture, tensors, n_layers, lambda tensor: tensor.layer)
-    return np.concatenate([[float(architecture.n_params)], found])
-
-
-def _by_bin(architecture: Architecture, tensors, n_bins: int, bin_of: Callable[[Tensor], int]) -> np.ndarray:
-    values: dict[tuple[int, str], list[np.ndarray]] = {}
+    n, values = len(next(iter(tensors.values()))), {}
     for tensor in architecture.tensors:
         if readable(tensor) and tensor.name in tensors:
-            at = min(n_bins - 1, bin_of(tensor))
-            group = GROUPS[len(tensor.shape) < 2]
-            values.setdefault((at, group), []).append(tensors[tensor.name].double().numpy().ravel())
-    empty = np.zeros(2 + len(QUANTILES))
-    return np.concatenate(
-        [
-            _summary(np.concatenate(values[at, group])) if (at, group) in values else empty
-            for at in range(n_bins)
-            for group in GROUPS
-        ]
-    )
+            at = tensor.layer * n_bins // max(1, architecture.n_layers) if stretch else tensor.layer
+            key = (min(n_bins - 1, at), len(tensor.shape) > 1)
+            values.setdefault(key, []).append(tensors[tensor.name].double().reshape(n, -1).numpy())
+    columns = [
+        statistics(np.concatenate(values[at, matrix], axis=1)) if (at, matrix) in values else np.zeros((n, N_STATISTICS))
+        for at in range(n_bins)
+        for matrix in (True, False)
+    ]
+    return np.concatenate(columns, axis=1)
 
 
-def _summary(values: np.ndarray) -> np.ndarray:
-    return np.array([values.mean(), values.std(), *np.quantile(values, QUANTILES)])
+def statistics(values: np.ndarray) -> np.ndarray:
+    """(N, 7): mean, standard deviation and quartiles of rows (N, M)."""
+    values = np.sort(values, axis=1)  # so that the order of summation cannot show
+    return np.column_stack([values.mean(axis=1), values.std(axis=1), *np.quantile(values, QUANTILES, axis=1)])

@@ -12,7 +12,7 @@ from metarep.model.objectives import on_device
 from metarep.model.pretraining import draw_batch, prepare, start_or_resume, train_step
 from metarep.model.settings import PretrainConfig
 from metarep.progress import Progress
-from metarep.zoos.subjects import open_subjects
+from metarep.zoos.zoo import open_zoo
 
 GEMM_SIZE = 1024
 N_WARMUP = 3
@@ -32,7 +32,7 @@ def bench_pretraining(
     times, since the backward pass multiplies twice) against a square product of GEMM_SIZE in float32.
     """
     progress = progress or Progress()
-    prepared = prepare(config, [open_subjects(zoo) for zoo in zoos], progress=progress)
+    prepared = prepare(config, [open_zoo(zoo).finite() for zoo in zoos], progress=progress)
     state = start_or_resume(prepared, Path("none"), device)
     n_tokens: list[int] = []
 

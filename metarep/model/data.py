@@ -24,7 +24,7 @@ from metarep.networks.architecture import Architecture
 from metarep.networks.chain_forward import Forward, chain_forward
 from metarep.networks.symmetry_groups import Symmetries
 from metarep.progress import Progress
-from metarep.zoos.subjects import Subjects
+from metarep.zoos.zoo import Zoo
 
 MAX_POOL = 1024
 """Probe inputs of a file that a model keeps."""
@@ -169,7 +169,7 @@ class Cohort:
     known.
     """
 
-    subjects: Subjects
+    subjects: Zoo
     rows: np.ndarray
     plan: Plan
     forward: Forward | None
@@ -183,11 +183,11 @@ class Cohort:
         return self.subjects.symmetries[self.subjects.architecture[self.rows[0]]]
 
 
-def cohorts_of(zoos: Sequence[Subjects], split: str, config: PretrainConfig, chunk: int) -> list[Cohort]:
+def cohorts_of(zoos: Sequence[Zoo], split: str, config: PretrainConfig, chunk: int) -> list[Cohort]:
     """The finished networks of a split, by zoo and architecture."""
     found = []
     for subjects in zoos:
-        chosen = np.flatnonzero((subjects.split == split) & subjects.final)
+        chosen = np.flatnonzero((subjects.split == split) & subjects.is_final)
         if split == "train" and config.max_train_networks is not None:
             chosen = chosen[: config.max_train_networks]
         for number in np.unique(subjects.architecture[chosen]):
@@ -199,7 +199,7 @@ def cohorts_of(zoos: Sequence[Subjects], split: str, config: PretrainConfig, chu
     return found
 
 
-def forward_of(subjects: Subjects, number: int, config: PretrainConfig) -> Forward | None:
+def forward_of(subjects: Zoo, number: int, config: PretrainConfig) -> Forward | None:
     """How networks of an architecture, given by its number in the zoo, are run; None where that is neither known nor stated."""
     activation = subjects.activation or config.activation
     if activation is None:

@@ -39,7 +39,7 @@ from metarep.model.settings import PretrainConfig
 from metarep.model.transformer import ClozeModel
 from metarep.progress import Progress
 from metarep.tables import to_csv
-from metarep.zoos.subjects import Subjects, open_subjects, say_left_out
+from metarep.zoos.zoo import Zoo, open_zoo, say_left_out
 
 KIND = "model"
 CHECKPOINT = "checkpoint.safetensors"
@@ -89,7 +89,7 @@ def pretrain(
     together, and where behaviour is asked for and of no network known.
     """
     out, progress = Path(out), progress or Progress()
-    subjects = [open_subjects(zoo) for zoo in ([zoos] if isinstance(zoos, Path | str) else zoos)]
+    subjects = [open_zoo(zoo).finite() for zoo in ([zoos] if isinstance(zoos, Path | str) else zoos)]
     for one in subjects:
         say_left_out(one, progress)
     require_networks(subjects)
@@ -119,10 +119,10 @@ def load_model(path: Path | str, *, device: str = "cpu") -> ClozeModel:
     return model.to(device).eval()
 
 
-def require_networks(subjects: Sequence[Subjects]) -> None:
+def require_networks(subjects: Sequence[Zoo]) -> None:
     """Raises MetarepError where a split of all zoos together has fewer than two finished networks."""
     counts = {
-        name: sum(int((one.final & (one.split == name)).sum()) for one in subjects) for name in ("train", "valid", "test")
+        name: sum(int((one.is_final & (one.split == name)).sum()) for one in subjects) for name in ("train", "valid", "test")
     }
     if min(counts.values()) < 2:
         met = ", ".join(f"{n} {split}" for split, n in counts.items()) + " networks"
@@ -131,7 +131,7 @@ def require_networks(subjects: Sequence[Subjects]) -> None:
         )
 
 
-def prepare(config: PretrainConfig, subjects: Sequence[Subjects], *, progress: Progress) -> Prepared:
+def prepare(config: PretrainConfig, subjects: Sequence[Zoo], *, progress: Progress) -> Prepared:
     """Data, model and objective, freshly initialised from the seed."""
     chunk = config.chunk or chosen_chunk(subjects, config.context)
     cohorts = cohorts_of(subjects, "train", config, chunk)
@@ -147,7 +147,7 @@ def prepare(config: PretrainConfig, subjects: Sequence[Subjects], *, progress: P
     return Prepared(config, model, build_objective(config, model, subject), train, valid)
 
 
-def chosen_chunk(subjects: Sequence[Subjects], context: int) -> int:
+def chosen_chunk(subjects: Sequence[Zoo], context: int) -> int:
     """A token a value where every network fits into one window so, else four values."""
     return 1 if max(one.n_params for zoo in subjects for one in zoo.architectures) <= context else 4
 

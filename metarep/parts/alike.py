@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from metarep.evaluation.clusters import bootstrap_stability, choose_k, fit_clusterer, silhouette
+from metarep.evaluation.clusters import Silhouette, fit_kmeans, sweep
 from metarep.parts.reading import Parts
 from metarep.parts.settings import PartsConfig
 
@@ -76,23 +76,14 @@ def next_to_nearest(parts: Parts, added: np.ndarray, members: list[np.ndarray]) 
 def cluster_parts(config: PartsConfig, own: np.ndarray, copies: np.ndarray, ks: list[int]):
     """k-means at the k of the rule for k; the curve over k; and the silhouette beside that of shuffled copies at the same k."""
     rows = np.sort(np.random.default_rng(config.seed).permutation(len(own))[: config.max_fit_parts])
-    fitted, stability, silhouettes = {}, {}, {}
-    for k in ks:
-        fitted[k] = fit_clusterer("kmeans", own[rows], k, seed=config.seed)
-        stability[k] = bootstrap_stability("kmeans", own[rows], k, n_bootstraps=config.n_bootstraps, seed=config.seed)
-        silhouettes[k] = silhouette(own[rows], fitted[k].predict(own[rows]), seed=config.seed)
-    chosen = choose_k({k: found.least_jaccard for k, found in stability.items()}, silhouettes)
-    curve = [
-        {"k": k, "stability": stability[k].ari, "least_jaccard": stability[k].least_jaccard, "silhouette": silhouettes[k]}
-        | {"chosen": k == chosen}
-        for k in ks
-    ]
+    found = sweep("kmeans", own[rows], ks, n_bootstraps=config.n_bootstraps, seed=config.seed)
+    chosen, silhouette = next((row["k"], row["silhouette"]) for row in found.curve if row["chosen"])
     null = []
     for copy in copies:
-        assigned = fit_clusterer("kmeans", copy[rows], chosen, seed=config.seed).predict(copy[rows])
-        null.append(silhouette(copy[rows], assigned, seed=config.seed))
-    separation = (f"silhouette of {chosen} clusters", silhouettes[chosen], np.array(null))
-    return by_size(fitted[chosen].predict(own)), curve, separation
+        assigned = fit_kmeans(copy[rows], chosen, seed=config.seed).predict(copy[rows])
+        null.append(Silhouette(copy[rows], seed=config.seed)(assigned))
+    separation = (f"silhouette of {chosen} clusters", silhouette, np.array(null))
+    return by_size(found.chosen.predict(own)), found.curve, separation
 
 
 def by_size(cluster: np.ndarray) -> np.ndarray:

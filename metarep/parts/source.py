@@ -9,16 +9,13 @@ from typing import Any
 
 import torch
 
-from metarep.artefact import MANIFEST, Artefact, open_artefact
+from metarep.artefact import MANIFEST, Artefact
 from metarep.errors import MetarepError
 from metarep.formats.described import read_description
-from metarep.formats.readers import dtype_name
-from metarep.networks.architecture import Architecture, read_architecture
-from metarep.zoos.exporting import read_network
-from metarep.zoos.imported import KIND as IMPORTED
-from metarep.zoos.imported import load_imported
+from metarep.networks.architecture import Architecture
 from metarep.zoos.importing import Reader
 from metarep.zoos.layouts import Skips, find_networks
+from metarep.zoos.zoo import open_zoo
 
 
 @dataclass(frozen=True)
@@ -56,22 +53,14 @@ def open_source(path: Path | str, network_id: str | None = None, *, architecture
 
 
 def _of_zoo(path: Path, network_id: str | None, architecture: Path | str | None) -> Source:
-    artefact = open_artefact(path)
-    if artefact.kind not in ("zoo", IMPORTED):
-        expected = "a checkpoint file, or a zoo's folder with --network"
-        raise MetarepError(f"{path} is of another kind", met=artefact.kind, expected=expected)
+    zoo = open_zoo(path)
     if network_id is None:
         raise MetarepError(f"{path} is a zoo", fix="say which network of it: metarep parts MODEL ZOO --network ID")
     if architecture is not None:
         fix = "import the files again with it"
         raise MetarepError(f"{path} is a zoo, which knows what its tensors are", met="--architecture", fix=fix)
-    if artefact.kind == IMPORTED:
-        zoo = load_imported(path)
-        known, tensors = zoo.architecture(network_id), zoo.network(network_id)
-    else:
-        tensors = read_network(path, network_id)
-        known = read_architecture([(name, tuple(value.shape), dtype_name(value.dtype)) for name, value in tensors.items()])
-    return Source(network_id, known, tensors, artefact, artefact.kind == "zoo", {"network": network_id})
+    tensors, architecture = zoo.network(network_id), zoo.architecture_of(zoo.row_of(network_id))
+    return Source(network_id, architecture, tensors, zoo.artefact, zoo.activation == "relu", {"network": network_id})
 
 
 def _of_file(path: Path, architecture: Path | str | None) -> Source:

@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from metarep.domains.multiplier.properties import FAMILIES
 from metarep.evaluation.unexplained import EVERYTHING, LABELS, LEVEL, STEP
-from metarep.report.descriptions import capital, ladder, property_rows
-from metarep.report.style import DIVERGING, FAINT, INK, use_style
-from metarep.report.wording import num
+from metarep.report.descriptions import ladder, property_rows
+from metarep.report.style import DIVERGING, FAINT, INK, PALETTE, bare, colour_bar, drawing, key
+from metarep.report.wording import capital, num
 
 MAX_PROPERTIES = 18
-"""So many the heat map shows: of those that are said of a cluster, the ones with the largest effects."""
+"""Rows of the heat map: of the properties that are said of a cluster, those with the largest effects."""
 
 MAX_BARS = 12
 SHOWN_EFFECT = 0.15
@@ -29,34 +28,34 @@ KINDS = {
     STEP: ("#3D8FC4", "found properties, added"),
     EVERYTHING: ("#6B6B6B", "a forest of all properties"),
 }
-FAMILY_COLOURS = dict(zip(FAMILIES, ("#0072B2", "#CC79A7", "#E69F00", "#D55E00", "#009E73", "#444444"), strict=True))
+FAMILY_COLOURS = (*PALETTE[:4], PALETTE[5], "#444444")
 
 
 def effects_figure(rows: Sequence[dict], captions: Mapping[int, str]) -> Figure:
     """Properties by clusters, from rows of descriptions.csv: Cliff's delta on test networks.
 
-    `captions` {cluster: what stands below its number}.
+    `captions` {cluster: what is written below its number}.
     """
     names, clusters = shown_properties(rows), sorted({row["cluster"] for row in rows})
     cell = {(row["property"], row["cluster"]): row for row in rows}
     effect = np.array([[cell[name, cluster]["effect"] for cluster in clusters] for name in names], float)
-    with use_style():
-        figure = Figure(figsize=(min(13.5, 6.2 + 0.74 * len(clusters)), 1.7 + 0.36 * len(names)), layout="constrained")
+    with drawing(min(13.5, 6.2 + 0.74 * len(clusters)), 1.7 + 0.36 * len(names)) as figure:
         ax = figure.subplots()
         image = ax.imshow(effect, cmap=DIVERGING, vmin=-1, vmax=1, aspect="auto")
         for (y, x), value in np.ndenumerate(effect):
             if abs(value) >= SHOWN_EFFECT:
                 colour = "white" if abs(value) > 0.6 else INK
                 ax.text(x, y, num(value, 1), ha="center", va="center", fontsize=9.5, color=colour)
-        _part_families(ax, [cell[name, clusters[0]]["family"] for name in names])
+        families = [cell[name, clusters[0]]["family"] for name in names]
+        for y in range(1, len(names)):
+            if families[y] != families[y - 1]:
+                ax.axhline(y - 0.5, color="white", lw=5)
         ax.set_xticks(range(len(clusters)), [f"{cluster}\n{captions.get(cluster, '')}" for cluster in clusters])
         ax.set_yticks(range(len(names)), [capital(name) for name in names])
         ax.xaxis.tick_top()
-        ax.tick_params(length=0, labelcolor=INK, labelsize=10)
-        ax.spines[:].set_visible(False)
-        bar = figure.colorbar(image, ax=ax, shrink=0.8, aspect=26, pad=0.02, ticks=[-1, -0.5, 0, 0.5, 1])
-        bar.set_label("Cliff’s δ: lower or rarer inside (−1) to higher or more often (1)")
-        bar.outline.set_visible(False)
+        bare(ax)
+        ticks = [-1, -0.5, 0, 0.5, 1]
+        colour_bar(figure, image, "Cliff’s δ", ax=ax, shrink=0.8, aspect=26, pad=0.02, ticks=ticks)
     return figure
 
 
@@ -69,66 +68,59 @@ def shown_properties(rows: Iterable[dict]) -> list[str]:
         if row["property"] in said:
             most[row["property"]] = max(most.get(row["property"], 0.0), abs(row["effect_train"]))
     kept = sorted(most, key=lambda name: -most[name])[:MAX_PROPERTIES]
-    family = {row["property"]: FAMILIES.index(row["family"]) for row in rows}
-    return sorted(kept, key=lambda name: (family[name], -most[name]))
-
-
-def _part_families(ax: Axes, families: Sequence[str]) -> None:
-    for y in range(1, len(families)):
-        if families[y] != families[y - 1]:
-            ax.axhline(y - 0.5, color="white", lw=5)
+    family = {row["property"]: row["family"] for row in rows}
+    order = list(dict.fromkeys(family[name] for name in kept))
+    return sorted(kept, key=lambda name: (order.index(family[name]), -most[name]))
 
 
 def unexplained_figure(rows: Sequence[dict]) -> Figure:
-    """From rows of unexplained.csv. Left: how much of the clusters is told by what. Right: what tells of the rest."""
+    """From rows of unexplained.csv. Left: how much of the clusters is explained by what. Right: what explains the rest."""
     steps, numbers = ladder(rows), property_rows(rows)[:MAX_BARS]
-    with use_style():
-        figure = Figure(figsize=(13, 2.2 + 0.33 * max(len(steps), len(numbers))), layout="constrained")
+    with drawing(13, 2.2 + 0.33 * max(len(steps), len(numbers))) as figure:
         left, right = figure.subplots(1, 2)
         keys = _draw_ladder(left, steps, [row for row in rows if row["kind"] == EVERYTHING])
         figure.legend(handles=keys, ncols=2, loc="outside lower left")
         keys = _draw_properties(right, numbers)
         figure.legend(handles=keys, ncols=3, loc="outside lower right", columnspacing=1.4, handletextpad=0.3)
+        for ax in (left, right):
+            ax.xaxis.set_major_formatter("{x:.0%}")
+            ax.tick_params(axis="y", length=0, labelcolor=INK, labelsize=10)
     return figure
 
 
-def _draw_ladder(ax: Axes, steps: Sequence[tuple[str, float, str]], forest: Sequence[dict]) -> list[Patch]:
+def _draw_ladder(ax: Axes, steps: Sequence[tuple[str, float, str]], forest: Sequence[dict]) -> list[Artist]:
     """Draws the shares and returns the key to the colours."""
-    places = np.arange(len(steps))[::-1]
-    told = np.array([max(share, 0.0) for _, share, _ in steps])
-    ax.barh(places, 1, color=REST, height=0.62)
-    ax.barh(places, told, color=[KINDS[kind][0] for _, _, kind in steps], height=0.62)
-    for place, share in zip(places, told, strict=True):
-        ax.text(
-            max(share - 0.04, 0.01), place, f"{share:.0%}", ha="right" if share > 0.1 else "left", va="center", color="white"
-        )
+    at = np.arange(len(steps))[::-1]
+    explained = np.array([max(share, 0.0) for _, share, _ in steps])
+    ax.barh(at, 1, color=REST, height=0.62)
+    ax.barh(at, explained, color=[KINDS[kind][0] for _, _, kind in steps], height=0.62)
+    for y, share in zip(at, explained, strict=True):
+        inside = share > 0.1
+        place = {"x": share - 0.04 if inside else share + 0.015, "ha": "right" if inside else "left"}
+        ax.text(y=y, s=f"{share:.0%}", va="center", color="white" if inside else INK, **place)
     for row in forest:
         width = [[row["share"] - row["low"]], [row["high"] - row["share"]]]
-        ax.errorbar(max(row["share"], 0.0), places[-1], xerr=width, color=INK, capsize=3, lw=1.4)
+        ax.errorbar(max(row["share"], 0.0), at[-1], xerr=width, color=INK, capsize=3, lw=1.4)
     names = [name if i == 0 or kind == EVERYTHING else f"+ {name.split(' + ')[-1]}" for i, (name, _, kind) in enumerate(steps)]
-    ax.set_yticks(places, [capital(name) for name in names])
-    ax.set(xlim=(0, 1), title="What tells a network’s cluster")
-    ax.set_xlabel("share of the clusters’ information")
-    ax.xaxis.set_major_formatter("{x:.0%}")
-    ax.tick_params(axis="y", length=0, labelcolor=INK, labelsize=10)
+    ax.set_yticks(at, [capital(name) for name in names])
+    ax.set(xlim=(0, 1), title="What explains a network’s cluster", xlabel="share of the clusters’ information")
     present = [KINDS[kind] for kind in KINDS if any(kind == own for _, _, own in steps)]
     return [Patch(color=colour, label=label) for colour, label in [*present, (REST, "left open")]]
 
 
-def _draw_properties(ax: Axes, numbers: Sequence[dict]) -> list[Line2D]:
-    """Draws the points and the shuffles and returns the key to them."""
-    places = np.arange(len(numbers))[::-1]
-    for place, row in zip(places, numbers, strict=True):
-        colour = FAMILY_COLOURS[row["family"]]
-        ax.plot([0, row["share"]], [place, place], color=FAINT, lw=2.5, zorder=1)
-        ax.plot(row["null"], place, "|", ms=12, mew=2, color=INK)
-        ax.plot(row["share"], place, "o", ms=8, color=colour, mfc=colour if row["p"] < LEVEL else "white", mew=1.6)
-    ax.set_yticks(places, [capital(row["property"]) for row in numbers])
-    ax.set(ylim=(-0.7, len(numbers) - 0.3), title="What tells most of the rest")
+def _draw_properties(ax: Axes, numbers: Sequence[dict]) -> list[Artist]:
+    """Draws the points and the nulls and returns the key to them."""
+    at = np.arange(len(numbers))[::-1]
+    families = sorted({row["family"] for row in numbers})
+    colours = {family: FAMILY_COLOURS[i % len(FAMILY_COLOURS)] for i, family in enumerate(families)}
+    for y, row in zip(at, numbers, strict=True):
+        colour = colours[row["family"]]
+        ax.plot([0, row["share"]], [y, y], color=FAINT, lw=2.5, zorder=1)
+        ax.plot(row["null"], y, "|", ms=12, mew=2, color=INK)
+        ax.plot(row["share"], y, "o", ms=8, color=colour, mfc=colour if row["p"] < LEVEL else "white", mew=1.6)
+    ax.set_yticks(at, [capital(row["property"]) for row in numbers])
+    ax.set(ylim=(-0.7, len(numbers) - 0.3), title="What explains most of the rest")
     ax.set_xlim(min([0.0, *(row["share"] - 0.01 for row in numbers)]))
     ax.set_xlabel("share of what the labels leave open")
-    ax.xaxis.set_major_formatter("{x:.0%}")
-    ax.tick_params(axis="y", length=0, labelcolor=INK, labelsize=10)
-    families = [name for name in FAMILIES if any(row["family"] == name for row in numbers)]
-    keys = [Line2D([], [], ls="", marker="o", ms=8, color=FAMILY_COLOURS[name], label=name) for name in families]
-    return [*keys, Line2D([], [], ls="", marker="|", ms=12, mew=2, color=INK, label="shuffled, 95th percentile")]
+    keys = [key(family, colour) for family, colour in colours.items()]
+    return [*keys, key("permuted, 95th percentile", INK, "|", mew=2)]

@@ -1,4 +1,4 @@
-"""What a report is made of: the tables of a run, read once, and a few questions asked of them.
+"""What a report is made of: the zoo and the tables of a run, read once, and a few questions asked of them.
 
 A stage that was not run leaves its tables empty; nothing here is computed again.
 """
@@ -6,86 +6,54 @@ A stage that was not run leaves its tables empty; nothing here is computed again
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
-from metarep.artefact import MANIFEST, Artefact, lacking, open_artefact
-from metarep.domains.multiplier.modes import MODES
+from metarep.artefact import MANIFEST, Artefact, open_artefact
 from metarep.errors import MetarepError
-from metarep.evaluation.agreement import wilson
-from metarep.evaluation.representations import DESCRIPTIONS
-from metarep.pipeline import RunConfig
-from metarep.settings import load_config
+from metarep.report.representations import (
+    BASELINE,
+    BASELINES,
+    CLOZE,
+    ORACLE,
+    UNTRAINED,
+    Representation,
+    key_of,
+    representation_of,
+)
+from metarep.report.wording import Score, plain
 from metarep.tables import read_csv
-from metarep.zoos.store import Zoo, load_zoo
+from metarep.zoos.domain import Domain, domain_of
+from metarep.zoos.zoo import Zoo, open_zoo
 
-STAGES = {
-    "model": ("log", "masked_r2"),
-    "clusters": (
-        "agreement",
-        "probes",
-        "chosen_k",
-        "k_curve",
-        "assignments",
-        "contingency",
-        "umap",
-        "seeds",
-        "descriptions",
-        "rules",
-        "unexplained",
-    ),
-    "scan": ("scan", "roc", "scores", "precision", "margin"),
-    "transfer": ("transfer",),
-}
-"""The optional stages and their tables."""
+KMEANS, NATIVE = "kmeans", "native"
+MAIN_ARM = (KMEANS, NATIVE)
+"""k-means on the representations themselves."""
 
-ORACLE = "oracle"
-UNTRAINED = "untrained_"
-MAIN_CLUSTERER = "kmeans"
-OTHER_OBJECTIVES = ("autoencoder-", "contrastive-", "latent-")
-"""Embeddings of models that a run calls after these objectives are what the cloze is compared with."""
-
-EMBEDDING_DESCRIPTIONS = {
-    "pooled": "the mean hidden state of the cloze model that sees the whole network",
-    "profile": "each parameter hidden in turn: what the cloze model predicts and how unsure it is",
-    "states": "hidden states of the cloze model that sees the whole network, unit by unit",
-    "surprisal": "how surprising each true value is to the cloze model that sees the others",
-    "description": "how surprising each hidden unit is, token by token hidden: mean, largest, least",
-    "activity": "how surely each hidden unit is off, told by the cloze model from the parameters: share of inputs, any, all",
-    "beliefs": "the probability that each unit is off, input by input, told by the cloze model from the parameters",
-    "patterns": "the probability of each pattern of two units on and off, told by the cloze model from the parameters",
-    "effects": "what each unit contributes to the output, input by input, told by the cloze model from the parameters",
-    "function": "these contributions summed over units: the network's output up to its bias, where it is linear",
-    "certainty": "how unsure the cloze model is of each parameter, without what it predicts",
-    "coupling": "which parameters determine each other, by the cloze model: each pair hidden together",
-}
+STAGES = ("model", "masked_r2", "clusters", "predictions", "transfer")
+"""The stages of any zoo that a report shows, in order; what else lies in the run was added by its domain."""
 
 
 @dataclass(frozen=True)
 class Results:
-    """A run as a reader wants it: the zoo, every table by "stage/name", and how each artefact was made."""
+    """A run as a reader wants it: the zoo, every table by "stage/name", how each artefact was made, and by which objective each
+    further model learned.
+    """
 
     run: Path
     zoo: Zoo
+    domain: Domain | None
     artefacts: Mapping[str, Artefact]
+    objectives: Mapping[str, str]
     tables: Mapping[str, list[dict]]
     metrics: Mapping[str, dict]
     settings: str
     timings: Mapping
-
-    @cached_property
-    def final(self) -> Zoo:
-        """The networks that the analyses look at: the end of each run that did not diverge."""
-        return self.zoo.final()
-
-    @cached_property
-    def labelled(self) -> Zoo:
-        """The finished networks that have a mode; all are 2-2-1."""
-        return self.final.select(self.final["mode"] != "")
 
     @property
     def name(self) -> str:
@@ -101,195 +69,203 @@ class Results:
         """The rows of "stage/name"; none where the stage was not run or had nothing to say."""
         return self.tables.get(name, [])
 
-    @cached_property
-    def present_modes(self) -> list[str]:
-        """The modes that occur among finished networks, in their usual order."""
-        found = set(self.labelled["mode"])
-        return [mode for mode in MODES if mode in found]
+    # -- what is known of the networks
 
     @cached_property
-    def chosen(self) -> dict[str, dict[str, dict]]:
-        """{clusterer: {representation: row of agreement.csv with the mode, at the chosen k}}."""
-        by_key = {(r["representation"], r["clusterer"], r["k"]): r for r in self._mode_agreement}
-        found: dict[str, dict[str, dict]] = {}
-        for choice in self.table("clusters/chosen_k"):
-            key = (choice["representation"], choice["clusterer"], choice["k"])
-            if key in by_key:
-                found.setdefault(choice["clusterer"], {})[choice["representation"]] = by_key[key]
+    def final(self) -> Zoo:
+        """The networks that the analyses look at: the end of each run that did not diverge."""
+        return self.zoo.final()
+
+    @cached_property
+    def row_of(self) -> dict[str, int]:
+        """{network_id: row of `final`}."""
+        return {str(name): row for row, name in enumerate(self.final["network_id"])}
+
+    @cached_property
+    def labels(self) -> dict[str, np.ndarray]:
+        """The labels (N,) of finished networks, as text, that differ among them; the main one first."""
+        found = {name: self.final[name].astype(str) for name in self.zoo.labels}
+        found["architecture"] = self.final.architecture.astype(str)
+        return {name: values for name, values in found.items() if len(set(values) - {""}) > 1}
+
+    @cached_property
+    def properties(self) -> dict[str, np.ndarray]:
+        """The numeric properties (N,) of finished networks that differ among them; NaN where one is not known."""
+        found = {name: self.final[name].astype(np.float64) for name in self.zoo.properties}
+        return {name: values for name, values in found.items() if np.nanmax(values, initial=-1e300) > np.nanmin(values)}
+
+    @cached_property
+    def main_label(self) -> str | None:
+        """The label that figures lead with; None where no label was compared with clusters."""
+        compared = dict.fromkeys(row["label"] for row in self.table("clusters/agreement"))
+        return next((name for name in (*self.labels, *compared) if name in compared or not compared), None)
+
+    def values_of(self, label: str) -> list[str]:
+        """The values of a label that occur, in the domain's order, those it does not name behind."""
+        order = (self.domain.label_order.get(label, ()) if self.domain else ()) or ()
+        found = set(self.labels.get(label, ())) - {""}
+        return [*(value for value in order if value in found), *sorted(found - set(order))]
+
+    # -- scores of representations
+
+    @cached_property
+    def representations(self) -> dict[str, Representation]:
+        """Everything that was compared, by key, in the order of the tables."""
+        rows = self.table("clusters/representations")
+        rows = [*rows, *(row for row in self.table("predictions/predictions") if not rows)]
+        return {key_of(row): representation_of(row, self.objectives) for row in rows}
+
+    def title(self, name: str) -> str:
+        """A representation, or a predictor, as figures and sentences call it."""
+        return self.representations[name].title if name in self.representations else PREDICTORS.get(name, plain(name))
+
+    def group(self, name: str) -> str:
+        """What a representation is in the comparison."""
+        return self.representations[name].group
+
+    @cached_property
+    def arms(self) -> list[tuple[str, str]]:
+        """(clusterer, space) of every way of clustering; k-means of the representations themselves comes first."""
+        found = dict.fromkeys((row["clusterer"], row["space"]) for row in self.table("clusters/k_curve"))
+        return sorted(found, key=lambda arm: (arm[1] != NATIVE, arm[0] != KMEANS))
+
+    @cached_property
+    def chosen(self) -> dict[tuple[str, tuple[str, str]], dict]:
+        """{(representation, arm): row of k_curve.csv at the number of clusters that was chosen without labels}."""
+        rows = [row for row in self.table("clusters/k_curve") if row["chosen"]]
+        return {(key_of(row), (row["clusterer"], row["space"])): row for row in rows}
+
+    @cached_property
+    def _agreement(self) -> dict[tuple, list[dict]]:
+        """{(label, arm, metric): rows of agreement.csv}."""
+        found: dict[tuple, list[dict]] = {}
+        for row in self.table("clusters/agreement"):
+            found.setdefault((row["label"], (row["clusterer"], row["space"]), row["metric"]), []).append(row)
         return found
 
-    def at_k(self, k: int) -> dict[str, dict]:
-        """{representation: row of agreement.csv with the mode} of k-means with k clusters."""
-        return {r["representation"]: r for r in self._mode_agreement if r["clusterer"] == MAIN_CLUSTERER and r["k"] == k}
+    def agreement(
+        self, label: str, *, arm: tuple[str, str] = MAIN_ARM, metric: str = "ari", k: int | None = None
+    ) -> dict[str, Score]:
+        """{representation: how its clusters agree with a label}, at the k chosen for each, or at one for all."""
+        rows = self._agreement.get((label, arm, metric), [])
+        return {key_of(row): score_of(row, k=row["k"]) for row in rows if (row["chosen"] if k is None else row["k"] == k)}
 
-    def curve(self, representation: str, clusterer: str = MAIN_CLUSTERER) -> list[tuple[int, float]]:
-        """[(k, ARI with the mode)] of one clusterer, k ascending."""
-        rows = [r for r in self._mode_agreement if r["representation"] == representation]
-        return sorted((r["k"], r["ari"]) for r in rows if r["clusterer"] == clusterer)
+    def curve(self, name: str, label: str, arm: tuple[str, str]) -> list[tuple[int, float]]:
+        """[(k, ARI with a label)] of one representation, k ascending."""
+        return sorted((row["k"], row["value"]) for row in self._agreement.get((label, arm, "ari"), []) if key_of(row) == name)
 
-    def most_telling(self, most: int) -> list[str]:
-        """The representations that a crowded figure shows: the one shown, its control, raw and the oracle, then the
-        best of the others by k-means, in the order of the tables.
-        """
-        rows = self.chosen.get(MAIN_CLUSTERER, {})
-        first = [n for n in (self.shown, f"{UNTRAINED}{self.shown}", "raw", ORACLE) if n in rows]
-        others = sorted((n for n in rows if n not in first), key=lambda n: -rows[n]["ari"])
-        kept = {*first, *others[: max(0, most - len(first))]}
-        return [n for n in rows if n in kept]
-
-    def probe(self, target: str, metric: str) -> dict[str, dict]:
-        """{representation: row of probes.csv}."""
+    def probes(self, target: str, probe: str, metric: str) -> dict[str, Score]:
+        """{representation: what a probe for a label or a property scores}."""
+        wanted = (target, probe, metric)
         rows = self.table("clusters/probes")
-        return {r["representation"]: r for r in rows if r["target"] == target and r["metric"] == metric}
+        return {key_of(row): score_of(row) for row in rows if (row["target"], row["probe"], row["metric"]) == wanted}
+
+    def predicted(self, target: str) -> dict[str, Score]:
+        """{representation: R² of a property by a linear map}: by probes, and by the stage that predicts, which comes first."""
+        wanted = (target, "linear", "r2")
+        rows = self.table("predictions/predictions")
+        found = {key_of(r): score_of(r) for r in rows if (r["target"], r["regressor"], r["metric"]) == wanted}
+        return self.probes(*wanted) | found
 
     @cached_property
     def shown(self) -> str | None:
-        """The cloze embedding in the maps and the gallery: the first that the settings name, so that no label has a say."""
-        rows = self.chosen.get(MAIN_CLUSTERER, {})
-        return next((name for name in rows if group_of(name) == "cloze"), None)
+        """The embedding in the maps and the gallery: the first that the settings name, so that no label has a say."""
+        return next((name for name, one in self.representations.items() if one.group == CLOZE), None)
 
-    @cached_property
-    def _mode_agreement(self) -> list[dict]:
-        return [row for row in self.table("clusters/agreement") if row["label"] == "mode"]
+    def shown_rows(self, table: str) -> list[dict]:
+        """The rows of a table of the clusters stage that are about the embedding shown."""
+        return [row for row in self.table(f"clusters/{table}") if key_of(row) == self.shown]
+
+    def best(self, scores: Mapping[str, Score], group: str | tuple[str, ...]) -> str | None:
+        """The representation of some group with the largest score; None where there is none."""
+        groups = (group,) if isinstance(group, str) else group
+        own = [name for name in scores if self.group(name) in groups]
+        return max(own, key=lambda name: scores[name].value) if own else None
+
+    def rivals(self, scores: Mapping[str, Score], name: str) -> list[str]:
+        """What an embedding has to beat: raw parameters, its untrained self (or the best one), and the best baseline."""
+        one = self.representations[name]
+        same = [n for n, r in self.representations.items() if r.untrained and (r.model, r.kind) == (one.model, one.kind)]
+        untrained = next((n for n in same if n in scores), None) or self.best(scores, UNTRAINED)
+        raw = next((n for n, r in self.representations.items() if (r.name, r.group) == ("raw", BASELINE)), None)
+        wanted = dict.fromkeys((raw, untrained, self.best(scores, BASELINES)))
+        return [n for n in wanted if n in scores and n != name]
+
+    def most_telling(self, scores: Mapping[str, Score], most: int) -> list[str]:
+        """The representations that a crowded figure shows: the one shown, what it has to beat, the best oracle, then the best
+        of the others, in the order of the tables.
+        """
+        first = [self.shown, *(self.rivals(scores, self.shown) if self.shown else ()), self.best(scores, ORACLE)]
+        others = sorted(scores, key=lambda name: -scores[name].value)
+        kept = [name for name in dict.fromkeys([*first, *others]) if name in scores][:most]
+        return [name for name in scores if name in kept]
+
+    def masked(self, masking: str, group: str | None = None) -> list[dict]:
+        """The rows of masked_r2.csv under one masking (`masking_title`), of one group if it is named."""
+        rows = [row for row in self.table("masked_r2/masked_r2") if masking_title(row) == masking]
+        return [row for row in rows if group in (None, row["group"])]
+
+
+PREDICTORS = {
+    "cloze": "cloze model",
+    "linear_gaussian": "linear-Gaussian imputer",
+    "unit_norm": "unit-norm imputer",
+    "window_mean": "mean of the window",
+    "mean": "mean",
+}
+"""What predicts masked values."""
+
+
+def masking_title(row: Mapping) -> str:
+    """What a row of masked_r2.csv masks: "one in eight", "random, 50%"."""
+    ratio = row.get("ratio")
+    return f"{row['masking']}, {ratio:.0%}" if ratio not in (None, "") and ratio == ratio else row["masking"]
+
+
+def score_of(row: Mapping, metric: str = "value", *, k: int | None = None) -> Score:
+    """The score in a tidy row."""
+    ends = (row.get("low"), row.get("high"), row.get("null", row.get("null_p95")))
+    return Score(float(row[metric]), *(math.nan if end is None or end == "" else float(end) for end in ends), k)
 
 
 def read_run(run: Path | str) -> Results:
     """Reads a run's folder. Raises MetarepError where it has no zoo, and where a stage is damaged or of another zoo."""
     run = Path(run)
-    if run.is_dir() and not (run / "zoo" / MANIFEST).is_file():
-        expected = "a folder that `metarep run` wrote, with its finished zoo in it"
-        raise MetarepError(f"{run} is no run to report on", expected=expected, fix="name that folder, or run it to its end")
-    zoo = load_zoo(run / "zoo")
-    artefacts = {"zoo": zoo.artefact}
-    artefacts |= {f"targets/{name}": open_artefact(run / "targets" / name) for name in target_names(run)}
+    zoo = open_zoo(zoo_folder(run))
+    domain = domain_of(zoo)
+    artefacts = {"zoo": zoo.artefact} | {f"targets/{name}": one for name, one in _finished(run / "targets").items()}
     tables: dict[str, list[dict]] = {}
     metrics: dict[str, dict] = {}
-    for stage, names in STAGES.items():
+    added = [name for name in _finished(run) if name not in (*STAGES, "zoo", "report")]
+    for stage in (*STAGES, *added):
         folder = run / stage
         if not (folder / MANIFEST).is_file():
             continue
-        artefact = artefacts[stage] = open_artefact(folder, stage, check_hashes=True)
-        if lacks := lacking(folder, stage):
-            fix = f"make this stage again: metarep run … --overwrite, or metarep {stage}"
-            raise MetarepError(f"{folder} was made by an earlier version", met=f"no column {lacks}", fix=fix)
+        artefact = artefacts[stage] = open_artefact(folder, check_hashes=True)
         artefact.require_input("source" if stage == "transfer" else "zoo", zoo.artefact)
-        tables |= {f"{stage}/{name}": read_csv(folder / f"{name}.csv") for name in names if (folder / f"{name}.csv").is_file()}
+        tables |= {f"{stage}/{file.stem}": read_csv(file) for file in sorted(folder.glob("*.csv"))}
         if (folder / "metrics.json").is_file():
             metrics[stage] = json.loads((folder / "metrics.json").read_text())
-    settings, timings = run / "config.yaml", run / "timings.json"
-    return Results(
-        run,
-        zoo,
-        artefacts,
-        tables,
-        metrics,
-        settings.read_text() if settings.is_file() else "",
-        json.loads(timings.read_text()) if timings.is_file() else {},
-    )
+    objectives = {name: one.config.get("objective", "cloze") for name, one in _finished(run / "models").items()}
+    settings, timings = (_text(run / name) for name in ("config.yaml", "timings.json"))
+    made = json.loads(timings or "{}")
+    return Results(run, zoo, domain, artefacts, objectives, tables, metrics, settings, made)
 
 
-def target_names(run: Path) -> list[str]:
-    """The run's finished target zoos: those that its settings name, or all where it has no settings."""
-    if (run / "config.yaml").is_file():
-        named: Iterable[str] = load_config(RunConfig, run / "config.yaml").targets
-    else:
-        named = sorted(folder.name for folder in (run / "targets").glob("*"))
-    return [name for name in named if (run / "targets" / name / MANIFEST).is_file()]
+def zoo_folder(run: Path) -> Path:
+    """Where the run's zoo lies: in its folder, or where its clusters were made from. Raises MetarepError for no run."""
+    if (run / "zoo" / MANIFEST).is_file():
+        return run / "zoo"
+    for stage in ("clusters", "model"):
+        if (run / stage / MANIFEST).is_file():
+            return open_artefact(run / stage).input_path("zoo")
+    expected = "a folder that `metarep run` wrote, with its finished zoo in it"
+    raise MetarepError(f"{run} is no run to report on", expected=expected, fix="name that folder, or run it to its end")
 
 
-def group_of(representation: str) -> str:
-    """What a representation is in the comparison: "cloze", "untrained", "baseline" or "oracle"."""
-    if representation in DESCRIPTIONS and representation.startswith(ORACLE):
-        return "oracle"
-    if representation.startswith(UNTRAINED):
-        return "untrained"
-    return "baseline" if representation in DESCRIPTIONS or representation.startswith(OTHER_OBJECTIVES) else "cloze"
+def _finished(folder: Path) -> dict[str, Artefact]:
+    return {one.name: open_artefact(one) for one in sorted(folder.glob("*")) if (one / MANIFEST).is_file()}
 
 
-def title_of(representation: str) -> str:
-    """A representation's name as it stands in figures and sentences."""
-    names = {
-        "raw": "raw parameters",
-        "canonical": "canonical parameters",
-        "pca": "PCA of parameters",
-        "weight_statistics": "weight statistics",
-        "outputs": "outputs on a grid",
-        "input_gradients": "gradients by inputs",
-        "parameter_gradients": "gradients by parameters",
-        "fisher": "Fisher information",
-        "log_fisher": "log Fisher information",
-        "contributions": "contributions of units",
-        "loss": "loss alone",
-        "oracle": "oracle (active areas)",
-        "oracle_activity": "oracle (exact activity)",
-        "oracle_patterns": "oracle (exact patterns)",
-        "oracle_quadrants": "oracle (quadrant areas)",
-        "linear_gaussian": "linear-Gaussian imputer",
-        "unit_norm": "unit-norm imputer",
-        "mean": "mean",
-        "cloze": "cloze model",
-    }
-    if representation.startswith(UNTRAINED):
-        return f"untrained {representation.removeprefix(UNTRAINED)}"
-    if representation in names:
-        return names[representation]
-    model, dash, kind = representation.rpartition("-")
-    if representation.startswith(OTHER_OBJECTIVES):
-        return f"{model} ({kind})"
-    return f"cloze {kind} ({model})" if dash else f"cloze {representation}"
-
-
-def describe(representation: str) -> str:
-    """A representation in a few words."""
-    if representation.startswith(UNTRAINED):
-        return f"as cloze {representation.removeprefix(UNTRAINED)}, from an encoder that was never trained"
-    model, _, kind = representation.rpartition("-")
-    text = (DESCRIPTIONS | EMBEDDING_DESCRIPTIONS).get(kind, "")
-    return text.replace("the cloze model", f"the {model} model") if representation.startswith(OTHER_OBJECTIVES) else text
-
-
-def best_of(rows: Mapping[str, dict], names: Iterable[str], key: str = "ari") -> str | None:
-    """The name with the largest figure among those that have a row; None where there is none."""
-    present = [name for name in names if name in rows]
-    return max(present, key=lambda name: rows[name][key]) if present else None
-
-
-def mode_rows(results: Results) -> list[dict]:
-    """For each mode that occurs: n, share with its Wilson interval, and quartiles of the validation error."""
-    networks, rows = results.labelled, []
-    for mode in results.present_modes:
-        error = networks["valid_mse"][networks["mode"] == mode]
-        low, high = wilson(len(error), len(networks))
-        q25, q50, q75 = np.quantile(error, [0.25, 0.5, 0.75])
-        row = {"mode": mode, "n": len(error), "share": len(error) / len(networks), "low": low, "high": high}
-        rows.append({**row, "mse_q25": float(q25), "mse_median": float(q50), "mse_q75": float(q75)})
-    return rows
-
-
-def typical_of_mode(results: Results, mode: str) -> int:
-    """The row of `labelled` whose active areas, sorted, lie nearest to the mode's medians."""
-    rows = np.flatnonzero(results.labelled["mode"] == mode)
-    areas = np.sort(results.labelled["active_area"][rows], axis=1)
-    return int(rows[np.abs(areas - np.median(areas, axis=0)).sum(axis=1).argmin()])
-
-
-def cluster_rows(results: Results, representation: str) -> list[dict]:
-    """For each cluster of k-means at the chosen k: n test networks, n by mode, and the network nearest to its centre."""
-    members = [r for r in results.table("clusters/assignments") if r["representation"] == representation]
-    counts: dict[int, dict[str, int]] = {}
-    for row in results.table("clusters/contingency"):
-        if row["representation"] == representation:
-            counts.setdefault(row["cluster"], {})[row["mode"]] = row["n"]
-    rows = []
-    for number in sorted({r["cluster"] for r in members}):
-        own = [r for r in members if r["cluster"] == number]
-        nearest = min(own, key=lambda r: (r["split"] != "test", r["distance_to_centre"]))
-        modes = counts.get(number, {})
-        rows.append({"cluster": number, "n": sum(modes.values()), "modes": modes, "network_id": nearest["network_id"]})
-    return rows
-
-
-def untrained_of(rows: Mapping[str, dict], name: str, key: str = "ari") -> str | None:
-    """The same embedding of the untrained encoder, or the best of the untrained ones where that was not made."""
-    same = UNTRAINED + name
-    return same if same in rows else best_of(rows, [n for n in rows if group_of(n) == "untrained"], key)
+def _text(file: Path) -> str:
+    return file.read_text() if file.is_file() else ""

@@ -1,32 +1,22 @@
-"""How every figure looks: colours that colour-blind readers can tell apart, one meaning for each.
+"""How every figure looks: colours that colour-blind readers can tell apart, and what many figures draw alike.
 
-Source of the palette: Okabe and Ito, "Color Universal Design", 2008. Modes also have a marker
-each, so that no figure says anything by colour alone.
+Source of the palette: Okabe and Ito, "Color Universal Design", 2008.
 """
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 
 import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.colors import Colormap, LinearSegmentedColormap
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#F0E442", "#000000")
 INK, MUTED, FAINT = "#222222", "#6B6B6B", "#E3E3E3"
-
-MODE_COLOURS = {
-    "1": "#707070",
-    "2": "#56B4E9",
-    "2.5": "#F0C000",
-    "3": "#C84A00",
-    "4": "#004C97",
-    "": "#D8D8D8",
-    "random": "#000000",
-}
-"""By mode; "" is a network without one, "random" an untrained initialisation. Any two stay apart
-for normal, red-, green- and blue-blind eyes (CIELAB distance at least 25; a test holds it)."""
-
-MODE_MARKERS = {"1": "X", "2": "v", "2.5": "s", "3": "o", "4": "D", "": ".", "random": "+"}
 
 SEQUENTIAL = "viridis"
 """Colour map of amounts: the product, a density, a loss."""
@@ -75,6 +65,86 @@ def use_style() -> AbstractContextManager[None]:
     return matplotlib.rc_context(STYLE)
 
 
+@contextmanager
+def drawing(width: float, height: float, **pads: float) -> Iterator[Figure]:
+    """An empty figure of some inches, and this style while it is drawn; `pads` are those of the constrained layout."""
+    with use_style():
+        figure = Figure(figsize=(width, height), layout="constrained")
+        if pads:
+            figure.get_layout_engine().set(**pads)
+        yield figure
+
+
 def cluster_colour(cluster: int) -> str:
     """A colour for a cluster's number; noise (−1) is pale, numbers beyond the palette start again."""
     return FAINT if cluster < 0 else PALETTE[cluster % len(PALETTE)]
+
+
+def colours_of(values: Iterable[str], given: Mapping[str, str]) -> dict[str, str]:
+    """A colour for each value of a label: the one that is given, else the next of the palette; "" is pale."""
+    free = [colour for colour in PALETTE if colour not in given.values()] or list(PALETTE)
+    known = {"": "#D8D8D8", **given}
+    others = [value for value in values if value not in known]
+    return known | {value: free[i % len(free)] for i, value in enumerate(others)}
+
+
+def key(label: str, colour: str, marker: str = "o", **look) -> Line2D:
+    """The entry of a legend that shows a marker."""
+    size = {"*": 12, "|": 11}.get(marker, 8)
+    edge = {"mew": 1.6} if marker == "|" else {"mec": "white"}
+    return Line2D([], [], **{"color": colour, "marker": marker, "ls": "", "ms": size, "label": label} | edge | look)
+
+
+def interval_mark(ax: Axes, y: float, ends: tuple[float, float], value: float, colour: str, marker: str = "o") -> None:
+    """A value and its interval at the height y."""
+    ax.plot(ends, [y, y], color=colour, lw=2.6, alpha=0.7, zorder=3, solid_capstyle="butt")
+    ax.plot(value, y, marker, color=colour, ms=12 if marker == "*" else 7.5, mec="white", mew=0.8, zorder=4)
+
+
+def null_mark(ax: Axes, y: float, value: float, height: float = 0.26) -> None:
+    """A short grey tick where chance reaches."""
+    ax.plot([value, value], [y - height, y + height], color=MUTED, lw=1.6, zorder=2, alpha=0.8)
+
+
+def rows_axis(axes: Sequence[Axes], labels: Sequence[str], *, striped: bool = True) -> None:
+    """Names the rows of axes that share their y axis, the first at the top; every other one has a tint behind it."""
+    axes[0].set(yticks=range(len(labels)), yticklabels=labels, ylim=(len(labels) - 0.4, -0.6))
+    for ax in axes:
+        for y in range(0, len(labels), 2) if striped else ():
+            ax.axhspan(y - 0.5, y + 0.5, color="#F5F5F2", lw=0, zorder=-1)
+        grid(ax, "x")
+        ax.spines["left"].set_visible(False)
+        ax.tick_params(axis="y", length=0, labelsize=10, labelcolor=INK)
+
+
+def grid(ax: Axes, axis: str = "y") -> None:
+    """Faint lines behind what is drawn."""
+    ax.grid(axis=axis, color=FAINT, lw=0.6)
+    ax.set_axisbelow(True)
+
+
+def bare(ax: Axes, *sides: str) -> None:
+    """Takes away spines, all of them if none is named, and the ticks."""
+    ax.spines[list(sides) or slice(None)].set_visible(False)
+    ax.tick_params(length=0, labelcolor=INK)
+
+
+def colour_bar(figure: Figure, image, label: str, **options):
+    """A colour bar without an outline."""
+    bar = figure.colorbar(image, **options)
+    bar.outline.set_visible(False)
+    bar.set_label(label)
+    return bar
+
+
+def count_cells(ax: Axes, counts: np.ndarray, rows: Sequence[str], columns: Sequence[str], *, shares: bool = False):
+    """A table of counts (R, C), shaded by the share of the row, which `shares` writes below each; returns the image."""
+    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    image = ax.imshow(share, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    for (y, x), count in np.ndenumerate(counts):
+        text = (f"{count:,}\n{share[y, x]:.1%}" if shares else f"{count:,}") if count else "·"
+        colour = "white" if share[y, x] > 0.55 else INK if count else MUTED
+        ax.text(x, y, text, ha="center", va="center", color=colour)
+    ax.set(xticks=range(len(columns)), xticklabels=columns, yticks=range(len(rows)), yticklabels=rows)
+    bare(ax)
+    return image

@@ -1,46 +1,61 @@
-"""Figures in words: numbers, intervals, comparisons, names. What the sentences of the summary are made of."""
+"""Numbers, intervals and comparisons in words: what the sentences of a report are made of."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 LEVEL = 0.02
-"""Probes and R² that differ by less count as level."""
+"""R² that differ by less count as level."""
 
 
-UNSEEN_SEEDS = "unseen_seeds"
+class Score(NamedTuple):
+    """A value of some metric, its 95 % interval, what chance gives in 95 of 100 draws at most, and the number of clusters."""
+
+    value: float
+    low: float = math.nan
+    high: float = math.nan
+    null: float = math.nan
+    k: int | None = None
 
 
-def target_title(target: str) -> str:
-    """A target of transfer as it stands in figures and sentences."""
-    return {UNSEEN_SEEDS: "unseen seeds", "random_initialisations": "random starts"}.get(target, f"{target} networks")
+class Finding(NamedTuple):
+    """A topic and the sentences that the tables allow on it."""
+
+    topic: str
+    text: str
 
 
-def clusterer_title(clusterer: str) -> str:
-    """A clusterer's name as people write it."""
-    names = {"kmeans": "k-means", "gmm": "Gaussian mixture", "hdbscan": "HDBSCAN"}
-    return clusterer.replace("umap+", "UMAP + ").replace(clusterer.split("+")[-1], names.get(clusterer.split("+")[-1], ""))
-
-
-def compare(a: Mapping, b: Mapping) -> int:
+def compare(a: Score, b: Score) -> int:
     """1 where a's interval lies above b's, −1 where below, 0 where they overlap."""
-    return int(a["ari_low"] > b["ari_high"]) - int(a["ari_high"] < b["ari_low"])
+    return int(a.low > b.high) - int(a.high < b.low)
 
 
-def relation(a: Mapping, b: Mapping) -> str:
+def relation(a: Score, b: Score) -> str:
     """The comparison in words."""
     return {1: "clearly above", 0: "not clearly different from", -1: "clearly below"}[compare(a, b)]
 
 
-def sign(difference: float) -> int:
-    """1, 0 or −1; less than LEVEL counts as 0."""
-    return 0 if abs(difference) < LEVEL else int(math.copysign(1, difference))
-
-
 def num(value: float, digits: int = 2) -> str:
-    """A figure with a true minus sign."""
+    """A number with a true minus sign."""
     return "n/a" if math.isnan(value) else f"{round(value, digits) + 0.0:.{digits}f}".replace("-", "−")
+
+
+def spoken(score: Score, digits: int = 2) -> str:
+    """A score with its interval, if it has one."""
+    ends = "" if math.isnan(score.low) else f" [{num(score.low, digits)}, {num(score.high, digits)}]"
+    return num(score.value, digits) + ends
+
+
+def percent(value: float, low: float, high: float, digits: int = 0) -> str:
+    """A share with its interval."""
+    return f"{value:.{digits}%} [{low:.{digits}%}, {high:.{digits}%}]"
+
+
+def three_digits(value: float) -> str:
+    """Three significant digits with a true minus sign; what is as good as zero is 0."""
+    return "0" if abs(value) < 5e-4 else f"{value:.3g}".replace("-", "−")
 
 
 def times(factor: float) -> str:
@@ -48,21 +63,43 @@ def times(factor: float) -> str:
     return f"{factor:,.0f} times" if factor >= 10 else f"{factor:.1f} times"
 
 
+def of_row(row: Mapping, metric: str) -> Score:
+    """The score of a wide row: `metric`, `metric`_low and `metric`_high."""
+    return Score(*(float(row.get(f"{metric}{end}", math.nan)) for end in ("", "_low", "_high")))
+
+
 def ari(row: Mapping) -> str:
     """An ARI with its 95 % interval."""
-    return f"{num(row['ari'])} [{num(row['ari_low'])}, {num(row['ari_high'])}]"
+    return spoken(of_row(row, "ari"))
 
 
 def auc(row: Mapping) -> str:
     """An AUC with its 95 % interval."""
-    return f"{num(row['auc'])} [{num(row['auc_low'])}, {num(row['auc_high'])}]"
+    return spoken(of_row(row, "auc"))
 
 
-def share(row: Mapping) -> str:
-    """A mode's share with its 95 % interval."""
-    return f"{row['share']:.1%} [{row['low']:.1%}, {row['high']:.1%}]"
-
-
-def listed(parts: list[str]) -> str:
+def listed(parts: Sequence[str]) -> str:
     """Texts as an enumeration."""
     return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
+
+
+def capital(text: str) -> str:
+    """The text with a capital at its head."""
+    return text[:1].upper() + text[1:]
+
+
+def plain(name: str) -> str:
+    """A column's name as words."""
+    return name.replace("_", " ")
+
+
+def arm_title(arm: tuple[str, str]) -> str:
+    """A way of clustering, (clusterer, space), as people write it."""
+    clusterer, space = arm
+    name = {"kmeans": "k-means", "gmm": "Gaussian mixture", "hdbscan": "HDBSCAN"}.get(clusterer, clusterer)
+    return f"UMAP + {name}" if space == "umap" else name
+
+
+def target_title(target: str) -> str:
+    """A target of transfer as figures and sentences call it."""
+    return {"unseen_seeds": "unseen seeds", "random_initialisations": "random starts"}.get(target, f"{target} networks")

@@ -15,7 +15,7 @@ from metarep.progress import Progress
 from metarep.studies.settings import ExperimentConfig
 from metarep.training.build import build_zoo
 from metarep.training.settings import ZooConfig
-from metarep.zoos.store import Zoo, load_zoo
+from metarep.zoos.zoo import Zoo, open_zoo
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -108,7 +108,7 @@ class Context:
         path = self.shared / name
         if not self._stands(path, config):
             build_zoo(config, path, overwrite=path.exists(), progress=self.progress)
-        zoo = load_zoo(path)
+        zoo = open_zoo(path)
         self.used[name] = zoo.artefact
         return zoo
 

@@ -35,6 +35,7 @@ class Series:
     one, many: what they are called; `one` is also the kind of their artefacts. template: of the page, in the package `room`.
     context: what makes an experiment's context of settings, the shared folder and where to report to.
     settings: what of the settings an experiment depends on, as plain JSON data.
+    figures, tables: patterns of the figures that are published, and whether tables are.
     """
 
     one: str
@@ -44,6 +45,14 @@ class Series:
     members: tuple[Experiment, ...]
     context: Callable[..., Context]
     settings: Callable[[Any, Experiment], dict[str, Any]]
+    figures: tuple[str, ...] = ("*/figures/*.png",)
+    tables: bool = True
+
+    @property
+    def publish(self) -> dict[str, tuple[str, ...]]:
+        """Which files are published, by folder."""
+        tables = ("*/result.json", "report/summary.csv", "*/*.csv") if self.tables else ("*/result.json", "report/summary.csv")
+        return {f"tables/{self.many}": tables, f"figures/{self.many}": self.figures}
 
     def named(self, name: str) -> tuple[Experiment, ...]:
         """All of them for "all", else the one of that name. Raises MetarepError for any other name."""
@@ -76,4 +85,22 @@ _MEMBERS = (
 )
 """The ten of the notes in their order, then what they left open."""
 
-EXPERIMENTS = Series("experiment", "experiments", "studies.experiments", "experiments.html", _MEMBERS, Context, all_settings)
+_FIGURES = (
+    "e04/figures/stages",
+    "e09/figures/typical_by_mode",
+    "e10/figures/roc",
+    "optima/figures/best_of_modes",
+    "dynamics/figures/flow",
+)
+
+EXPERIMENTS = Series(
+    "experiment",
+    "experiments",
+    "studies.experiments",
+    "experiments.html",
+    _MEMBERS,
+    Context,
+    all_settings,
+    figures=tuple(f"{name}.png" for name in _FIGURES),
+    tables=False,
+)

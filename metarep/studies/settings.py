@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from metarep.cloze.settings import PretrainConfig
 from metarep.domains.digits.settings import DigitsConfig
 from metarep.evaluation.settings import PredictConfig
-from metarep.settings import Settings
+from metarep.settings import Settings, with_defaults
 from metarep.windows.settings import WindowPretrainConfig
 
 SourceName = Literal[
@@ -96,25 +96,27 @@ class CeilingConfig(Settings):
     max_test_networks: int = Field(2000, ge=20)
 
 
+QuestionPretrain = with_defaults(
+    PretrainConfig,
+    "QuestionPretrain",
+    behaviour_weight=1.0,
+    whole_share=0.5,
+    jitter=1.0,
+    d_model=48,
+    n_layers=3,
+    n_components=4,
+    n_steps=1000,
+    batch_size=128,
+    warmup_steps=100,
+)
+
+
 class QuestionConfig(Settings):
     """The four questions of the notes; each adds its own settings to those that all share."""
 
     seed: int = Field(0, ge=0)
     n_networks: int = Field(150_000, ge=100, description="of the large zoo; seven tenths of them train")
-    pretrain: PretrainConfig = Field(
-        PretrainConfig(
-            behaviour_weight=1.0,
-            whole_share=0.5,
-            jitter=1.0,
-            d_model=48,
-            n_layers=3,
-            n_components=4,
-            n_steps=1000,
-            batch_size=128,
-            warmup_steps=100,
-        ),
-        description="what the models of all questions have in common",
-    )
+    pretrain: QuestionPretrain = Field(QuestionPretrain(), description="what the models of all questions have in common")
     n_bootstraps: int = Field(200, ge=20)
     size: SizeConfig = SizeConfig()
     sources: SourcesConfig = SourcesConfig()
@@ -126,6 +128,31 @@ class QuestionConfig(Settings):
         if "canonical" in (self.pretrain.scale, self.pretrain.units):
             raise ValueError("the questions compare predictions with parameters as they stand; no canonical scale or units")
         return self
+
+
+ArchitecturesPretrain = with_defaults(
+    WindowPretrainConfig,
+    "ArchitecturesPretrain",
+    chunk=1,
+    contexts=(32, 96),
+    n_components=4,
+    n_steps=1500,
+    batch_size=64,
+    max_windows=20_000,
+)
+DigitsPretrain = with_defaults(
+    WindowPretrainConfig, "DigitsPretrain", chunk=9, contexts=(64, 128), n_steps=1500, batch_size=32, max_windows=20_000
+)
+BeyondPretrain = with_defaults(
+    PretrainConfig,
+    "BeyondPretrain",
+    behaviour_weight=1.0,
+    whole_share=0.5,
+    n_layers=3,
+    n_components=4,
+    n_steps=3000,
+    batch_size=128,
+)
 
 
 class ArchitecturesConfig(Settings):
@@ -142,18 +169,14 @@ class ArchitecturesConfig(Settings):
     )
     n_networks: int = Field(100, ge=5, description="of each architecture and task")
     n_training_steps: int = Field(1500, ge=1, description="of each network")
-    pretrain: WindowPretrainConfig = WindowPretrainConfig(
-        chunk=1, contexts=(32, 96), n_components=4, n_steps=1500, batch_size=64, max_windows=20_000
-    )
+    pretrain: ArchitecturesPretrain = ArchitecturesPretrain()
 
 
 class DigitsStudyConfig(Settings):
     """What frozen embeddings say of digit networks."""
 
     zoo: DigitsConfig = DigitsConfig()
-    pretrain: WindowPretrainConfig = WindowPretrainConfig(
-        chunk=9, contexts=(64, 128), n_steps=1500, batch_size=32, max_windows=20_000
-    )
+    pretrain: DigitsPretrain = DigitsPretrain()
     predict: PredictConfig = PredictConfig()
 
 
@@ -196,10 +219,7 @@ class BeyondConfig(Settings):
     )
     zoo: str | None = Field(None, description="the zoo that it was pretrained on; where its manifest says if left out")
     n_networks: int = Field(20_000, ge=100, description="of the zoo, where it is made here")
-    pretrain: PretrainConfig = Field(
-        PretrainConfig(behaviour_weight=1.0, whole_share=0.5, n_layers=3, n_components=4, n_steps=3000, batch_size=128),
-        description="how the model is made, where it is",
-    )
+    pretrain: BeyondPretrain = Field(BeyondPretrain(), description="how the model is made, where it is")
     n_bootstraps: int = Field(500, ge=20)
     planted: PlantedConfig = PlantedConfig()
     trained: TrainedConfig = TrainedConfig()

@@ -20,6 +20,7 @@ from metarep.artefact import (
 from metarep.errors import MetarepError
 from metarep.progress import Progress
 from metarep.report.page import png_of
+from metarep.runner import publish
 from metarep.settings import Settings
 from metarep.studies.experiment import Claim, Result
 from metarep.studies.page import render
@@ -37,6 +38,7 @@ def experiment(
     out: Path | str,
     *,
     series: Series = EXPERIMENTS,
+    publish_to: Path | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Path:
@@ -44,6 +46,7 @@ def experiment(
 
     One by name is refused where it is finished and `overwrite` is False; of all, those that are finished with the
     same settings are kept. Then `out`/report is written anew: summary.csv and one page with every experiment there is.
+    `publish_to` is where the tables and figures go that the series publishes.
     """
     out, progress = Path(out), progress or Progress()
     chosen = series.named(name)
@@ -56,7 +59,17 @@ def experiment(
         progress.say(f"{series.one} {one.name}: {one.title}")
         _run_one(one, series, config, out, overwrite=overwrite or name == "all", progress=progress)
     write_report(out, series, progress)
+    if publish_to is not None:
+        publish(out, publish_to, series.publish, named=published_name)
     return out
+
+
+def published_name(path: Path) -> str:
+    """The name of a file outside its series: size/figures/a.png is size-a.png, size/result.json size.json."""
+    member = path.parts[0]
+    if path.name == RESULT:
+        return f"{member}.json"
+    return path.name if member == "report" else f"{member}-{path.name}"
 
 
 def stands(path: Path, series: Series, one: Experiment, config: Settings) -> bool:

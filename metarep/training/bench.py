@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import platform
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +12,11 @@ import numpy as np
 from metarep.artefact import write_whole, writing
 from metarep.networks.spec import NetworkSpec
 from metarep.progress import Progress
+from metarep.runner import machine
 from metarep.settings import Settings
 from metarep.tables import to_csv
 from metarep.training.engines import engine_by_name
-from metarep.training.recipe import VARIANTS, Plan
+from metarep.training.recipe import Plan, recipe_named
 
 COLUMNS = ("spec", "engine", "n_networks", "n_steps", "seconds", "networks_per_s", "ratio_to_loop", "max_param_difference")
 
@@ -69,19 +68,9 @@ def bench_zoo(
     return Path(out)
 
 
-def machine() -> dict[str, str | int]:
-    """What the figures were measured on."""
-    model = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.is_file():
-        names = [line.partition(":")[2].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
-        model = names[0] if names else model
-    return {"cpu": model, "cores": os.cpu_count() or 1, "python": platform.python_version(), "system": platform.system()}
-
-
 def _time_engines(config: BenchConfig, spec: NetworkSpec, device: str, task) -> list[Timing]:
-    base = VARIANTS["e09"]
-    plan = Plan(spec, base.law, base.lr, config.n_steps)
+    base = recipe_named("e09")
+    plan = Plan(spec, base.input_distribution, base.lr, config.n_steps)
     wide_or_deep = spec != base.spec
     sizes = {"loop": config.n_loop, "torch": config.n_batched, "fast": config.n_fast_deep if wide_or_deep else config.n_fast}
     engines = {name: engine_by_name(name, device=device if name == "torch" else "cpu") for name in sizes}

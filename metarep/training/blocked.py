@@ -156,7 +156,7 @@ def train_many(
     seeds,
     start,
     fresh,
-    law,
+    input_distribution,
     task,
     coefficients,
     widths,
@@ -173,7 +173,7 @@ def train_many(
 ):
     """Trains N networks in parallel, each from its seed; the arguments are those of `moments.train_many`.
 
-    With one input each is trained on the series of these coefficients (2, 10), and `law` and `task` say nothing.
+    With one input each is trained on the series of these coefficients (2, 10); `input_distribution` and `task` have no effect.
     """
     at_layer = np.zeros(widths.size, np.int64)
     for layer in range(widths.size - 1):
@@ -182,7 +182,7 @@ def train_many(
         if widths[0] == 1:
             x, y, order, drawn = draw_interval(seeds[i], coefficients, widths, params.shape[1])
         else:
-            x, y, order, drawn = draw(seeds[i], law, widths, params.shape[1], task)
+            x, y, order, drawn = draw(seeds[i], input_distribution, widths, params.shape[1], task)
         train = (x[order[:n_train]].T.copy(), y[order[:n_train]])
         valid = (x[order[n_train:]].T.copy(), y[order[n_train:]])
         init[i] = drawn if fresh else start[i]

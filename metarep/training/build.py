@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import chain
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from metarep.artefact import Artefact, open_artefact, writing
-from metarep.domains.multiplier.modes import label_modes
 from metarep.errors import MetarepError
 from metarep.progress import Progress
 from metarep.training.engines import check_trainable, engine_by_name, is_compiled
 from metarep.training.families import Family, plan_families
-from metarep.training.recipe import VARIANTS
+from metarep.training.recipe import recipes
 from metarep.training.settings import FamilyConfig, ZooConfig
 from metarep.training.trained import Engine, Trained
+from metarep.zoos.columns import Contents, read_columns, write_columns
+from metarep.zoos.domain import Columns, Domain
 from metarep.zoos.splits import split_of
-from metarep.zoos.store import Zoo, load_zoo, read_shards, shard_name, write_shard
+from metarep.zoos.zoo import KIND, Zoo, open_zoo
 
 BATCH = {"fast": 64, "torch": 64, "loop": 1}
 """Networks trained between two looks at the clock and at Ctrl-C; no result depends on it."""
+
+LEAST_ERROR = 1e-12
+"""Errors below it count as it: a logarithm needs a floor."""
 
 
 def build_zoo(
@@ -30,7 +33,7 @@ def build_zoo(
     """Trains the zoo of `config` into the folder `out` and returns it.
 
     Broken off at any moment, the same call carries on with the shards that are there and ends
-    with the same bytes. Raises MetarepError for parents that lack, and names that occur twice.
+    with the same bytes. Raises MetarepError if parents are missing, and for names that occur twice.
     """
     out, progress = Path(out), progress or Progress()
     engine = engine_by_name(config.engine, device=device)
@@ -40,7 +43,7 @@ def build_zoo(
     _check_families(config, inputs)
     n_total = sum(f.n_networks or len(f.seeds) for f in config.families)
     with writing(
-        out, "zoo", config=config.resolved(), seed=config.seed, inputs=inputs, overwrite=overwrite, resume=True
+        out, KIND, config=config.resolved(), seed=config.seed, inputs=inputs, overwrite=overwrite, resume=True
     ) as folder:
         for leftover in folder.glob("*.tmp"):
             leftover.unlink()
@@ -50,7 +53,8 @@ def build_zoo(
             for family, path in _planned_shards(config, inputs, folder, shards):
                 _refuse_repeats(family, seen)
                 if not path.is_file():
-                    write_shard(path, train_rows(engine, family, BATCH[config.engine], task))
+                    columns = train_rows(engine, config.domain, family, BATCH[config.engine], task)
+                    write_columns(path, columns, contents_of(config.domain, columns))
                 else:
                     task.advance(len(family))
                 shards.setdefault(family.variant, []).append(path)
@@ -61,8 +65,8 @@ def _parent_zoos(config: ZooConfig) -> dict[str, Artefact]:
     """The parents zoos that are folders; names of earlier families of the same zoo are none."""
     inputs = {}
     for index, family in enumerate(config.families):
-        if family.parents and family.parents not in VARIANTS:
-            inputs[f"parents_{index}"] = open_artefact(family.parents, "zoo", check_hashes=True)
+        if family.parents and family.parents not in recipes():
+            inputs[f"parents_{index}"] = open_artefact(family.parents, KIND, check_hashes=True)
     return inputs
 
 
@@ -71,7 +75,7 @@ def _check_families(config: ZooConfig, inputs: dict[str, Artefact]) -> None:
     earlier: set[str] = set()
     seen: set[str] = set()
     for index, family_config in enumerate(config.families):
-        inside = family_config.parents in VARIANTS
+        inside = family_config.parents in recipes()
         if inside and family_config.parents not in earlier:
             raise MetarepError(
                 f"families.{index}.parents",
@@ -96,14 +100,14 @@ def _planned_shards(
         plan = {"index": index, "zoo_seed": config.seed, "n_snapshots": config.n_snapshots, "parents": parents}
         for family in plan_families(family_config, **plan):
             for first in range(0, len(family), config.networks_per_shard):
-                yield family.part(first, first + config.networks_per_shard), folder / shard_name(number)
+                yield family.part(first, first + config.networks_per_shard), folder / f"shard-{number:05d}.parquet"
                 number += 1
 
 
 def _load_parents(config: FamilyConfig, artefact: Artefact | None, shards: dict[str, list[Path]]) -> Zoo | None:
     if artefact is not None:
-        return load_zoo(artefact.path, check_hashes=False)
-    return Zoo(read_shards(shards[config.parents])) if config.parents else None
+        return open_zoo(artefact.path, check_hashes=False)
+    return Zoo(read_columns(shards[config.parents])[0]) if config.parents else None
 
 
 def _refuse_repeats(family: Family, seen: set[str]) -> None:
@@ -113,53 +117,49 @@ def _refuse_repeats(family: Family, seen: set[str]) -> None:
     seen.update(family.network_ids)
 
 
-def train_rows(engine: Engine, family: Family, batch: int, task) -> dict[str, np.ndarray | list]:
+def train_rows(engine: Engine, domain: Domain, family: Family, batch: int, task) -> Columns:
     """Trains a part of a family and returns the columns of its shard: the end of each run, then its snapshots."""
     parts = []
     for first in range(0, len(family), batch):
         some = family.part(first, first + batch)
-        parts.append(_rows(some, engine(some.plan, some.seeds, some.start)))
+        parts.append(_rows(domain, some, engine(some.plan, some.seeds, some.start)))
         task.advance(len(some))
-    return {name: _join([part[name] for part in parts]) for name in parts[0]}
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def _join(columns: list) -> np.ndarray | list:
-    return np.concatenate(columns) if isinstance(columns[0], np.ndarray) else list(chain.from_iterable(columns))
+def contents_of(domain: Domain, columns: Columns) -> Contents:
+    """Which of the columns are labels and properties, as the domain says."""
+    labels, properties = (tuple(name for name in names if name in columns) for names in (domain.labels, domain.properties))
+    return Contents(domain.name, labels, properties)
 
 
-def _rows(family: Family, trained: Trained) -> dict[str, np.ndarray | list]:
-    steps = family.plan.snapshot_steps
-    n, k = len(family), len(steps)
-    per_run = k + 1
+def _rows(domain: Domain, family: Family, trained: Trained) -> Columns:
+    plan, steps = family.plan, family.plan.snapshot_steps
+    n, per_run = len(family), len(steps) + 1
     params = np.concatenate([trained.snapshots, trained.params[:, None]], axis=1).reshape(n * per_run, -1)
     final_mse = np.stack([trained.train_mse, trained.valid_mse], axis=1)
     mse = np.concatenate([trained.snapshot_mse, final_mse[:, None]], axis=1).reshape(n * per_run, 2)
-    finite = np.isfinite(params).all(1) & np.isfinite(mse).all(1)
-    labels = label_modes(family.plan.spec, params)
-    names = [[*(f"{name}@{step}" for step in steps), name] for name in family.network_ids]
 
-    def repeat(values: list) -> list:
-        return [value for value in values for _ in range(per_run)]
+    def repeat(values: Sequence[str]) -> np.ndarray:
+        return np.repeat(np.array(values, dtype=object), per_run)
 
-    return {
-        "network_id": [name for run in names for name in run],
+    columns = {
+        "network_id": repeat(family.network_ids) + np.array([*(f"@{step}" for step in steps), ""] * n, dtype=object),
         "run_id": repeat(family.run_ids),
-        "seed": np.repeat(family.seeds.astype(np.int64), per_run),
-        "variant": [family.variant] * (n * per_run),
-        "spec": [str(family.plan.spec)] * (n * per_run),
-        "task": [family.plan.task.name] * (n * per_run),
-        "law": [family.plan.law] * (n * per_run),
-        "step": np.tile(np.array([*steps, family.plan.n_steps], np.int32), n),
+        "snapshot_of": np.where(np.tile(np.arange(per_run) < len(steps), n), repeat(family.network_ids), ""),
         "parent_id": repeat(family.parent_ids),
+        "seed": np.repeat(family.seeds.astype(np.int64), per_run),
+        "step": np.tile(np.array([*steps, plan.n_steps], np.int32), n),
+        "split": repeat([split_of(run) for run in family.run_ids]),
+        "finite": np.isfinite(params).all(1) & np.isfinite(mse).all(1),
+        "spec": repeat([str(plan.spec)] * n),
         "params": params,
         "init_params": np.repeat(trained.init_params, per_run, axis=0),
+        "variant": repeat([family.variant] * n),
+        "task": repeat([plan.task.name] * n),
+        "input_distribution": repeat([plan.input_distribution] * n),
         "train_mse": mse[:, 0],
         "valid_mse": mse[:, 1],
-        "diverged": ~finite,
-        "split": repeat([split_of(run) for run in family.run_ids]),
-        "active_area": labels.active_area,
-        "quadrant_area": labels.quadrant_area,
-        "quadrant_code": list(labels.quadrant_code),
-        "mode": list(labels.mode),
-        "mode_margin": labels.mode_margin,
+        "log_error": np.log10(np.maximum(mse[:, 1], LEAST_ERROR)),
     }
+    return columns if domain.columns_of is None else columns | domain.columns_of(plan.spec, params)

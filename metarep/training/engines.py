@@ -33,7 +33,7 @@ def engine_by_name(name: str, *, device: str = "cpu") -> Engine:
 def train_fast(plan: Plan, seeds: np.ndarray, start: np.ndarray | None = None) -> Trained:
     """Trains N networks with the compiled kernels, on all the threads that numba has."""
     from metarep.training import blocked, moments
-    from metarep.training.sampling import LAWS
+    from metarep.training.sampling import INPUT_DISTRIBUTIONS
 
     n, p, k = len(seeds), plan.spec.n_params, len(plan.snapshot_steps)
     params, init = np.empty((n, p), np.float32), np.empty((n, p), np.float32)
@@ -43,8 +43,8 @@ def train_fast(plan: Plan, seeds: np.ndarray, start: np.ndarray | None = None) -
     steps = np.array(plan.snapshot_steps, np.int64)
     out = (steps, params, init, mse, snapshots, snapshot_mse)
     widths = np.array(plan.spec.widths, np.int64)
-    common = (seeds, begin, start is None, LAWS.get(plan.law, 0), plan.task.code)
-    n_train = n_train_of(N_INTERVAL if plan.law == "interval" else N_SAMPLES)
+    common = (seeds, begin, start is None, INPUT_DISTRIBUTIONS.get(plan.input_distribution, 0), plan.task.code)
+    n_train = n_train_of(N_INTERVAL if plan.input_distribution == "interval" else N_SAMPLES)
     if uses_moments(plan):
         moments.train_many(*common, plan.spec.widths[1], plan.lr, plan.n_steps, *out)
     else:
@@ -68,7 +68,7 @@ def uses_moments(plan: Plan) -> bool:
 
 def check_trainable(plan: Plan) -> None:
     """Raises MetarepError where the recipe has no task for the architecture."""
-    n_inputs = 1 if plan.law == "interval" else 2
+    n_inputs = 1 if plan.input_distribution == "interval" else 2
     if plan.spec.widths[0] != n_inputs or plan.spec.widths[-1] != 1:
         raise MetarepError(
             f"spec {plan.spec}: the recipe has a task for other networks",

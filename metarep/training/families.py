@@ -1,8 +1,7 @@
-"""A family: many networks of one variant. Who they are and where each of them starts."""
+"""A family: many networks of one recipe. Who they are and where each of them starts."""
 
 from __future__ import annotations
 
-import math
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -11,24 +10,10 @@ import numpy as np
 
 from metarep.errors import MetarepError
 from metarep.networks.spec import NetworkSpec
-from metarep.training.recipe import (
-    BIAS_GRID,
-    DEFAULT_JITTER,
-    HANDCRAFTED,
-    HIDDEN_BIAS,
-    PUBLISHED_BIAS_START,
-    VARIANTS,
-    Law,
-    Plan,
-    Variant,
-    log_spaced_steps,
-)
+from metarep.training.recipe import InputDistribution, Plan, Recipe, log_spaced_steps, recipe_named
 from metarep.training.settings import FamilyConfig
-from metarep.training.tasks import Task, random_series
-from metarep.zoos.store import Zoo
-
-PARENT_MODES = {"e05": "3"}
-"""Variants that descend from parents of one mode only."""
+from metarep.training.tasks import Task
+from metarep.zoos.zoo import Zoo
 
 
 @dataclass(frozen=True)
@@ -59,81 +44,69 @@ class Family:
         )
 
 
-def needs_parents(config: FamilyConfig) -> bool:
-    """Whether the variant cannot start without a parents zoo."""
-    return VARIANTS[config.variant].start == "parent"
-
-
 def plan_families(
     config: FamilyConfig, *, index: int, zoo_seed: int, n_snapshots: int, parents: Zoo | None
 ) -> Iterator[Family]:
-    """The families of a config: one, or one for each random function. Raises MetarepError where parents lack or do not fit.
+    """The families of a config, one for each task. Raises MetarepError if parents are missing or do not fit.
 
-    Functions hang on the zoo's seed and their number alone; the networks are dealt out to them in turn.
+    The networks are dealt out to the tasks in turn.
     """
-    seeds = _seeds(config, index, zoo_seed)
-    if config.variant != "fourier":
-        yield _plan_family(config, seeds, Task(config.task), index, zoo_seed, n_snapshots, parents)
-        return
-    for number in range(config.n_functions):
-        own, task = seeds[number :: config.n_functions], random_series(number, seed=zoo_seed)
-        yield _plan_family(config, own, task, index, zoo_seed, n_snapshots, parents)
+    recipe, seeds = recipe_named(config.variant), _seeds(config, index, zoo_seed)
+    tasks = recipe.tasks(config, zoo_seed) if recipe.tasks else [Task(config.task)]
+    for number, task in enumerate(tasks):
+        family = _plan_family(config, recipe, seeds[number :: len(tasks)], task, n_snapshots)
+        yield _with_start(config, recipe, family, parents, np.random.default_rng([zoo_seed, index, 1]))
 
 
-def _plan_family(
-    config: FamilyConfig, seeds: np.ndarray, task: Task, index: int, zoo_seed: int, n_snapshots: int, parents: Zoo | None
-) -> Family:
-    """Networks of one task. Raises MetarepError where parents lack or do not fit.
+def _plan_family(config: FamilyConfig, recipe: Recipe, seeds: np.ndarray, task: Task, n_snapshots: int) -> Family:
+    """Networks of one task, each with a start of its own."""
+    spec = NetworkSpec.parse(config.spec) if config.spec else recipe.spec
+    n_steps = recipe.n_steps if config.n_steps is None else config.n_steps
+    inputs = config.input_distribution or recipe.input_distribution
+    plan = Plan(spec, inputs, config.lr or recipe.lr, n_steps, log_spaced_steps(n_steps, n_snapshots), task)
+    suffix = ("" if spec == recipe.spec else f"-{spec}") + _task_suffix(recipe, task) + _inputs_suffix(recipe, inputs)
+    names, runs = ([f"{start}{suffix}-{seed}" for seed in seeds] for start in (recipe.name, recipe.run_prefix))
+    return Family(recipe.name, plan, seeds, names, runs, [""] * len(seeds), None)
 
-    With explicit `seeds` a hand-crafted variant starts exactly as published; with `n_networks`
-    it starts from a jittered copy (e06, e07) or a grid of hidden biases (e08).
-    """
-    variant = VARIANTS[config.variant]
-    spec = NetworkSpec.parse(config.spec) if config.spec else variant.spec
-    if variant.start != "fresh" and spec != variant.spec:
-        raise MetarepError(f"{variant.name} starts from {variant.spec} networks", met=f"spec {spec}", fix="leave spec out")
-    if parents is not None and variant.start == "fresh":
-        raise MetarepError(f"{variant.name} starts from scratch", met="parents", fix="leave parents out")
-    n_steps = variant.n_steps if config.n_steps is None else config.n_steps
-    law = config.law or variant.law
-    plan = Plan(spec, law, config.lr or variant.lr, n_steps, log_spaced_steps(n_steps, n_snapshots), task)
-    prefix = ("" if spec == variant.spec else f"-{spec}") + _task_suffix(variant.name, task) + _law_suffix(variant, law)
-    names = [f"{variant.name}{prefix}-{seed}" for seed in seeds]
-    family = Family(
-        variant.name, plan, seeds, names, [f"{variant.run_prefix}{prefix}-{seed}" for seed in seeds], [""] * len(seeds), None
-    )
-    if variant.start == "fresh":
+
+def _with_start(config: FamilyConfig, recipe: Recipe, family: Family, parents: Zoo | None, rng: np.random.Generator) -> Family:
+    """The family where it starts. Raises MetarepError if parents are missing, not wanted or do not fit."""
+    if recipe.fresh:
+        if parents is not None:
+            raise MetarepError(f"{recipe.name} starts from scratch", met="parents", fix="leave parents out")
         return family
-    if parents is None and variant.start == "parent":
+    if family.plan.spec != recipe.spec:
+        met = f"spec {family.plan.spec}"
+        raise MetarepError(f"{recipe.name} starts from {recipe.spec} networks", met=met, fix="leave spec out")
+    if parents is not None:
+        return _descend(family, _fit_parents(recipe, parents))
+    if recipe.start is None:
         raise MetarepError(
-            f"{variant.name} starts from trained networks",
+            f"{recipe.name} starts from trained networks",
             met="no parents",
-            expected="a zoo with mode-3 networks",
+            expected=f"a zoo with {_wanted(recipe)}",
             fix="pass --parents ZOO, or name an earlier family in the config",
         )
-    rng = np.random.default_rng([zoo_seed, index, 1])
-    if parents is None:
-        return replace(family, start=_handcrafted(config, len(seeds), rng))
-    return _descend(family, _fit_parents(config, parents, spec))
+    return replace(family, start=recipe.start(config, len(family), rng))
 
 
-def _task_suffix(variant: str, task: Task) -> str:
+def _task_suffix(recipe: Recipe, task: Task) -> str:
     """What sets the names of networks of one task off from another's; nothing for the product."""
-    return "" if task.name == "product" else "-" + task.name.removeprefix(f"{variant}-")
+    return "" if task.name == "product" else "-" + task.name.removeprefix(f"{recipe.name}-")
 
 
-def _law_suffix(variant: Variant, law: Law) -> str:
-    """The same for the law of the inputs; nothing for the variant's own."""
-    return "" if law == variant.law else f"-law-{law}"
+def _inputs_suffix(recipe: Recipe, inputs: InputDistribution) -> str:
+    """The same for the input distribution; nothing for the recipe's own."""
+    return "" if inputs == recipe.input_distribution else f"-inputs-{inputs}"
 
 
 def _seeds(config: FamilyConfig, index: int, zoo_seed: int) -> np.ndarray:
     if config.seeds is not None:
         return np.array(config.seeds, np.uint32)
-    variant = VARIANTS[config.variant]
-    suffix = _task_suffix(config.variant, Task(config.task)) + _law_suffix(variant, config.law or variant.law)
-    own = config.variant + suffix  # no two tasks or laws share initialisations
-    rng = np.random.default_rng([zoo_seed, index, zlib.crc32(own.encode())])
+    recipe = recipe_named(config.variant)
+    inputs = config.input_distribution or recipe.input_distribution
+    own = recipe.name + _task_suffix(recipe, Task(config.task)) + _inputs_suffix(recipe, inputs)
+    rng = np.random.default_rng([zoo_seed, index, zlib.crc32(own.encode())])  # no two tasks or inputs share initialisations
     seeds = np.zeros(0, np.uint64)
     while len(seeds) < config.n_networks:
         drawn = np.concatenate([seeds, rng.integers(0, 2**32, config.n_networks, dtype=np.uint64)])
@@ -142,30 +115,16 @@ def _seeds(config: FamilyConfig, index: int, zoo_seed: int) -> np.ndarray:
     return seeds[: config.n_networks].astype(np.uint32)
 
 
-def _handcrafted(config: FamilyConfig, n: int, rng: np.random.Generator) -> np.ndarray:
-    exact = config.seeds is not None
-    default = 0.0 if exact or config.variant == "e08" else DEFAULT_JITTER
-    jitter = default if config.jitter is None else config.jitter
-    start = HANDCRAFTED + jitter * rng.standard_normal((n, HANDCRAFTED.size))
-    if config.variant == "e08":
-        if config.hidden_bias_start is not None or exact:
-            start[:, HIDDEN_BIAS] = config.hidden_bias_start or PUBLISHED_BIAS_START
-        else:
-            side = math.ceil(math.sqrt(n))
-            grid = np.linspace(*BIAS_GRID, side)
-            start[:, HIDDEN_BIAS] = np.stack(np.meshgrid(grid, grid, indexing="ij"), -1).reshape(-1, 2)[:n]
-    return start.astype(np.float32)
+def _wanted(recipe: Recipe) -> str:
+    return f"{recipe.spec} networks" + "".join(f" of {name} {value}" for name, value in recipe.parents.items())
 
 
-def _fit_parents(config: FamilyConfig, parents: Zoo, spec: NetworkSpec) -> Zoo:
-    fit = parents.final().where(spec=str(spec))
-    mode = PARENT_MODES.get(config.variant)
-    if mode is not None:
-        fit = fit.where(mode=mode)
+def _fit_parents(recipe: Recipe, parents: Zoo) -> Zoo:
+    fit = parents.final().where(spec=str(recipe.spec), **recipe.parents)
     if not len(fit):
         raise MetarepError(
-            f"{config.variant}: none of the {len(parents)} parents fits",
-            expected=f"{spec} networks" + (f" of mode {mode}" if mode else ""),
+            f"{recipe.name}: none of the {len(parents)} parents fits",
+            expected=_wanted(recipe),
             fix="name another parents zoo",
         )
     return fit

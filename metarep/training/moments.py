@@ -244,7 +244,20 @@ def _train_one(train, valid, params, n_hidden, lr, n_steps, snapshot_steps, snap
 
 @parallel_kernel
 def train_many(
-    seeds, start, fresh, law, task, n_hidden, lr, n_steps, snapshot_steps, params, init, mse, snapshots, snapshot_mse
+    seeds,
+    start,
+    fresh,
+    input_distribution,
+    task,
+    n_hidden,
+    lr,
+    n_steps,
+    snapshot_steps,
+    params,
+    init,
+    mse,
+    snapshots,
+    snapshot_mse,
 ):
     """Trains N networks in parallel, each from its seed; fills the last five in place.
 
@@ -253,7 +266,7 @@ def train_many(
     """
     widths = np.array([2, n_hidden, 1])
     for i in prange(seeds.size):
-        x, y, order, drawn = draw(seeds[i], law, widths, params.shape[1], task)
+        x, y, order, drawn = draw(seeds[i], input_distribution, widths, params.shape[1], task)
         train, valid = split_columns(x, y, order)
         init[i] = drawn if fresh else start[i]
         params[i] = init[i]

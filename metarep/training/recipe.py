@@ -1,4 +1,4 @@
-"""The recipe and its variants: where a network starts, what it is trained on, for how long.
+"""Recipes: where a network starts, what it is trained on, for how long; and what a seed draws.
 
 `draw_reference` is the recipe as written, in PyTorch and NumPy; `sampling.draw` gives the
 same bits faster. Source: section 4 of the design.
@@ -7,73 +7,64 @@ same bits faster. Source: section 4 of the design.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
-from typing import Literal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from metarep.networks.spec import NetworkSpec
 from metarep.training.tasks import PRODUCT, Task
+from metarep.zoos.domain import Domain, domains
+
+if TYPE_CHECKING:
+    from metarep.training.settings import FamilyConfig
 
 N_SAMPLES = 10_000
 N_TRAIN = 8_000
 N_INTERVAL = 320
 """Samples of a function of one number; here too four of five train."""
 
-Law = Literal["product", "square", "wide", "diagonal", "interval"]
-
-_H = math.sqrt(0.5)
-HANDCRAFTED = np.array([-_H, _H, -_H, -_H, 0.0, math.sqrt(2.0), -0.5, -_H, 1.0])
-"""e06: hidden weight = rotation by −3π/4, hidden bias (0, √2), output weight (−1/2, −1/√2), output bias 1."""
-
-HIDDEN_BIAS = slice(4, 6)
-PUBLISHED_BIAS_START = (-0.0023, 1.6139)
-"""e08 as published starts its hidden bias here."""
-
-BIAS_GRID = (-2.0, 2.0)
-"""A family of e08 starts its two hidden biases on a square grid over this range."""
-
-DEFAULT_JITTER = 0.1
-"""Standard deviation of the noise that makes a family out of the one hand-crafted network."""
-
-
-MULTIPLIER = NetworkSpec((2, 2, 1))
+InputDistribution = Literal["product", "square", "wide", "diagonal", "interval"]
 
 
 @dataclass(frozen=True)
-class Variant:
-    """One recipe. `law` says how inputs are drawn, `start` where the parameters come from."""
+class Recipe:
+    """How networks are made: their architecture, how inputs are drawn, how long they train, and where they start.
+
+    fresh: whether each network starts from its own seed. start: for others, (settings of the family, N, generator) -> where N
+    networks start, (N, P) float32, unless they descend from parents; None where they cannot do without. parents: columns of
+    networks that may be parents, with the values that they must have. tasks: (settings of the family, the zoo's seed) -> what
+    its networks learn in turn; None where the settings name one task. lineage: recipes that are one and the same share it, so
+    that equal seeds share run and split.
+    """
 
     name: str
     shows: str
-    spec: NetworkSpec = MULTIPLIER
-    law: Law = "product"
-    start: Literal["fresh", "parent", "handcrafted"] = "fresh"
+    spec: NetworkSpec
+    input_distribution: InputDistribution = "product"
     lr: float = 1e-3
     n_steps: int = 4000
+    fresh: bool = True
+    start: Callable[[FamilyConfig, int, np.random.Generator], np.ndarray] | None = None
+    parents: Mapping[str, str] = field(default_factory=dict)
+    tasks: Callable[[FamilyConfig, int], list[Task]] | None = None
     lineage: str = ""
 
     @property
     def run_prefix(self) -> str:
-        """Variants that are one and the same recipe share it, so that equal seeds share run and split."""
+        """What the ids of its runs begin with."""
         return self.lineage or self.name
 
 
-VARIANTS = {
-    v.name: v
-    for v in (
-        Variant("e01", "linear, no activation", NetworkSpec((2, 1)), "square", lr=0.1, n_steps=100),
-        Variant("e02", "linear with a ReLU on the output", NetworkSpec((2, 1), True), "square", lr=0.1, n_steps=100),
-        Variant("e03", "one hidden layer of two", lineage="e09"),
-        Variant("e04", "the clean mode-3 network", lineage="e09"),
-        Variant("e05", "mode-3 parents trained further on the unit square", law="square", start="parent", lr=1e-4),
-        Variant("e06", "the hand-crafted network", start="handcrafted", n_steps=0),
-        Variant("e07", "the hand-crafted network trained further", start="handcrafted", lr=1e-4),
-        Variant("e08", "the same from other hidden biases", start="handcrafted", lr=1e-4),
-        Variant("e09", "thousands from scratch"),
-        Variant("fourier", "random functions of one number", NetworkSpec((1, 16, 1)), "interval", lr=1e-2, n_steps=3000),
-    )
-}
+def recipes() -> dict[str, tuple[Domain, Recipe]]:
+    """Every recipe by name, with the domain that brings it."""
+    return {name: (domain, recipe) for domain in domains() for name, recipe in domain.recipes.items()}
+
+
+def recipe_named(name: str) -> Recipe:
+    """The recipe of that name, which settings have checked."""
+    return recipes()[name][1]
 
 
 @dataclass(frozen=True)
@@ -81,7 +72,7 @@ class Plan:
     """What an engine needs to train a batch of networks of one spec."""
 
     spec: NetworkSpec
-    law: Law
+    input_distribution: InputDistribution
     lr: float
     n_steps: int
     snapshot_steps: tuple[int, ...] = ()
@@ -117,7 +108,7 @@ def n_train_of(n_samples: int) -> int:
     return n_samples * N_TRAIN // N_SAMPLES
 
 
-def draw_reference(seed: int, law: str, spec: NetworkSpec, task: Task = PRODUCT) -> Samples:
+def draw_reference(seed: int, input_distribution: str, spec: NetworkSpec, task: Task = PRODUCT) -> Samples:
     """The samples and the initialisation of one seed, by PyTorch's and NumPy's own generators.
 
     "product": y, d and the swaps from PyTorch, the order from NumPy. A uniform that is exactly 0 would
@@ -130,21 +121,21 @@ def draw_reference(seed: int, law: str, spec: NetworkSpec, task: Task = PRODUCT)
 
     generator = torch.Generator().manual_seed(seed)
     numpy_generator = np.random.RandomState(seed)
-    if law == "product":
+    if input_distribution == "product":
         y = torch.rand(N_SAMPLES, generator=generator)
         d = torch.rand(N_SAMPLES, generator=generator) * 0.5 + 0.5
         x1 = y / d
         x2 = torch.where(x1 == 0, d, y / x1)
         swap = torch.rand(N_SAMPLES, generator=generator) < 0.5
         x = torch.stack([torch.where(swap, x2, x1), torch.where(swap, x1, x2)], dim=1)
-    elif law == "interval":
+    elif input_distribution == "interval":
         x = torch.rand(N_INTERVAL, 1, generator=generator) * 2 - 1
         y = x[:, 0]
     else:
         u = numpy_generator.rand(N_SAMPLES, 2)
-        if law == "wide":
+        if input_distribution == "wide":
             u = 2 * u
-        elif law == "diagonal":
+        elif input_distribution == "diagonal":
             u = (3 * u + u[:, ::-1]) / 4
         x, y = (torch.from_numpy(part.astype(np.float32)) for part in (u, u[:, 0] * u[:, 1]))
     init = []

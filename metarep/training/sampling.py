@@ -18,7 +18,7 @@ from metarep.training.recipe import N_INTERVAL, N_SAMPLES, N_TRAIN
 from metarep.training.tasks import series_values, targets
 
 N_STATE = 624
-LAWS = {"product": 0, "square": 1, "wide": 2, "diagonal": 3}
+INPUT_DISTRIBUTIONS = {"product": 0, "square": 1, "wide": 2, "diagonal": 3}
 """How two inputs are drawn; `draw_interval` draws one."""
 
 
@@ -108,14 +108,14 @@ def _product_samples(u):
 
 
 @strict_kernel
-def _square_samples(u, law):
+def _square_samples(u, input_distribution):
     """Two columns of inputs from doubles u (2 n,), row by row, and their products, rounded once to float32."""
     x, y = np.empty((N_SAMPLES, 2), np.float32), np.empty(N_SAMPLES, np.float32)
     for i in range(N_SAMPLES):
         x1, x2 = u[2 * i], u[2 * i + 1]
-        if law == 2:
+        if input_distribution == 2:
             x1, x2 = 2 * x1, 2 * x2
-        elif law == 3:
+        elif input_distribution == 3:
             x1, x2 = (3 * x1 + x2) / 4, (x1 + 3 * x2) / 4
         x[i, 0], x[i, 1], y[i] = x1, x2, x1 * x2
     return x, y
@@ -141,14 +141,15 @@ def _default_initialisation(u, widths):
 
 
 @strict_kernel
-def draw(seed, law, widths, n_params, task=0):
+def draw(seed, input_distribution, widths, n_params, task=0):
     """(x (10000, 2), y (10000,), order (10000,) int32, init_params (P,)) of one seed, float32.
 
-    `law` is one of `LAWS`, `widths` an int64 array, `task` the code of a `Task`. Equal to `recipe.draw_reference` bit for bit.
+    `input_distribution` is a value of `INPUT_DISTRIBUTIONS`, `widths` an int64 array, `task` the code of a `Task`. Equal to
+    `recipe.draw_reference` bit for bit.
     """
     state = _start(seed)
     numpy_state = state.copy()
-    if law == 0:
+    if input_distribution == 0:
         u = _uniforms(_draw(state, 3 * N_SAMPLES + n_params))
         x, y = _product_samples(u)
         init = u[3 * N_SAMPLES : 3 * N_SAMPLES + n_params]
@@ -156,7 +157,7 @@ def draw(seed, law, widths, n_params, task=0):
         order = _permutation(numpy_state, bits, 0, N_SAMPLES)
     else:
         bits = _draw(numpy_state, 6 * N_SAMPLES)
-        x, y = _square_samples(_doubles(bits[: 4 * N_SAMPLES]), law)
+        x, y = _square_samples(_doubles(bits[: 4 * N_SAMPLES]), input_distribution)
         order = _permutation(numpy_state, bits, 4 * N_SAMPLES, N_SAMPLES)
         init = _uniforms(_draw(state, n_params))[:n_params]
     return x, targets(task, x, y), order, _default_initialisation(init, widths)

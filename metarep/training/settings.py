@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from metarep.networks.spec import NetworkSpec
 from metarep.settings import Settings
-
-Variant = Literal["e01", "e02", "e03", "e04", "e05", "e06", "e07", "e08", "e09", "fourier"]
+from metarep.training.recipe import recipe_named, recipes
+from metarep.zoos.domain import Domain
 
 
 class FamilyConfig(Settings):
-    """Many networks made by one variant of the recipe."""
+    """Many networks made by one recipe."""
 
-    variant: Variant = "e09"
+    variant: str = Field(
+        "e09", description="the recipe by name: e01 … e09 multiply two numbers, fourier learns functions of one"
+    )
     task: Literal["product", "sum", "quotient", "square", "max"] = Field(
         "product", description="of two inputs: x1 x2, x1 + x2, x1 / (x2 + 1/2), x1 squared, the larger"
     )
-    law: Literal["product", "square", "wide", "diagonal"] | None = Field(
+    input_distribution: Literal["product", "square", "wide", "diagonal"] | None = Field(
         None,
         description="how inputs are drawn: with an even product; evenly on the unit square; evenly on one twice as wide; on "
         "the unit square near its diagonal; the variant's own if left out",
@@ -34,35 +36,57 @@ class FamilyConfig(Settings):
     jitter: float | None = Field(None, ge=0, description="standard deviation of the noise on hand-crafted parameters")
     hidden_bias_start: tuple[float, float] | None = Field(None, description="e08: one start in place of the grid")
 
+    @field_validator("variant")
+    @classmethod
+    def _known(cls, variant: str) -> str:
+        if variant not in recipes():
+            raise ValueError("one of " + ", ".join(recipes()))
+        return variant
+
     @model_validator(mode="after")
-    def _count_or_seeds(self) -> FamilyConfig:
+    def _coherent(self) -> FamilyConfig:
         if (self.n_networks is None) == (self.seeds is None):
             raise ValueError("give n_networks or seeds, one of the two")
         if self.seeds is not None and (min(self.seeds) < 0 or max(self.seeds) >= 2**32):
             raise ValueError("seeds lie in 0 … 2^32 − 1")
         if self.seeds is not None and len(set(self.seeds)) < len(self.seeds):
             raise ValueError("seeds repeat")
-        if self.variant == "fourier" and self.task != "product":
-            raise ValueError("fourier networks learn random functions; leave task out")
-        if self.variant == "fourier" and self.law is not None:
-            raise ValueError("fourier networks read one number, drawn from an interval; leave law out")
-        if self.variant == "fourier" and (self.n_networks or len(self.seeds)) < self.n_functions:
-            raise ValueError(f"{self.n_functions} functions ask for at least as many networks")
         if self.spec is not None:
             NetworkSpec.parse(self.spec)
+        if recipe_named(self.variant).tasks is not None:
+            self._require_own_tasks()
         return self
 
-    @model_serializer(mode="wrap")
-    def _without_a_law_left_out(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """So that zoos from before there was a law to choose still have the settings that they were built with."""
-        return {name: value for name, value in serialise(self).items() if name != "law" or value is not None}
+    def _require_own_tasks(self) -> None:
+        """Raises ValueError for settings that do not go with a variant that brings its own tasks."""
+        if self.task != "product":
+            raise ValueError(f"{self.variant} networks learn random functions; leave task out")
+        if self.input_distribution is not None:
+            raise ValueError(f"{self.variant} networks read one number, drawn from an interval; leave input_distribution out")
+        if (self.n_networks or len(self.seeds)) < self.n_functions:
+            raise ValueError(f"{self.n_functions} functions ask for at least as many networks")
 
 
 class ZooConfig(Settings):
     """Which networks to train."""
 
-    families: tuple[FamilyConfig, ...] = Field((FamilyConfig(n_networks=1000),), min_length=1)
+    families: tuple[FamilyConfig, ...] = Field(
+        default_factory=lambda: (FamilyConfig(n_networks=1000),), min_length=1, description="of recipes of one domain"
+    )
     seed: int = Field(0, ge=0)
     n_snapshots: int = Field(0, ge=0, le=200, description="log-spaced steps of each run that are kept beside the end")
     networks_per_shard: int = Field(2000, ge=1, description="a shard is trained and written whole; memory grows with it")
     engine: Literal["fast", "torch", "loop"] = Field("fast", description="numba kernels; batched PyTorch; one network a time")
+
+    @model_validator(mode="after")
+    def _one_domain(self) -> ZooConfig:
+        known = recipes()
+        names = {known[family.variant][0].name for family in self.families}
+        if len(names) > 1:
+            raise ValueError(f"a zoo has recipes of one domain; these are of {' and '.join(sorted(names))}")
+        return self
+
+    @property
+    def domain(self) -> Domain:
+        """The domain of all its recipes."""
+        return recipes()[self.families[0].variant][0]

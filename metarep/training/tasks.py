@@ -1,6 +1,6 @@
 """What the networks are trained to compute: five functions of two numbers, or a random function of one.
 
-A law of inputs hands over its inputs and their product, as the recipe draws it (there the product comes first and the
+An input distribution hands over its inputs and their product, as the recipe draws it (there the product comes first and the
 inputs follow from it); every other target is computed from the inputs in float32.
 """
 

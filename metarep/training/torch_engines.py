@@ -32,7 +32,7 @@ def build_module(spec: NetworkSpec, params: torch.Tensor) -> torch.nn.Sequential
 
 
 def _train_plainly(plan: Plan, seed: int, start: np.ndarray | None):
-    samples = draw_reference(seed, plan.law, plan.spec, plan.task)
+    samples = draw_reference(seed, plan.input_distribution, plan.spec, plan.task)
     init = samples.init_params if start is None else np.asarray(start, np.float32)
     module = build_module(plan.spec, torch.from_numpy(init))
     train, valid = ([torch.from_numpy(part) for part in pair] for pair in (samples.train, samples.valid))
@@ -66,7 +66,7 @@ def _train_plainly(plan: Plan, seed: int, start: np.ndarray | None):
 
 def train_batched(plan: Plan, seeds: np.ndarray, start: np.ndarray | None = None, *, device: str = "cpu") -> Trained:
     """All networks in one batch of tensors, on any device of PyTorch's."""
-    drawn = [draw_reference(int(seed), plan.law, plan.spec, plan.task) for seed in seeds]
+    drawn = [draw_reference(int(seed), plan.input_distribution, plan.spec, plan.task) for seed in seeds]
     init = np.stack([d.init_params for d in drawn]) if start is None else np.asarray(start, np.float32)
     train, valid = (_batch([getattr(d, part) for d in drawn], device) for part in ("train", "valid"))
     params = torch.tensor(init, device=device, requires_grad=True)

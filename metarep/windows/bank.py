@@ -17,7 +17,7 @@ from metarep.windows.model import Batch, collate
 from metarep.windows.plan import Plan, Window, build_plan
 from metarep.windows.settings import WindowPretrainConfig
 from metarep.windows.tokens import Places
-from metarep.zoos.subjects import Subjects
+from metarep.zoos.zoo import Zoo
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Shown:
 class Choice(NamedTuple):
     """A network of one of the zoos."""
 
-    subjects: Subjects
+    subjects: Zoo
     index: int
 
 
@@ -52,9 +52,9 @@ def plan_of(architecture: Architecture, symmetries: Symmetries, chunk: int, cont
     return build_plan(architecture, symmetries, chunk=chunk, context=context, overlap=overlap)
 
 
-def final_networks(zoos: Sequence[Subjects], split: str) -> list[Choice]:
+def final_networks(zoos: Sequence[Zoo], split: str) -> list[Choice]:
     """The finished networks of a split, zoo by zoo."""
-    return [Choice(zoo, int(i)) for zoo in zoos for i in np.flatnonzero((zoo.split == split) & zoo.final)]
+    return [Choice(zoo, int(i)) for zoo in zoos for i in np.flatnonzero((zoo.split == split) & zoo.is_final)]
 
 
 def draw_windows(

@@ -30,7 +30,7 @@ from metarep.windows.model import Batch, WindowModel
 from metarep.windows.plan import Plan, Window
 from metarep.windows.pretrain import hidden_states, load_window_model
 from metarep.windows.settings import WindowEmbedConfig
-from metarep.zoos.subjects import Subjects, open_subjects, say_left_out
+from metarep.zoos.zoo import Zoo, open_zoo, say_left_out
 
 N_THIRDS = 3
 
@@ -150,7 +150,7 @@ def embed_windows(
     and for NaN in a zoo from before imports noted it.
     """
     progress = progress or Progress()
-    subjects = open_subjects(zoo)
+    subjects = open_zoo(zoo).finite()
     say_left_out(subjects, progress)
     window_model = load_window_model(model, device=device)
     if config.untrained:
@@ -167,7 +167,7 @@ def embed_windows(
 
 
 def read_networks(
-    model: WindowModel, subjects: Subjects, config: WindowEmbedConfig, *, advance: Callable[[int], object] = lambda n: None
+    model: WindowModel, subjects: Zoo, config: WindowEmbedConfig, *, advance: Callable[[int], object] = lambda n: None
 ) -> Iterator[tuple[Network, Reading]]:
     """The networks of a zoo, read in windows; small ones several at once. `advance` is told of parameters that are read."""
     waiting: list[Network] = []
@@ -181,7 +181,7 @@ def read_networks(
             waiting, n_windows = [], 0
 
 
-def load_network(model: WindowModel, subjects: Subjects, index: int, config: WindowEmbedConfig) -> Network:
+def load_network(model: WindowModel, subjects: Zoo, index: int, config: WindowEmbedConfig) -> Network:
     """One network of a zoo, ready to be read."""
     architecture, symmetries = subjects.architecture_of(index), subjects.symmetries[subjects.architecture[index]]
     plan = plan_of(architecture, symmetries, model.chunk, config.context or model.context, model.overlap)

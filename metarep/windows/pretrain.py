@@ -26,7 +26,7 @@ from metarep.windows.bank import Shown, batch_of, draw_windows, final_networks, 
 from metarep.windows.model import Batch, WindowModel, masked_loss
 from metarep.windows.settings import WindowPretrainConfig
 from metarep.windows.tokens import ROLES
-from metarep.zoos.subjects import Subjects, open_subjects, say_left_out
+from metarep.zoos.zoo import Zoo, open_zoo, say_left_out
 
 KIND = "window-model"
 N_FOLDS = 8
@@ -56,7 +56,7 @@ def pretrain_windows(
     together.
     """
     out, progress = Path(out), progress or Progress()
-    subjects = [open_subjects(zoo) for zoo in zoos]
+    subjects = [open_zoo(zoo).finite() for zoo in zoos]
     for one in subjects:
         say_left_out(one, progress)
     require_networks(subjects)
@@ -87,7 +87,7 @@ def load_window_model(path: Path | str, *, device: str = "cpu") -> WindowModel:
     return model.to(device).eval()
 
 
-def require_networks(subjects: Sequence[Subjects]) -> None:
+def require_networks(subjects: Sequence[Zoo]) -> None:
     """Raises MetarepError where a split of all zoos together has fewer than two networks."""
     counts = {split: len(final_networks(subjects, split)) for split in ("train", "valid", "test")}
     if min(counts.values()) < 2:
@@ -97,7 +97,7 @@ def require_networks(subjects: Sequence[Subjects]) -> None:
         )
 
 
-def draw_split(config: WindowPretrainConfig, subjects: Sequence[Subjects], split: str, progress: Progress) -> list[Shown]:
+def draw_split(config: WindowPretrainConfig, subjects: Sequence[Zoo], split: str, progress: Progress) -> list[Shown]:
     """The windows of one split that are held in memory; training ones as the settings want them, others in canonical order."""
     train = split == "train"
     most = config.max_windows if train else config.max_valid_windows

@@ -13,12 +13,13 @@ from metarep.formats.described import ArchitectureFile, Descriptions, flat_slice
 from metarep.formats.readers import Checkpoint, files_behind, read_checkpoint
 from metarep.networks.architecture import Architecture
 from metarep.progress import Progress
-from metarep.tables import to_csv
+from metarep.tables import read_csv, to_csv
 from metarep.zoos.flat_arrays import FlatArray, open_flat
-from metarep.zoos.imported import KIND, ZooWriter
 from metarep.zoos.layouts import Skips, find_networks
 from metarep.zoos.properties import Source, join_labels
 from metarep.zoos.settings import ImportConfig
+from metarep.zoos.shards import ShardWriter
+from metarep.zoos.zoo import KIND, open_zoo
 
 SKIPPED = "skipped.csv"
 
@@ -45,11 +46,9 @@ def import_networks(
     sources = find_networks(paths, skips)
     if labels is not None:
         sources = join_labels(sources, Path(labels), partial=config.partial_labels)
-    settings = config.resolved()
-    if described is not None:
-        settings |= {"architecture": described.resolved()}
+    settings = import_settings(config, labels=labels, architecture=architecture)
     with writing(out, KIND, config=settings, seed=None, overwrite=overwrite) as folder:
-        writer = ZooWriter(folder, int(config.shard_mb * 2**20))
+        writer = ShardWriter(folder, int(config.shard_mb * 2**20))
         reader = Reader(described)
         with progress.task("import", len(sources), "networks") as task:
             for source in sources:
@@ -68,9 +67,29 @@ def import_networks(
     return out
 
 
-def _import_one(reader: Reader, writer: ZooWriter, source: Source) -> None:
+def import_settings(
+    config: ImportConfig, *, labels: Path | str | None = None, architecture: Path | str | None = None
+) -> dict[str, Any]:
+    """What an imported zoo's manifest holds: the settings, what the architecture file says, and the hash of the labels."""
+    own = {name: value for name, value in config.resolved().items() if name in ImportConfig.model_fields}
+    described = {} if architecture is None else {"architecture": read_description(architecture).resolved()}
+    return own | described | ({} if labels is None else {"labels_sha256": sha256_of(Path(labels))})
+
+
+def sources_unchanged(zoo: Path, config: ImportConfig, paths: Sequence[Path | str]) -> bool:
+    """Whether the files under `paths` are those that a zoo was imported from, byte for byte."""
+    skips, reader = Skips(allowed=config.skip_damaged), Reader(None)
+    networks = open_zoo(zoo, check_hashes=False)
+    damaged = {row["file"] for row in read_csv(zoo / SKIPPED)} if (zoo / SKIPPED).is_file() else set()
+    now = {source.file: reader.sha256(source) for source in find_networks(paths, skips) if source.file not in damaged}
+    return now == dict(zip(networks["file"], networks["sha256"], strict=True))
+
+
+def _import_one(reader: Reader, writer: ShardWriter, source: Source) -> None:
     checkpoint = reader.read(source)
-    writer.add(source, reader.architecture(checkpoint), checkpoint.tensors, reader.sha256(source))
+    row = {"network_id": source.network_id, "run_id": source.run_id, "epoch": source.epoch}
+    row |= {"file": source.file, "sha256": reader.sha256(source)}
+    writer.add(row, reader.architecture(checkpoint), checkpoint.tensors, source.properties)
 
 
 class Reader:

@@ -22,9 +22,7 @@ from metarep.formats.readers import READERS, suffix_of
 from metarep.formats.shards import INDEX_SUFFIXES, claimed_by, refuse_shard
 from metarep.zoos.flat_arrays import METRICS, WEIGHTS, flat_sources
 from metarep.zoos.properties import OWN_COLUMNS, Source, plain_text
-
-NETWORKS = "networks.parquet"
-"""The table of an imported zoo, whose shards are no networks to import."""
+from metarep.zoos.shards import NETWORKS
 
 CHECKPOINTS = "checkpoints"
 """A state dict without suffix in a `checkpoint_…` folder."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import math
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,11 +12,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from metarep.errors import MetarepError
 
 OWN_COLUMNS = (
     "network_id",
     "run_id",
+    "snapshot_of",
     "epoch",
     "split",
     "architecture",
@@ -26,7 +30,7 @@ OWN_COLUMNS = (
     "sha256",
     "finite",
 )
-"""The columns that every imported zoo has, but for the last in older ones."""
+"""The columns that every imported zoo has."""
 
 GIVEN_COLUMNS = ("run_id", "epoch")
 """Those of them that a table of labels may fill."""
@@ -177,18 +181,17 @@ def plain_text(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-def property_columns(sources: Sequence[Source]) -> dict[str, list[Any]]:
-    """One column a property: float64 where every value is a number (true is 1), else text; None where there is none."""
+def property_columns(networks: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:
+    """One column (N,) a property: float64 where every value is a number (true is 1), else text; NaN or "" where missing."""
     names: dict[str, None] = {}
-    for source in sources:
-        names |= dict.fromkeys(source.properties)
-    return {name: _column([source.properties.get(name) for source in sources]) for name in names}
+    for properties in networks:
+        names |= dict.fromkeys(properties)
+    return {name: _column([properties.get(name) for properties in networks]) for name in names}
 
 
-def _column(values: list[Any]) -> list[Any]:
-    present = [None if value is None or value == "" else value for value in values]
+def _column(values: Sequence[Any]) -> np.ndarray:
+    present = ["" if value is None else value for value in values]
     try:
-        numbers = [None if value is None else float(value) for value in present]
+        return np.array([math.nan if value == "" else float(value) for value in present])
     except (ValueError, TypeError, OverflowError):
-        return [None if value is None else str(value) for value in present]
-    return numbers if any(value is not None for value in numbers) else present
+        return np.array([str(value) for value in present], dtype=object)

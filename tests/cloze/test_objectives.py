@@ -21,7 +21,7 @@ from metarep.networks.symmetry import all_unit_orders, canonical_order, canonica
 from metarep.tables import read_csv
 from metarep.training.build import build_zoo
 from metarep.training.settings import FamilyConfig, ZooConfig
-from metarep.zoos.store import load_zoo
+from metarep.zoos.zoo import open_zoo
 
 OTHERS = ["autoencoder", "contrastive", "latent"]
 SPEC = NetworkSpec.parse("2-2-1")
@@ -92,7 +92,7 @@ def test_a_pretraining_that_was_killed_ends_with_the_same_bytes(zoo, models, tmp
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_a_saved_model_embeds_as_the_kinds_without_predictions_do_and_refuses_the_others(zoo, models, tmp_path, name):
-    params, model = load_zoo(zoo).params, load_model(models[name])
+    params, model = open_zoo(zoo).params, load_model(models[name])
     swapped = params[:, all_unit_orders(SPEC)[1]]
     for kind in ("pooled", "states"):
         found = embed_params(model, params, kind)
@@ -182,7 +182,7 @@ def test_the_teacher_follows_slowly_takes_no_gradient_and_shows_its_collapse():
 
 
 def test_noise_that_keeps_the_function_keeps_it_between_the_inputs_too_and_plain_noise_does_not(zoo):
-    params = torch.from_numpy(load_zoo(zoo).params)
+    params = torch.from_numpy(open_zoo(zoo).params)
     moved = HeldOutputs(params, SPEC, INPUTS).moved(0.3, generator=torch.Generator().manual_seed(0))
     plain = params + rms(moved - params)[:, None] * torch.randn(params.shape, generator=torch.Generator().manual_seed(1))
     fine = torch.from_numpy(input_grid(2, 0.0, 1.0, n_points=2500)).float()

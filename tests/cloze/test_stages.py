@@ -16,7 +16,7 @@ from metarep.networks.symmetry import all_unit_orders
 from metarep.tables import read_csv
 from metarep.training.build import build_zoo
 from metarep.training.settings import FamilyConfig, ZooConfig
-from metarep.zoos.store import load_zoo
+from metarep.zoos.zoo import open_zoo
 
 CONFIG = PretrainConfig(
     d_model=16, n_layers=1, n_heads=2, n_components=2, n_steps=30, batch_size=16, warmup_steps=5, eval_every=10
@@ -46,7 +46,7 @@ def test_a_model_holds_what_the_contract_says_and_nothing_else(model):
 
 
 def test_normalisation_comes_from_the_training_split_alone(zoo, model):
-    networks = load_zoo(zoo).final()
+    networks = open_zoo(zoo).final()
     train = networks.where(split="train").params[:, [0, 2]]
     assert load_model(model).class_mean[0].item() == pytest.approx(train.mean(), abs=1e-6)
     assert abs(networks.params[:, [0, 2]].mean() - train.mean()) > 1e-6
@@ -90,13 +90,13 @@ def test_the_learning_rate_warms_up_and_decays():
 
 @pytest.mark.parametrize("kind", ["pooled", "profile", "certainty", "coupling"])
 def test_embeddings_are_exactly_invariant_to_the_order_of_units(zoo, model, kind):
-    params, network = load_zoo(zoo).params, load_model(model)
+    params, network = open_zoo(zoo).params, load_model(model)
     swapped = params[:, all_unit_orders(network.spec)[1]]
     np.testing.assert_array_equal(embed_params(network, swapped, kind), embed_params(network, params, kind))
 
 
 def test_the_control_profiles_in_the_order_of_parameters_do_change(zoo, model):
-    params, network = load_zoo(zoo).params, load_model(model)
+    params, network = open_zoo(zoo).params, load_model(model)
     swapped = params[:, all_unit_orders(network.spec)[1]]
     with torch.no_grad():
         straight, turned = (leave_one_out(network, network.normalise(torch.from_numpy(p)))[1] for p in (params, swapped))
@@ -109,7 +109,7 @@ def test_embeddings_do_not_depend_on_the_batch_and_belong_to_their_networks(zoo,
         load_embeddings(embed(EmbedConfig(kind=kind, batch_size=b), model, zoo, tmp_path / str(b))) for b in (27, 512)
     )
     np.testing.assert_allclose(small.vectors, large.vectors, atol=1e-5)
-    assert small.network_id.tolist() == load_zoo(zoo)["network_id"].tolist()
+    assert small.network_id.tolist() == open_zoo(zoo)["network_id"].tolist()
     assert np.isfinite(small.vectors).all()
 
 

@@ -1,24 +1,27 @@
 """The stage that compares representations: its tables, what it refuses, and that test networks fit nothing."""
 
+import json
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from metarep.artefact import open_artefact, writing
+from metarep.domains.multiplier.domain import DOMAIN
 from metarep.domains.multiplier.modes import label_modes
+from metarep.embeddings.store import FILE, KIND, EmbeddingWriter
 from metarep.errors import MetarepError
 from metarep.evaluation import compare as compare_module
+from metarep.evaluation.arena import BASELINE, Representation, arena_of
+from metarep.evaluation.baselines import BASELINES
 from metarep.evaluation.clusters import RULE
-from metarep.evaluation.compare import build_arena, cluster, compare_one, seed_rows
-from metarep.evaluation.comparison_tables import Tables
-from metarep.evaluation.representations import DESCRIPTIONS
+from metarep.evaluation.compare import Tables, cluster, compare_one, seed_rows
 from metarep.evaluation.settings import ClusterConfig
 from metarep.networks.spec import NetworkSpec
 from metarep.tables import read_csv
-from metarep.zoos.store import load_zoo, shard_name, write_shard
+from metarep.training.build import contents_of
+from metarep.zoos.columns import write_columns
+from metarep.zoos.zoo import open_zoo
 
 SPEC = NetworkSpec.parse("2-2-1")
 N_TRAIN, N_TEST = 160, 120
@@ -31,33 +34,31 @@ def parameters(seed, n=N_TRAIN + N_TEST):
     return (1.2 * np.random.default_rng(seed).standard_normal((n, 9))).astype(np.float32)
 
 
-def write_zoo(path, params, n_train=N_TRAIN):
+def write_zoo(path, params, n_train=N_TRAIN, spec=SPEC):
     """A finished zoo of these networks, the first n_train of them for training and the rest for testing."""
-    n, labels = len(params), label_modes(SPEC, params)
+    n = len(params)
     names = [f"e09-{i}" for i in range(n)]
-    constants = {"variant": "e09", "spec": "2-2-1", "step": 10, "parent_id": None, "diverged": False}
+    constants = {"variant": "e09", "spec": str(spec), "step": 10, "snapshot_of": "", "finite": True}
     columns = {name: [value] * n for name, value in constants.items()}
     columns |= {"network_id": names, "run_id": names, "seed": np.arange(n), "params": params, "init_params": params}
     error = 0.01 + np.square(params).sum(axis=1)
     columns |= {"train_mse": error, "valid_mse": error, "split": ["train"] * n_train + ["test"] * (n - n_train)}
-    for name in ("active_area", "quadrant_area", "quadrant_code", "mode", "mode_margin"):
-        columns[name] = getattr(labels, name)
+    columns |= {"log_error": np.log10(error), **DOMAIN.columns_of(spec, params)}
     with writing(path, "zoo", config={}, seed=0) as folder:
-        write_shard(folder / shard_name(0), columns)
+        write_columns(folder / "shard-00000.parquet", columns, contents_of(DOMAIN, columns))
     return path
 
 
 def write_embeddings(path, zoo, vectors, kind="profile"):
     """An embeddings artefact with one vector a network, made from `zoo`."""
     names = [f"e09-{i}" for i in range(len(vectors))]
-    table = {
-        "network_id": names,
-        "part": ["network"] * len(names),
-        "embedding": pa.array(list(vectors), pa.list_(pa.float32())),
-    }
-    config = {"kind": kind, "untrained": False}
-    with writing(path, "embeddings", config=config, seed=0, inputs={"zoo": open_artefact(zoo)}) as folder:
-        pq.write_table(pa.table(table), folder / "embeddings.parquet")
+    config = {"kind": kind, "untrained": False, "name": None, "max_per_split": None}
+    with (
+        writing(path, KIND, config=config, seed=0, inputs={"zoo": open_artefact(zoo)}) as folder,
+        EmbeddingWriter(folder / FILE, kind) as writer,
+    ):
+        for name, vector in zip(names, vectors.astype(np.float32), strict=True):
+            writer.add(name, "network", vector[None])
     return path
 
 
@@ -84,67 +85,66 @@ def other_test(tmp_path_factory) -> Path:
 
 
 def test_every_table_is_there_for_every_representation(noise):
-    names = {"profile", *DESCRIPTIONS}
-    for table in ("agreement", "probes", "chosen_k", "k_curve", "assignments", "contingency"):
+    names = {"profile", *BASELINES, *DOMAIN.oracles}
+    for table in ("representations", "agreement", "probes", "k_curve", "assignments", "contingency"):
         assert {row["representation"] for row in read_csv(noise / f"{table}.csv")} == names, table
     n = {row["n"] for row in read_csv(noise / "agreement.csv")}
     assert n == {N_TEST}
-    counted = sum(row["n"] for row in read_csv(noise / "contingency.csv") if row["representation"] == "profile")
-    assert counted == N_TEST
+    rows = read_csv(noise / "contingency.csv")
+    assert sum(row["n"] for row in rows if (row["representation"], row["label"]) == ("profile", "mode")) == N_TEST
     assert RULE in (noise / "metrics.json").read_text()
 
 
 def test_agreement_lies_in_its_interval_and_has_one_row_a_key(noise):
     rows = read_csv(noise / "agreement.csv")
-    keys = {(r["representation"], r["clusterer"], r["k"], r["label"]) for r in rows}
+    keys = {(r["representation"], r["clusterer"], r["k"], r["label"], r["metric"]) for r in rows}
     assert len(keys) == len(rows)
-    # A bootstrap of the ARI is a little biased, so a margin.
-    assert all(row["ari_low"] - 0.05 <= row["ari"] <= row["ari_high"] + 0.05 for row in rows)
+    # A bootstrap of these indices is a little biased, so a margin.
+    assert all(row["low"] - 0.1 <= float(row["value"]) <= row["high"] + 0.1 for row in rows)
 
 
 def test_hdbscan_takes_no_k_on_umap_either(noise, monkeypatch):
     monkeypatch.setattr(compare_module, "fit_umap", lambda x, **_: lambda y: y[:, :2])  # compiling UMAP takes long
-    zoo = load_zoo(noise.parent / "zoo").final()
+    zoo = open_zoo(noise.parent / "zoo").final()
     config = QUICK.model_copy(update={"umap": True})
-    tables = compare_one("raw", zoo.params.astype(float), build_arena(zoo, config), config, with_umap=True)
-    swept = [row["clusterer"] for row in tables.k_curve]
-    counts = {"kmeans": 2, "gmm": 2, "hdbscan": 1, "umap+kmeans": 2, "umap+hdbscan": 1}
+    raw = Representation("raw", BASELINE, "", "raw", False, "", zoo.params.astype(float))
+    tables = compare_one(raw, arena_of(zoo, config), config, described=False)
+    swept = [(row["clusterer"], row["space"]) for row in tables.rows["k_curve"]]
+    counts = {("kmeans", "native"): 2, ("gmm", "native"): 2, ("hdbscan", "native"): 1}
+    counts |= {("kmeans", "umap"): 2, ("hdbscan", "umap"): 1}
     assert {name: swept.count(name) for name in swept} == counts
-    assert len({(r["clusterer"], r["k"], r["label"]) for r in tables.agreement}) == len(tables.agreement)
+    keys = {(r["clusterer"], r["space"], r["k"], r["label"], r["metric"]) for r in tables.rows["agreement"]}
+    assert len(keys) == len(tables.rows["agreement"])
 
 
 def test_an_embedding_of_noise_scores_chance_and_the_oracle_does_not(noise):
-    ari = {(r["representation"], r["k"]): r["ari"] for r in kmeans_on_modes(noise)}
+    ari = {(r["representation"], r["k"]): float(r["value"]) for r in kmeans_on_modes(noise)}
     assert max(abs(ari["profile", k]) for k in QUICK.ks) < 0.06
     assert max(ari["oracle", k] for k in QUICK.ks) > 0.15
-    probes = {(r["representation"], r["target"], r["metric"]): r["mean"] for r in read_csv(noise / "probes.csv")}
+    probes = {(r["representation"], r["target"], r["probe"]): float(r["value"]) for r in read_csv(noise / "probes.csv")}
     modes = len(set(label_modes(SPEC, parameters(0)[N_TRAIN:]).mode))
-    assert probes["profile", "mode", "linear_balanced_accuracy"] == pytest.approx(1 / modes, abs=0.12)
-    assert probes["profile", "log10_valid_mse", "linear_r2"] < 0.05
-    assert probes["loss", "log10_valid_mse", "linear_r2"] == pytest.approx(1, abs=1e-3)
+    assert probes["profile", "mode", "linear"] == pytest.approx(1 / modes, abs=0.12)
+    assert probes["profile", "log_error", "linear"] < 0.05
+    assert probes["loss", "log_error", "linear"] == pytest.approx(1, abs=1e-3)
 
 
 def kmeans_on_modes(path):
-    return [r for r in read_csv(path / "agreement.csv") if r["clusterer"] == "kmeans" and r["label"] == "mode"]
+    wanted = {"clusterer": "kmeans", "label": "mode", "metric": "ari"}
+    return [r for r in read_csv(path / "agreement.csv") if wanted.items() <= r.items()]
 
 
 def test_other_test_networks_change_nothing_that_is_fitted(noise, other_test):
-    for table in ("chosen_k.csv", "k_curve.csv"):
-        assert (noise / table).read_bytes() == (other_test / table).read_bytes()
+    assert (noise / "k_curve.csv").read_bytes() == (other_test / "k_curve.csv").read_bytes()
 
     def fitted(path):
         rows = read_csv(path / "assignments.csv")
         return [tuple(row.values()) for row in rows if row["split"] == "train"]
 
-    def stability(path):
-        return [row["stability_ari"] for row in read_csv(path / "agreement.csv")]
-
     assert fitted(noise) == fitted(other_test)
-    assert stability(noise) == stability(other_test)
 
 
 def test_other_test_networks_change_what_is_measured(noise, other_test):
-    one, other = ({r["representation"]: r["ari"] for r in kmeans_on_modes(path)} for path in (noise, other_test))
+    one, other = ({r["representation"]: r["value"] for r in kmeans_on_modes(path)} for path in (noise, other_test))
     assert all(one[name] != other[name] for name in one)
 
 
@@ -164,28 +164,31 @@ def test_embeddings_of_another_zoo_are_refused(noise, tmp_path):
 
 def test_seeds_are_compared_at_every_k_and_at_what_each_chose():
     clusters = np.arange(400) % 4
+    a, b = ("a", "", "states", 0), ("b", "", "states", 0)
+    kmeans, hdbscan = ("kmeans", "native"), ("hdbscan", "native")
     tables = Tables()
-    tables.test_clusters = {("a", "kmeans", 2): clusters // 2, ("a", "kmeans", 4): clusters, ("b", "kmeans", 2): clusters // 2}
-    tables.test_clusters |= {("b", "kmeans", 4): RNG.permutation(clusters), ("a", "hdbscan", 3): clusters // 2}
-    tables.test_clusters["b", "hdbscan", 5] = clusters // 2
-    chosen = {("a", "kmeans"): 4, ("b", "kmeans"): 2, ("a", "hdbscan"): 3, ("b", "hdbscan"): 5}
-    tables.chosen_k = [{"representation": name, "clusterer": clusterer, "k": k} for (name, clusterer), k in chosen.items()]
-    rows = {(row["clusterer"], row["k"], row["other_k"]): row for row in seed_rows(["a", "b"], tables, QUICK)}
+    tables.clusters = {(*a, *kmeans, 2): clusters // 2, (*a, *kmeans, 4): clusters, (*b, *kmeans, 2): clusters // 2}
+    tables.clusters |= {(*b, *kmeans, 4): RNG.permutation(clusters), (*a, *hdbscan, 3): clusters // 2}
+    tables.clusters[*b, *hdbscan, 5] = clusters // 2
+    names = ("representation", "model", "kind", "untrained", "clusterer", "space", "k")
+    chosen = [(*a, *kmeans, 4), (*b, *kmeans, 2), (*a, *hdbscan, 3), (*b, *hdbscan, 5)]
+    tables.rows["k_curve"] = [dict(zip(names, key, strict=True)) | {"chosen": 1} for key in chosen]
+    rows = {(row["clusterer"], row["k"], row["other_k"]): row for row in seed_rows([a, b], tables, QUICK)}
     assert {key: row["chosen"] for key, row in rows.items()} == {
         ("kmeans", 2, 2): 0, ("kmeans", 4, 4): 0, ("kmeans", 4, 2): 1, ("hdbscan", 3, 5): 1,
     }  # fmt: skip
-    assert rows["kmeans", 2, 2]["ari"] == rows["hdbscan", 3, 5]["ari"] == 1
-    assert abs(rows["kmeans", 4, 4]["ari"]) < 0.05
+    assert rows["kmeans", 2, 2]["value"] == rows["hdbscan", 3, 5]["value"] == 1
+    assert abs(rows["kmeans", 4, 4]["value"]) < 0.05
     found = rows["kmeans", 4, 2]  # halves of which one clustering knows the quarters
-    assert found["null_ari_p95"] < 0.05 < found["ari_low"] <= found["ari"] <= found["ari_high"] < 0.6
-    tables.chosen_k[1]["k"] = 4
-    rows = seed_rows(["a", "b"], tables, QUICK)
+    assert found["null"] < 0.05 < found["low"] <= found["value"] <= found["high"] < 0.6
+    tables.rows["k_curve"][1]["k"] = 4
+    rows = seed_rows([a, b], tables, QUICK)
     assert [(row["k"], row["other_k"]) for row in rows if row["chosen"]] == [(4, 4), (3, 5)]
 
 
-def test_embeddings_that_lack_networks_are_refused(noise, tmp_path):
+def test_embeddings_without_some_networks_are_refused(noise, tmp_path):
     few = write_embeddings(tmp_path / "few", noise.parent / "zoo", np.zeros((10, 2)))
-    with pytest.raises(MetarepError, match=r"lacks networks of the zoo.*e09-10"):
+    with pytest.raises(MetarepError, match=r"every network of the zoo.*e09-10"):
         cluster(QUICK, [few], tmp_path / "clusters")
 
 
@@ -212,3 +215,16 @@ def test_fewer_networks_to_fit_on_than_clusters_are_refused(noise, tmp_path):
 def test_the_least_that_is_admitted_runs(tmp_path):
     zoo = write_zoo(tmp_path / "zoo", parameters(0, 20), 10)
     assert (cluster(QUICK, [], tmp_path / "clusters", zoo=zoo) / "metrics.json").is_file()
+
+
+def test_a_zoo_without_modes_is_compared_as_any_other(tmp_path):
+    """Wide networks have no mode: what labels there are lead, and baselines are those that such networks allow."""
+    spec = NetworkSpec.parse("2-5-1")
+    params = np.random.default_rng(0).standard_normal((90, spec.n_params)).astype(np.float32)
+    zoo = write_zoo(tmp_path / "zoo", params, 50, spec=spec)
+    config = QUICK.model_copy(update={"clusterers": ("kmeans",), "baselines": ("raw", "weight_statistics", "oracle_activity")})
+    path = cluster(config, [], tmp_path / "clusters", zoo=zoo)
+    metrics = json.loads((path / "metrics.json").read_text())
+    assert metrics["label"] in DOMAIN.labels
+    assert "mode" not in metrics["labels"]
+    assert {row["representation"] for row in read_csv(path / "agreement.csv")} == set(config.baselines)

@@ -4,11 +4,14 @@ import numpy as np
 import pytest
 
 from metarep.domains.multiplier.modes import label_modes
-from metarep.domains.multiplier.properties import Property, Side, linear_pieces, properties, to_diagonal
+from metarep.domains.multiplier.properties import linear_pieces, properties, to_diagonal
 from metarep.evaluation.describe import best_rule, cliffs_delta, describe, description_rows, rule_rows, rule_words
+from metarep.evaluation.unexplained import Side
 from metarep.networks.spec import NetworkSpec
 from metarep.networks.symmetry import all_unit_orders, random_scales
-from metarep.zoos.store import Zoo
+from metarep.zoos.columns import Contents
+from metarep.zoos.domain import Property
+from metarep.zoos.zoo import Zoo
 
 SPEC = NetworkSpec((2, 2, 1))
 
@@ -26,9 +29,11 @@ def zoo_of(params: np.ndarray, start: np.ndarray | None = None) -> Zoo:
         "network_id": np.array([f"n{i}" for i in range(n)], dtype=object),
         "spec": np.array(["2-2-1"] * n, dtype=object),
         "params": params.astype(np.float32),
-        "valid_mse": np.linspace(1e-3, 1e-1, n),
+        "log_error": np.log10(np.linspace(1e-3, 1e-1, n)),
     }
-    return Zoo(columns if start is None else columns | {"init_params": start.astype(np.float32)})
+    return Zoo(
+        columns if start is None else columns | {"init_params": start.astype(np.float32)}, contents=Contents("multiplier")
+    )
 
 
 def planted(rng, n=600):

@@ -1,68 +1,119 @@
-"""Rows of transfer: every figure lies in its interval, and its null is what predictions for other networks reach."""
+"""Transfer: rows lie in their intervals, nulls are what permuted predictions reach, and only what two zoos share is asked."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 
-from metarep.cloze.model import ClozeModel
-from metarep.evaluation.probes import MSE_TARGET
-from metarep.evaluation.settings import TransferConfig
-from metarep.evaluation.transfer import Target, masked_rows, reader_rows, row_of, summary
+from metarep.domains.multiplier.domain import DOMAIN
+from metarep.evaluation.settings import MaskedR2Config, TransferConfig
+from metarep.evaluation.transfer import (
+    Carried,
+    Target,
+    carried_rows,
+    fit,
+    masked_rows,
+    summary,
+    target_of,
+    untrained_networks,
+)
+from metarep.model.pretraining import prepare
+from metarep.model.settings import PretrainConfig
+from metarep.networks.spec import NetworkSpec
+from metarep.progress import Progress
+from metarep.zoos.columns import Contents
+from metarep.zoos.zoo import Zoo
 
 RNG = np.random.default_rng(0)
 N = 500
 MODE = np.array(["1", "2", "3", "4"], dtype=object)[RNG.choice(4, N, p=[0.4, 0.3, 0.2, 0.1])]
 ERROR = RNG.standard_normal(N)
-TARGET = Target("e03", RNG.standard_normal((N, 9)).astype(np.float32), MODE, ERROR)
+
+
+def zoo_of(params, start):
+    n = len(params)
+    names = np.array([f"n{i}" for i in range(n)], dtype=object)
+    columns = {
+        "network_id": names,
+        "run_id": names,
+        "split": np.array(["train", "test", "valid"], dtype=object)[np.arange(n) % 3],
+    }
+    columns |= {"snapshot_of": np.full(n, "", dtype=object), "finite": np.ones(n, dtype=bool)}
+    columns |= {"spec": np.full(n, "2-2-1", dtype=object), "params": params, "init_params": start, "log_error": ERROR[:n]}
+    known = DOMAIN.columns_of(NetworkSpec.parse("2-2-1"), params)
+    return Zoo(columns | known, contents=Contents("multiplier", tuple(DOMAIN.labels), ("log_error",)))
+
+
+ZOO = zoo_of(*RNG.standard_normal((2, 120, 9)).astype(np.float32))
+TARGET = Target("e03", ZOO, {"mode": MODE}, {"log_error": ERROR})
 
 
 def rows_of(mode, error):
-    readers = {"linear": lambda x: mode, "nearest_neighbours": lambda x: mode, MSE_TARGET: lambda x: error}
-    readers["clusters"] = lambda x: np.unique(mode, return_inverse=True)[1]
-    rows = reader_rows(readers, TARGET.params, TARGET, TransferConfig())
-    return {row["metric"]: row for row in rows}
+    probes = {
+        ("mode", "linear"): lambda x: mode,
+        ("log_error", "linear"): lambda x: error,
+        ("unknown", "linear"): lambda x: mode,
+    }
+    carried = Carried(probes, lambda x: np.unique(mode, return_inverse=True)[1], "mode")
+    rows = list(carried_rows(carried, np.zeros((N, 2)), TARGET, TransferConfig()))
+    assert {row["label"] for row in rows} == {"mode", "log_error"}
+    return {(row["label"], row["probe"], row["metric"]): row for row in rows}
 
 
 def test_right_predictions_lie_above_a_null_that_is_chance():
     rows = rows_of(MODE.astype(str), ERROR)
-    chance = {"linear_balanced_accuracy": 0.25, "linear_accuracy": 0.3, "clusters_ari": 0.0, f"{MSE_TARGET}_r2": -1.0}
-    for metric, value in chance.items():
-        assert rows[metric]["value"] == pytest.approx(1)
-        assert value < rows[metric]["null_p95"] < value + 0.15
-        assert (rows[metric]["target"], rows[metric]["n"]) == ("e03", N)
+    chance = {("mode", "linear", "balanced_accuracy"): 0.25, ("mode", "linear", "accuracy"): 0.3}
+    chance |= {("mode", "clusters", "ari"): 0.0, ("log_error", "linear", "r2"): -1.0}
+    for key, value in chance.items():
+        assert rows[key]["value"] == pytest.approx(1)
+        assert value < rows[key]["null"] < value + 0.2
+        assert rows[key]["n"] == N
 
 
 def test_the_null_is_the_95th_percentile_and_not_the_mean():
     guess = RNG.permutation(MODE).astype(str)
     rows = rows_of(guess, RNG.standard_normal(N))
-    dealt = [float((RNG.permutation(guess) == MODE).mean()) for _ in range(2000)]
-    assert rows["linear_accuracy"]["null_p95"] == pytest.approx(np.quantile(dealt, 0.95), abs=0.006)
-    assert rows["linear_accuracy"]["null_p95"] > np.mean(dealt) + 0.02
+    permuted = [float((RNG.permutation(guess) == MODE).mean()) for _ in range(2000)]
+    null = rows["mode", "linear", "accuracy"]["null"]
+    assert null == pytest.approx(np.quantile(permuted, 0.95), abs=0.006)
+    assert null > np.mean(permuted) + 0.02
     for row in rows.values():
         assert row["low"] <= row["value"] + 0.02 <= row["high"] + 0.05  # the ARI of a resample is a little higher
 
 
+def test_what_is_fitted_on_the_source_is_found_in_the_target():
+    x = np.eye(4)[np.unique(MODE, return_inverse=True)[1]] * 4 + 0.1 * RNG.standard_normal((N, 4))
+    carried = fit(x, TARGET, TransferConfig(k=4))
+    found = {(r["label"], r["probe"], r["metric"]): r["value"] for r in carried_rows(carried, x, TARGET, TransferConfig())}
+    assert found["mode", "nearest_neighbours", "balanced_accuracy"] > 0.99
+    assert found["mode", "clusters", "ari"] > 0.99
+
+
+def test_networks_without_a_label_are_not_asked_about_it():
+    unlabelled = replace(TARGET, labels={"mode": np.where(np.arange(N) < 100, MODE, "")})
+    carried = Carried({("mode", "linear"): lambda x: MODE.astype(str)}, lambda x: np.zeros(N, int), "mode")
+    rows = list(carried_rows(carried, np.zeros((N, 2)), unlabelled, TransferConfig()))
+    assert {row["n"] for row in rows} == {100}
+
+
 def test_a_model_that_knows_nothing_predicts_other_networks_as_well():
-    torch.manual_seed(0)
-    model = ClozeModel("2-2-1", d_model=16, n_layers=1, n_heads=2, n_components=2).eval()
-
-    def imputer(values, mask):
-        return np.zeros_like(values)
-
-    rows = dict(masked_rows(model, imputer, TARGET, 0))
-    assert set(rows) == {"cloze", "linear_gaussian"}
-    assert rows == dict(masked_rows(model, imputer, TARGET, 0))
-    for row in rows.values():
+    small = {"d_model": 8, "n_layers": 1, "n_heads": 2, "n_components": 2}
+    model = prepare(PretrainConfig(**small), [ZOO], progress=Progress()).model.eval()
+    rows = list(masked_rows(model, ZOO.where(split="train"), target_of("e03", ZOO.where(split="test")), MaskedR2Config()))
+    assert [row["predictor"] for row in rows] == ["cloze", "linear_gaussian"]
+    for row in rows:
         assert row["low"] <= row["value"] <= row["high"]
-        assert row["null_p95"] == pytest.approx(row["value"], abs=0.1)
-    assert rows["linear_gaussian"]["value"] == pytest.approx(0, abs=0.01)
+    assert rows[0]["null"] == pytest.approx(rows[0]["value"], abs=0.1)
 
 
-def test_a_figure_that_is_not_defined_is_left_out_of_the_metrics():
-    """Of networks that are all alike there is no R² to tell; nothing that is no JSON is handed on."""
-    target = Target("e06", np.zeros((4, 9)), np.full(4, "3", dtype=object), None)
-    figures = dict.fromkeys(("value", "low", "high", "null_p95"), 0.5)
-    rows = [row_of(target, "linear_accuracy", figures), row_of(target, "masked_r2", figures | {"value": np.nan})]
-    found = summary([{"representation": "cloze"} | row for row in rows], [target], TransferConfig())
-    assert found["targets"] == {"e06": {"cloze": {"linear_accuracy": figures}}}
-    assert found["modes"] == {"e06": {"3": 4}}
+def test_the_control_has_the_labels_of_where_training_started():
+    start = untrained_networks(ZOO)
+    np.testing.assert_array_equal(start.params, ZOO.init_params)
+    again = DOMAIN.columns_of(ZOO.spec, ZOO.init_params)
+    np.testing.assert_array_equal(start["mode"], again["mode"])
+    assert (start["mode"] != ZOO["mode"]).any()
+
+
+def test_the_metrics_count_the_first_label():
+    found = summary([TARGET, replace(TARGET, name="other", labels={})], "mode", TransferConfig())
+    assert found["targets"] == {"e03": {mode: int((mode == MODE).sum()) for mode in "1234"}, "other": {}}

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from metarep.domains.multiplier.properties import Property, Side
-from metarep.evaluation.unexplained import binned, cells, entropy, shares, unexplained_rows, within
+from metarep.evaluation.unexplained import Side, binned, cells, entropy, shares, unexplained_rows, within
+from metarep.zoos.domain import Property
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def two_bits(rng, n=1200, *, found=True):
 
 
 def rows_of(rows, kind, scope="all"):
-    return [row for row in rows if row["kind"] == kind and row["scope"] == scope]
+    return [row for row in rows if row["what"] == kind and row["scope"] == scope]
 
 
 def test_shares_are_those_of_bits_and_chance_is_zero(rng):

@@ -11,9 +11,9 @@ from metarep.formats.readers import read_checkpoint
 from metarep.networks.architecture import Architecture
 from metarep.networks.inference import symmetries_of
 from metarep.networks.naming import split_name
-from metarep.zoos.imported import load_imported
 from metarep.zoos.importing import import_networks
 from metarep.zoos.settings import ImportConfig
+from metarep.zoos.zoo import open_zoo
 
 
 def test_only_the_number_of_tensorflow_is_cut_off():
@@ -231,8 +231,8 @@ def test_tensors_of_a_branch_stand_where_the_branch_does(tmp_path):
 
 
 def test_axes_and_chain_are_kept(tmp_path):
-    zoo = load_imported(import_networks(ImportConfig(), [write(tmp_path / "x.onnx", CNN, CNN_SHAPES)], tmp_path / "zoo"))
-    found = zoo.architecture("x")
+    zoo = open_zoo(import_networks(ImportConfig(), [write(tmp_path / "x.onnx", CNN, CNN_SHAPES)], tmp_path / "zoo"))
+    found = zoo.architecture_of(zoo.row_of("x"))
     assert found == read_checkpoint(tmp_path / "x.onnx").architecture
     assert Architecture.from_json(json.loads(json.dumps(found.to_json()))) == found
     assert found.chain

@@ -19,9 +19,9 @@ from torch import nn
 
 from metarep.artefact import partial_path
 from metarep.errors import MetarepError
-from metarep.zoos.imported import load_imported
 from metarep.zoos.importing import import_networks
 from metarep.zoos.settings import ImportConfig
+from metarep.zoos.zoo import open_zoo
 
 STRICT, LENIENT = ImportConfig(), ImportConfig(skip_damaged=True)
 
@@ -208,7 +208,7 @@ def test_shards_without_their_index_are_left_out_where_that_is_asked_for(tmp_pat
     for damaged, said in ((True, "no index of shards"), (False, "one shard of several")):
         index.write_text("{") if damaged else index.unlink()
         refused(tmp_path / "in", said)
-        zoo = load_imported(import_networks(LENIENT, [tmp_path / "in"], tmp_path / "zoo", overwrite=True))
+        zoo = open_zoo(import_networks(LENIENT, [tmp_path / "in"], tmp_path / "zoo", overwrite=True))
         assert zoo["network_id"] == ["x"]
         assert said in (tmp_path / "zoo" / "skipped.csv").read_text()
 
@@ -311,7 +311,7 @@ def test_texts_and_numbers_that_no_table_holds(tmp_path):
     write_runs(tmp_path / "runs", 1)
     odd = {"training_iteration": 5, "\ud800": "\udfff", "huge": 10**400, "nan": float("nan"), "": 1}
     (tmp_path / "runs" / "NN_tune_trainable_00000" / "result.json").write_text(json.dumps(odd))
-    zoo = load_imported(import_networks(STRICT, [tmp_path / "runs"], tmp_path / "zoo"))
+    zoo = open_zoo(import_networks(STRICT, [tmp_path / "runs"], tmp_path / "zoo"))
     assert zoo["\\ud800"][1] == "\\udfff"
     assert zoo["huge"][1] == str(10**400)
     (tmp_path / "labels.csv").write_text("file,epoch\ncheckpoint_000005,1e300\n")
@@ -328,7 +328,7 @@ def test_texts_and_numbers_that_no_table_holds(tmp_path):
 def test_a_zoo_among_the_files_is_no_network(tmp_path):
     torch.save(floats(), tmp_path / "x.pt")
     for _ in range(2):
-        zoo = load_imported(import_networks(STRICT, [tmp_path], tmp_path / "zoo", overwrite=True))
+        zoo = open_zoo(import_networks(STRICT, [tmp_path], tmp_path / "zoo", overwrite=True))
         assert zoo["network_id"] == ["x"]
 
 
@@ -348,7 +348,7 @@ def test_damaged_files_are_left_out_where_that_is_asked_for(tmp_path):
     (tmp_path / "in" / "plain.npz").write_bytes((tmp_path / "in" / "plain.npz").read_bytes()[:-30])
     (tmp_path / "in" / "runs" / "NN_tune_trainable_00001" / "result.json").write_text("{")
     refused(tmp_path / "in", "cannot be read as results")
-    zoo = load_imported(import_networks(LENIENT, [tmp_path / "in"], tmp_path / "zoo"))
+    zoo = open_zoo(import_networks(LENIENT, [tmp_path / "in"], tmp_path / "zoo"))
     assert len(zoo) == 5 + 3
     text = (tmp_path / "zoo" / "skipped.csv").read_text()
     for said in ("new.pt is empty", "plain.npz is damaged", "runs/NN_tune_trainable_00001"):
@@ -423,7 +423,7 @@ def attempt(path: Path, out: Path, size: int) -> str:
         assert not out.exists()
         assert not partial_path(out).exists()
         return "refused"
-    zoo = load_imported(out)
+    zoo = open_zoo(out)
     held = sum(value.nbytes for name in zoo["network_id"] for value in zoo.network(name).values())
     assert held <= 8 * size + (1 << 21)
     shutil.rmtree(out)
@@ -464,6 +464,6 @@ def test_a_million_parameters_take_less_than_two_seconds(tmp_path):
 
 def test_onnx_and_floats_are_what_the_other_tests_think(tmp_path):
     write_onnx(tmp_path / "x.onnx", floats())
-    zoo = load_imported(import_networks(STRICT, [tmp_path / "x.onnx"], tmp_path / "zoo"))
+    zoo = open_zoo(import_networks(STRICT, [tmp_path / "x.onnx"], tmp_path / "zoo"))
     assert list(zoo.network("x")) == list(floats())
     assert len(tensors()) == 9

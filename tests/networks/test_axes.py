@@ -12,9 +12,9 @@ from metarep.errors import MetarepError
 from metarep.networks.architecture import Architecture, read_architecture
 from metarep.networks.symmetry_groups import Member, Symmetries, SymmetryGroup
 from metarep.windows.tokens import NUMBERS, Slice, build_views, fans_in
-from metarep.zoos.imported import load_imported
 from metarep.zoos.importing import import_networks
 from metarep.zoos.settings import ImportConfig
+from metarep.zoos.zoo import open_zoo
 
 BY_NAME = {
     "keras": [
@@ -84,8 +84,8 @@ def test_pytorch_is_read_as_ever():
 
 def test_a_flat_array_of_keras_kernels_knows_their_axes(tmp_path):
     write_flat(tmp_path / "in")
-    zoo = load_imported(import_networks(ImportConfig(), [tmp_path / "in"], tmp_path / "zoo"))
-    bias, kernel = zoo.architecture("in/0").tensors
+    zoo = open_zoo(import_networks(ImportConfig(), [tmp_path / "in"], tmp_path / "zoo"))
+    bias, kernel = zoo.architecture_of(zoo.row_of("in/0")).tensors
     assert (kernel.axes, bias.axes, kernel.layer) == ((3, 2), None, bias.layer)
 
 
@@ -101,8 +101,8 @@ def test_a_person_says_the_axes(tmp_path):
     torch.save({"w": torch.zeros(4, 3)}, tmp_path / "x.pt")
     options = {"architecture": tmp_path / "a.yaml", "overwrite": True}
     (tmp_path / "a.yaml").write_text("tensors: {w: {axes: [1, 0]}}")
-    zoo = load_imported(import_networks(ImportConfig(), [tmp_path / "x.pt"], tmp_path / "zoo", **options))
-    assert zoo.architecture("x").tensors[0].axes == (1, 0)
+    zoo = open_zoo(import_networks(ImportConfig(), [tmp_path / "x.pt"], tmp_path / "zoo", **options))
+    assert zoo.architecture_of(zoo.row_of("x")).tensors[0].axes == (1, 0)
     for text in ("[0, 2]", "[1, 1]", "[-1, 0]"):
         (tmp_path / "a.yaml").write_text(f"tensors: {{w: {{axes: {text}}}}}")
         with pytest.raises(MetarepError, match=r"no such axes.*two of 2 axes"):

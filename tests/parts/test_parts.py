@@ -78,9 +78,9 @@ def test_a_page_and_tables_are_written(taken_apart):
 
 def test_a_network_of_a_zoo_and_its_mistakes(model, tmp_path):
     path, zoo = model
-    from metarep.zoos.subjects import open_subjects
+    from metarep.zoos.zoo import open_zoo
 
-    name = str(open_subjects(zoo).network_id[0])
+    name = str(open_zoo(zoo).finite().network_id[0])
     found = parts(CONFIG, path, zoo, tmp_path / "parts", network_id=name)
     assert len(rows_of(found, "parts")) >= 9
     with pytest.raises(MetarepError, match="--network ID"):
@@ -147,7 +147,7 @@ def test_what_holds_no_network_or_several_is_named(tmp_path, model):
     for path in (file, tmp_path / "two"):
         with pytest.raises(MetarepError, match="is no zoo; met --network x"):
             open_source(path, "x")
-    with pytest.raises(MetarepError, match="of another kind; met window-model"):
+    with pytest.raises(MetarepError, match="met a window-model; expected a zoo"):
         open_source(model[0], "x")
 
 

@@ -9,29 +9,55 @@ from pathlib import Path
 import numpy as np
 
 from metarep.artefact import canonical_json, open_artefact, write_whole, writing
-from metarep.domains.multiplier.modes import MODES, label_modes
-from metarep.domains.multiplier.scan import MULTIPLIER, random_initialisations
+from metarep.domains.multiplier.domain import DOMAIN, columns_of
+from metarep.domains.multiplier.modes import MODES, MULTIPLIER
+from metarep.domains.multiplier.scan import random_initialisations
 from metarep.networks.spec import NetworkSpec
 from metarep.tables import to_csv
-from metarep.zoos.store import shard_name, write_shard
+from metarep.zoos.columns import Contents, write_columns
 
-ARI = {"profile": 0.5, "untrained_profile": 0.3, "raw": 0.1, "canonical": 0.2, "oracle": 0.7}
+PROFILE, UNTRAINED = "profile", "profile (untrained)"
+ARI = {PROFILE: 0.5, UNTRAINED: 0.3, "raw": 0.1, "canonical": 0.2, "oracle": 0.7}
 SCAN_AUC = 0.8
 CONTROL = "random_initialisations"
+LABELS = {"mode": 0.0, "sign_pattern": -0.05}
+"""Labels that clusters are compared with, and by how much they agree more than with the modes."""
+
+
+def known(representation):
+    """The columns that say what a representation is."""
+    name, _, other = representation.partition(" (")
+    model, _, kind = name.rpartition("/")
+    is_embedding = bool(model or other) or name in ("profile", "pooled", "certainty", "states")
+    columns = {"model": (model or "model") if is_embedding else "", "kind": kind, "untrained": int(bool(other))}
+    return {"representation": representation} | columns
+
+
+def origin(representation):
+    """Where a representation comes from, and what it is."""
+    oracle = representation.startswith("oracle")
+    found = "embedding" if known(representation)["model"] else "oracle" if oracle else "baseline"
+    return {"origin": found, "description": f"what {representation} is", "n_dimensions": 8}
 
 
 def write_run(
-    folder: Path, *, ari=None, scan_auc=SCAN_AUC, null_ari=0.01, n=200, stages=("model", "clusters", "scan", "transfer")
+    folder: Path,
+    *,
+    ari=None,
+    scan_auc=SCAN_AUC,
+    null_ari=0.01,
+    n=200,
+    stages=("model", "masked_r2", "clusters", "scan", "transfer"),
 ):
     """Writes a run; `ari` {representation: agreement of k-means with the modes} decides what the report has to say."""
-    zoo = write_zoo(folder / "zoo", n=n)
-    names, mode = zoo
+    names, mode = write_zoo(folder / "zoo", n=n)
     source = open_artefact(folder / "zoo")
     makers = {
-        "model": lambda path: {"log.csv": log_rows(), "masked_r2.csv": masked_rows()},
-        "clusters": lambda path: cluster_tables(names, mode, ari or ARI, null_ari),
-        "scan": lambda path: scan_tables(names, mode, scan_auc),
-        "transfer": lambda path: {"transfer.csv": transfer_rows()},
+        "model": lambda: {"log.csv": log_rows()},
+        "masked_r2": lambda: {"masked_r2.csv": masked_rows()},
+        "clusters": lambda: cluster_tables(names, mode, ari or ARI, null_ari),
+        "scan": lambda: scan_tables(names, mode, scan_auc),
+        "transfer": lambda: {"transfer.csv": transfer_rows()},
     }
     metrics = {
         "clusters": {"rule_for_k": "the largest stable k", "n_train": n - len(names[::4]), "n_test": len(names[::4])},
@@ -41,7 +67,7 @@ def write_run(
     for stage in stages:
         inputs = {"source" if stage == "transfer" else "zoo": source}
         with writing(folder / stage, stage, config={}, seed=0, inputs=inputs) as path:
-            for name, rows in makers[stage](path).items():
+            for name, rows in makers[stage]().items():
                 write_whole(path / name, to_csv(rows))
             if stage in metrics:
                 write_whole(path / "metrics.json", canonical_json(metrics[stage]))
@@ -53,7 +79,7 @@ def write_zoo(path: Path, *, n: int, n_diverged: int = 3, spec: NetworkSpec = MU
     rng = np.random.default_rng(0)
     params = random_initialisations(n, seed=0) if spec == MULTIPLIER else rng.standard_normal((n, spec.n_params))
     params[n - n_diverged :] = np.nan
-    labels = label_modes(spec, params)
+    own = columns_of(spec, params)
     names = np.array([f"e09-{i}" for i in range(n)], dtype=object)
     columns = {
         "network_id": names,
@@ -62,22 +88,17 @@ def write_zoo(path: Path, *, n: int, n_diverged: int = 3, spec: NetworkSpec = MU
         "variant": ["e09"] * n,
         "spec": [str(spec)] * n,
         "step": np.full(n, 4000),
-        "parent_id": [None] * n,
+        "snapshot_of": [""] * n,
         "params": params.astype(np.float32),
-        "init_params": params.astype(np.float32),
-        "train_mse": 10 ** rng.normal(-2.5, 0.3, n),
-        "valid_mse": 10 ** rng.normal(-2.5, 0.3, n),
-        "diverged": np.arange(n) >= n - n_diverged,
+        "log_error": rng.normal(-2.5, 0.3, n),
+        "finite": np.arange(n) < n - n_diverged,
         "split": ["test" if i % 4 == 0 else "train" for i in range(n)],
-        "active_area": labels.active_area,
-        "quadrant_area": labels.quadrant_area,
-        "quadrant_code": labels.quadrant_code,
-        "mode": labels.mode,
-        "mode_margin": labels.mode_margin,
+        **own,
     }
+    labels = tuple(name for name in DOMAIN.labels if len(set(own[name]) - {""}) > 1)
     with writing(path, "zoo", config={}, seed=0) as folder:
-        write_shard(folder / shard_name(0), columns)
-    return names[: n - n_diverged], labels.mode[: n - n_diverged]
+        write_columns(folder / "shard-00000.parquet", columns, Contents("multiplier", labels, ("log_error",)))
+    return names[: n - n_diverged], own["mode"][: n - n_diverged]
 
 
 def log_rows():
@@ -89,14 +110,14 @@ def log_rows():
 
 
 def masked_rows():
-    """Masked R² of the three predictors."""
+    """Masked R² of three predictors."""
     level = {"cloze": 0.8, "mean": 0.0, "linear_gaussian": 0.5}
-    groups = [("all", "all"), ("kind", "weight"), ("kind", "bias"), ("parameter", "w0[·,0]"), ("parameter", "b1[0]")]
+    groups = [("all", "all"), ("kind", "weight"), ("kind", "bias"), ("slot", "w0[·,0]"), ("slot", "b1[0]")]
     groups += [("mode", mode) for mode in MODES]
     return [
-        {"masking": m, "predictor": p, "group": g, "value": v, "r2": r2 - 0.1 * (v == "1")}
+        {"masking": masking, "ratio": ratio, "predictor": p, "group": g, "value": v, "r2": r2 - 0.1 * (v == "1")}
         | {"low": r2 - 0.15, "high": r2 + 0.05, "null_p95": -r2, "n_values": 100}
-        for m in ("random", "leave_one_out")
+        for masking, ratio in (("leave one out", None), ("random", 0.5))
         for p, r2 in level.items()
         for g, v in groups
     ]
@@ -104,55 +125,57 @@ def masked_rows():
 
 def seed_row(k, other_k, value, chosen):
     """A row of seeds.csv."""
-    row = {"representation": "profile", "other": "seed1-profile", "clusterer": "kmeans", "k": k, "other_k": other_k}
-    return row | {
-        "chosen": chosen,
-        "ari": value,
-        "ari_low": value - 0.02,
-        "ari_high": value + 0.02,
-        "null_ari_p95": 0.01,
-        "n": 50,
-    }
+    row = {"representation": PROFILE, "model": "model", "other": "seed1/profile", "other_model": "seed1"}
+    row |= {"clusterer": "kmeans", "space": "native", "k": k, "other_k": other_k, "chosen": chosen, "metric": "ari"}
+    return row | {"value": value, "low": value - 0.02, "high": value + 0.02, "null": 0.01, "n": 50}
 
 
 def cluster_tables(names, mode, ari, null_ari):
     """The tables of the comparison: three clusters of every representation, intervals of ±0.05."""
-    tables = {
-        f"{name}.csv": [] for name in ("agreement", "probes", "chosen_k", "k_curve", "assignments", "contingency", "umap")
-    }
+    tables = {f"{name}.csv": [] for name in ("representations", "agreement", "probes", "k_curve", "assignments", "umap")}
     tables["seeds.csv"] = [seed_row(*row) for row in ((2, 2, 0.9, 0), (3, 3, 0.8, 0), (3, 5, 0.6, 1))]
     rng = np.random.default_rng(1)
     cluster = rng.integers(0, 3, len(names))
     for number, (representation, value) in enumerate(ari.items()):
-        base = {"representation": representation}
-        for clusterer in ("kmeans", "umap+hdbscan"):
-            tables["chosen_k.csv"].append(base | {"clusterer": clusterer, "k": 3, "stability": 0.95})
-        for k in (2, 3, 5):
-            tables["agreement.csv"] += [
-                base | agreement_row(clusterer, k, value - 0.01 * abs(k - 3), null_ari)
-                for clusterer in ("kmeans", "umap+hdbscan")
-            ]
-        for target, metric in (("mode", "linear_balanced_accuracy"), ("mode", "nearest_neighbours_balanced_accuracy")):
-            row = {"target": target, "metric": metric, "mean": 0.9 - 0.05 * number, "std": 0.01, "null_mean": 0.2}
-            row |= {"low": row["mean"] - 0.01, "high": row["mean"] + 0.01, "null_p95": 0.22}
-            tables["probes.csv"].append(base | row)
-        row = {"target": "log10_valid_mse", "metric": "linear_r2", "mean": 0.6, "std": 0.01, "null_mean": 0.0}
-        row |= {"low": 0.58, "high": 0.62, "null_p95": -0.5}
-        tables["probes.csv"].append(base | row)
+        base = known(representation)
+        tables["representations.csv"].append(base | origin(representation))
+        for clusterer, space in (("kmeans", "native"), ("hdbscan", "umap")):
+            for k in (2, 3, 5):
+                arm = base | {"clusterer": clusterer, "space": space, "k": k, "chosen": int(k == 3)}
+                tables["k_curve.csv"].append(arm | {"stability": 0.95})
+                tables["agreement.csv"] += agreement_rows(arm, value - 0.01 * abs(k - 3), null_ari)
+        tables["probes.csv"] += probe_rows(base, 0.9 - 0.05 * number)
         for i, name in enumerate(names):
             split = "test" if i % 4 == 0 else "train"
             place = {"network_id": name, "cluster": int(cluster[i]), "distance_to_centre": float(i + 1), "split": split}
             tables["assignments.csv"].append(base | place)
             if split == "test":
                 tables["umap.csv"].append(base | {"network_id": name, "x": float(rng.normal()), "y": float(cluster[i])})
-        test = np.arange(len(names)) % 4 == 0
-        for k in range(3):
-            counts = [int(((cluster == k) & (mode == m) & test).sum()) for m in MODES]
-            rows = [base | {"cluster": k, "mode": m, "n": n} for m, n in zip(MODES, counts, strict=True)]
-            tables["contingency.csv"] += rows
         if number == 0:
             tables |= {name: [base | row for row in rows] for name, rows in description_tables(range(3)).items()}
     return {name: rows for name, rows in tables.items() if rows}
+
+
+def agreement_rows(arm, ari, null):
+    """Rows of agreement.csv."""
+    return [
+        arm
+        | {"label": label, "metric": metric, "value": ari + more}
+        | {"low": ari + more - 0.05, "high": ari + more + 0.05, "null": null, "n": 50}
+        for label, more in LABELS.items()
+        for metric in ("ari", "ami")
+    ]
+
+
+def probe_rows(base, accuracy):
+    """Rows of probes.csv."""
+    found = []
+    for target in LABELS:
+        for probe in ("linear", "nearest_neighbours"):
+            scores = {"value": accuracy, "low": accuracy - 0.01, "high": accuracy + 0.01, "null": 0.22}
+            found.append(base | {"target": target, "probe": probe, "metric": "balanced_accuracy"} | scores)
+    scores = {"value": 0.6, "low": 0.58, "high": 0.62, "null": -0.5}
+    return [*found, base | {"target": "log_error", "probe": "linear", "metric": "r2"} | scores]
 
 
 def description_tables(clusters):
@@ -201,13 +224,6 @@ def unexplained_rows(*, best=0.3, p=0.005, start_p=0.3, everything=0.9):
     return rows
 
 
-def agreement_row(clusterer, k, ari, null_ari):
-    """A row of agreement.csv."""
-    row = {"clusterer": clusterer, "k": k, "label": "mode", "ari": ari, "ami": ari, "nmi": ari, "homogeneity": ari}
-    row |= {"completeness": ari, "ari_low": ari - 0.05, "ari_high": ari + 0.05, "null_ari_p95": null_ari, "n": 50}
-    return row | {"stability_ari": 0.95}
-
-
 def scan_tables(names, mode, auc):
     """The scans' tables; the curves only look like curves. `auc` is the published score's; the linear scan has 0.1 more."""
     negatives = ("random", "1", "2", "other modes")
@@ -233,37 +249,36 @@ def scan_tables(names, mode, auc):
     return tables
 
 
+MODES_READ, RIGHT = ("mode", "linear", "balanced_accuracy"), ("mode", "linear", "accuracy")
+MASKED, ERROR = ("", "", "masked_r2"), ("log_error", "linear", "r2")
 TRANSFER = {
-    ("unseen_seeds", "cloze", "masked_r2"): (0.8, -0.7),
-    ("unseen_seeds", "linear_gaussian", "masked_r2"): (0.5, -0.5),
-    ("unseen_seeds", "profile", "linear_balanced_accuracy"): (0.85, 0.2),
-    ("unseen_seeds", "profile", "linear_accuracy"): (0.8, 0.3),
-    ("e07", "cloze", "masked_r2"): (0.81, 0.81),
-    ("e07", "profile", "linear_balanced_accuracy"): (0.4, 0.4),
-    ("e07", "profile", "linear_accuracy"): (0.4, 0.4),
-    (CONTROL, "cloze", "masked_r2"): (-2.3, -2.4),
-    (CONTROL, "profile", "linear_balanced_accuracy"): (0.21, 0.2),
+    ("unseen_seeds", "cloze", MASKED): (0.8, -0.7),
+    ("unseen_seeds", "linear_gaussian", MASKED): (0.5, -0.5),
+    ("unseen_seeds", PROFILE, MODES_READ): (0.85, 0.2),
+    ("unseen_seeds", PROFILE, RIGHT): (0.8, 0.3),
+    ("unseen_seeds", PROFILE, ERROR): (0.7, -0.3),
+    ("e07", "cloze", MASKED): (0.81, 0.81),
+    ("e07", PROFILE, MODES_READ): (0.4, 0.4),
+    ("e07", PROFILE, RIGHT): (0.4, 0.4),
+    (CONTROL, "cloze", MASKED): (-2.3, -2.4),
+    (CONTROL, PROFILE, MODES_READ): (0.21, 0.2),
 }
-"""{(target, representation, metric): (value, the same with predictions shuffled)}."""
+"""{(target, representation, (label, probe, metric)): (value, the same with predictions permuted)}."""
 
 
 def transfer_rows():
     """transfer.csv, with intervals of ±0.05."""
     return [
-        {"representation": r, "source": "e09", "target": t, "metric": m, "value": v, "low": v - 0.05, "high": v + 0.05}
-        | {"null_p95": null, "n": 50}
-        for (t, r, m), (v, null) in TRANSFER.items()
+        {"representation": r, "model": "model", "kind": "", "target": t, "label": label, "probe": probe, "metric": metric}
+        | {"value": v, "low": v - 0.05, "high": v + 0.05, "null": null, "n": 50}
+        for (t, r, (label, probe, metric)), (v, null) in TRANSFER.items()
     ]
 
 
 def transfer_metrics():
     """The transfer stage's metrics.json."""
-    targets = {}
-    for (t, r, m), (v, null) in TRANSFER.items():
-        figures = {"value": v, "low": v - 0.05, "high": v + 0.05, "null_p95": null}
-        targets.setdefault(t, {}).setdefault(r, {})[m] = figures
-    modes = {"unseen_seeds": {"2": 20, "3": 30}, "e07": {"3": 50}, CONTROL: {"1": 10, "3": 40}}
-    return {"embedding": "profile", "k": 6, "control": CONTROL, "modes": modes, "targets": targets}
+    counts = {"unseen_seeds": {"2": 20, "3": 30}, "e07": {"3": 50}, CONTROL: {"1": 10, "3": 40}}
+    return {"control": CONTROL, "targets": {name: {"label": "mode", "n": n} for name, n in counts.items()}}
 
 
 if __name__ == "__main__":

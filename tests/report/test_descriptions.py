@@ -4,7 +4,7 @@ import pytest
 from synthetic_run import description_tables, effect_row, rule_row, unexplained_rows
 
 from metarep.report.description_figures import effects_figure, shown_properties, unexplained_figure
-from metarep.report.descriptions import apart, f1, ladder, mode_table, rule_sentence, rules_text, unexplained_text
+from metarep.report.descriptions import apart, f1, ladder, rule_sentence, rules_text, split_rows, unexplained_text
 
 
 def test_what_sets_apart_says_direction_and_facts_as_shares():
@@ -16,16 +16,16 @@ def test_what_sets_apart_says_direction_and_facts_as_shares():
 
 
 def test_what_does_not_hold_on_test_networks_is_not_said():
-    assert "Nothing" in apart([effect_row(0, "output bias", 0.05)])  # its interval holds 0
-    assert "Nothing" in apart([effect_row(0, "output bias", 0.8) | {"said": 0}])
-    assert "Nothing" in apart([effect_row(0, "output bias", 0.8) | {"effect_train": -0.8}])
+    assert "No property" in apart([effect_row(0, "output bias", 0.05)])  # its interval holds 0
+    assert "No property" in apart([effect_row(0, "output bias", 0.8) | {"said": 0}])
+    assert "No property" in apart([effect_row(0, "output bias", 0.8) | {"effect_train": -0.8}])
     assert "No test network" in apart([effect_row(0, "output bias", 0.8, n=0)])
 
 
 def test_a_rule_comes_with_its_intervals_and_the_base_rate():
     text = rule_sentence(rule_row(0, "the output bias is above -0.5", 0.6))
     assert "above −0.5" in text
-    assert "30 test networks that meet it 60% [50%, 70%] are in the cluster (of all networks 30%)" in text
+    assert "30 test networks that meet it, 60% [50%, 70%] are in the cluster (of all networks 30%)" in text
     assert "finds 90% [80%, 95%]" in text
     nobody = rule_row(0, "never", float("nan"), n_caught=0)
     assert "No test network meets it" in rule_sentence(nobody)
@@ -36,10 +36,10 @@ def test_a_rule_comes_with_its_intervals_and_the_base_rate():
 def test_rules_are_counted_by_how_well_they_fit():
     text = rules_text([rule_row(0, "good", 0.9), rule_row(1, "poor", 0.2)])
     assert "describe 1 of 2 clusters well" in text
-    assert "which hold 50% of the networks" in text
+    assert "these hold 50% of the networks" in text
     assert "cluster 0 (F1 0.90): good." in text
-    assert "least fits cluster 1" in text
-    assert "least" not in rules_text([rule_row(0, "good", 0.9)]).replace("at least", "")
+    assert "worst is that of cluster 1" in text
+    assert "worst" not in rules_text([rule_row(0, "good", 0.9)])
     assert rules_text([]) == ""
 
 
@@ -51,23 +51,21 @@ def test_the_ladder_adds_what_steps_tell_of_the_rest():
 
 def test_the_rest_is_called_structure_only_where_it_is():
     text = unexplained_text(unexplained_rows())
-    assert "40% with mode and 50% with mode and quadrant code" in text
+    assert "40% (mode) and 50% (mode and quadrant code)" in text
     assert "not chance: 1 of 2 properties" in text
-    assert "“error” with 30% of it" in text
-    assert "How training began tells nothing of it" in text
-    assert "bring what is told to 68%" in text or "bring what is told to 69%" in text
-    assert "90% [88%, 92%] on unseen networks; so at most 10%" in text
-    assert "“output bias at the start” tells most: 10%" in unexplained_text(unexplained_rows(start_p=0.01))
+    assert "“error” most: 30%" in text
+    assert "No property of initialisation explains any" in text
+    assert "raise this to 68%" in text or "raise this to 69%" in text
+    assert "90% [88%, 92%] on unseen networks, so at most 10%" in text
+    assert "“output bias at the start” of initialisation (10%)" in unexplained_text(unexplained_rows(start_p=0.01))
     nothing = [row for row in unexplained_rows(p=0.4) if row["kind"] != "step"]
-    assert "None of 2 properties tells anything of the rest (shuffled among equal labels; p = 0.30)" in unexplained_text(
-        nothing
-    )
+    assert "None of 2 properties explains any of the rest" in unexplained_text(nothing)
     assert "one after the other" not in unexplained_text(nothing)
     assert unexplained_text([]) == ""
 
 
 def test_modes_that_clusters_split_are_listed():
-    (row,) = mode_table(unexplained_rows())
+    (row,) = split_rows(unexplained_rows())
     assert row["scope"] == "mode 3"
     assert row["kinds"] == pytest.approx(2**1.5)
     assert row["best"]["property"] == "error"

@@ -7,79 +7,111 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
-from synthetic_run import cluster_tables, masked_rows, scan_tables, transfer_rows
+from synthetic_run import UNTRAINED, cluster_tables, description_tables, masked_rows, scan_tables, unexplained_rows
 
 from metarep.domains.multiplier.figures import scan_figures, scans
-from metarep.evaluation.agreement import wilson
-from metarep.report import figures, maps
-from metarep.report.figures import spread_labels
+from metarep.domains.multiplier.figures.mode_looks import MODE_COLOURS
+from metarep.evaluation.resampling import wilson
+from metarep.report import description_figures, figures, maps
+from metarep.report.end_labels import spread_apart
+from metarep.report.figures import Panel
+from metarep.report.representations import LOOKS, key_of, representation_of
+from metarep.report.results import score_of
+from metarep.report.style import colours_of
 
 RNG = np.random.default_rng(0)
 MODE = RNG.choice(["1", "2", "3"], 300)
+LABEL = RNG.choice(["a long label", "another long one", "short"], 300)
 CLUSTER = RNG.integers(0, 3, 300)
 NAMES = np.array([f"n{i}" for i in range(300)])
 ARI = {
     name: value
     for name, value in zip(
-        ("profile", "pooled", "certainty", "untrained_profile", "raw", "canonical", "pca", "loss", "outputs", "oracle"),
+        ("profile", "pooled", "certainty", UNTRAINED, "raw", "canonical", "pca", "loss", "outputs", "oracle"),
         (0.31, 0.3, 0.305, 0.302, 0.1, 0.101, 0.099, 0.1, 0.3, 0.7),
         strict=True,
     )
 }
 TABLES = cluster_tables(NAMES, MODE, ARI, 0.01)
-ROWS = [r for r in TABLES["agreement.csv"] if r["clusterer"] == "kmeans"]
-CHOSEN = {r["representation"]: r for r in ROWS if r["k"] == 3}
+KNOWN = {key_of(row): representation_of(row, {}) for row in TABLES["representations.csv"]}
+TITLES = {name: one.title for name, one in KNOWN.items()}
+ROWS = [r for r in TABLES["agreement.csv"] if (r["clusterer"], r["label"], r["metric"]) == ("kmeans", "mode", "ari")]
+CHOSEN = {key_of(row): score_of(row, k=row["k"]) for row in ROWS if row["chosen"]}
+PROBED = {key_of(r): score_of(r) for r in TABLES["probes.csv"] if (r["target"], r["probe"]) == ("mode", "linear")}
 SCANS = scan_tables(NAMES, MODE, 0.7)
-CURVES = {name: [(r["k"], r["ari"]) for r in ROWS if r["representation"] == name] for name in ARI}
+
+
+def curves():
+    lines = {one.title: sorted((r["k"], r["value"]) for r in ROWS if key_of(r) == name) for name, one in KNOWN.items()}
+    looks = {KNOWN[name].title: LOOKS[KNOWN[name].group] for name in (*list(KNOWN)[:1], *list(KNOWN)[3:5], *list(KNOWN)[-1:])}
+    return figures.k_figure(lines, dict.fromkeys(lines, 3), looks, n_values=3, label="mode")
 
 
 def scan_figure():
-    scores, curves, rows = (
-        [row for row in SCANS[name] if row["scan"] == "published"] for name in ("scores.csv", "roc.csv", "scan.csv")
-    )
-    return figures.scan_figure(scores, scans.on_most_networks(curves), scans.on_most_networks(rows))
+    scores, roc, rows = ([r for r in SCANS[name] if r["scan"] == "published"] for name in ("scores.csv", "roc.csv", "scan.csv"))
+    return scan_figures.score_figure(scores, scans.on_most_networks(roc), scans.on_most_networks(rows))
 
 
-def zoo_figure():
+def label_figure():
     rows = [
-        {"mode": m, "n": 100, "share": s, "low": s - 0.02, "high": s + 0.02} for m, s in (("1", 0.1), ("2", 0.6), ("3", 0.3))
+        {"value": m, "n": 100, "share": s, "low": s - 0.02, "high": s + 0.02}
+        for m, s in zip("123", (0.1, 0.6, 0.3), strict=True)
     ]
-    return figures.zoo_figure(rows, MODE, 10 ** RNG.normal(-2.5, 0.3, 300))
+    numbers = {value: RNG.normal(-2.5, 0.3, 100) for value in "123"}
+    return figures.label_figure("mode", rows, MODE_COLOURS, numbers, "log error")
 
 
-def probes():
-    rows = [r for r in TABLES["probes.csv"] if r["metric"] == "linear_balanced_accuracy"]
-    return [("linear probe for the mode", {r["representation"]: r for r in rows})]
+def comparison():
+    panels = [Panel("k-means, mode", "adjusted Rand index", CHOSEN)]
+    panels.append(Panel("linear probe, mode", "balanced accuracy", PROBED, is_accuracy=True))
+    names = dict(sorted(TITLES.items(), key=lambda item: -CHOSEN[item[0]].value))
+    return figures.comparison_figure(panels, names, {name: one.group for name, one in KNOWN.items()})
+
+
+def masked():
+    rows: dict[str, dict] = {}
+    for r in masked_rows():
+        rows.setdefault(figures.row_title(r["group"], r["value"]), {})[r["predictor"]] = score_of(r, "r2")
+    return figures.masked_figure({"By group of parameters": rows, "By label": dict(list(rows.items())[-5:])}, str)
+
+
+def transfer():
+    scores = {
+        ("a", "cloze"): CHOSEN[next(iter(KNOWN))],
+        ("b", "cloze"): score_of({"value": -3, "low": -3.2, "high": -2.9, "null": -3}),
+    }
+    targets = {"a": "unseen seeds, 50", "b": "random starts, 50\n(negative control)"}
+    panels = {"masked R²": scores, "mode, linear probe:\nbalanced accuracy": scores}
+    return figures.transfer_figure(panels, targets, {"cloze": figures.PREDICTOR_LOOKS["cloze"]}, str)
+
+
+def umap():
+    xy = np.stack([RNG.normal(size=300), 5 * CLUSTER], axis=1)
+    labels = {"mode": MODE, "animal": LABEL}
+    colours = {name: colours_of(sorted(set(values)), {}) for name, values in labels.items()}
+    return maps.map_figure(xy, CLUSTER, labels, {"log error": RNG.normal(size=300)}, colours)
+
+
+def contingency(values, label):
+    counts = {c: {value: 1200 if i == 0 else 5 for i, value in enumerate(values)} for c in range(12)}
+    return maps.contingency_figure({name: counts for name in ("cloze pooled", "cloze profile")}, values, label)
 
 
 MAKERS = {
-    "zoo": zoo_figure,
-    "masked": lambda: figures.masked_figure([r for r in masked_rows() if r["masking"] == "random"]),
-    "comparison": lambda: figures.comparison_figure(CHOSEN, probes()),
-    "by_k": lambda: figures.k_figure(CURVES, CHOSEN, 5),
+    "label": label_figure,
+    "masked": masked,
+    "comparison": comparison,
+    "by_k": curves,
     "scan": scan_figure,
     "scan_roc": lambda: scan_figures.roc_figure(SCANS["roc.csv"], SCANS["scan.csv"]),
     "scan_table": lambda: scan_figures.heat_figure(SCANS["scan.csv"]),
     "scan_margin": lambda: scan_figures.margin_figure(SCANS["margin.csv"]),
-    "transfer": lambda: figures.transfer_figure(
-        transfer_rows(),
-        {
-            "unseen_seeds": "unseen seeds, 50",
-            "e07": "e07 networks, 50",
-            "random_initialisations": "random starts, 50\n(control)",
-        },
-        {"masked_r2": "masked R²", "linear_balanced_accuracy": "mode, linear probe:\nbalanced accuracy"},
-    ),
-    "umap": lambda: maps.umap_figure(
-        np.stack([RNG.normal(size=300), 5 * CLUSTER], axis=1), MODE, CLUSTER, 10 ** RNG.normal(-2, 1, 300)
-    ),
-    "contingency": lambda: maps.contingency_figure(
-        {
-            name: [{"cluster": c, "modes": {"1": 1200, "2": 5}} for c in range(12)]
-            for name in ("pooled", "profile", "certainty")
-        },
-        ["1", "2", "2.5", "3", "4"],
-    ),
+    "transfer": transfer,
+    "umap": umap,
+    "contingency": lambda: contingency(["1", "2", "2.5", "3", "4"], "mode"),
+    "contingency_of_texts": lambda: contingency(sorted(set(LABEL)), "animal"),
+    "effects": lambda: description_figures.effects_figure(description_tables(range(3))["descriptions.csv"], {0: "90% 3"}),
+    "unexplained": lambda: description_figures.unexplained_figure(unexplained_rows()),
 }
 
 
@@ -114,16 +146,9 @@ def test_no_label_lies_on_another_or_is_cut_off(make):
         assert min(wide, high) < 2, f"{a!r} lies on {b!r}"
 
 
-def test_the_comparison_is_sorted_and_says_each_k():
-    figure = figures.comparison_figure(CHOSEN, [])
-    texts = [label.get_text() for label in figure.axes[0].get_yticklabels()]
-    assert texts[0] == "oracle (active areas),  k = 3"
-    assert len(texts) == len(ARI)
-
-
 def test_labels_are_spread_no_more_than_needed():
-    assert spread_labels([0.0, 1.0, 2.0], 0.5) == [0.0, 1.0, 2.0]
-    placed = spread_labels([0.3, 0.1, 0.1, 0.11, 5.0], 0.2)
+    np.testing.assert_allclose(spread_apart([0.0, 1.0, 2.0], 0.5, -1, 3), [0.0, 1.0, 2.0])
+    placed = spread_apart([0.3, 0.1, 0.1, 0.11, 5.0], 0.2, 0, 6)
     assert np.diff(np.sort(placed)).min() >= 0.2 - 1e-9
     assert placed[4] == 5.0
     assert np.argsort(placed, kind="stable").tolist() == [1, 2, 3, 0, 4]

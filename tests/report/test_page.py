@@ -3,25 +3,31 @@
 import re
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
-from synthetic_run import transfer_rows, write_run, write_zoo
+import torch
+from synthetic_run import PROFILE, UNTRAINED, cluster_tables, write_run, write_zoo
 
-from metarep.artefact import open_artefact, writing
+from metarep.artefact import canonical_json, open_artefact, write_whole, writing
 from metarep.errors import MetarepError
+from metarep.formats.readers import Checkpoint
 from metarep.networks.spec import NetworkSpec
 from metarep.report import page
+from metarep.report.clusters_section import cluster_rows
 from metarep.report.page import report
-from metarep.report.results import cluster_rows, read_run
+from metarep.report.results import read_run
 from metarep.report.settings import ReportConfig
+from metarep.tables import to_csv
+from metarep.zoos.shards import ShardWriter
 
 VOID = {"meta", "img", "br", "link", "hr", "input"}
-STAGES = ("model", "clusters", "scan", "transfer")
+STAGES = ("model", "masked_r2", "clusters", "scan", "transfer")
 
 
 @pytest.fixture
 def undrawn(monkeypatch):
     """Leaves out the drawing, which takes most of the time."""
-    monkeypatch.setattr(page, "png_of", lambda figure, **_: b"no picture")
+    monkeypatch.setattr(page, "png_of", lambda figure, **_: b"no figure")
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +41,7 @@ def finished(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def written(finished):
-    """Its report, in small pictures: the tests read the page, they do not look at it."""
+    """Its report, in small figures: the tests read the page, they do not look at it."""
     return report(finished, config=ReportConfig(dpi=40))
 
 
@@ -70,7 +76,19 @@ def test_one_file_that_shows_every_stage_and_needs_no_network(written):
     assert "url(" not in text
     assert "was not run" not in text
     names = {file.stem for file in (written / "figures").glob("*.png")}
-    assert {"zoo", "training", "masked_r2", "comparison", "by_k", "umap", "atlas", "contingency", "scan", "transfer"} <= names
+    assert {
+        "label-mode",
+        "label-sign_pattern",
+        "training",
+        "masked_r2",
+        "comparison",
+        "by_k",
+        "umap",
+        "atlas",
+        "contingency",
+        "scan",
+        "transfer",
+    } <= names
     assert {"scan_table", "scan_roc", "scan_margin"} <= names
     assert {"mode-3", "cluster-0", "cluster-1", "cluster-2"} <= names
     assert text.count("<img") == len(names)
@@ -94,21 +112,57 @@ def test_the_same_run_gives_the_same_bytes_and_is_made_from_every_stage(finished
     assert set(open_artefact(first, "report", check_hashes=True).manifest["inputs"]) == {"zoo", *STAGES}
 
 
-@pytest.mark.parametrize("missing", STAGES)
+@pytest.mark.parametrize("missing", [stage for stage in STAGES if stage != "masked_r2"])
 def test_a_missing_stage_is_named_and_the_rest_stands(tmp_path, missing, undrawn):
     run = write_run(tmp_path / "run", stages=tuple(stage for stage in STAGES if stage != missing))
     text = (report(run) / "report.html").read_text()
     Outline(text)
     command = {"model": "pretrain", "clusters": "cluster"}.get(missing, missing)
-    assert set(re.findall(r"was not run.*<code>metarep ([\w-]+)</code>", text)) == {command}
+    assert set(re.findall(r"was not run.*metarep ([\w-]+) runs it", text)) == {command}
 
 
 def test_a_zoo_alone_is_enough_also_one_without_modes(tmp_path, undrawn):
     write_zoo(tmp_path / "wide" / "zoo", n=20, spec=NetworkSpec.parse("2-3-1"))
     text = (report(tmp_path / "wide") / "report.html").read_text()
     Outline(text)
-    assert "Modes are defined for 2-2-1 networks only" in text
-    assert text.count("was not run") == 5  # the comparison and the maps are of one stage
+    assert "mode 3" not in text
+    assert text.count("was not run") == 5
+
+
+def imported_run(folder, n=60):
+    """A run on a zoo of two architectures with a text and a number, which no domain knows."""
+    rng = np.random.default_rng(0)
+    label = np.array(["cat" if i % 3 else "dog" for i in range(n)], dtype=object)
+    with writing(folder / "zoo", "zoo", config={}, seed=0) as path:
+        writer = ShardWriter(path, 10**6)
+        for i in range(n):
+            tensors = {"fc.weight": torch.tensor(rng.standard_normal((3, 2 + i % 2)), dtype=torch.float32)}
+            row = {"network_id": f"n{i}", "run_id": f"n{i}", "split": "train" if i % 4 else "test"}
+            writer.add(row, Checkpoint(tensors).architecture, tensors, {"animal": label[i], "accuracy": float(rng.uniform())})
+        writer.finish()
+    names = np.array([f"n{i}" for i in range(n)], dtype=object)
+    tables = cluster_tables(names, label, {PROFILE: 0.5, UNTRAINED: 0.4, "weight_statistics": 0.2}, 0.01)
+    tables.pop("unexplained.csv")
+    names_of = {"mode": "animal", "sign_pattern": "architecture", "log_error": "accuracy"}
+    with writing(folder / "clusters", "clusters", config={}, seed=0, inputs={"zoo": open_artefact(folder / "zoo")}) as path:
+        for name, rows in tables.items():
+            renamed = [{k: names_of.get(v, v) if k in ("label", "target") else v for k, v in row.items()} for row in rows]
+            write_whole(path / name, to_csv(renamed))
+        write_whole(path / "metrics.json", canonical_json({"rule_for_k": "stable", "n_train": 45, "n_test": 15}))
+    return folder
+
+
+def test_an_imported_zoo_with_labels_and_properties_has_a_page(tmp_path, undrawn):
+    out = report(imported_run(tmp_path / "run"))
+    text = (out / "report.html").read_text()
+    Outline(text)
+    findings = (out / "findings.md").read_text()
+    assert findings.startswith("Clusters of the cloze profile embedding agree with the animal")
+    assert "predicts the accuracy with R²" in findings
+    assert "mode" not in findings
+    assert "2 architectures" in text
+    names = {file.stem for file in (out / "figures").glob("*.png")}
+    assert {"label-animal", "label-architecture", "comparison", "umap", "atlas", "contingency"} <= names
 
 
 def test_other_folders_other_zoos_and_finished_reports_are_refused(tmp_path, undrawn):
@@ -128,17 +182,10 @@ def test_other_folders_other_zoos_and_finished_reports_are_refused(tmp_path, und
         report(run, overwrite=True)
 
 
-def test_transfer_that_an_earlier_version_made_is_named(tmp_path, monkeypatch):
-    old = [{("null" if name == "null_p95" else name): value for name, value in row.items()} for row in transfer_rows()]
-    monkeypatch.setattr("synthetic_run.transfer_rows", lambda: old)
-    with pytest.raises(MetarepError, match=r"earlier version.*null_p95"):
-        report(write_run(tmp_path / "run"))
-
-
 def test_the_typical_network_is_the_nearest_held_out_one(finished):
     results = read_run(finished)
-    for row in cluster_rows(results, "profile"):
-        own = [r for r in results.table("clusters/assignments") if r["representation"] == "profile"]
-        own = [r for r in own if r["cluster"] == row["cluster"] and r["split"] == "test"]
+    members = [row for row in results.table("clusters/assignments") if row["representation"] == PROFILE]
+    for row in cluster_rows(results):
+        own = [r for r in members if r["cluster"] == row["cluster"] and r["split"] == "test"]
         assert row["network_id"] == min(own, key=lambda r: r["distance_to_centre"])["network_id"]
         assert row["n"] == len(own)

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
+from metarep.domains.multiplier.figures.mode_looks import MODE_COLOURS, MODE_MARKERS
 from metarep.domains.multiplier.modes import MODES
-from metarep.report.style import MODE_COLOURS, MODE_MARKERS, cluster_colour, use_style
+from metarep.report.style import cluster_colour, colours_of, use_style
 
 # Machado, Oliveira and Fernandes, "A Physiologically-based Model for Simulation of Color Vision Deficiency",
 # 2009, severity 1, on linear RGB.
@@ -58,3 +59,9 @@ def test_the_style_leaves_no_trace():
 def test_noise_and_clusters_beyond_the_palette_have_a_colour():
     assert cluster_colour(-1) not in {cluster_colour(k) for k in range(8)}
     assert cluster_colour(8) == cluster_colour(0)
+
+
+def test_values_without_a_given_colour_take_free_ones():
+    found = colours_of(["a", "b", "c"], {"a": "#0072B2"})
+    assert found["a"] == "#0072B2"
+    assert len({found[value] for value in "abc"}) == 3

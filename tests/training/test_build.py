@@ -5,13 +5,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from metarep.artefact import open_artefact, partial_path
+from metarep.domains.multiplier.recipes import HANDCRAFTED
 from metarep.errors import MetarepError
 from metarep.training import build
 from metarep.training.build import build_zoo
-from metarep.training.recipe import HANDCRAFTED
 from metarep.training.settings import FamilyConfig, ZooConfig
+from metarep.zoos.columns import REQUIRED
 from metarep.zoos.splits import SPLITS, split_of
-from metarep.zoos.store import SCHEMA, load_zoo
+from metarep.zoos.zoo import open_zoo
 
 
 def config(*families, **changes):
@@ -23,8 +24,9 @@ def test_the_shards_hold_the_columns_of_the_contract(tmp_path):
     path = build_zoo(config(), tmp_path / "zoo")
     shards = sorted(path.glob("*.parquet"))
     assert [s.name for s in shards] == ["shard-00000.parquet", "shard-00001.parquet", "shard-00002.parquet"]
-    assert pq.read_schema(shards[0]).names == SCHEMA.names
-    zoo = load_zoo(path)
+    zoo = open_zoo(path)
+    assert set(REQUIRED) < set(pq.read_schema(shards[0]).names) == set(zoo.columns)
+    assert (zoo.domain, zoo.labels[0], zoo.properties) == ("multiplier", "mode", ("log_error",))
     assert zoo.params.shape == (30, 9)
     assert zoo["active_area"].shape == (30, 2)
     assert zoo["quadrant_area"].shape == (30, 4)
@@ -33,7 +35,7 @@ def test_the_shards_hold_the_columns_of_the_contract(tmp_path):
 
 
 def test_the_published_networks_and_modes(tmp_path):
-    zoo = load_zoo(build_zoo(config({"seeds": (2813536937, 1316834517, 2935802616)}), tmp_path / "zoo"))
+    zoo = open_zoo(build_zoo(config({"seeds": (2813536937, 1316834517, 2935802616)}), tmp_path / "zoo"))
     assert zoo["mode"].tolist() == ["3", "1", "2"]
     published = [0.4373, -0.4425, -0.7523, -0.4695, -0.0023, 1.6139, -0.7446, -1.1377, 1.3982]
     np.testing.assert_allclose(zoo.params[0], published, atol=1e-4)
@@ -48,21 +50,21 @@ def test_the_same_config_gives_the_same_bytes_and_another_seed_others(tmp_path):
 def test_a_build_that_was_broken_off_carries_on_with_the_same_bytes(tmp_path, monkeypatch, engine):
     chosen = config({"n_networks": 30, "n_steps": 5}, engine=engine)
     whole = build_zoo(chosen, tmp_path / "whole")
-    real, calls = build.write_shard, []
+    real, calls = build.write_columns, []
 
-    def killed(path, columns):
+    def killed(path, *contents):
         if len(calls) == 2:
             raise KeyboardInterrupt
         calls.append(path)
-        real(path, columns)
+        real(path, *contents)
 
-    monkeypatch.setattr(build, "write_shard", killed)
+    monkeypatch.setattr(build, "write_columns", killed)
     with pytest.raises(KeyboardInterrupt):
         build_zoo(chosen, tmp_path / "broken")
     assert not (tmp_path / "broken").exists()
     (partial_path(tmp_path / "broken") / "shard-00002.parquet.tmp").write_bytes(b"half a shard")
     written = []
-    monkeypatch.setattr(build, "write_shard", lambda path, columns: (written.append(path.name), real(path, columns)))
+    monkeypatch.setattr(build, "write_columns", lambda path, *contents: (written.append(path.name), real(path, *contents)))
     build_zoo(chosen, tmp_path / "broken")
     assert written == ["shard-00002.parquet"]
     assert open_artefact(tmp_path / "broken").digest == open_artefact(whole).digest
@@ -75,7 +77,7 @@ def test_relatives_share_run_and_split_and_seeds_of_one_recipe_too(tmp_path):
         {"variant": "e04", "seeds": seeds[:3], "n_steps": 10},
         {"variant": "e05", "n_networks": 4, "parents": "e09", "n_steps": 20},
     )
-    zoo = load_zoo(build_zoo(config(*families, n_snapshots=3), tmp_path / "zoo"))
+    zoo = open_zoo(build_zoo(config(*families, n_snapshots=3), tmp_path / "zoo"))
     parent_of = dict(zip(zoo["network_id"], zoo["run_id"], strict=True))
     children = zoo.where(variant="e05")
     assert all(parent_of[parent] == run for parent, run in zip(children["parent_id"], children["run_id"], strict=True))
@@ -88,18 +90,19 @@ def test_relatives_share_run_and_split_and_seeds_of_one_recipe_too(tmp_path):
 
 
 def test_snapshots_stand_before_the_end_and_final_leaves_them_out(tmp_path):
-    zoo = load_zoo(build_zoo(config({"n_networks": 4, "n_steps": 60}, n_snapshots=5), tmp_path / "zoo"))
+    zoo = open_zoo(build_zoo(config({"n_networks": 4, "n_steps": 60}, n_snapshots=5), tmp_path / "zoo"))
     assert len(zoo.final()) == 4
     assert set(zoo.final()["step"]) == {60}
     one = zoo.where(run_id=zoo["run_id"][0])
     assert one["step"].tolist() == sorted(one["step"])
     moved = np.abs(one.params - one.init_params).max(axis=1)
     assert moved[0] < moved[-1]
+    assert one["snapshot_of"].tolist() == [one.network_id[-1]] * (len(one) - 1) + [""]
 
 
 def test_every_variant_makes_a_family(tmp_path):
     families = [{"variant": f"e0{i}", "n_networks": 9, "n_steps": 3} for i in (1, 2, 3, 4, 6, 7, 8, 9)]
-    zoo = load_zoo(build_zoo(config(*families), tmp_path / "zoo"))
+    zoo = open_zoo(build_zoo(config(*families), tmp_path / "zoo"))
     assert set(zoo["spec"]) == {"2-1", "2-1-relu", "2-2-1"}
     with pytest.raises(MetarepError, match="mixes architectures"):
         _ = zoo.spec
@@ -113,15 +116,15 @@ def test_every_variant_makes_a_family(tmp_path):
 
 
 def test_explicit_seeds_of_a_hand_crafted_variant_are_as_published(tmp_path):
-    zoo = load_zoo(build_zoo(config({"variant": "e06", "seeds": (2813536937,)}), tmp_path / "zoo"))
+    zoo = open_zoo(build_zoo(config({"variant": "e06", "seeds": (2813536937,)}), tmp_path / "zoo"))
     np.testing.assert_allclose(zoo.params[0], HANDCRAFTED, atol=1e-6)
     assert round(zoo["valid_mse"][0], 4) == 0.0397
-    assert zoo.log_error == pytest.approx([-1.401], abs=2e-3)  # log10 of it
+    assert zoo["log_error"] == pytest.approx([-1.401], abs=2e-3)  # log10 of it
 
 
 def test_a_diverged_run_is_kept_and_flagged_and_left_out_of_analyses(tmp_path):
-    zoo = load_zoo(build_zoo(config({"n_networks": 4, "n_steps": 60, "lr": 1e30}), tmp_path / "zoo"))
-    assert zoo["diverged"].all()
+    zoo = open_zoo(build_zoo(config({"n_networks": 4, "n_steps": 60, "lr": 1e30}), tmp_path / "zoo"))
+    assert not zoo["finite"].any()
     assert len(zoo.final()) == 0
     assert set(zoo["mode"]) == {""}
 
@@ -168,4 +171,4 @@ def test_a_truncated_and_an_altered_shard_are_errors(tmp_path):
     for damaged in (content[:-20], content[:100] + b"x" + content[101:], b""):
         shard.write_bytes(damaged)
         with pytest.raises(MetarepError, match="truncated or altered"):
-            load_zoo(path)
+            open_zoo(path)

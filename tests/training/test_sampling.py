@@ -5,22 +5,22 @@ import pytest
 
 from metarep.networks.spec import NetworkSpec
 from metarep.training.recipe import draw_reference
-from metarep.training.sampling import LAWS, _product_samples, draw
+from metarep.training.sampling import INPUT_DISTRIBUTIONS, _product_samples, draw
 
 SEEDS = [0, 1, 2813536937, 2**32 - 1, *np.random.default_rng(0).integers(0, 2**32, 20).tolist()]
 
 
-def fast(seed, law, spec):
-    return draw(np.uint32(seed), LAWS[law], np.array(spec.widths), spec.n_params)
+def fast(seed, input_distribution, spec):
+    return draw(np.uint32(seed), INPUT_DISTRIBUTIONS[input_distribution], np.array(spec.widths), spec.n_params)
 
 
-@pytest.mark.parametrize("law", LAWS)
+@pytest.mark.parametrize("input_distribution", INPUT_DISTRIBUTIONS)
 @pytest.mark.parametrize("spec", ["2-2-1", "2-16-1", "2-1-relu", "2-2-2-1"])
-def test_draw_equals_the_reference_bit_by_bit(law, spec):
+def test_draw_equals_the_reference_bit_by_bit(input_distribution, spec):
     spec = NetworkSpec.parse(spec)
     for seed in SEEDS:
-        reference = draw_reference(seed, law, spec)
-        x, y, order, init = fast(seed, law, spec)
+        reference = draw_reference(seed, input_distribution, spec)
+        x, y, order, init = fast(seed, input_distribution, spec)
         np.testing.assert_array_equal(x, reference.x)
         np.testing.assert_array_equal(y, reference.y)
         np.testing.assert_array_equal(order, reference.order)
@@ -50,9 +50,9 @@ def test_the_reference_too_survives_a_zero():
     np.testing.assert_array_equal(fast(seed, "product", spec)[0], reference.x)
 
 
-def test_laws_of_inputs_are_what_their_names_say():
+def test_input_distributions_are_what_their_names_say():
     spec = NetworkSpec.parse("2-2-1")
-    square, wide, diagonal = (fast(5, law, spec) for law in ("square", "wide", "diagonal"))
+    square, wide, diagonal = (fast(5, input_distribution, spec) for input_distribution in ("square", "wide", "diagonal"))
     np.testing.assert_array_equal(wide[0], 2 * square[0])
     assert wide[0].max() == pytest.approx(2, abs=1e-3)
     assert diagonal[0].min() >= 0

@@ -1,7 +1,6 @@
 """Other tasks than the product: fast and plain targets agree, the product stays as it was, names do not meet."""
 
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
 
 from metarep.domains.multiplier.trajectories import initial_error
@@ -11,24 +10,24 @@ from metarep.settings import load_config
 from metarep.training.build import build_zoo
 from metarep.training.engines import engine_by_name
 from metarep.training.recipe import Plan, draw_reference
-from metarep.training.sampling import LAWS, draw, draw_interval
+from metarep.training.sampling import INPUT_DISTRIBUTIONS, draw, draw_interval
 from metarep.training.settings import FamilyConfig, ZooConfig
 from metarep.training.tasks import N_TERMS, TWO_INPUTS, Task, random_series, series_values
-from metarep.zoos.store import ABSENT, load_zoo, read_shards
+from metarep.zoos.zoo import open_zoo
 
 SEEDS = np.array([3, 2813536937], np.uint32)
 FOURIER = NetworkSpec.parse("1-16-1")
 
 
-@pytest.mark.parametrize("law", LAWS)
+@pytest.mark.parametrize("input_distribution", INPUT_DISTRIBUTIONS)
 @pytest.mark.parametrize("name", TWO_INPUTS)
-def test_the_compiled_targets_are_the_reference_bit_by_bit(law, name):
+def test_the_compiled_targets_are_the_reference_bit_by_bit(input_distribution, name):
     spec, task = NetworkSpec.parse("2-2-1"), Task(name)
-    reference = draw_reference(3, law, spec, task)
-    drawn = draw(np.uint32(3), LAWS[law], np.array(spec.widths), spec.n_params, task.code)
+    reference = draw_reference(3, input_distribution, spec, task)
+    drawn = draw(np.uint32(3), INPUT_DISTRIBUTIONS[input_distribution], np.array(spec.widths), spec.n_params, task.code)
     for one, other in zip(drawn, (reference.x, reference.y, reference.order, reference.init_params), strict=True):
         np.testing.assert_array_equal(one, other)
-    product = draw_reference(3, law, spec)
+    product = draw_reference(3, input_distribution, spec)
     np.testing.assert_array_equal(reference.x, product.x)
     assert np.array_equal(reference.y, product.y) == (name == "product")
     assert np.isfinite(reference.y).all()
@@ -47,9 +46,9 @@ def test_engines_agree_on_another_task(name):
     agree(plan)
 
 
-@pytest.mark.parametrize("law", ["wide", "diagonal"])
-def test_engines_agree_on_another_law(law):
-    agree(Plan(NetworkSpec.parse("2-2-1"), law, 1e-3, 200, (5,)))
+@pytest.mark.parametrize("input_distribution", ["wide", "diagonal"])
+def test_engines_agree_on_another_input_distribution(input_distribution):
+    agree(Plan(NetworkSpec.parse("2-2-1"), input_distribution, 1e-3, 200, (5,)))
 
 
 def test_engines_agree_on_a_function_of_one_number():
@@ -94,7 +93,7 @@ def test_a_series_has_ten_terms_period_two_mean_zero_and_mean_square_one():
 
 def test_tasks_have_their_own_names_and_the_product_keeps_its(tmp_path):
     families = [FamilyConfig(seeds=(1, 2), n_steps=5, task=task) for task in TWO_INPUTS]
-    zoo = load_zoo(build_zoo(ZooConfig(families=families), tmp_path / "zoo"))
+    zoo = open_zoo(build_zoo(ZooConfig(families=families), tmp_path / "zoo"))
     assert len(set(zoo["network_id"])) == len(set(zoo["run_id"])) == 10
     assert set(zoo.where(task="product")["network_id"]) == {"e09-1", "e09-2"}
     assert set(zoo.where(task="sum")["network_id"]) == {"e09-sum-1", "e09-sum-2"}
@@ -108,19 +107,22 @@ def test_two_tasks_drawn_from_one_zoo_seed_share_no_network_seed(tmp_path):
     drawn = []
     for task in ("product", "sum"):
         family = FamilyConfig(n_networks=50, n_steps=1, task=task)
-        drawn.append(set(load_zoo(build_zoo(ZooConfig(families=[family]), tmp_path / task))["seed"]))
+        drawn.append(set(open_zoo(build_zoo(ZooConfig(families=[family]), tmp_path / task))["seed"]))
     assert not drawn[0] & drawn[1]
 
 
-def test_another_law_has_its_own_names_and_starts_and_the_variants_own_keeps_its(tmp_path):
-    families = [FamilyConfig(variant=v, n_networks=20, n_steps=5, law=law) for v, law in (("e09", None), ("e09", "square"))]
-    zoo = load_zoo(build_zoo(ZooConfig(families=families), tmp_path / "zoo"))
-    plain, square = (zoo.where(law=law) for law in ("product", "square"))
-    assert all(name.startswith("e09-law-square-") for name in square["network_id"])
-    assert not any("law" in name for name in plain["network_id"])
+def test_another_input_distribution_has_its_own_names_and_starts_and_the_variants_own_keeps_its(tmp_path):
+    families = [
+        FamilyConfig(variant=v, n_networks=20, n_steps=5, input_distribution=input_distribution)
+        for v, input_distribution in (("e09", None), ("e09", "square"))
+    ]
+    zoo = open_zoo(build_zoo(ZooConfig(families=families), tmp_path / "zoo"))
+    plain, square = (zoo.where(input_distribution=input_distribution) for input_distribution in ("product", "square"))
+    assert all(name.startswith("e09-inputs-square-") for name in square["network_id"])
+    assert not any("inputs" in name for name in plain["network_id"])
     assert not set(plain["seed"]) & set(square["seed"])
-    named = FamilyConfig(seeds=tuple(plain["seed"][:3].tolist()), n_steps=5, law="product")
-    again = load_zoo(build_zoo(ZooConfig(families=[named]), tmp_path / "named"))
+    named = FamilyConfig(seeds=tuple(plain["seed"][:3].tolist()), n_steps=5, input_distribution="product")
+    again = open_zoo(build_zoo(ZooConfig(families=[named]), tmp_path / "named"))
     assert again["network_id"].tolist() == plain["network_id"][:3].tolist()
     np.testing.assert_array_equal(again.params, plain.params[:3])
     reference = draw_reference(int(square["seed"][0]), "square", square.spec)
@@ -128,38 +130,29 @@ def test_another_law_has_its_own_names_and_starts_and_the_variants_own_keeps_its
     assert initial_error(square)[0] == pytest.approx(square["valid_mse"][0], rel=0.2)
 
 
-def test_a_law_that_is_left_out_changes_no_settings():
-    assert "law" not in ZooConfig(families=[FamilyConfig(n_networks=3)]).resolved()["families"][0]
-    assert ZooConfig(families=[FamilyConfig(n_networks=3, law="square")]).resolved()["families"][0]["law"] == "square"
-
-
 def test_each_function_has_its_share_of_networks_and_each_network_its_own_start(tmp_path):
     family = FamilyConfig(variant="fourier", n_networks=12, n_functions=3, n_steps=400)
-    zoo = load_zoo(build_zoo(ZooConfig(families=[family]), tmp_path / "zoo"))
+    zoo = open_zoo(build_zoo(ZooConfig(families=[family]), tmp_path / "zoo"))
     names, counts = np.unique(zoo["task"].astype(str), return_counts=True)
     assert names.tolist() == ["fourier-000", "fourier-001", "fourier-002"]
     assert counts.tolist() == [4, 4, 4]
     assert zoo["network_id"][0].startswith("fourier-000-")
     assert len(np.unique(zoo.init_params[:, 0])) == 12
     assert np.median(zoo["valid_mse"]) < 0.8  # a constant has 1
-    assert set(zoo["mode"]) == {""}
+    assert (zoo.domain, zoo.labels, "mode" in zoo) == ("functions", ("task",), False)
 
 
-def test_a_zoo_without_the_column_is_one_of_products(tmp_path):
-    path = build_zoo(ZooConfig(families=[FamilyConfig(seeds=(1, 2), n_steps=5)]), tmp_path / "zoo")
-    shard = path / "shard-00000.parquet"
-    older = tmp_path / "older.parquet"
-    pq.write_table(pq.read_table(shard).drop_columns(list(ABSENT)), older)
-    columns = read_shards([older, shard])
-    assert columns["task"].tolist() == ["product"] * 4
-    np.testing.assert_array_equal(columns["params"][:2], columns["params"][2:])
+def test_recipes_of_two_domains_make_no_zoo():
+    families = [FamilyConfig(variant="fourier", n_networks=100), FamilyConfig(n_networks=2)]
+    with pytest.raises(ValueError, match="functions and multiplier"):
+        ZooConfig(families=families)
 
 
 @pytest.mark.parametrize(
     ("family", "message"),
     [
         ({"variant": "fourier", "n_networks": 100, "task": "sum"}, "leave task out"),
-        ({"variant": "fourier", "n_networks": 100, "law": "square"}, "leave law out"),
+        ({"variant": "fourier", "n_networks": 100, "input_distribution": "square"}, "leave input_distribution out"),
         ({"variant": "fourier", "n_networks": 10}, "at least as many"),
         ({"variant": "e09", "n_networks": 10, "task": "minimum"}, "product"),
     ],

@@ -12,7 +12,7 @@ from metarep.networks.spec import NetworkSpec
 from metarep.networks.symmetry_groups import Member, Symmetries, SymmetryGroup
 from metarep.windows.plan import Plan, build_plan, most_central, stretch_starts
 from metarep.windows.tokens import NUMBERS
-from metarep.zoos.subjects import architecture_of_spec
+from metarep.zoos.parameters import architecture_of_spec
 
 
 def numbered(architecture: Architecture) -> dict[str, torch.Tensor]:

@@ -10,7 +10,7 @@ from metarep.windows.bank import random_masks
 from metarep.windows.model import WindowModel, collate, masked_loss, relations
 from metarep.windows.plan import build_plan
 from metarep.windows.pretrain import fold_masks
-from metarep.zoos.subjects import architecture_of_spec
+from metarep.zoos.parameters import architecture_of_spec
 
 
 def windows_of(text: str, *, chunk: int, context: int, seed: int = 0):

@@ -1,14 +1,11 @@
 """Pretraining and embedding on zoos of several architectures, built and imported, end to end."""
 
-import shutil
-
 import numpy as np
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 import torch
 
-from metarep.artefact import open_artefact, writing
+from metarep.artefact import open_artefact
 from metarep.cloze.embed import load_embeddings
 from metarep.cloze.pretrain import CHECKPOINT
 from metarep.errors import MetarepError
@@ -21,7 +18,7 @@ from metarep.windows.settings import WindowEmbedConfig, WindowPretrainConfig
 from metarep.zoos.exporting import read_network
 from metarep.zoos.importing import import_networks
 from metarep.zoos.settings import ImportConfig
-from metarep.zoos.subjects import open_subjects
+from metarep.zoos.zoo import open_zoo
 
 SETTINGS = {
     "chunk": 2,
@@ -43,7 +40,7 @@ def zoos(tmp_path_factory):
     families = [{"variant": "e09", "n_networks": 30, "n_steps": 30}]
     families += [{"variant": "e09", "n_networks": 30, "n_steps": 30, "spec": "2-12-1"}]
     built = build_zoo(ZooConfig(families=families), folder / "built")
-    subjects = open_subjects(built)
+    subjects = open_zoo(built).finite()
     ids = [str(name) for i, name in enumerate(subjects.network_id) if subjects.architecture_of(i).n_params == 49]
     (folder / "files").mkdir()
     for name in ids:
@@ -166,18 +163,6 @@ def test_a_zoo_without_a_finite_network_is_refused(tmp_path, model):
     with pytest.raises(MetarepError, match="no finite network; met NaN or infinity in all 1"):
         embed_windows(WindowEmbedConfig(), model, zoo, tmp_path / "out")
     assert not (tmp_path / "out").exists()
-
-
-def test_zoos_from_before_the_column_finite_are_read(tmp_path, model, diverged):
-    table = pq.read_table(diverged / "networks.parquet").drop_columns("finite")
-    for name, rows in (("old", table.filter(pc.equal(table["network_id"], "n0"))), ("old with NaN", table)):
-        with writing(tmp_path / name, "imported-zoo", config={}, seed=None) as folder:
-            shutil.copytree(diverged, folder, dirs_exist_ok=True)
-            pq.write_table(rows, folder / "networks.parquet")
-            (folder / "manifest.json").unlink()
-    assert list(vectors(embed_windows(WindowEmbedConfig(), model, tmp_path / "old", tmp_path / "out"))) == ["n0"]
-    with pytest.raises(MetarepError, match=r"NaN or infinity.*imported anew"):
-        embed_windows(WindowEmbedConfig(), model, tmp_path / "old with NaN", tmp_path / "other")
 
 
 def test_complex_weights_alone_are_no_weights_to_read(tmp_path, model):

@@ -19,15 +19,15 @@ from metarep.artefact import open_artefact
 from metarep.errors import MetarepError
 from metarep.formats.safetensors_files import DTYPES
 from metarep.zoos.exporting import export_network
-from metarep.zoos.imported import load_imported
 from metarep.zoos.importing import import_networks
 from metarep.zoos.settings import ImportConfig
 from metarep.zoos.splits import split_of
+from metarep.zoos.zoo import open_zoo
 
 
 def imported(paths, out, config=None, **options):
     paths = paths if isinstance(paths, list) else [paths]
-    return load_imported(import_networks(config or ImportConfig(), paths, out, **options))
+    return open_zoo(import_networks(config or ImportConfig(), paths, out, **options))
 
 
 def same(one: dict, other: dict, *, order: bool = True) -> bool:
@@ -53,11 +53,12 @@ def test_every_format_is_read_exactly(tmp_path):
     assert same(tensors(), zoo.network("one"), order=False)
     for name in ("plain", "packed", "graph"):
         assert same(floats(), zoo.network(name))
-    assert [t.kind for t in zoo.architecture("model").tensors] == ["linear", "linear"]
-    row = zoo.index("new")
+    assert [t.kind for t in zoo.architecture_of(zoo.row_of("model")).tensors] == ["linear", "linear"]
+    row = zoo.row_of("new")
     assert zoo["sha256"][row] == hashlib.sha256((tmp_path / "in" / "new.pt").read_bytes()).hexdigest()
-    assert (zoo["file"][row], zoo["run_id"][row], zoo["epoch"][row]) == ("new.pt", "new", None)
-    assert zoo["split"] == [split_of(run) for run in zoo["run_id"]]
+    assert (zoo["file"][row], zoo["run_id"][row], zoo["snapshot_of"][row]) == ("new.pt", "new", "")
+    assert np.isnan(zoo["epoch"][row])
+    assert zoo["split"].tolist() == [split_of(run) for run in zoo["run_id"]]
     assert zoo["n_params"][row] == 4 * 3 + 4 + 8 + 2 * 4 + 2
 
 
@@ -66,9 +67,9 @@ def test_networks_of_one_architecture_share_a_shard_until_it_is_full(tmp_path):
         torch.save(floats(seed), tmp_path / f"{seed}.pt")
     assert len(imported(tmp_path, tmp_path / "zoo" / "a").artefact.manifest["files"]) == 3
     small = imported([tmp_path / f"{i}.pt" for i in range(6)], tmp_path / "zoo" / "b", ImportConfig(shard_mb=3 * 64 / 2**20))
-    assert small["shard"] == [0, 0, 0, 1, 1, 1]
+    assert small["shard"].tolist() == [0, 0, 0, 1, 1, 1]
     tiny = imported([tmp_path / f"{i}.pt" for i in range(6)], tmp_path / "zoo" / "c", ImportConfig(shard_mb=1e-6))
-    assert tiny["shard"] == list(range(6))
+    assert tiny["shard"].tolist() == list(range(6))
     for seed in range(6):
         assert same(floats(seed), small.network(str(seed)))
         assert same(floats(seed), tiny.network(str(seed)))
@@ -127,7 +128,7 @@ def test_there_and_back_is_exact(tmp_path, state, big):
 )
 def test_what_is_finite_is_noted(tmp_path, value, finite):
     torch.save({"fc.weight": torch.ones(2, 2), "x": value}, tmp_path / "x.pt")
-    assert imported(tmp_path / "x.pt", tmp_path / "zoo")["finite"] == [finite]
+    assert imported(tmp_path / "x.pt", tmp_path / "zoo")["finite"].tolist() == [finite]
 
 
 def test_views_ties_and_transposes_are_values(tmp_path):
@@ -175,7 +176,7 @@ def test_operators_of_onnx_say_what_names_do_not(tmp_path):
     ]
     protos = [helper.make_tensor(name, TensorProto.FLOAT, shape, np.zeros(shape).ravel()) for name, shape in shapes.items()]
     onnx.save(helper.make_model(helper.make_graph(nodes, "g", [], [], protos)), tmp_path / "x.onnx")
-    found = imported(tmp_path / "x.onnx", tmp_path / "zoo").architecture("x").tensors
+    found = imported(tmp_path / "x.onnx", tmp_path / "zoo").architecture_of(0).tensors
     assert [(tensor.kind, tensor.role) for tensor in found] == [
         ("conv2d", "weight"),
         ("conv2d", "bias"),
@@ -204,7 +205,7 @@ def test_onnx_constants_are_weights_in_branches_too(tmp_path):
     assert set(network) == {"w", "If_4/then_branch/w", "If_4/else_branch/w"}
     np.testing.assert_array_equal(network["w"].numpy(), weight)
     np.testing.assert_array_equal(network["If_4/else_branch/w"].numpy(), 2 * inside)
-    assert zoo.architecture("x").tensors[0].kind == "linear"
+    assert zoo.architecture_of(zoo.row_of("x")).tensors[0].kind == "linear"
 
 
 def test_onnx_asks_for_its_package(tmp_path, monkeypatch):
@@ -218,9 +219,9 @@ def test_shards_come_together(tmp_path):
     first, second = {"layers.10.fc.weight": torch.ones(2, 2)}, {"layers.2.fc.weight": torch.zeros(2, 2).half()}
     write_sharded(tmp_path / "in" / "llm", first, second)
     zoo = imported(tmp_path / "in", tmp_path / "zoo")
-    assert zoo["network_id"] == ["llm/model"]
+    assert zoo["network_id"].tolist() == ["llm/model"]
     assert same(second | first, zoo.network("llm/model"))
-    assert [tensor.layer for tensor in zoo.architecture("llm/model").tensors] == [0, 1]
+    assert [tensor.layer for tensor in zoo.architecture_of(zoo.row_of("llm/model")).tensors] == [0, 1]
 
 
 def test_shards_of_pytorch_come_together(tmp_path):
@@ -233,17 +234,17 @@ def test_shards_of_pytorch_come_together(tmp_path):
         file.unlink()
     index.rename(tmp_path / "in" / "pytorch_model.bin.index.json").write_text(json.dumps({"weight_map": places}))
     zoo = imported(tmp_path / "in", tmp_path / "zoo")
-    assert zoo["network_id"] == ["pytorch_model"]
+    assert zoo["network_id"].tolist() == ["pytorch_model"]
     assert same(second | first, zoo.network("pytorch_model"))
 
 
 def test_an_index_takes_its_shards_however_they_are_named(tmp_path):
     index = write_sharded(tmp_path / "in", {"a.weight": torch.ones(2, 2)}, {"b.weight": torch.ones(2, 2)})
-    assert imported([index, *(tmp_path / "in").glob("*.safetensors")], tmp_path / "1")["network_id"] == ["model"]
-    assert imported([str(tmp_path / "in" / "*.safetensors"), index], tmp_path / "2")["network_id"] == ["model"]
+    assert imported([index, *(tmp_path / "in").glob("*.safetensors")], tmp_path / "1")["network_id"].tolist() == ["model"]
+    assert imported([str(tmp_path / "in" / "*.safetensors"), index], tmp_path / "2")["network_id"].tolist() == ["model"]
     save_file(floats(), tmp_path / "only-00001-of-00001.safetensors")
     whole = imported(tmp_path / "only-00001-of-00001.safetensors", tmp_path / "3")
-    assert whole["network_id"] == ["only-00001-of-00001"]
+    assert whole["network_id"].tolist() == ["only-00001-of-00001"]
 
 
 @pytest.mark.parametrize("zipped", [True, False])
@@ -254,7 +255,7 @@ def test_other_names_of_what_pytorch_saves(tmp_path, name, zipped):
     (tmp_path / "in" / "other.bin").write_bytes(b"the file of another program")
     torch.save(nn.Linear(1, 1), tmp_path / "in" / "training_args.bin")
     zoo = imported(tmp_path / "in", tmp_path / "zoo")
-    assert zoo["network_id"] == ["x"]
+    assert zoo["network_id"].tolist() == ["x"]
     assert same(tensors(), zoo.network("x"))
 
 
@@ -263,10 +264,10 @@ def test_runs_with_checkpoints_and_results(tmp_path):
     zoo = imported(tmp_path / "in", tmp_path / "zoo")
     assert len(zoo) == 6
     assert zoo["network_id"][2] == "NN_tune_trainable_00000/checkpoint_000010"
-    assert zoo["run_id"][3:] == ["NN_tune_trainable_00001"] * 3
-    assert zoo["epoch"] == [0, 5, 10] * 2
-    assert zoo["test_acc"] == [0.0, 0.5, None] * 2
-    assert zoo["done"] == [0.0, 1.0, None] * 2
+    assert zoo["run_id"][3:].tolist() == ["NN_tune_trainable_00001"] * 3
+    assert zoo["epoch"].tolist() == [0, 5, 10] * 2
+    np.testing.assert_array_equal(zoo["test_acc"], [0.0, 0.5, np.nan] * 2)
+    np.testing.assert_array_equal(zoo["done"], [0.0, 1.0, np.nan] * 2)
     assert (zoo["act"][0], zoo["seed"][3], zoo["params.file"][0]) == ("relu", 1.0, "x")
     assert not {"config", "layers"} & set(zoo.columns)
     assert len(set(zoo["split"][:3])) == 1
@@ -283,14 +284,14 @@ def test_one_array_of_flattened_parameters(tmp_path, packed):
         (metrics.parent / "metrics.csv.gz").write_bytes(gzip.compress(metrics.read_bytes()))
         metrics.unlink()
     zoo = imported(tmp_path / "in", tmp_path / "zoo")
-    assert zoo["network_id"] == [f"mnist/{i}" for i in range(5)]
-    assert zoo["run_id"] == ["run0", "run0", "run1", "run1", "run2"]
-    assert zoo["epoch"] == [0, 1, 0, 1, 0]
+    assert zoo["network_id"].tolist() == [f"mnist/{i}" for i in range(5)]
+    assert zoo["run_id"].tolist() == ["run0", "run0", "run1", "run1", "run2"]
+    assert zoo["epoch"].tolist() == [0, 1, 0, 1, 0]
     assert zoo["test_accuracy"][3] == 0.3
     assert zoo["config.activation"][0] == "relu"
     network = zoo.network("mnist/3")
     np.testing.assert_array_equal(network["seq/conv2d/kernel:0"].numpy(), values[3, 2:].reshape(3, 3, 1, 2))
-    assert [tensor.kind for tensor in zoo.architecture("mnist/3").tensors] == ["conv2d", "conv2d"]
+    assert [tensor.kind for tensor in zoo.architecture_of(zoo.row_of("mnist/3")).tensors] == ["conv2d", "conv2d"]
 
 
 def test_a_flat_array_without_a_layout_asks_for_a_yaml(tmp_path):
@@ -300,7 +301,7 @@ def test_a_flat_array_without_a_layout_asks_for_a_yaml(tmp_path):
     (tmp_path / "a.yaml").write_text("tensors: {w: {shape: [6, 3], kind: linear, role: weight}, b: {shape: [2], kind: gru}}")
     zoo = imported(tmp_path / "in" / "weights.npy", tmp_path / "zoo", architecture=tmp_path / "a.yaml")
     np.testing.assert_array_equal(zoo.network("in/4")["w"].numpy(), values[4, :18].reshape(6, 3))
-    assert [tensor.kind for tensor in zoo.architecture("in/4").tensors] == ["linear", "gru"]
+    assert [tensor.kind for tensor in zoo.architecture_of(zoo.row_of("in/4")).tensors] == ["linear", "gru"]
     (tmp_path / "a.yaml").write_text("tensors: {w: {shape: [6, 3]}, b: {shape: [3]}}")
     with pytest.raises(MetarepError, match="met 21 values; expected 20"):
         imported(tmp_path / "in", tmp_path / "other", architecture=tmp_path / "a.yaml")
@@ -310,8 +311,8 @@ def test_globs_take_what_fits(tmp_path):
     for name in ("a/x.pt", "b/x.pt", "b/y.pt", "b/notes.txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         torch.save(floats(), tmp_path / name)
-    assert imported(str(tmp_path / "*" / "x.pt"), tmp_path / "1")["network_id"] == ["a/x", "b/x"]
-    assert imported(str(tmp_path / "b" / "*"), tmp_path / "2")["network_id"] == ["x", "y"]
+    assert imported(str(tmp_path / "*" / "x.pt"), tmp_path / "1")["network_id"].tolist() == ["a/x", "b/x"]
+    assert imported(str(tmp_path / "b" / "*"), tmp_path / "2")["network_id"].tolist() == ["x", "y"]
     with pytest.raises(MetarepError, match=r"two networks are called 'x'.*import the folder above both"):
         imported([tmp_path / "a", tmp_path / "b"], tmp_path / "3")
 
@@ -328,8 +329,9 @@ def labelled(tmp_path, text, **options):
 @pytest.mark.parametrize(("one", "other"), [("a.pt", "sub/b.pt"), ("a", "sub/b"), ("./a.pt", "b"), ("a", "b.pt")])
 def test_labels_join_by_file_name(tmp_path, one, other):
     zoo = labelled(tmp_path, f"file,task,accuracy,run_id,epoch\n{other},mnist,,r7,3\n{one},cifar,0.5,r7,4\n")
-    assert (zoo["task"], zoo["accuracy"]) == (["cifar", "mnist"], [0.5, None])
-    assert (zoo["run_id"], zoo["epoch"]) == (["r7", "r7"], [4, 3])
+    assert (zoo["task"].tolist(), zoo["accuracy"][0], np.isnan(zoo["accuracy"][1])) == (["cifar", "mnist"], 0.5, True)
+    assert (zoo["run_id"].tolist(), zoo["epoch"].tolist()) == (["r7", "r7"], [4, 3])
+    assert (zoo.labels, zoo.properties, zoo.domain) == (("task",), ("epoch", "accuracy"), None)
 
 
 @pytest.mark.parametrize(
@@ -352,29 +354,20 @@ def test_labels_that_do_not_fit_are_named(tmp_path, text, said):
 
 
 def test_labels_may_be_partial(tmp_path):
-    assert labelled(tmp_path, "file,y\na,1\nc,3\n", partial=True)["y"] == [1.0, None]
+    np.testing.assert_array_equal(labelled(tmp_path, "file,y\na,1\nc,3\n", partial=True)["y"], [1.0, np.nan])
 
 
 def test_the_built_zoo_is_exported_as_a_sequential(tmp_path):
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     from metarep.artefact import writing
     from metarep.networks.forward import forward
     from metarep.networks.spec import NetworkSpec
-    from metarep.zoos.store import SCHEMA
+    from metarep.zoos.columns import Contents, write_columns
 
     spec = NetworkSpec.parse("2-3-1")
     params = np.random.default_rng(0).normal(size=spec.n_params).astype(np.float32)
-    row = {field.name: None for field in SCHEMA} | {
-        "network_id": "n",
-        "spec": "2-3-1",
-        "params": params.tolist(),
-        "diverged": False,
-    }
-    row |= {"seed": 1, "step": 1, "init_params": params.tolist(), "active_area": [0.0] * 3, "quadrant_area": [0.0] * 4}
+    columns = {"network_id": ["n"], "run_id": ["n"], "split": ["test"], "snapshot_of": [""], "finite": [True]}
     with writing(tmp_path / "zoo", "zoo", config={}, seed=0) as folder:
-        pq.write_table(pa.Table.from_pylist([row], schema=SCHEMA), folder / "shard-00000.parquet")
+        write_columns(folder / "any.parquet", columns | {"spec": ["2-3-1"], "params": params[None]}, Contents())
     net = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 1))
     x = torch.rand(50, 2)
     for name in ("n.pt", "n.safetensors"):
@@ -399,4 +392,4 @@ def test_the_zoo_can_be_read_without_metarep(tmp_path):
     assert load_file(zoo.artefact.path / "shard-00000.safetensors")["0.weight"].shape == (1, 4, 3)
     assert pq.read_table(zoo.artefact.path / "networks.parquet").num_rows == 1
     assert json.loads((zoo.artefact.path / "architectures.json").read_text())[0]["tensors"][0]["kind"] == "linear"
-    assert open_artefact(zoo.artefact.path, check_hashes=True).kind == "imported-zoo"
+    assert open_artefact(zoo.artefact.path, check_hashes=True).kind == "zoo"

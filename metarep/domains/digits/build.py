@@ -1,4 +1,4 @@
-"""The stage that trains a zoo of digit networks, written as an imported zoo: one row a snapshot, a run's snapshots together."""
+"""The stage that trains a zoo of digit networks, a network for each epoch at which a run was kept."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ from joblib import Parallel, cpu_count, delayed, parallel_config
 from safetensors.torch import load_file, save_file
 
 from metarep.artefact import write_whole, writing
+from metarep.domains.digits.domain import DOMAIN
 from metarep.domains.digits.settings import DigitsConfig, Hyperparameters, draw_hyperparameters
 from metarep.domains.digits.training import Snapshot, train_network
 from metarep.errors import MetarepError
 from metarep.networks.architecture import read_architecture
 from metarep.progress import Progress
-from metarep.zoos.imported import KIND, ZooWriter
-from metarep.zoos.properties import Source
+from metarep.zoos.columns import Contents
+from metarep.zoos.shards import ShardWriter
+from metarep.zoos.zoo import KIND
 
 GROUP = 20
 """Runs that are trained and written aside together; a build that was broken off carries on with the groups that are there."""
@@ -40,13 +42,13 @@ def build_digits(config: DigitsConfig, out: Path | str, *, overwrite: bool = Fal
                 if not path.is_file():
                     write_group(path, train_group(config, runs))
                 task.advance(len(runs))
-        writer = ZooWriter(folder, SHARD_BYTES)
+        writer = ShardWriter(folder, SHARD_BYTES)
         for number in range(len(groups)):
             for settings, snapshot in read_group(folder / f"group-{number:04d}.safetensors", config):
                 add_network(writer, settings, snapshot)
         if not writer.rows:
             raise MetarepError("no network stayed finite", fix="train more runs")
-        writer.finish()
+        writer.finish(Contents(DOMAIN.name, tuple(DOMAIN.labels), tuple(DOMAIN.properties)))
         for path in folder.glob("group-*"):
             path.unlink()
     return out
@@ -89,12 +91,11 @@ def read_group(path: Path, config: DigitsConfig) -> Iterator[tuple[Hyperparamete
         yield settings, Snapshot(epoch, own, entry["figures"])
 
 
-def add_network(writer: ZooWriter, settings: Hyperparameters, snapshot: Snapshot) -> None:
+def add_network(writer: ShardWriter, settings: Hyperparameters, snapshot: Snapshot) -> None:
     """One row of the zoo."""
     run_id = f"digits-{settings.run:05d}"
     network_id = f"{run_id}@{snapshot.epoch}"
     named = [(name, tuple(value.shape), str(value.dtype).removeprefix("torch.")) for name, value in snapshot.tensors.items()]
     digest = hashlib.sha256(b"".join(value.contiguous().numpy().tobytes() for value in snapshot.tensors.values())).hexdigest()
-    properties = settings.properties() | snapshot.figures
-    source = Source(network_id, run_id, "", Path(), epoch=snapshot.epoch, properties=properties)
-    writer.add(source, read_architecture(named), snapshot.tensors, digest)
+    row = {"network_id": network_id, "run_id": run_id, "epoch": snapshot.epoch, "sha256": digest}
+    writer.add(row, read_architecture(named), snapshot.tensors, settings.properties() | snapshot.figures)

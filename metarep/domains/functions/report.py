@@ -6,24 +6,21 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from metarep.artefact import canonical_json, write_whole, writing
-from metarep.cloze.embed import load_embeddings
 from metarep.domains.functions.figures import functions_figure
-from metarep.domains.functions.probe import FunctionsConfig, about, function_rows, parameter_representations, usable_counts
-from metarep.evaluation.compare import embedded_in_all, require_different_names, vectors_of
+from metarep.domains.functions.probe import OUTPUTS, FunctionsConfig, about, function_rows, representations, usable_counts
+from metarep.embeddings.store import load_embeddings
+from metarep.evaluation.arena import embedded_in_all
 from metarep.progress import Progress
 from metarep.report.page import png_of
-from metarep.report.probe_words import LINEAR_PROBE, NEIGHBOUR_PROBE
-from metarep.report.results import UNTRAINED, best_of, group_of, title_of
-from metarep.report.wording import listed, num
+from metarep.report.representations import BASELINE, CLOZE, UNTRAINED, representation_of
+from metarep.report.results import score_of
+from metarep.report.wording import listed, num, spoken
 from metarep.tables import to_csv
-from metarep.zoos.store import load_zoo
+from metarep.zoos.zoo import open_zoo
 
-PROBES = {LINEAR_PROBE: "the linear probe", NEIGHBOUR_PROBE: "nearest neighbours"}
+PROBES = {"linear": "the linear probe", "nearest_neighbours": "the nearest-neighbour probe"}
 GOALS = {5: 1.0, 10: 0.95}
-"""What is asked for: so many functions told apart with so much balanced accuracy."""
-
-OF_OUTPUTS = "outputs"
-"""The baseline that runs the networks; all others read their parameters."""
+"""The balanced accuracy that is asked for, by the number of functions."""
 
 
 def functions(
@@ -43,22 +40,19 @@ def functions(
     """
     progress = progress or Progress()
     loaded = [load_embeddings(path) for path in embeddings or []]
-    require_different_names(loaded)
-    networks = load_zoo(zoo)
-    final = networks.final()
-    final = final.select(embedded_in_all(loaded, final["network_id"]))
-    embedded = {e.name: vectors_of(e, networks.artefact, final["network_id"]) for e in loaded}
-    representations = parameter_representations(config, final) | embedded
+    networks = open_zoo(zoo)
+    final = embedded_in_all(loaded, networks.final())
+    compared = representations(config, final, loaded)
     counts = usable_counts(config.counts, len(set(final["task"])))
-    inputs = {"zoo": networks.artefact, **{e.name: e.artefact for e in loaded}}
+    inputs = {"zoo": networks.artefact, **{f"embeddings_{i}": e.artefact for i, e in enumerate(loaded)}}
     with writing(out, "functions", config=config.resolved(), seed=config.seed, inputs=inputs, overwrite=overwrite) as folder:
         rows: list[dict] = []
-        with progress.task("functions", len(representations), "representations") as task:
-            for name, x in representations.items():
-                found = function_rows(x, final["task"], final["split"], counts, seed=config.seed)
-                rows += [{"representation": name, **row} for row in found]
-                task.advance(1, name)
-        metrics = about(config, final, rows)
+        with progress.task("functions", len(compared), "representations") as task:
+            for one in compared:
+                found = function_rows(one.vectors, final["task"], final["split"], counts, seed=config.seed)
+                rows += [one.columns | {"origin": one.origin} | row for row in found]
+                task.advance(1, one.name)
+        metrics = about(config, final)
         write_whole(folder / "functions.csv", to_csv(rows))
         write_whole(folder / "metrics.json", canonical_json(metrics) + "\n")
         write_whole(folder / "findings.md", "\n".join(["# Functions told apart", "", *function_sentences(rows, metrics), ""]))
@@ -69,51 +63,52 @@ def functions(
 
 def function_sentences(rows: Sequence[dict], about: Mapping) -> list[str]:
     """A paragraph on the networks, one for each number of functions, one on chance; from functions.csv and metrics.json."""
-    by_count = {count: _of(rows, count) for count in dict.fromkeys(row["n_functions"] for row in rows)}
     text = (
         f"{about['n_networks']:,} networks {about['spec']}, {about['n_functions']} functions; balanced accuracy of probes on "
+        "held-out networks of the first functions by name, with 95 % intervals over these networks. The functions were learned "
+        f"with a mean squared error of {num(about['valid_mse']['median'], 4)} (median)."
     )
-    text += "held-out networks of the first so many functions by name, with 95 % intervals over these networks. The functions "
-    text += f"were learned with a mean squared error of {num(about['valid_mse']['median'], 4)} (median)."
-    nulls = [f"{num(max(r['null_p95'] for t in tables.values() for r in t.values()))} ({n})" for n, tables in by_count.items()]
-    chance = f"Answers dealt out to other networks reach at most {listed(nulls)} in 95 of 100 deals, by number of functions."
-    return [text, "", *(f"- {_count_sentences(count, tables)}" for count, tables in by_count.items()), f"- {chance}"]
+    counts = dict.fromkeys(row["n_functions"] for row in rows)
+    nulls = [f"{num(max(row['null'] for row in rows if row['n_functions'] == n))} ({n})" for n in counts]
+    chance = f"Predictions permuted among networks reach at most {listed(nulls)}, by number of functions."
+    return [text, "", *(f"- {_count_sentences(rows, count)}" for count in counts), f"- {chance}"]
 
 
-def _of(rows: Sequence[dict], count: int) -> dict[str, dict[str, dict]]:
-    """{probe: {representation: row}} of one number of functions."""
+def _count_sentences(rows: Sequence[dict], count: int) -> str:
+    """One number of functions: which representations reach its goal, if it has one, and how they compare by either probe."""
     own = [row for row in rows if row["n_functions"] == count]
-    return {metric: {r["representation"]: r for r in own if r["metric"] == metric} for metric in PROBES}
-
-
-def _count_sentences(count: int, tables: Mapping[str, Mapping[str, dict]]) -> str:
-    """One number of functions: which representations reach its goal, if it has one, and how they stand by either probe."""
-    n_test = next(iter(tables[LINEAR_PROBE].values()))["n_test"]
-    parts = [f"**{count} functions** ({n_test:,} test networks)."]
-    for metric, title in PROBES.items():
-        said = f"By {title}"
-        if count in GOALS:
-            said += f", {num(GOALS[count])} is {goal_sentence(tables[metric], GOALS[count])}"
-        parts += [f"{said}: {_standing(tables[metric])}."]
+    parts = [f"**{count} functions** ({own[0]['n_test']:,} test networks)."]
+    for probe, title in PROBES.items():
+        probed = [row for row in own if row["probe"] == probe]
+        goal = f", {num(GOALS[count])} is {goal_sentence(probed, GOALS[count])}" if count in GOALS else ""
+        parts.append(f"By {title}{goal}: {_standing(probed)}.")
     return " ".join(parts)
 
 
-def goal_sentence(rows: Mapping[str, dict], goal: float) -> str:
-    """Which representations {name: row} reach a goal, and which fall short of it by no more than their interval."""
-    reached = [title_of(name) for name, row in rows.items() if row["value"] >= goal]
-    nearly = [title_of(name) for name, row in rows.items() if row["value"] < goal <= row["high"]]
+def goal_sentence(rows: Sequence[dict], goal: float) -> str:
+    """Which representations reach a goal, and which fall short of it by no more than their interval."""
+    titles = {representation_of(row, {}).title: score_of(row) for row in rows}
+    reached = [title for title, score in titles.items() if score.value >= goal]
+    nearly = [title for title, score in titles.items() if score.value < goal <= score.high]
     text = f"reached by {listed(reached)}" if reached else "reached by none"
     return f"{text}, within the interval of {listed(nearly)}" if nearly else text
 
 
-def _standing(rows: Mapping[str, dict]) -> str:
+def _standing(rows: Sequence[dict]) -> str:
     """The best cloze embedding and its untrained control, the best untrained and baseline of parameters, and the outputs."""
-    own = best_of(rows, [name for name in rows if group_of(name) == "cloze"], "value")
-    untrained = best_of(rows, [name for name in rows if group_of(name) == "untrained"], "value")
-    baseline = best_of(rows, [name for name in rows if group_of(name) == "baseline" and name != OF_OUTPUTS], "value")
-    names = dict.fromkeys([own, f"{UNTRAINED}{own}", untrained, baseline, OF_OUTPUTS])
-    return listed([f"{title_of(name)} {_figure(rows[name])}" for name in names if name in rows])
-
-
-def _figure(row: Mapping) -> str:
-    return f"{num(row['value'], 3)} [{num(row['low'], 3)}, {num(row['high'], 3)}]"
+    known = [(representation_of(row, {}), score_of(row)) for row in rows]
+    ranked = sorted(known, key=lambda pair: -pair[1].value)
+    first = {group: next((pair for pair in ranked if pair[0].group == group), None) for group in (CLOZE, UNTRAINED)}
+    baseline = next((pair for pair in ranked if pair[0].group == BASELINE and pair[0].name != OUTPUTS), None)
+    own = first[CLOZE][0] if first[CLOZE] else None
+    control = next(
+        (pair for pair in known if own and pair[0].untrained and (pair[0].model, pair[0].kind) == (own.model, own.kind)), None
+    )
+    outputs = next((pair for pair in known if pair[0].name == OUTPUTS), None)
+    shown = {
+        one.title: score
+        for pair in (first[CLOZE], control, first[UNTRAINED], baseline, outputs)
+        if pair
+        for one, score in [pair]
+    }
+    return listed([f"{title} {spoken(score, 3)}" for title, score in shown.items()])

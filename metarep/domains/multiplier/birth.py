@@ -22,10 +22,10 @@ from sklearn.preprocessing import StandardScaler
 
 from metarep.domains.multiplier.mode_paths import share_row
 from metarep.domains.multiplier.modes import MULTIPLIER, label_modes
-from metarep.evaluation.probes import balanced_accuracy
+from metarep.evaluation.resampling import balanced_accuracy
 from metarep.training.engines import train_fast
 from metarep.training.recipe import Plan
-from metarep.zoos.store import Zoo
+from metarep.zoos.zoo import Zoo
 
 N_ROUNDS = 80
 """Of boosting."""

@@ -28,10 +28,10 @@ from metarep.domains.multiplier.scan import scan_score
 from metarep.domains.multiplier.settings import DynamicsConfig
 from metarep.domains.multiplier.trajectories import Runs, read_runs
 from metarep.errors import MetarepError
-from metarep.evaluation.probes import balanced_accuracy
+from metarep.evaluation.resampling import balanced_accuracy
 from metarep.progress import Progress
 from metarep.tables import to_csv
-from metarep.zoos.store import load_zoo
+from metarep.zoos.zoo import open_zoo
 
 SIGNIFICANT = 0.05
 SCANNED = "3"
@@ -86,7 +86,7 @@ def dynamics(
     MetarepError for a zoo without snapshots, of another architecture, or of runs of different lengths.
     """
     progress = progress or Progress()
-    networks = load_zoo(zoo)
+    networks = open_zoo(zoo)
     runs = read_runs(networks)
     inputs = {"zoo": networks.artefact}
     if model is not None:

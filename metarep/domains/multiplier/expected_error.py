@@ -1,6 +1,6 @@
 """The expected squared error of a network that multiplies, E[(f(x) − x1 x2)²]: integrated, not sampled; with derivatives.
 
-Two laws of the inputs. "square": uniform on the unit square. "product": the recipe's own, d uniform on
+Two input distributions. "square": uniform on the unit square. "product": the recipe's own, d uniform on
 [0.5, 1), y uniform on [0, 1), the inputs y/d and d in either order; so one input may reach 2.
 
 On a slice where one input is d, the other one, u, has a constant density on [0, 1] or [0, 1/d], and a unit
@@ -11,7 +11,7 @@ that cuts the slice does so at a point that is linear in d. With z = (x1, x2, 1)
 give the error, its gradient and its Hessian by algebra; C_j is what moving a boundary adds to the Hessian. The
 integrals over u are polynomials, in closed form. Over d they are summed by Gauss and Legendre's rule on panels
 between the points where a boundary enters, leaves or meets another: for the square the integrand there is a
-polynomial of degree 5 at most, and three nodes are exact; for the product law it is a Laurent polynomial in d, and
+polynomial of degree 5 at most, and three nodes are exact; for "product" it is a Laurent polynomial in d, and
 ten nodes leave less than 1e-14 of it, since the pole at 0 lies a panel's width away (Trefethen, "Is Gauss quadrature
 better than Clenshaw–Curtis?", 2008, theorem 4.5).
 
@@ -29,7 +29,7 @@ from metarep.errors import MetarepError
 from metarep.networks.spec import NetworkSpec
 from metarep.training.compiling import kernel
 
-Law = Literal["square", "product"]
+InputDistribution = Literal["square", "product"]
 N_NODES = {"square": 3, "product": 10}
 SECOND_MOMENT = {"square": 1 / 9, "product": 1 / 3}
 """E[(x1 x2)²]."""
@@ -47,35 +47,37 @@ class Expected(NamedTuple):
     hessian: np.ndarray
 
 
-def expected_error(spec: NetworkSpec, params: np.ndarray, *, law: Law = "product") -> np.ndarray:
+def expected_error(spec: NetworkSpec, params: np.ndarray, *, input_distribution: InputDistribution = "product") -> np.ndarray:
     """(N,) float64: the expected squared error of networks params (N, P); NaN for those that are not finite.
 
     For networks of two inputs and one output with at most one hidden layer ("2-1", "2-1-relu", "2-H-1").
-    Raises MetarepError for other architectures and unknown laws.
+    Raises MetarepError for other architectures and unknown input distributions.
     """
-    return expected_error_derivatives(spec, params, law=law).error
+    return expected_error_derivatives(spec, params, input_distribution=input_distribution).error
 
 
 def expected_error_and_gradient(
-    spec: NetworkSpec, params: np.ndarray, *, law: Law = "product"
+    spec: NetworkSpec, params: np.ndarray, *, input_distribution: InputDistribution = "product"
 ) -> tuple[np.ndarray, np.ndarray]:
     """The expected squared error (N,) and its gradient (N, P)."""
-    return expected_error_derivatives(spec, params, law=law)[:2]
+    return expected_error_derivatives(spec, params, input_distribution=input_distribution)[:2]
 
 
-def expected_error_derivatives(spec: NetworkSpec, params: np.ndarray, *, law: Law = "product") -> Expected:
+def expected_error_derivatives(
+    spec: NetworkSpec, params: np.ndarray, *, input_distribution: InputDistribution = "product"
+) -> Expected:
     """The expected squared error with its gradient and its Hessian: about 10 µs a 2-2-1 network."""
-    if law not in N_NODES:
-        raise MetarepError("unknown law of the inputs", met=law, expected=" or ".join(N_NODES))
+    if input_distribution not in N_NODES:
+        raise MetarepError("unknown input distribution", met=input_distribution, expected=" or ".join(N_NODES))
     params = np.asarray(params, dtype=np.float64)
     terms, place = _as_terms(spec, params)
-    nodes, weights = _rule(N_NODES[law])
+    nodes, weights = _rule(N_NODES[input_distribution])
     n, size = terms.shape
     finite = np.isfinite(terms).all(axis=1)
     terms[~finite] = 0.0
     error, gradient, hessian = np.empty(n), np.zeros((n, size)), np.zeros((n, size, size))
-    _integrate(terms, law == "product", nodes, weights, error, gradient, hessian)
-    error += SECOND_MOMENT[law]
+    _integrate(terms, input_distribution == "product", nodes, weights, error, gradient, hessian)
+    error += SECOND_MOMENT[input_distribution]
     for values in (error, gradient, hessian):
         values[~finite] = np.nan
     return Expected(error, gradient[:, place], hessian[:, place[:, None], place])
@@ -183,7 +185,7 @@ def _add_slice(gram, moment, low, high, inner, d, weight):
 
 @kernel
 def _add_slices(units, out, inner, product, nodes, weights, gram, moment, curve):
-    """Adds all slices along one axis; of the product law these are half of the inputs."""
+    """Adds all slices along one axis; of "product" these are half of the inputs."""
     n = units.shape[0]
     low, high = np.zeros(n), np.zeros(n)
     cuts = _cuts(units, inner, product, 0.5 if product else 0.0)

@@ -11,10 +11,13 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from metarep.artefact import Artefact
-from metarep.cloze.embed import Embeddings, copying, embed_params, untrained_like
-from metarep.cloze.pretrain import load_model
+from metarep.embeddings.stage import embed_tensors, model_plan
+from metarep.embeddings.store import Embeddings
 from metarep.errors import MetarepError
-from metarep.zoos.store import Zoo
+from metarep.model.pretraining import load_model
+from metarep.model.transformer import untrained_like
+from metarep.zoos.parameters import as_sequential
+from metarep.zoos.zoo import Zoo
 
 MAX_ITERATIONS = 500
 
@@ -84,6 +87,8 @@ def align(embeddings: Embeddings, networks: Zoo, random: np.ndarray, *, device: 
     model = load_model(embeddings.artefact.input_path("model"), device=device)
     if config["untrained"]:
         model = untrained_like(model, seed=config["seed"])
-    batches = (random[first : first + 512].astype(np.float32) for first in range(0, len(random), 512))
-    parts = [embed_params(model, batch, config["kind"], **copying(config)) for batch in batches]
+    number = int(networks.architecture[0])
+    plan, how = model_plan(model, networks, number), {name: config[name] for name in ("n_copies", "copy_scale", "seed")}
+    batches = (as_sequential(networks.spec, random[first : first + 512]) for first in range(0, len(random), 512))
+    parts = [embed_tensors(model, plan, batch, networks.symmetries[number], config["kind"], **how) for batch in batches]
     return Embedded(embeddings.artefact, embeddings.name, embeddings.vectors[rows], rows >= 0, np.concatenate(parts))

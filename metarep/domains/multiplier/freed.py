@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import minimize
 
-from metarep.domains.multiplier.expected_error import Law, expected_error, expected_error_derivatives
+from metarep.domains.multiplier.expected_error import InputDistribution, expected_error, expected_error_derivatives
 from metarep.networks.spec import NetworkSpec
 
 GRADIENT_TOLERANCE = 1e-8
@@ -43,7 +43,9 @@ class Freed(NamedTuple):
     n_starts: int
 
 
-def descend_some(spec: NetworkSpec, params: np.ndarray, free: np.ndarray, *, law: Law = "product") -> Descent:
+def descend_some(
+    spec: NetworkSpec, params: np.ndarray, free: np.ndarray, *, input_distribution: InputDistribution = "product"
+) -> Descent:
     """The minimum of the expected error that one network params (P,) leads to; only the places free (F,) move."""
     params = np.array(params, np.float64)
     last: dict[bytes, tuple] = {}
@@ -53,7 +55,7 @@ def descend_some(spec: NetworkSpec, params: np.ndarray, free: np.ndarray, *, law
         if key not in last:
             trial = params.copy()
             trial[free] = values
-            found = expected_error_derivatives(spec, trial[None], law=law)
+            found = expected_error_derivatives(spec, trial[None], input_distribution=input_distribution)
             last.clear()
             last[key] = found.error[0], found.gradient[0, free], found.hessian[0][np.ix_(free, free)]
         return last[key]
@@ -112,6 +114,6 @@ def worth(names: Sequence[str], saved: Callable[[frozenset[str]], float]) -> dic
     return values
 
 
-def start_error(spec: NetworkSpec, params: np.ndarray, *, law: Law = "product") -> float:
+def start_error(spec: NetworkSpec, params: np.ndarray, *, input_distribution: InputDistribution = "product") -> float:
     """The expected error of one network params (P,)."""
-    return float(expected_error(spec, np.asarray(params, np.float64)[None], law=law)[0])
+    return float(expected_error(spec, np.asarray(params, np.float64)[None], input_distribution=input_distribution)[0])

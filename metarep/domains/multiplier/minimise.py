@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from metarep.domains.multiplier.expected_error import Law, expected_error, expected_error_derivatives
+from metarep.domains.multiplier.expected_error import InputDistribution, expected_error, expected_error_derivatives
 from metarep.networks.spec import NetworkSpec
 from metarep.networks.symmetry import canonical_scale
 
@@ -32,7 +32,7 @@ KICKS = (0.3, -0.3, 0.03, -0.03, 0.003, -0.003)
 
 
 class Minimum(NamedTuple):
-    """Where N networks ended: params (N, P), units of incoming norm 1; error (N,) under the law minimised.
+    """Where N networks ended: params (N, P), units of incoming norm 1; error (N,) under the input distribution.
 
     gradient_norm: (N,) the largest component of the gradient there.
     least_curvature: (N,) the least eigenvalue of the Hessian.
@@ -48,10 +48,12 @@ class Minimum(NamedTuple):
     n_steps: np.ndarray
 
 
-def minimise(spec: NetworkSpec, start: np.ndarray, *, law: Law = "product", n_steps: int = 400) -> Minimum:
+def minimise(
+    spec: NetworkSpec, start: np.ndarray, *, input_distribution: InputDistribution = "product", n_steps: int = 400
+) -> Minimum:
     """The minima of the expected error that networks start (N, P) lead to; they have to be finite."""
     params = canonical_scale(spec, np.array(start, np.float64))
-    error, gradient, hessian = expected_error_derivatives(spec, params, law=law)
+    error, gradient, hessian = expected_error_derivatives(spec, params, input_distribution=input_distribution)
     n = len(params)
     damping, taken, steps = np.full(n, 1e-2), np.ones(n, bool), np.zeros(n, np.int64)
     left, least = np.arange(n), np.full(n, -np.inf)
@@ -66,9 +68,9 @@ def minimise(spec: NetworkSpec, start: np.ndarray, *, law: Law = "product", n_st
         steps[left] += 1
         along = np.einsum("nij,ni->nj", axes, gradient[left]) / (np.abs(curvature) + damping[left, None])
         trial = params[left] - np.einsum("nij,nj->ni", axes, along)
-        trial[flat] = _kicked(spec, params[left[flat]], axes[flat, :, 0], law)
+        trial[flat] = _kicked(spec, params[left[flat]], axes[flat, :, 0], input_distribution)
         trial = canonical_scale(spec, trial)
-        found = expected_error_derivatives(spec, trial, law=law)
+        found = expected_error_derivatives(spec, trial, input_distribution=input_distribution)
         lower = found.error < error[left]
         level = found.error <= error[left] + ROUNDING
         taken = lower | (level & (np.abs(found.gradient).max(axis=1) < np.abs(gradient[left]).max(axis=1)))
@@ -81,8 +83,8 @@ def minimise(spec: NetworkSpec, start: np.ndarray, *, law: Law = "product", n_st
     return Minimum(params, error, norm, least, converged, steps)
 
 
-def _kicked(spec: NetworkSpec, params: np.ndarray, direction: np.ndarray, law: Law) -> np.ndarray:
+def _kicked(spec: NetworkSpec, params: np.ndarray, direction: np.ndarray, input_distribution: InputDistribution) -> np.ndarray:
     """params (N, P) moved along direction (N, P) by the kick that lowers the error most."""
     trials = np.stack([params + size * direction for size in KICKS])
-    errors = np.stack([expected_error(spec, trial, law=law) for trial in trials])
+    errors = np.stack([expected_error(spec, trial, input_distribution=input_distribution) for trial in trials])
     return trials[errors.argmin(axis=0), np.arange(len(params))]

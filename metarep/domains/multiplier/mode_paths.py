@@ -10,7 +10,7 @@ from collections import Counter
 import numpy as np
 
 from metarep.domains.multiplier.modes import MODES
-from metarep.evaluation.agreement import wilson
+from metarep.evaluation.resampling import wilson
 
 ARROW = ">"
 """Between the modes of a path, as "3>2.5>3"."""

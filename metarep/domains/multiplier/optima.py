@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from metarep.domains.multiplier.expected_error import Law, expected_error
+from metarep.domains.multiplier.expected_error import InputDistribution, expected_error
 from metarep.domains.multiplier.minimise import Minimum, minimise
 from metarep.domains.multiplier.mode_borders import Within, beyond, bring_into, minimise_within, twins
 from metarep.domains.multiplier.modes import MODES, MULTIPLIER, label_modes
@@ -34,7 +34,9 @@ class Starts(NamedTuple):
 
 @dataclass(frozen=True)
 class BestOfModes:
-    """The lowest expected error found in each of `modes` (M,), under one law. Errors (M,), parameters (M, 9), canonical.
+    """The lowest expected error found in each of `modes` (M,) for one input distribution.
+
+    Errors are (M,), parameters (M, 9) and canonical.
 
     error, params: the infimum over the mode.
     held: (M,) bool: the infimum is no local minimum but lies on the mode's border; `beyond` (M,) is then the mode that
@@ -77,7 +79,9 @@ def border_starts(starts: Starts, mode: str, *, seed: int) -> np.ndarray:
     return np.concatenate([own, brought])
 
 
-def best_of_modes(free: Minimum, within: dict[str, Within], *, law: Law = "product") -> BestOfModes:
+def best_of_modes(
+    free: Minimum, within: dict[str, Within], *, input_distribution: InputDistribution = "product"
+) -> BestOfModes:
     """The best of every mode from where free descents ended and those that stayed in each mode {mode: Within}."""
     ends = label_modes(MULTIPLIER, free.params).mode
     n = len(MODES)
@@ -96,31 +100,33 @@ def best_of_modes(free: Minimum, within: dict[str, Within], *, law: Law = "produ
             error[i], params[i] = stays.error[lowest], stays.params[lowest]
             held[i] = stays.held[lowest] or np.abs(params[i, 6:8]).max() > UNBOUNDED
             if held[i]:
-                out[i] = beyond(mode, params[i], law=law)
+                out[i] = beyond(mode, params[i], input_distribution=input_distribution)
     unbounded = np.abs(np.nan_to_num(params[:, 6:8])).max(axis=1) > UNBOUNDED
     return BestOfModes(MODES, error, _canonical(params), held, unbounded, out, inside_error, _canonical(inside_params))
 
 
-def descend(starts: Starts, *, law: Law = "product") -> Minimum:
+def descend(starts: Starts, *, input_distribution: InputDistribution = "product") -> Minimum:
     """Where every start ends that may go where it likes."""
-    return minimise(MULTIPLIER, starts.params, law=law)
+    return minimise(MULTIPLIER, starts.params, input_distribution=input_distribution)
 
 
-def stay(starts: Starts, mode: str, *, seed: int, law: Law = "product") -> Within:
+def stay(starts: Starts, mode: str, *, seed: int, input_distribution: InputDistribution = "product") -> Within:
     """Where the starts of one mode end that have to stay in it; and then the twins of the best of them."""
-    first = minimise_within(mode, border_starts(starts, mode, seed=seed), law=law)
+    first = minimise_within(mode, border_starts(starts, mode, seed=seed), input_distribution=input_distribution)
     best = first.params[first.error.argsort()[:N_TWINNED]]
-    second = minimise_within(mode, bring_into(mode, twins(best, rng=np.random.default_rng(seed))), law=law)
+    second = minimise_within(
+        mode, bring_into(mode, twins(best, rng=np.random.default_rng(seed))), input_distribution=input_distribution
+    )
     return Within(*(np.concatenate(parts) for parts in zip(first, second, strict=True)))
 
 
-def distinct_minima(params: np.ndarray, error: np.ndarray, *, law: Law = "product") -> np.ndarray:
+def distinct_minima(params: np.ndarray, error: np.ndarray, *, input_distribution: InputDistribution = "product") -> np.ndarray:
     """(N,) which minimum each of N converged networks params (N, 9) is in, numbered from 0 by rising error.
 
     Two are the same minimum if they compute the same on the inputs that occur, or after the inputs have changed places.
     What is flat (the order and scale of units, a dead unit, a unit that turns on where no input falls) tells nothing apart.
     """
-    points = support(law)
+    points = support(input_distribution)
     output = forward(MULTIPLIER, params, points)[:, :, 0]
     swapped = forward(MULTIPLIER, params, points[:, ::-1])[:, :, 0]
     member, found = np.full(len(params), -1), 0
@@ -133,10 +139,10 @@ def distinct_minima(params: np.ndarray, error: np.ndarray, *, law: Law = "produc
     return member
 
 
-def support(law: Law) -> np.ndarray:
-    """(S, 2): points all over the inputs that occur under a law."""
+def support(input_distribution: InputDistribution) -> np.ndarray:
+    """(S, 2): points all over the inputs that occur under an input distribution."""
     at = np.linspace(0, 1, 13)
-    if law == "square":
+    if input_distribution == "square":
         return np.stack(np.meshgrid(at, at), axis=-1).reshape(-1, 2)
     d, y = (part.ravel() for part in np.meshgrid(np.linspace(0.5, 1, 9), at))
     points = np.stack([y / d, d], axis=1)
@@ -144,8 +150,10 @@ def support(law: Law) -> np.ndarray:
 
 
 def errors_under_both(params: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The expected errors (N,) of params (N, 9) under the product law and on the square; NaN for rows of NaN."""
-    return expected_error(MULTIPLIER, params, law="product"), expected_error(MULTIPLIER, params, law="square")
+    """The expected errors (N,) of params (N, 9) under "product" and on the square; NaN for rows of NaN."""
+    return expected_error(MULTIPLIER, params, input_distribution="product"), expected_error(
+        MULTIPLIER, params, input_distribution="square"
+    )
 
 
 def _canonical(params: np.ndarray) -> np.ndarray:

@@ -6,70 +6,27 @@ equally much of that are told apart by the value itself, so that the order in wh
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from metarep.domains.multiplier.geometry import QUADRANTS, active_area, quadrant_area
 from metarep.domains.multiplier.modes import MULTIPLIER, OCCURS, TOLERANCE, sign_patterns
 from metarep.domains.multiplier.skew import off_right_angle
-from metarep.evaluation.representations import midpoints
+from metarep.evaluation.baselines import midpoints
 from metarep.networks.forward import forward
-from metarep.zoos.store import Zoo
+from metarep.zoos.domain import Property
+from metarep.zoos.zoo import Zoo
 
 SAME_SLOPE = 0.01
 """Gradients that lie nearer to each other than this belong to one linear piece; the product's own are of length 0 to 1.4."""
 
 N_OUTPUT_POINTS = 64
 AREAS, SIGNS, FUNCTION, ERROR, SIZES, START = ("areas", "signs", "function", "error", "sizes and directions", "initialisation")
-FAMILIES = (AREAS, SIGNS, FUNCTION, ERROR, SIZES, START)
-
-
-@dataclass(frozen=True)
-class Property:
-    """One value a network: `values` (N,) float64, 0 or 1 where it is a fact.
-
-    `name` is a noun for a number and a sentence for a fact; `opposite` is what holds where the fact does not.
-    """
-
-    name: str
-    values: np.ndarray
-    family: str = ""
-    opposite: str = ""
-
-    @property
-    def is_fact(self) -> bool:
-        """Whether it holds or not, rather than being more or less."""
-        return self.opposite != ""
-
-    def select(self, rows: np.ndarray) -> Property:
-        """The same of some networks."""
-        return Property(self.name, self.values[rows], self.family, self.opposite)
-
-
-@dataclass(frozen=True)
-class Side:
-    """Networks of one split, fitted on or measured on: properties, clusters (N,) and the known labels {name: (N,) text}."""
-
-    found: list[Property]
-    clusters: np.ndarray
-    labels: dict[str, np.ndarray]
-
-    @property
-    def table(self) -> np.ndarray:
-        """(N, P): the values of the properties, a column each."""
-        return np.stack([p.values for p in self.found], axis=1)
-
-    def select(self, rows: np.ndarray) -> Side:
-        """The same of some networks."""
-        labels = {name: values[rows] for name, values in self.labels.items()}
-        return Side([p.select(rows) for p in self.found], self.clusters[rows], labels)
 
 
 def properties(zoo: Zoo) -> list[Property]:
     """The properties of N 2-2-1 networks. Areas are shares of the unit square; "off" and "on" are those of the modes."""
     params = zoo.params.astype(np.float64)
-    error = zoo.log_error
+    error = zoo["log_error"]
     found = [
         *of_areas(params),
         *of_signs(params),

@@ -19,16 +19,16 @@ from typing import Any
 import numpy as np
 
 from metarep.artefact import canonical_json, write_whole, writing
-from metarep.cloze.embed import load_embeddings
 from metarep.domains.multiplier.fitted_scans import Embedded, align, example_scores, linear_scores
 from metarep.domains.multiplier.modes import MODES, MULTIPLIER
 from metarep.domains.multiplier.scores import SCORES, scan_score
 from metarep.domains.multiplier.settings import ScanConfig
+from metarep.embeddings.store import load_embeddings
 from metarep.errors import MetarepError
 from metarep.evaluation.roc import FPR_GRID, Roc, area, average_precision, estimate, on_grid, precision_at
 from metarep.progress import Progress
 from metarep.tables import to_csv
-from metarep.zoos.store import Zoo, load_zoo
+from metarep.zoos.zoo import Zoo, open_zoo
 
 __all__ = ["MULTIPLIER", "measure", "random_initialisations", "scan", "scan_score"]
 
@@ -95,13 +95,14 @@ def scan(
     `embeddings` of that zoo add the scan by examples; without them it is left out, and
     metrics.json says so. Raises MetarepError for a zoo without networks that have a mode.
     """
-    networks = load_zoo(zoo)
+    networks = open_zoo(zoo)
     inputs = {"zoo": networks.artefact}
     final = labelled(networks)
     if len(set(final["mode"])) < 2:
         raise MetarepError(f"{zoo}: no 2-2-1 networks of two modes or more", fix="scan a larger zoo of 2-2-1 networks")
     if embeddings is not None:
-        inputs["embeddings"] = load_embeddings(embeddings).artefact
+        loaded = load_embeddings(embeddings)
+        inputs[loaded.name] = loaded.artefact
     with writing(out, "scan", config=config.resolved(), seed=config.seed, inputs=inputs, overwrite=overwrite) as folder:
         tables, about = measure(config, final, embeddings=embeddings, device=device, progress=progress)
         for name, rows in tables.items():

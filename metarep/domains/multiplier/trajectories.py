@@ -11,10 +11,10 @@ from metarep.domains.multiplier.modes import MULTIPLIER, label_modes
 from metarep.errors import MetarepError
 from metarep.networks.forward import forward
 from metarep.networks.spec import NetworkSpec
-from metarep.training.recipe import N_TRAIN, VARIANTS
-from metarep.training.sampling import LAWS, draw
+from metarep.training.recipe import N_TRAIN
+from metarep.training.sampling import INPUT_DISTRIBUTIONS, draw
 from metarep.training.tasks import Task
-from metarep.zoos.store import Zoo
+from metarep.zoos.zoo import Zoo
 
 LEAST_ERROR = 1e-12
 """Errors below it count as it: a logarithm needs a floor."""
@@ -80,8 +80,8 @@ def read_runs(zoo: Zoo) -> Runs:
         raise MetarepError("modes belong to 2-2-1 networks", met=f"{zoo.spec} networks", expected=str(MULTIPLIER))
     if zoo["params"].shape != zoo["init_params"].shape:
         raise MetarepError("the zoo lacks initialisations", fix="build it again")
-    roots = np.array([str(name).partition("@")[0] for name in zoo["network_id"]])
-    names, member = np.unique(roots, return_inverse=True)
+    ends = np.where(zoo.is_final, zoo.network_id, zoo["snapshot_of"]).astype(str)
+    names, member = np.unique(ends, return_inverse=True)
     order = np.lexsort((zoo["step"], member))
     n, per_run = len(names), len(order) // len(names)
     step = zoo["step"][order]
@@ -96,7 +96,7 @@ def read_runs(zoo: Zoo) -> Runs:
         )
     kept = np.flatnonzero(step[:per_run] != step[per_run - 1] - 1)
     rows = order.reshape(n, per_run)
-    sound = ~zoo["diverged"][rows].any(axis=1)
+    sound = zoo["finite"][rows].all(axis=1)
     if not sound.any():
         raise MetarepError("every run of the zoo diverged", met=f"{n} runs", fix="build it with a smaller lr")
     return _with_start(zoo, rows[sound][:, kept])
@@ -127,9 +127,9 @@ def initial_error(zoo: Zoo) -> np.ndarray:
     spec: NetworkSpec = zoo.spec
     widths = np.array(spec.widths, np.int64)
     errors = np.empty(len(zoo))
-    columns = (zoo[name] for name in ("seed", "variant", "task", "law"))
-    for i, (seed, variant, task, law) in enumerate(zip(*columns, strict=True)):
-        x, y, order, _ = draw(np.uint32(seed), LAWS[law or VARIANTS[variant].law], widths, spec.n_params, Task(task).code)
+    columns = (zoo[name] for name in ("seed", "input_distribution", "task"))
+    for i, (seed, inputs, task) in enumerate(zip(*columns, strict=True)):
+        x, y, order, _ = draw(np.uint32(seed), INPUT_DISTRIBUTIONS[inputs], widths, spec.n_params, Task(task).code)
         valid = order[N_TRAIN:]
         output = forward(spec, zoo.init_params[i].astype(np.float64), x[valid].astype(np.float64))[:, 0]
         errors[i] = np.square(output - y[valid]).mean()

@@ -32,10 +32,10 @@ from metarep.windows.model import WindowModel
 from metarep.windows.pretrain import hidden_states, load_window_model, pretrain_windows
 from metarep.windows.settings import WindowEmbedConfig
 from metarep.windows.tokens import N_CLASSES
-from metarep.zoos.store import load_zoo
-from metarep.zoos.subjects import Subjects, open_subjects
+from metarep.zoos.zoo import Zoo, open_zoo
 
 SEEN, LEFT_OUT = "architectures_seen", "architectures_left_out"
+N_THIRDS = 3
 MODELS = {"others": (SEEN,), "all": (SEEN, LEFT_OUT)}
 """Each model by the zoos that it is pretrained on."""
 
@@ -64,7 +64,7 @@ def run(context: Context) -> Result:
     zoos = {SEEN: build(context, SEEN, config.seen), LEFT_OUT: build(context, LEFT_OUT, config.left_out)}
     models = {name: load_window_model(pretrained(context, name, zoos)) for name in MODELS}
     models["untrained"] = untrained_like(models["others"], seed=context.config.seed)
-    subjects = {name: open_subjects(path) for name, path in zoos.items()}
+    subjects = {name: open_zoo(path).finite() for name, path in zoos.items()}
     sides = {name: read_side(one, models, context) for name, one in subjects.items()}
     rows: list[dict[str, Any]] = []
     for spec in config.left_out:
@@ -107,16 +107,19 @@ def pretrained(context: Context, name: str, zoos: dict[str, Path]) -> Path:
     return path
 
 
-def read_side(subjects: Subjects, models: dict[str, WindowModel], context: Context) -> Side:
+def read_side(subjects: Zoo, models: dict[str, WindowModel], context: Context) -> Side:
     """The vectors of every finished network of a zoo."""
-    zoo = load_zoo(subjects.artefact.path)
+    zoo = open_zoo(subjects.artefact.path)
     final = zoo.final()
     place = {str(name): i for i, name in enumerate(final["network_id"])}
     order = np.array([place.get(str(name), -1) for name in subjects.network_id])
     kept = np.flatnonzero(order >= 0)
     vectors = {name: embedded(model, subjects)[kept] for name, model in models.items()}
-    statistics = [weight_statistics(subjects.architecture_of(i), subjects.tensors(i)) for i in range(len(subjects))]
-    vectors["weight statistics"] = np.stack(statistics)[kept]
+    statistics = [
+        weight_statistics(subjects.architecture_of(i), subjects.stacked(np.array([i])), N_THIRDS, stretch=True)
+        for i in range(len(subjects))
+    ]
+    vectors["weight statistics"] = np.concatenate(statistics)[kept]
     rows = order[kept]
     error = np.log10(np.maximum(final["valid_mse"][rows], 1e-12))
     return Side(
@@ -124,16 +127,16 @@ def read_side(subjects: Subjects, models: dict[str, WindowModel], context: Conte
     )
 
 
-def embedded(model: WindowModel, subjects: Subjects) -> np.ndarray:
+def embedded(model: WindowModel, subjects: Zoo) -> np.ndarray:
     """(N, D) float32: the "layers" embedding of each network."""
     return np.stack([reading.network for _, reading in read_networks(model, subjects, WindowEmbedConfig())])
 
 
 def masked_rows(
-    models: dict[str, WindowModel], subjects: Subjects, rows: np.ndarray, spec: str, context: Context
+    models: dict[str, WindowModel], subjects: Zoo, rows: np.ndarray, spec: str, context: Context
 ) -> list[dict[str, Any]]:
     """Masked R² on the test networks of an architecture, of every model and of the mean of what a window shows."""
-    names = [i for i in range(len(subjects)) if subjects.final[i]]
+    names = [i for i in range(len(subjects)) if subjects.is_final[i]]
     chosen = [names[i] for i in rows]
     found = []
     for name, model in models.items():

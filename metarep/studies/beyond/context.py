@@ -11,7 +11,7 @@ from metarep.cloze.settings import PretrainConfig
 from metarep.studies.experiment import Context
 from metarep.studies.settings import BeyondConfig
 from metarep.training.settings import ZooConfig
-from metarep.zoos.store import Zoo, load_zoo
+from metarep.zoos.zoo import Zoo, open_zoo
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class BeyondContext(Context):
         if self.config.model is None:
             return self._made_here()
         artefact = open_artefact(self.config.model, "model")
-        zoo = load_zoo(self.config.zoo or artefact.input_path("zoo"))
+        zoo = open_zoo(self.config.zoo or artefact.input_path("zoo"))
         artefact.require_input("zoo", zoo.artefact)
         self.used.update(model=artefact, zoo=zoo.artefact)
         return load_model(artefact.path), zoo.final()

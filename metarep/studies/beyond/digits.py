@@ -15,7 +15,9 @@ import numpy as np
 from metarep.artefact import is_done, open_artefact
 from metarep.cloze.embed import load_embeddings
 from metarep.domains.digits.build import build_digits
-from metarep.evaluation.predict import BASELINE, metric_rows, prediction_rows, statistics_of, vectors_in_order
+from metarep.evaluation.arena import EMBEDDING, Representation, vectors_of
+from metarep.evaluation.baselines import layer_statistics
+from metarep.evaluation.predict import metric_rows, prediction_rows
 from metarep.evaluation.probes import linear_regressor
 from metarep.evaluation.settings import PredictConfig
 from metarep.evaluation.weight_statistics import QUANTILES
@@ -26,8 +28,9 @@ from metarep.studies.settings import DigitsStudyConfig
 from metarep.windows.embed import embed_windows
 from metarep.windows.pretrain import pretrain_windows
 from metarep.windows.settings import WindowEmbedConfig
-from metarep.zoos.imported import KIND, ImportedZoo, load_imported
+from metarep.zoos.zoo import KIND, Zoo, open_zoo
 
+BASELINE = "weight statistics"
 TARGETS = {"test_accuracy": "test accuracy", "epoch": "epoch", "gap": "generalisation gap"}
 EMBEDDINGS = {
     "layers": WindowEmbedConfig(),
@@ -43,14 +46,15 @@ def run(context: Context) -> Result:
     """See the head of this file."""
     config: DigitsStudyConfig = context.config.digits
     zoo = digit_zoo(context)
-    statistics = statistics_of(zoo)
+    statistics = layer_statistics(zoo, np.ones(len(zoo), dtype=bool))
     vectors = embedded(context, zoo) | {BASELINE: statistics, MOMENTS: without_quartiles(statistics)}
     vectors |= {name: np.concatenate([vectors[part] for part in parts], axis=1) for name, parts in JOINT.items()}
     columns = {name: np.array(zoo[name], dtype=np.float64) for name in TARGETS}
     run_id, split, design = (np.array(zoo[name], dtype=object).astype(str) for name in ("run_id", "split", "design"))
     train, test = np.flatnonzero(split == "train"), np.flatnonzero(split == "test")
     settings = config.predict.model_copy(update={"seed": context.config.seed})
-    rows = prediction_rows(vectors, columns, run_id, train, test, settings, context.progress)
+    representations = [Representation(name, EMBEDDING, "", name, False, "", x) for name, x in vectors.items()]
+    rows = prediction_rows(representations, columns, run_id, train, test, settings, context.progress)
     others = list(design_rows(vectors, columns, run_id, train, test, design, settings))
     n_runs = len(set(run_id))
     return Result(
@@ -72,18 +76,18 @@ def run(context: Context) -> Result:
     )
 
 
-def digit_zoo(context: Context) -> ImportedZoo:
+def digit_zoo(context: Context) -> Zoo:
     """The zoo of digit networks, trained where it does not stand yet."""
     config = context.config.digits.zoo.model_copy(update={"seed": context.config.seed})
     path = context.shared / "digits"
     if not is_done(path, KIND, config.resolved(), {}):
         build_digits(config, path, overwrite=path.exists(), progress=context.progress)
-    zoo = load_imported(path).finite_only()
+    zoo = open_zoo(path).finite()
     context.used["digits"] = zoo.artefact
     return zoo
 
 
-def pretrained(context: Context, zoo: ImportedZoo) -> Path:
+def pretrained(context: Context, zoo: Zoo) -> Path:
     """The window model of digit networks, pretrained where it does not stand yet."""
     settings = context.config.digits.pretrain.model_copy(update={"seed": context.config.seed})
     model = context.shared / "models" / "digits"
@@ -93,7 +97,7 @@ def pretrained(context: Context, zoo: ImportedZoo) -> Path:
     return model
 
 
-def embedded(context: Context, zoo: ImportedZoo) -> dict[str, np.ndarray]:
+def embedded(context: Context, zoo: Zoo) -> dict[str, np.ndarray]:
     """The vectors (N, D) of every network, by representation."""
     model = pretrained(context, zoo)
     inputs = {"model": open_artefact(model), "zoo": zoo.artefact}
@@ -102,7 +106,7 @@ def embedded(context: Context, zoo: ImportedZoo) -> dict[str, np.ndarray]:
         path = context.shared / "embeddings" / f"digits_{name}"
         if not is_done(path, "embeddings", config.resolved(), inputs):
             embed_windows(config, model, zoo.artefact.path, path, overwrite=path.exists(), progress=context.progress)
-        found[name] = vectors_in_order(load_embeddings(path), zoo)
+        found[name] = vectors_of(load_embeddings(path), zoo)
     return found
 
 

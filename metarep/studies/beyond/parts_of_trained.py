@@ -18,7 +18,7 @@ from metarep.domains.multiplier.sections.sections import (
     matching,
     section_labels,
 )
-from metarep.evaluation.clusters import bootstrap_stability, choose_k, fit_kmeans, silhouette
+from metarep.evaluation.clusters import sweep
 from metarep.studies.beyond.ablation import contributions, membership, residuals, rises, selectivity, shuffled
 
 LEVEL = 0.95
@@ -108,14 +108,9 @@ def cluster_units(train: np.ndarray, test: np.ndarray, ks: tuple[int, ...], *, s
     """k-means of unit beliefs (N, U, S), fitted on those of training networks; k by the rule of `evaluation.clusters`."""
     rows = train.reshape(-1, train.shape[2])
     rows = rows[np.random.default_rng(seed).permutation(len(rows))[:MAX_UNITS]]
-    least, apart = {}, {}
-    for k in ks:
-        least[k] = bootstrap_stability("kmeans", rows, k, n_bootstraps=N_STABILITY, seed=seed).least_jaccard
-        apart[k] = silhouette(rows, fit_kmeans(rows, k, seed=seed).predict(rows), seed=seed)
-    k = choose_k(least, apart)
-    labels = fit_kmeans(rows, k, seed=seed).predict(test.reshape(-1, test.shape[2])).reshape(test.shape[:2])
-    curve = [{"k": k, "least_jaccard": least[k], "silhouette": apart[k]} for k in ks]
-    return UnitClusters(k, labels, curve)
+    found = sweep("kmeans", rows, ks, n_bootstraps=N_STABILITY, seed=seed)
+    labels = found.chosen.predict(test.reshape(-1, test.shape[2])).reshape(test.shape[:2])
+    return UnitClusters(found.chosen.n_clusters, labels, found.curve)
 
 
 def cluster_rows(

@@ -10,8 +10,7 @@ from joblib import Parallel, cpu_count, delayed, parallel_config
 from metarep.domains.multiplier.modes import MODES, MULTIPLIER, label_modes
 from metarep.domains.multiplier.sections.one_hidden import all_pairs, balanced
 from metarep.domains.multiplier.sections.sections import affinities, connectivity, square
-from metarep.evaluation.agreement import wilson
-from metarep.evaluation.probes import balanced_accuracy
+from metarep.evaluation.resampling import balanced_accuracy, wilson
 from metarep.studies.beyond.context import BeyondContext
 from metarep.studies.beyond.planted_figures import controls_figure, found_figure, matrices_figure
 from metarep.studies.beyond.planted_words import claims, picked, sentences

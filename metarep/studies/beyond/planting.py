@@ -16,7 +16,7 @@ from metarep.domains.multiplier.sections.naming import ModeReader, fit_mode_read
 from metarep.domains.multiplier.sections.one_hidden import OneHidden, all_pairs, cut_windows, usual_ratio
 from metarep.domains.multiplier.sections.sections import connectivity, find_sections, matching, section_labels
 from metarep.studies.beyond.planted_blocks import Planted, Wiring, plant, strangers
-from metarep.zoos.store import Zoo
+from metarep.zoos.zoo import Zoo
 
 Kind = Literal["zoo", "strangers", "initial"]
 CLOZE, UNTRAINED, CONNECTIVITY, RANDOM = METHODS = ("cloze", "untrained", "connectivity", "random")

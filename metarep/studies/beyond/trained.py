@@ -30,7 +30,7 @@ from metarep.studies.beyond.unit_beliefs import unit_beliefs
 from metarep.studies.experiment import Picture, Result
 from metarep.training.recipe import draw_reference
 from metarep.training.settings import ZooConfig
-from metarep.zoos.store import Zoo
+from metarep.zoos.zoo import Zoo
 
 WIDE = NetworkSpec((2, 16, 1))
 SEEDS = 1000
@@ -117,7 +117,7 @@ def wide_networks(context: BeyondContext, models: dict[str, ClozeModel]) -> Wide
         found = cluster_units(believed["train"], believed["test"], config.ks, seed=seed)
         shared = {"n_random": config.n_random, "n_bootstraps": context.config.n_bootstraps, "seed": seed}
         rows += [{"method": name} | row for row in cluster_rows(networks, found.labels, off, **shared)]
-        curve += [{"method": name, "chosen": row["k"] == found.k} | row for row in found.curve]
+        curve += [{"method": name} | row for row in found.curve]
         correlation[name] = float(np.corrcoef(believed["test"].mean(axis=2).ravel(), off.ravel())[0, 1])
     return WideNetworks(rows, curve, correlation, len(test))
 

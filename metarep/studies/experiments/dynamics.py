@@ -24,16 +24,17 @@ from metarep.domains.multiplier.figures.flow import flow_figure, transition_figu
 from metarep.domains.multiplier.loss_at_change import aligned
 from metarep.domains.multiplier.mode_paths import last_change, paths, share_row, transition_counts
 from metarep.domains.multiplier.modes import MODES, MULTIPLIER
+from metarep.domains.multiplier.recipes import VARIANTS
 from metarep.domains.multiplier.scan import scan_score
 from metarep.domains.multiplier.settings import DynamicsConfig
 from metarep.domains.multiplier.trajectories import Runs, read_runs
-from metarep.evaluation.probes import balanced_accuracy
+from metarep.evaluation.resampling import balanced_accuracy
 from metarep.report.wording import listed
 from metarep.studies.experiment import Claim, Context, Picture, Result
 from metarep.studies.experiments.small_model import small_model
-from metarep.training.recipe import VARIANTS, Plan
+from metarep.training.recipe import Plan
 from metarep.training.settings import ZooConfig
-from metarep.zoos.store import Zoo
+from metarep.zoos.zoo import Zoo
 
 RECIPE = VARIANTS["e09"]
 LONG = 10 * RECIPE.n_steps
@@ -115,7 +116,7 @@ def study_birth(context: Context, zoo: Zoo) -> Birth:
     zoo = zoo.select(zoo["mode"] != "")
     seed, n_bootstraps = context.config.seed, context.config.n_bootstraps
     rows, importance = birth_rows(zoo, n_bootstraps=n_bootstraps, n_nulls=N_NULLS, seed=seed)
-    plan = Plan(MULTIPLIER, RECIPE.law, RECIPE.lr, RECIPE.n_steps)
+    plan = Plan(MULTIPLIER, RECIPE.input_distribution, RECIPE.lr, RECIPE.n_steps)
     initial, final, twin = twin_modes(zoo, plan, n=min(MAX_TWINS, len(zoo)), seed=seed)
     rng = np.random.default_rng([seed, 5])
     draws = rng.integers(0, len(final), (n_bootstraps, len(final)))

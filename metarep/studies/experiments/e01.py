@@ -12,7 +12,7 @@ from metarep.domains.multiplier.figures.plane import Point, output_figure, train
 from metarep.studies.experiment import Claim, Context, Picture, Result
 from metarep.studies.experiments.published import PUBLISHED
 from metarep.training.settings import ZooConfig
-from metarep.zoos.store import Zoo
+from metarep.zoos.zoo import Zoo
 
 
 def run(context: Context) -> Result:
@@ -20,11 +20,11 @@ def run(context: Context) -> Result:
     zoo = small_zoo(context, "e01")
     best, best_error = linear_optimum()
     params, notes = zoo.params.astype(float), PUBLISHED["1"]
-    exact = expected_error(zoo.spec, params, law="square")
+    exact = expected_error(zoo.spec, params, input_distribution="square")
     best_params = np.array([float(value) for value in best])
     published = np.array([*notes["weight"], notes["bias"]])
     claims = trained_claims(zoo, notes, best_params, float(best_error))
-    published_exact = float(expected_error(zoo.spec, published[None], law="square")[0])
+    published_exact = float(expected_error(zoo.spec, published[None], input_distribution="square")[0])
     return Result(
         claims,
         (

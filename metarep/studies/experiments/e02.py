@@ -10,12 +10,12 @@ from metarep.domains.multiplier.expected_error import expected_error
 from metarep.domains.multiplier.figures.plane import Point, output_figure, trained_figure
 from metarep.domains.multiplier.geometry import UNIT_SQUARE
 from metarep.domains.multiplier.minimise import Minimum, minimise
-from metarep.evaluation.agreement import wilson
+from metarep.evaluation.resampling import wilson
 from metarep.networks.spec import NetworkSpec
 from metarep.studies.experiment import Context, Picture, Result
 from metarep.studies.experiments.e01 import excess_sentence, parameter_rows, small_zoo, trained_claims
 from metarep.studies.experiments.published import PUBLISHED
-from metarep.zoos.store import Zoo
+from metarep.zoos.zoo import Zoo
 
 SPEC = NetworkSpec((2, 1), output_relu=True)
 SILENT = 1 / 9
@@ -51,8 +51,8 @@ def run(context: Context) -> Result:
     living = zoo.select(~dead)
     best = rectified_optimum(zoo.init_params[~born_dead].astype(float))
     params, published = living.params.astype(float), np.array([*notes["weight"], notes["bias"]])
-    exact = expected_error(SPEC, params, law="square")
-    published_exact = float(expected_error(SPEC, published[None], law="square")[0])
+    exact = expected_error(SPEC, params, input_distribution="square")
+    published_exact = float(expected_error(SPEC, published[None], input_distribution="square")[0])
     claims = trained_claims(living, notes, best.params, best.error)
     return Result(
         claims,
@@ -90,7 +90,7 @@ def is_dead(params: np.ndarray) -> np.ndarray:
 
 def rectified_optimum(start: np.ndarray) -> Optimum:
     """The least expected error over the square, by Newton's method from networks start (N, 3) that live."""
-    found: Minimum = minimise(SPEC, start, law="square")
+    found: Minimum = minimise(SPEC, start, input_distribution="square")
     usable = found.converged & (found.error < SILENT * (1 - 1e-9))
     best = int(np.where(usable, found.error, np.inf).argmin())
     level = np.isclose(found.error, found.error[best], rtol=1e-9, atol=0)

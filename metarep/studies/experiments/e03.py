@@ -13,7 +13,7 @@ from metarep.networks.spec import NetworkSpec
 from metarep.report.wording import listed
 from metarep.studies.experiment import Claim, Context, Picture, Result
 from metarep.studies.experiments.published import PUBLISHED
-from metarep.zoos.store import Zoo
+from metarep.zoos.zoo import Zoo
 
 PUBLISHED_MSE = PUBLISHED["3"]["valid_mse"]
 N_DESCENTS = 500

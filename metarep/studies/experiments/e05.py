@@ -18,12 +18,12 @@ from metarep.domains.multiplier.figures.square import draw_network
 from metarep.domains.multiplier.minimise import minimise
 from metarep.domains.multiplier.modes import MULTIPLIER, label_modes
 from metarep.domains.multiplier.skew import off_right_angle, skew, stretch
-from metarep.evaluation.agreement import wilson
+from metarep.evaluation.resampling import wilson
 from metarep.report.wording import listed
 from metarep.studies.experiment import Claim, Context, Picture, Result
 from metarep.studies.experiments.published import PUBLISHED, SEED
 from metarep.training.settings import ZooConfig
-from metarep.zoos.store import Zoo
+from metarep.zoos.zoo import Zoo
 
 MEASURES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "skew": skew,
@@ -66,7 +66,7 @@ def run(context: Context) -> Result:
     splits = [change_row("part", name, parts[0][:, i], parts[1][:, i], draws) for i, name in enumerate(PARTS)]
     splits.append(change_row("part", "whole square", parts[0].sum(axis=1), parts[1].sum(axis=1), draws))
     laws = [law_row(name, law, family, draws) for law, name in LAWS.items()]
-    minimum = minimise(MULTIPLIER, own.child, law="square")
+    minimum = minimise(MULTIPLIER, own.child, input_distribution="square")
     over = f"{n:,} parents, paired bootstrap"
     claims = (
         Claim("valid_mse", float(own.valid_mse[0]), published, best=float(minimum.error[0])),
@@ -144,7 +144,7 @@ def change_row(key: str, name: str, parent: np.ndarray, child: np.ndarray, draws
 
 def law_row(name: str, law: str, family: Pairs, draws: Bootstrap) -> dict:
     """The exact expected errors of parents and children under one law."""
-    errors = (expected_error(MULTIPLIER, params, law=law) for params in (family.parent, family.child))
+    errors = (expected_error(MULTIPLIER, params, input_distribution=law) for params in (family.parent, family.child))
     return change_row("law", name, *errors, draws)
 
 
@@ -152,7 +152,9 @@ def published_rows(own: Pairs) -> list[dict]:
     """Every quantity of the published parent and its child."""
     both = np.concatenate([own.parent, own.child])
     values = {name: measure(both) for name, measure in MEASURES.items()}
-    values |= {f"expected error, {name}": expected_error(MULTIPLIER, both, law=law) for law, name in LAWS.items()}
+    values |= {
+        f"expected error, {name}": expected_error(MULTIPLIER, both, input_distribution=law) for law, name in LAWS.items()
+    }
     values |= {f"part of the error, {name}": part for name, part in zip(PARTS, split_error(both).T, strict=True)}
     return [
         {"quantity": name, "parent": float(v[0]), "child": float(v[1]), "change": float(v[1] - v[0])}
@@ -163,7 +165,7 @@ def published_rows(own: Pairs) -> list[dict]:
 def published_sentence(own: Pairs, published: float, met: bool, best: float) -> str:
     """Whether the published error comes back, and what becomes of the published network's skew."""
     before, after = skew(np.concatenate([own.parent, own.child]))
-    on_square = expected_error(MULTIPLIER, np.concatenate([own.parent, own.child]), law="square")
+    on_square = expected_error(MULTIPLIER, np.concatenate([own.parent, own.child]), input_distribution="square")
     return (
         f"The child of the published network ends at the error {own.valid_mse[0]:.4f} on its own validation samples; the "
         f"published {published:.4f} {'comes back' if met else 'does not come back'}. Its skew {_goes(before, after)}, and its "

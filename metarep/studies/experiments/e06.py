@@ -12,12 +12,13 @@ from metarep.domains.multiplier.figures.minima import gallery_figure
 from metarep.domains.multiplier.figures.square import draw_network
 from metarep.domains.multiplier.freed import Freed, free_groups, worth
 from metarep.domains.multiplier.modes import MULTIPLIER, label_modes
+from metarep.domains.multiplier.recipes import HANDCRAFTED
 from metarep.networks.forward import forward
 from metarep.report.wording import listed
 from metarep.studies.experiment import Claim, Context, Picture, Result
 from metarep.studies.experiments.published import PUBLISHED, SEED
 from metarep.training.engines import train_fast
-from metarep.training.recipe import HANDCRAFTED, Plan, draw_reference
+from metarep.training.recipe import Plan, draw_reference
 
 GROUPS = {"hidden weight": (0, 1, 2, 3), "hidden bias": (4, 5), "output weight": (6, 7), "output bias": (8,)}
 """The four choices, by the places of their parameters."""
@@ -85,7 +86,7 @@ def error_rows(published: float) -> list[dict]:
             ("samples, training and validation", (samples.x, samples.y)),
         ):
             rows.append({"data": f"{name}, {len(y):,} {part}", "mse": sample_error(HANDCRAFTED, x, y)})
-        exact = float(expected_error(MULTIPLIER, HANDCRAFTED[None], law=law)[0])
+        exact = float(expected_error(MULTIPLIER, HANDCRAFTED[None], input_distribution=law)[0])
         rows.append({"data": f"{name}, expected error", "mse": exact})
     return [row | {"prints_as_published": f"{row['mse']:.4f}" == f"{published:.4f}"} for row in rows]
 

@@ -12,14 +12,14 @@ from metarep.domains.multiplier.figures.minima import gallery_figure
 from metarep.domains.multiplier.figures.square import draw_network
 from metarep.domains.multiplier.minimise import minimise
 from metarep.domains.multiplier.modes import MULTIPLIER, label_modes
+from metarep.domains.multiplier.recipes import DEFAULT_JITTER, HANDCRAFTED
 from metarep.report.wording import listed
 from metarep.studies.experiment import Claim, Context, Picture, Result
 from metarep.studies.experiments.e04 import PARAMETERS
 from metarep.studies.experiments.e06 import GROUPS
 from metarep.studies.experiments.published import PUBLISHED, SEED
-from metarep.training.recipe import DEFAULT_JITTER, HANDCRAFTED
 from metarep.training.settings import ZooConfig
-from metarep.zoos.store import Zoo
+from metarep.zoos.zoo import Zoo
 
 OTHER_DATA, JITTERED = "other seeds of the data", "jittered copies"
 

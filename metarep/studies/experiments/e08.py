@@ -19,11 +19,12 @@ from metarep.domains.multiplier.figures.square import draw_network
 from metarep.domains.multiplier.minimise import Minimum, minimise
 from metarep.domains.multiplier.modes import MODES, MULTIPLIER, label_modes
 from metarep.domains.multiplier.optima import SAME_ERROR, SAME_OUTPUT, distinct_minima, support
+from metarep.domains.multiplier.recipes import BIAS_GRID, HANDCRAFTED, HIDDEN_BIAS, VARIANTS
 from metarep.report.wording import listed
 from metarep.studies.experiment import Claim, Context, Picture, Result
 from metarep.studies.experiments.published import PUBLISHED, SEED
 from metarep.training.engines import train_fast
-from metarep.training.recipe import BIAS_GRID, HANDCRAFTED, HIDDEN_BIAS, VARIANTS, Plan
+from metarep.training.recipe import Plan
 from metarep.training.trained import Trained
 
 LONGER = Plan(MULTIPLIER, "product", VARIANTS["e09"].lr, 30_000)
@@ -99,7 +100,9 @@ def explore(start: np.ndarray) -> Grid:
     params = np.repeat(HANDCRAFTED[None], len(start), axis=0)
     params[:, HIDDEN_BIAS] = start
     variant, seeds = VARIANTS["e08"], np.full(len(start), SEED, np.uint32)
-    trained = train_fast(Plan(variant.spec, variant.law, variant.lr, variant.n_steps), seeds, params.astype(np.float32))
+    trained = train_fast(
+        Plan(variant.spec, variant.input_distribution, variant.lr, variant.n_steps), seeds, params.astype(np.float32)
+    )
     longer = train_fast(LONGER, seeds, trained.params)
     minimum, at_once = (minimise(MULTIPLIER, ends.params.astype(np.float64)) for ends in (longer, trained))
     n = len(start)

@@ -7,16 +7,17 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
+from metarep.domains.multiplier.figures.mode_looks import MODE_COLOURS
 from metarep.domains.multiplier.figures.square import draw_small
 from metarep.domains.multiplier.modes import MODES, sign_patterns
-from metarep.evaluation.agreement import wilson
-from metarep.report.figures import zoo_figure
+from metarep.evaluation.resampling import wilson
+from metarep.report.figures import label_figure
 from metarep.report.style import use_style
 from metarep.report.wording import listed
 from metarep.studies.experiment import Claim, Context, Picture, Result
 from metarep.studies.experiments.published import NETWORKS, PUBLISHED
 from metarep.training.settings import ZooConfig
-from metarep.zoos.store import Zoo
+from metarep.zoos.zoo import Zoo
 
 NAMED = tuple(PUBLISHED["9"]["modes"])
 """The modes that the notes name."""
@@ -146,10 +147,11 @@ def describe_unnamed(zoo: Zoo, unnamed: Zoo, modes: list[dict]) -> str:
 
 def pictures(zoo: Zoo, modes: list[dict], codes: list[dict], unnamed: Zoo) -> dict[str, Picture]:
     """The figures of the page."""
-    as_rows = [{"mode": row["group"], **{key: row[key] for key in ("n", "share", "low", "high")}} for row in modes]
+    as_rows = [{"value": row["group"], **{key: row[key] for key in ("n", "share", "low", "high")}} for row in modes]
+    errors = {row["value"]: zoo["log_error"][zoo["mode"] == row["value"]] for row in as_rows}
     found = {
         "shares": Picture(
-            zoo_figure(as_rows, zoo["mode"], zoo["valid_mse"]),
+            label_figure("mode", as_rows, MODE_COLOURS, errors, "log₁₀ of the validation error"),
             f"{len(zoo):,} networks: how often each mode is learned (Wilson intervals), and how its errors spread.",
             "Share and error of each mode",
         ),

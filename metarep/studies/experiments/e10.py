@@ -33,7 +33,7 @@ from metarep.studies.experiments.scan_reasons import (
 )
 from metarep.studies.experiments.small_model import small_model
 from metarep.training.settings import ZooConfig
-from metarep.zoos.store import Zoo
+from metarep.zoos.zoo import Zoo
 
 EMBEDDING = EmbedConfig(kind="pooled")
 """Of the three kinds the best for this small model on validation networks: a mean AUC of 0.78 over modes, certainty 0.75."""

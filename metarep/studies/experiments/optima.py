@@ -22,7 +22,7 @@ from metarep.domains.multiplier.optima import (
     errors_under_both,
     stay,
 )
-from metarep.evaluation.agreement import wilson
+from metarep.evaluation.resampling import wilson
 from metarep.studies.experiment import Claim, Context, Picture, Result
 from metarep.studies.experiments.optima_words import (
     best_sentence,
@@ -74,7 +74,7 @@ def _searched(params: bytes, mode: tuple[str, ...], real: tuple[bool, ...], seed
     starts = Starts(np.frombuffer(params).reshape(len(mode), -1), np.array(mode, dtype=object), np.array(real, bool))
     free = descend(starts)
     within = {name: stay(starts, name, seed=seed) for name in MODES}
-    return Search(starts, free, descend(starts, law="square"), within, best_of_modes(free, within))
+    return Search(starts, free, descend(starts, input_distribution="square"), within, best_of_modes(free, within))
 
 
 def run(context: Context) -> Result:

@@ -16,10 +16,10 @@ from matplotlib.figure import Figure
 from metarep.domains.multiplier.modes import MULTIPLIER, TOLERANCE
 from metarep.domains.multiplier.scan import POSITIVE
 from metarep.domains.multiplier.scores import PARTS, SCORES, WEIGHTS, diagonal_angle, published, published_parts
-from metarep.evaluation.agreement import wilson
+from metarep.evaluation.resampling import wilson
 from metarep.evaluation.roc import Estimate, area, estimate
 from metarep.report.style import INK, MUTED, PALETTE, use_style
-from metarep.zoos.store import Zoo
+from metarep.zoos.zoo import Zoo
 
 AS_PUBLISHED = "subtracts both units"
 OTHER_SIGN = "subtracts the bending unit, adds the other"

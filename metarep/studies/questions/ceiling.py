@@ -15,7 +15,6 @@ import numpy as np
 from metarep.cloze.r2_draws import by_kind, dealt_r2, figure, left_squares, number, resamples, share_explained, total_squares
 from metarep.cloze.tokens import layout_of
 from metarep.domains.multiplier.modes import MODES
-from metarep.evaluation.hidden_r2 import imputed_in_turn, predicted_in_turn
 from metarep.evaluation.neighbours import (
     Units,
     bank_of,
@@ -30,7 +29,8 @@ from metarep.studies.experiment import Claim, Result
 from metarep.studies.questions.ceiling_figures import pictures
 from metarep.studies.questions.ceiling_words import ALL, CEILING, IMPUTER, LOCAL, MEAN_OF, MODEL, sentences
 from metarep.studies.questions.context import QuestionContext
-from metarep.zoos.store import Zoo
+from metarep.studies.questions.in_turn import imputed_in_turn, predicted_in_turn
+from metarep.zoos.zoo import Zoo
 
 MODEL_NAME = "ceiling"
 

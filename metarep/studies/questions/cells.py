@@ -15,14 +15,12 @@ A resample draws networks, and the same ones for every source, so that ratios of
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from sklearn.exceptions import ConvergenceWarning
 
 from metarep.cloze.embed import N_FINE, leave_one_out, untrained_like
 from metarep.cloze.imputers import Imputer, fit_linear_gaussian, in_turn
@@ -33,7 +31,7 @@ from metarep.domains.multiplier.geometry import active_area
 from metarep.domains.multiplier.modes import UNIT_STATES, compositions, unit_states
 from metarep.evaluation.agreement import agreement
 from metarep.evaluation.clusters import fit_kmeans
-from metarep.evaluation.probes import linear_classifier, neighbour_classifier
+from metarep.evaluation.probes import fit_probe, linear_classifier, neighbour_classifier
 from metarep.networks.spec import NetworkSpec
 from metarep.networks.symmetry import canonical_scale
 from metarep.studies.questions.source_zoos import Networks
@@ -111,22 +109,13 @@ def fit_readers(source: Networks, models: Mapping[str, ClozeModel], measuring: M
     units = {name: (name, cloze_units, linear_classifier) for name in models}
     units |= {"raw": ("cloze", raw_units, linear_classifier), "raw_neighbours": ("cloze", raw_units, neighbour_classifier)}
     for name, (own, read, build) in units.items():
-        predict = fitted_probe(build, flat(read(models[own], source.train)), states)
+        predict = fit_probe(build, flat(read(models[own], source.train)), states)
         yield own, _probe_reader(name, read, predict, set(states), measuring)
     networks = {name: (name, cloze_networks) for name in models} | {"raw": ("cloze", raw_networks)}
     for name, (own, read) in networks.items():
         x = read(models[own], source.train)
         clusters = fit_kmeans(x, min(measuring.k, len(x)), seed=measuring.seed)
         yield own, _cluster_reader(name, read, clusters.predict, measuring)
-
-
-def fitted_probe(build: Callable, x: np.ndarray, states: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    """Rows (M, D) -> states (M,), fitted on x (N, D) and states (N,); where these are all alike, always that one."""
-    if len(np.unique(states)) < 2:
-        return lambda rows: np.full(len(rows), states[0])
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # as in analysis.probes: 300 steps are the probe
-        return build().fit(x, states).predict
 
 
 def _probe_reader(name: str, read: Callable, predict: Callable, known: set[str], measuring: Measuring) -> Callable:
@@ -165,9 +154,8 @@ def _cluster_reader(name: str, read: Callable, predict: Callable, measuring: Mea
         row = undefined(len(labels))
         if len(np.unique(labels)) > 1:
             clusters = predict(read(model, target.test))
-            found = agreement(labels, clusters, seed=measuring.seed, n_permutations=N_PERMUTATIONS)
-            names = {"value": "ari", "low": "ari_low", "high": "ari_high", "null_p95": "null_ari_p95"}
-            row |= {own: found[there] for own, there in names.items()}
+            found = agreement(labels, clusters, seed=measuring.seed, n_permutations=N_PERMUTATIONS)["ari"]
+            row |= {"value": found["value"], "low": found["low"], "high": found["high"], "null_p95": found["null"]}
         yield {"representation": name, "metric": "clusters_ari", **row}
 
     return rows

@@ -14,7 +14,7 @@ from metarep.cloze.side_by_side import Job, pretrain_side_by_side
 from metarep.studies.experiment import Context
 from metarep.studies.settings import QuestionConfig
 from metarep.training.settings import ZooConfig
-from metarep.zoos.store import Zoo
+from metarep.zoos.zoo import Zoo
 
 
 @dataclass(frozen=True)

@@ -10,15 +10,15 @@ import torch
 
 from metarep.cloze.embed import embed_params, unit_states, untrained_like
 from metarep.cloze.model import ClozeModel
-from metarep.evaluation.inside import change_under, depth_rows, knockout_rows, pooled_stream, read_linearly, unit_facts
 from metarep.networks.spec import NetworkSpec
 from metarep.networks.symmetry import permute_units, random_scales
 from metarep.report.wording import listed, num
 from metarep.studies.experiment import Claim, Picture, Result
 from metarep.studies.questions.context import QuestionContext
 from metarep.studies.questions.input_figures import depth_figure, design_figure
+from metarep.studies.questions.inside import change_under, depth_rows, knockout_rows, pooled_stream, read_linearly, unit_facts
 from metarep.tables import read_csv
-from metarep.zoos.store import Zoo
+from metarep.zoos.zoo import Zoo
 
 BASE = "relational"
 DESIGNS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -113,7 +113,7 @@ def design_rows(context: QuestionContext, name: str, model: ClozeModel, train: Z
     area = [unit_facts(zoo)["its own active area"] for zoo in (train, test)]
     readings = {
         "mode": read_linearly(states[0], train["mode"].astype(object), states[1], test["mode"].astype(object), **draws),
-        "error": read_linearly(states[0], train.log_error, states[1], test.log_error, **draws),
+        "error": read_linearly(states[0], train["log_error"], states[1], test["log_error"], **draws),
         "unit_area": read_linearly(units[0], area[0], units[1], area[1], **draws),
     }
     for reading, found in readings.items():

@@ -8,8 +8,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from metarep.evaluation.inside import LEVELS
 from metarep.report.style import FAINT, INK, MUTED, PALETTE, use_style
+from metarep.studies.questions.inside import LEVELS
 
 READINGS = {
     "mode": "mode, linear probe:\nbalanced accuracy",

@@ -18,7 +18,7 @@ from metarep.cloze.tokens import layout_of
 from metarep.evaluation.neighbours import Units, nearest_distance, units_of
 from metarep.evaluation.roc import area, estimate
 from metarep.networks.symmetry import canonical_scale
-from metarep.zoos.store import Zoo
+from metarep.zoos.zoo import Zoo
 
 DUPLICATE = 0.001
 """Standard deviations: networks that are nearer to each other than this count as one and the same."""

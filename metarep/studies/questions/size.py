@@ -18,16 +18,15 @@ from metarep.cloze.settings import PretrainConfig
 from metarep.cloze.tokens import layout_of
 from metarep.evaluation.agreement import agreement
 from metarep.evaluation.clusters import fit_kmeans
-from metarep.evaluation.hidden_r2 import imputed_in_turn, predicted_in_turn
 from metarep.evaluation.neighbours import Units, units_of
-from metarep.evaluation.transfer import embed_in_batches
 from metarep.studies.experiment import Claim, Result
 from metarep.studies.questions.context import QuestionContext
+from metarep.studies.questions.in_turn import embed_in_batches, imputed_in_turn, predicted_in_turn
 from metarep.studies.questions.leak import canonical_units, leak_rows, memory_rows
 from metarep.studies.questions.size_figures import pictures
 from metarep.studies.questions.size_words import NEAR, needed, sentences
 from metarep.tables import read_csv
-from metarep.zoos.store import Zoo
+from metarep.zoos.zoo import Zoo
 
 MAX_FIT = 3000
 """Training networks that k-means is fitted on, the same for every model."""
@@ -164,8 +163,8 @@ def clusters(context: QuestionContext, model: ClozeModel, material: Material) ->
     fit = embed_in_batches(model, material.fit.params, kind)
     reader = fit_kmeans(fit, min(config.size.k, len(fit)), seed=config.seed)
     assigned = reader.predict(embed_in_batches(model, material.test.params, kind))
-    figures = agreement(material.test["mode"], assigned, seed=config.seed, n_permutations=200)
-    return {name: figures[name] for name in ("ari", "ari_low", "ari_high", "null_ari_p95")}
+    found = agreement(material.test["mode"], assigned, seed=config.seed, n_permutations=200)["ari"]
+    return {"ari": found["value"], "ari_low": found["low"], "ari_high": found["high"], "null_ari_p95": found["null"]}
 
 
 def curve_row(key: tuple, row: dict) -> dict:

@@ -11,7 +11,7 @@ import numpy as np
 from metarep.studies.questions.context import QuestionContext
 from metarep.studies.settings import SourceName
 from metarep.training.settings import ZooConfig
-from metarep.zoos.store import Zoo
+from metarep.zoos.zoo import Zoo
 
 PRODUCT: SourceName = "product"
 RANDOM: SourceName = "random"
@@ -40,9 +40,9 @@ SOURCES = {
         Source("e06", "e06", "variants", {"variant": "e06"}),
         Source("e07", "e07", "variants", {"variant": "e07"}),
         Source("e08", "e08", "variants", {"variant": "e08"}),
-        Source("inputs", "even inputs", "data and rates", {"law": "square"}),
-        Source("wide", "inputs to 2", "data and rates", {"law": "wide"}),
-        Source("diagonal", "alike inputs", "data and rates", {"law": "diagonal"}),
+        Source("inputs", "even inputs", "data and rates", {"input_distribution": "square"}),
+        Source("wide", "inputs to 2", "data and rates", {"input_distribution": "wide"}),
+        Source("diagonal", "alike inputs", "data and rates", {"input_distribution": "diagonal"}),
         Source("slow", "lr 3e-4", "data and rates", {"lr": 3e-4}),
         Source("fast", "lr 1e-2", "data and rates", {"lr": 1e-2}),
         Source("width3", "2-3-1", "architectures", {"spec": "2-3-1"}),

@@ -16,7 +16,7 @@ from metarep.studies.questions.source_figures import matrix_figure, targets_figu
 from metarep.studies.questions.source_words import claims, main_source, sentences
 from metarep.studies.questions.source_zoos import SOURCES, Networks, source_zoos, taken
 from metarep.studies.settings import SourceName
-from metarep.zoos.store import Zoo
+from metarep.zoos.zoo import Zoo
 
 COLUMNS = (
     "source",

@@ -9,7 +9,7 @@ from metarep.domains.digits.build import build_digits
 from metarep.domains.digits.networks import ARCHITECTURES, build_network
 from metarep.domains.digits.settings import DigitsConfig, draw_hyperparameters
 from metarep.domains.digits.training import build_optimiser, load_pictures, own_pictures, train_network
-from metarep.zoos.imported import load_imported
+from metarep.zoos.zoo import open_zoo
 
 SMALL = {"n_runs": 22, "epochs": (1, 2), "designs": ("two-conv", "three-conv-norm")}
 
@@ -58,7 +58,7 @@ def test_optimisers_are_those_of_the_settings():
 
 
 def test_the_zoo_holds_a_row_a_snapshot_and_splits_by_run(zoo):
-    networks = load_imported(zoo)
+    networks = open_zoo(zoo)
     assert len(networks) <= 44
     runs = np.array(networks["run_id"])
     split = np.array(networks["split"])
@@ -66,7 +66,8 @@ def test_the_zoo_holds_a_row_a_snapshot_and_splits_by_run(zoo):
     assert set(networks["design"]) == set(SMALL["designs"])
     assert set(networks["epoch"]) == {1, 2}
     assert "conv1.weight" in networks.network(networks["network_id"][0])
-    assert {"test_accuracy", "gap", "lr", "optimiser"} <= set(networks.properties)
+    assert {"test_accuracy", "gap", "lr", "epoch"} <= set(networks.properties)
+    assert (networks.domain, set(networks.labels)) == ("digits", {"design", "activation", "optimiser"})
 
 
 def test_a_build_that_was_broken_off_carries_on_with_the_same_bytes(zoo, tmp_path, monkeypatch):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from metarep.domains.functions.probe import function_rows, outputs_along, usable_counts, with_spread
+from metarep.domains.functions.probe import function_rows, outputs_along, usable_counts, with_interval
 from metarep.errors import MetarepError
 from metarep.networks.spec import NetworkSpec
 
@@ -14,13 +14,13 @@ def labelled(n_functions, n_each, rng):
     return function, split
 
 
-def test_separable_functions_are_told_apart_and_dealt_out_answers_do_not_do_it():
+def test_separable_functions_are_told_apart_and_permuted_predictions_are_not():
     rng = np.random.default_rng(0)
     function, split = labelled(6, 60, rng)
     centres = rng.normal(size=(6, 8))
     x = centres[np.unique(function, return_inverse=True)[1]] + 0.05 * rng.normal(size=(360, 8))
     rows = list(function_rows(x, function, split, [3, 6], seed=0))
-    assert [(row["n_functions"], row["metric"].split("_")[0]) for row in rows] == [
+    assert [(row["n_functions"], row["probe"].split("_")[0]) for row in rows] == [
         (3, "linear"),
         (3, "nearest"),
         (6, "linear"),
@@ -29,7 +29,7 @@ def test_separable_functions_are_told_apart_and_dealt_out_answers_do_not_do_it()
     for row in rows:
         assert row["value"] == 1
         assert 0.9 < row["low"] < row["high"] == 1
-        assert 1 / row["n_functions"] < row["null_p95"] < 1.5 / row["n_functions"]
+        assert 1 / row["n_functions"] < row["null"] < 1.5 / row["n_functions"]
         assert row["n_test"] == ((split == "test") & (function < f"fourier-{row['n_functions']:03d}")).sum()
 
 
@@ -40,21 +40,21 @@ def test_noise_scores_chance():
         assert row["value"] == pytest.approx(0.25, abs=0.08)
         assert row["low"] < 0.25 + 0.05
         assert row["high"] > 0.25 - 0.05
-        assert row["null_p95"] == pytest.approx(0.25 + 1.645 * (0.25 * 0.75 / row["n_test"]) ** 0.5, abs=0.03)
+        assert row["null"] == pytest.approx(0.25 + 1.645 * (0.25 * 0.75 / row["n_test"]) ** 0.5, abs=0.03)
 
 
-def test_answers_that_are_always_the_same_are_no_better_than_dealt_out():
+def test_predictions_that_are_always_the_same_are_no_better_than_permuted():
     truth = np.repeat(["a", "b"], 50)
-    figures = with_spread(truth, np.full(100, "a"), seed=0)
-    assert figures["value"] == figures["null_p95"] == figures["low"] == figures["high"] == 0.5
+    score = with_interval(truth, np.full(100, "a"), seed=0)
+    assert score["value"] == score["null"] == score["low"] == score["high"] == 0.5
 
 
-def test_an_interval_has_a_width_where_all_answers_are_right_or_wrong_and_follows_the_answers_elsewhere():
+def test_an_interval_has_a_width_where_all_predictions_are_right_or_wrong_and_follows_them_elsewhere():
     truth = np.repeat(["a", "b"], 50)
-    right, wrong = (with_spread(truth, answers, seed=0) for answers in (truth, truth[::-1]))
+    right, wrong = (with_interval(truth, predicted, seed=0) for predicted in (truth, truth[::-1]))
     assert 0.95 < right["low"] < right["value"] == right["high"] == 1
     assert 0 == wrong["low"] == wrong["value"] < wrong["high"] < 0.05
-    some = with_spread(truth, np.where(np.arange(100) % 50 < 10, "b", truth), seed=0)
+    some = with_interval(truth, np.where(np.arange(100) % 50 < 10, "b", truth), seed=0)
     assert some["low"] < some["value"] == 0.9 < some["high"] < 1
 
 

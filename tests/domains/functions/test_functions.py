@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from metarep.artefact import open_artefact
-from metarep.cloze.embed import embed
-from metarep.cloze.pretrain import pretrain
-from metarep.cloze.settings import EmbedConfig, PretrainConfig
 from metarep.domains.functions.figures import functions_figure
 from metarep.domains.functions.probe import FunctionsConfig
 from metarep.domains.functions.report import function_sentences, functions, goal_sentence
-from metarep.report.probe_words import LINEAR_PROBE, NEIGHBOUR_PROBE
+from metarep.embeddings.settings import EmbedConfig
+from metarep.embeddings.stage import embed
+from metarep.model.pretraining import pretrain
+from metarep.model.settings import PretrainConfig
 from metarep.settings import load_config
 from metarep.tables import read_csv
 from metarep.training.build import build_zoo
@@ -22,24 +22,35 @@ CONFIGS = Path(__file__).resolve().parents[3] / "configs"
 ABOUT = {"n_networks": 5000, "spec": "1-16-1", "n_functions": 10, "valid_mse": {"median": 0.0123}}
 
 
-def row(representation, n_functions, value, *, metric=LINEAR_PROBE, width=0.02, null=0.3):
-    figures = {"value": value, "low": value - width, "high": min(1.0, value + width), "null_p95": null, "n_test": 100}
-    return {"representation": representation, "n_functions": n_functions, "metric": metric, **figures}
+LINEAR, NEIGHBOURS = "linear", "nearest_neighbours"
+
+
+def row(name, n_functions, value, *, probe=LINEAR, untrained=0, width=0.02, null=0.3):
+    model = "" if name in ("raw", "outputs") else "model"
+    what = {
+        "representation": f"{name} (untrained)" if untrained else name,
+        "model": model,
+        "kind": name,
+        "untrained": untrained,
+    }
+    score = {"value": value, "low": value - width, "high": min(1.0, value + width), "null": null, "n_test": 100}
+    known = {"origin": "embedding" if model else "baseline", "metric": "balanced_accuracy"}
+    return what | known | {"n_functions": n_functions, "probe": probe, **score}
 
 
 def table():
     values = {
-        "raw": (0.5, 0.3),
-        "outputs": (1.0, 0.99),
-        "states": (0.8, 0.7),
-        "function": (1.0, 0.94),
-        "untrained_function": (0.6, 0.4),
+        ("raw", 0): (0.5, 0.3),
+        ("outputs", 0): (1.0, 0.99),
+        ("states", 0): (0.8, 0.7),
+        ("function", 0): (1.0, 0.94),
+        ("function", 1): (0.6, 0.4),
     }
     return [
-        row(name, count, value, metric=metric)
-        for name, pair in values.items()
+        row(name, count, value, probe=probe, untrained=untrained)
+        for (name, untrained), pair in values.items()
         for count, value in zip((5, 10), pair, strict=True)
-        for metric in (LINEAR_PROBE, NEIGHBOUR_PROBE)
+        for probe in (LINEAR, NEIGHBOURS)
     ]
 
 
@@ -55,10 +66,10 @@ def test_the_stage_writes_table_sentences_and_figure(tmp_path):
     path = functions(FunctionsConfig(counts=(2, 3)), zoo, tmp_path / "out", embeddings=embedded)
     rows = read_csv(path / "functions.csv")
     assert len(rows) == 6 * 2 * 2
-    assert {row["representation"] for row in rows} >= {"function", "untrained_function"}
+    assert {(row["kind"], row["untrained"]) for row in rows} >= {("function", 0), ("function", 1)}
     assert open_artefact(path, check_hashes=True).kind == "functions"
     best = [row for row in rows if row["representation"] == "outputs"]
-    assert all(float(row["value"]) > 0.8 > row["null_p95"] for row in best)
+    assert all(row["value"] > 0.8 > row["null"] for row in best)
     assert "**3 functions**" in (path / "findings.md").read_text()
     assert (path / "figures" / "functions.png").read_bytes().startswith(b"\x89PNG")
 
@@ -68,7 +79,7 @@ def test_the_stage_writes_table_sentences_and_figure(tmp_path):
     [(1.0, 1.0, "reached by cloze function"), (0.94, 0.95, "none, within the interval of"), (0.9, 0.95, "reached by none")],
 )
 def test_a_goal_is_reached_missed_within_the_interval_or_missed(value, goal, said):
-    sentence = goal_sentence({"function": row("function", 5, value)}, goal)
+    sentence = goal_sentence([row("function", 5, value)], goal)
     assert said in sentence
     assert ("within" in sentence) == (value == 0.94)
 
@@ -94,7 +105,7 @@ def test_every_representation_is_a_labelled_line_in_either_panel():
             "cloze states",
             "cloze function",
             "untrained function",
-            "answers dealt out",
+            "permuted",
         }
         heights = np.sort([text.get_position()[1] for text in texts.values()])
         assert np.diff(heights).min() > 0.06  # no two labels on each other

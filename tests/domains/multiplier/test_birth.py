@@ -11,7 +11,7 @@ from metarep.networks.symmetry import permute_units
 from metarep.training.build import build_zoo
 from metarep.training.recipe import Plan
 from metarep.training.settings import ZooConfig
-from metarep.zoos.store import Zoo, load_zoo
+from metarep.zoos.zoo import Zoo, open_zoo
 
 
 def starts(n, seed=0):
@@ -75,7 +75,7 @@ def test_a_class_that_was_never_seen_costs_bits_and_no_error():
 
 def test_twins_have_the_start_of_one_network_and_the_data_of_another(tmp_path):
     family = {"variant": "e09", "n_networks": 30, "n_steps": 50}
-    zoo = load_zoo(build_zoo(ZooConfig(families=[family]), tmp_path / "zoo"))
+    zoo = open_zoo(build_zoo(ZooConfig(families=[family]), tmp_path / "zoo"))
     initial, final, twin = twin_modes(zoo, Plan(MULTIPLIER, "product", 1e-3, 0), n=20, seed=0)
     np.testing.assert_array_equal(twin, initial)  # no step was taken
     assert len(final) == 20

@@ -14,11 +14,11 @@ from metarep.domains.multiplier.phase_transitions import coincidence, drop_shape
 from metarep.domains.multiplier.settings import DynamicsConfig
 from metarep.domains.multiplier.trajectories import Runs, initial_error, read_runs
 from metarep.errors import MetarepError
-from metarep.evaluation.agreement import wilson
+from metarep.evaluation.resampling import wilson
 from metarep.tables import read_csv
 from metarep.training.build import build_zoo
 from metarep.training.settings import ZooConfig
-from metarep.zoos.store import load_zoo
+from metarep.zoos.zoo import open_zoo
 
 STEP = np.r_[0, np.unique(np.geomspace(1, 4000, 40).round().astype(int))]
 QUICK = {"n_bootstraps": 100, "n_permutations": 60, "seed": 0}
@@ -89,7 +89,7 @@ def test_wilson_is_wilsons():
 
 
 def test_runs_come_back_from_a_zoo_with_step_zero(tmp_path):
-    zoo = load_zoo(zoo_of(tmp_path / "zoo"))
+    zoo = open_zoo(zoo_of(tmp_path / "zoo"))
     runs = read_runs(zoo)
     assert runs.step[0] == 0
     assert runs.n_steps == 80
@@ -105,7 +105,7 @@ def test_runs_come_back_from_a_zoo_with_step_zero(tmp_path):
 
 
 def test_the_initial_error_is_the_zoos_own(tmp_path):
-    zoo = load_zoo(zoo_of(tmp_path / "zoo", n=5, n_snapshots=0, n_steps=0))
+    zoo = open_zoo(zoo_of(tmp_path / "zoo", n=5, n_snapshots=0, n_steps=0))
     np.testing.assert_allclose(initial_error(zoo), zoo["valid_mse"], rtol=1e-5)
 
 
@@ -192,7 +192,7 @@ def test_the_stage_writes_its_tables_and_the_same_bytes_twice(tmp_path):
     first, second = (dynamics(config, zoo, tmp_path / name) for name in ("a", "b"))
     assert (first / "manifest.json").read_bytes() == (second / "manifest.json").read_bytes()
     rows = read_csv(first / "last_change.csv")
-    runs = read_runs(load_zoo(zoo))
+    runs = read_runs(open_zoo(zoo))
     assert [row["final_mode"] for row in rows] == list(runs.mode[:, -1])
     assert json.loads((first / "metrics.json").read_text())["n_runs"] == 40
     assert len(read_csv(first / "modes_over_time.csv")) == 40

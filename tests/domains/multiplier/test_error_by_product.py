@@ -12,7 +12,7 @@ NETWORKS = np.random.default_rng(3).uniform(-1, 1, (150, 9))
 
 
 def test_both_parts_add_up_to_the_exact_expected_error():
-    exact = expected_error(MULTIPLIER, NETWORKS, law="square")
+    exact = expected_error(MULTIPLIER, NETWORKS, input_distribution="square")
     np.testing.assert_allclose(split_error(NETWORKS).sum(axis=1), exact, rtol=2e-4)
 
 
@@ -41,4 +41,4 @@ def test_a_constant_output_has_its_integral():
 def test_the_map_is_symmetric_and_has_the_mean_error():
     found = error_map(NETWORKS, side=200)
     np.testing.assert_allclose(found, found.T)
-    assert found.mean() == pytest.approx(expected_error(MULTIPLIER, NETWORKS, law="square").mean(), rel=1e-3)
+    assert found.mean() == pytest.approx(expected_error(MULTIPLIER, NETWORKS, input_distribution="square").mean(), rel=1e-3)

@@ -7,7 +7,7 @@ from metarep.domains.multiplier.expected_error import expected_error, expected_e
 from metarep.domains.multiplier.freed import descend_some, free_groups, start_error, worth
 from metarep.domains.multiplier.minimise import minimise
 from metarep.domains.multiplier.modes import MULTIPLIER
-from metarep.training.recipe import HANDCRAFTED
+from metarep.domains.multiplier.recipes import HANDCRAFTED
 
 OUTPUT = np.array([6, 7, 8])
 

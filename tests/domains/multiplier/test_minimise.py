@@ -9,10 +9,10 @@ from metarep.domains.multiplier.minimise import minimise
 from metarep.domains.multiplier.mode_borders import BOXES, area_and_gradient, beyond, bring_into, minimise_within, twins
 from metarep.domains.multiplier.modes import MODES, MULTIPLIER, label_modes
 from metarep.domains.multiplier.optima import best_of_modes, choose_starts, descend, distinct_minima, stay, support
+from metarep.domains.multiplier.recipes import HANDCRAFTED
 from metarep.domains.multiplier.scan import random_initialisations
 from metarep.networks.spec import NetworkSpec
 from metarep.networks.symmetry import permute_units, scale_units
-from metarep.training.recipe import HANDCRAFTED
 
 # Published parameters of seed 2813536937, the clean mode-3 network (error 0.0014).
 CLEAN = np.array([0.4373, -0.4425, -0.7523, -0.4695, -0.0023, 1.6139, -0.7446, -1.1377, 1.3982])
@@ -26,7 +26,7 @@ def ends():
 
 
 def test_a_linear_network_ends_in_the_analytic_optimum():
-    found = minimise(NetworkSpec((2, 1)), np.array([[3.0, -2.0, 1.0]]), law="square")
+    found = minimise(NetworkSpec((2, 1)), np.array([[3.0, -2.0, 1.0]]), input_distribution="square")
     np.testing.assert_allclose(found.params, [[0.5, 0.5, -0.25]], atol=1e-9)
     assert found.error == pytest.approx(1 / 144, abs=1e-14)
     assert found.converged.all()

@@ -12,14 +12,14 @@ from metarep.cloze.settings import EmbedConfig, PretrainConfig
 from metarep.domains.multiplier.fitted_scans import example_scores, linear_scores
 from metarep.domains.multiplier.modes import MODES
 from metarep.domains.multiplier.one_network import portray
+from metarep.domains.multiplier.recipes import HANDCRAFTED
 from metarep.domains.multiplier.scan import ALL, RANDOM, TEST, labelled, measure, random_initialisations, scan
 from metarep.domains.multiplier.settings import ScanConfig
 from metarep.errors import MetarepError
 from metarep.tables import read_csv
 from metarep.training.build import build_zoo
-from metarep.training.recipe import HANDCRAFTED
 from metarep.training.settings import FamilyConfig, ZooConfig
-from metarep.zoos.store import load_zoo
+from metarep.zoos.zoo import open_zoo
 
 CONFIG = ScanConfig(n_random=60, n_bootstraps=40, n_examples=2, n_example_draws=3)
 MODEL = PretrainConfig(
@@ -53,7 +53,7 @@ def test_random_initialisations_are_pytorchs():
 
 def test_every_scan_is_measured_for_every_mode_against_every_class(zoo, scanned):
     rows = read_csv(scanned / "scan.csv")
-    final = labelled(load_zoo(zoo))
+    final = labelled(open_zoo(zoo))
     test = final.where(split="test")
     here = [mode for mode in MODES if (test["mode"] == mode).any()]
     assert {row["scan"] for row in rows if row["networks"] == TEST} == {"published", "invariant", "loss", "linear", "embedding"}
@@ -75,7 +75,7 @@ def test_tables_and_metrics_say_what_was_done(zoo, embeddings, scanned):
     assert metrics["embedding"] == "pooled"
     assert open_artefact(scanned).manifest["inputs"].keys() == {"zoo", "embeddings"}
     precision = read_csv(scanned / "precision.csv")
-    modes = labelled(load_zoo(zoo))["mode"]
+    modes = labelled(open_zoo(zoo))["mode"]
     assert all(row["prevalence"] == pytest.approx((modes == row["positive"]).mean(), rel=1e-4) for row in precision)
     margin = read_csv(scanned / "margin.csv")
     counted = {(r["margin_low"], r["n_positive"]) for r in margin if r["scan"] == "published"}
@@ -98,7 +98,7 @@ def test_foreign_embeddings_are_refused(embeddings, tmp_path):
 
 
 def test_labels_of_test_networks_do_not_reach_the_fitted_scans(zoo, embeddings):
-    networks = labelled(load_zoo(zoo))
+    networks = labelled(open_zoo(zoo))
     shuffled = np.where(networks["split"] == "test", np.random.default_rng(0).permutation(networks["mode"]), networks["mode"])
     blind = type(networks)({**networks.columns, "mode": shuffled}, networks.artefact)
     (before, _), (after, _) = (measure(CONFIG, n, embeddings=embeddings) for n in (networks, blind))

@@ -5,6 +5,7 @@ import pytest
 
 from metarep.domains.multiplier.geometry import active_area
 from metarep.domains.multiplier.modes import MULTIPLIER
+from metarep.domains.multiplier.recipes import HANDCRAFTED
 from metarep.domains.multiplier.scan import random_initialisations
 from metarep.domains.multiplier.scores import (
     PARTS,
@@ -21,7 +22,6 @@ from metarep.errors import MetarepError
 from metarep.networks.forward import forward
 from metarep.networks.spec import NetworkSpec
 from metarep.networks.symmetry import permute_units, scale_units
-from metarep.training.recipe import HANDCRAFTED
 
 # From the published figures: seed 2813536937, parameters rounded to four digits, score 0.7928.
 PUBLISHED = np.array([[0.4373, -0.4425, -0.7523, -0.4695, -0.0023, 1.6139, -0.7446, -1.1377, 1.3982]])

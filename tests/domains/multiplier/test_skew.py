@@ -5,9 +5,9 @@ import pytest
 from scipy.optimize import minimize_scalar
 
 from metarep.domains.multiplier.modes import MULTIPLIER
+from metarep.domains.multiplier.recipes import HANDCRAFTED
 from metarep.domains.multiplier.skew import off_right_angle, skew, stretch
 from metarep.networks.symmetry import permute_units, scale_units
-from metarep.training.recipe import HANDCRAFTED
 
 
 def network(weight) -> np.ndarray:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from metarep.domains.multiplier.modes import label_modes
+from metarep.domains.multiplier.recipes import HANDCRAFTED
 from metarep.domains.multiplier.scan import random_initialisations
 from metarep.domains.multiplier.scores import published
 from metarep.networks.spec import NetworkSpec
@@ -18,8 +19,7 @@ from metarep.studies.experiments.scan_reasons import (
     way_rows,
     ways_of,
 )
-from metarep.training.recipe import HANDCRAFTED
-from metarep.zoos.store import Zoo
+from metarep.zoos.zoo import Zoo
 
 SPEC = NetworkSpec((2, 2, 1))
 RANDOM = random_initialisations(300, seed=0)

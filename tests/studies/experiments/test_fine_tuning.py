@@ -39,7 +39,7 @@ def test_every_child_stands_beside_its_own_parent(context):
     far = np.abs(pairs.child - np.roll(pairs.parent, 1, axis=0)).max(axis=1)
     assert near.max() <= 4000 * 1e-4 * 1.5
     assert (near < far).all()
-    on_square = [expected_error(MULTIPLIER, params, law="square") for params in (pairs.parent, pairs.child)]
+    on_square = [expected_error(MULTIPLIER, params, input_distribution="square") for params in (pairs.parent, pairs.child)]
     assert (on_square[1] < on_square[0]).all()
 
 

@@ -9,13 +9,13 @@ import pytest
 from metarep.domains.multiplier.expected_error import expected_error
 from metarep.domains.multiplier.freed import Descent, Freed
 from metarep.domains.multiplier.modes import MULTIPLIER
+from metarep.domains.multiplier.recipes import HANDCRAFTED
 from metarep.networks.symmetry import permute_units
 from metarep.progress import Progress
 from metarep.studies.experiment import Context
 from metarep.studies.experiments import e06, e07, e08
 from metarep.studies.experiments.published import SEED
 from metarep.studies.settings import ExperimentConfig
-from metarep.training.recipe import HANDCRAFTED
 
 
 @pytest.fixture(scope="module")

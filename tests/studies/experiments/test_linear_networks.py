@@ -25,7 +25,7 @@ def test_the_linear_optimum_is_exact_and_nothing_near_is_better():
     assert best == (Fraction(1, 2), Fraction(1, 2), Fraction(-1, 4))
     assert error == Fraction(1, 144)
     near = np.array(best, float) + 1e-3 * np.random.default_rng(0).standard_normal((200, 3))
-    assert (expected_error(NetworkSpec((2, 1)), near, law="square") > 1 / 144).all()
+    assert (expected_error(NetworkSpec((2, 1)), near, input_distribution="square") > 1 / 144).all()
 
 
 def test_rational_elimination_needs_pivots_and_finds_them():
@@ -66,7 +66,7 @@ def test_nothing_found_beats_the_rectified_optimum():
     rng = np.random.default_rng(2)
     best = e02.rectified_optimum(rng.uniform(0.1, 1, (20, 3)) * [1, 1, -0.5])
     others = best.params + np.concatenate([0.3 * rng.standard_normal((2000, 3)), 1e-3 * rng.standard_normal((200, 3))])
-    assert (expected_error(e02.SPEC, others, law="square") > best.error).all()
+    assert (expected_error(e02.SPEC, others, input_distribution="square") > best.error).all()
     assert best.n_reached <= best.n_starts == 20
 
 

@@ -25,7 +25,7 @@ from metarep.studies.questions.ceiling_words import (
 from metarep.studies.questions.stage import question
 from metarep.studies.settings import QuestionConfig
 from metarep.tables import read_csv
-from metarep.zoos.store import Zoo
+from metarep.zoos.zoo import Zoo
 
 SPEC = NetworkSpec((2, 2, 1))
 LAYOUT = layout_of(SPEC)

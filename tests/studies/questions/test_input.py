@@ -8,7 +8,9 @@ import torch
 
 from metarep.cloze.model import ClozeModel
 from metarep.cloze.tokens import TokenLayout
-from metarep.evaluation.inside import (
+from metarep.networks.spec import NetworkSpec
+from metarep.studies.questions.input import BASE, as_written_states, design_sentence, rewritten
+from metarep.studies.questions.inside import (
     LINKS,
     change_under,
     knockout_rows,
@@ -17,12 +19,10 @@ from metarep.evaluation.inside import (
     predicted_without,
     read_linearly,
 )
-from metarep.networks.spec import NetworkSpec
-from metarep.studies.questions.input import BASE, as_written_states, design_sentence, rewritten
 from metarep.studies.questions.stage import question
 from metarep.studies.settings import QuestionConfig
 from metarep.tables import read_csv
-from metarep.zoos.store import Zoo
+from metarep.zoos.zoo import Zoo
 
 RNG = np.random.default_rng(0)
 SPEC = NetworkSpec.parse("2-2-1")

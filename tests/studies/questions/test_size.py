@@ -20,7 +20,7 @@ from metarep.studies.questions.size_words import leak, memory, needed, overfitti
 from metarep.studies.questions.stage import question
 from metarep.studies.settings import QuestionConfig
 from metarep.tables import read_csv
-from metarep.zoos.store import Zoo
+from metarep.zoos.zoo import Zoo
 
 TINY = QuestionConfig(
     n_networks=300,

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 
-from metarep.report.style import FAINT, INK, MUTED, PALETTE, SEQUENTIAL, use_style
+from metarep.report.style import FAINT, INK, MUTED, PALETTE, SEQUENTIAL, colour_bar, drawing
 
 COLOURS = (PALETTE[0], PALETTE[1], PALETTE[2], PALETTE[3], PALETTE[4], PALETTE[5])
 MARKERS = ("o", "s", "^", "D", "v", "P")
@@ -34,9 +34,7 @@ def error_map(ax: Axes, start: np.ndarray, error: np.ndarray, marked: Marked) ->
     ax.plot(*marked.bias, "*", ms=16, mfc="white", mec=INK, mew=1.1)
     halo = [withStroke(linewidth=2.6, foreground="white")]
     ax.annotate(marked.name, marked.bias, (9, -14), textcoords="offset points", color=INK, fontsize=9, path_effects=halo)
-    bar = ax.figure.colorbar(image, ax=ax, shrink=0.8, pad=0.02)
-    bar.set_label("validation error after training")
-    bar.outline.set_visible(False)
+    colour_bar(ax.figure, image, "validation error after training", ax=ax, shrink=0.8, pad=0.02)
 
 
 def movement_map(ax: Axes, start: np.ndarray, end: np.ndarray, member: np.ndarray, names: list[str], marked: Marked) -> None:
@@ -65,9 +63,7 @@ def bias_figure(
     start: np.ndarray, end: np.ndarray, error: np.ndarray, member: np.ndarray, names: list[str], marked: Marked
 ) -> Figure:
     """The three maps side by side; all over the same starting biases, in units of the bias."""
-    with use_style():
-        figure = Figure(figsize=(16, 6.1), layout="constrained")
-        figure.get_layout_engine().set(w_pad=0.1)
+    with drawing(16, 6.1, w_pad=0.1) as figure:
         errors, moves, minima = figure.subplots(1, 3, width_ratios=(1.01, 1, 1))
         error_map(errors, start, error, marked)
         movement_map(moves, start, end, member, names, marked)

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from metarep.report.style import FAINT, INK, MUTED, PALETTE, use_style
+from metarep.report.style import FAINT, INK, MUTED, PALETTE, drawing
 
 NEAR, LOWEST = PALETTE[0], PALETTE[1]
 START, SPREAD, MEAN = PALETTE[1], PALETTE[4], PALETTE[0]
@@ -24,8 +24,7 @@ def freed_figure(
     near (N,) descends from where the network stands, best (N,) is the lowest of many descents; `start` frees none.
     """
     rows = sorted(range(len(freed)), key=lambda i: (len(freed[i]), near[i]))
-    with use_style():
-        figure = Figure(figsize=(11.5, 7.2), layout="constrained")
+    with drawing(11.5, 7.2) as figure:
         sets, errors = figure.subplots(1, 2, width_ratios=(2, 5), sharey=True)
         for y, names in enumerate([(), *(freed[i] for i in rows)]):
             for x, group in enumerate(groups):
@@ -40,7 +39,7 @@ def freed_figure(
         errors.plot(b_errors, places, "|", ms=15, mew=2.2, color=LOWEST, zorder=4)
         for y, value in zip(places, n_errors, strict=True):
             errors.annotate(f"{value:.4f}", (value, y), (9, 5), textcoords="offset points", fontsize=9, color=INK, zorder=5)
-        errors.set(xscale="log", xlabel="expected squared error (recipe's law of the inputs)", xlim=(None, start * 1.35))
+        errors.set(xscale="log", xlabel="expected squared error (recipe's input distribution)", xlim=(None, start * 1.35))
         errors.xaxis.set_major_locator(FixedLocator([k * 10.0**e for e in range(-6, 0) for k in (1, 2, 5)]))
         errors.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         errors.xaxis.set_minor_locator(NullLocator())
@@ -64,9 +63,7 @@ def freed_figure(
 def moved_figure(names: Sequence[str], before: np.ndarray, after: np.ndarray, families: Mapping[str, np.ndarray]) -> Figure:
     """Each parameter before and after (P,) on the left; on the right its change, and the changes (N, P) of families."""
     places = np.arange(len(names))
-    with use_style():
-        figure = Figure(figsize=(13, 5.4), layout="constrained")
-        figure.get_layout_engine().set(w_pad=0.12)
+    with drawing(13, 5.4, w_pad=0.12) as figure:
         values, changes = figure.subplots(1, 2, width_ratios=(4, 5), sharey=True)
         arrow = {"arrowstyle": "-|>", "color": MUTED, "lw": 1.4, "shrinkA": 4, "shrinkB": 4}
         for y, a, b in zip(places, before, after, strict=True):

@@ -10,8 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+from metarep.domains.multiplier.figures.mode_looks import MODE_COLOURS, MODE_MARKERS
 from metarep.domains.multiplier.modes import MODES
-from metarep.report.style import FAINT, INK, MODE_COLOURS, MODE_MARKERS, MUTED, PALETTE, use_style
+from metarep.report.style import FAINT, INK, MUTED, PALETTE, drawing, grid
 
 FEWEST = 20
 """An offset from the change is drawn where at least so many networks have a snapshot."""
@@ -25,8 +26,7 @@ def aligned_figure(offsets: np.ndarray, own: np.ndarray, control: np.ndarray, *,
     counted = np.isfinite(own).sum(axis=0)
     kept = counted >= min(FEWEST, len(own))
     offsets, own, control = offsets[kept], own[:, kept], control[:, kept]
-    with use_style():
-        figure = Figure(figsize=(11, 4.2), layout="constrained")
+    with drawing(11, 4.2) as figure:
         levels, gap = figure.subplots(1, 2)
         for values, colour, label, dash in (
             (own, PALETTE[1], "networks that change mode", "solid"),
@@ -59,8 +59,7 @@ def settings_figure(rows: Sequence[Mapping]) -> Figure:
     """
     rates = sorted({row["lr"] for row in rows})
     lengths = sorted({row["n_steps"] for row in rows})
-    with use_style():
-        figure = Figure(figsize=(11, 4), layout="constrained")
+    with drawing(11, 4) as figure:
         for ax, lr in zip(np.atleast_1d(figure.subplots(1, len(rates), sharey=True)), rates, strict=True):
             own = [row for row in rows if row["lr"] == lr]
             for number, length in enumerate(lengths):
@@ -77,8 +76,7 @@ def settings_figure(rows: Sequence[Mapping]) -> Figure:
             ax.set(xticks=range(len(MODES)), xticklabels=MODES, xlim=(-0.5, len(MODES) - 0.5), xlabel="mode")
             n_networks = "–".join(f"{n:,}" for n in sorted({row["of"] for row in own}))
             ax.set_title(f"learning rate {lr:g}, n = {n_networks}")
-            ax.grid(axis="y", color=FAINT)
-            ax.set_axisbelow(True)
+            grid(ax)
             ax.tick_params(axis="x", length=0, labelcolor=INK)
         first = figure.axes[0]
         first.set_ylabel("share of networks, 95 % interval")
@@ -97,8 +95,7 @@ def runs_figure(
     mode, error, scan: (R, T); area: (R, T, 2); step: (T,), 0 the first.
     """
     n = len(titles)
-    with use_style():
-        figure = Figure(figsize=(3.1 * n + 0.8, 6.8), layout="constrained")
+    with drawing(3.1 * n + 0.8, 6.8) as figure:
         grid = figure.subplots(3, n, sharex=True, sharey="row", squeeze=False)
         x = np.r_[step[1] / 2, step[1:]].astype(float)
         for column, title in enumerate(titles):
@@ -126,8 +123,7 @@ def runs_figure(
 def along_figure(scan: Sequence[Mapping], embedding: Sequence[Mapping], step: np.ndarray, *, n_modes: int) -> Figure:
     """What the scan and the embedding see along the runs; rows as `scan_rows` and `embedding_rows` give them."""
     x = dict(zip(step.tolist(), np.r_[step[1] / 2, step[1:]].astype(float), strict=True))
-    with use_style():
-        figure = Figure(figsize=(11.5, 4.2), layout="constrained")
+    with drawing(11.5, 4.2) as figure:
         scans, embedded = figure.subplots(1, 2)
         for mode in (m for m in MODES if any(row["final_mode"] == m for row in scan)):
             own = [row for row in scan if row["final_mode"] == mode]
@@ -183,8 +179,7 @@ def birth_figure(rows: Sequence[Mapping], importance: Sequence[Mapping], twins: 
     """
     sets = list(dict.fromkeys(row["quantities"] for row in rows))
     predictors = list(dict.fromkeys(row["predictor"] for row in rows))
-    with use_style():
-        figure = Figure(figsize=(11.5, 4.6), layout="constrained")
+    with drawing(11.5, 4.6) as figure:
         left, right = figure.subplots(1, 2, width_ratios=(1, 1.05))
         for number, (predictor, marker) in enumerate(zip(predictors, "os", strict=False)):
             for row in (row for row in rows if row["predictor"] == predictor):
@@ -211,6 +206,5 @@ def birth_figure(rows: Sequence[Mapping], importance: Sequence[Mapping], twins: 
         right.set_title("What matters (boosted trees, all quantities)")
         for ax in (left, right):
             ax.tick_params(axis="y", length=0, labelcolor=INK)
-            ax.grid(axis="x", color=FAINT)
-            ax.set_axisbelow(True)
+            grid(ax, "x")
     return figure

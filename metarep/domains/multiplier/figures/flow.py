@@ -10,8 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import PathPatch, Rectangle
 from matplotlib.path import Path
 
+from metarep.domains.multiplier.figures.mode_looks import MODE_COLOURS
 from metarep.domains.multiplier.modes import MODES
-from metarep.report.style import INK, MODE_COLOURS, MUTED, use_style
+from metarep.report.style import INK, MUTED, drawing
 
 BAR = 0.12
 """Half the width of a bar, where two bars stand 1 apart."""
@@ -36,8 +37,7 @@ def flow_figure(mode: np.ndarray, step: np.ndarray) -> Figure:
     """Shares of the modes (N, T) at chosen steps, and between them a ribbon for every transition, as wide as its share."""
     columns = flow_columns(step)
     chosen = mode[:, columns]
-    with use_style():
-        figure = Figure(figsize=(11.5, 6), layout="constrained")
+    with drawing(11.5, 6) as figure:
         ax = figure.subplots()
         bars = [_stack(chosen[:, i]) for i in range(chosen.shape[1])]
         for i in range(len(bars) - 1):
@@ -136,8 +136,7 @@ def transition_figure(counts: np.ndarray, *, before: str, after: str) -> Figure:
     names = [f"mode {MODES[i]}" for i in present]
     totals = counts.sum(axis=1, keepdims=True)
     shares = counts / np.maximum(totals, 1)
-    with use_style():
-        figure = Figure(figsize=(1.15 * len(names) + 2.2, 0.95 * len(names) + 1.6), layout="constrained")
+    with drawing(1.15 * len(names) + 2.2, 0.95 * len(names) + 1.6) as figure:
         ax = figure.subplots()
         ax.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
         for (i, j), count in np.ndenumerate(counts):

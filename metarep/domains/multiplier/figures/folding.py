@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from metarep.domains.multiplier.figures.square import PRODUCT, outline, plot_plane, square_window, unit_grid
 from metarep.networks.forward import Stage, stages
 from metarep.networks.spec import NetworkSpec
-from metarep.report.style import FAINT, INK, SEQUENTIAL, use_style
+from metarep.report.style import FAINT, INK, SEQUENTIAL, colour_bar, drawing
 
 LEVELS = tuple(round(0.1 * i, 1) for i in range(10))
 """Products whose iso-curves are drawn."""
@@ -78,8 +78,7 @@ def draw_factors(spec: NetworkSpec, params: np.ndarray, *, title: str = "") -> F
     ]
     grid, edge = unit_grid(), outline()
     window = square_window(np.concatenate([grid @ matrix.T for _, matrix in steps]))
-    with use_style():
-        figure = Figure(figsize=(15, 4.2), layout="constrained")
+    with drawing(15, 4.2) as figure:
         axes = figure.subplots(1, 4)
         for number, (ax, (name, matrix)) in enumerate(zip(axes, steps, strict=True), start=1):
             plot_plane(ax, grid @ matrix.T, edge @ matrix.T, window)
@@ -107,8 +106,7 @@ def draw_iso_curves(spec: NetworkSpec, params: np.ndarray, *, title: str = "") -
         "activations  $h = \\mathrm{ReLU}(W_1 x + b_1)$",
         "before the output bias  $W_2 h$",
     )
-    with use_style():
-        figure = Figure(figsize=(15, 4.3), layout="constrained")
+    with drawing(15, 4.3) as figure:
         axes = figure.subplots(1, 4)
         for number, (ax, stage, name) in enumerate(zip(axes, shown, names, strict=True), start=1):
             if stage.values.shape[1] == 2:
@@ -170,9 +168,7 @@ def _colour(level: float) -> tuple:
 
 
 def _product_bar(figure: Figure, axes) -> None:
-    bar = figure.colorbar(ScalarMappable(PRODUCT, SEQUENTIAL), ax=axes, shrink=0.8, aspect=30, pad=0.01)
-    bar.set_label("true product $x_1 x_2$")
-    bar.outline.set_visible(False)
+    colour_bar(figure, ScalarMappable(PRODUCT, SEQUENTIAL), "true product $x_1 x_2$", ax=axes, shrink=0.8, aspect=30, pad=0.01)
 
 
 def _degrees(angle: float) -> str:

@@ -9,18 +9,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from metarep.domains.multiplier.figures.mode_looks import MODE_COLOURS, MODE_MARKERS
 from metarep.domains.multiplier.figures.square import draw_small
 from metarep.networks.spec import NetworkSpec
-from metarep.report.style import INK, MODE_COLOURS, MODE_MARKERS, MUTED, use_style
+from metarep.report.style import INK, MUTED, drawing
 
 FLOW_COLOURS = "Blues"
 
 
 def gallery_figure(spec: NetworkSpec, networks: Sequence[np.ndarray], titles: Sequence[str]) -> Figure:
     """Some networks params (P,), small, each with a title of two or three lines."""
-    with use_style():
-        figure = Figure(figsize=(2.7 * len(networks), 3.7), layout="constrained")
-        figure.get_layout_engine().set(h_pad=0.1)
+    with drawing(2.7 * len(networks), 3.7, h_pad=0.1) as figure:
         for ax, params, title in zip(figure.subplots(1, len(networks), squeeze=False)[0], networks, titles, strict=True):
             draw_small(ax, spec, params)
             ax.set_title(title, fontsize=10)
@@ -34,9 +33,7 @@ def descent_figure(
     beside it how many go from which mode to which. `lines` are errors to compare with, by name.
     """
     modes = [mode for mode in MODE_COLOURS if mode and (start_mode == mode).any()]
-    with use_style():
-        figure = Figure(figsize=(13, 5.6), layout="constrained")
-        figure.get_layout_engine().set(w_pad=0.15)
+    with drawing(13, 5.6, w_pad=0.15) as figure:
         errors, flow = figure.subplots(1, 2, width_ratios=(3, 2))
         _errors(errors, modes, start_mode, end_mode, before, after, np.random.default_rng(seed))
         for name, value in lines.items():

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from metarep.domains.multiplier.figures.square import PRODUCT, SIDE, boundary, unit_grid
 from metarep.networks.forward import forward
 from metarep.networks.spec import NetworkSpec
-from metarep.report.style import DIVERGING, INK, PALETTE, SEQUENTIAL, use_style
+from metarep.report.style import DIVERGING, INK, PALETTE, SEQUENTIAL, colour_bar, drawing, use_style
 
 TRAINED, BEST, IN_NOTES = PALETTE[4], PALETTE[1], PALETTE[2]
 """Colours: networks trained here, the best one, the published one."""
@@ -60,17 +60,13 @@ def output_figure(spec: NetworkSpec, networks: Mapping[str, np.ndarray]) -> Figu
             ax.set(aspect="equal", xlabel="$x_1$", ylabel="$x_2$", xticks=[0, 1], yticks=[0, 1])
         errors = ScalarMappable(Normalize(-LARGEST_ERROR, LARGEST_ERROR), DIVERGING)
         for scale, row, label in ((ScalarMappable(PRODUCT, SEQUENTIAL), axes[0], "value"), (errors, axes[1], "error")):
-            bar = figure.colorbar(scale, ax=row, shrink=0.85, aspect=22, pad=0.01)
-            bar.set_label(label)
-            bar.outline.set_visible(False)
+            colour_bar(figure, scale, label, ax=row, shrink=0.85, aspect=22, pad=0.01)
     return figure
 
 
 def trained_figure(params: np.ndarray, valid_mse: np.ndarray, exact: np.ndarray, best: Point, published: Point) -> Figure:
     """Trained networks params (N, 3) about the best: their weights as points, their errors (N,) as histograms."""
-    with use_style():
-        figure = Figure(figsize=(11, 5.2), layout="constrained")
-        figure.get_layout_engine().set(w_pad=0.15)
+    with drawing(11, 5.2, w_pad=0.15) as figure:
         weights, errors = figure.subplots(1, 2)
         weights.scatter(*params[:, :2].T, s=10, lw=0, alpha=0.5, color=TRAINED, label=f"trained, {len(params):,} seeds")
         for point, marker, colour in ((best, "D", BEST), (published, "s", IN_NOTES)):

@@ -9,9 +9,12 @@ from matplotlib.axes import Axes
 from matplotlib.colors import TwoSlopeNorm
 from matplotlib.figure import Figure
 
-from metarep.domains.multiplier.figures.scans import TITLES, negative_title, on_most_networks, scans_of, side_by_side
+from metarep.domains.multiplier.figures.mode_looks import MODE_COLOURS
+from metarep.domains.multiplier.figures.scans import CHANCE, TITLES, negative_title, on_most_networks, scans_of, side_by_side
 from metarep.domains.multiplier.modes import MODES
-from metarep.report.style import FAINT, INK, MUTED, PALETTE, use_style
+from metarep.report.figures import ridges
+from metarep.report.style import INK, MUTED, PALETTE, bare, colour_bar, drawing, grid, rows_axis
+from metarep.report.wording import auc
 
 LOOKS = {
     "published": {"color": INK, "ls": "-", "marker": "o"},
@@ -21,13 +24,38 @@ LOOKS = {
     "embedding": {"color": PALETTE[0], "ls": "-", "marker": "^"},
 }
 AGAINST = ("random", "other modes")
-CHANCE = 0.5
+
+
+def score_figure(scores: Sequence[Mapping], roc: Sequence[Mapping], rows: Sequence[Mapping]) -> Figure:
+    """How the published score spreads by mode and for random starts, and its ROC curves for mode 3."""
+    by_mode: dict[str, list[float]] = {}
+    for row in scores:
+        by_mode.setdefault(row["mode"], []).append(row["score"])
+    names = sorted(by_mode, key=lambda name: (name != "3", name != "random", name))
+    with drawing(10, 4.6) as figure:
+        spread, curves = figure.subplots(1, 2, width_ratios=(1.15, 1))
+        feet = np.arange(len(names)) + 0.31
+        ridges(spread, [np.array(by_mode[name]) for name in names], [MODE_COLOURS[name] for name in names], feet)
+        rows_axis([spread], [negative_title(name) for name in names], striped=False)
+        spread.grid(visible=False)
+        spread.set(ylim=(len(names) - 0.5, -0.68), xlabel="scan score")
+        spread.set_title("The score by what the network is")
+        curves.plot([0, 1], [0, 1], color=MUTED, lw=1, ls=(0, (4, 3)))
+        for row in rows:
+            name = row["negative"]
+            points = np.array([(r["fpr"], r["tpr"]) for r in roc if r["negative"] == name], float)
+            look = {"color": MODE_COLOURS[name], "lw": 2.2} if name in MODE_COLOURS else {"color": INK, "ls": ":", "lw": 2.4}
+            curves.plot(*points.T, label=f"{negative_title(name)}: {row['auc']:.2f}", **look)
+        curves.set(aspect="equal", xlim=(-0.01, 1.01), ylim=(-0.01, 1.01))
+        curves.set(xlabel="share of the others above the threshold", ylabel="share of mode 3 above it")
+        curves.set_title("Mode 3 against")
+        curves.legend(title="area under the curve", alignment="left", loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    return figure
 
 
 def roc_figure(roc: Sequence[Mapping], rows: Sequence[Mapping], positive: str = "3") -> Figure:
     """A curve for each scan: one mode against random starts, and against all other modes."""
-    with use_style():
-        figure = Figure(figsize=(11, 6.8), layout="constrained")
+    with drawing(11, 6.8) as figure:
         axes, keys = figure.subplots(2, 2, height_ratios=(3.1, 1))
         for ax, key, negative in zip(axes, keys, AGAINST, strict=True):
             ax.plot([0, 1], [0, 1], color=MUTED, lw=1, ls=(0, (4, 3)))
@@ -36,7 +64,7 @@ def roc_figure(roc: Sequence[Mapping], rows: Sequence[Mapping], positive: str = 
                 points = [(r["fpr"], r["tpr"]) for r in on_most_networks(roc, name, positive) if r["negative"] == negative]
                 if own and points:
                     look = {key: LOOKS[name][key] for key in ("color", "ls")}
-                    label = f"{TITLES[name]}: {_interval(own[0])}, n = {int(own[0]['n_positive']):,}"
+                    label = f"{TITLES[name]}: {auc(own[0])}, n = {int(own[0]['n_positive']):,}"
                     ax.plot(*np.array(points, float).T, label=label, lw=2.3, **look)
             ax.set(aspect="equal", xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), ylabel=f"share of mode {positive} above a threshold")
             ax.set_xlabel(f"share of {negative_title(negative)} above it")
@@ -51,8 +79,7 @@ def heat_figure(rows: Sequence[Mapping]) -> Figure:
     """The AUC of each scan for each mode, in numbers on a colour: purple above chance, orange below."""
     rows = side_by_side(rows)
     names, modes = scans_of(rows), [m for m in MODES if any(r["positive"] == m for r in rows)]
-    with use_style():
-        figure = Figure(figsize=(11.5, 0.62 * len(names) + 2.0), layout="constrained")
+    with drawing(11.5, 0.62 * len(names) + 2.0) as figure:
         axes = figure.subplots(1, 2, sharey=True)
         for ax, negative in zip(axes, AGAINST, strict=True):
             found = {(r["scan"], r["positive"]): r for r in rows if r["negative"] == negative}
@@ -60,9 +87,7 @@ def heat_figure(rows: Sequence[Mapping]) -> Figure:
             ax.set_title(f"Each mode against {negative_title(negative)}")
             ax.set_xticks(range(len(modes)), [_counted(mode, found, names) for mode in modes], color=INK)
         axes[0].set_yticks(range(len(names)), [TITLES[name] for name in names], color=INK)
-        bar = figure.colorbar(image, ax=axes, shrink=0.85, pad=0.01, ticks=[0, 0.25, 0.5, 0.75, 1])
-        bar.set_label("AUC; 0.5 is chance")
-        bar.outline.set_visible(False)
+        colour_bar(figure, image, "AUC; 0.5 is chance", ax=axes, shrink=0.85, pad=0.01, ticks=[0, 0.25, 0.5, 0.75, 1])
     return figure
 
 
@@ -79,8 +104,7 @@ def _heat(ax: Axes, names: Sequence[str], modes: Sequence[str], found: Mapping):
             ax.text(x, y - 0.14, f"{row['auc']:.2f}", ha="center", va="center", color=colour, fontsize=11.5)
             interval = f"{row['auc_low']:.2f} to {row['auc_high']:.2f}"
             ax.text(x, y + 0.24, interval, ha="center", va="center", color=colour, fontsize=7.5)
-    ax.spines[:].set_visible(False)
-    ax.tick_params(length=0)
+    bare(ax)
     return image
 
 
@@ -91,8 +115,7 @@ def _counted(mode: str, found: Mapping, names: Sequence[str]) -> str:
 
 def margin_figure(margin: Sequence[Mapping]) -> Figure:
     """The AUC of mode 3 in bins of its distance to the threshold, with intervals; bins with no network are left out."""
-    with use_style():
-        figure = Figure(figsize=(11, 4.9), layout="constrained")
+    with drawing(11, 4.9) as figure:
         axes = figure.subplots(1, 2, sharey=True)
         bins = sorted({(r["margin_low"], r["margin_high"]) for r in margin})
         names = scans_of(margin)
@@ -108,8 +131,7 @@ def margin_figure(margin: Sequence[Mapping]) -> Figure:
                 ylim=(-0.02, 1.02),
                 xlabel="distance of the active areas to the threshold, in shares of the square",
             )
-            ax.grid(axis="y", color=FAINT, lw=0.6)
-            ax.set_axisbelow(True)
+            grid(ax)
             ax.set_title(f"Mode 3 against {negative_title(negative)}")
         axes[0].set_ylabel("AUC, 95 % interval")
         handles, labels = axes[0].get_legend_handles_labels()
@@ -128,7 +150,3 @@ def _margin_line(ax: Axes, rows: Sequence[Mapping], bins: Sequence[tuple], shift
 def _bin_title(edges: tuple, margin: Sequence[Mapping]) -> str:
     counts = [int(r["n_positive"]) for r in margin if (r["margin_low"], r["margin_high"]) == edges]
     return f"{edges[0]:g} to {edges[1]:g}\nn = {max(counts):,}"
-
-
-def _interval(row: Mapping) -> str:
-    return f"{float(row['auc']):.2f} [{float(row['auc_low']):.2f}, {float(row['auc_high']):.2f}]"

@@ -1,13 +1,14 @@
-"""The scans of a run in words: which rows of their tables belong together, and what they say beside each other."""
+"""The scans in words: which rows of their tables belong together, and what they say."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
-from metarep.report.results import Results
-from metarep.report.wording import auc, listed
+from metarep.report.wording import Finding, auc, capital, listed
 
 PUBLISHED = "published"
+PUBLISHED_AUC = "1.00 on two networks chosen by hand"
+CHANCE = 0.5
 TITLES = {
     "published": "published score",
     "invariant": "invariant score",
@@ -48,37 +49,44 @@ def side_by_side(rows: Iterable[Mapping]) -> list[Mapping]:
     return [row for row in rows if row["networks"] == "test"] or rows
 
 
-def scan_table(results: Results, positive: str = "3") -> tuple[list[str], list[dict]]:
-    """For the page: what a mode is told from, and for each scan its rows {negative: row of scan.csv}."""
-    rows = [row for row in side_by_side(results.table("scan/scan")) if row["positive"] == positive]
-    negatives = list(dict.fromkeys(row["negative"] for row in rows))
-    table = [
-        {
-            "scan": name,
-            "title": TITLES[name],
-            "description": DESCRIPTIONS[name],
-            "by_negative": {row["negative"]: row for row in rows if row["scan"] == name},
-        }
-        for name in scans_of(rows)
-    ]
-    return negatives, table
-
-
-def comparison(results: Results) -> str:
-    """How the scans do beside each other on mode 3 against all other modes, and what was left out; "" where nothing was."""
-    rows = side_by_side(results.table("scan/scan"))
-    rows = [row for row in rows if row["positive"] == "3" and row["negative"] == "other modes"]
-    left_out = results.metrics.get("scan", {}).get("left_out", "")
+def findings(rows: Sequence[Mapping], left_out: str) -> list[Finding]:
+    """The published score's AUC for mode 3 against random starts and each other mode, then the other scans beside it."""
+    own = {row["negative"]: row for row in on_most_networks(rows)}
     parts = []
-    if len(rows) > 1:
-        best = max(rows, key=lambda row: row["auc"])
-        n = int(best["n_positive"] + best["n_negative"])
-        said = [f"{TITLES[row['scan']]} {auc(row)}" for row in sorted(rows, key=lambda row: -row["auc"])]
-        clear = all(best["auc_low"] > row["auc_high"] for row in rows if row is not best)
+    if "random" in own:
+        row = own["random"]
         parts.append(
-            f"Of {len(rows)} scans, on the same {n:,} networks, {TITLES[best['scan']]}"
-            f" tells mode 3 from all other modes best{'' if clear else ', though not clearly so'}: AUC of {listed(said)}."
+            f"The published score, reported with an AUC of {PUBLISHED_AUC}, separates {int(row['n_positive']):,} trained "
+            f"networks of mode 3 from {int(row['n_negative']):,} random starts with an AUC of {auc(row)}, "
+            f"{_versus_chance(row)}."
         )
-    if left_out:
-        parts.append(f"{left_out[0].upper()}{left_out[1:]}.")
-    return " ".join(parts)
+    modes = {name: row for name, row in own.items() if name not in NEGATIVE_TITLES}
+    if modes:
+        extremes = dict.fromkeys(pick(modes, key=lambda name: modes[name]["auc"]) for pick in (max, min))
+        said = [f"{auc(modes[mode])} for mode {mode}, {_versus_chance(modes[mode])}" for mode in extremes]
+        word = "the highest and lowest AUC are" if len(said) > 1 else "the AUC is"
+        parts.append(f"Against other trained modes {word} {', and '.join(said)}.")
+    if "other modes" in own:
+        row = own["other modes"]
+        parts.append(f"Against all other modes it reaches {auc(row)}, {_versus_chance(row)}.")
+    parts += [text for text in (comparison(rows), f"{capital(left_out)}." if left_out else "") if text]
+    return [Finding("The scan", " ".join(parts))] if parts else []
+
+
+def comparison(rows: Sequence[Mapping]) -> str:
+    """How the scans compare on mode 3 against all other modes; "" where there is one."""
+    rows = [row for row in side_by_side(rows) if (row["positive"], row["negative"]) == ("3", "other modes")]
+    if len(rows) < 2:
+        return ""
+    ranked = sorted(rows, key=lambda row: -row["auc"])
+    best, n = ranked[0], int(ranked[0]["n_positive"] + ranked[0]["n_negative"])
+    clear = "" if all(best["auc_low"] > row["auc_high"] for row in ranked[1:]) else ", though not clearly"
+    said = listed([f"{TITLES[row['scan']]} {auc(row)}" for row in ranked])
+    text = f"Of {len(rows)} scans on the same {n:,} networks, {TITLES[best['scan']]} separates mode 3 from all other modes best"
+    return f"{text}{clear}: AUC of {said}."
+
+
+def _versus_chance(row: Mapping) -> str:
+    if row["auc_low"] > CHANCE:
+        return "above chance"
+    return "worse than chance" if row["auc_high"] < CHANCE else "no better than chance"

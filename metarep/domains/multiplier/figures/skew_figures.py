@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from metarep.domains.multiplier.figures.square import SIDE, outline, plot_plane, square_window, unit_grid
 from metarep.networks.forward import stages
 from metarep.networks.spec import NetworkSpec
-from metarep.report.style import DIVERGING, FAINT, INK, MUTED, PALETTE, SEQUENTIAL, use_style
+from metarep.report.style import DIVERGING, FAINT, INK, MUTED, PALETTE, SEQUENTIAL, colour_bar, drawing, grid
 
 PARENT, CHILD = PALETTE[0], PALETTE[1]
 FLOOR = 0.01
@@ -23,9 +23,7 @@ def skew_figure(
     pairs: Mapping[str, tuple[np.ndarray, np.ndarray]], published: Mapping[str, tuple[float, float]], titles: Mapping[str, str]
 ) -> Figure:
     """For each measure {name: (parents (N,), children (N,))} the children's values against their parents'."""
-    with use_style():
-        figure = Figure(figsize=(5.6 * len(pairs), 5.9), layout="constrained")
-        figure.get_layout_engine().set(w_pad=0.15)
+    with drawing(5.6 * len(pairs), 5.9, w_pad=0.15) as figure:
         for ax, (name, (parent, child)) in zip(np.atleast_1d(figure.subplots(1, len(pairs))), pairs.items(), strict=True):
             finite = np.isfinite(parent) & np.isfinite(child)
             low, high = FLOOR, 1.3 * max(parent[finite].max(), child[finite].max())
@@ -47,9 +45,7 @@ def skew_figure(
 def error_figure(parent: np.ndarray, child: np.ndarray, rows: Sequence[Mapping], *, level: float) -> Figure:
     """Mean squared errors over the square (side, side) of parents and children, their difference, and both parts of the
     error with intervals: `rows` have part, parent, child and parent_low … child_high."""
-    with use_style():
-        figure = Figure(figsize=(16, 4.6), layout="constrained")
-        figure.get_layout_engine().set(w_pad=0.1)
+    with drawing(16, 4.6, w_pad=0.1) as figure:
         axes = figure.subplots(1, 4, width_ratios=(1, 1, 1, 0.9))
         top = float(np.quantile(np.concatenate([parent, child]), 0.995))
         reach = float(np.quantile(np.abs(child - parent), 0.995))
@@ -75,9 +71,7 @@ def _square_map(ax: Axes, values: np.ndarray, cmap: str, norm: Normalize, level:
 
 
 def _bar(figure: Figure, image, axes, label: str) -> None:
-    bar = figure.colorbar(image, ax=axes, orientation="horizontal", shrink=0.75, aspect=30, pad=0.02, extend="both")
-    bar.set_label(label)
-    bar.outline.set_visible(False)
+    bar = colour_bar(figure, image, label, ax=axes, orientation="horizontal", shrink=0.75, aspect=30, pad=0.02, extend="both")
     bar.ax.locator_params(nbins=5)
 
 
@@ -93,8 +87,7 @@ def _parts(ax: Axes, rows: Sequence[Mapping]) -> None:
     ax.tick_params(axis="x", length=0, labelcolor=INK)
     ax.set_title("parts of the error, 95 % intervals")
     ax.legend(loc="best")
-    ax.grid(axis="y", color=FAINT, lw=0.8)
-    ax.set_axisbelow(True)
+    grid(ax)
 
 
 def pre_activations_figure(spec: NetworkSpec, networks: Sequence[np.ndarray], titles: Sequence[str]) -> Figure:
@@ -102,9 +95,7 @@ def pre_activations_figure(spec: NetworkSpec, networks: Sequence[np.ndarray], ti
     x = np.concatenate([unit_grid(), outline()])
     values = [stages(spec, np.asarray(params, np.float64), x)[2].values for params in networks]
     window = square_window(np.concatenate(values))
-    with use_style():
-        figure = Figure(figsize=(5.2 * len(networks), 5.6), layout="constrained")
-        figure.get_layout_engine().set(w_pad=0.1)
+    with drawing(5.2 * len(networks), 5.6, w_pad=0.1) as figure:
         for ax, moved, title in zip(np.atleast_1d(figure.subplots(1, len(networks))), values, titles, strict=True):
             ax.axvspan(window[0], 0, color=FAINT, alpha=0.6, lw=0, zorder=0)
             ax.axhspan(window[2], 0, color=FAINT, alpha=0.6, lw=0, zorder=0)

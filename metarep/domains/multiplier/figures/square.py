@@ -22,7 +22,7 @@ from metarep.domains.multiplier.modes import MODE_NAMES, label_modes
 from metarep.errors import MetarepError
 from metarep.networks.forward import Stage, forward, stages
 from metarep.networks.spec import NetworkSpec
-from metarep.report.style import DIVERGING, FAINT, INK, MUTED, SEQUENTIAL, use_style
+from metarep.report.style import DIVERGING, FAINT, INK, MUTED, SEQUENTIAL, colour_bar, drawing
 
 SIDE = 41
 """Grid points along each side of the square."""
@@ -48,9 +48,7 @@ def draw_network(spec: NetworkSpec, params: np.ndarray, *, title: str | None = N
     steps = stages(spec, params, x)
     n_columns = 3 if len(steps) % 3 == 0 else 4
     n_rows = math.ceil(len(steps) / n_columns)
-    with use_style():
-        figure = Figure(figsize=(3.7 * n_columns + 1.1, 3.75 * n_rows + 0.6), layout="constrained")
-        figure.get_layout_engine().set(w_pad=0.1, h_pad=0.1, wspace=0.04, hspace=0.05)
+    with drawing(3.7 * n_columns + 1.1, 3.75 * n_rows + 0.6, w_pad=0.1, h_pad=0.1, wspace=0.04, hspace=0.05) as figure:
         axes = [figure.add_subplot(n_rows, n_columns, number) for number in range(1, len(steps) + 1)]
         for number, (ax, stage) in enumerate(zip(axes, steps, strict=True), start=1):
             _draw_stage(ax, stage, steps)
@@ -59,9 +57,7 @@ def draw_network(spec: NetworkSpec, params: np.ndarray, *, title: str | None = N
             draw_boundaries(axes[0], spec, params, numbered=True)
             on = active_area(spec, params[None])[0]
             axes[2].set(xlabel=f"unit 1, on over {on[0]:.0%} of the square", ylabel=f"unit 2, on over {on[1]:.0%}")
-        bar = figure.colorbar(_product_scale(), ax=axes, shrink=0.6, aspect=30, pad=0.01)
-        bar.set_label("true product $x_1 x_2$")
-        bar.outline.set_visible(False)
+        colour_bar(figure, _product_scale(), "true product $x_1 x_2$", ax=axes, shrink=0.6, aspect=30, pad=0.01)
         figure.suptitle(title if title is not None else _describe(spec, params), x=0.01, ha="left")
     return figure
 

@@ -36,7 +36,7 @@ from metarep.studies.experiment import Picture, Result
 from metarep.studies.page import render_sections, section
 from metarep.studies.registry import Experiment
 from metarep.studies.stage import write_result
-from metarep.zoos.store import load_zoo
+from metarep.zoos.zoo import open_zoo
 
 matplotlib.use("Agg")
 MAX_FIT = 5000
@@ -105,7 +105,7 @@ def one_hidden(source: Source, tensors: dict[str, torch.Tensor] | None = None) -
 
 def known_networks(model: ClozeModel, zoo: Path) -> tuple[float, ModeReader]:
     """The usual ratio of the zoo that the model knows, and the probe for modes, both from training networks."""
-    train = load_zoo(zoo).final().where(split="train")
+    train = open_zoo(zoo).final().where(split="train")
     train = train.select(np.arange(min(MAX_FIT, len(train))))
     ratio = usual_ratio(train.params)
     return ratio, fit_mode_reader(model, train.params, train["mode"], ratio)

@@ -4,22 +4,54 @@ import numpy as np
 import pytest
 import torch
 
-from metarep.cloze.behaviour import BehaviourLayout
+from metarep.domains.multiplier.domain import DOMAIN
 from metarep.domains.multiplier.geometry import active_area, quadrant_area
-from metarep.evaluation.representations import (
-    exact_behaviour,
+from metarep.embeddings.behaviour import activity_of, ordered, pattern_shares
+from metarep.evaluation.baselines import (
+    BASELINES,
+    Baseline,
+    baselines_of,
     fisher_information,
     input_gradients,
     midpoints,
     outputs_on_grid,
     parameter_gradients,
     strongest_contributions,
+    units_off,
 )
-from metarep.networks.forward import forward
+from metarep.networks.forward import contributions, forward
 from metarep.networks.spec import NetworkSpec
-from metarep.networks.symmetry import random_scales, random_unit_order
+from metarep.networks.symmetry import all_unit_orders, random_scales, random_unit_order
+from metarep.zoos.columns import Contents
+from metarep.zoos.zoo import Zoo
 
 SPECS = ["2-2-1", "2-3-4-1", "1-5-1"]
+
+
+RNG = np.random.default_rng(0)
+
+
+def zoo_of(params, text="2-2-1", domain="multiplier"):
+    n, spec = len(params), NetworkSpec.parse(text)
+    columns = {
+        "network_id": np.array([f"e09-{i}" for i in range(n)], dtype=object),
+        "spec": np.array([text] * n, dtype=object),
+        "params": params.astype(np.float32),
+        "log_error": np.full(n, -2.0),
+    }
+    known = DOMAIN.columns_of(spec, columns["params"]) if domain else {}
+    return Zoo(columns | known, contents=Contents(domain))
+
+
+def made(zoo, train):
+    return {one.name: one.make(zoo, train) for one in baselines_of(zoo)}
+
+
+def exact_behaviour(spec, params, kind, n_points):
+    off = units_off(spec, params, n_points)
+    if kind == "activity":
+        return activity_of(off).numpy()
+    return torch.cat([pattern_shares(ordered(one, one)) for one in off], dim=1).numpy()
 
 
 def networks(text, n=20, seed=0):
@@ -71,7 +103,7 @@ def test_fisher_information_is_the_mean_square_of_the_gradient():
 
 def test_contributions_are_the_tokens_of_behaviour_strongest_unit_first():
     spec, params = NetworkSpec((2, 3, 1)), networks("2-3-1")
-    tokens = BehaviourLayout(spec, 5, 0.0, 1.0).read(torch.from_numpy(params)).numpy().reshape(len(params), 3, 25)
+    tokens = contributions(spec, params, midpoints(2, 25))[0].swapaxes(1, 2)
     order = np.argsort(-np.square(tokens).sum(axis=2), axis=1)
     expected = np.take_along_axis(tokens, order[:, :, None], axis=1).reshape(len(params), -1)
     np.testing.assert_allclose(strongest_contributions(spec, params), expected, atol=1e-6)
@@ -116,3 +148,47 @@ def test_exact_behaviour_knows_neither_order_nor_scale_but_a_shifted_bend(kind):
     moved = moved * random_scales(spec, 1.0, len(params), rng=rng)
     np.testing.assert_array_equal(exact_behaviour(spec, moved, kind, 100), exact_behaviour(spec, params, kind, 100))
     assert np.abs(exact_behaviour(spec, params + 0.3, kind, 100) - exact_behaviour(spec, params, kind, 100)).max() > 0.1
+
+
+def test_unit_symmetric_baselines_do_not_see_the_order_of_units_and_raw_does():
+    params = RNG.standard_normal((50, 9))
+    swapped = params[:, all_unit_orders(NetworkSpec.parse("2-2-1"))[1]]
+    train = np.arange(50) < 30
+    one, other = made(zoo_of(params), train), made(zoo_of(swapped), train)
+    for name in ("canonical", "weight_statistics", "oracle", "loss"):
+        np.testing.assert_allclose(other[name], one[name], atol=1e-9, err_msg=name)
+    np.testing.assert_allclose(other["outputs"], one["outputs"], atol=1e-6)
+    assert np.abs(one["raw"] - other["raw"]).max() > 0.1
+
+
+def test_what_a_baseline_fits_does_not_look_at_test_rows():
+    params = RNG.standard_normal((80, 9))
+    changed = params.copy()
+    changed[60:] = 50 * RNG.standard_normal((20, 9))
+    train = np.arange(80) < 60
+    one, other = made(zoo_of(params), train), made(zoo_of(changed), train)
+    for name in one:
+        np.testing.assert_allclose(other[name][:60], one[name][:60], atol=1e-9, err_msg=name)
+
+
+def test_outputs_are_those_of_the_network():
+    linear = np.array([[1.0, 0, 0, 1, 0, 0, 1, 1, 0.5]])  # relu(x1) + relu(x2) + 1/2
+    grid = (np.arange(8) + 0.5) / 8
+    spec = NetworkSpec.parse("2-2-1")
+    np.testing.assert_allclose(outputs_on_grid(spec, linear)[0], (grid[:, None] + grid[None, :] + 0.5).ravel())
+
+
+def test_a_zoo_without_a_domain_has_the_baselines_that_its_networks_allow():
+    small, wide = (
+        {one.name: one for one in baselines_of(zoo_of(networks(text), text, domain=None))} for text in ("2-2-1", "2-20-20-1")
+    )
+    assert "oracle" not in small
+    assert set(small) == set(BASELINES)
+    assert set(small) - set(wide) == {"parameter_gradients", "fisher", "log_fisher", "oracle_patterns"}
+    assert {name for name, one in small.items() if one.oracle} == {"oracle_activity", "oracle_patterns"}
+
+
+def test_a_domain_adds_its_oracles():
+    found = baselines_of(zoo_of(networks("2-2-1")))
+    assert {one.name for one in found} - set(BASELINES) == set(DOMAIN.oracles)
+    assert all(isinstance(one, Baseline) and one.description for one in found)

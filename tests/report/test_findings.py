@@ -1,19 +1,18 @@
 """The sentences follow the figures: turn a figure round and the sentence turns round."""
 
 import pytest
-from synthetic_run import ARI, write_run, write_zoo
+from synthetic_run import ARI, UNTRAINED, write_run
 
-from metarep.networks.spec import NetworkSpec
-from metarep.report.probe_words import _against
+from metarep.report.comparison_section import headline
+from metarep.report.page import findings_of, sections_of
 from metarep.report.results import read_run
-from metarep.report.summary import findings, headline
-from metarep.report.wording import listed, num
+from metarep.report.wording import Score, listed, num, relation
 
 
 def said(folder, **options):
     """{topic: text} of a synthetic run, and its headline under ""."""
     results = read_run(write_run(folder, **options))
-    return {"": headline(results)} | {finding.topic: finding.text for finding in findings(results)}
+    return {"": headline(results)} | dict(findings_of(sections_of(results)))
 
 
 @pytest.mark.parametrize(
@@ -27,9 +26,9 @@ def test_the_headline_follows_the_figures(tmp_path, profile, words):
     ("untrained", "words"), [(0.1, "clearly above"), (0.45, "not clearly different from"), (0.7, "clearly below")]
 )
 def test_pretraining_is_praised_only_where_it_helps(tmp_path, untrained, words):
-    text = said(tmp_path, ari=ARI | {"untrained_profile": untrained})["Does pretraining help to see the modes?"]
+    text = said(tmp_path, ari=ARI | {UNTRAINED: untrained})["Does pretraining help to see the mode?"]
     assert f"It is {words} untrained profile" in text
-    assert f"{untrained - 0.02:.2f} for untrained profile" in text.split("With k = 5 for all it is")[1]
+    assert f"{untrained - 0.02:.2f} for untrained profile" in text.split("With k = 5 for all it reaches")[1]
 
 
 def test_the_leader_is_whoever_leads(tmp_path):
@@ -42,9 +41,9 @@ def test_the_leader_is_whoever_leads(tmp_path):
 
 
 def test_the_oracle_is_a_ceiling_only_where_it_is_higher(tmp_path):
-    assert "clearly below that and reaches 71% of it" in said(tmp_path / "a")["The ceiling"]
+    assert "clearly below the best of them and reaches 71% of it" in said(tmp_path / "a")["The ceiling"]
     above = said(tmp_path / "b", ari=ARI | {"oracle": 0.2})["The ceiling"]
-    assert "clearly above that." in above
+    assert "clearly above the best of them." in above
 
 
 def test_chance_names_who_is_not_above_it(tmp_path):
@@ -55,9 +54,9 @@ def test_chance_names_who_is_not_above_it(tmp_path):
 
 @pytest.mark.parametrize(("auc", "words"), [(0.8, "above chance"), (0.52, "no better than chance"), (0.3, "worse than chance")])
 def test_the_scan_is_said_plainly(tmp_path, auc, words):
-    text = said(tmp_path, scan_auc=auc)["The hand-built scan"]
+    text = said(tmp_path, scan_auc=auc)["The scan"]
     assert f"from 50 random starts with an AUC of {auc:.2f} [{auc - 0.04:.2f}, {auc + 0.04:.2f}], {words}." in text
-    assert "Of 2 scans, on the same 110 networks, linear classifier tells mode 3 from all other modes best: AUC of" in text
+    assert "Of 2 scans on the same 110 networks, linear classifier separates mode 3 from all other modes best: AUC of" in text
 
 
 def test_transfer_tells_knowing_a_family_from_knowing_a_network(tmp_path):
@@ -65,50 +64,49 @@ def test_transfer_tells_knowing_a_family_from_knowing_a_network(tmp_path):
     seeds, family = texts["Transfer"].split("On e07 networks")
     assert "the family" not in seeds
     assert "so it is knowledge of the family, not of the network" in family
-    assert "all its 50 networks are of mode 3" in family
+    assert "all its 50 networks have mode 3" in family
     control = texts["Negative control"]
     assert "R² −2.30, as it should be, worse than the mean" in control
     assert "0.21, not clearly above its null of 0.20" in control
-    assert "predictions for other networks of that zoo reach up to 0.81" in family
-    assert "0.85 from cloze profile (shuffled predictions: at most 0.20)" in seeds
+    assert "permuted predictions reach up to 0.81" in family
+    assert "0.85 [0.80, 0.90] (permuted: at most 0.20) from cloze profile" in seeds
+    assert "log error is predicted with R² 0.70" in seeds
 
 
 def test_the_cloze_test_is_said_with_its_interval_and_null(tmp_path):
     text = said(tmp_path)["The cloze test"]
-    assert "with R² 0.80 [0.65, 0.85] (its predictions for other networks: at most −0.80), against 0.50" in text
+    assert "with R² 0.80 [0.65, 0.85] (predictions permuted among networks: at most −0.80), against 0.50" in text
 
 
 @pytest.mark.parametrize(
     ("own", "words"), [(0.8, "clearly above"), (0.705, "not clearly different from"), (0.6, "clearly below")]
 )
-def test_probes_are_compared_by_their_intervals(own, words):
-    rows = {"activity": {"mean": own}, "raw": {"mean": 0.7}}
-    rows = {name: row | {"low": row["mean"] - 0.01, "high": row["mean"] + 0.01} for name, row in rows.items()}
-    assert _against(rows, "activity", "raw") == f"{words} raw parameters (0.700)"
+def test_scores_are_compared_by_their_intervals(own, words):
+    assert relation(Score(own, own - 0.01, own + 0.01), Score(0.7, 0.69, 0.71)) == words
+
+
+def test_every_label_and_property_is_probed(tmp_path):
+    texts = said(tmp_path)
+    assert "predicts the sign pattern with balanced accuracy 0.900" in texts["Labels from embeddings"]
+    assert "predicts the log error with R² 0.600" in texts["Properties from embeddings"]
 
 
 def test_seeds_that_choose_another_k_are_compared_at_their_own(tmp_path):
     text = said(tmp_path)["Is cloze profile stable?"]
-    assert "pretraining seeds with 0.80 [0.78, 0.82] at the least of 1 pairs (permuted: at most 0.010)" in text
-    assert "own k, they agree with 0.60 [0.58, 0.62] at the least of 1 pairs, k = 3 and 5 (permuted" in text
+    assert "pretraining seeds with 0.80 [0.78, 0.82] (permuted: at most 0.010)" in text
+    assert "own k, they agree with 0.60 [0.58, 0.62], k = 3 and 5 (permuted" in text
 
 
 def test_what_was_not_run_is_not_spoken_of(tmp_path):
     texts = said(tmp_path, stages=("scan",))
-    assert set(texts) == {"", "The zoo", "The hand-built scan"}
+    assert set(texts) == {"", "The zoo", "Log error", "The scan"}
     assert "no cloze embedding of them has been compared" in texts[""]
 
 
 def test_few_test_networks_are_a_caution_and_diverged_ones_are_counted(tmp_path):
     texts = said(tmp_path)
     assert "50 test networks only" in texts["Caution"]
-    assert "3 diverged, are flagged and left out" in texts["The zoo"]
-
-
-def test_a_zoo_without_modes_says_so(tmp_path):
-    write_zoo(tmp_path / "zoo", n=20, spec=NetworkSpec.parse("2-3-1"))
-    (finding,) = findings(read_run(tmp_path))
-    assert "Modes are defined for 2-2-1 networks, of which it has none." in finding.text
+    assert "3 are not finite and left out" in texts["The zoo"]
 
 
 def test_numbers_and_lists_read_well():

@@ -17,8 +17,9 @@ from metarep.cloze.model import ClozeModel
 from metarep.cloze.r2_draws import dealt_r2, interval, r2_draws, resamples, spread
 from metarep.cloze.tokens import TokenLayout
 from metarep.domains.multiplier.geometry import active_area, quadrant_area
-from metarep.evaluation.probes import balanced_accuracy, class_spread, linear_classifier, linear_regressor, number_spread
-from metarep.zoos.store import Zoo
+from metarep.evaluation.probes import fit_probe, linear_classifier, linear_regressor
+from metarep.evaluation.resampling import class_metric, r2_metric
+from metarep.zoos.zoo import Zoo
 
 BATCH = 1024
 LEVELS = ("unit", "layer", "network")
@@ -46,7 +47,7 @@ def pooled_stream(model: ClozeModel, values: torch.Tensor) -> dict[str, np.ndarr
 def unit_facts(zoo: Zoo) -> dict[str, np.ndarray]:
     """Facts (N, 2) of each hidden unit of 2-2-1 networks: one that its own parameters say, and two that they do not."""
     area = active_area(zoo.spec, zoo.params)
-    error = np.repeat(zoo.log_error[:, None], area.shape[1], axis=1)
+    error = np.repeat(zoo["log_error"][:, None], area.shape[1], axis=1)
     return {"its own active area": area, "the other unit's active area": area[:, ::-1], "the network's error": error}
 
 
@@ -58,7 +59,7 @@ def layer_facts(zoo: Zoo) -> dict[str, np.ndarray]:
 
 def network_facts(zoo: Zoo) -> dict[str, np.ndarray]:
     """Facts (N,) of whole networks: texts and numbers."""
-    return {"mode": zoo["mode"].astype(object), "log error": zoo.log_error}
+    return {"mode": zoo["mode"].astype(object), "log error": zoo["log_error"]}
 
 
 FACTS: dict[str, Callable[[Zoo], dict[str, np.ndarray]]] = dict(
@@ -87,24 +88,13 @@ def read_linearly(
     x_train: np.ndarray, y_train: np.ndarray, x_test: np.ndarray, y_test: np.ndarray, *, seed: int, n_bootstraps: int
 ) -> dict:
     """{metric, value, low, high, null_p95} of a linear probe from x (N, …, D) to y (N, …), over the N networks."""
-    is_text = y_train.dtype == object
-    shape = y_test.shape
-    x_train, x_test = x_train.reshape(-1, x_train.shape[-1]), x_test.reshape(-1, x_test.shape[-1])
-    y_train = y_train.reshape(-1).astype(str) if is_text else y_train.reshape(-1)
-    probe = (linear_classifier() if is_text else linear_regressor()).fit(x_train.astype(np.float64), y_train)
-    predicted = probe.predict(x_test.astype(np.float64)).reshape(shape)
+    is_text, shape = y_train.dtype == object, y_test.shape
+    x_train, x_test = (x.reshape(-1, x.shape[-1]).astype(np.float64) for x in (x_train, x_test))
+    predict = fit_probe(linear_classifier if is_text else linear_regressor, x_train, y_train.reshape(-1))
+    predicted = predict(x_test).reshape(shape)
     draws = {"seed": seed, "n_draws": n_bootstraps}
-    if is_text:
-        truth = y_test.astype(str)
-        value, spread_of = balanced_accuracy(truth, predicted), class_spread(truth, predicted, **draws)
-        return {"metric": "balanced_accuracy", "value": value, **spread_of}
-    return {"metric": "r2", "value": explained(y_test, predicted), **number_spread(y_test, predicted, score=explained, **draws)}
-
-
-def explained(truth: np.ndarray, predicted: np.ndarray) -> float:
-    """R² over all entries; 0 where nothing varies."""
-    total = np.square(truth - truth.mean()).sum()
-    return float(1 - np.square(truth - predicted).sum() / total) if total > 0 else 0.0
+    found = class_metric(y_test.astype(str), predicted, **draws) if is_text else r2_metric(y_test, predicted, **draws)
+    return {"metric": "balanced_accuracy" if is_text else "r2", "null_p95": found.pop("null"), **found}
 
 
 def link_of_pairs(layout: TokenLayout) -> np.ndarray:

@@ -1,0 +1,42 @@
+"""`--help` of a command that has settings shows them all; they are imported only when it is asked for."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from typer.core import TyperCommand
+
+WIDE = {"max_content_width": 120}
+"""Help is as wide as the terminal, up to so many characters."""
+
+
+class SettingsCommand(TyperCommand):
+    """A command whose help ends with the settings that `--config` and `--set` change."""
+
+    settings = ""
+
+    def format_help(self, ctx, formatter) -> None:
+        """Writes the usual help, then every group of settings: name, meaning, default and bounds."""
+        super().format_help(ctx, formatter)
+        from metarep.settings_table import groups_of
+
+        module, name = self.settings.split(":")
+        kind = getattr(import_module(module), name)
+        formatter.write_paragraph()
+        formatter.write_text(
+            "Settings, in a YAML file or one by one: --set NAME=VALUE, below a dotted heading HEADING.NAME=VALUE"
+        )
+        for title, rows in groups_of(kind).items():
+            with formatter.section(title):
+                formatter.write_dl([(row.name, described(row)) for row in rows], col_max=26)
+
+
+def described(row) -> str:
+    """A setting in a sentence: what it means, then its default and bounds in brackets."""
+    facts = "; ".join(part for part in (row.default and f"default {row.default}", row.bounds) if part)
+    return f"{row.meaning} [{facts}]".strip() if facts else row.meaning
+
+
+def with_settings(path: str) -> type[SettingsCommand]:
+    """A class of commands with settings, given as "module:Class"."""
+    return type("Command", (SettingsCommand,), {"settings": path})

@@ -1,0 +1,96 @@
+"""The domain of networks that multiply two numbers: what it brings to the general packages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from metarep.domains.multiplier.modes import MODE_NAMES, MODES, MULTIPLIER, UNIT_STATES, compositions, label_modes, unit_states
+from metarep.domains.multiplier.recipes import VARIANTS
+from metarep.domains.multiplier.stages import SCAN
+from metarep.networks.spec import NetworkSpec
+from metarep.zoos.domain import Columns, Domain, Property, register
+from metarep.zoos.zoo import Zoo
+
+AREA_FLOOR = 1e-3
+"""Added before the logarithm of an area: a quadrant counts from 1e-2."""
+
+MODE_COLOURS = {"1": "#707070", "2": "#56B4E9", "2.5": "#F0C000", "3": "#C84A00", "4": "#004C97", "": "#D8D8D8"}
+
+
+def columns_of(spec: NetworkSpec, params: np.ndarray) -> Columns:
+    """What networks params (N, P) are called, and the areas that decide it."""
+    labels = label_modes(spec, params)
+    return {
+        "active_area": labels.active_area,
+        "quadrant_area": labels.quadrant_area,
+        "quadrant_code": labels.quadrant_code,
+        "mode": labels.mode,
+        "mode_margin": labels.mode_margin,
+        "unit_states": compositions(labels.active_area),
+        "sign_pattern": labels.sign_pattern,
+    }
+
+
+def sorted_areas(zoo: Zoo) -> np.ndarray:
+    """(N, H): the active areas of each network's units, the smallest first."""
+    return np.sort(zoo["active_area"].astype(np.float64), axis=1)
+
+
+def all_areas(zoo: Zoo) -> np.ndarray:
+    """(N, H + 8): active areas, quadrants' areas, and the logarithms of these."""
+    quadrants = zoo["quadrant_area"].astype(np.float64)
+    return np.concatenate([sorted_areas(zoo), quadrants, np.log10(quadrants + AREA_FLOOR)], axis=1)
+
+
+def describe(zoo: Zoo) -> list[Property]:
+    """The properties of 2-2-1 networks; none of others."""
+    from metarep.domains.multiplier.properties import properties
+
+    return properties(zoo) if zoo.spec == MULTIPLIER else []
+
+
+def draw(ax: Any, spec: NetworkSpec, params: np.ndarray) -> None:
+    """One network's output over the unit square, with the lines where its units turn on."""
+    from metarep.domains.multiplier.figures.square import draw_small
+
+    draw_small(ax, spec, params)
+
+
+def sections(results: Any) -> list[Any]:
+    """What a report on multipliers shows besides: the modes, each with a typical network, and the scans."""
+    from metarep.domains.multiplier.figures.sections import sections_of
+
+    return sections_of(results)
+
+
+DOMAIN = register(
+    Domain(
+        name="multiplier",
+        title="networks of two inputs that learned to multiply",
+        labels={
+            "mode": "the algorithm, by the exact active areas of the two units",
+            "unit_states": "what the hidden units do: off, bent or on",
+            "quadrant_code": "which combinations of units being on occur",
+            "sign_pattern": "the signs of the output weights",
+        },
+        properties={"log_error": "the decimal logarithm of the validation error"},
+        recipes=VARIANTS,
+        columns_of=columns_of,
+        unit_labels={"unit_state": lambda zoo: unit_states(zoo["active_area"])},
+        unit_properties={"active_area": lambda zoo: zoo["active_area"]},
+        oracles={"oracle": sorted_areas, "oracle_quadrants": all_areas},
+        oracle_words={
+            "oracle": "the exact active areas, from which the modes are defined",
+            "oracle_quadrants": "the exact areas by which units are on, which define the quadrant code, and their logarithms",
+        },
+        label_order={"mode": MODES, "unit_state": UNIT_STATES},
+        label_words={"mode": MODE_NAMES},
+        label_colours={"mode": MODE_COLOURS},
+        describe=describe,
+        draw=draw,
+        sections=sections,
+        stages=(SCAN,),
+    )
+)

@@ -1,0 +1,316 @@
+"""What embeddings are compared with: representations that need no pretraining, in a registry, and a domain's oracles.
+
+A baseline is a function (zoo, rows to fit on (N,) bool) -> (N, D) float64, with what it needs of the zoo. A new one:
+
+    @baseline("largest", "the largest parameter", needs=("one architecture",))
+    def largest(zoo: Zoo, train: np.ndarray) -> np.ndarray:
+        return raw(zoo, train).max(axis=1, keepdims=True)
+
+What is fitted (the PCA) is fitted on training networks alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal
+
+import numpy as np
+import torch
+from sklearn.decomposition import PCA
+from sklearn.preprocessing import StandardScaler
+
+from metarep.embeddings.behaviour import MAX_PAIRED, N_FINE, N_PROBES, activity_of, ordered, pattern_shares
+from metarep.evaluation.weight_statistics import weight_statistics
+from metarep.networks.forward import contributions, forward
+from metarep.networks.gradients import Jacobians, jacobians
+from metarep.networks.spec import NetworkSpec
+from metarep.networks.symmetry import canonical_order, canonical_scale, order_index
+from metarep.zoos.domain import domain_of
+from metarep.zoos.zoo import Zoo
+
+Need = Literal["one architecture", "spec", "gradients", "pairs of units", "log_error"]
+Make = Callable[[Zoo, np.ndarray], np.ndarray]
+
+MAX_RAW = 20_000
+"""Parameters of a network up to which they are a baseline themselves."""
+
+MAX_WITH_GRADIENTS = 300
+"""Parameters of a network up to which gradients by each of them are."""
+
+PCA_VARIANCE, MAX_COMPONENTS = 0.95, 50
+N_OUTPUT_POINTS, N_GRADIENT_POINTS = 64, 16
+"""At how many inputs: outputs, input gradients and Fisher information; parameter gradients."""
+FISHER_FLOOR = 1e-8
+"""Added before the logarithm: a dead unit's Fisher information is exactly 0. From 1e-12 to 1e-4 it hardly matters."""
+CHUNK = 4096
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """One representation: its name, what it is, what it needs, how it is made, and whether it knows by running networks what
+    an embedding has to tell from their parameters.
+    """
+
+    name: str
+    description: str
+    needs: tuple[Need, ...]
+    make: Make
+    oracle: bool = False
+
+
+BASELINES: dict[str, Baseline] = {}
+
+
+def baseline(name: str, description: str, *, needs: tuple[Need, ...] = (), oracle: bool = False):
+    """Registers a function as a baseline."""
+
+    def register(make: Make) -> Make:
+        BASELINES[name] = Baseline(name, description, needs, make, oracle)
+        return make
+
+    return register
+
+
+def baselines_of(zoo: Zoo) -> list[Baseline]:
+    """The baselines that the networks of a zoo allow, and the oracles of its domain."""
+    there = {need for need, holds in NEEDS.items() if holds(zoo)}
+    domain = domain_of(zoo)
+    oracles = {} if domain is None else domain.oracles
+    found = [one for one in BASELINES.values() if there.issuperset(one.needs)]
+    return found + [
+        Baseline(name, domain.oracle_words[name], (), lambda zoo, _, make=make: make(zoo), oracle=True)
+        for name, make in oracles.items()
+    ]
+
+
+def _one_spec(zoo: Zoo) -> bool:
+    return "spec" in zoo and len(set(zoo["spec"])) == 1
+
+
+NEEDS: dict[Need, Callable[[Zoo], bool]] = {
+    "one architecture": lambda zoo: len(zoo.architectures) == 1 and zoo.architectures[0].n_params <= MAX_RAW,
+    "spec": _one_spec,
+    "gradients": lambda zoo: _one_spec(zoo) and zoo.spec.n_params <= MAX_WITH_GRADIENTS,
+    "pairs of units": lambda zoo: _one_spec(zoo) and max(zoo.spec.hidden_widths, default=0) <= MAX_PAIRED,
+    "log_error": lambda zoo: "log_error" in zoo,
+}
+
+
+@baseline("raw", "the parameters as they are", needs=("one architecture",))
+def raw(zoo: Zoo, train: np.ndarray) -> np.ndarray:
+    """(N, P)."""
+    del train
+    if "params" in zoo:
+        return zoo.params.astype(np.float64)
+    return np.concatenate([value.flatten(1) for value in zoo.stacked(np.arange(len(zoo))).values()], axis=1).astype(np.float64)
+
+
+@baseline("canonical", "the parameters with units scaled to length one and sorted", needs=("spec",))
+def canonical(zoo: Zoo, train: np.ndarray) -> np.ndarray:
+    """(N, P)."""
+    del train
+    return canonical_order(zoo.spec, canonical_scale(zoo.spec, zoo.params.astype(np.float64)))
+
+
+@baseline("pca", "the leading principal components of the parameters", needs=("one architecture",))
+def principal_components(zoo: Zoo, train: np.ndarray) -> np.ndarray:
+    """(N, D): the components that hold 95 % of the variance of standardised parameters on training rows, 50 at most."""
+    params = raw(zoo, train)
+    scaler = StandardScaler().fit(params[train])
+    pca = PCA(min(MAX_COMPONENTS, train.sum(), params.shape[1]), svd_solver="full").fit(scaler.transform(params[train]))
+    kept = np.searchsorted(np.cumsum(pca.explained_variance_ratio_), PCA_VARIANCE) + 1
+    return pca.transform(scaler.transform(params))[:, :kept]
+
+
+@baseline("weight_statistics", "mean, spread and quantiles of each layer's weights and biases")
+def layer_statistics(zoo: Zoo, train: np.ndarray) -> np.ndarray:
+    """(N, 1 + 14 a layer): the number of parameters, then the statistics of each layer; 0 beyond a network's last one."""
+    del train
+    n_layers = max(architecture.n_layers for architecture in zoo.architectures)
+    found = np.empty((len(zoo), 1 + 14 * n_layers))
+    for number in np.unique(zoo.architecture):
+        architecture, rows = zoo.architectures[number], np.flatnonzero(zoo.architecture == number)
+        size = max(1, MAX_STACKED // architecture.n_params)
+        for some in np.split(rows, range(size, len(rows), size)):
+            found[some, 0] = architecture.n_params
+            found[some, 1:] = weight_statistics(architecture, zoo.stacked(some), n_layers)
+    return found
+
+
+MAX_STACKED = 20_000_000
+"""Parameters of networks that are read side by side."""
+
+
+@baseline("outputs", "the network's outputs on a grid over the unit square", needs=("spec",))
+def outputs(zoo: Zoo, train: np.ndarray) -> np.ndarray:
+    """(N, 64) with two inputs and an output."""
+    del train
+    return outputs_on_grid(zoo.spec, zoo.params.astype(np.float64))
+
+
+@baseline("input_gradients", "the derivatives of the outputs by the inputs on a grid over the unit square", needs=("spec",))
+def gradients_by_input(zoo: Zoo, train: np.ndarray) -> np.ndarray:
+    """(N, 128) with two inputs."""
+    del train
+    return input_gradients(zoo.spec, zoo.params.astype(np.float64))
+
+
+@baseline(
+    "parameter_gradients",
+    "the derivatives of the outputs by the parameters on a grid, units of length one and sorted",
+    needs=("gradients",),
+)
+def gradients_by_parameter(zoo: Zoo, train: np.ndarray) -> np.ndarray:
+    """(N, 16 P)."""
+    del train
+    return parameter_gradients(zoo.spec, zoo.params.astype(np.float64))
+
+
+@baseline(
+    "fisher",
+    "the mean squares of the derivatives by the parameters (diagonal Fisher information), units likewise",
+    needs=("gradients",),
+)
+def fisher(zoo: Zoo, train: np.ndarray) -> np.ndarray:
+    """(N, P)."""
+    del train
+    return fisher_information(zoo.spec, zoo.params.astype(np.float64))
+
+
+@baseline("log_fisher", "the logarithms of the diagonal Fisher information", needs=("gradients",))
+def log_fisher(zoo: Zoo, train: np.ndarray) -> np.ndarray:
+    """(N, P)."""
+    return np.log10(fisher(zoo, train) + FISHER_FLOOR)
+
+
+@baseline(
+    "contributions", "what each hidden unit contributes to the output at probe inputs, strongest unit first", needs=("spec",)
+)
+def unit_contributions(zoo: Zoo, train: np.ndarray) -> np.ndarray:
+    """(N, 25 a hidden unit)."""
+    del train
+    return strongest_contributions(zoo.spec, zoo.params.astype(np.float64))
+
+
+@baseline("loss", "the logarithm of the validation error alone", needs=("log_error",))
+def loss(zoo: Zoo, train: np.ndarray) -> np.ndarray:
+    """(N, 1)."""
+    del train
+    return zoo["log_error"].astype(np.float64)[:, None]
+
+
+@baseline(
+    "oracle_activity",
+    "what the embedding activity estimates from parameters, computed by running the network",
+    needs=("spec",),
+    oracle=True,
+)
+def exact_activity(zoo: Zoo, train: np.ndarray) -> np.ndarray:
+    """(N, 3 U)."""
+    del train
+    return activity_of(units_off(zoo.spec, zoo.params, N_PROBES)).numpy().astype(np.float64)
+
+
+@baseline(
+    "oracle_patterns",
+    "what the embedding patterns estimates from parameters, computed likewise",
+    needs=("pairs of units",),
+    oracle=True,
+)
+def exact_patterns(zoo: Zoo, train: np.ndarray) -> np.ndarray:
+    """(N, 8 a pair)."""
+    del train
+    layers = units_off(zoo.spec, zoo.params, N_FINE)
+    return torch.cat([pattern_shares(ordered(off, off)) for off in layers], dim=1).numpy().astype(np.float64)
+
+
+def units_off(spec: NetworkSpec, params: np.ndarray, n_points: int) -> list[torch.Tensor]:
+    """For each hidden layer (N, U, S) float32: 1 where a unit is off at one of the points, of which there are about so many.
+
+    What separates embeddings made from it from those of a model is what the model has not learned to see in the parameters.
+    """
+    points = torch.from_numpy(midpoints(spec.widths[0], n_points))
+    values, found = points.expand(len(params), -1, -1), []
+    for weight, bias in spec.unpack(torch.from_numpy(np.ascontiguousarray(params, dtype=np.float64)))[:-1]:
+        before = values @ weight.transpose(-1, -2) + bias.unsqueeze(-2)
+        found.append((before <= 0).float().transpose(1, 2))
+        values = before.clamp(min=0)
+    return found
+
+
+def midpoints(d: int, n_points: int) -> np.ndarray:
+    """(S, d): the midpoints of equal cells of the unit square, or cube; at most `n_points`, as many along each axis."""
+    n_axis = max(1, int(n_points ** (1 / d) + 1e-9))
+    axes = np.meshgrid(*[(np.arange(n_axis) + 0.5) / n_axis] * d, indexing="ij")
+    return np.stack(axes, axis=-1).reshape(-1, d)
+
+
+def outputs_on_grid(spec: NetworkSpec, params: np.ndarray) -> np.ndarray:
+    """(N, 64 outputs): at the midpoints of an 8 × 8 grid over the unit square."""
+    found = forward(spec, params, midpoints(spec.widths[0], N_OUTPUT_POINTS))
+    return found.reshape(len(params), -1)
+
+
+def input_gradients(spec: NetworkSpec, params: np.ndarray) -> np.ndarray:
+    """(N, 128): the derivatives of the output by both inputs on an 8 × 8 grid. A property of the function: knows no units."""
+    return _of_jacobians(spec, params, N_OUTPUT_POINTS, lambda found: found.by_input.flatten(1))
+
+
+def parameter_gradients(spec: NetworkSpec, params: np.ndarray) -> np.ndarray:
+    """(N, 16 P): the derivatives of the output by the parameters on a 4 × 4 grid.
+
+    Scaling a unit changes them, so every unit's incoming parameters are brought to length one first; the units of a layer
+    stand in the order of their Fisher mass, the largest first: the sum of all the squared derivatives of their parameters.
+    """
+    gradients = _of_jacobians(spec, _canonical(spec, params), N_GRADIENT_POINTS, lambda found: found.by_params.flatten(1, 2))
+    index = _heaviest_units_first(spec, np.square(gradients).sum(axis=1))
+    return np.take_along_axis(gradients, index[:, None, :], axis=2).reshape(len(params), -1)
+
+
+def fisher_information(spec: NetworkSpec, params: np.ndarray) -> np.ndarray:
+    """(N, P): the mean square of the output's derivative by each parameter on an 8 × 8 grid, units as in `parameter_gradients`.
+
+    The diagonal of the Fisher information of a Gaussian of variance 1 about the output, inputs uniform on the unit square; as
+    a description of networks: Achille et al., Task2Vec (2019).
+    """
+    fisher = _of_jacobians(
+        spec, _canonical(spec, params), N_OUTPUT_POINTS, lambda found: found.by_params.square().sum(dim=2).mean(dim=1)
+    )
+    return np.take_along_axis(fisher, _heaviest_units_first(spec, fisher), axis=1)
+
+
+def strongest_contributions(spec: NetworkSpec, params: np.ndarray) -> np.ndarray:
+    """(N, 25 a hidden unit): the tokens that a model of behaviour reads, units by the mean square of theirs, the largest first.
+
+    The control for what pretraining on them adds. See `contributions` for what a unit contributes.
+    """
+    layers = contributions(spec, canonical_order(spec, params), midpoints(spec.widths[0], N_PROBES))
+    columns = []
+    for layer in layers:
+        order = np.argsort(-np.square(layer).mean(axis=1), axis=1, kind="stable")
+        columns.append(np.take_along_axis(layer, order[:, None, :], axis=2).swapaxes(1, 2).reshape(len(params), -1))
+    return np.concatenate([np.zeros((len(params), 0)), *columns], axis=1)
+
+
+def _canonical(spec: NetworkSpec, params: np.ndarray) -> np.ndarray:
+    return canonical_order(spec, canonical_scale(spec, canonical_order(spec, params)))
+
+
+def _heaviest_units_first(spec: NetworkSpec, mass: np.ndarray) -> np.ndarray:
+    """(N, P) indices that order the units of every hidden layer by the sum of their parameters' mass (N, P)."""
+    layers, orders = spec.unpack(mass), []
+    for (weight, bias), (outgoing, _) in pairwise(layers):
+        total = weight.sum(axis=-1) + bias + outgoing.sum(axis=-2)
+        orders.append(np.argsort(-total, axis=-1, kind="stable"))
+    return np.broadcast_to(order_index(spec, orders), mass.shape)
+
+
+def _of_jacobians(
+    spec: NetworkSpec, params: np.ndarray, n_points: int, take: Callable[[Jacobians], torch.Tensor]
+) -> np.ndarray:
+    """What `take` makes of the Jacobians of some networks at a time, for all networks (N, P)."""
+    points = torch.from_numpy(midpoints(spec.widths[0], n_points))
+    chunks = torch.from_numpy(np.ascontiguousarray(params, dtype=np.float64)).split(CHUNK)
+    return torch.cat([take(jacobians(spec, chunk, points)) for chunk in chunks]).numpy()

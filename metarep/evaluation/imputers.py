@@ -1,0 +1,108 @@
+"""What a cloze model must beat: masked values predicted from a Gaussian over all values of networks, or windows, of one shape.
+
+Rows are whole networks of one architecture, or windows of one layout. Units are interchangeable, so mean and covariance
+are averaged over cyclic orders of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from sklearn.utils.extmath import randomized_svd
+
+from metarep.model.layout import Layout
+from metarep.model.windows import Plan, Shape
+from metarep.networks.symmetry_groups import Symmetries
+from metarep.networks.tensor_symmetry import permuted
+
+RIDGE = 1e-3
+"""Added to every variance, in units of standardised values."""
+
+MAX_FULL = 1024
+"""Rows of more values have a covariance of low rank."""
+
+RANK = 64
+MAX_ORDERS = 16
+"""Cyclic orders of units over which is averaged."""
+
+
+@dataclass(frozen=True)
+class Gaussian:
+    """A Gaussian over rows of M values: mean (M,) and covariance loadings @ loadings.T + noise · 1, loadings (M, R)."""
+
+    mean: np.ndarray
+    loadings: np.ndarray
+    noise: float
+
+    def predict(self, values: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        """(N, masked): E[masked | seen] of rows (N, M) that all mask the same values, mask (M,) bool, True masked.
+
+        With factors f: x = μ + W f + noise. E[f | seen] = (WₛᵀWₛ + σ²)⁻¹ Wₛᵀ (xₛ − μₛ) (Tipping and Bishop, "Probabilistic
+        principal component analysis", 1999), which for all R = M factors is the conditional mean of the full Gaussian.
+        """
+        seen, hidden = self.loadings[~mask], self.loadings[mask]
+        inner = seen.T @ seen + self.noise * np.eye(seen.shape[1])
+        factors = np.linalg.solve(inner, seen.T @ (values[:, ~mask] - self.mean[~mask]).T)
+        return self.mean[mask] + factors.T @ hidden.T
+
+
+def fit_gaussian(rows: np.ndarray, orders: Sequence[np.ndarray]) -> Gaussian:
+    """The Gaussian of rows (N, M); each of `orders` (M,) says which value stands where when units change places.
+
+    Probabilistic principal components where M is large: the variance that RANK factors leave is noise.
+    """
+    rows = rows.astype(np.float64)
+    mean = np.mean([rows.mean(axis=0)[order] for order in orders], axis=0)
+    if rows.shape[1] <= MAX_FULL:
+        plain = np.atleast_2d(np.cov(rows.T, bias=True))
+        covariance = np.mean([plain[np.ix_(order, order)] for order in orders], axis=0)
+        variances, directions = np.linalg.eigh(covariance)
+        return Gaussian(mean, directions * np.sqrt(variances.clip(min=0)), RIDGE)
+    every = np.concatenate([rows[:, order] for order in orders]) - mean
+    _, sizes, directions = randomized_svd(every, min(RANK, len(every) - 1), random_state=0)
+    variances = np.square(sizes) / len(every)
+    left = max(0.0, np.square(every).sum() / len(every) - variances.sum()) / (rows.shape[1] - len(sizes))
+    return Gaussian(mean, directions.T * np.sqrt((variances - left).clip(min=0)), left + RIDGE)
+
+
+def unit_orders(plan: Plan, shape: Shape, symmetries: Symmetries) -> list[np.ndarray]:
+    """Cyclic orders of the interchangeable units of a window, as indices (M,) into its present values."""
+    layout = shape.layout
+    if plan.whole:
+        widths = {number: units.n for number, units in enumerate(symmetries.groups) if units.interchangeable}
+        turns = [{number: turn % n for number, n in widths.items()} for turn in _turns(max(widths.values(), default=1))]
+        return [_whole_order(plan, layout, symmetries, each) for each in turns]
+    (stretch,) = shape.stretches
+    n_units = stretch.n_units if plan.views[stretch.view].units.interchangeable else 1
+    index = _numbered(layout).reshape(stretch.n_units, -1)
+    found = [np.roll(index, -turn, axis=0).reshape(-1) for turn in _turns(n_units)]
+    return [order[order >= 0] for order in found]
+
+
+def _turns(n: int) -> np.ndarray:
+    return np.unique(np.linspace(0, n, min(n, MAX_ORDERS), endpoint=False).astype(int))
+
+
+def _numbered(layout: Layout) -> np.ndarray:
+    """(T · C,): the number of each present value, −1 for absent ones."""
+    present = layout.present.numpy().reshape(-1)
+    return np.where(present, np.cumsum(present) - 1, -1)
+
+
+def _whole_order(plan: Plan, layout: Layout, symmetries: Symmetries, turns: dict[int, int]) -> np.ndarray:
+    tensors, start = {}, 0
+    for tensor in plan.views[0].architecture.tensors:  # every value numbered, permuted, and looked up where it lands
+        tensors[tensor.name] = torch.arange(start, start + tensor.size).view(1, *tensor.shape)
+        start += tensor.size
+    orders = [
+        torch.roll(torch.arange(units.n), -turns[number]).unsqueeze(0) if number in turns else None
+        for number, units in enumerate(symmetries.groups)
+    ]
+    present = layout.present
+    before, after = (plan.whole_values(one)[0][present] for one in (tensors, permuted(tensors, symmetries, orders)))
+    where = torch.empty(start, dtype=torch.int64)
+    where[before] = torch.arange(len(before))
+    return where[after].numpy()

@@ -1,0 +1,116 @@
+"""The section on the cloze model: its training, and how much of masked parameters it predicts beside simple predictors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from metarep.report import figures
+from metarep.report.blocks import Block, Drawing, Section, Text, absent
+from metarep.report.results import PREDICTORS, Results, masking_title, score_of
+from metarep.report.wording import LEVEL, Finding, Score, listed, num, spoken
+
+MODEL = "model"
+MAX_ROWS = 16
+"""Groups of masked values that a panel shows, those with the most values."""
+
+MASKINGS = ("leave one out", "one in eight")
+"""Which masking is led with, the first that a run has."""
+
+
+def section(results: Results) -> Section:
+    """How the model was trained and what it knows of masked values."""
+    if not results.has(MODEL):
+        return absent("model", "The cloze model", "pretrain")
+    blocks: list[Block] = [
+        Text(
+            "A transformer reads a network as tokens, runs of its parameters. In pretraining some values are masked and it "
+            "predicts them from the others; only masked values count in the loss, beside the behaviour of hidden units where "
+            "the settings ask for that. The circle marks the best validation loss, whose weights are kept."
+        )
+    ]
+    if log := results.table(f"{MODEL}/log"):
+        alt = "Training and validation loss and masked R² by training step"
+        blocks.append(Drawing("training", lambda: figures.training_figure(log), alt))
+    if panels := masked_panels(results):
+        blocks.append(
+            Drawing(
+                "masked_r2",
+                lambda: figures.masked_figure(panels, results.title),
+                "Masked R-squared of the cloze model and of simple predictors, by group of values",
+                "Values of test networks are masked and predicted. The linear-Gaussian imputer uses every linear relation "
+                "between the values of a network; the mean uses none. Intervals are 95 % over networks; values below −1 are "
+                "drawn at −1.",
+            )
+        )
+    return Section("model", "The cloze model", blocks, findings(results))
+
+
+def leading_masking(results: Results) -> str | None:
+    """The masking that figures and sentences lead with."""
+    found = list(dict.fromkeys(map(masking_title, results.table("masked_r2/masked_r2"))))
+    return next((name for name in MASKINGS if name in found), found[0] if found else None)
+
+
+def masked_panels(results: Results) -> dict[str, dict[str, dict[str, Score]]]:
+    """{panel: {row: {predictor: score}}}: under the leading masking by group of parameters and by label; then by masking."""
+    masking = leading_masking(results)
+    if masking is None:
+        return {}
+    rows = results.masked(masking)
+    of_labels = [row for row in rows if row["group"] in results.labels]
+    panels = {
+        "By group of parameters": _gathered([row for row in rows if row not in of_labels]),
+        "By label": _gathered([row for row in of_labels if row["group"] == of_labels[0]["group"]]),
+    }
+    others = [row for row in results.table("masked_r2/masked_r2") if row["group"] == "all"]
+    if len(set(map(masking_title, others))) > 1:
+        panels["By masking"] = _gathered([row | {"group": "all", "value": masking_title(row)} for row in others])
+    return {title: found for title, found in panels.items() if found}
+
+
+def _gathered(rows: list[dict]) -> dict[str, dict[str, Score]]:
+    found: dict[str, dict[str, Score]] = {}
+    for row in rows:
+        if row["predictor"] in PREDICTORS:
+            found.setdefault(figures.row_title(row["group"], str(row["value"])), {})[row["predictor"]] = score_of(row, "r2")
+    return dict(list(found.items())[:MAX_ROWS])
+
+
+def findings(results: Results) -> list[Finding]:
+    """How much of masked values the model knows, beside the simple predictors."""
+    masking = leading_masking(results)
+    rows = results.masked(masking, "all") if masking else []
+    whole = {row["predictor"]: score_of(row, "r2") for row in rows}
+    if "cloze" not in whole:
+        return []
+    own = whole["cloze"]
+    others = [
+        f"{num(whole[name].value)} for the {PREDICTORS[name]}" for name in PREDICTORS if name in whole and name != "cloze"
+    ]
+    text = f"The cloze model predicts masked values of unseen networks ({masking}) with R² {spoken(own)}"
+    text += f" (predictions permuted among networks: at most {num(own.null)})"
+    text += f", against {listed(others)}." if others else "."
+    if "linear_gaussian" in whole:
+        gain = own.value - whole["linear_gaussian"].value
+        text += _beyond_linear(gain)
+    return [Finding("The cloze test", text + _extremes(results, masking))]
+
+
+def _beyond_linear(gain: float) -> str:
+    if abs(gain) < LEVEL:
+        return " It knows no more than linear relations do."
+    if gain < 0:
+        return " It knows less than linear relations do."
+    return " So the parameters of a trained network predict one another beyond linear relations."
+
+
+def _extremes(results: Results, masking: str) -> str:
+    label = results.main_label
+    rows = results.masked(masking, label) if label else []
+    scores: Mapping[str, float] = {str(r["value"]): r["r2"] for r in rows if r["predictor"] == "cloze" and r["r2"] == r["r2"]}
+    if len(scores) < 2:
+        return ""
+    best, worst = max(scores, key=scores.get), min(scores, key=scores.get)
+    return (
+        f" It is best on networks of {label} {best} ({num(scores[best])}) and worst on {label} {worst} ({num(scores[worst])})."
+    )

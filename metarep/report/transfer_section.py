@@ -1,0 +1,171 @@
+"""The section on transfer: what the model, its probes and clusters are worth on zoos that nothing was fitted on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from metarep.report import figures
+from metarep.report.blocks import Block, Drawing, Section, Table, Text, absent
+from metarep.report.representations import BASELINE, CLOZE, LOOKS, TITLES
+from metarep.report.results import PREDICTORS, Results, score_of
+from metarep.report.wording import LEVEL, Finding, Score, listed, num, plain, spoken, target_title
+
+MOSTLY = 0.9
+"""Where permuted predictions reach so large a part of an R², it says little of single networks."""
+
+NEARLY_ALL = 0.99
+"""Where one value has so large a share of a target's networks, balanced accuracy depends on the few others."""
+
+MASKED = ("", "masked_r2")
+METRICS = {
+    ("linear", "balanced_accuracy"): "linear probe:\nbalanced accuracy",
+    ("nearest_neighbours", "balanced_accuracy"): "neighbours:\nbalanced accuracy",
+    ("clusters", "ari"): "k-means carried over:\nARI",
+}
+"""What is drawn of the main label, by probe and metric; of properties the linear probe is."""
+
+MAX_PANELS = 5
+Carried = Mapping[tuple[str, str], Score]
+"""{(target, representation or predictor): score} of one metric."""
+
+
+def section(results: Results) -> Section:
+    """What holds on every other zoo."""
+    rows = results.table("transfer/transfer")
+    if not rows:
+        return absent("transfer", "Transfer", "transfer")
+    panels = panels_of(results)
+    targets = {name: _counted(results, name) for name in dict.fromkeys(row["target"] for row in rows)}
+    looks = {row["representation"]: _look(row["representation"], row["model"]) for row in rows}
+    blocks: list[Block] = [
+        Text(
+            "Does it hold elsewhere? The cloze model, probes and clusters were fitted on training networks of the zoo and are "
+            "applied as they are to networks of other training runs and of other zoos"
+            + (", and to random starts, a control in which nothing was learned." if control_of(results) else ".")
+        ),
+        Drawing(
+            "transfer",
+            lambda: figures.transfer_figure(panels, targets, looks, title_of),
+            "Masked R-squared, probes and clusters applied to each target",
+            "Intervals are 95 % over networks. The grey tick is what permuted predictions reach in at most 95 of 100 draws: "
+            "where it is as high as the point, the value says nothing of single networks. Arrows mark values below −1.",
+        ),
+        Table(
+            ["target", "what", "of", "metric", "value", "95 % interval", "permuted", "networks"],
+            [_cells(results, row) for row in rows],
+            n_left=4,
+            folded="All values",
+        ),
+    ]
+    return Section("transfer", "Transfer", blocks, findings(results))
+
+
+def _cells(results: Results, row: Mapping) -> list[str]:
+    score = score_of(row)
+    ends = f"{num(score.low)} to {num(score.high)}"
+    metric = f"{plain(row['probe'])} {plain(row['metric'])}".strip()
+    what = [target_title(row["target"]), title_of(row["representation"], row["model"]), plain(row["label"]), metric]
+    return [*what, num(score.value), ends, num(score.null), f"{row['n']:,}"]
+
+
+def title_of(name: str, model: str = "main") -> str:
+    """A predictor, an embedding of the model, or a baseline."""
+    return PREDICTORS.get(name) or (f"cloze {name}" if model and name not in TITLES else TITLES.get(name, plain(name)))
+
+
+def _look(name: str, model: str) -> tuple[str, str]:
+    look = LOOKS[CLOZE if model else BASELINE]
+    return figures.PREDICTOR_LOOKS.get(name, (look.colour, look.marker))
+
+
+def _counted(results: Results, target: str) -> str:
+    n = max(row["n"] for row in results.table("transfer/transfer") if row["target"] == target)
+    return f"{target_title(target)}, {n:,}" + ("\n(negative control)" if target == control_of(results) else "")
+
+
+def control_of(results: Results) -> str:
+    """The target that should fail; "" where there is none."""
+    return results.metrics.get("transfer", {}).get("control", "")
+
+
+def carried(results: Results, label: str, probe: str, metric: str) -> Carried:
+    """The scores of one metric; of a label or property, or of none."""
+    rows = results.table("transfer/transfer")
+    own = [row for row in rows if (row["label"], row["probe"], row["metric"]) == (label, probe, metric)]
+    return {(row["target"], row["representation"]): score_of(row) for row in own}
+
+
+def panels_of(results: Results) -> dict[str, Carried]:
+    """The metrics that are drawn: masked R², those of the main label, then those of properties."""
+    panels = {"masked R²": carried(results, "", *MASKED)}
+    if label := results.main_label:
+        panels |= {f"{plain(label)}, {title}": carried(results, label, *what) for what, title in METRICS.items()}
+    panels |= {f"{plain(name)}, linear probe: R²": carried(results, name, "linear", "r2") for name in results.properties}
+    return dict(list({title: scores for title, scores in panels.items() if scores}.items())[:MAX_PANELS])
+
+
+def findings(results: Results) -> list[Finding]:
+    """What holds on each target, and whether the control fails as it should."""
+    targets, control = dict.fromkeys(row["target"] for row in results.table("transfer/transfer")), control_of(results)
+    said = [sentence(results, target) for target in targets if target != control]
+    found = [Finding("Transfer", " ".join(said))] if said else []
+    if control in targets:
+        parts = []
+        if score := carried(results, "", *MASKED).get((control, "cloze")):
+            word = "as it should be, worse than the mean" if score.value < 0 else "which is more than the mean knows"
+            parts.append(f"the cloze model predicts masked values with R² {num(score.value)}, {word}")
+        for (target, name), score in carried(results, results.main_label or "", "linear", "balanced_accuracy").items():
+            if target == control:
+                word = "above" if score.low > score.null else "not clearly above"
+                parts.append(
+                    f"a linear probe on {title_of(name)} predicts the {plain(results.main_label)} with balanced accuracy "
+                    f"{num(score.value)}, {word} its null of {num(score.null)}"
+                )
+        found += [Finding("Negative control", f"On {target_title(control)} {'; '.join(parts)}.")] if parts else []
+    return found
+
+
+def sentence(results: Results, target: str) -> str:
+    """What holds on one target."""
+    parts = []
+    masked = carried(results, "", *MASKED)
+    if (target, "cloze") in masked:
+        parts.append(f"the cloze model's masked R² is {masked_words(masked, target)}")
+    label = results.main_label
+    shares = results.metrics["transfer"]["targets"].get(target, {}).get("n", {})
+    total, (main, most) = sum(shares.values()), max(shares.items(), key=lambda item: item[1], default=("", 0))
+    if shares and most >= NEARLY_ALL * total:
+        scores = carried(results, label, "linear", "accuracy")
+        few = f"all but {total - most:,} of its {total:,}" if total > most else f"all its {total:,}"
+        said = [f"{num(s.value)} from {title_of(n)}" for (t, n), s in scores.items() if t == target]
+        parts.append(
+            f"{few} networks have {plain(label)} {main}" + (f": the linear probe is right for {listed(said)}" if said else "")
+        )
+    elif label:
+        scores = carried(results, label, "linear", "balanced_accuracy")
+        said = [f"{_beside_null(s)} from {title_of(n)}" for (t, n), s in scores.items() if t == target]
+        parts += [f"the linear probe predicts the {plain(label)} with balanced accuracy {listed(said)}"] if said else []
+    for name in results.properties:
+        scores = carried(results, name, "linear", "r2")
+        said = [f"{_beside_null(s)} from {title_of(n)}" for (t, n), s in scores.items() if t == target]
+        parts += [f"the {plain(name)} is predicted with R² {listed(said)}"] if said else []
+    return f"On {target_title(target)} {'; '.join(parts)}." if parts else ""
+
+
+def _beside_null(score: Score) -> str:
+    word = "permuted" if score.low > score.null else "not clearly above permuted predictions"
+    return f"{spoken(score)} ({word}: at most {num(score.null)})"
+
+
+def masked_words(masked: Carried, target: str) -> str:
+    """The masked R² on a target with what it has to be read beside."""
+    score = masked[target, "cloze"]
+    beside = ["worse than the mean of those networks"] if score.value < 0 else []
+    if (target, "linear_gaussian") in masked:
+        beside.append(f"linear-Gaussian imputer: {num(masked[target, 'linear_gaussian'].value)}")
+    text = num(score.value) + (f" ({'; '.join(beside)})" if beside else "")
+    if score.value > 0 and score.null > MOSTLY * score.value:
+        much = "it" if score.value - score.null < LEVEL else "most of it"
+        text += f", but permuted predictions reach up to {num(score.null)}, so {much} is knowledge of the family, not of the"
+        text += " network"
+    return text

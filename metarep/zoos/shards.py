@@ -1,0 +1,121 @@
+"""Writing a zoo of any architectures: its networks are stacked in safetensors shards, with one table that says where.
+
+`architectures.json` lists the architectures; the table says of each network its architecture, shard and row; a shard holds
+every tensor of some networks as (n, *shape) in its own dtype. Values are kept bit for bit, those of diverged networks too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from metarep.artefact import canonical_json, write_whole
+from metarep.formats.readers import dtype_of
+from metarep.formats.safetensors_files import write_safetensors
+from metarep.networks.architecture import Architecture, readable
+from metarep.zoos.columns import Contents, write_columns
+from metarep.zoos.parameters import ARCHITECTURES, shard_name
+from metarep.zoos.properties import property_columns
+from metarep.zoos.splits import split_of
+
+NETWORKS = "networks.parquet"
+"""The table of a zoo with shards."""
+
+Tensors = Mapping[str, torch.Tensor]
+
+
+@dataclass
+class ShardWriter:
+    """Writes networks one behind the other into a folder, holding no more than `shard_bytes` of them in memory.
+
+    A network larger than that has a shard of its own and is written straight from where it lies.
+    """
+
+    folder: Path
+    shard_bytes: int
+    architectures: dict[Architecture, int] = field(default_factory=dict)
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    properties: list[Mapping[str, Any]] = field(default_factory=list)
+    _waiting: dict[int, list[tuple[dict[str, Any], Tensors]]] = field(default_factory=dict)
+    _bytes: int = 0
+    _n_shards: int = 0
+
+    def add(self, row: Mapping[str, Any], architecture: Architecture, tensors: Tensors, properties: Mapping[str, Any]) -> None:
+        """One network; its tensors are copied or written before this returns. `row` has at least a network_id and a run_id."""
+        index = self.architectures.setdefault(architecture, len(self.architectures))
+        row = {"split": split_of(row["run_id"]), "snapshot_of": "", **row}
+        row |= {"architecture": index, "n_params": architecture.n_params, "finite": all_finite(architecture, tensors)}
+        self.rows.append(row)
+        self.properties.append(properties)
+        size = sum(value.nbytes for value in tensors.values())
+        if size > self.shard_bytes:
+            self._write(architecture, [(row, tensors)])
+            return
+        if self._bytes + size > self.shard_bytes:
+            self.flush()
+        kept = {name: value.clone(memory_format=torch.contiguous_format) for name, value in tensors.items()}
+        self._waiting.setdefault(index, []).append((row, kept))
+        self._bytes += size
+
+    def flush(self) -> None:
+        """Writes what waits in memory."""
+        known = list(self.architectures)
+        for index, networks in self._waiting.items():
+            self._write(known[index], networks)
+        self._waiting, self._bytes = {}, 0
+
+    def _write(self, architecture: Architecture, networks: list[tuple[dict[str, Any], Tensors]]) -> None:
+        def pieces(name: str):
+            return lambda: (tensors[name] for _, tensors in networks)
+
+        entries = [
+            (tensor.name, dtype_of(tensor.dtype), (len(networks), *tensor.shape), pieces(tensor.name))
+            for tensor in architecture.tensors
+        ]
+        write_safetensors(self.folder / shard_name(self._n_shards), entries)
+        for number, (row, _) in enumerate(networks):
+            row |= {"shard": self._n_shards, "row": number}
+        self._n_shards += 1
+
+    def finish(self, contents: Contents | None = None) -> None:
+        """Writes the last shards, the architectures and the table of networks.
+
+        Where `contents` does not say it, texts among the properties are labels, and numbers and the epoch worth predicting.
+        """
+        self.flush()
+        known = [architecture.to_json() for architecture in self.architectures]
+        write_whole(self.folder / ARCHITECTURES, canonical_json(known) + "\n")
+        columns = {name: _column([row[name] for row in self.rows]) for name in self.rows[0]}
+        added = property_columns(self.properties)
+        write_columns(self.folder / NETWORKS, columns | added, contents or _contents_of(columns, added))
+
+
+def _contents_of(columns: Mapping[str, np.ndarray], added: Mapping[str, np.ndarray]) -> Contents:
+    labels = tuple(name for name, values in added.items() if values.dtype == object)
+    numbers = {name: values for name, values in added.items() if values.dtype != object}
+    if "epoch" in columns:
+        numbers = {"epoch": columns["epoch"], **numbers}
+    return Contents(None, labels, tuple(name for name, values in numbers.items() if not np.isnan(values).all()))
+
+
+def _column(values: Sequence[Any]) -> np.ndarray:
+    """Texts as objects; numbers as float64 with NaN where one is missing."""
+    if isinstance(values[0], str):
+        return np.array(values, dtype=object)
+    return np.array(values, dtype=np.float64 if None in values else None)
+
+
+def all_finite(architecture: Architecture, tensors: Tensors) -> bool:
+    """Whether every weight is finite as the float32 that it is read as."""
+    return all(_finite(tensors[tensor.name]) for tensor in architecture.tensors if readable(tensor))
+
+
+def _finite(value: torch.Tensor) -> bool:
+    """The least and the largest value are NaN where any is, and found without a copy; eight bits have none of the two."""
+    ends = torch.aminmax(value if value.itemsize > 1 else value.to(torch.float32))
+    return bool(torch.isfinite(torch.stack(ends).to(torch.float32)).all())

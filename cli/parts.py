@@ -39,6 +39,7 @@ def parts(
     """
     from metarep.parts.settings import PartsConfig
     from metarep.parts.stage import parts as take_apart
+    from metarep.runner import publish as publish_files
     from metarep.settings import load_config
 
     settings = load_config(PartsConfig, config, overrides, seed=seed)

@@ -1,4 +1,4 @@
-"""Settings of the scans, of the dynamics and of drawings of multipliers."""
+"""Settings of the scans and of the dynamics of multipliers."""
 
 from __future__ import annotations
 
@@ -27,9 +27,3 @@ class DynamicsConfig(Settings):
     n_permutations: int = Field(100, ge=20, description="shuffles of the times of change among networks: the null")
     n_embedded_runs: int = Field(300, ge=10, description="test runs that are embedded along their way, where a model is given")
     embedding: str = Field("certainty", description="kind of embedding; `metarep embed --kinds` lists them")
-
-
-class ShowConfig(Settings):
-    """How one network is drawn."""
-
-    dpi: int = Field(150, ge=40, le=600, description="pixels per inch")

@@ -141,6 +141,14 @@ class ClozeModel(nn.Module, PyTorchModelHubMixin, library_name="metarep"):
         self.register_buffer("class_std", torch.ones(n_classes))
         self._placements: WeakKeyDictionary[Layout, Placement] = WeakKeyDictionary()
 
+    def __getstate__(self) -> dict[str, object]:
+        """What a copy of it in another process needs; placements are worked out anew there."""
+        return {name: value for name, value in self.__dict__.items() if name != "_placements"}
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        super().__setstate__(state)
+        self._placements = WeakKeyDictionary()
+
     @property
     def device(self) -> torch.device:
         return self.class_mean.device

@@ -1,1 +1,0 @@
-"""Studies: what one is, their registry, their page."""

@@ -1,1 +1,0 @@
-"""Beyond networks of the pretrained size."""

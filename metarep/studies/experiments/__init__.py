@@ -1,1 +1,0 @@
-"""The ten experiments, and what they left open."""

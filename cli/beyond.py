@@ -10,7 +10,7 @@ import typer
 from .options import ConfigFile, Out, Overrides, Overwrite, Publish, Quiet, Seed, progress_for
 from .output import print_csv, say_where
 
-COLUMNS = ("experiment", "quantity", "reproduced")
+COLUMNS = ("study", "quantity", "found")
 
 
 def beyond(
@@ -29,7 +29,7 @@ def beyond(
 ) -> None:
     """Go beyond tiny whole networks: parts inside larger ones, other architectures, convolutions, size.
 
-    planted: networks built of 2-2-1 blocks, are they found · trained: the parts of wide networks, silenced ·
+    planted: networks built of 2-2-1 blocks, are they found · trained: the parts of wide networks, ablated ·
     architectures: read for the first time · digits: accuracy, epoch and gap of convolutional networks · large: time and
     memory.
 
@@ -38,11 +38,12 @@ def beyond(
       metarep beyond planted --model results/representation/model --out results/beyond
     """
     from metarep.settings import load_config
-    from metarep.studies.beyond.stage import look_beyond
-    from metarep.studies.settings import BeyondConfig
+    from metarep.studies.running import run_series
+    from metarep.studies.series import BEYOND
 
     paths = {key: None if path is None else str(path) for key, path in (("model", model), ("zoo", zoo))}
-    settings = load_config(BeyondConfig, config, overrides, seed=seed, **paths)
-    path = look_beyond(settings, name, out, publish_to=publish, overwrite=overwrite, progress=progress_for(quiet))
+    settings = load_config(BEYOND.config, config, overrides, seed=seed, **paths)
+    how = {"publish_to": publish, "overwrite": overwrite, "progress": progress_for(quiet)}
+    path = run_series(settings, name, out, series=BEYOND, **how)
     print_csv(path / "report" / "summary.csv", COLUMNS)
     say_where("page", path / "report" / "report.html")

@@ -10,7 +10,7 @@ import typer
 from .options import ConfigFile, Out, Overrides, Overwrite, Publish, Quiet, Seed, progress_for
 from .output import print_csv, say_where
 
-COLUMNS = ("experiment", "quantity", "published", "reproduced", "best_known", "verdict")
+COLUMNS = ("study", "quantity", "published", "found", "best_known", "verdict")
 
 
 def experiment(
@@ -34,10 +34,11 @@ def experiment(
       metarep experiment 4 --out results/experiments
     """
     from metarep.settings import load_config
-    from metarep.studies.settings import ExperimentConfig
-    from metarep.studies.stage import experiment as run
+    from metarep.studies.running import run_series
+    from metarep.studies.series import EXPERIMENTS
 
-    settings = load_config(ExperimentConfig, config, overrides, seed=seed)
-    path = run(settings, name, out, publish_to=publish, overwrite=overwrite, progress=progress_for(quiet))
+    settings = load_config(EXPERIMENTS.config, config, overrides, seed=seed)
+    how = {"publish_to": publish, "overwrite": overwrite, "progress": progress_for(quiet)}
+    path = run_series(settings, name, out, series=EXPERIMENTS, **how)
     print_csv(path / "report" / "summary.csv", COLUMNS)
     say_where("page", path / "report" / "report.html")

@@ -10,7 +10,7 @@ import typer
 from .options import ConfigFile, Out, Overrides, Overwrite, Publish, Quiet, Seed, progress_for
 from .output import print_csv, say_where
 
-COLUMNS = ("experiment", "quantity", "reproduced")
+COLUMNS = ("study", "quantity", "found")
 
 
 def question(
@@ -33,10 +33,11 @@ def question(
       metarep question 4 --out results/questions
     """
     from metarep.settings import load_config
-    from metarep.studies.questions.stage import question as run
-    from metarep.studies.settings import QuestionConfig
+    from metarep.studies.running import run_series
+    from metarep.studies.series import QUESTIONS
 
-    settings = load_config(QuestionConfig, config, overrides, seed=seed)
-    path = run(settings, name, out, publish_to=publish, overwrite=overwrite, progress=progress_for(quiet))
+    settings = load_config(QUESTIONS.config, config, overrides, seed=seed)
+    how = {"publish_to": publish, "overwrite": overwrite, "progress": progress_for(quiet)}
+    path = run_series(settings, name, out, series=QUESTIONS, **how)
     print_csv(path / "report" / "summary.csv", COLUMNS)
     say_where("page", path / "report" / "report.html")

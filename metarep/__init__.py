@@ -50,9 +50,8 @@ _HOMES = {
     "domains.digits.settings": ("DigitsConfig",),
     "domains.digits.build": ("build_digits",),
     "studies.settings": ("BeyondConfig", "ExperimentConfig", "QuestionConfig"),
-    "studies.stage": ("experiment",),
-    "studies.questions.stage": ("question",),
-    "studies.beyond.stage": ("look_beyond",),
+    "studies.series": ("BEYOND", "EXPERIMENTS", "QUESTIONS"),
+    "studies.running": ("run_series",),
     "run_settings": ("RunConfig",),
     "pipeline": ("run",),
 }

@@ -1,0 +1,1 @@
+"""Studies: what one is, their registry, their page."""

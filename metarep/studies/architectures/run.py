@@ -1,0 +1,115 @@
+"""Pretrained on networks of some architectures, tested on others: what a model carries over.
+
+Networks of many widths and depths that learned several tasks. One model reads some architectures, another all of them; both
+are tested on networks of the architectures that the first has never seen. Three metrics: how much of masked values is
+predicted, whether a linear probe that was fitted on the seen architectures names the task of a network, and whether it tells
+its error. Beside them the same of an untrained model and of weight statistics, and probes fitted on the target itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from metarep.embeddings.settings import EmbedConfig
+from metarep.embeddings.stage import embed_networks
+from metarep.evaluation.masked_r2 import masked_r2_rows
+from metarep.evaluation.probes import fit_probe, linear_classifier, linear_regressor
+from metarep.evaluation.resampling import class_metric, r2_metric
+from metarep.evaluation.settings import MaskedR2Config
+from metarep.evaluation.weight_statistics import weight_statistics
+from metarep.model.transformer import ClozeModel, untrained_like
+from metarep.studies.architectures.figures import figures
+from metarep.studies.architectures.text import claims, sentences
+from metarep.studies.study import Context, Result
+from metarep.training.settings import ZooConfig
+from metarep.zoos.zoo import Zoo
+
+SEEN, LEFT_OUT = "architectures_seen", "architectures_left_out"
+MODELS = {"others": (SEEN,), "all": (SEEN, LEFT_OUT)}
+"""Each model by the zoos that it is pretrained on."""
+
+STATISTICS = "weight statistics"
+N_BINS = 3
+"""Parts of the depth of which weight statistics are taken."""
+
+
+def run(context: Context) -> Result:
+    """See the head of this file."""
+    config = context.config.architectures
+    zoos = {SEEN: build(context, SEEN, config.seen), LEFT_OUT: build(context, LEFT_OUT, config.left_out)}
+    settings = config.pretrain.changed({"seed": context.config.seed}, where="architectures.pretrain")
+    wanted = {f"architectures_{name}": [zoos[zoo].artefact.path for zoo in of] for name, of in MODELS.items()}
+    made = context.models({name: (settings, paths) for name, paths in wanted.items()})
+    models = {name: made[f"architectures_{name}"] for name in MODELS}
+    models["untrained"] = untrained_like(models["others"], seed=context.config.seed)
+    vectors = {name: vectors_of(models, zoo) for name, zoo in zoos.items()}
+    rows: list[dict[str, Any]] = []
+    for spec in config.left_out:
+        rows += masked_rows(context, models, zoos, spec)
+        rows += probe_rows(context, zoos, vectors, spec)
+    return Result(
+        claims=claims(rows),
+        sentences=sentences(rows, config, {name: len(zoo) for name, zoo in zoos.items()}),
+        tables={"cells": rows},
+        figures=figures(rows, config.left_out),
+        shown=("cells",),
+    )
+
+
+def build(context: Context, name: str, specs: tuple[str, ...]) -> Zoo:
+    """A zoo of every architecture and task: its finished networks."""
+    config = context.config.architectures
+    shared = {"variant": "e09", "n_networks": config.n_networks, "n_steps": config.n_training_steps}
+    families = [{**shared, "spec": spec, "task": task} for spec in specs for task in config.tasks]
+    offset = 100 + (SEEN, LEFT_OUT).index(name)
+    return context.zoo(name, ZooConfig(families=families, seed=context.config.seed + offset)).final()
+
+
+def vectors_of(models: Mapping[str, ClozeModel], zoo: Zoo) -> dict[str, np.ndarray]:
+    """The vectors (N, D) of the networks of a zoo by representation."""
+    rows = np.arange(len(zoo))
+    found = {name: embed_networks(model, zoo, rows, EmbedConfig(kind="layers")).astype(float) for name, model in models.items()}
+    statistics = np.zeros((len(zoo), 2 * 7 * N_BINS))
+    for number, architecture in enumerate(zoo.architectures):
+        own = np.flatnonzero(zoo.architecture == number)
+        if len(own):
+            statistics[own] = weight_statistics(architecture, zoo.stacked(own), N_BINS, stretch=True)
+    return found | {STATISTICS: statistics}
+
+
+def masked_rows(context: Context, models: Mapping[str, ClozeModel], zoos: Mapping[str, Zoo], spec: str) -> Iterator[dict]:
+    """Masked R² on the test networks of an architecture, one token in eight masked at a time."""
+    target = zoos[LEFT_OUT].where(split="test", spec=spec)
+    config = MaskedR2Config(maskings=("one in eight",), n_bootstraps=context.config.n_bootstraps, seed=context.config.seed)
+    for name, model in models.items():
+        train = zoos[LEFT_OUT].where(split="train", spec=spec)
+        rows = masked_r2_rows(config, model, train, target)
+        found = next(row for row in rows if (row["predictor"], row["group"]) == ("cloze", "all"))
+        row = {"target": spec, "representation": name, "fitted_on": "", "metric": "masked_r2", "value": found["r2"]}
+        yield row | {"low": found["low"], "high": found["high"], "null": found["null_p95"], "n": len(target)}
+
+
+def probe_rows(
+    context: Context, zoos: Mapping[str, Zoo], vectors: Mapping[str, dict[str, np.ndarray]], spec: str
+) -> Iterator[dict]:
+    """Linear probes for task and error, fitted on the seen architectures or on the target, measured on its test networks."""
+    left = zoos[LEFT_OUT]
+    test = np.flatnonzero((left.split == "test") & (left["spec"] == spec))
+    sides = {
+        "others": (SEEN, np.flatnonzero(zoos[SEEN].split == "train")),
+        "itself": (LEFT_OUT, np.flatnonzero((left.split == "train") & (left["spec"] == spec))),
+    }
+    draws = {"seed": context.config.seed, "n_draws": context.config.n_bootstraps}
+    for name in vectors[LEFT_OUT]:
+        for fitted_on, (side, train) in sides.items():
+            x, y = vectors[side][name][train], vectors[LEFT_OUT][name][test]
+            row = {"target": spec, "representation": name, "fitted_on": fitted_on}
+            for metric, column, build, measure in (
+                ("task", "task", linear_classifier, class_metric),
+                ("log_error", "log_error", linear_regressor, r2_metric),
+            ):
+                predicted = fit_probe(build, x, zoos[side][column][train])(y)
+                yield row | {"metric": metric} | measure(left[column][test], predicted, **draws) | {"n": len(test)}

@@ -1,0 +1,104 @@
+"""What frozen embeddings say of small convolutional networks: test accuracy, epoch, generalisation gap.
+
+A model is pretrained on the training runs of a zoo of digit networks, and never told anything but parameters. Ridge
+regression and boosted trees read its embeddings, an untrained model's, and weight statistics; all are measured on held-out
+runs, then on a design that no regression has seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from metarep.domains.digits.build import build_digits
+from metarep.embeddings.settings import EmbedConfig
+from metarep.embeddings.stage import embed_networks
+from metarep.evaluation.arena import Representation
+from metarep.evaluation.baselines import BASELINES
+from metarep.evaluation.predict import metric_rows, prediction_rows
+from metarep.evaluation.probes import linear_regressor
+from metarep.evaluation.settings import PredictConfig
+from metarep.evaluation.weight_statistics import N_STATISTICS
+from metarep.model.transformer import ClozeModel, untrained_like
+from metarep.runner import Stage
+from metarep.studies.digits.figures import figures
+from metarep.studies.digits.text import BASELINE, MOMENTS, TARGETS, claims, sentences
+from metarep.studies.study import Context, Result
+from metarep.zoos.zoo import KIND, Zoo, open_zoo
+
+EMBEDDINGS = {"layers": "layers", "pooled": "pooled", "untrained": "layers"}
+"""Embeddings by name, with their kinds."""
+JOINT = {"layers + statistics": ("layers", BASELINE)}
+
+
+def run(context: Context) -> Result:
+    """See the head of this file."""
+    config, zoo = context.config.digits, digit_zoo(context)
+    vectors = represented(context, zoo)
+    columns = {name: zoo[name].astype(np.float64) for name in TARGETS}
+    run_id, split = zoo.run_id.astype(str), zoo.split.astype(str)
+    train, test = np.flatnonzero(split == "train"), np.flatnonzero(split == "test")
+    settings = config.predict.model_copy(update={"seed": context.config.seed})
+    shown = [Representation(name, "", "", "", name == "untrained", "", x) for name, x in vectors.items()]
+    found = prediction_rows(shown, columns, run_id, train, test, settings, context.progress)
+    kept = ("representation", "target", "regressor", "metric", "value", "low", "high", "null", "n_networks", "n_runs")
+    rows = [{name: row[name] for name in kept} for row in found]
+    others = list(design_rows(vectors, columns, zoo, train, test, settings))
+    return Result(
+        claims=claims(rows),
+        sentences=sentences(rows, others, len(zoo), len(set(run_id))),
+        tables={"predictions": rows, "designs": others},
+        figures=figures(rows, others, TARGETS),
+        shown=("predictions", "designs"),
+    )
+
+
+def digit_zoo(context: Context) -> Zoo:
+    """The zoo of digit networks: the finite ones."""
+    config = context.config.digits.zoo.model_copy(update={"seed": context.config.seed})
+    (artefact,) = context.made(Stage("digits", KIND, config.resolved(), partial(build_digits, config)))
+    return open_zoo(artefact.path).finite()
+
+
+def digit_model(context: Context, zoo: Zoo) -> ClozeModel:
+    """The model of digit networks."""
+    settings = context.config.digits.pretrain.model_copy(update={"seed": context.config.seed})
+    return context.models({"digits": (settings, [zoo.artefact.path])})["digits"]
+
+
+def represented(context: Context, zoo: Zoo) -> dict[str, np.ndarray]:
+    """The vectors (N, D) of every network, by representation."""
+    model, rows = digit_model(context, zoo), np.arange(len(zoo))
+    models = {"untrained": untrained_like(model, seed=context.config.seed)}
+    found = {
+        name: embed_networks(models.get(name, model), zoo, rows, EmbedConfig(kind=kind)).astype(np.float64)
+        for name, kind in EMBEDDINGS.items()
+    }
+    statistics = BASELINES[BASELINE].make(zoo, zoo.split == "train")
+    found |= {BASELINE: statistics, MOMENTS: without_quartiles(statistics)}
+    return found | {name: np.concatenate([found[part] for part in parts], axis=1) for name, parts in JOINT.items()}
+
+
+def without_quartiles(statistics: np.ndarray) -> np.ndarray:
+    """(N, F): of weight statistics (N, 1 + groups · 7) the mean and the standard deviation of each group of weights."""
+    groups = statistics[:, 1:].reshape(len(statistics), -1, N_STATISTICS)
+    return groups[:, :, :2].reshape(len(statistics), -1)
+
+
+def design_rows(
+    vectors: Mapping[str, np.ndarray], columns: Mapping[str, np.ndarray], zoo: Zoo, train, test, settings: PredictConfig
+) -> Iterator[dict[str, Any]]:
+    """As `prediction_rows`, a ridge regression fitted on all designs but one and measured on the test runs of that one."""
+    design, run_id = zoo["design"].astype(str), zoo.run_id.astype(str)
+    for held in sorted(set(design)):
+        fit, measured = train[design[train] != held], test[design[test] == held]
+        for target, y in columns.items():
+            for name, x in vectors.items():
+                predicted = linear_regressor().fit(x[fit], y[fit]).predict(x[measured])
+                rng = np.random.default_rng(settings.seed)
+                permuted = [linear_regressor().fit(x[fit], rng.permutation(y[fit])).predict(x[measured]) for _ in range(3)]
+                for row in metric_rows(y[measured], predicted, permuted, run_id[measured], settings):
+                    yield {"design": held, "representation": name, "target": target, **row}

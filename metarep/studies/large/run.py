@@ -1,0 +1,109 @@
+"""How long a large network takes to embed, and how much memory, at several sizes.
+
+Each size is a random network of linear layers; of the largest size there are a convolutional network and a transformer too.
+Each is saved as a checkpoint, imported, and embedded in a process of its own, which says at its end how long that took (the
+time to start the process and to import libraries left out) and the most memory that it held.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from metarep.studies.digits.run import digit_model, digit_zoo
+from metarep.studies.large.figures import figures
+from metarep.studies.large.text import growth, sentences
+from metarep.studies.study import Claim, Context, Result
+from metarep.zoos.importing import import_networks
+from metarep.zoos.settings import ImportConfig
+
+GIB = 2**30
+
+
+def run(context: Context) -> Result:
+    """See the head of this file."""
+    config = context.config.large
+    digit_model(context, digit_zoo(context))
+    model = context.model_artefact("digits")
+    cases = [("linear", size) for size in config.sizes] + [
+        (kind, max(config.sizes)) for kind in ("convolutions", "transformer")
+    ]
+    rows = []
+    task_of = context.progress.task("embed large networks", len(cases), "networks")
+    with tempfile.TemporaryDirectory() as folder, task_of as task:
+        for kind, size in cases:
+            rows.append(measure(Path(folder), model.path, kind, size, seed=context.config.seed))
+            task.advance(1, f"{kind}, {rows[-1]['n_params']:,} parameters")
+    linear = [row for row in rows if row["kind"] == "linear"]
+    largest = linear[-1]
+    return Result(
+        claims=(
+            Claim(f"seconds to embed {largest['n_params']:,} parameters", largest["seconds"], decimals=0),
+            Claim("GiB of memory at most", largest["peak_gib"], decimals=2),
+            Claim("power of the size that the time grows with (1 is linear)", growth(linear), decimals=2),
+        ),
+        sentences=sentences(rows),
+        tables={"sizes": rows},
+        figures=figures(rows),
+        numbers={"model_digest": model.digest},
+        shown=("sizes",),
+    )
+
+
+def measure(folder: Path, model: Path, kind: str, size: int, *, seed: int) -> dict[str, Any]:
+    """A random network of one kind with about so many parameters: its row."""
+    shapes = SHAPES[kind](size)
+    generator = torch.Generator().manual_seed(seed)
+    tensors = {name: torch.randn(shape, generator=generator) / shape[-1] ** 0.5 for name, shape in shapes.items()}
+    name = f"{kind}-{size}"
+    torch.save(tensors, folder / f"{name}.pt")
+    zoo = import_networks(ImportConfig(), [folder / f"{name}.pt"], folder / f"zoo-{name}")
+    command = [sys.executable, "-m", "metarep.studies.large.measure", str(model), str(zoo), str(folder / f"embeddings-{name}")]
+    found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    n_params = sum(value.numel() for value in tensors.values())
+    return {"kind": kind, "n_params": n_params, "seconds": found["seconds"], "peak_gib": found["peak_bytes"] / GIB}
+
+
+def linear_shapes(size: int) -> dict[str, tuple[int, ...]]:
+    """Four linear layers of one width."""
+    width = round((size / 4) ** 0.5)
+    places = [f"layers.{2 * layer}" for layer in range(4)]
+    return {f"{place}.{name}": (width,) * n for place in places for name, n in (("weight", 2), ("bias", 1))}
+
+
+def convolution_shapes(size: int) -> dict[str, tuple[int, ...]]:
+    """Six 3 × 3 convolutions of one width, and a linear layer."""
+    width = round((size / 54) ** 0.5)
+    found: dict[str, tuple[int, ...]] = {"features.0.weight": (width, 3, 3, 3), "features.0.bias": (width,)}
+    for layer in range(1, 7):
+        found |= {f"features.{2 * layer}.weight": (width, width, 3, 3), f"features.{2 * layer}.bias": (width,)}
+    return found | {"classifier.weight": (10, width), "classifier.bias": (10,)}
+
+
+def transformer_shapes(size: int) -> dict[str, tuple[int, ...]]:
+    """Six blocks of PyTorch's `TransformerEncoderLayer`, whose MLP is four times as wide."""
+    width = round((size / 72) ** 0.5)
+    found: dict[str, tuple[int, ...]] = {}
+    for block in range(6):
+        parts = {
+            "self_attn.in_proj_weight": (3 * width, width),
+            "self_attn.in_proj_bias": (3 * width,),
+            "self_attn.out_proj.weight": (width, width),
+            "self_attn.out_proj.bias": (width,),
+            "linear1.weight": (4 * width, width),
+            "linear1.bias": (4 * width,),
+            "linear2.weight": (width, 4 * width),
+            "linear2.bias": (width,),
+        }
+        parts |= {f"norm{n}.{name}": (width,) for n in (1, 2) for name in ("weight", "bias")}
+        found |= {f"layers.{block}.{name}": shape for name, shape in parts.items()}
+    return found
+
+
+SHAPES = {"linear": linear_shapes, "convolutions": convolution_shapes, "transformer": transformer_shapes}

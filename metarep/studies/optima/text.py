@@ -1,0 +1,124 @@
+"""What the optima say, in sentences; every number and every turn of phrase from the results."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from metarep.domains.multiplier.minimise import Minimum
+from metarep.domains.multiplier.modes import MODE_NAMES
+from metarep.domains.multiplier.optima import BestOfModes, Starts
+from metarep.report.wording import listed, times
+from metarep.studies.e01.optimum import linear_optimum
+from metarep.studies.published import PUBLISHED
+
+NAMED = tuple(PUBLISHED["9"]["modes"])
+"""The modes that the notes name."""
+
+LEVEL = 0.005
+"""Errors that differ by less than this share of them count as level."""
+
+
+def best_sentence(best: BestOfModes) -> str:
+    """Which mode is best, and by what factor over the best one that the notes name."""
+    order = np.argsort(best.error)
+    first = best.modes[order[0]]
+    head = f"The lowest expected error found is {best.error[order[0]]:.6f}, in mode {first} ({MODE_NAMES[first]})"
+    if first in NAMED:
+        second = order[1]
+        return (
+            f"{head}, one that the notes name; the next best is mode {best.modes[second]} with {best.error[second]:.6f}, "
+            f"{best.error[second] / best.error[order[0]]:.2f} times as much."
+        )
+    inside = [i for i in order if best.modes[i] in NAMED and np.isfinite(best.inside_error[i])]
+    if not inside:
+        return f"{head}, which the notes do not name; no local minimum was found in any mode that they do."
+    i = min(inside, key=lambda j: best.inside_error[j])
+    return (
+        f"{head}, which the notes do not name; the lowest local minimum of a mode that they do is {best.inside_error[i]:.6f}, "
+        f"in mode {best.modes[i]}, {best.inside_error[i] / best.error[order[0]]:.2f} times as much."
+    )
+
+
+def border_sentence(best: BestOfModes) -> str:
+    """For each mode whether its lowest error is a local minimum, or lies on its border and where to."""
+    inside = [mode for mode, held in zip(best.modes, best.held, strict=True) if not held]
+    parts = [f"the lowest error of mode{'s' if len(inside) > 1 else ''} {listed(inside)} is a local minimum"] if inside else []
+    for i in np.flatnonzero(best.held):
+        own = best.inside_error[i]
+        local = f"its lowest local minimum is {own:.6f}" if np.isfinite(own) else "it has no local minimum of its own"
+        out = f" to mode {best.beyond[i]}" if best.beyond[i] else ""
+        endless = ", approached as output weights grow without end" if best.unbounded[i] else ""
+        parts.append(f"that of mode {best.modes[i]}, {best.error[i]:.6f}, lies on its border{out}{endless} ({local})")
+    text = "; ".join(parts)
+    return text[0].upper() + text[1:] + "."
+
+
+def flow_sentence(flows: list[dict]) -> str:
+    """How many descents stay in their mode, and where those that leave go most."""
+    parts = []
+    for row in flows:
+        part = f"{row['stays']:.0%} of mode {row['start']} [{row['low']:.0%}, {row['high']:.0%}]"
+        others = {key.removeprefix("ends in "): n for key, n in row.items() if key.startswith("ends in ")}
+        others.pop(row["start"])
+        most = max(others, key=others.get)
+        parts.append(part + (f" (else mostly to {most})" if others[most] else ""))
+    return f"Free to go where they like, {listed(parts)} end in the mode they start in."
+
+
+def minima_sentence(minima: list[dict]) -> str:
+    """How many minima there are, how often the best is reached, and whether one minimum can have several modes."""
+    best, total = minima[0], sum(row["n"] for row in minima)
+    several = [row for row in minima if row["n_modes"] > 1]
+    text = (
+        f"{total:,} descents end in {len(minima)} different local minima; {best['n']:,} ({best['n'] / total:.0%}) reach the "
+        f"best one (from modes {best['from_modes']})."
+    )
+    if not several:
+        return text
+    return (
+        f"{text} {len(several)} of the minima go by more than one mode: a unit that changes nothing on the inputs drawn may "
+        "still be on over part of the square, since the recipe never draws two inputs that are both below 0.5."
+    )
+
+
+def notes_sentence(notes: list[dict], best: BestOfModes) -> str:
+    """What the notes' networks are worth beside the best one, and where a descent from each ends."""
+    lowest, parts = best.error.min(), []
+    for row in notes:
+        left = row["expected_error"] / row["descends_to"]
+        lower = "which is as good as its own" if left < 1 + LEVEL else f"{times(left)} lower"
+        parts.append(
+            f"{row['network'].partition(':')[0]} ({row['expected_error']:.6f}, {times(row['times_the_best'])} the best) "
+            f"descends to {row['descends_to']:.6f} in mode {row['ends_in_mode']}, {lower}"
+        )
+    reach = sum(row["descends_to"] < lowest * (1 + LEVEL) for row in notes)
+    verdict = f"{reach or 'None'} of the {len(notes)} {'end' if reach > 1 else 'ends'} in the best minimum."
+    return f"Of the networks in the notes, {'; '.join(parts)}. {verdict}"
+
+
+def square_sentence(rows: list[dict], notes: list[dict]) -> str:
+    """Which mode is best on inputs uniform on the square, and what the first of the notes' networks is worth there."""
+    known = sorted((row for row in rows if row["lowest_local_minimum"] is not None), key=lambda r: r["lowest_local_minimum"])
+    if not known:
+        return "On inputs uniform on the square no descent converged."
+    parts = [f"mode {row['mode']} {row['lowest_local_minimum']:.6f}" for row in known]
+    missing = [row["mode"] for row in rows if row["lowest_local_minimum"] is None]
+    none = f"; none was found in {listed(missing)}" if missing else ""
+    name, here, there = notes[0]["network"].partition(":")[0], notes[0]["expected_error"], notes[0]["error_on_square"]
+    plane = float(linear_optimum()[1])
+    return (
+        f"On inputs uniform on the square, where no corner is left out, the lowest local minima are: {listed(parts)}{none}. "
+        f"{name}, trained by the recipe, has {there:.6f} there, {times(there / here)} as much as on the recipe's inputs and "
+        f"{'more' if there > plane else 'less'} than the best plane's {plane:.6f}."
+    )
+
+
+def convergence_sentence(free: Minimum, starts: Starts, gradient: float, curvature: float) -> str:
+    """That the minima are minima: how many descents converged, by what measure, and from how many trained networks."""
+    n, done = len(free.error), int(free.converged.sum())
+    real = int(starts.real.sum())
+    made = f", {n - real:,} brought into a rare mode by moving their biases" if real < n else ""
+    return (
+        f"{done:,} of {n:,} descents ({real:,} from trained networks{made}) converged: gradient below {gradient:.0e}, no "
+        f"curvature below −{curvature:.0e}, after {np.median(free.n_steps):.0f} steps (median)."
+    )

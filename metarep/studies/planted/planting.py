@@ -1,0 +1,134 @@
+"""Planted networks, and how much of them each method finds: a setting at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from sklearn.metrics import adjusted_rand_score
+
+from metarep.domains.multiplier.modes import MULTIPLIER, label_modes
+from metarep.domains.multiplier.sections.naming import ModeProbe, fit_mode_probe
+from metarep.domains.multiplier.sections.one_hidden import OneHidden, all_pairs, cut_windows, usual_ratio
+from metarep.domains.multiplier.sections.sections import connectivity, find_sections, matching, section_labels
+from metarep.evaluation.resampling import resamples
+from metarep.model.transformer import ClozeModel, untrained_like
+from metarep.studies.masked import columns
+from metarep.studies.planted.blocks import Connections, Planted, plant, strangers
+from metarep.zoos.zoo import Zoo
+
+Kind = Literal["zoo", "strangers", "initial"]
+CLOZE, UNTRAINED, CONNECTIVITY, RANDOM = METHODS = ("cloze", "untrained", "connectivity", "random")
+METRICS = ("found", "ari", "named", "named_of_found")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How networks are planted: blocks are networks of the zoo, units of different ones (strangers), or initialisations."""
+
+    connections: Connections
+    kind: Kind
+    k: int
+    sigma: float
+
+
+@dataclass(frozen=True)
+class Known:
+    """What sections are found and named with: both models, the zoo's usual ratio, the probe for modes, test networks."""
+
+    model: ClozeModel
+    untrained: ClozeModel
+    ratio: float
+    probe: ModeProbe
+    params: np.ndarray
+    initial: np.ndarray
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a method found in one network: mode (K,) of each block, whether it was found, whether also named rightly."""
+
+    mode: np.ndarray
+    found: np.ndarray
+    named: np.ndarray
+    ari: float
+    n_sections: int
+
+
+def prepared(model: ClozeModel, zoo: Zoo, *, max_fit: int, seed: int) -> Known:
+    """Everything that is fitted, on training networks alone."""
+    train, test = zoo.where(split="train"), zoo.where(split="test")
+    ratio = usual_ratio(train.params)
+    probe = fit_mode_probe(model, train.params[:max_fit], train["mode"][:max_fit], ratio)
+    return Known(model, untrained_like(model, seed=seed), ratio, probe, test.params, test.init_params)
+
+
+def draw(known: Known, setting: Setting, rng: np.random.Generator) -> Planted:
+    """One planted network of test networks, each of which is in it at most once."""
+    rows = rng.choice(len(known.params), 2 * setting.k, replace=len(known.params) < 2 * setting.k)
+    source = known.initial if setting.kind == "initial" else known.params
+    blocks = source[rows[: setting.k]]
+    if setting.kind == "strangers":
+        blocks = strangers(blocks, source[rows[setting.k :]])
+    return plant(blocks, sigma=setting.sigma, connections=setting.connections, rng=rng)
+
+
+def outcomes(known: Known, setting: Setting, n_networks: int, seed: int) -> dict[str, list[Outcome]]:
+    """What each method finds in so many networks of one setting."""
+    found: dict[str, list[Outcome]] = {method: [] for method in METHODS}
+    for number in range(n_networks):
+        rng = np.random.default_rng([seed, setting.k, number])  # the same blocks at every noise
+        planted = draw(known, setting, rng)
+        for method, own in found.items():
+            own.append(judged(planted, *sections_by(method, planted.network, known, rng), known.probe))
+    return found
+
+
+def sections_by(
+    method: str, network: OneHidden, known: Known, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Units (K, 2) of the sections that a method finds; windows (W, 9) on them, and each one's section (W,)."""
+    if method in (CLOZE, UNTRAINED):
+        sections = find_sections(network, known.model if method == CLOZE else known.untrained, known.ratio)
+        return sections.units, sections.params, np.arange(len(sections.units))
+    if method == CONNECTIVITY:
+        units = matching(all_pairs(network.n_units), connectivity(network))
+    else:
+        units = rng.permutation(network.n_units)[: network.n_units // 2 * 2].reshape(-1, 2)
+    windows = cut_windows(network, units, known.ratio, 1)
+    return units, windows.params, windows.pair
+
+
+def judged(planted: Planted, units: np.ndarray, params: np.ndarray, section: np.ndarray, probe: ModeProbe) -> Outcome:
+    """Sections held against the truth."""
+    truth = label_modes(MULTIPLIER, planted.params).mode.astype(str)
+    names = np.full(len(units), "", dtype=object)
+    names[section] = probe.modes(params)
+    found, named = (np.zeros(len(truth), dtype=bool) for _ in range(2))
+    for pair, name in zip(planted.block[units], names, strict=True):
+        if pair[0] == pair[1]:
+            found[pair[0]], named[pair[0]] = True, name == truth[pair[0]]
+    ari = adjusted_rand_score(planted.block, section_labels(units, len(planted.block)))
+    return Outcome(truth, found, named, float(ari), len(units))
+
+
+def summarised(setting: Setting, method: str, own: list[Outcome], *, n_bootstraps: int, seed: int) -> dict[str, Any]:
+    """A row of the table: shares of blocks and the mean ARI, with bootstrap intervals over networks."""
+    weights = resamples(n_bootstraps, len(own), seed=seed)
+    blocks, found, named = (
+        weights @ np.array([float(count) for count in counts])
+        for counts in ([len(o.mode) for o in own], [o.found.sum() for o in own], [o.named.sum() for o in own])
+    )
+    with np.errstate(invalid="ignore", divide="ignore"):
+        draws = {
+            "found": found / blocks,
+            "ari": weights @ np.array([o.ari for o in own]) / weights.sum(axis=1),
+            "named": named / blocks,
+            "named_of_found": named / found,
+        }
+    row = {"connections": setting.connections, "blocks": setting.kind, "k": setting.k, "sigma": setting.sigma, "method": method}
+    row |= {"n_networks": len(own), "n_blocks": int(blocks[0]), "sections": sum(o.n_sections for o in own) / float(blocks[0])}
+    for name in METRICS:
+        row |= columns(name, draws[name])
+    return row

@@ -1,0 +1,171 @@
+"""Runs the studies of a series: a folder for each, a table of all, and a page that shows them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from metarep.artefact import MANIFEST, Artefact, canonical_json, open_artefact, refuse_to_overwrite, write_whole, writing
+from metarep.progress import Progress
+from metarep.report.page import png_of
+from metarep.runner import Stage, publish, run_stages
+from metarep.settings import Settings
+from metarep.studies.page import render
+from metarep.studies.study import Claim, Context, Result, Series, Study
+from metarep.tables import to_csv
+
+RESULT = "result.json"
+SHARED = "shared"
+"""The folder of the zoos and models that several studies use."""
+
+
+def run_series(
+    config: Settings,
+    name: str,
+    out: Path | str,
+    *,
+    series: Series,
+    publish_to: Path | None = None,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> Path:
+    """Runs one study of a series, or "all", into `out`/<its folder>, and returns `out`.
+
+    One by name is refused where it is finished and `overwrite` is False; of all, those that are finished with the
+    same settings are kept. Then `out`/report is written anew: summary.csv and one page with every study there is.
+    `publish_to` is where the tables and figures go that the series publishes.
+    """
+    out, progress = Path(out), progress or Progress()
+    chosen = series.named(name)
+    if name != "all":
+        refuse_to_overwrite(out / chosen[0].folder, overwrite)
+    for study in chosen:
+        stage = stage_of(study, series, config, out)
+        if overwrite:
+            progress.say(f"{series.one} {study.name}: {study.title}")
+            stage.make(out / study.folder, overwrite=True, progress=progress)
+        else:
+            run_stages([stage], out, overwrite=True, progress=progress)
+    write_report(out, series, progress)
+    if publish_to is not None:
+        publish(out, publish_to, series.publish, named=published_name)
+    return out
+
+
+def published_name(path: Path) -> str:
+    """The name of a file outside its series: size/figures/a.png is size-a.png, size/result.json size.json."""
+    study = path.parts[0]
+    if path.name == RESULT:
+        return f"{study}.json"
+    return path.name if study == "report" else f"{study}-{path.name}"
+
+
+def stage_of(study: Study, series: Series, config: Settings, out: Path) -> Stage:
+    """The stage that makes one study."""
+    make = partial(_make, study, series, config, out / SHARED)
+    return Stage(study.folder, series.one, study.config_of(config), make, finds_inputs=True)
+
+
+def _make(study: Study, series: Series, config: Any, shared: Path, path: Path, *, overwrite: bool, progress: Progress) -> None:
+    context = Context(config, shared, progress)
+    result = study.run(context)
+    how = {"config": study.config_of(config), "seed": config.seed, "inputs": {**context.used, **result.inputs}}
+    with writing(path, series.one, **how, overwrite=overwrite) as folder:
+        write_result(folder, study, result)
+
+
+def write_result(folder: Path, study: Study, result: Result) -> None:
+    """Writes result.json, the tables and the figures into a folder."""
+    write_whole(folder / RESULT, canonical_json(as_json(study, result)) + "\n")
+    for name, rows in result.tables.items():
+        write_whole(folder / f"{name}.csv", to_csv(rows))
+    (folder / "figures").mkdir()
+    for name, figure in result.figures.items():
+        write_whole(folder / "figures" / f"{name}.png", png_of(figure.drawing))
+
+
+def as_json(study: Study, result: Result) -> dict[str, Any]:
+    """Everything of a result but its tables and figures, as plain JSON data."""
+    return {
+        "study": study.name,
+        "title": study.title,
+        "shows": study.shows,
+        "claims": [claim_json(claim) for claim in result.claims],
+        "sentences": list(result.sentences),
+        "numbers": dict(result.numbers),
+        "figures": [{"name": name, "caption": f.caption, "alt": f.alt or f.caption} for name, f in result.figures.items()],
+        "shown": [name for name in result.shown if result.tables[name]],
+    }
+
+
+def claim_json(claim: Claim) -> dict[str, Any]:
+    """A claim's fields, and whether the published value was met."""
+    fields = {name: list(value) if isinstance(value, tuple) else value for name, value in vars(claim).items()}
+    return fields | {"met": claim.met}
+
+
+def finished(out: Path, series: Series) -> list[tuple[Study, dict[str, Any]]]:
+    """The studies of a series that are in `out`, in their order, each with its result.json."""
+    there = [study for study in series.studies if (out / study.folder / MANIFEST).is_file()]
+    return [(one, json.loads((open_artefact(out / one.folder, series.one).path / RESULT).read_text())) for one in there]
+
+
+def write_report(out: Path, series: Series, progress: Progress) -> None:
+    """Writes `out`/report: summary.csv and report.html with every study that is finished."""
+    there = finished(out, series)
+    inputs: dict[str, Artefact] = {study.folder: open_artefact(out / study.folder) for study, _ in there}
+    rows = [summary_row(study, found) for study, found in there]
+    with writing(out / "report", series.many, config={}, seed=None, inputs=inputs, overwrite=True) as folder:
+        write_whole(folder / "summary.csv", to_csv(rows))
+        write_whole(folder / "report.html", render(out, series, there, rows))
+    progress.say(f"page: {out / 'report' / 'report.html'}")
+
+
+def summary_row(study: Study, found: Mapping[str, Any]) -> dict[str, Any]:
+    """What a study shows, and its first claim beside the published and the best value."""
+    first = found["claims"][0]
+    return {
+        "study": study.name,
+        "shows": study.shows,
+        "quantity": first["name"],
+        "published": shown(first["published"], first["decimals"]),
+        "found": shown(first["value"], first["decimals"]) + spread(first),
+        "best_known": shown(first["best"], max(first["decimals"], 4)),
+        "verdict": verdict(found["claims"]),
+    }
+
+
+def verdict(claims: list[dict[str, Any]]) -> str:
+    """In words, how many of the published values come back."""
+    published = [claim for claim in claims if claim["met"] is not None]
+    if not published:
+        return "nothing was published"
+    missed = [
+        f"{claim['name']} ({shown(claim['value'], claim['decimals'])} against {shown(claim['published'], claim['decimals'])})"
+        for claim in published
+        if not claim["met"]
+    ]
+    if missed:
+        return f"{len(published) - len(missed)} of {len(published)} published values met; not met: {', '.join(missed)}"
+    by_seed = all(claim["seed_known"] for claim in published)
+    number = "the published value" if len(published) == 1 else f"all {len(published)} published values"
+    return f"{number} met" + ("" if by_seed else " within the spread of seeds, since the seed was not published")
+
+
+def shown(value: Any, decimals: int) -> str:
+    """A claim's value as the table prints it; "–" for none."""
+    if value is None:
+        return "–"
+    if isinstance(value, list):
+        return ", ".join(shown(v, decimals) for v in value)
+    return f"{value:.{decimals}f}".replace("-", "−") if isinstance(value, float) else str(value)
+
+
+def spread(claim: Mapping[str, Any]) -> str:
+    """The claim's interval in brackets, where it has one."""
+    if claim["low"] is None:
+        return ""
+    return f" [{shown(float(claim['low']), claim['decimals'])}, {shown(float(claim['high']), claim['decimals'])}]"

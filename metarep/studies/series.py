@@ -1,0 +1,109 @@
+"""The series of studies: their names, members and settings, as the command line takes them."""
+
+from __future__ import annotations
+
+from metarep.studies.settings import BeyondConfig, ExperimentConfig, QuestionConfig
+from metarep.studies.study import Series, Study
+
+EXPERIMENTS = Series(
+    "experiment",
+    "experiments",
+    ExperimentConfig,
+    "How does a network multiply two numbers?",
+    "Experiments on networks of one to nine parameters: what training finds, what was published, and what mathematics says "
+    "is best.",
+    (
+        Study("1", "e01", "Linear, no activation", "the best that a plane can do"),
+        Study("2", "e02", "A ReLU on the output", "what one fold adds, and how often it dies"),
+        Study("3", "e03", "One hidden layer of two", "what each step does to the unit square"),
+        Study("4", "e04", "The clean mode-3 network", "the published network comes back from its seed"),
+        Study("5", "e05", "Trained further on the square", "how the skew changes, and where the error goes"),
+        Study("6", "e06", "The hand-crafted network", "which of its four choices costs most"),
+        Study("7", "e07", "Trained further from the hand-crafted one", "what training moves"),
+        Study("8", "e08", "Other starting biases", "which minimum is found from where"),
+        Study("9", "e09", "Thousands from scratch", "which algorithms are found, how often, how good"),
+        Study("10", "e10", "The scan", "whether the hand-built score finds mode 3"),
+        Study("optima", "optima", "Which algorithm is best", "the lowest error that each mode can reach"),
+        Study("dynamics", "dynamics", "How the modes arise", "when networks pass from one algorithm to another"),
+    ),
+    published=(
+        "e04/figures/stages.png",
+        "e09/figures/typical_by_mode.png",
+        "e10/figures/roc.png",
+        "optima/figures/best_of_modes.png",
+        "dynamics/figures/flow.png",
+    ),
+)
+"""The ten of the notes in their order, then what they left open. Each depends on all settings."""
+
+ASKED = ("seed", "n_networks", "pretrain", "n_bootstraps")
+QUESTIONS = Series(
+    "question",
+    "questions",
+    QuestionConfig,
+    "How much material, does it transfer, what input, is it too hard?",
+    "What the notes left open about learning from parameters alone, each with an experiment: models pretrained for the "
+    "purpose, networks held out, nulls beside the metrics.",
+    (
+        Study(
+            "1",
+            "size",
+            "How big must the subject material be?",
+            "zoo sizes against model sizes, and whether networks leak",
+            (*ASKED, "size"),
+        ),
+        Study("2", "sources", "Does it transfer?", "what is carried over from which zoo to which", (*ASKED, "sources")),
+        Study(
+            "3",
+            "input",
+            "What should the input look like?",
+            "designs of the input, and what becomes of a unit, a layer, a network",
+            (*ASKED, "input"),
+        ),
+        Study(
+            "4", "ceiling", "Is the task too hard?", "how much of a masked parameter the others say at all", (*ASKED, "ceiling")
+        ),
+    ),
+)
+
+READ = ("seed", "model", "zoo", "n_networks", "pretrain", "n_bootstraps")
+BEYOND = Series(
+    "beyond",
+    "beyond",
+    BeyondConfig,
+    "What does a model of tiny networks see in larger ones?",
+    "Models held to what they have never seen the like of: one of 2-2-1 networks to parts of larger ones, where truth is "
+    "planted or ablation is the check; others to architectures left out, to convolutional networks and to size.",
+    (
+        Study(
+            "planted",
+            "planted",
+            "Blocks planted in a wide layer",
+            "which of them a model of 2-2-1 networks finds and names",
+            (*READ, "planted"),
+        ),
+        Study(
+            "trained",
+            "trained",
+            "The parts of trained networks",
+            "what becomes of the error where a part is ablated",
+            (*READ, "trained"),
+        ),
+        Study(
+            "architectures",
+            "architectures",
+            "Architectures that were left out",
+            "what a model carries over to them",
+            ("seed", "n_bootstraps", "architectures"),
+        ),
+        Study(
+            "digits",
+            "digits",
+            "Convolutional networks",
+            "accuracy, epoch and gap from frozen embeddings",
+            ("seed", "n_bootstraps", "digits"),
+        ),
+        Study("large", "large", "Large networks", "time and memory by size", ("seed", "n_bootstraps", "digits", "large")),
+    ),
+)
+"""Models other than that of 2-2-1 networks are pretrained by the studies themselves."""

@@ -1,0 +1,188 @@
+"""One row of question 2's matrix: everything fitted on the training networks of a source, measured on the test networks of
+every target.
+
+Three metrics. masked_r2: each parameter masked in turn, in standard deviations of the target's own training networks, so that
+values on one target compare. unit_probe: the balanced accuracy of telling what a unit of the first hidden layer does, over
+the states that a few of the target's test units are in. clusters_ari: clusters of networks against the composition of these
+states. Units are judged on the unit square, whatever inputs they were trained on.
+
+Controls, carried over in the same way: of masked R² the means of the source's parameters by kind (which any architecture has)
+and the linear-Gaussian imputer (which reads one architecture only); of the probe and of clusters an untrained model of the
+same shape, and raw parameters.
+
+A resample draws networks, and the same ones for every source, so that ratios of two values have intervals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from metarep.domains.multiplier.geometry import active_area
+from metarep.domains.multiplier.modes import UNIT_STATES, compositions, unit_states
+from metarep.evaluation.agreement import agreement
+from metarep.evaluation.clusters import fit_kmeans
+from metarep.evaluation.neighbours import units_of
+from metarep.evaluation.probes import fit_probe, linear_classifier, neighbour_classifier
+from metarep.evaluation.resampling import resamples, summary
+from metarep.model.pretraining import load_model
+from metarep.model.transformer import ClozeModel, untrained_like
+from metarep.networks.spec import NetworkSpec
+from metarep.networks.symmetry import canonical_scale
+from metarep.studies.masked import Held, class_means, imputed_in_turn, kinds_of, predicted_in_turn
+from metarep.studies.sources.zoos import Networks
+from metarep.studies.units import off_probabilities
+from metarep.studies.units import unit_states as states_of
+
+METRICS = ("masked_r2", "unit_probe", "clusters_ari")
+N_PERMUTATIONS = 100
+LEAST_UNITS = 5
+"""A state that fewer of the target's test units are in does not count."""
+
+UNDEFINED = {"value": None, "low": None, "high": None, "null": None}
+Models = Mapping[str, ClozeModel | None]
+"""By representation: the model that reads it, None for raw parameters."""
+
+
+@dataclass(frozen=True)
+class Measuring:
+    """How metrics are taken: clusters, resamples, and the seed of both."""
+
+    k: int
+    n_bootstraps: int
+    seed: int
+
+
+def carry_over(source: Networks, targets: Sequence[Networks], model_path: Path, measuring: Measuring) -> list[dict]:
+    """The rows of one source: target by target, metric by metric, representation by representation.
+
+    value, low, high, null and n; `unseen` is the share of the target's units whose state no training unit of the source
+    has, `draws` the metric in every resample. Values are None where a metric is not defined.
+    """
+    model = load_model(model_path)
+    models: Models = {"cloze": model, "untrained": untrained_like(model, seed=measuring.seed), "raw": None}
+    states = unit_states(active_area(source.spec, source.train)).ravel()
+    probes, clusters = {}, {}
+    for name, one in models.items():
+        units, networks = unit_vectors(one, source.spec, source.train), network_vectors(one, source.spec, source.train)
+        probes[name] = fit_probe(linear_classifier, flat(units), states)
+        if one is None:
+            probes["raw_neighbours"] = fit_probe(neighbour_classifier, flat(units), states)
+        clusters[name] = fit_kmeans(networks, min(measuring.k, len(networks)), seed=measuring.seed).predict
+    rows = []
+    for target in targets:
+        found = list(masked_rows(model, source, target, measuring))
+        units = {name: flat(unit_vectors(one, target.spec, target.test)) for name, one in models.items()}
+        for name, predict in probes.items():
+            predicted = predict(units[name.removesuffix("_neighbours")])
+            found.append(
+                {"representation": name, "metric": "unit_probe", **unit_row(predicted, target, set(states), measuring)}
+            )
+        for name, predict in clusters.items():
+            row = cluster_row(predict(network_vectors(models[name], target.spec, target.test)), target, measuring)
+            found.append({"representation": name, "metric": "clusters_ari", **row})
+        rows += [{"source": source.name, "target": target.name, **row} for row in found]
+    return rows
+
+
+def masked_rows(model: ClozeModel, source: Networks, target: Networks, measuring: Measuring) -> Iterator[dict]:
+    """Masked R² of the model, of the means of the source's parameters by kind, and of the linear-Gaussian imputer."""
+    kinds = kinds_of(target.spec)
+    units = units_of(target.train, kinds.number)
+    held = Held.of(units.of(target.test), kinds, n_bootstraps=measuring.n_bootstraps, seed=measuring.seed)
+    predictions = {
+        "cloze": predicted_in_turn(model, target.spec, target.test),
+        "source_mean": np.broadcast_to(class_means(model, target.spec), target.test.shape),
+        "linear_gaussian": None,
+    }
+    if target.spec == source.spec:
+        own = units_of(source.train, kinds.number)
+        imputed = imputed_in_turn(source.spec, own.of(source.train), own.of(target.test))
+        predictions["linear_gaussian"] = imputed * own.std + own.mean
+    for name, predicted in predictions.items():
+        row = UNDEFINED | {"n": len(target.test)} if predicted is None else r2_row(held, units.of(predicted))
+        yield {"representation": name, "metric": "masked_r2", **row}
+
+
+def r2_row(held: Held, predicted: np.ndarray) -> dict:
+    """R² of predictions (N, P) about the means of kinds, with its interval and null."""
+    return measured(held.r2(predicted)[:, -1], held.permuted_r2(predicted)[:, -1], len(predicted))
+
+
+def unit_row(predicted: np.ndarray, target: Networks, known: set[str], measuring: Measuring) -> dict:
+    """What the states of a target's units (N H,) were predicted to be; `known` are those of the source's units."""
+    truth = unit_states(active_area(target.spec, target.test))
+    unseen = float(1 - np.isin(truth, list(known)).mean())
+    return probe_row(truth, predicted.reshape(truth.shape), measuring) | {"unseen": unseen}
+
+
+def probe_row(truth: np.ndarray, predicted: np.ndarray, measuring: Measuring) -> dict:
+    """Balanced accuracy of predicted unit states (N, H), with its interval over networks and its null; `chance` is what one
+    state for all would have. Undefined where fewer than two states have LEAST_UNITS units.
+    """
+    counted = [state for state in UNIT_STATES if (truth == state).sum() >= LEAST_UNITS]
+    if len(counted) < 2:
+        return UNDEFINED | {"n": len(truth)}
+    of_state = np.stack([truth == state for state in counted], axis=-1)
+    weights, rng = resamples(measuring.n_bootstraps, len(truth), seed=measuring.seed), np.random.default_rng(measuring.seed)
+
+    def score(guess: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        hits = (of_state & (guess == truth)[..., None]).sum(axis=1)
+        n = weights @ of_state.sum(axis=1)
+        recall = np.divide(weights @ hits, n, out=np.full(n.shape, np.nan), where=n > 0)
+        return np.nanmean(recall, axis=1)
+
+    permuted = np.concatenate([score(rng.permutation(predicted), weights[:1]) for _ in range(N_PERMUTATIONS)])
+    return measured(score(predicted, weights), permuted, len(truth)) | {"chance": 1 / len(counted)}
+
+
+def cluster_row(assigned: np.ndarray, target: Networks, measuring: Measuring) -> dict:
+    """The agreement of clusters (N,) of a target's networks with the composition of their units' states."""
+    labels = compositions(active_area(target.spec, target.test))
+    if len(np.unique(labels)) < 2:
+        return UNDEFINED | {"n": len(labels)}
+    found = agreement(labels, assigned, seed=measuring.seed, n_permutations=N_PERMUTATIONS)["ari"]
+    return found | {"n": len(labels)}
+
+
+def measured(draws: np.ndarray, permuted: np.ndarray, n: int) -> dict:
+    """A metric of n networks, the first of draws (B + 1,), with the interval of the others, its null and its draws (B,)."""
+    return summary(draws, permuted) | {"n": n, "draws": draws[1:]}
+
+
+def unit_vectors(model: ClozeModel | None, spec: NetworkSpec, params: np.ndarray) -> np.ndarray:
+    """(N, H, D): the mean state of each first-layer unit, or without a model its raw parameters."""
+    return raw_units(spec, params) if model is None else states_of(model, spec, params)
+
+
+def network_vectors(model: ClozeModel | None, spec: NetworkSpec, params: np.ndarray) -> np.ndarray:
+    """(N, F), F the same for every width: what the model predicts of the first layer's units.
+
+    For each unit the expected share of probe inputs at which it is off, whether it is off at any, whether at all; of these
+    the mean, largest and least over units. Of a model without behaviour, and without a model, the same three of unit vectors.
+    """
+    if model is None or model.decoder is None:
+        return pooled(unit_vectors(model, spec, params))
+    off = off_probabilities(model, spec, params)
+    return pooled(np.stack([off.mean(axis=2), off.max(axis=2) > 0.5, off.min(axis=2) > 0.5], axis=2))
+
+
+def raw_units(spec: NetworkSpec, params: np.ndarray) -> np.ndarray:
+    """(N, H, 5): each first-layer unit's sorted incoming weights, bias, mean and largest outgoing weight; norm 1 coming in."""
+    layers = spec.unpack(canonical_scale(spec, params.astype(np.float64)))
+    (weight, bias), outgoing = layers[0], np.swapaxes(layers[1][0], -1, -2)
+    last = (bias[..., None], outgoing.mean(axis=-1, keepdims=True), outgoing.max(axis=-1, keepdims=True))
+    return np.concatenate([np.sort(weight, axis=-1), *last], axis=-1)
+
+
+def pooled(units: np.ndarray) -> np.ndarray:
+    """(N, H, D) -> (N, 3 D): mean, largest and least over units."""
+    return np.concatenate([units.mean(axis=1), units.max(axis=1), units.min(axis=1)], axis=1)
+
+
+def flat(units: np.ndarray) -> np.ndarray:
+    """(N, H, D) -> (N H, D)."""
+    return units.reshape(-1, units.shape[-1])

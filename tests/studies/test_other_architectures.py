@@ -1,0 +1,102 @@
+"""The studies that pretrain models of their own, with tiny settings, from nothing to their pages."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from metarep.studies.digits.run import without_quartiles
+from metarep.studies.large.run import SHAPES
+from metarep.studies.large.text import growth
+from metarep.studies.running import run_series
+from metarep.studies.series import BEYOND
+from metarep.studies.settings import BeyondConfig
+
+MODEL = {
+    "chunk": 3,
+    "context": 32,
+    "d_model": 16,
+    "n_layers": 1,
+    "n_heads": 2,
+    "n_steps": 10,
+    "eval_every": 5,
+    "batch_size": 8,
+}
+CONFIG = BeyondConfig.model_validate(
+    {
+        "n_bootstraps": 20,
+        "architectures": {
+            "seen": ("2-2-1", "2-4-1"),
+            "left_out": ("2-3-1",),
+            "tasks": ("product", "sum"),
+            "n_networks": 30,
+            "n_training_steps": 20,
+            "pretrain": MODEL,
+        },
+        "digits": {
+            "zoo": {"n_runs": 52, "epochs": (1, 2), "designs": ("two-conv", "three-conv-norm")},
+            "pretrain": MODEL,
+            "predict": {"n_bootstraps": 20, "n_permutations": 2, "n_trees": 5},
+        },
+        "large": {"sizes": (10_000, 30_000)},
+    }
+)
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("beyond") / "beyond"
+    for name in ("architectures", "digits", "large"):
+        run_series(CONFIG, name, folder, series=BEYOND)
+    return folder
+
+
+def rows_of(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_architectures_have_every_metric_with_interval_and_null(out):
+    rows = rows_of(out / "architectures" / "cells.csv")
+    assert {row["metric"] for row in rows} == {"masked_r2", "task", "log_error"}
+    assert {row["representation"] for row in rows} == {"others", "all", "untrained", "weight statistics"}
+    assert all(float(row["low"]) <= float(row["value"]) <= float(row["high"]) for row in rows)
+
+
+def test_digits_are_predicted_by_every_representation_and_on_designs_left_out(out):
+    rows = rows_of(out / "digits" / "predictions.csv")
+    expected = {"layers", "pooled", "untrained", "weight_statistics", "mean and spread of weights", "layers + statistics"}
+    assert {row["representation"] for row in rows} == expected
+    assert {row["target"] for row in rows} == {"test_accuracy", "epoch", "gap"}
+    assert {row["design"] for row in rows_of(out / "digits" / "designs.csv")} == {"two-conv", "three-conv-norm"}
+
+
+def test_large_measures_each_size(out):
+    rows = rows_of(out / "large" / "sizes.csv")
+    assert [row["kind"] for row in rows] == ["linear", "linear", "convolutions", "transformer"]
+    assert all(float(row["n_params"]) > 5000 for row in rows)
+    assert all(0 < float(row["peak_gib"]) < 8 for row in rows)
+
+
+def test_the_page_has_a_section_each(out):
+    page = (out / "report" / "report.html").read_text()
+    assert all(f'id="{name}"' in page for name in ("architectures", "digits", "large"))
+    sentences = json.loads((out / "architectures" / "result.json").read_text())["sentences"]
+    assert "2-3-1" in sentences[0]
+
+
+def test_growth_is_the_power():
+    assert growth([{"n_params": n, "seconds": 3 * n**1.5} for n in (10, 100, 1000)]) == pytest.approx(1.5)
+
+
+def test_without_quartiles_mean_and_spread_are_left():
+    layer = lambda first: [first, first + 1, *[9.0] * 5]  # noqa: E731
+    statistics = np.array([[1000.0, *layer(1.0), *layer(3.0)]])
+    np.testing.assert_array_equal(without_quartiles(statistics), [[1.0, 2.0, 3.0, 4.0]])
+
+
+@pytest.mark.parametrize("kind", SHAPES)
+def test_large_networks_are_about_as_large_as_asked_for(kind):
+    n_params = sum(int(np.prod(shape)) for shape in SHAPES[kind](10_000_000).values())
+    assert n_params == pytest.approx(10_000_000, rel=0.01)

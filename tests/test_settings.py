@@ -136,8 +136,8 @@ def test_one_setting_changes_what_a_series_has_by_default_and_leaves_the_others(
     assert now == was.model_copy(update={last: 16})
 
 
-def test_questions_are_asked_of_networks_as_they_stand():
-    assert "canonical" in problem(QuestionConfig, None, ["pretrain.scale=canonical"])
+def test_questions_are_asked_of_networks_as_stored():
+    assert "canonical" in problem(QuestionConfig, None, ["pretrain.units=canonical"])
 
 
 def test_later_ones_win(tmp_path):

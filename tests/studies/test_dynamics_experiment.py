@@ -47,12 +47,11 @@ def test_everything_can_be_written(result):
         to_csv(rows)
     assert set(result.shown) <= set(result.tables)
     assert {"flow", "transitions", "aligned", "settings", "runs", "birth", "along"} <= set(result.figures)
-    assert set(result.inputs) == {"model"}
     assert all(any(character.isdigit() for character in text) for text in result.sentences)
 
 
 def settings_of(before, after):
-    return dynamics_retrained.Settings([], {dynamics_retrained.RECIPE.lr: (np.array(before, object), np.array(after, object))})
+    return dynamics_retrained.Retrained([], {dynamics_retrained.RECIPE.lr: (np.array(before, object), np.array(after, object))})
 
 
 def test_a_stage_is_called_one_only_where_most_leave_it():

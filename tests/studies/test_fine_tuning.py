@@ -47,7 +47,7 @@ def test_every_child_stands_beside_its_own_parent(context):
 
 def test_parts_add_up_to_the_whole_square(result):
     below, above, whole = result.tables["error_by_product"]
-    on_square = result.tables["error_by_law"][1]
+    on_square = result.tables["error_by_input_distribution"][1]
     for who in ("parent", "child", "change"):
         assert below[who] + above[who] == pytest.approx(whole[who])
         assert whole[who] == pytest.approx(on_square[who], rel=1e-3)

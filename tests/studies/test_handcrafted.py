@@ -9,6 +9,7 @@ import pytest
 from metarep.domains.multiplier.expected_error import expected_error
 from metarep.domains.multiplier.freed import Descent, Freed
 from metarep.domains.multiplier.modes import MULTIPLIER
+from metarep.domains.multiplier.optima import distinct_minima
 from metarep.domains.multiplier.recipes import HANDCRAFTED
 from metarep.networks.symmetry import permute_units
 from metarep.progress import Progress
@@ -167,5 +168,5 @@ def test_parts_of_a_grid_number_their_minima_anew():
     assert list(grid.member) == [1, 0, 0]
     assert list(e08_grid.part(grid, slice(0, 1)).member) == [0]
     swapped = permute_units(MULTIPLIER, grid.minimum.params, 0, np.array([1, 0]))
-    members = e08_run.distinct_minima(np.concatenate([grid.minimum.params, swapped]), np.tile(grid.minimum.error, 2))
+    members = distinct_minima(np.concatenate([grid.minimum.params, swapped]), np.tile(grid.minimum.error, 2))
     assert list(members) == [1, 0, 0, 1, 0, 0]

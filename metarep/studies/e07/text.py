@@ -59,13 +59,13 @@ def family_sentence(name: str, zoo: Zoo, moved: Moved) -> str:
     """How the changes of a family compare with those of the published run."""
     change = (zoo.params - zoo.init_params).astype(np.float64)
     low, high = np.quantile(change, [0.025, 0.975], axis=0)
-    signed = int(((low > 0) | (high < 0)).sum())
+    alike = int(((low > 0) | (high < 0)).sum())
     own = _change(moved)
     inside = int(((own >= low) & (own <= high)).sum())
     wide = int(np.argmax(high - low))
     q1, q2, q3 = np.quantile(zoo["valid_mse"], [0.025, 0.5, 0.975])
     return (
-        f"Over {len(zoo):,} {name} the error ends at {q2:.4f} (median; 95 % in {q1:.4f} to {q3:.4f}); {signed} of 9 parameters "
+        f"Over {len(zoo):,} {name} the error ends at {q2:.4f} (median; 95 % in {q1:.4f} to {q3:.4f}); {alike} of 9 parameters "
         f"change in the same direction in at least 95 %, {inside} of 9 changes of the published run lie within that range, and "
         f"{PARAMETERS[wide]} spreads most, {signed(low[wide], 3)} to {signed(high[wide], 3)}."
     )

@@ -22,7 +22,7 @@ from metarep.model.settings import PretrainConfig
 from metarep.model.transformer import untrained_like
 from metarep.networks.forward import forward
 from metarep.networks.spec import NetworkSpec
-from metarep.studies.beyond.planted_blocks import plant, strangers
+from metarep.studies.planted.blocks import plant, strangers
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def test_a_planted_network_computes_what_its_blocks_do():
     assert {round(float(value), 9) for value in outputs(planted.network, np.zeros((1, 6)))[0]} == alone
     assert np.count_nonzero(planted.network.weight) == 12
     assert np.count_nonzero(planted.network.readout) == 6
-    shared = plant(params, wiring="shared", rng=np.random.default_rng(1)).network
+    shared = plant(params, connections="shared", rng=np.random.default_rng(1)).network
     np.testing.assert_allclose(outputs(shared, x[:, :2]) if shared.n_inputs == 2 else 0, outputs(shared, x[:, :2]))
     turned = forward(MULTIPLIER, params, x[:, :2]).sum(axis=0), forward(MULTIPLIER, params, x[:, 1::-1]).sum(axis=0)
     assert any(np.allclose(outputs(shared, x[:, :2]), one) for one in turned)
@@ -68,7 +68,7 @@ def test_all_blocks_are_found_without_noise(family, k):
 
 def test_blocks_of_one_wiring_are_told_apart_by_their_parameters_alone(family):
     rng = np.random.default_rng(0)
-    planted = [plant(easy_networks(3, seed=50 + s), wiring="shared", rng=rng) for s in range(8)]
+    planted = [plant(easy_networks(3, seed=50 + s), connections="shared", rng=rng) for s in range(8)]
     own = np.mean([agreement(one, family.model) for one in planted])
     wired = [section_labels(matching(all_pairs(6), connectivity(one.network)), 6) for one in planted]
     assert own > 0.5

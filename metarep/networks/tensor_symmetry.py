@@ -5,7 +5,7 @@ Tensors are (…, *shape): one network, or several of one architecture side by s
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 
@@ -13,6 +13,8 @@ from metarep.errors import MetarepError
 from metarep.networks.symmetry_groups import Member, Symmetries, SymmetryGroup
 
 Tensors = Mapping[str, torch.Tensor]
+MAX_SORTED = 1_000_000
+"""Values that are sorted at once; memory grows with it."""
 
 
 def permuted(tensors: Tensors, symmetries: Symmetries, orders: Sequence[torch.Tensor | None]) -> dict[str, torch.Tensor]:
@@ -92,9 +94,8 @@ def canonical_orders(tensors: Tensors, symmetries: Symmetries, *, n_lead: int = 
             continue
         size = cubes = 0.0
         for member in members:  # one at a time: a residual stream runs through most of a network
-            value = unit_values(tensors[member.tensor], member, units.n, n_lead=n_lead)
-            size = size + value.abs().sort(dim=-1).values.sum(dim=-1)
-            cubes = cubes + (value**3).sort(dim=-1).values.sum(dim=-1)
+            rows = unit_rows(tensors[member.tensor], member, units.n, n_lead=n_lead)
+            size, cubes = size + sorted_sums(rows, torch.abs), cubes + sorted_sums(rows, lambda x: x**3)
         by_cubes = cubes.argsort(dim=-1, descending=True, stable=True)
         by_size = size.gather(-1, by_cubes).argsort(dim=-1, descending=True, stable=True)
         orders.append(by_cubes.gather(-1, by_size))
@@ -127,11 +128,27 @@ def balanced(tensors: Tensors, symmetries: Symmetries) -> dict[str, torch.Tensor
     return found
 
 
-def unit_values(value: torch.Tensor, member: Member, n: int, *, n_lead: int = 0) -> torch.Tensor:
-    """(…, n, L) float64: what a tensor (…, *shape) holds of each unit."""
+def unit_rows(value: torch.Tensor, member: Member, n: int, *, n_lead: int = 0) -> torch.Tensor:
+    """(…, n, L): what a tensor (…, *shape) holds of each unit, in its own dtype."""
     axis = n_lead + member.axis
     rows = value.detach().movedim(axis, n_lead).flatten(n_lead + 1) if value.ndim > n_lead + 1 else value.detach().unsqueeze(-1)
-    return rows[..., torch.from_numpy(member.positions(n)), :].flatten(-2).double()
+    positions = member.positions(n)
+    if positions.shape == (rows.shape[-2], 1) and member.start == 0:
+        return rows
+    return rows[..., torch.from_numpy(positions), :].flatten(-2)
+
+
+def unit_values(value: torch.Tensor, member: Member, n: int) -> torch.Tensor:
+    """(n, L) float64: what a tensor of one network holds of each unit."""
+    return unit_rows(value, member, n).double()
+
+
+def sorted_sums(rows: torch.Tensor, transform: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
+    """(…,) float64: the sum of each row (…, L) once transformed, from the least term to the largest; some rows at a time."""
+    flat = rows.reshape(-1, rows.shape[-1])
+    pieces = flat.split(max(1, MAX_SORTED // max(1, flat.shape[1])))
+    sums = [transform(piece.double()).sort(dim=-1).values.sum(dim=-1) for piece in pieces]
+    return torch.cat(sums).view(rows.shape[:-1])
 
 
 def _present(units: SymmetryGroup, tensors: Tensors) -> list[Member]:

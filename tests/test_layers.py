@@ -25,8 +25,6 @@ ORDER = (
     "training",
     "model",
     "embeddings",
-    "cloze",
-    "windows",
     "evaluation",
     "report",
     "parts",

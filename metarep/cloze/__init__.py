@@ -1,1 +1,0 @@
-"""The cloze test on parameters: tokens, masks, the transformer, pretraining, embeddings, simple imputers."""

@@ -1,1 +1,0 @@
-"""Any network, read in windows: symmetries, tokens, windows, the window model."""

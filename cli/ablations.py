@@ -7,20 +7,17 @@ from typing import Annotated
 
 import typer
 
-from .options import Device, Out, Overrides, Publish, Quiet, progress_for, usable_device
+from .options import DEVICE, OVERRIDES, Given, command
 from .output import print_csv, say_where
 
 COLUMNS = ("run", "row", "embedding", "kmeans_ari", "gmm_ari", "linear", "masked_r2")
 
 
+@command(out="results/ablations", device=DEVICE, publish=True, overwrite="make again what has changed")
 def ablations(
+    given: Given,
     configs: Annotated[Path, typer.Argument(help="a folder of YAML files: base.yaml and those that extend it")],
-    overrides: Overrides = None,
-    out: Out = Path("results/ablations"),
-    publish: Publish = None,
-    device: Device = "cpu",
-    quiet: Quiet = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="make again what has changed")] = False,
+    overrides: OVERRIDES = None,
 ) -> None:
     """Run a series of configs that share a zoo and a base model, and put their models side by side.
 
@@ -32,7 +29,6 @@ def ablations(
     """
     from metarep.series import run_series
 
-    how = {"device": usable_device(device), "overwrite": overwrite, "progress": progress_for(quiet)}
-    path = run_series(configs, out, overrides=overrides, publish_to=publish, **how)
+    path = run_series(configs, given.out, overrides=overrides, publish_to=given.publish, **given.how)
     say_where("ablations", path)
     print_csv(path / "ablations.csv", COLUMNS)

@@ -15,13 +15,11 @@ from metarep.errors import MetarepError
 
 from .ablations import ablations
 from .bench import bench_app
-from .beyond import beyond
 from .build_digits import build_digits
 from .build_zoo import build_zoo
 from .cluster import cluster
 from .dynamics import dynamics
 from .embed import embed
-from .experiment import experiment
 from .export import export
 from .functions import functions
 from .import_networks import import_networks
@@ -29,11 +27,11 @@ from .info import info
 from .parts import parts
 from .predict import predict
 from .pretrain import pretrain
-from .question import question
 from .report import report
 from .run import run
 from .scan import scan
-from .settings_help import WIDE, with_settings
+from .series import beyond, experiment, question
+from .settings_help import WIDE, help_of
 from .show import show
 from .transfer import transfer
 
@@ -90,34 +88,15 @@ def _main(
     pass
 
 
-SETTINGS = {
-    run: "metarep.run_settings:RunConfig",
-    build_zoo: "metarep.training.settings:ZooConfig",
-    build_digits: "metarep.domains.digits.settings:DigitsConfig",
-    import_networks: "metarep.zoos.settings:ImportConfig",
-    export: None,
-    pretrain: "metarep.model.settings:PretrainConfig",
-    embed: "metarep.embeddings.settings:EmbedConfig",
-    cluster: "metarep.evaluation.settings:ClusterConfig",
-    parts: "metarep.parts.settings:PartsConfig",
-    predict: "metarep.evaluation.settings:PredictConfig",
-    transfer: "metarep.evaluation.settings:TransferConfig",
-    scan: "metarep.domains.multiplier.settings:ScanConfig",
-    experiment: "metarep.studies.settings:ExperimentConfig",
-    question: "metarep.studies.settings:QuestionConfig",
-    beyond: "metarep.studies.settings:BeyondConfig",
-    dynamics: "metarep.domains.multiplier.settings:DynamicsConfig",
-    functions: "metarep.domains.functions.probe:FunctionsConfig",
-    ablations: None,
-    report: "metarep.report.settings:ReportConfig",
-    show: None,
-    info: None,
-}
-"""The commands in the order of `--help`, and the settings that the help of each shows."""
+COMMANDS = (
+    *(run, build_zoo, build_digits, import_networks, export, pretrain, embed, cluster, parts, predict, transfer, scan),
+    *(experiment, question, beyond, dynamics, functions, ablations, report, show, info),
+)
+"""In the order of `--help`."""
 
 NAMES = {import_networks: "import"}
 
-for _command, _settings in SETTINGS.items():
+for _command in COMMANDS:
     _name = NAMES.get(_command, _command.__name__.replace("_", "-"))
-    app.command(_name, cls=with_settings(_settings) if _settings else None, context_settings=WIDE)(_command)
+    app.command(_name, cls=help_of(_command), context_settings=WIDE)(_command)
 app.add_typer(bench_app, name="bench")

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from .options import ConfigFile, Out, Overrides, Overwrite, Quiet, Seed, progress_for
+from .options import Given, command
 from .output import say_where
 
 
+@command("metarep.domains.digits.settings:DigitsConfig", out="results/digits")
 def build_digits(
+    given: Given,
     n_runs: Annotated[int | None, typer.Option(help="training runs, each kept at several epochs")] = None,
-    config: ConfigFile = None,
-    overrides: Overrides = None,
-    out: Out = Path("results/digits"),
-    seed: Seed = None,
-    quiet: Quiet = False,
-    overwrite: Overwrite = False,
 ) -> None:
     """Train small convolutional networks on scikit-learn's digits, with hyperparameters drawn for each.
 
@@ -30,9 +25,5 @@ def build_digits(
       metarep build-digits --n-runs 600 --out results/digits
     """
     from metarep.domains.digits.build import build_digits as build
-    from metarep.domains.digits.settings import DigitsConfig
-    from metarep.settings import load_config
 
-    settings = load_config(DigitsConfig, config, overrides, seed=seed, n_runs=n_runs)
-    path = build(settings, out, overwrite=overwrite, progress=progress_for(quiet))
-    say_where("zoo", path)
+    say_where("zoo", build(given.settings(n_runs=n_runs), given.out, **given.how))

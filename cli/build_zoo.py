@@ -9,13 +9,15 @@ import typer
 
 from metarep.errors import MetarepError
 
-from .options import ConfigFile, Device, Out, Overrides, Overwrite, Quiet, Seed, numbers, progress_for, usable_device
+from .options import DEVICE, Given, command, numbers
 from .output import print_table, say_where
 
 FEW = 10
 
 
+@command("metarep.training.settings:ZooConfig", out="results/zoo", device=DEVICE)
 def build_zoo(
+    given: Given,
     variant: Annotated[str | None, typer.Option(help="the recipe: e01 … e09, fourier")] = None,
     task: Annotated[str | None, typer.Option(help="of two inputs: product, sum, quotient, square, max")] = None,
     n_networks: Annotated[int | None, typer.Option(help="how many networks")] = None,
@@ -23,13 +25,6 @@ def build_zoo(
     spec: Annotated[str | None, typer.Option(help="the architecture, such as 2-16-1")] = None,
     parents: Annotated[str | None, typer.Option(help="the zoo that a variant such as e05 starts from")] = None,
     snapshots: Annotated[int | None, typer.Option(help="log-spaced steps to keep of each run")] = None,
-    config: ConfigFile = None,
-    overrides: Overrides = None,
-    out: Out = Path("results/zoo"),
-    seed: Seed = None,
-    device: Device = "cpu",
-    quiet: Quiet = False,
-    overwrite: Overwrite = False,
 ) -> None:
     """Train many small networks and label what each has learned.
 
@@ -50,31 +45,26 @@ def build_zoo(
         "spec": spec,
         "parents": parents,
     }
-    given = {name: value for name, value in family.items() if value is not None}
-    settings = _settings(config, overrides, given, seed=seed, n_snapshots=snapshots)
-    path = build(settings, out, device=usable_device(device), overwrite=overwrite, progress=progress_for(quiet))
+    changes = {name: value for name, value in family.items() if value is not None}
+    path = build(_settings(given, changes, n_snapshots=snapshots), given.out, **given.how)
     say_where("zoo", path)
     _summarise(path)
 
 
-def _settings(config: Path | None, overrides: list[str] | None, family: dict[str, Any], **fixed: int | None):
+def _settings(given: Given, family: dict[str, Any], **fixed: int | None):
     """The zoo's settings; options of a family change the config's only one."""
-    from metarep.settings import load_config
-    from metarep.training.settings import ZooConfig
-
-    settings = load_config(ZooConfig, config, overrides, **fixed)
+    settings = given.settings(**fixed)
     if not family:
         return settings
     if len(settings.families) > 1:
-        given = ", ".join("--" + name.replace("_", "-") for name in family)
-        raise MetarepError(
-            f"{given}: {config or '--set'}", met=f"{len(settings.families)} families", expected="one", fix="edit the file"
-        )
+        named = ", ".join("--" + name.replace("_", "-") for name in family)
+        met = f"{len(settings.families)} families"
+        raise MetarepError(f"{named}: {given.config or '--set'}", met=met, expected="one", fix="edit the file")
     base = settings.families[0].model_dump(mode="json", exclude_unset=True)
     for one, other in (("n_networks", "seeds"), ("seeds", "n_networks")):
         if one in family:
             base.pop(other, None)
-    return load_config(ZooConfig, config, overrides, families=[base | family], **fixed)
+    return given.settings(families=[base | family], **fixed)
 
 
 def _summarise(path: Path) -> None:

@@ -7,19 +7,15 @@ from typing import Annotated
 
 import typer
 
-from .options import ConfigFile, Out, Overrides, Overwrite, Quiet, Seed, progress_for
+from .options import Given, command
 from .output import print_table, say_where
 
 
+@command("metarep.evaluation.settings:ClusterConfig", out="results/clusters")
 def cluster(
+    given: Given,
     embeddings: Annotated[list[Path], typer.Argument(help="one or more embeddings' folders, of one zoo")],
     zoo: Annotated[Path | None, typer.Option(help="the zoo, if it has moved since it was embedded")] = None,
-    config: ConfigFile = None,
-    overrides: Overrides = None,
-    out: Out = Path("results/clusters"),
-    seed: Seed = None,
-    quiet: Quiet = False,
-    overwrite: Overwrite = False,
 ) -> None:
     """Compare embeddings with what the networks do.
 
@@ -32,12 +28,9 @@ def cluster(
     import json
 
     from metarep.evaluation.compare import cluster as compare
-    from metarep.evaluation.settings import ClusterConfig
-    from metarep.settings import load_config
     from metarep.tables import read_csv
 
-    settings = load_config(ClusterConfig, config, overrides, seed=seed)
-    path = compare(settings, list(embeddings), out, zoo=zoo, overwrite=overwrite, progress=progress_for(quiet))
+    path = compare(given.settings(), list(embeddings), given.out, zoo=zoo, **given.how)
     say_where("clusters", path)
     label = json.loads((path / "metrics.json").read_text())["label"]
     if label is None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .options import ConfigFile, Device, Overrides, Overwrite, Quiet, Seed, progress_for, usable_device
+from .options import DEVICE, Given, command
 from .output import print_table, say_where
 
 
@@ -20,20 +20,15 @@ def _list_kinds(wanted: bool) -> None:
         raise typer.Exit
 
 
+@command("metarep.embeddings.settings:EmbedConfig", out_help="the folder; by default results/embeddings/KIND", device=DEVICE)
 def embed(
+    given: Given,
     model: Annotated[Path, typer.Argument(help="a model's folder")],
     zoo: Annotated[Path, typer.Argument(help="a zoo's folder")],
     kind: Annotated[str | None, typer.Option(help="the kind of embedding")] = None,
     kinds: Annotated[bool, typer.Option("--kinds", callback=_list_kinds, is_eager=True, help="list them and exit")] = False,
     parts: Annotated[str | None, typer.Option(help="network,layer,unit,window: those that are wanted")] = None,
     untrained: Annotated[bool | None, typer.Option("--untrained", help="the control: a fresh encoder")] = None,
-    config: ConfigFile = None,
-    overrides: Overrides = None,
-    out: Annotated[Path | None, typer.Option("--out", help="the folder; by default results/embeddings/KIND")] = None,
-    seed: Seed = None,
-    device: Device = "cpu",
-    quiet: Quiet = False,
-    overwrite: Overwrite = False,
 ) -> None:
     """Turn every network of a zoo into a vector, and its layers, units and windows too.
 
@@ -42,12 +37,9 @@ def embed(
       metarep embed results/model results/zoo --kind surprisal --out results/embeddings/surprisal
       metarep embed results/model results/zoo --parts network,unit --out results/embeddings/units
     """
-    from metarep.embeddings.settings import EmbedConfig
     from metarep.embeddings.stage import embed as embed_zoo
-    from metarep.settings import load_config
 
     wanted = None if parts is None else parts.split(",")
-    settings = load_config(EmbedConfig, config, overrides, seed=seed, kind=kind, parts=wanted, untrained=untrained)
-    folder = out or Path("results/embeddings", *(["untrained"] if settings.untrained else []), settings.kind)
-    how = {"device": usable_device(device), "overwrite": overwrite, "progress": progress_for(quiet)}
-    say_where("embeddings", embed_zoo(settings, model, zoo, folder, **how))
+    settings = given.settings(kind=kind, parts=wanted, untrained=untrained)
+    folder = given.out or Path("results/embeddings", *(["untrained"] if settings.untrained else []), settings.kind)
+    say_where("embeddings", embed_zoo(settings, model, zoo, folder, **given.how))

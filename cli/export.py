@@ -7,17 +7,16 @@ from typing import Annotated
 
 import typer
 
-from .options import OutFile, Quiet
+from .options import FILE, Given, command
 from .output import say_where
 
 
+@command(**FILE)
 def export(
+    given: Given,
     zoo: Annotated[Path, typer.Argument(help="a zoo's folder")],
     network_id: Annotated[str, typer.Argument(help="one of its networks, as the column network_id names it")],
-    out: OutFile = None,
     dtype: Annotated[str | None, typer.Option(help="convert floats to float16, bfloat16, float32 or float64")] = None,
-    quiet: Quiet = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace the file at --out")] = False,
 ) -> None:
     """Write one network of a zoo as a PyTorch state dict (.pt, .pth) or a .safetensors file.
 
@@ -27,7 +26,7 @@ def export(
     """
     from metarep.zoos.exporting import export_network
 
-    path = out or Path("results") / f"{network_id.replace('/', '_')}.pt"
-    export_network(zoo, network_id, path, dtype=dtype, overwrite=overwrite)
-    if not quiet:
+    path = given.out or Path("results") / f"{network_id.replace('/', '_')}.pt"
+    export_network(zoo, network_id, path, dtype=dtype, overwrite=given.overwrite)
+    if not given.quiet:
         say_where("network", path)

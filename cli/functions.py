@@ -7,19 +7,15 @@ from typing import Annotated
 
 import typer
 
-from .options import ConfigFile, Out, Overrides, Overwrite, Quiet, Seed, progress_for
+from .options import Given, command
 from .output import print_csv, say_where
 
 
+@command("metarep.domains.functions.probe:FunctionsConfig", out="results/functions")
 def functions(
+    given: Given,
     zoo: Annotated[Path, typer.Argument(help="a zoo of functions of one number")],
     embeddings: Annotated[list[Path] | None, typer.Argument(help="embeddings of that zoo, beside the baselines")] = None,
-    config: ConfigFile = None,
-    overrides: Overrides = None,
-    out: Out = Path("results/functions"),
-    seed: Seed = None,
-    quiet: Quiet = False,
-    overwrite: Overwrite = False,
 ) -> None:
     """Tell the functions apart that networks learned.
 
@@ -29,11 +25,8 @@ def functions(
     Example:
       metarep functions results/functions/zoo results/embeddings/function --out results/functions/table
     """
-    from metarep.domains.functions.probe import FunctionsConfig
     from metarep.domains.functions.report import functions as probe
-    from metarep.settings import load_config
 
-    settings = load_config(FunctionsConfig, config, overrides, seed=seed)
-    path = probe(settings, zoo, out, embeddings=embeddings, overwrite=overwrite, progress=progress_for(quiet))
+    path = probe(given.settings(), zoo, given.out, embeddings=embeddings, **given.how)
     say_where("functions", path)
     print_csv(path / "functions.csv", ("representation", "n_functions", "metric", "value", "low", "high", "null_p95"))

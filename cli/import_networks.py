@@ -7,21 +7,18 @@ from typing import Annotated
 
 import typer
 
-from .options import ConfigFile, Out, Overrides, Overwrite, Quiet, progress_for
+from .options import Given, command
 from .output import say_where
 
 
+@command("metarep.zoos.settings:ImportConfig", out="results/imported", seed="")
 def import_networks(
+    given: Given,
     paths: Annotated[list[str], typer.Argument(help="files, folders or glob patterns", metavar="PATH…")],
     labels: Annotated[Path | None, typer.Option(help="a CSV of labels and properties; its column `file` joins")] = None,
     architecture: Annotated[Path | None, typer.Option(help="a YAML that says of tensors what their names do not")] = None,
     skip_damaged: Annotated[bool, typer.Option("--skip-damaged", help="leave damaged files out and list them")] = False,
     partial_labels: Annotated[bool, typer.Option("--partial-labels", help="labels need not match all files")] = False,
-    config: ConfigFile = None,
-    overrides: Overrides = None,
-    out: Out = Path("results/imported"),
-    quiet: Quiet = False,
-    overwrite: Overwrite = False,
 ) -> None:
     """Make a zoo of checkpoints that others trained.
 
@@ -33,14 +30,10 @@ def import_networks(
       metarep import checkpoints/ --labels labels.csv --out results/imported
       metarep import 'runs/*/model.safetensors' --architecture mine.yaml
     """
-    from metarep.settings import load_config
     from metarep.zoos.importing import import_networks as import_
-    from metarep.zoos.settings import ImportConfig
 
     flags = {"skip_damaged": skip_damaged or None, "partial_labels": partial_labels or None}
-    settings = load_config(ImportConfig, config, overrides, **flags)
-    progress = progress_for(quiet)
-    path = import_(settings, paths, out, labels=labels, architecture=architecture, overwrite=overwrite, progress=progress)
+    path = import_(given.settings(**flags), paths, given.out, labels=labels, architecture=architecture, **given.how)
     say_where("zoo", path)
     for line in summary_lines(path):
         typer.echo(line)

@@ -10,15 +10,14 @@ import typer
 
 from metarep.errors import MetarepError
 
-from .options import Quiet
+from .options import Given, command
 
 
+@command(out_help="a text file to write to, not the terminal", overwrite="replace the file at --out")
 def info(
+    given: Given,
     path: Annotated[Path, typer.Argument(help="an artefact's folder, or a run's")],
     check: Annotated[bool, typer.Option("--check/--no-check", help="verify the hash of every file")] = True,
-    out: Annotated[Path | None, typer.Option("--out", help="a text file to write to, not the terminal")] = None,
-    quiet: Quiet = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace the file at --out")] = False,
 ) -> None:
     """Say what a folder is, how it was made, and whether its hashes hold.
 
@@ -30,12 +29,13 @@ def info(
     """
     from metarep.artefact import write_whole
 
-    if out is not None and out.exists() and not overwrite:
+    out = given.out
+    if out is not None and out.exists() and not given.overwrite:
         raise MetarepError(f"{out} exists", fix="pass --overwrite, or choose another --out")
     said = []
     for line in _lines(path, check):
         said.append(line)
-        if out is None and not quiet:
+        if out is None and not given.quiet:
             typer.echo(line)
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -44,7 +44,7 @@ def info(
 
 def _lines(path: Path, check_hashes: bool) -> Iterator[str]:
     from metarep.artefact import MANIFEST, open_artefact
-    from metarep.pipeline import artefacts_of
+    from metarep.runner import artefacts_of
 
     if (path / MANIFEST).is_file() or not artefacts_of(path):
         yield from _description(open_artefact(path))

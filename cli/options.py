@@ -1,33 +1,109 @@
-"""The options that commands share: one name, one meaning, one help text."""
+"""What commands share: their options, with one name, one meaning and one help text each, and what follows from them."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from inspect import Parameter, Signature, signature
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, get_type_hints
 
 import typer
 
 from metarep.errors import MetarepError
 
-ConfigFile = Annotated[Path | None, typer.Option("--config", help="a YAML file with settings")]
-Overrides = Annotated[
+from .settings_help import settings_class
+
+CONFIG = Annotated[Path | None, typer.Option("--config", help="a YAML file with settings")]
+OVERRIDES = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="change one setting by its dotted name, such as families.0.lr; repeatable"),
 ]
-Out = Annotated[Path, typer.Option("--out", help="the folder to write")]
-OutFile = Annotated[Path | None, typer.Option("--out", help="the file to write; by default results/NETWORK_ID")]
-Seed = Annotated[int | None, typer.Option("--seed", help="override the config seed")]
-Device = Annotated[str, typer.Option("--device", help="cpu or cuda")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="no progress")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="replace a finished result at --out")]
-Publish = Annotated[Path | None, typer.Option("--publish", help="a folder to copy tables and figures to")]
+DEVICE = "cpu or cuda"
+FILE = {
+    "out_help": "the file to write; by default results/NETWORK_ID",
+    "overwrite": "replace the file at --out",
+}
+"""How a command that writes one file says so."""
 
 
-def progress_for(quiet: bool):
-    """The `Progress` that a command hands to the library."""
-    from metarep.progress import Progress
+@dataclass(frozen=True)
+class Given:
+    """What the shared options say; those that a command does not have stay as they are here."""
 
-    return Progress.for_terminal(quiet=quiet)
+    kind: str
+    config: Path | None = None
+    overrides: list[str] | None = None
+    out: Path | None = None
+    publish: Path | None = None
+    seed: int | None = None
+    device: str | None = None
+    quiet: bool = False
+    overwrite: bool = False
+
+    def settings(self, **fixed: Any) -> Any:
+        """The command's settings: of the file, then of --set, then of its own options, where these are not None."""
+        from metarep.settings import load_config
+
+        return load_config(settings_class(self.kind), self.config, self.overrides, seed=self.seed, **fixed)
+
+    @property
+    def how(self) -> dict[str, Any]:
+        """What every stage of the library takes beside settings and inputs."""
+        from metarep.progress import Progress
+
+        device = {} if self.device is None else {"device": usable_device(self.device)}
+        return device | {"overwrite": self.overwrite, "progress": Progress.for_terminal(quiet=self.quiet)}
+
+
+def command(
+    kind: str = "",
+    *,
+    writes: bool = True,
+    out: str | None = None,
+    out_help: str = "the folder to write",
+    overwrite: str = "replace a finished result at --out",
+    seed: str = "override the config seed",
+    device: str = "",
+    publish: bool = False,
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """A command of its function's own parameters and of the shared options, which it gets as its first one, `given`.
+
+    `kind` is the class of its settings, as "module:Class"; a command without any has no --config and --set, one that `writes`
+    nothing no --out and --overwrite. Where `out` is None the command itself says where its result goes by default. `seed` and
+    `device` are help texts, "" for no such option.
+    """
+    shared: dict[str, tuple[Any, Any]] = {"config": (CONFIG, None), "overrides": (OVERRIDES, None)} if kind else {}
+    if writes:
+        shared["out"] = (Annotated[Path if out else Path | None, typer.Option("--out", help=out_help)], out and Path(out))
+    if publish:
+        shared["publish"] = (Annotated[Path | None, typer.Option(help="a folder to copy tables and figures to")], None)
+    if kind and seed:
+        shared["seed"] = (Annotated[int | None, typer.Option(help=seed)], None)
+    if device:
+        shared["device"] = (Annotated[str, typer.Option(help=device)], "cpu")
+    shared["quiet"] = (Annotated[bool, typer.Option("--quiet", help="no progress")], False)
+    if writes:
+        shared["overwrite"] = (Annotated[bool, typer.Option("--overwrite", help=overwrite)], False)
+
+    def decorate(function: Callable[..., None]) -> Callable[..., None]:
+        hints = get_type_hints(function, include_extras=True)
+        _, *own = (one.replace(annotation=hints[one.name]) for one in signature(function).parameters.values())
+        added = [
+            Parameter(name, Parameter.KEYWORD_ONLY, default=value, annotation=hint) for name, (hint, value) in shared.items()
+        ]
+
+        @wraps(function)
+        def run(**values: Any) -> None:
+            function(Given(kind, **{name: values.pop(name) for name in shared}), **values)
+
+        run.__signature__ = Signature([*own, *added])
+        run.__annotations__ = {one.name: one.annotation for one in (*own, *added)}
+        run.settings = kind
+        return run
+
+    return decorate
 
 
 def usable_device(device: str) -> str:

@@ -7,21 +7,16 @@ from typing import Annotated
 
 import typer
 
-from .options import ConfigFile, Device, Out, Overrides, Overwrite, Quiet, Seed, progress_for, usable_device
+from .options import DEVICE, Given, command
 from .output import print_csv, say_where
 
 COLUMNS = ("step", "train_loss", "valid_loss", "valid_r2")
 
 
+@command("metarep.model.settings:PretrainConfig", out="results/model", device=DEVICE)
 def pretrain(
+    given: Given,
     zoo: Annotated[list[Path], typer.Argument(help="one or more folders of zoos, built or imported")],
-    config: ConfigFile = None,
-    overrides: Overrides = None,
-    out: Out = Path("results/model"),
-    seed: Seed = None,
-    device: Device = "cpu",
-    quiet: Quiet = False,
-    overwrite: Overwrite = False,
 ) -> None:
     """Train a transformer to predict masked parameters of networks.
 
@@ -33,11 +28,7 @@ def pretrain(
       metarep pretrain results/zoo results/imported --set chunk=8
     """
     from metarep.model.pretraining import pretrain as train
-    from metarep.model.settings import PretrainConfig
-    from metarep.settings import load_config
 
-    settings = load_config(PretrainConfig, config, overrides, seed=seed)
-    how = {"device": usable_device(device), "overwrite": overwrite, "progress": progress_for(quiet)}
-    path = train(settings, list(zoo), out, **how)
+    path = train(given.settings(), list(zoo), given.out, **given.how)
     say_where("model", path)
     print_csv(path / "log.csv", COLUMNS, last=1)

@@ -7,22 +7,21 @@ from typing import Annotated
 
 import typer
 
-from .options import ConfigFile, Device, Overrides, Publish, Quiet, progress_for, usable_device
+from .options import DEVICE, Given, command
 from .output import say_where
 
 
+@command(
+    "metarep.run_settings:RunConfig",
+    out_help="the run's folder; by default results/NAME",
+    overwrite="make stages again whose settings or inputs have changed",
+    seed="override the seeds of all stages; targets keep theirs",
+    device=DEVICE,
+    publish=True,
+)
 def run(
+    given: Given,
     source: Annotated[Path | None, typer.Argument(help="a YAML file, or a folder of checkpoints, or a zoo")] = None,
-    config: ConfigFile = None,
-    overrides: Overrides = None,
-    out: Annotated[Path | None, typer.Option("--out", help="the run's folder; by default results/NAME")] = None,
-    publish: Publish = None,
-    seed: Annotated[int | None, typer.Option("--seed", help="override the seeds of all stages; targets keep theirs")] = None,
-    device: Device = "cpu",
-    quiet: Quiet = False,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="make stages again whose settings or inputs have changed")
-    ] = False,
 ) -> None:
     """Make everything, from a zoo or a folder of checkpoints to a report.
 
@@ -36,13 +35,12 @@ def run(
     from metarep.pipeline import config_of
     from metarep.pipeline import run as run_all
 
-    if source is None and config is None:
+    if source is None and given.config is None:
         raise typer.BadParameter("name a config file or a folder: metarep run SOURCE", param_hint="SOURCE")
-    seeds = [] if seed is None else [f"seed={seed}"]
-    settings = config_of(source or config, config if source else None, [*(overrides or []), *seeds])
-    folder = out or Path("results") / settings.name
-    how = {"device": usable_device(device), "overwrite": overwrite, "progress": progress_for(quiet)}
-    run_all(settings, folder, publish_to=publish, **how)
+    seeds = [] if given.seed is None else [f"seed={given.seed}"]
+    settings = config_of(source or given.config, given.config if source else None, [*(given.overrides or []), *seeds])
+    folder = given.out or Path("results") / settings.name
+    run_all(settings, folder, publish_to=given.publish, **given.how)
     say_where("run", folder)
     if (folder / "report").is_dir():
         say_where("report", folder / "report" / "report.html")

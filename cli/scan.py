@@ -7,26 +7,24 @@ from typing import Annotated
 
 import typer
 
-from .options import ConfigFile, Overrides, Overwrite, Quiet, Seed, progress_for
+from .options import Given, command
 from .output import print_csv, print_table, say_where
 
 COLUMNS = ("scan", "negative", "n_positive", "n_negative", "auc", "auc_low", "auc_high")
 SHOWN = {"positive": "3", "networks": "test"}
 
 
+@command(
+    "metarep.domains.multiplier.settings:ScanConfig",
+    out="results/scan",
+    out_help="the folder to write; of a single network nothing is written",
+)
 def scan(
+    given: Given,
     source: Annotated[Path, typer.Argument(help="a zoo's folder, or a network's .pth, .pt or .safetensors file")],
     embeddings: Annotated[
         Path | None, typer.Option(help="embeddings of this zoo, for the scan that is shown a few examples")
     ] = None,
-    config: ConfigFile = None,
-    overrides: Overrides = None,
-    out: Annotated[Path, typer.Option("--out", help="the folder to write; of a single network nothing is written")] = Path(
-        "results/scan"
-    ),
-    seed: Seed = None,
-    quiet: Quiet = False,
-    overwrite: Overwrite = False,
 ) -> None:
     """Measure how well scans find each mode in a zoo, or scan one network.
 
@@ -35,16 +33,12 @@ def scan(
       metarep scan results/zoo --embeddings results/embeddings/certainty
       metarep scan checkpoint.pth
     """
-    from metarep.domains.multiplier.settings import ScanConfig
-    from metarep.settings import load_config
-
-    settings = load_config(ScanConfig, config, overrides, seed=seed)
     if source.is_file():
-        _scan_file(source, settings)
+        _scan_file(source, given.settings())
         return
     from metarep.domains.multiplier.scan import scan as scan_zoo
 
-    path = scan_zoo(settings, source, out, embeddings=embeddings, overwrite=overwrite, progress=progress_for(quiet))
+    path = scan_zoo(given.settings(), source, given.out, embeddings=embeddings, **given.how)
     say_where("scan", path)
     _print_tables(path)
 

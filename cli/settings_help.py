@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import import_module
+from typing import Any
 
 from typer.core import TyperCommand
 
@@ -20,8 +22,7 @@ class SettingsCommand(TyperCommand):
         super().format_help(ctx, formatter)
         from metarep.settings_table import groups_of
 
-        module, name = self.settings.split(":")
-        kind = getattr(import_module(module), name)
+        kind = settings_class(self.settings)
         formatter.write_paragraph()
         formatter.write_text(
             "Settings, in a YAML file or one by one: --set NAME=VALUE, below a dotted heading HEADING.NAME=VALUE"
@@ -31,12 +32,18 @@ class SettingsCommand(TyperCommand):
                 formatter.write_dl([(row.name, described(row)) for row in rows], col_max=26)
 
 
+def settings_class(path: str) -> Any:
+    """The class of settings that "module:Class" names."""
+    module, name = path.split(":")
+    return getattr(import_module(module), name)
+
+
 def described(row) -> str:
     """A setting in a sentence: what it means, then its default and bounds in brackets."""
     facts = "; ".join(part for part in (row.default and f"default {row.default}", row.bounds) if part)
     return f"{row.meaning} [{facts}]".strip() if facts else row.meaning
 
 
-def with_settings(path: str) -> type[SettingsCommand]:
-    """A class of commands with settings, given as "module:Class"."""
-    return type("Command", (SettingsCommand,), {"settings": path})
+def help_of(command: Callable[..., None]) -> type[SettingsCommand] | None:
+    """The class of a command that has settings; None for any other."""
+    return type("Command", (SettingsCommand,), {"settings": command.settings}) if command.settings else None

@@ -9,17 +9,16 @@ import typer
 
 from metarep.errors import MetarepError
 
-from .options import OutFile, Quiet
+from .options import FILE, Given, command
 from .output import say_where
 
 
+@command(**FILE)
 def show(
+    given: Given,
     zoo: Annotated[Path, typer.Argument(help="a zoo's folder")],
     network_id: Annotated[str, typer.Argument(help="one of its networks, as the column network_id names it")],
-    out: OutFile = None,
     dpi: Annotated[int, typer.Option(min=40, max=600, help="pixels per inch")] = 150,
-    quiet: Quiet = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace the file at --out")] = False,
 ) -> None:
     """Draw one network of two inputs: the unit square through its every step.
 
@@ -30,27 +29,18 @@ def show(
     from metarep.artefact import write_whole
     from metarep.zoos.zoo import open_zoo
 
-    path = out or Path("results") / f"{network_id.replace('/', '_')}.png"
-    if path.exists() and not overwrite:
+    path = given.out or Path("results") / f"{network_id.replace('/', '_')}.png"
+    if path.exists() and not given.overwrite:
         raise MetarepError(f"{path} exists", fix="pass --overwrite, or choose another --out")
     networks = open_zoo(zoo)
-    found = networks.where(network_id=network_id)
-    if not len(found):
-        raise MetarepError(f"{zoo} has no network {network_id!r}", expected=_candidates(network_id, networks["network_id"]))
+    found = networks.select([networks.row_of(network_id)])
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, _figure(found, dpi))
-    if quiet:
+    if given.quiet:
         return
     mode, mse = found["mode"][0] or "none", found["valid_mse"][0]
     typer.echo(f"{network_id}: {found['spec'][0]}, step {found['step'][0]}, mode {mode}, validation error {mse:.4g}")
     say_where("figure", path)
-
-
-def _candidates(wanted: str, names) -> str:
-    from difflib import get_close_matches
-
-    near = get_close_matches(wanted, [str(name) for name in names], n=3, cutoff=0.0)
-    return "an id such as " + ", ".join(near)
 
 
 def _figure(found, dpi: int) -> bytes:

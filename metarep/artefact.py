@@ -126,17 +126,6 @@ def open_artefact(path: Path | str, kind: str | None = None, *, check_hashes: bo
     return Artefact(path, manifest)
 
 
-def is_done(path: Path, kind: str, config: Mapping[str, Any], inputs: Mapping[str, Artefact]) -> bool:
-    """True when `path` holds a finished artefact of this kind, config and inputs."""
-    try:
-        artefact = open_artefact(path, kind)
-    except MetarepError:
-        return False
-    same_inputs = {name: entry["manifest_sha256"] for name, entry in artefact.manifest["inputs"].items()}
-    same_config = json.loads(canonical_json(config)) == artefact.config
-    return same_config and same_inputs == {name: value.digest for name, value in inputs.items()}
-
-
 def partial_path(path: Path) -> Path:
     """Where an artefact is written before it is whole."""
     return path.with_name(path.name + ".partial")

@@ -13,22 +13,30 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+
+import yaml
 
 from metarep.artefact import MANIFEST, open_artefact, write_whole
 from metarep.embeddings.registry import kind_names
+from metarep.embeddings.stage import embed
 from metarep.errors import MetarepError
+from metarep.evaluation.compare import cluster
+from metarep.evaluation.masked_r2 import masked_r2
+from metarep.evaluation.predict import predict
+from metarep.evaluation.transfer import transfer
 from metarep.lock import locked
+from metarep.model.pretraining import pretrain
 from metarep.progress import Progress
+from metarep.report.page import report
 from metarep.run_settings import MAIN, FinishedZoo, ImportedZoo, ModelChanges, RunConfig, model_settings, seeded
-from metarep.runner import TIMINGS, Stage, publish, refuse_changed, run_stages
+from metarep.runner import CONFIG, TIMINGS, Stage, publish, refuse_changed, run_stages
 from metarep.settings import load_config
+from metarep.training.build import build_zoo
 from metarep.training.recipe import recipes
 from metarep.training.settings import ZooConfig
 from metarep.zoos.domain import Domain, DomainStage, domain_of
+from metarep.zoos.importing import import_networks, import_settings, sources_unchanged
 from metarep.zoos.zoo import open_zoo
-
-CONFIG = "config.yaml"
 
 
 def run(
@@ -55,7 +63,7 @@ def run(
         refuse_changed([*first, *later_stages(config, facts_of(folder), out, device)], out)
     with locked(out), _removed_if_empty(out):
         out.mkdir(parents=True, exist_ok=True)
-        write_whole(out / CONFIG, _as_yaml(config))
+        write_whole(out / CONFIG, yaml.safe_dump(config.resolved(), sort_keys=False, allow_unicode=True))
         run_stages(first, out, **how)
         run_stages(later_stages(config, facts_of(folder), out, device), out, **how)
     if publish_to is not None:
@@ -71,13 +79,6 @@ def config_of(source: Path | str, config: Path | None = None, overrides: list[st
     zoo = {"folder": str(source)} if (source / MANIFEST).is_file() else {"import": [str(source)]}
     given = {"name": source.resolve().name, "zoo": zoo}
     return load_config(RunConfig, config, [*(f"{key}={json.dumps(value)}" for key, value in given.items()), *(overrides or [])])
-
-
-def artefacts_of(run_folder: Path) -> list[Path]:
-    """The finished artefacts in a run's folder, by name; empty for any other folder."""
-    if not (run_folder / CONFIG).is_file():
-        return []
-    return sorted(manifest.parent for manifest in run_folder.rglob(MANIFEST) if ".partial" not in str(manifest.parent))
 
 
 @dataclass(frozen=True)
@@ -151,22 +152,13 @@ def zoo_stages(config: RunConfig, out: Path, device: str) -> list[Stage]:
 
 def _zoo_stage(name: str, zoo: ZooConfig | ImportedZoo, device: str) -> Stage:
     if isinstance(zoo, ZooConfig):
-
-        def build(path: Path, **how: Any) -> None:
-            from metarep.training.build import build_zoo
-
-            build_zoo(zoo, path, device=device if zoo.engine == "torch" else "cpu", **how)
-
+        build = partial(build_zoo, zoo, device=device if zoo.engine == "torch" else "cpu")
         return Stage(name, "zoo", zoo.resolved(), build, finds_inputs=True)
-    from metarep.zoos.importing import import_settings, sources_unchanged
-
-    def import_(path: Path, **how: Any) -> None:
-        from metarep.zoos.importing import import_networks
-
-        import_networks(zoo, zoo.paths, path, labels=zoo.labels, architecture=zoo.architecture, **how)
-
-    settings = import_settings(zoo, labels=zoo.labels, architecture=zoo.architecture)
-    return Stage(name, "zoo", settings, import_, holds=lambda folder: sources_unchanged(folder, zoo, zoo.paths))
+    beside = {"labels": zoo.labels, "architecture": zoo.architecture}
+    make = partial(import_networks, zoo, zoo.paths, **beside)
+    return Stage(
+        name, "zoo", import_settings(zoo, **beside), make, holds=lambda folder: sources_unchanged(folder, zoo, zoo.paths)
+    )
 
 
 def later_stages(config: RunConfig, zoo: ZooFacts, out: Path, device: str) -> list[Stage]:
@@ -187,13 +179,8 @@ def later_stages(config: RunConfig, zoo: ZooFacts, out: Path, device: str) -> li
 def _pretraining(config: RunConfig, name: str, out: Path, device: str) -> Stage:
     settings, _ = model_settings(config, name)
     zoos = [zoo_folder(config, out), *config.beside]
-
-    def make(path: Path, **how: Any) -> None:
-        from metarep.model.pretraining import pretrain
-
-        pretrain(settings, zoos, path, device=device, **how)
-
     inputs = {"zoo": zoos[0]} if len(zoos) == 1 else {f"zoo_{i}": zoo for i, zoo in enumerate(zoos)}
+    make = partial(pretrain, settings, zoos, device=device)
     return Stage(model_name(name), "model", settings.resolved(), make, inputs, side_by_side=device == "cpu")
 
 
@@ -203,28 +190,24 @@ def model_name(name: str) -> str:
 
 
 def _masked_r2(config: RunConfig, name: str, out: Path, device: str) -> Stage:
-    settings, model, zoo = seeded(config.masked_r2, config.seed), out / model_name(name), zoo_folder(config, out)
-
-    def make(path: Path, **how: Any) -> None:
-        from metarep.evaluation.masked_r2 import masked_r2
-
-        masked_r2(settings, model, zoo, path, device=device, **how)
-
+    settings, inputs = seeded(config.masked_r2, config.seed), _model_and_zoo(config, name, out)
     folder = "masked_r2" if name == MAIN else f"masked_r2_by_model/{name}"
-    return Stage(folder, "masked_r2", settings.resolved(), make, {"model": model, "zoo": zoo})
+    return Stage(
+        folder, "masked_r2", settings.resolved(), partial(masked_r2, settings, *inputs.values(), device=device), inputs
+    )
 
 
 def _embedding(config: RunConfig, one: Representation, out: Path, device: str) -> Stage:
     _, embed_settings = model_settings(config, one.model)
     settings = embed_settings.model_copy(update={"kind": one.kind, "untrained": one.untrained, "name": one.name})
-    model, zoo = out / model_name(one.model), zoo_folder(config, out)
+    inputs = _model_and_zoo(config, one.model, out)
+    return Stage(
+        one.folder, "embeddings", settings.resolved(), partial(embed, settings, *inputs.values(), device=device), inputs
+    )
 
-    def make(path: Path, **how: Any) -> None:
-        from metarep.embeddings.stage import embed
 
-        embed(settings, model, zoo, path, device=device, **how)
-
-    return Stage(one.folder, "embeddings", settings.resolved(), make, {"model": model, "zoo": zoo})
+def _model_and_zoo(config: RunConfig, name: str, out: Path) -> dict[str, Path]:
+    return {"model": out / model_name(name), "zoo": zoo_folder(config, out)}
 
 
 def _evaluation(
@@ -232,30 +215,17 @@ def _evaluation(
 ) -> Iterator[Stage]:
     """The stages that measure what the models know: they follow from what the zoo has."""
     folder, embedded = zoo_folder(config, out), [out / one.folder for one in representations]
-    settings = {name: seeded(getattr(config, name), config.seed) for name in ("cluster", "predict", "transfer")}
-
-    def make_clusters(path: Path, **how: Any) -> None:
-        from metarep.evaluation.compare import cluster
-
-        cluster(settings["cluster"], embedded, path, zoo=folder, **how)
-
-    def make_predictions(path: Path, **how: Any) -> None:
-        from metarep.evaluation.predict import predict
-
-        predict(settings["predict"], embedded, path, zoo=folder, **how)
-
-    def make_transfer(path: Path, **how: Any) -> None:
-        from metarep.evaluation.transfer import transfer
-
-        transfer(settings["transfer"], out / "model", list(targets.values()), path, device=device, **how)
-
+    measured = seeded(config.cluster, config.seed)
     compared = {"zoo": folder} | {f"embeddings_{i}": path for i, path in enumerate(embedded)}
-    yield Stage("clusters", "clusters", settings["cluster"].resolved(), make_clusters, compared)
+    yield Stage("clusters", "clusters", measured.resolved(), partial(cluster, measured, embedded, zoo=folder), compared)
     if zoo.properties:
-        yield Stage("predictions", "predictions", settings["predict"].resolved(), make_predictions, compared)
+        asked = seeded(config.predict, config.seed)
+        yield Stage("predictions", "predictions", asked.resolved(), partial(predict, asked, embedded, zoo=folder), compared)
     if targets := target_folders(config, out):
-        inputs = {"model": out / "model", "source": folder, **{f"target_{name}": path for name, path in targets.items()}}
-        yield Stage("transfer", "transfer", settings["transfer"].resolved(), make_transfer, inputs)
+        settings, model = seeded(config.transfer, config.seed), out / model_name(MAIN)
+        inputs = {"model": model, "source": folder, **{f"target_{name}": path for name, path in targets.items()}}
+        make = partial(transfer, settings, model, list(targets.values()), device=device)
+        yield Stage("transfer", "transfer", settings.resolved(), make, inputs)
 
 
 def _domain_stages(config: RunConfig, zoo: ZooFacts, representations: list[Representation], out: Path) -> Iterator[Stage]:
@@ -270,12 +240,8 @@ def _domain_stages(config: RunConfig, zoo: ZooFacts, representations: list[Repre
             continue
         settings = seeded(one.settings(), config.seed).changed(config.stages.get(one.name, {}), where=f"stages.{one.name}")
         embedded = {shown.name: out / shown.folder for shown in _read_by(one, representations)}
-        make = partial(_make_added, one, settings, folder, list(embedded.values()))
+        make = partial(one.make, settings, folder, list(embedded.values()))
         yield Stage(one.name, one.name, settings.resolved(), make, {"zoo": folder, **embedded})
-
-
-def _make_added(one: DomainStage, settings: Any, zoo: Path, embeddings: list[Path], path: Path, **how: Any) -> None:
-    one.make(settings, zoo, embeddings, path, **how)
 
 
 def _read_by(one: DomainStage, representations: list[Representation]) -> list[Representation]:
@@ -288,14 +254,14 @@ def _read_by(one: DomainStage, representations: list[Representation]) -> list[Re
 
 def _reporting(config: RunConfig, others: list[Stage], out: Path) -> Stage:
     """The page, made from every stage that it shows itself."""
-
-    def make(path: Path, **how: Any) -> None:
-        from metarep.report.page import report
-
-        report(out, path, config=config.report, **how)
-
     own = {stage.name: out / stage.name for stage in [*zoo_stages(config, out, "cpu"), *others] if _is_shown(stage)}
-    return Stage("report", "report", config.report.resolved(), make, {"zoo": zoo_folder(config, out)} | own)
+    return Stage(
+        "report",
+        "report",
+        config.report.resolved(),
+        partial(report, out, config=config.report),
+        {"zoo": zoo_folder(config, out)} | own,
+    )
 
 
 def _is_shown(stage: Stage) -> bool:
@@ -348,9 +314,3 @@ def _check(config: RunConfig, out: Path) -> None:
                 open_artefact(family.parents, "zoo")
     for folder in config.beside:
         open_artefact(folder, "zoo")
-
-
-def _as_yaml(config: RunConfig) -> str:
-    import yaml
-
-    return yaml.safe_dump(config.resolved(), sort_keys=False, allow_unicode=True)

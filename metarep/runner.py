@@ -21,7 +21,9 @@ from metarep.artefact import MANIFEST, canonical_json, open_artefact, partial_pa
 from metarep.errors import MetarepError
 from metarep.progress import Progress
 
+CONFIG = "config.yaml"
 TIMINGS = "timings.json"
+"""What the folder of a run holds besides its artefacts."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,13 @@ def run_stages(
             for stage in waiting:
                 with clock.timing(stage.name):
                     stage.make(out / stage.name, overwrite=overwrite, progress=progress)
+
+
+def artefacts_of(run_folder: Path) -> list[Path]:
+    """The finished artefacts in a run's folder, by name; empty for any other folder."""
+    if not (run_folder / CONFIG).is_file():
+        return []
+    return sorted(manifest.parent for manifest in run_folder.rglob(MANIFEST) if ".partial" not in str(manifest.parent))
 
 
 def refuse_changed(stages: Sequence[Stage], out: Path) -> None:

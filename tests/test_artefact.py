@@ -7,7 +7,6 @@ import pytest
 from metarep.artefact import (
     FORMAT_VERSION,
     MANIFEST,
-    is_done,
     open_artefact,
     partial_path,
     refuse_to_overwrite,
@@ -129,17 +128,6 @@ def test_other_versions_kinds_and_foreign_folders_are_told_apart(tmp_path):
     text = refused(tmp_path, lambda: open_artefact(tmp_path / "x"))
     assert "99" in text
     assert f"expected {FORMAT_VERSION}" in text
-
-
-def test_done_means_same_kind_config_and_inputs(tmp_path):
-    source, other = make(tmp_path / "source"), make(tmp_path / "other", text="other")
-    made = make(tmp_path / "made", config={"k": (1, 2)}, inputs={"zoo": source})
-    assert is_done(made.path, "thing", {"k": [1, 2]}, {"zoo": source})
-    assert not is_done(made.path, "thing", {"k": [1, 3]}, {"zoo": source})
-    assert not is_done(made.path, "thing", {"k": [1, 2]}, {"zoo": other})
-    assert not is_done(made.path, "thing", {"k": [1, 2]}, {})
-    assert not is_done(made.path, "zoo", {"k": [1, 2]}, {"zoo": source})
-    assert not is_done(tmp_path / "nowhere", "thing", {}, {})
 
 
 def test_inputs_are_found_again_and_checked(tmp_path):

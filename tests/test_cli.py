@@ -96,7 +96,7 @@ def settings_class(command: str) -> str:
     app = importlib.import_module(_app_module())
     if command == "bench zoo":
         return "metarep.training.bench:BenchConfig"
-    return next(kind for call, kind in app.SETTINGS.items() if app.NAMES.get(call, call.__name__.replace("_", "-")) == command)
+    return next(one.settings for one in app.COMMANDS if app.NAMES.get(one, one.__name__.replace("_", "-")) == command)
 
 
 def test_kinds_of_embeddings_are_listed():

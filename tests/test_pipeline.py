@@ -8,8 +8,9 @@ from metarep import pipeline
 from metarep.artefact import open_artefact
 from metarep.errors import MetarepError
 from metarep.evaluation.settings import TransferConfig
-from metarep.pipeline import ZooFacts, artefacts_of, config_of, later_stages, run, zoo_stages
+from metarep.pipeline import ZooFacts, config_of, later_stages, run, zoo_stages
 from metarep.run_settings import RunConfig
+from metarep.runner import artefacts_of
 from metarep.settings import load_config
 from metarep.zoos.domain import Domain, DomainStage, domain_named
 

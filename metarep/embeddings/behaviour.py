@@ -14,7 +14,6 @@ import torch
 from metarep.embeddings.readout import Readout
 from metarep.embeddings.registry import kind, of_units
 from metarep.errors import MetarepError
-from metarep.model.behaviour import Probes
 
 NEEDS = ("behaviour", "hidden units")
 N_PROBES = 25
@@ -94,11 +93,6 @@ def predict_group(readout: Readout, group: int, n_probes: int) -> tuple[torch.Te
     with torch.no_grad():
         found = model.decoder(readout.units[group].to(model.device), probes.to(model.device))
         return found.log_off.exp().cpu(), found.expectation().cpu()
-
-
-def probes_of(readout: Readout, n_probes: int) -> Probes:
-    """The probe inputs that these kinds ask about."""
-    return readout.space.fixed(n_probes)
 
 
 def ordered(values: torch.Tensor, off: torch.Tensor) -> torch.Tensor:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from metarep.model.tokens import SIDES, Axis, Slice, View
+from metarep.model.tokens import SIDES, Axis, Coordinate, Slice, View
 from metarep.networks.architecture import KINDS
 
 ROLES = (
@@ -56,7 +56,6 @@ class Slots(NamedTuple):
     """
 
     tensor: str
-    role: str
     n_ends: int
     axes: tuple[int, ...]
 
@@ -87,8 +86,8 @@ class Interval(NamedTuple):
     end: np.ndarray
 
     def overlap(self, other: Interval) -> np.ndarray:
-        """(T, T) bool: whether token i's units are among token j's."""
-        a, b = (Interval(*(part[:, None] for part in self))), (Interval(*(part[None, :] for part in other)))
+        """(T, U) bool: whether interval i has a unit in common with interval j of another T and U."""
+        a, b = Interval(*(part[:, None] for part in self)), other
         return (a.group == b.group) & (a.group != NOWHERE) & (a.first < b.end) & (b.first < a.end)
 
 
@@ -114,7 +113,7 @@ class Layout:
     present (T, C) bool; relation (T, T) int64, see `relations`. `axes` lists the fixed axes and `coordinate[c]` gives for each
     token the number of its axis (−1 for none) and the index along it of its first value. `slots` lists those of the
     tensors; slot_block (T,) is a number in this list, slot (T, C) the slot within it. `own_stride` (T,) says by how much the
-    slot, and `own_fixed` (T,) whether the first coordinate, grows with the first unit of a window.
+    slot grows with the first unit of a window.
     units (U, T) bool: the tokens of each hidden unit (of every unit, in a window of one view).
     """
 
@@ -145,18 +144,15 @@ class Layout:
         return self.present.shape[1]
 
     @cached_property
-    def own_fixed(self) -> torch.Tensor:
-        """(T,) bool: whether the token's own unit has an identity."""
-        return self.coordinate_axis[0] >= 0
+    def _flat_slot(self) -> np.ndarray:
+        """(T, C): the slot of each value, counted through all tensors."""
+        offsets = np.cumsum([0, *(slots.n for slots in self.slots)])
+        return offsets[self.slot_block.numpy()][:, None] + self.slot.numpy()
 
     @cached_property
     def slot_class(self) -> np.ndarray:
-        """(T, C) int64: values of one slot have the same number, counted from 0 in order of their first token; −1 for
-        absent.
-        """
-        offsets = np.concatenate([[0], np.cumsum([max(1, slots.n) for slots in self.slots])])
-        flat = (offsets[self.slot_block.numpy()][:, None] + self.slot.numpy())[self.present.numpy()]
-        _, first, member = np.unique(flat, return_index=True, return_inverse=True)
+        """(T, C) int64: values of one slot have the same number, from 0 in order of their first token; −1 for absent ones."""
+        _, first, member = np.unique(self._flat_slot[self.present.numpy()], return_index=True, return_inverse=True)
         found = np.full(self.present.shape, -1)
         found[self.present.numpy()] = np.argsort(np.argsort(first))[member.reshape(-1)]
         return found
@@ -164,176 +160,142 @@ class Layout:
     @cached_property
     def slot_names(self) -> tuple[str, ...]:
         """The name of each class in `slot_class`."""
-        names = np.concatenate([np.array(slots.names(), dtype=object) for slots in self.slots])
-        offsets = np.concatenate([[0], np.cumsum([max(1, slots.n) for slots in self.slots])])
-        flat = offsets[self.slot_block.numpy()][:, None] + self.slot.numpy()
-        return tuple(str(names[flat[self.slot_class == number][0]]) for number in range(self.slot_class.max() + 1))
+        names = [name for slots in self.slots for name in slots.names()]
+        _, first = np.unique(self.slot_class[self.present.numpy()], return_index=True)
+        return tuple(names[number] for number in self._flat_slot[self.present.numpy()][first])
 
 
-class Column(NamedTuple):
-    """The fields of the S tokens that a slice gives one unit; coordinates (5, S) are axis numbers and indices."""
+class Fields(NamedTuple):
+    """What a layout is made of, for T tokens that stand first in every array: those of a view's unit 0, or of a window.
 
-    view: View
-    part: Slice
+    own_unit (T,) is the number of each token's own unit, in the group own_group; it reads or feeds the units other_first …
+    other_end of other_group. The other fields are those of `Layout`; axis and index (T, 5) its coordinates.
+    """
+
+    kind: np.ndarray
+    role: np.ndarray
+    side: np.ndarray
+    depth: np.ndarray
+    layer: np.ndarray
+    numbers: np.ndarray
+    scale: np.ndarray
+    present: np.ndarray
     axis: np.ndarray
     index: np.ndarray
-    other: Interval
+    slot_block: np.ndarray
     slot: np.ndarray
-    own_stride: int
-    slots: Slots
-    present: np.ndarray
-    repeat: np.ndarray
+    own_stride: np.ndarray
+    own_group: np.ndarray
+    own_unit: np.ndarray
+    other_group: np.ndarray
+    other_first: np.ndarray
+    other_end: np.ndarray
+
+    @property
+    def own(self) -> Interval:
+        return Interval(self.own_group, self.own_unit, self.own_unit + 1)
+
+    @property
+    def other(self) -> Interval:
+        return Interval(self.other_group, self.other_first, self.other_end)
 
 
 def layout_of(views: Sequence[View], stretches: Sequence[Stretch]) -> Layout:
     """The layout of a window; the first unit of each stretch is taken as unit 0 of a view that is alone in it."""
     axes: dict[Axis, int] = {}
-    columns = {view: [_column(views[view], part, axes) for part in views[view].slices] for view in {s.view for s in stretches}}
-    pieces = [piece for s in stretches for piece in _pieces(columns[s.view], s, alone=len(stretches) == 1)]
-    joined = {name: np.concatenate([piece[name] for piece in pieces], axis=-1) for name in pieces[0] if name not in ("wide",)}
-    wide = {name: np.concatenate([piece["wide"][name] for piece in pieces]) for name in pieces[0]["wide"]}
-    slots = tuple(dict.fromkeys(column.slots for found in columns.values() for column in found))
-    number = {key: at for at, key in enumerate(slots)}
-    feeds = Interval(joined["feeds_group"], joined["feeds_first"], joined["feeds_end"])
-    reads = Interval(joined["reads_group"], joined["reads_first"], joined["reads_end"])
-    block = np.array([number[key] for key in wide["slots"]])
-    to = torch.from_numpy
-    return Layout(
-        **{name: to(joined[name].astype(np.int64)) for name in ("kind", "role", "side", "depth", "layer", "own_stride")},
-        numbers=to(wide["numbers"].astype(np.float32)),
-        scale=to(joined["scale"].astype(np.float32)),
-        present=to(wide["present"]),
-        relation=to(relations(feeds, reads)),
-        axes=tuple(axes),
-        coordinate_axis=to(joined["axis"]),
-        coordinate_index=to(joined["index"]),
-        slots=slots,
-        slot_block=to(block),
-        slot=to(wide["slot"]),
-        units=to(_unit_members(views, stretches, feeds, reads)),
-    )
-
-
-def _unit_members(views: Sequence[View], stretches: Sequence[Stretch], feeds: Interval, reads: Interval) -> np.ndarray:
-    """(U, T) bool: the tokens that feed or read each unit; of the hidden ones alone where there are several views."""
+    slots: dict[Slots, int] = {}
     alone = len(stretches) == 1
-    found = []
-    for s in stretches:
-        view = views[s.view]
-        if not (alone or view.is_hidden):
-            continue
-        for unit in range(s.n_units):
-            one = Interval(*(np.array([value]) for value in (view.group, unit, unit + 1)))
-            found.append((feeds.overlap(one) | reads.overlap(one)).reshape(-1))
-    return np.stack(found) if found else np.zeros((0, len(feeds.group)), dtype=bool)
-
-
-def _column(view: View, part: Slice, axes: dict[Axis, int]) -> Column:
-    """What is the same for all units; `axes` gets the fixed axes that it meets."""
-    chunk, n = view.chunk, part.n_tokens(view.chunk)
-    within, unit, beside, offset = part.coordinates()
-    starts = np.arange(n) * chunk
-    number = lambda axis: -1 if axis is None else axes.setdefault(axis, len(axes))  # noqa: E731
-    known = [within, unit, beside, offset]
-    axis = np.array([number(view.axis), *(number(one.axis) for one in known)])
-    index = np.stack([np.zeros(n, np.int64), *(one.index[starts] for one in known)])
-    slots, slot, own_stride = _slots(view, part, known)
-    padded = np.pad(unit.index, (0, n * chunk - part.length), mode="edge").reshape(n, chunk)
-    group = np.full(n, part.other.group if part.other else NOWHERE)
-    return Column(
-        view,
-        part,
-        np.repeat(axis[:, None], n, axis=1),
-        index,
-        Interval(group, padded.min(axis=1), padded.max(axis=1) + 1),
-        np.pad(slot, (0, n * chunk - part.length)).reshape(n, chunk),
-        own_stride,
-        slots,
-        np.arange(n * chunk).reshape(n, chunk) < part.length,
-        (starts // part.rest) / max(1, part.member.outer * part.member.inner),
+    unit_0 = {
+        number: _joined([_fields(views[number], part, axes, slots) for part in views[number].slices])
+        for number in sorted({s.view for s in stretches})
+    }
+    found = _joined([_of_stretch(unit_0[s.view], s, 0 if alone else s.first) for s in stretches])
+    sides = (found.side[:, None] == np.arange(len(SIDES))).T
+    feeds = Interval(
+        *(np.where(sides[SIDES.index("out")], other, own) for own, other in zip(found.own, found.other, strict=True))
+    )
+    reads = Interval(
+        *(np.where(sides[SIDES.index("in")], other, own) for own, other in zip(found.own, found.other, strict=True))
+    )
+    of_layout = {name: torch.from_numpy(value) for name, value in found._asdict().items() if name in Layout.__annotations__}
+    return Layout(
+        **of_layout,
+        relation=torch.from_numpy(relations(feeds, reads)),
+        axes=tuple(axes),
+        coordinate_axis=torch.from_numpy(np.ascontiguousarray(found.axis.T)),
+        coordinate_index=torch.from_numpy(np.ascontiguousarray(found.index.T)),
+        slots=tuple(slots),
+        units=torch.from_numpy(_unit_members([(views[s.view], s.n_units) for s in stretches], feeds, reads)),
     )
 
 
-def _slots(view: View, part: Slice, known: Sequence) -> tuple[Slots, np.ndarray, int]:
+def _unit_members(read: Sequence[tuple[View, int]], feeds: Interval, reads: Interval) -> np.ndarray:
+    """(U, T) bool: the tokens that feed or read each unit; of the hidden ones alone where there are several views."""
+    shown = [(view.group, n_units) for view, n_units in read if len(read) == 1 or view.is_hidden]
+    group = np.repeat([number for number, _ in shown], [n for _, n in shown]).astype(np.int64)
+    unit = np.concatenate([np.arange(n) for _, n in shown] or [np.zeros(0, np.int64)])
+    every = Interval(group, unit, unit + 1)
+    return every.overlap(feeds) | every.overlap(reads)
+
+
+def _joined(parts: Sequence[Fields]) -> Fields:
+    return Fields(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+
+
+def _of_stretch(unit_0: Fields, s: Stretch, first: int) -> Fields:
+    """The tokens of a stretch, unit by unit, the first of which has the number `first`."""
+    found = Fields(*(np.concatenate([column[s.start : s.stop]] * s.n_units) for column in unit_0))
+    unit = first + np.repeat(np.arange(s.n_units), s.stop - s.start)
+    index = np.concatenate([unit[:, None], found.index[:, 1:]], axis=1)
+    return found._replace(own_unit=unit, index=index, slot=found.slot + (unit * found.own_stride)[:, None])
+
+
+def _fields(view: View, part: Slice, axes: dict[Axis, int], slots: dict[Slots, int]) -> Fields:
+    """The tokens that a slice gives unit 0; `axes` and `slots` get those that it meets, with their numbers."""
+    tensor, n = part.tensor, part.n_tokens(view.chunk)
+    known = part.coordinates()
+    starts = np.arange(n) * view.chunk
+    present = (starts[:, None] + np.arange(view.chunk)) < part.length
+    axis = [-1 if one is None else axes.setdefault(one, len(axes)) for one in (view.axis, *(one.axis for one in known))]
+    own_slots, slot, own_stride = _slots(view, part, known)
+    of_chunk = np.minimum(starts[:, None] + np.arange(view.chunk), part.length - 1)
+    other = known[1].index[of_chunk]
+    counts = (tensor.layer / max(1, view.architecture.n_layers - 1), *_counts(part))
+    repeat = (starts // part.rest) / max(1, part.member.outer * part.member.inner)
+    every = lambda value: np.full(n, value)  # noqa: E731
+    return Fields(
+        kind=every(KINDS.index(tensor.kind if tensor.kind in KINDS else "other")),
+        role=every(ROLES.index(tensor.role) if tensor.role in ROLES else 0),
+        side=every(SIDES.index(part.member.side)),
+        depth=every(min(tensor.layer, MAX_DEPTH - 1)),
+        layer=every(tensor.layer),
+        numbers=np.column_stack([np.tile(counts, (n, 1)), repeat, present.mean(axis=1)]).astype(np.float32),
+        scale=every(math.sqrt(view.fan_in.get(tensor.name, 1))).astype(np.float32),
+        present=present,
+        axis=np.tile(axis, (n, 1)),
+        index=np.column_stack([np.zeros(n, np.int64), *(one.index[starts] for one in known)]),
+        slot_block=every(slots.setdefault(own_slots, len(slots))),
+        slot=np.where(present, slot[of_chunk], 0),
+        own_stride=every(own_stride),
+        own_group=every(view.group),
+        own_unit=np.zeros(n, np.int64),
+        other_group=every(part.other.group if part.other else NOWHERE),
+        other_first=other.min(axis=1),
+        other_end=other.max(axis=1) + 1,
+    )
+
+
+def _slots(view: View, part: Slice, known: Sequence[Coordinate]) -> tuple[Slots, np.ndarray, int]:
     """The tensor's slots, the slot (length,) of each value of unit 0, and by how much it grows from unit to unit."""
-    lengths = [view.axis.length if view.axis else 1, *(one.axis.length if one.axis else 1 for one in known)]
+    lengths = [1 if axis is None else axis.length for axis in (view.axis, *(one.axis for one in known))]
     indices = [np.zeros(part.length, np.int64), *(one.index if one.axis else np.zeros_like(one.index) for one in known)]
     order = [2, 3, 0, 1, 4] if part.member.side == "out" and part.other else [0, 1, 2, 3, 4]
-    sizes = [lengths[at] for at in order]
-    role, n_ends = f"{part.tensor.kind} {part.tensor.role}", 2 if part.other else 1
+    sizes, n_ends = tuple(lengths[at] for at in order), 2 if part.other else 1
     if math.prod(sizes) > MAX_SLOTS:
-        return Slots(part.tensor.name, role, n_ends, ()), np.zeros(part.length, np.int64), 0
-    strides = [math.prod(sizes[at + 1 :]) for at in range(len(sizes))]
-    slot = sum(indices[at] * stride for at, stride in zip(order, strides, strict=True))
-    own_stride = strides[order.index(0)] if view.axis else 0
-    return Slots(part.tensor.name, role, n_ends, tuple(sizes)), slot, own_stride
-
-
-def _pieces(columns: Sequence[Column], s: Stretch, *, alone: bool):
-    """The fields of the tokens of each unit of a stretch, unit by unit; arrays that end in T, and in `wide` those that
-    begin with it.
-    """
-    base = _tokens_of_one_unit(columns, s.start, s.stop)
-    side, other, group = base.pop("side"), base.pop("other"), columns[0].view.group
-    n = len(side)
-    for unit in range(s.n_units):
-        at = unit if alone else s.first + unit
-        own = Interval(np.full(n, group), np.full(n, at), np.full(n, at + 1))
-        none = Interval(np.full(n, NOWHERE), np.zeros(n, np.int64), np.zeros(n, np.int64))
-        reading, own_side = side == SIDES.index("out"), side == SIDES.index("own")
-        feeds = [np.where(reading, b, a) for a, b in zip(own, other, strict=True)]
-        reads = [np.where(reading | own_side, a, b) for a, b in zip(own, other, strict=True)]
-        feeds = [np.where(reading & (other.group == NOWHERE), c, f) for f, c in zip(feeds, none, strict=True)]
-        index = base["index"].copy()
-        index[0] = at
-        wide = dict(base["wide"])
-        wide["slot"] = wide["slot"] + at * base["own_stride"][:, None]
-        yield {
-            **base,
-            "side": side,
-            "index": index,
-            "wide": wide,
-            **dict(zip(("feeds_group", "feeds_first", "feeds_end"), feeds, strict=True)),
-            **dict(zip(("reads_group", "reads_first", "reads_end"), reads, strict=True)),
-        }
-
-
-def _tokens_of_one_unit(columns: Sequence[Column], start: int, stop: int) -> dict:
-    """Fields of tokens start … stop of unit 0."""
-    found: dict[str, list] = {}
-    wide: dict[str, list] = {}
-    for column in columns:
-        view, tensor, n = column.view, column.part.tensor, len(column.repeat)
-        chunk_share = column.present.mean(axis=1)
-        counts = _counts(column.part)
-        numbers = np.stack([np.full(n, value) for value in (tensor.layer / max(1, view.architecture.n_layers - 1), *counts)])
-        same = {
-            "kind": KINDS.index(tensor.kind) if tensor.kind in KINDS else KINDS.index("other"),
-            "role": ROLES.index(tensor.role) if tensor.role in ROLES else 0,
-            "side": SIDES.index(column.part.member.side),
-            "depth": min(tensor.layer, MAX_DEPTH - 1),
-            "layer": tensor.layer,
-            "own_stride": column.own_stride,
-            "scale": math.sqrt(view.fan_in.get(tensor.name, 1)),
-        }
-        for name, value in same.items():
-            found.setdefault(name, []).append(np.full(n, value))
-        found.setdefault("axis", []).append(column.axis)
-        found.setdefault("index", []).append(column.index)
-        found.setdefault("other", []).append(np.stack(column.other))
-        rows = {
-            "numbers": np.concatenate([numbers, column.repeat[None], chunk_share[None]]).T,
-            "present": column.present,
-            "slot": column.slot,
-            "slots": np.fromiter((column.slots for _ in range(n)), dtype=object, count=n),
-        }
-        for name, value in rows.items():
-            wide.setdefault(name, []).append(value)
-    joined = {name: np.concatenate(parts, axis=-1)[..., start:stop] for name, parts in found.items()}
-    return joined | {
-        "other": Interval(*joined["other"]),
-        "wide": {name: np.concatenate(parts)[start:stop] for name, parts in wide.items()},
-    }
+        return Slots(part.tensor.name, n_ends, ()), np.zeros(part.length, np.int64), 0
+    strides = dict(zip(order, (math.prod(sizes[at + 1 :]) for at in range(len(sizes))), strict=True))
+    slot = sum(indices[at] * stride for at, stride in strides.items())
+    return Slots(part.tensor.name, n_ends, sizes), slot, strides[0] if view.axis else 0
 
 
 def _counts(part: Slice) -> tuple[float, ...]:

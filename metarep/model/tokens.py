@@ -13,7 +13,7 @@ alone (`metarep.model.layout`).
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -166,11 +166,6 @@ class View:
         """(S,) int64: the slice that each token of a unit comes from."""
         return np.repeat(np.arange(len(self.slices)), [part.n_tokens(self.chunk) for part in self.slices])
 
-    @cached_property
-    def layer_of_token(self) -> np.ndarray:
-        """(S,) int64: the operation that each token of a unit belongs to."""
-        return np.array([part.tensor.layer for part in self.slices])[self.slice_of_token]
-
     def values(self, tensors: Mapping[str, torch.Tensor]) -> torch.Tensor:
         """(…, n units, S, chunk), as they stand in networks whose tensors are (…, *shape)."""
         return torch.cat([part.values(tensors, self.chunk) for part in self.slices], dim=-2)
@@ -263,9 +258,3 @@ def fans_in(known: Mapping[str, Tensor], symmetries: Symmetries) -> dict[str, in
         by_layer[known[name].layer] = max(fan, by_layer.get(known[name].layer, 1))
     beside = {n: by_layer[t.layer] for n, t in known.items() if t.role.endswith("bias") and t.layer in by_layer}
     return fans | beside
-
-
-def tensors_in(views: Sequence[View]) -> list[Tensor]:
-    """The tensors that some views show, each once, in the network's order."""
-    names = {part.tensor.name for view in views for part in view.slices}
-    return [tensor for tensor in views[0].architecture.tensors if tensor.name in names]

@@ -8,7 +8,7 @@ hidden layer `l` is made by the linear layer `l` and read by `l + 1`.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import permutations, product
 
 import numpy as np
@@ -97,18 +97,6 @@ def random_scales(spec: NetworkSpec, std: float, n: int | None = None, *, rng: n
     """What to multiply params by, (P,) or (n, P): every hidden unit scaled by exp(std · normal)."""
     batch = () if n is None else (n,)
     return scale_factors(spec, [np.exp(std * rng.standard_normal((*batch, width))) for width in spec.hidden_widths])
-
-
-def symmetric_copies(
-    spec: NetworkSpec, params: np.ndarray, n: int, std: float, *, rng: np.random.Generator
-) -> Iterator[np.ndarray]:
-    """n copies (N, P) of networks params (N, P): hidden units in a random order, each scaled by exp(std · normal) before.
-
-    A copy does the same to all networks, so that what the draws do to them is no difference between them.
-    """
-    orders, scales = random_unit_order(spec, n, rng=rng), random_scales(spec, std, n, rng=rng)
-    for order, scale in zip(orders, scales, strict=True):
-        yield (params * scale).astype(params.dtype)[:, order]
 
 
 def canonical_order(spec: NetworkSpec, params: np.ndarray) -> np.ndarray:

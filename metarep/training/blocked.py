@@ -15,7 +15,7 @@ from metarep.training.compiling import kernel, parallel_kernel
 from metarep.training.sampling import draw, draw_interval
 
 BLOCK = 128
-ZERO, ONE = np.float32(0.0), np.float32(1.0)
+ZERO = np.float32(0.0)
 
 
 @kernel

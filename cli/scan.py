@@ -46,9 +46,9 @@ def scan(
 def _scan_file(path: Path, settings) -> None:
     from metarep.domains.multiplier.modes import MODE_NAMES, MULTIPLIER
     from metarep.domains.multiplier.one_network import portray
-    from metarep.formats.plain_state_dict import load_checkpoint
+    from metarep.formats.readers import read_params
 
-    found = portray(load_checkpoint(path, MULTIPLIER), settings)
+    found = portray(read_params(path, MULTIPLIER), settings)
     labels = found.labels
     mode = labels.mode[0]
     typer.echo(f"{path}: {MULTIPLIER} network")

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from metarep.errors import MetarepError
-from metarep.formats.plain_state_dict import DAMAGE
+from metarep.formats.torch_files import DAMAGE
 
 HEAD_BYTES = 1 << 16
 MAX_RATIO = 100

@@ -15,8 +15,8 @@ from metarep.errors import MetarepError
 from metarep.formats.npz_files import to_torch
 from metarep.formats.onnx_chain import is_chain
 from metarep.formats.onnx_graph import graphs, read_uses
-from metarep.formats.plain_state_dict import DAMAGE
 from metarep.formats.safetensors_files import plain_name
+from metarep.formats.torch_files import DAMAGE
 from metarep.networks.graph import Graph, Use
 
 DTYPES = {

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from metarep.errors import MetarepError
@@ -13,9 +14,10 @@ from metarep.formats.npz_files import read_npz
 from metarep.formats.onnx_files import read_onnx
 from metarep.formats.safetensors_files import read_safetensors
 from metarep.formats.shards import INDEX_SUFFIXES, read_index, shards_of
-from metarep.formats.torch_files import read_torch, starts_as_torch
+from metarep.formats.torch_files import SAVE_STATE_DICT, read_torch, starts_as_torch
 from metarep.networks.architecture import Architecture, Named, read_architecture
 from metarep.networks.graph import Graph
+from metarep.networks.spec import NetworkSpec
 
 RESERVED = "__metadata__"
 """A name that safetensors keeps for itself."""
@@ -88,6 +90,32 @@ def read_checkpoint(path: Path, suffix: str | None = None) -> Checkpoint:
     if RESERVED in checkpoint.tensors:
         raise MetarepError(f"{path}: a tensor has a reserved name", met=RESERVED, fix="rename it")
     return checkpoint
+
+
+def read_params(path: Path, spec: NetworkSpec) -> np.ndarray:
+    """The parameters (P,) float64 of the one network of architecture `spec` in a file; names do not matter.
+
+    Tensors are recognised by their shapes, weight and bias of each layer, and where two layers have the same shape by their
+    order. Raises MetarepError as `read_checkpoint` does, for other shapes, several networks and parameters that are not finite.
+    """
+    named = read_checkpoint(path).tensors.items()
+    tensors = {name: value.detach().double().numpy() for name, value in named if value.is_floating_point()}
+    wanted = [shape for layer in spec.shapes for shape in layer]
+    arrays = list(tensors.values())
+    if len(set(wanted)) == len(wanted):  # a safetensors file has lost the order
+        arrays.sort(key=lambda array: wanted.index(array.shape) if array.shape in wanted else len(wanted))
+    shapes = [array.shape for array in arrays]
+    if shapes != wanted:
+        several = all(shapes.count(shape) >= 2 for shape in wanted)
+        raise MetarepError(
+            f"{path} holds more than one {spec} network" if several else f"{path} is not a {spec} network",
+            met=", ".join(f"{name} {array.shape}" for name, array in tensors.items()) or "no tensors",
+            expected="tensors of shape " + ", ".join(map(str, wanted)),
+            fix="save one network a file" if several else SAVE_STATE_DICT,
+        )
+    if broken := [name for name, array in tensors.items() if not np.isfinite(array).all()]:
+        raise MetarepError(f"{path}: parameters are not finite", met=", ".join(broken), expected="numbers")
+    return np.concatenate([array.reshape(-1) for array in arrays])
 
 
 def files_behind(path: Path) -> tuple[Path, ...]:

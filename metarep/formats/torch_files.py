@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import io
+import pickle
 import pickletools
+import re
+import struct
+import warnings
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Set
@@ -13,7 +17,17 @@ from typing import Any
 import torch
 
 from metarep.errors import MetarepError
-from metarep.formats.plain_state_dict import DAMAGE, SAVE_STATE_DICT, read_saved, state_dict_of
+
+WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network", "model_state")
+"""Keys under which training scripts put a state dict."""
+
+DAMAGE = (
+    *(RuntimeError, EOFError, ValueError, LookupError, AttributeError, TypeError, ArithmeticError, MemoryError, OSError),
+    *(AssertionError, ImportError, struct.error),
+)
+"""What reading a damaged file may raise."""
+
+SAVE_STATE_DICT = "save it with torch.save(model.state_dict(), path)"
 
 ZIP_MAGIC = b"PK\x03\x04"
 LEGACY_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
@@ -50,6 +64,37 @@ def read_torch(path: Path) -> dict[str, torch.Tensor]:
     if sum(tensor.nbytes for tensor in tensors.values()) > MAX_GROWTH * path.stat().st_size + SLACK:
         raise MetarepError(f"{path}: tensors are larger than the file", expected="values for all of them", fix=SAVE_STATE_DICT)
     return tensors
+
+
+def read_saved(path: Path, *, mmap: bool = False) -> Any:
+    """What torch.save wrote, tensors and plain containers only, on the CPU; with `mmap` tensors lie in the file until used.
+
+    Raises MetarepError for a file that holds anything else, without running any of it, and for a damaged one.
+    """
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
+    except pickle.UnpicklingError as error:
+        if "Unsupported operand" in str(error):
+            raise MetarepError(f"{path} is damaged or was not written by torch.save", fix=SAVE_STATE_DICT) from error
+        raise MetarepError(
+            f"{path} holds more than tensors",
+            met=_foreign_class(error),
+            expected="a state dict; metarep unpickles nothing else",
+            fix=SAVE_STATE_DICT,
+        ) from error
+    except DAMAGE as error:
+        raise MetarepError(f"{path} is damaged or was not written by torch.save", fix=SAVE_STATE_DICT) from error
+
+
+def state_dict_of(content: Any, path: Path) -> Mapping[Any, Any]:
+    """The state dict in what a file held, out of its WRAPPERS if there are any. Raises MetarepError where there is none."""
+    for key in WRAPPERS:
+        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
+            content = content[key]
+    if not isinstance(content, Mapping):
+        raise MetarepError(f"{path} holds no state dict", met=type(content).__name__, fix=SAVE_STATE_DICT)
+    return content
 
 
 def starts_as_torch(path: Path) -> bool:
@@ -125,3 +170,9 @@ def _words(file) -> Iterator[str]:
                     yield argument
     except (UnicodeError, *DAMAGE):
         return
+
+
+def _foreign_class(error: pickle.UnpicklingError) -> str:
+    """The class that PyTorch refused to unpickle, where it names one."""
+    found = re.search(r"GLOBAL ([\w.]+)", str(error))
+    return found[1] if found else "pickled objects"

@@ -7,7 +7,6 @@ written aside. So a run that was interrupted carries on and ends with the same w
 from __future__ import annotations
 
 import io
-import json
 import math
 from collections.abc import Sequence
 from contextlib import redirect_stdout
@@ -16,8 +15,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
 
 from metarep.artefact import open_artefact, write_whole, writing
 from metarep.errors import MetarepError
@@ -42,7 +39,9 @@ from metarep.tables import to_csv
 from metarep.zoos.zoo import Zoo, open_zoo, say_left_out
 
 KIND = "model"
-CHECKPOINT = "checkpoint.safetensors"
+CHECKPOINT = "checkpoint.pt"
+COUNTED = ("step", "best_loss", "log")
+"""What a checkpoint holds of a training state beside tensors."""
 MIN_SHARED = 8
 """Slots of an architecture are standardised one by one where at least so many training networks share it."""
 MAX_POSITIONS = 4096
@@ -352,31 +351,17 @@ def copy_of(model: torch.nn.Module) -> dict[str, torch.Tensor]:
 
 def save_state(state: TrainingState, checkpoint: Path) -> None:
     """Writes the whole state aside, whole or not at all."""
-    tensors = {f"objective.{name}": value for name, value in state.objective.state_dict().items()}
-    tensors |= {f"best.{name}": value for name, value in state.best.items()}
-    for index, entry in state.optimiser.state_dict()["state"].items():
-        tensors |= {f"optimiser.{index}.{name}": value for name, value in entry.items()}
-    meta = {"step": state.step, "best_loss": state.best_loss, "log": state.log}
+    parts = {"objective": state.objective.state_dict(), "optimiser": state.optimiser.state_dict(), "best": state.best}
     aside = checkpoint.with_name(checkpoint.name + ".tmp")
-    save_file({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, aside, {"state": json.dumps(meta)})
+    torch.save(parts | {name: getattr(state, name) for name in COUNTED}, aside)
     aside.rename(checkpoint)
-
-
-def _under(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 
 def restore_state(state: TrainingState, checkpoint: Path, device: str) -> None:
     """Takes the state to where `save_state` left it."""
-    with safe_open(checkpoint, "pt", device=device) as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        meta = json.loads(file.metadata()["state"])
-    state.objective.load_state_dict(_under("objective.", tensors))
-    state.best = _under("best.", tensors)
-    entries: dict[int, dict[str, torch.Tensor]] = {}
-    for name, value in tensors.items():
-        if name.startswith("optimiser."):
-            _, index, key = name.split(".", 2)
-            entries.setdefault(int(index), {})[key] = value.cpu() if key == "step" else value
-    state.optimiser.load_state_dict({"state": entries, "param_groups": state.optimiser.state_dict()["param_groups"]})
-    state.step, state.best_loss, state.log = meta["step"], meta["best_loss"], meta["log"]
+    held = torch.load(checkpoint, map_location=device, weights_only=True)
+    state.objective.load_state_dict(held["objective"])
+    state.optimiser.load_state_dict(held["optimiser"])
+    state.best = held["best"]
+    for name in COUNTED:
+        setattr(state, name, held[name])

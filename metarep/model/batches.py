@@ -65,8 +65,3 @@ class Segment:
 
 
 Batch = Sequence[Segment]
-
-
-def n_windows(batch: Batch) -> int:
-    """Windows of all segments."""
-    return sum(len(segment) for segment in batch)

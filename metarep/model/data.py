@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -21,7 +20,7 @@ from metarep.model.behaviour import Behaviour, Probes, ProbeSpace, space_name
 from metarep.model.settings import PretrainConfig
 from metarep.model.windows import Plan, Shape, plan_of
 from metarep.networks.architecture import Architecture
-from metarep.networks.chain_forward import Forward, chain_forward
+from metarep.networks.chain_forward import Chain, chain_forward
 from metarep.networks.symmetry_groups import Symmetries
 from metarep.progress import Progress
 from metarep.zoos.zoo import Zoo
@@ -33,15 +32,6 @@ N_POOL_PROBES = 64
 """Probes at which the behaviour of windows of large networks is computed once."""
 
 
-class Source(Protocol):
-    """Windows of one kind: whole networks of an architecture, or windows cut from larger ones."""
-
-    def __len__(self) -> int: ...
-
-    def segments(self, rows: torch.Tensor, config: PretrainConfig, *, generator: torch.Generator | None) -> list[Segment]:
-        """Some of its windows; augmented as the config wants it where there is a generator."""
-
-
 @dataclass(eq=False)
 class WholeNetworks:
     """N networks of one architecture that are one window each: tensors (N, *shape)."""
@@ -49,7 +39,7 @@ class WholeNetworks:
     tensors: dict[str, torch.Tensor]
     plan: Plan
     symmetries: Symmetries
-    forward: Forward | None
+    forward: Chain | None
 
     def __len__(self) -> int:
         return len(next(iter(self.tensors.values())))
@@ -70,7 +60,7 @@ class WholeNetworks:
         return Segment(self.shape.layout, values, torch.zeros(len(values), dtype=torch.int64), tensors=tensors)
 
     def segments(self, rows: torch.Tensor, config: PretrainConfig, *, generator: torch.Generator | None) -> list[Segment]:
-        """See `Source.segments`."""
+        """Some of the networks as windows; augmented as the config wants it where there is a generator."""
         tensors = {name: value[rows] for name, value in self.tensors.items()}
         if generator is not None and config.units == "shuffled":
             tensors = permute_units(tensors, self.symmetries, generator=generator)
@@ -109,7 +99,7 @@ class CutWindows:
         return len(self.values)
 
     def segments(self, rows: torch.Tensor, config: PretrainConfig, *, generator: torch.Generator | None) -> list[Segment]:
-        """See `Source.segments`; which probes are asked for is drawn too."""
+        """Some of the windows; which probes are asked for is drawn where there is a generator."""
         behaviour = None
         if self.contributions is not None:
             n = min(config.n_probes, len(self.probes))
@@ -118,7 +108,10 @@ class CutWindows:
         return [Segment(self.shape.layout, self.values[rows], self.firsts[rows], behaviour)]
 
 
-def behaviour_of(plan: Plan, forward: Forward, tensors: dict[str, torch.Tensor], probes: Probes) -> Behaviour | None:
+Source = WholeNetworks | CutWindows
+
+
+def behaviour_of(plan: Plan, forward: Chain, tensors: dict[str, torch.Tensor], probes: Probes) -> Behaviour | None:
     """What the hidden units of whole networks (B, *shape) contribute, in the order of the layout's units; None where there are
     none.
     """
@@ -176,7 +169,7 @@ class Cohort:
     subjects: Zoo
     rows: np.ndarray
     plan: Plan
-    forward: Forward | None
+    forward: Chain | None
 
     @property
     def architecture(self) -> Architecture:
@@ -203,7 +196,7 @@ def cohorts_of(zoos: Sequence[Zoo], split: str, config: PretrainConfig, chunk: i
     return found
 
 
-def forward_of(subjects: Zoo, number: int, config: PretrainConfig) -> Forward | None:
+def forward_of(subjects: Zoo, number: int, config: PretrainConfig) -> Chain | None:
     """How networks of an architecture, given by its number in the zoo, are run; None where that is neither known nor stated."""
     activation = subjects.activation or config.activation
     if activation is None:

@@ -71,7 +71,15 @@ class Rectified(NamedTuple):
         return -self.log_off.exp() * self.log_off - on * self.log_on + on * self.on.entropy()
 
 
-class DensityHead(nn.Module):
+class LikelihoodHead(nn.Module):
+    """A head that is trained by the likelihood of its distributions."""
+
+    def loss(self, prediction: Mixture | Rectified, value: torch.Tensor) -> torch.Tensor:
+        """(…): the negative log-likelihood in nats."""
+        return -prediction.log_density(value)
+
+
+class DensityHead(LikelihoodHead):
     """For each of `n_values` a mixture of `n_components` Gaussians, trained by its likelihood. One component is a Gaussian
     head.
     """
@@ -88,12 +96,8 @@ class DensityHead(nn.Module):
         logit, mean, log_std = self.out(states).unflatten(-1, (self.n_values, 3, self.n_components)).unbind(-2)
         return Mixture(F.log_softmax(logit, dim=-1), mean, log_std.clamp(*LOG_STD_RANGE))
 
-    def loss(self, prediction: Mixture, value: torch.Tensor) -> torch.Tensor:
-        """(…): the negative log-likelihood in nats."""
-        return -prediction.log_density(value)
 
-
-class RectifiedHead(nn.Module):
+class RectifiedHead(LikelihoodHead):
     """Exactly 0 or not, and a mixture for the value where it is not; trained by its likelihood."""
 
     def __init__(self, d_model: int, n_components: int, n_values: int = 1):
@@ -104,10 +108,6 @@ class RectifiedHead(nn.Module):
     def forward(self, states: torch.Tensor) -> Rectified:
         logit = self.gate(states)
         return Rectified(F.logsigmoid(logit), F.logsigmoid(-logit), self.value(states))
-
-    def loss(self, prediction: Rectified, value: torch.Tensor) -> torch.Tensor:
-        """(…): the negative log-likelihood in nats."""
-        return -prediction.log_density(value)
 
 
 class SquaredHead(nn.Module):
@@ -127,10 +127,10 @@ class SquaredHead(nn.Module):
         return (prediction.expectation() - value).square()
 
 
-def _gaussian_head(d_model: int, n_components: int, n_values: int = 1) -> DensityHead:
-    del n_components
-    return DensityHead(d_model, 1, n_values)
-
-
-HEADS = {"mixture": DensityHead, "gaussian": _gaussian_head, "squared": SquaredHead, "rectified": RectifiedHead}
+HEADS = {
+    "mixture": DensityHead,
+    "gaussian": lambda d_model, _, n_values: DensityHead(d_model, 1, n_values),
+    "squared": SquaredHead,
+    "rectified": RectifiedHead,
+}
 """By name: (d_model, n_components, n_values) -> a head."""

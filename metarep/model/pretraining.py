@@ -186,14 +186,9 @@ def probe_spaces(config: PretrainConfig, cohorts: Sequence[Cohort]) -> dict[str,
         raise MetarepError("behaviour cannot be predicted of networks that cannot be run", met="no forward pass known", fix=fix)
     pool = 0 if config.probes is None else min(MAX_POOL, len(read_probes(config)))
     low, high = config.probe_range
+    shared = {"low": low, "high": high, "n_pool": pool}
     return {
-        space_name(one.n_inputs, one.n_outputs): {
-            "n_inputs": one.n_inputs,
-            "n_outputs": one.n_outputs,
-            "low": low,
-            "high": high,
-            "n_pool": pool,
-        }
+        space_name(one.n_inputs, one.n_outputs): {"n_inputs": one.n_inputs, "n_outputs": one.n_outputs, **shared}
         for one in forwards
     }
 
@@ -202,11 +197,8 @@ def fit_statistics(config: PretrainConfig, model: ClozeModel, train: TrainingDat
     """Normalisation and scales of behaviour, from training windows."""
     generator = torch.Generator().manual_seed(config.seed)
     share = min(1.0, MAX_FIT_WINDOWS / max(1, len(train)))
-    segments: list[Segment] = []
-    for source in train.sources:
-        rows = torch.arange(max(1, round(share * len(source))))
-        segments += source.segments(rows, config, generator=None)
-    model.fit_normalisation(segments)
+    rows = {source: torch.arange(max(1, round(share * len(source)))) for source in train.sources}
+    model.fit_normalisation([one for source in rows for one in source.segments(rows[source], config, generator=None)])
     if model.decoder is None:
         return
     if config.probes is not None:
@@ -219,8 +211,7 @@ def fit_statistics(config: PretrainConfig, model: ClozeModel, train: TrainingDat
     asked = [
         ask_behaviour(config, model, source, segment, torch.zeros(0), generator).behaviour
         for source in train.sources
-        for piece in source.segments(torch.arange(min(len(source), 2000)), config, generator=None)
-        for segment in [piece]
+        for segment in source.segments(torch.arange(min(len(source), 2000)), config, generator=None)
     ]
     model.decoder.fit_scale([one for one in asked if one is not None])
 
@@ -337,11 +328,8 @@ def evaluate(prepared: Prepared, state: TrainingState, device: str, *, train_los
     if loss < state.best_loss:
         state.best, state.best_loss = copy_of(objective.encoder), loss
     found = {name: float(np.average([one[name] for one in metrics], weights=weights)) for name in metrics[0]}
-    return (
-        {"step": state.step, "train_loss": train_loss, "valid_loss": loss}
-        | found
-        | {"lr": learning_rate(config, state.step - 1)}
-    )
+    now = {"step": state.step, "train_loss": train_loss, "valid_loss": loss}
+    return now | found | {"lr": learning_rate(config, state.step - 1)}
 
 
 def copy_of(model: torch.nn.Module) -> dict[str, torch.Tensor]:

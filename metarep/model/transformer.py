@@ -215,9 +215,9 @@ class ClozeModel(nn.Module, PyTorchModelHubMixin, library_name="metarep"):
         """Sets mean and standard deviation of each class from training windows; a class that is not there gets all others'."""
         sums = torch.zeros(3, len(self.class_mean), dtype=torch.float64)
         for segment in batch:
-            layout, at = segment.layout, self._place(segment.layout)
+            layout, at = segment.layout, self.place(segment.layout)
             present = layout.present.expand(segment.values.shape)
-            slot = (at.value_class + (segment.firsts[:, None] * at.class_stride).unsqueeze(-1)).expand_as(present)[present]
+            slot = self.classes(segment).expand_as(present)[present]
             role = (layout.kind * len(ROLES) + layout.role)[:, None].expand_as(present)[present]
             raw, scaled = segment.values.double(), (segment.values * layout.scale.unsqueeze(-1)).double()
             by_slot = ~at.by_role.expand_as(present)[present]

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property
 from typing import Any
 
 import torch
 
-from metarep.artefact import canonical_json
 from metarep.errors import MetarepError
 from metarep.networks.axes import Axes, axes_by_name
 from metarep.networks.depth import depth_key
@@ -87,11 +84,6 @@ class Architecture:
     def n_layers(self) -> int:
         """The number of operations."""
         return len({tensor.layer for tensor in self.tensors})
-
-    @cached_property
-    def digest(self) -> str:
-        """A sha256 that two architectures share when they are the same, tensor for tensor."""
-        return hashlib.sha256(canonical_json(self.to_json()).encode()).hexdigest()
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, from which `from_json` makes the same architecture; what is not known is left out."""

@@ -1,7 +1,5 @@
 """What the units of a plain chain do: a batched forward pass from named tensors, for networks whose layers stand one behind
 the other.
-
-This is one kind of `Forward`; anything else that can run a network (a graph, a user's module) has the same two methods.
 """
 
 from __future__ import annotations
@@ -10,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import prod
-from typing import Protocol
 
 import torch
 from torch.nn import functional as F
@@ -33,23 +30,6 @@ ACTIVATIONS = {
 Tensors = Mapping[str, torch.Tensor]
 
 
-class Forward(Protocol):
-    """Runs networks of one architecture. Tensors are (B, *shape); inputs are flattened, (S, n_inputs)."""
-
-    n_inputs: int
-    n_outputs: int
-
-    def outputs(self, tensors: Tensors, inputs: torch.Tensor) -> torch.Tensor:
-        """(B, S, n_outputs)."""
-
-    def contributions(self, tensors: Tensors, inputs: torch.Tensor, outputs: torch.Tensor) -> dict[int, torch.Tensor]:
-        """For each group of hidden units, by its number, (B, n, S): the activation times the derivative of the output by it.
-
-        `outputs` (S,) says which output is looked at for each input. With one hidden layer and a linear output this is the
-        unit's term in the output's sum; of a channel it is the sum over its pixels.
-        """
-
-
 @dataclass(frozen=True, eq=False)
 class Layer:
     """One operation of a chain: its operation, and the number of the group of its output units."""
@@ -62,8 +42,8 @@ class Layer:
 class Chain:
     """A plain chain of linear and convolutional layers with one activation behind each but the last.
 
-    Convolutions have stride 1 and keep the size of what they read. `input_shape` is (n,), or (channels, height, width)
-    where the first layer is a convolution.
+    Tensors are (B, *shape); inputs are flattened, (S, n_inputs). Convolutions have stride 1 and keep the size of what they
+    read. `input_shape` is (n,), or (channels, height, width) where the first layer is a convolution.
     """
 
     layers: tuple[Layer, ...]
@@ -77,11 +57,15 @@ class Chain:
         return prod(self.input_shape)
 
     def outputs(self, tensors: Tensors, inputs: torch.Tensor) -> torch.Tensor:
-        """See `Forward.outputs`."""
+        """(B, S, n_outputs)."""
         return self._run(tensors, inputs, kept=None)
 
     def contributions(self, tensors: Tensors, inputs: torch.Tensor, outputs: torch.Tensor) -> dict[int, torch.Tensor]:
-        """See `Forward.contributions`."""
+        """For each group of hidden units, by its number, (B, n, S): the activation times the derivative of the output by it.
+
+        `outputs` (S,) says which output is looked at for each input. With one hidden layer and a linear output this is the
+        unit's term in the output's sum; of a channel it is the sum over its pixels.
+        """
         kept: list[torch.Tensor] = []
         with torch.enable_grad():
             found = self._run({name: value.detach() for name, value in tensors.items()}, inputs, kept=kept)

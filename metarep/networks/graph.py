@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
+
+from scipy.cluster.hierarchy import DisjointSet
 
 from metarep.networks.naming import OTHER, Reading
 
@@ -40,10 +42,10 @@ def with_graph(readings: Mapping[str, Reading], graph: Graph) -> dict[str, Readi
         for name, reading in readings.items()
         if name in graph.uses and reading.kind == "attention" and reading.role.endswith("_bias")
     }
-    groups = _Groups()
+    groups = DisjointSet([use.node for use in graph.uses.values()] + [reading.operation for reading in readings.values()])
     for name, reading in readings.items():
-        named = reading.kind not in (OTHER, "bias") and reading.operation
-        groups.join([*([graph.uses[name].node] if name in graph.uses else []), *([reading.operation] if named else [])])
+        if name in graph.uses and reading.kind not in (OTHER, "bias") and reading.operation:
+            groups.merge(graph.uses[name].node, reading.operation)
     found = {}
     for name, reading in readings.items():
         use = graph.uses.get(name)
@@ -52,24 +54,5 @@ def with_graph(readings: Mapping[str, Reading], graph: Graph) -> dict[str, Readi
             kind, role = "attention", roles[use.node]
         elif use is not None and kind != "attention" and (use.kind != OTHER or kind in (OTHER, "bias")):
             kind, role = use.kind, use.role
-        found[name] = Reading(kind, role, str(groups.first(use.node if use is not None else reading.operation)))
+        found[name] = Reading(kind, role, str(groups[use.node if use is not None else reading.operation]))
     return found
-
-
-class _Groups:
-    """Which keys belong together."""
-
-    def __init__(self) -> None:
-        self._before: dict[Hashable, Hashable] = {}
-
-    def first(self, key: Hashable) -> Hashable:
-        """The key that stands for all that belong together with this one."""
-        while (before := self._before.get(key, key)) != key:
-            self._before[key] = self._before.get(before, before)
-            key = before
-        return key
-
-    def join(self, keys: list[Hashable]) -> None:
-        """Puts keys together."""
-        for key in keys[1:]:
-            self._before[self.first(key)] = self.first(keys[0])

@@ -10,7 +10,6 @@ import numpy as np
 
 from metarep.errors import MetarepError
 
-KINDS = ("weight", "bias")
 _PATTERN = re.compile(r"^(\d+(?:-\d+)+)(-relu)?$")
 
 

@@ -107,27 +107,6 @@ def canonical(tensors: Tensors, symmetries: Symmetries, *, n_lead: int = 0) -> d
     return permuted(tensors, symmetries, canonical_orders(tensors, symmetries, n_lead=n_lead))
 
 
-def balanced(tensors: Tensors, symmetries: Symmetries) -> dict[str, torch.Tensor]:
-    """Each unit of a group with a positive scale so that the norm of what feeds it is that of what reads it, group by group.
-
-    Units of which one norm is 0 stay. Source: Du, Hu and Lee, "Algorithmic regularization in learning deep homogeneous
-    models: layers are automatically balanced", 2018.
-    """
-    found = dict(tensors)
-    for number, units in enumerate(symmetries.groups):
-        if not units.positive_scale:
-            continue
-        squares = {side: torch.zeros(units.n, dtype=torch.float64) for side in ("in", "own", "out")}
-        for member in _present(units, found):
-            squares[member.side] += unit_values(found[member.tensor], member, units.n).square().sum(dim=1)
-        both = (squares["in"] > 0) & (squares["out"] > 0)
-        ratio = torch.where(both, squares["out"] / squares["in"], 1.0)
-        factors: list[torch.Tensor | None] = [None] * len(symmetries.groups)
-        factors[number] = ratio**0.25
-        found = scaled(found, symmetries, factors)
-    return found
-
-
 def unit_rows(value: torch.Tensor, member: Member, n: int, *, n_lead: int = 0) -> torch.Tensor:
     """(…, n, L): what a tensor (…, *shape) holds of each unit, in its own dtype."""
     axis = n_lead + member.axis
@@ -136,11 +115,6 @@ def unit_rows(value: torch.Tensor, member: Member, n: int, *, n_lead: int = 0) -
     if positions.shape == (rows.shape[-2], 1) and member.start == 0:
         return rows
     return rows[..., torch.from_numpy(positions), :].flatten(-2)
-
-
-def unit_values(value: torch.Tensor, member: Member, n: int) -> torch.Tensor:
-    """(n, L) float64: what a tensor of one network holds of each unit."""
-    return unit_rows(value, member, n).double()
 
 
 def sorted_sums(rows: torch.Tensor, transform: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:

@@ -12,12 +12,10 @@ from metarep.errors import MetarepError
 from metarep.progress import Progress
 from metarep.training.engines import check_trainable, engine_by_name, is_compiled
 from metarep.training.families import Family, plan_families
-from metarep.training.recipe import recipes
+from metarep.training.recipe import Engine, Trained, recipes
 from metarep.training.settings import FamilyConfig, ZooConfig
-from metarep.training.trained import Engine, Trained
-from metarep.zoos.columns import Contents, read_columns, write_columns
+from metarep.zoos.columns import Contents, read_columns, split_of, write_columns
 from metarep.zoos.domain import Columns, Domain
-from metarep.zoos.splits import split_of
 from metarep.zoos.zoo import KIND, Zoo, open_zoo
 
 BATCH = {"fast": 64, "torch": 64, "loop": 1}

@@ -11,8 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from metarep.errors import MetarepError
-from metarep.training.recipe import N_INTERVAL, N_SAMPLES, Plan, n_train_of
-from metarep.training.trained import Engine, Trained
+from metarep.training.recipe import N_INTERVAL, N_SAMPLES, Engine, Plan, Trained, n_train_of
 
 
 def engine_by_name(name: str, *, device: str = "cpu") -> Engine:

@@ -8,8 +8,7 @@ import numpy as np
 import torch
 
 from metarep.networks.spec import NetworkSpec
-from metarep.training.recipe import Plan, draw_reference
-from metarep.training.trained import Trained
+from metarep.training.recipe import Plan, Trained, draw_reference
 
 
 def train_loop(plan: Plan, seeds: np.ndarray, start: np.ndarray | None = None) -> Trained:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -21,6 +22,9 @@ REQUIRED = ("network_id", "run_id", "split", "snapshot_of", "finite")
 """The columns that every zoo has. `snapshot_of` is the network on the way to which a snapshot was taken, "" for no snapshot;
 `finite` is whether neither parameters nor what was measured in training hold NaN or infinity."""
 
+SPLITS = (("train", 0.7), ("valid", 0.8), ("test", 1.0))
+"""Each split ends at this share of the hash of `run_id`."""
+
 
 @dataclass(frozen=True)
 class Contents:
@@ -29,6 +33,12 @@ class Contents:
     domain: str | None = None
     labels: tuple[str, ...] = ()
     properties: tuple[str, ...] = ()
+
+
+def split_of(run_id: str) -> str:
+    """train (70 %), valid (10 %) or test (20 %): a function of the run alone, so that relatives stay together."""
+    share = int.from_bytes(hashlib.sha256(run_id.encode()).digest()[:8], "big") / 2**64
+    return next(name for name, end in SPLITS if share < end)
 
 
 def write_columns(path: Path, columns: Mapping[str, Sequence[Any] | np.ndarray], contents: Contents) -> None:

@@ -8,7 +8,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -28,30 +27,12 @@ def shard_name(index: int) -> str:
     return f"shard-{index:05d}.safetensors"
 
 
-class Parameters(Protocol):
-    """What a zoo asks of the place where its parameters lie.
-
-    `activation` stands behind the hidden layers of all networks, `output_activations` behind the outputs of each architecture,
-    where that is known.
-    """
-
-    architectures: tuple[Architecture, ...]
-    activation: str | None
-    output_activations: tuple[str, ...]
-
-    def numbers(self, columns: Columns) -> np.ndarray:
-        """(N,) int64: which of the architectures each network has."""
-
-    def tensors(self, columns: Columns, row: int) -> dict[str, torch.Tensor]:
-        """The tensors of the network in one row by name, in order, bit for bit."""
-
-    def stacked(self, columns: Columns, rows: np.ndarray) -> dict[str, torch.Tensor]:
-        """The tensors of networks (N,) of one architecture side by side, (N, *shape)."""
-
-
 @dataclass(frozen=True)
 class InColumns:
-    """Parameters (N, P) in the column `params`, of networks whose architecture the column `spec` says."""
+    """Parameters (N, P) in the column `params`, of networks whose architecture the column `spec` says.
+
+    `activation` stands behind the hidden layers of all networks, `output_activations` behind the outputs of each architecture.
+    """
 
     specs: tuple[str, ...]
     activation: str | None = "relu"
@@ -67,15 +48,15 @@ class InColumns:
         return tuple("relu" if NetworkSpec.parse(spec).output_relu else "identity" for spec in self.specs)
 
     def numbers(self, columns: Columns) -> np.ndarray:
-        """See `Parameters.numbers`."""
+        """(N,) int64: which of the architectures each network has."""
         return np.searchsorted(np.array(self.specs, dtype=str), columns["spec"].astype(str)).astype(np.int64)
 
     def tensors(self, columns: Columns, row: int) -> dict[str, torch.Tensor]:
-        """See `Parameters.tensors`."""
+        """The tensors of the network in one row by name, in order, bit for bit."""
         return as_sequential(NetworkSpec.parse(columns["spec"][row]), np.asarray(columns["params"][row]))
 
     def stacked(self, columns: Columns, rows: np.ndarray) -> dict[str, torch.Tensor]:
-        """See `Parameters.stacked`."""
+        """The tensors of networks (N,) of one architecture side by side, (N, *shape)."""
         return as_sequential(NetworkSpec.parse(columns["spec"][rows[0]]), np.stack(list(columns["params"][rows])))
 
 
@@ -102,11 +83,11 @@ class InShards:
         return ("identity",) * len(self.architectures)
 
     def numbers(self, columns: Columns) -> np.ndarray:
-        """See `Parameters.numbers`."""
+        """See `InColumns.numbers`."""
         return columns["architecture"].astype(np.int64)
 
     def tensors(self, columns: Columns, row: int) -> dict[str, torch.Tensor]:
-        """See `Parameters.tensors`."""
+        """See `InColumns.tensors`."""
         architecture = self.architectures[columns["architecture"][row]]
         with ExitStack() as stack:
             file = open_rows(stack, self.folder / shard_name(columns["shard"][row]))
@@ -116,9 +97,12 @@ class InShards:
             }
 
     def stacked(self, columns: Columns, rows: np.ndarray) -> dict[str, torch.Tensor]:
-        """See `Parameters.stacked`."""
+        """See `InColumns.stacked`."""
         each = [self.tensors(columns, int(row)) for row in rows]
         return {name: torch.stack([one[name] for one in each]) for name in each[0]}
+
+
+Parameters = InColumns | InShards
 
 
 def _row(stacked: torch.Tensor, row: int, dtype: str, shape: tuple[int, ...]) -> torch.Tensor:

@@ -18,10 +18,9 @@ from metarep.artefact import canonical_json, write_whole
 from metarep.formats.readers import dtype_of
 from metarep.formats.safetensors_files import write_safetensors
 from metarep.networks.architecture import Architecture, readable
-from metarep.zoos.columns import Contents, write_columns
+from metarep.zoos.columns import Contents, split_of, write_columns
 from metarep.zoos.parameters import ARCHITECTURES, shard_name
 from metarep.zoos.properties import property_columns
-from metarep.zoos.splits import split_of
 
 NETWORKS = "networks.parquet"
 """The table of a zoo with shards."""

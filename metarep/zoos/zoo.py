@@ -215,15 +215,9 @@ class Zoo:
 
     def tensors(self, row: int) -> dict[str, torch.Tensor]:
         """The weights of one network as float32, units in canonical order. Raises MetarepError for NaN and infinity."""
-        return self.ordered(row)[0]
+        from metarep.networks.tensor_symmetry import canonical
 
-    def ordered(self, row: int) -> tuple[dict[str, torch.Tensor], list[torch.Tensor | None]]:
-        """The same, and for each symmetry group the order (n,) that its units were brought into; None for no other one."""
-        from metarep.networks.tensor_symmetry import canonical_orders, permuted
-
-        found, symmetries = self.raw_tensors(row), self.symmetries[self.architecture[row]]
-        orders = canonical_orders(found, symmetries)
-        return permuted(found, symmetries, orders), orders
+        return canonical(self.raw_tensors(row), self.symmetries[self.architecture[row]])
 
     def stacked(self, rows: np.ndarray, *, canonical: bool = False) -> dict[str, torch.Tensor]:
         """The weights of networks (N,) of one architecture side by side, (N, *shape) float32, in canonical order or as stored.

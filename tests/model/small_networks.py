@@ -15,7 +15,7 @@ from metarep.model.settings import PretrainConfig
 from metarep.model.transformer import ClozeModel
 from metarep.model.windows import Plan, plan_of
 from metarep.networks.architecture import Architecture, read_architecture
-from metarep.networks.chain_forward import Forward, chain_forward
+from metarep.networks.chain_forward import Chain, chain_forward
 from metarep.networks.inference import symmetries_of
 from metarep.networks.spec import NetworkSpec
 from metarep.networks.symmetry_groups import Symmetries
@@ -72,7 +72,7 @@ def whole_networks(
 ) -> WholeNetworks:
     """n random networks that are one window each."""
     architecture, symmetries = parts_of(network)
-    forward: Forward | None = None if activation is None else chain_forward(architecture, symmetries, activation=activation)
+    forward: Chain | None = None if activation is None else chain_forward(architecture, symmetries, activation=activation)
     plan = plan_for(network, chunk=chunk, **how)
     return WholeNetworks(random_tensors(network, n, seed), plan, symmetries, forward)
 

@@ -219,7 +219,6 @@ def test_any_names_and_shapes_are_read_and_survive_json(shapes, ordered):
     assert sorted({t.layer for t in architecture.tensors}) == list(range(architecture.n_layers))
     again = Architecture.from_json(json.loads(json.dumps(architecture.to_json())))
     assert again == architecture
-    assert again.digest == architecture.digest
 
 
 def test_parameters_are_counted_without_statistics():

@@ -10,8 +10,7 @@ from metarep.errors import MetarepError
 from metarep.training import build
 from metarep.training.build import build_zoo
 from metarep.training.settings import FamilyConfig, ZooConfig
-from metarep.zoos.columns import REQUIRED
-from metarep.zoos.splits import SPLITS, split_of
+from metarep.zoos.columns import REQUIRED, SPLITS, split_of
 from metarep.zoos.zoo import open_zoo
 
 

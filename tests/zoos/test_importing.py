@@ -18,10 +18,10 @@ from torch import nn
 from metarep.artefact import open_artefact
 from metarep.errors import MetarepError
 from metarep.formats.safetensors_files import DTYPES
+from metarep.zoos.columns import split_of
 from metarep.zoos.exporting import export_network
 from metarep.zoos.importing import import_networks
 from metarep.zoos.settings import ImportConfig
-from metarep.zoos.splits import split_of
 from metarep.zoos.zoo import open_zoo
 
 

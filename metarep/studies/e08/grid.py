@@ -12,8 +12,7 @@ from metarep.domains.multiplier.optima import distinct_minima, support
 from metarep.domains.multiplier.recipes import BIAS_GRID, HANDCRAFTED, HIDDEN_BIAS, VARIANTS
 from metarep.studies.published import SEED
 from metarep.training.engines import train_fast
-from metarep.training.recipe import Plan
-from metarep.training.trained import Trained
+from metarep.training.recipe import Plan, Trained
 
 LONGER = Plan(MULTIPLIER, "product", VARIANTS["e09"].lr, 30_000)
 """How training goes on before Newton's method: its own steps are too large to stay in the basin that training is in."""

@@ -140,7 +140,8 @@ def read_networks(
     architecture = plan.views[0].architecture
     b, width = len(next(iter(tensors.values()))), model.d_model if tokens == "states" else 2
     layers = Moments(b, architecture.n_layers, width)
-    by_unit = _unit_moments(plan, b, width) if with_units and not plan.whole else {}
+    apart = plan.views if with_units and not plan.whole else ()
+    by_unit = {view.group: Moments(b, view.n_units, width) for view in apart}
     whole_units: list[torch.Tensor] = []
     windows = torch.zeros(b, plan.n_windows, width) if with_windows else None
     values = plan.view_values(tensors)
@@ -206,12 +207,8 @@ def _segments(
         for at in range(0, b, size):
             some = [part[at : at + size] for part in values]
             shown = plan.window_values(shape, some, shape.firsts).flatten(0, 1)
-            network = torch.arange(at, at + len(shown))
-            yield (
-                network,
-                np.zeros(len(shown), np.int64),
-                Segment(shape.layout, shown, torch.zeros(len(shown), dtype=torch.int64)),
-            )
+            first = np.zeros(len(shown), np.int64)
+            yield torch.arange(at, at + len(shown)), first, Segment(shape.layout, shown, torch.from_numpy(first))
         return
     for network in range(b):
         own = [part[network] for part in values]
@@ -220,10 +217,6 @@ def _segments(
             shown = plan.window_values(shape, own, shape.firsts[number])
             segment = Segment(shape.layout, shown, torch.from_numpy(shape.firsts[number]))
             yield torch.full((len(number),), network), number, segment
-
-
-def _unit_moments(plan: Plan, b: int, width: int) -> dict[int, Moments]:
-    return {view.group: Moments(b, view.n_units, width) for view in plan.views}
 
 
 def _gather_layers(

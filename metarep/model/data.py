@@ -6,7 +6,7 @@ ones windows are cut once and held in memory, drawn evenly from the networks.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -249,15 +249,15 @@ def cut_windows(
     if len(networks) * n_copies > most:
         networks = [networks[i] for i in np.sort(rng.permutation(len(networks))[: max(2, most // n_copies)])]
     share = max(1, most // max(1, len(networks) * n_copies))
-    found: dict[Shape, list[tuple]] = {}
+    found: dict[Shape, list[CutWindows]] = {}
     with progress.task(f"read {split}", len(networks), "networks") as task:
         for one, row in networks:
             for _ in range(n_copies):
                 tensors = _ordered(one, row, config, train, generator)
-                for shape, *windows in _windows_of(one, tensors, share, rng, spaces):
-                    found.setdefault(shape, []).append(windows)
+                for windows in _windows_of(one, tensors, share, rng, spaces):
+                    found.setdefault(windows.shape, []).append(windows)
             task.advance(1)
-    return [_joined(shape, parts) for shape, parts in found.items()]
+    return [_joined(parts) for parts in found.values()]
 
 
 def _ordered(one: Cohort, row: int, config: PretrainConfig, train: bool, generator: torch.Generator) -> dict[str, torch.Tensor]:
@@ -268,27 +268,23 @@ def _ordered(one: Cohort, row: int, config: PretrainConfig, train: bool, generat
 
 def _windows_of(
     one: Cohort, tensors: dict[str, torch.Tensor], share: int, rng: np.random.Generator, spaces: dict[str, ProbeSpace]
-):
-    """(shape, values, firsts, contributions, probes) of up to `share` windows of one network."""
+) -> Iterator[CutWindows]:
+    """Up to `share` windows of one network, shape by shape."""
     values = one.plan.view_values(tensors)
     shapes = np.repeat(np.arange(len(one.plan.shapes)), [shape.n_windows for shape in one.plan.shapes])
     which = np.concatenate([np.arange(shape.n_windows) for shape in one.plan.shapes])
     chosen = np.sort(rng.permutation(len(shapes))[:share])
-    effects, probes = _contributions(one, tensors, spaces)
+    known, probes = _contributions(one, tensors, spaces)
     for number in np.unique(shapes[chosen]):
         shape = one.plan.shapes[number]
         firsts = shape.firsts[which[chosen[shapes[chosen] == number]]]
         (s,) = shape.stretches
         view = one.plan.views[s.view]
-        known = effects.get(view.group) if effects and view.is_hidden else None
-        rows = torch.from_numpy(firsts[:, None] + np.arange(s.n_units))
-        yield (
-            shape,
-            one.plan.window_values(shape, values, firsts).clone(),
-            firsts,
-            None if known is None else known[rows],
-            probes,
-        )
+        shown = one.plan.window_values(shape, values, firsts).clone()
+        found = CutWindows(shape, shown, torch.from_numpy(firsts), probes=probes)
+        if view.is_hidden and view.group in known:
+            found.contributions = known[view.group][torch.from_numpy(firsts[:, None] + np.arange(s.n_units))]
+        yield found
 
 
 def _contributions(one: Cohort, tensors: dict[str, torch.Tensor], spaces: dict[str, ProbeSpace]):
@@ -297,14 +293,13 @@ def _contributions(one: Cohort, tensors: dict[str, torch.Tensor], spaces: dict[s
     """
     if one.forward is None or not spaces:
         return {}, None
-
     probes = spaces[space_name(one.forward.n_inputs, one.forward.n_outputs)].fixed(N_POOL_PROBES)
     batched = {name: value.unsqueeze(0) for name, value in tensors.items()}
     found = one.forward.contributions(batched, probes.inputs, probes.outputs)
     return {group: value[0] for group, value in found.items()}, probes
 
 
-def _joined(shape: Shape, parts: list[tuple]) -> CutWindows:
-    values, firsts, contributions, probes = zip(*parts, strict=True)
-    known = None if contributions[0] is None else torch.cat(contributions)
-    return CutWindows(shape, torch.cat(values), torch.from_numpy(np.concatenate(firsts)), known, probes[0])
+def _joined(parts: Sequence[CutWindows]) -> CutWindows:
+    values, firsts = torch.cat([one.values for one in parts]), torch.cat([one.firsts for one in parts])
+    known = None if parts[0].contributions is None else torch.cat([one.contributions for one in parts])
+    return replace(parts[0], values=values, firsts=firsts, contributions=known)

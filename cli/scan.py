@@ -44,19 +44,19 @@ def scan(
 
 
 def _scan_file(path: Path, settings) -> None:
-    from metarep.domains.multiplier.modes import MODE_NAMES, MULTIPLIER
-    from metarep.domains.multiplier.one_network import portray
+    from metarep.domains.multiplier.modes import MODE_NAMES, MULTIPLIER, label_modes
+    from metarep.domains.multiplier.scan import portray
     from metarep.formats.readers import read_params
 
-    found = portray(read_params(path, MULTIPLIER), settings)
-    labels = found.labels
+    params = read_params(path, MULTIPLIER)
+    labels = label_modes(MULTIPLIER, params[None])
     mode = labels.mode[0]
     typer.echo(f"{path}: {MULTIPLIER} network")
     typer.echo(f"mode: {mode} ({MODE_NAMES[mode]}), {labels.mode_margin[0]:.4g} from the threshold")
     typer.echo(f"quadrant code: {labels.quadrant_code[0]}")
     typer.echo(f"active areas: {', '.join(f'{area:.6f}' for area in labels.active_area[0])} of the unit square")
-    rows = [[name, f"{score.value:.4f}", f"{score.percentile:.1f}"] for name, score in found.scores.items()]
-    print_table(["scan", "score", f"percentile among {found.n_random:,} random initialisations"], rows)
+    rows = [[name, f"{score.value:.4f}", f"{score.percentile:.1f}"] for name, score in portray(params, settings).items()]
+    print_table(["scan", "score", f"percentile among {settings.n_random:,} random initialisations"], rows)
 
 
 def _print_tables(path: Path) -> None:

@@ -2,9 +2,32 @@
 
 from __future__ import annotations
 
-from metarep.domains.functions.recipes import FOURIER
-from metarep.domains.functions.stages import FUNCTIONS
-from metarep.zoos.domain import Domain, register
+from pathlib import Path
+from typing import Any
+
+from metarep.domains.functions.probe import FunctionsConfig
+from metarep.networks.spec import NetworkSpec
+from metarep.training.recipe import Recipe
+from metarep.training.settings import FamilyConfig
+from metarep.training.tasks import Task, random_series
+from metarep.zoos.domain import Domain, DomainStage, register
+
+
+def tasks(config: FamilyConfig, zoo_seed: int) -> list[Task]:
+    """As many random functions as the settings say, by the zoo's seed and their number alone."""
+    return [random_series(number, seed=zoo_seed) for number in range(config.n_functions)]
+
+
+def make_functions(settings: FunctionsConfig, zoo: Path, embeddings: list[Path], out: Path, **how: Any) -> None:
+    """Which function each network learned, read off every embedding."""
+    from metarep.domains.functions.report import functions
+
+    functions(settings, zoo, out, embeddings=embeddings, **how)
+
+
+FOURIER = Recipe(
+    "fourier", "random functions of one number", NetworkSpec((1, 16, 1)), "interval", lr=1e-2, n_steps=3000, tasks=tasks
+)
 
 DOMAIN = register(
     Domain(
@@ -13,6 +36,6 @@ DOMAIN = register(
         labels={"task": "the function that was learned"},
         properties={"log_error": "the decimal logarithm of the validation error"},
         recipes={FOURIER.name: FOURIER},
-        stages=(FUNCTIONS,),
+        stages=(DomainStage("functions", FunctionsConfig, make_functions),),
     )
 )

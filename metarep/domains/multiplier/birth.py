@@ -22,13 +22,16 @@ from sklearn.preprocessing import StandardScaler
 
 from metarep.domains.multiplier.mode_paths import share_row
 from metarep.domains.multiplier.modes import MULTIPLIER, label_modes
-from metarep.evaluation.resampling import balanced_accuracy
+from metarep.evaluation.resampling import balanced_accuracy, interval
 from metarep.training.engines import train_fast
 from metarep.training.recipe import Plan
 from metarep.zoos.zoo import Zoo
 
 N_ROUNDS = 80
 """Of boosting."""
+
+N_REPEATS = 5
+"""Permutations of a quantity, to see how much it matters."""
 
 LEAST_PROBABILITY = 1e-4
 """Predicted probabilities are not taken below it: one surprise must not decide the log loss."""
@@ -163,8 +166,8 @@ def scores(fitted: Fitted, x: np.ndarray, truth: np.ndarray, *, n_bootstraps: in
     }
     row = {}
     for name, measure in measures.items():
-        low, high = np.quantile([measure(i) for i in draws], [0.025, 0.975])
-        row |= {name: measure(np.arange(len(truth))), f"{name}_low": float(low), f"{name}_high": float(high)}
+        low, high = interval(np.array([measure(i) for i in draws]))
+        row |= {name: measure(slice(None)), f"{name}_low": low, f"{name}_high": high}
     return row | {"entropy_bits": float(blank.mean())}
 
 
@@ -177,16 +180,16 @@ def _null(build: Callable, x, mode, train, test, n_nulls: int, rng: np.random.Ge
 
 
 def importance_rows(
-    fitted: Fitted, features: Features, mode: np.ndarray, held_out: np.ndarray, *, rng: np.random.Generator, n_repeats: int = 5
+    fitted: Fitted, features: Features, mode: np.ndarray, held_out: np.ndarray, *, rng: np.random.Generator
 ) -> list[dict]:
-    """By how many bits a held-out mode gets more surprising when one quantity is shuffled among networks,
-    largest first; low and high are the range over n_repeats shuffles."""
+    """By how many bits a held-out mode gets more surprising when one quantity is permuted among networks,
+    largest first; low and high are the range over N_REPEATS permutations."""
     x, truth = features.x[held_out], mode[held_out]
     base = fitted.surprise(fitted.probability(x), truth).mean()
     rows = []
     for column, name in enumerate(features.names):
         lost = []
-        for _ in range(n_repeats):
+        for _ in range(N_REPEATS):
             shuffled = x.copy()
             shuffled[:, column] = rng.permutation(shuffled[:, column])
             lost.append(fitted.surprise(fitted.probability(shuffled), truth).mean() - base)
@@ -213,8 +216,5 @@ def twin_modes(zoo: Zoo, plan: Plan, *, n: int, seed: int) -> tuple[np.ndarray, 
 def twin_rows(initial: np.ndarray, final: np.ndarray, twin: np.ndarray) -> list[dict]:
     """How often twins end in the same mode: over all ("all"), and by the mode at initialisation."""
     same = final == twin
-    rows = [{"mode": "all", **share_row(int(same.sum()), len(same))}]
-    for name in sorted(set(initial)):
-        at = initial == name
-        rows.append({"mode": name, **share_row(int(same[at].sum()), int(at.sum()))})
-    return rows
+    parts = {"all": same} | {name: same[initial == name] for name in sorted(set(initial))}
+    return [{"mode": name, **share_row(part.sum(), len(part))} for name, part in parts.items()]

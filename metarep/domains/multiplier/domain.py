@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from metarep.domains.multiplier.modes import MODE_NAMES, MODES, MULTIPLIER, UNIT_STATES, compositions, label_modes, unit_states
 from metarep.domains.multiplier.recipes import VARIANTS
-from metarep.domains.multiplier.stages import SCAN
+from metarep.domains.multiplier.settings import ScanConfig
 from metarep.networks.spec import NetworkSpec
-from metarep.zoos.domain import Columns, Domain, Property, register
-from metarep.zoos.zoo import Zoo
+from metarep.zoos.domain import Columns, Domain, DomainStage, Property, register
+from metarep.zoos.zoo import Zoo, open_zoo
 
 AREA_FLOOR = 1e-3
 """Added before the logarithm of an area: a quadrant counts from 1e-2."""
@@ -71,6 +72,20 @@ def parts(*asked: Any) -> Any:
 
     return find_sections_of(*asked)
 
+
+def make_scan(settings: ScanConfig, zoo: Path, embeddings: list[Path], out: Path, **how: Any) -> None:
+    """The scans of a zoo; that by examples looks into one embedding."""
+    from metarep.domains.multiplier.scan import scan
+
+    scan(settings, zoo, out, embeddings=embeddings[0] if embeddings else None, **how)
+
+
+def has_modes(zoo: Path) -> bool:
+    """Whether there are networks of two modes, which the scans could tell apart."""
+    return len(set(open_zoo(zoo).final()["mode"]) - {""}) > 1
+
+
+SCAN = DomainStage("scan", ScanConfig, make_scan, first_of=("certainty", "pooled", "states"), suits=has_modes)
 
 DOMAIN = register(
     Domain(

@@ -24,16 +24,18 @@ from metarep.domains.multiplier.mode_paths import (
 )
 from metarep.domains.multiplier.modes import MODES, MULTIPLIER
 from metarep.domains.multiplier.phase_transitions import ABRUPT, DropShape, drop_shapes, phase_summary
-from metarep.domains.multiplier.scan import scan_score
+from metarep.domains.multiplier.scores import scan_score
 from metarep.domains.multiplier.settings import DynamicsConfig
 from metarep.domains.multiplier.trajectories import Runs, read_runs
 from metarep.errors import MetarepError
 from metarep.evaluation.resampling import balanced_accuracy
 from metarep.progress import Progress
+from metarep.report.wording import Score, of_row, percent, spoken
 from metarep.tables import to_csv
 from metarep.zoos.zoo import open_zoo
 
 SIGNIFICANT = 0.05
+NULL = ("null_mean", "null_low", "null_high")
 SCANNED = "3"
 """The mode that the published scan looks for."""
 
@@ -59,8 +61,8 @@ def follow(config: DynamicsConfig, runs: Runs) -> Dynamics:
         "n_runs": len(runs),
         "n_steps": runs.n_steps,
         "steps": [int(step) for step in runs.step],
-        "kept_from_birth": share_row(int((runs.mode[:, 0] == runs.mode[:, -1]).sum()), len(runs)),
-        "never_changes": share_row(int((change == 0).sum()), len(runs)),
+        "kept_from_birth": share_row((runs.mode[:, 0] == runs.mode[:, -1]).sum(), len(runs)),
+        "never_changes": share_row((change == 0).sum(), len(runs)),
         "last_change_quartiles": [float(q) for q in np.quantile(changed, [0.25, 0.5, 0.75])] if len(changed) else [],
         "passing": passing_rows(runs.mode),
         "loss_at_change": excess_summary(runs, drops, window=config.window, n_controls=config.n_controls, **settings),
@@ -126,7 +128,7 @@ def tables_of(found: Dynamics) -> dict[str, list[dict]]:
 def last_change_rows(runs: Runs) -> list[dict]:
     """One row a run: its path, how often it changes, and the first step in its final mode (0: from birth, never changed)."""
     change = last_change(runs.mode)
-    n_changes = (runs.mode[:, 1:] != runs.mode[:, :-1]).sum(axis=1)
+    n_changes = runs.n_changes[:, -1]
     return [
         {
             "network_id": name,
@@ -144,22 +146,12 @@ def drop_rows(runs: Runs, drops: ChangeDrops) -> list[dict]:
     """One row a run that changes its mode: the drop of its error there in decades, the control's, how far its areas move."""
     rows = []
     for m, (run, column) in enumerate(zip(drops.run, drops.column, strict=True)):
+        row = {"network_id": runs.run_id[run], "from_mode": runs.mode[run, column - 1], "to_mode": runs.mode[run, column]}
+        at = {"step_before": column - 1, "step_after": column, "window_begin": drops.begin[m], "window_end": drops.end[m]}
+        row |= {name: int(runs.step[i]) for name, i in at.items()}
+        row |= {name: float(getattr(drops, name)[m]) for name in ("drop", "control_drop", "excess")}
         moved = np.abs(runs.active_area[run, column] - runs.active_area[run, column - 1]).max()
-        rows.append(
-            {
-                "network_id": runs.run_id[run],
-                "from_mode": runs.mode[run, column - 1],
-                "to_mode": runs.mode[run, column],
-                "step_before": int(runs.step[column - 1]),
-                "step_after": int(runs.step[column]),
-                "window_begin": int(runs.step[drops.begin[m]]),
-                "window_end": int(runs.step[drops.end[m]]),
-                "drop": float(drops.drop[m]),
-                "control_drop": float(drops.control_drop[m]),
-                "excess": float(drops.excess[m]),
-                "area_moved": float(moved),
-            }
-        )
+        rows.append({**row, "area_moved": float(moved)})
     return rows
 
 
@@ -214,13 +206,9 @@ def embedding_rows(config: DynamicsConfig, runs: Runs, model: Path | str, *, dev
         vectors = (embed_params(network_model, MULTIPLIER, runs.params[test, column], config.embedding) - mean) / std
         distance = np.square(vectors[:, None] - centres).sum(axis=-1)
         nearest = present[distance.argmin(axis=1)]
-        now, final = (runs.mode[test, c].astype(str) for c in (column, -1))
-        row = {"step": int(step), "n": len(test), "mode_now": balanced_accuracy(now, nearest)}
-        row |= {
-            "mode_at_the_end": balanced_accuracy(final, nearest),
-            "median_distance": float(np.median(distance.min(1) ** 0.5)),
-        }
-        rows.append(row)
+        now, final = (balanced_accuracy(runs.mode[test, c].astype(str), nearest) for c in (column, -1))
+        row = {"step": int(step), "n": len(test), "mode_now": now, "mode_at_the_end": final}
+        rows.append({**row, "median_distance": float(np.median(distance.min(1) ** 0.5))})
     return rows
 
 
@@ -248,25 +236,18 @@ def sentences(metrics: dict) -> list[str]:
 
 
 def _share(row: dict) -> str:
-    return f"{row['share']:.1%} [{row['low']:.1%}, {row['high']:.1%}]"
+    return percent(row["share"], row["low"], row["high"], 1)
 
 
 def _drop_sentence(row: dict) -> list[str]:
     if row["n"] < 2:
         return []
-    verdict = (
-        "more than"
-        if row["low"] > 0 and row["p"] < SIGNIFICANT
-        else "less than"
-        if row["high"] < 0
-        else "not clearly more or less than"
-    )
+    more = row["low"] > 0 and row["p"] < SIGNIFICANT
+    verdict = "more" if more else "less" if row["high"] < 0 else "not clearly more or less"
+    excess, null = (Score(*(row[name] for name in names)) for names in (("mean_excess", "low", "high"), NULL))
     return [
-        f"Around the last change of mode the error falls {verdict} in matched networks that keep theirs: by a factor of "
-        f"{10 ** row['mean_drop']:.2f} against {10 ** row['mean_control_drop']:.2f} "
-        f"(difference {row['mean_excess']:.3f} decades [{row['low']:.3f}, {row['high']:.3f}], with shuffled times "
-        f"{row['null_mean']:.3f} [{row['null_low']:.3f}, {row['null_high']:.3f}], n = {row['n']:,}); "
-        f"it falls further than in its control in {row['n_falls_more'] / row['n']:.0%} of them."
+        f"Around the last change of mode the error falls {verdict} than in matched networks that keep theirs: the difference "
+        f"is {spoken(excess, 3)} decades, with permuted times {spoken(null, 3)} (n = {row['n']:,})."
     ]
 
 
@@ -275,8 +256,8 @@ def phase_sentence(metrics: dict) -> str:
     phase, drop = metrics["phase"], metrics["loss_at_change"]
     if "median_ratio" not in phase:
         return "Too few networks learn to say whether there are phase transitions."
-    abrupt = phase["median_ratio_low"] > ABRUPT
-    sharper = phase["median_ratio_low"] > 1
+    ratio = of_row(phase, "median_ratio")
+    abrupt = ratio.low > ABRUPT
     at_change = drop.get("low", 0) > 0 and drop.get("p", 1) < SIGNIFICANT
     together = phase.get("coincidence", {}).get("p", 1) < SIGNIFICANT
     if abrupt and at_change and together:
@@ -286,28 +267,17 @@ def phase_sentence(metrics: dict) -> str:
         verdict = verdict if not abrupt else "Errors drop abruptly and changes of mode are tied to it only in part"
     else:
         verdict = "There is no sign of phase transitions between modes"
-    shape = (
-        "abrupt"
-        if abrupt
-        else "somewhat sharper than a relaxation of one time scale"
-        if sharper
-        else "as smooth as a relaxation of one time scale"
-    )
+    smooth = "a relaxation of one time scale"
+    shape = "abrupt" if abrupt else f"somewhat sharper than {smooth}" if ratio.low > 1 else f"as smooth as {smooth}"
     text = (
-        f"{verdict}: the drop of the error is {shape} (its steepest tenth of a decade of steps holds "
-        f"{phase['median_ratio']:.2f} times [{phase['median_ratio_low']:.2f}, {phase['median_ratio_high']:.2f}] as much of "
-        f"the whole drop; {ABRUPT} would count as abrupt)"
+        f"{verdict}: the drop of the error is {shape} (its steepest tenth of a decade of steps holds {spoken(ratio)} times as "
+        f"much of the whole drop; {ABRUPT} would count as abrupt); {_share(phase['several_drops'])} of the "
+        "networks have several drops with a plateau between"
     )
-    if {"median_ratio_if_mode_changes", "median_ratio_if_not"} <= set(phase):
-        text += (
-            f", {phase['median_ratio_if_mode_changes']:.2f} in networks that change mode and "
-            f"{phase['median_ratio_if_not']:.2f} in those that do not"
-        )
-    text += f"; {_share(phase['several_drops'])} fall in several drops with a plateau between"
     if "coincidence" in phase:
         near = phase["coincidence"]
         text += (
             f"; the last change and the fastest drop lie {near['median_distance']:.2f} decades of steps apart in the median, "
-            f"{near['null_mean']:.2f} [{near['null_low']:.2f}, {near['null_high']:.2f}] where times are shuffled"
+            f"{spoken(Score(*(near[name] for name in NULL)))} where times are permuted"
         )
     return text + "."

@@ -8,6 +8,7 @@ at N_NODES nodes (a test holds it against the exact expected error).
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -24,17 +25,13 @@ def split_error(params: np.ndarray, *, level: float = HALF) -> np.ndarray:
     """(N, 2): E[(f − x1 x2)²; product below level] and the same above it, for 2-2-1 networks params (N, 9) and inputs uniform
     on the square. The two add up to the expected error."""
     points, weights, below = cut_rule(level)
-    parts = []
-    for first in range(0, len(params), BATCH):
-        some = np.asarray(params[first : first + BATCH], np.float64)
-        squared = np.square(forward(MULTIPLIER, some, points)[..., 0] - points.prod(axis=1))
-        parts.append(np.stack([squared[:, below] @ weights[below], squared[:, ~below] @ weights[~below]], axis=1))
-    return np.concatenate(parts) if parts else np.empty((0, 2))
+    columns = np.where([below, ~below], weights, 0.0).T
+    return np.concatenate([np.empty((0, 2)), *(squared @ columns for squared in _squared_errors(params, points))])
 
 
-def share_below(level: float = HALF) -> float:
-    """P(x1 x2 < level) for inputs uniform on the square: level (1 − ln level)."""
-    return level * (1 - math.log(level))
+def share_below() -> float:
+    """P(x1 x2 < HALF) for inputs uniform on the square: level (1 − ln level)."""
+    return HALF * (1 - math.log(HALF))
 
 
 def cut_rule(level: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -67,9 +64,13 @@ def error_map(params: np.ndarray, *, side: int) -> np.ndarray:
     Averaged over each network and its mirror image in x1 = x2, since either unit may be the one that folds."""
     at = (np.arange(side) + 0.5) / side
     points = np.stack([np.tile(at, side), np.repeat(at, side)], axis=1)
-    total = np.zeros(len(points))
-    for first in range(0, len(params), BATCH):
-        some = np.asarray(params[first : first + BATCH], np.float64)
-        total += np.square(forward(MULTIPLIER, some, points)[..., 0] - points.prod(axis=1)).sum(axis=0)
+    total = sum(squared.sum(axis=0) for squared in _squared_errors(params, points))
     mean = (total / len(params)).reshape(side, side)
     return (mean + mean.T) / 2
+
+
+def _squared_errors(params: np.ndarray, points: np.ndarray) -> Iterator[np.ndarray]:
+    """The squared errors (n, S) of some networks at a time."""
+    for first in range(0, len(params), BATCH):
+        some = np.asarray(params[first : first + BATCH], np.float64)
+        yield np.square(forward(MULTIPLIER, some, points)[..., 0] - points.prod(axis=1))

@@ -56,13 +56,6 @@ def expected_error(spec: NetworkSpec, params: np.ndarray, *, input_distribution:
     return expected_error_derivatives(spec, params, input_distribution=input_distribution).error
 
 
-def expected_error_and_gradient(
-    spec: NetworkSpec, params: np.ndarray, *, input_distribution: InputDistribution = "product"
-) -> tuple[np.ndarray, np.ndarray]:
-    """The expected squared error (N,) and its gradient (N, P)."""
-    return expected_error_derivatives(spec, params, input_distribution=input_distribution)[:2]
-
-
 def expected_error_derivatives(
     spec: NetworkSpec, params: np.ndarray, *, input_distribution: InputDistribution = "product"
 ) -> Expected:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import minimize
 
-from metarep.domains.multiplier.expected_error import InputDistribution, expected_error, expected_error_derivatives
+from metarep.domains.multiplier.expected_error import expected_error_derivatives
 from metarep.networks.spec import NetworkSpec
 
 GRADIENT_TOLERANCE = 1e-8
@@ -43,30 +43,19 @@ class Freed(NamedTuple):
     n_starts: int
 
 
-def descend_some(
-    spec: NetworkSpec, params: np.ndarray, free: np.ndarray, *, input_distribution: InputDistribution = "product"
-) -> Descent:
-    """The minimum of the expected error that one network params (P,) leads to; only the places free (F,) move."""
+def descend_some(spec: NetworkSpec, params: np.ndarray, free: np.ndarray) -> Descent:
+    """The minimum of the expected error that one network params (P,) leads to; only the parameters free (F,) move."""
     params = np.array(params, np.float64)
-    last: dict[bytes, tuple] = {}
 
     def at(values: np.ndarray) -> tuple:
-        key = values.tobytes()
-        if key not in last:
-            trial = params.copy()
-            trial[free] = values
-            found = expected_error_derivatives(spec, trial[None], input_distribution=input_distribution)
-            last.clear()
-            last[key] = found.error[0], found.gradient[0, free], found.hessian[0][np.ix_(free, free)]
-        return last[key]
+        trial = params.copy()
+        trial[free] = values
+        error, gradient, hessian = expected_error_derivatives(spec, trial[None])
+        return error[0], gradient[0, free], hessian[0][np.ix_(free, free)]
 
+    options = {"gtol": GRADIENT_TOLERANCE, "maxiter": MAX_STEPS}
     found = minimize(
-        lambda x: at(x)[0],
-        params[free],
-        jac=lambda x: at(x)[1],
-        hess=lambda x: at(x)[2],
-        method="trust-exact",
-        options={"gtol": GRADIENT_TOLERANCE, "maxiter": MAX_STEPS},
+        lambda x: at(x)[:2], params[free], jac=True, hess=lambda x: at(x)[2], method="trust-exact", options=options
     )
     params[free] = found.x
     error, gradient, _ = at(found.x)
@@ -76,7 +65,7 @@ def descend_some(
 def free_groups(
     spec: NetworkSpec, params: np.ndarray, groups: Mapping[str, Sequence[int]], *, n_random: int, spread: float, seed: int
 ) -> dict[tuple[str, ...], Freed]:
-    """Every non-empty set of the groups of places set free, smallest sets first.
+    """Every non-empty set of the groups of parameters set free, smallest sets first.
 
     Beside the start itself, a set is tried from the best of each set with one group less, and from n_random copies whose
     free parameters have noise of standard deviation `spread`: freeing more never ends higher.
@@ -112,8 +101,3 @@ def worth(names: Sequence[str], saved: Callable[[frozenset[str]], float]) -> dic
                 total += weight * (saved(frozenset({*part, name})) - saved(frozenset(part)))
         values[name] = total
     return values
-
-
-def start_error(spec: NetworkSpec, params: np.ndarray, *, input_distribution: InputDistribution = "product") -> float:
-    """The expected error of one network params (P,)."""
-    return float(expected_error(spec, np.asarray(params, np.float64)[None], input_distribution=input_distribution)[0])

@@ -14,6 +14,7 @@ import numpy as np
 
 from metarep.domains.multiplier.mode_paths import last_change
 from metarep.domains.multiplier.trajectories import Runs
+from metarep.evaluation.resampling import interval
 
 MIN_CONTROLS = 3
 """Networks with fewer candidates are left out: a mean of two says little."""
@@ -81,7 +82,7 @@ def matched_controls(runs: Runs, run: np.ndarray, begin: np.ndarray, end: np.nda
 
 
 def _nearest(level: np.ndarray, candidates: np.ndarray, run: np.ndarray, k: int) -> np.ndarray:
-    """(m, k) candidates nearest in rank to the levels of `run` (m,), without the run itself; −1 for what lacks."""
+    """(m, k) candidates nearest in rank to the levels of `run` (m,), without the run itself; −1 where there are fewer."""
     ranked = candidates[np.argsort(level[candidates], kind="stable")]
     place = np.searchsorted(level[ranked], level[run])
     width = min(k + 1, len(ranked))
@@ -109,23 +110,26 @@ def excess_summary(
     for _ in range(n_permutations):
         column = found.column[rng.permutation(len(excess))]
         nulls.append(drops_at(runs, found.run, column, window=window, n_controls=n_controls).excess.mean())
-    low, high = np.quantile(draws, [0.025, 0.975])
-    null_low, null_high = np.quantile(nulls, [0.025, 0.975])
+    low, high = interval(draws)
     return {
         "n": len(excess),
         "mean_drop": float(found.drop.mean()),
         "mean_control_drop": float(found.control_drop.mean()),
         "mean_excess": float(excess.mean()),
-        "low": float(low),
-        "high": float(high),
-        "null_mean": float(np.mean(nulls)),
-        "null_low": float(null_low),
-        "null_high": float(null_high),
+        "low": low,
+        "high": high,
+        **null_metrics(np.array(nulls)),
         "p": float((1 + np.sum(np.array(nulls) >= excess.mean())) / (1 + n_permutations)),
         "median_level_gap": float(np.median(found.level_gap)),
         "n_falls": int((found.drop > 0).sum()),
         "n_falls_more": int((excess > 0).sum()),
     }
+
+
+def null_metrics(nulls: np.ndarray) -> dict[str, float]:
+    """The mean and 95 % of values (B,) under permutation."""
+    low, high = interval(nulls)
+    return {"null_mean": float(nulls.mean()), "null_low": low, "null_high": high}
 
 
 def aligned(runs: Runs, found: ChangeDrops, reach: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

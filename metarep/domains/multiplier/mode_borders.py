@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import minimize, nnls
 
-from metarep.domains.multiplier.expected_error import InputDistribution, expected_error_and_gradient
+from metarep.domains.multiplier.expected_error import expected_error_derivatives
 from metarep.domains.multiplier.geometry import active_area
 from metarep.domains.multiplier.modes import MAINLY_ON, MULTIPLIER, TOLERANCE, label_modes
 from metarep.networks.symmetry import canonical_scale, order_index
@@ -55,9 +55,9 @@ class Within(NamedTuple):
     residual: np.ndarray
 
 
-def minimise_within(mode: str, start: np.ndarray, *, input_distribution: InputDistribution = "product") -> Within:
+def minimise_within(mode: str, start: np.ndarray) -> Within:
     """The lowest expected error in a mode, from 2-2-1 networks start (N, 9) of this mode; those that left it are dropped."""
-    ends = [_descend(BOXES[mode], params, input_distribution) for params in canonical_scale(MULTIPLIER, in_order(start))]
+    ends = [_descend(BOXES[mode], params) for params in canonical_scale(MULTIPLIER, in_order(start))]
     ends = [end for end in ends if end is not None]
     columns = list(zip(*ends, strict=True)) if ends else [np.empty((0, 9)), [], [], []]
     params = canonical_scale(MULTIPLIER, np.array(columns[0], np.float64))
@@ -106,9 +106,9 @@ def twins(params: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
     return np.concatenate(made)
 
 
-def beyond(mode: str, params: np.ndarray, *, input_distribution: InputDistribution = "product") -> str:
+def beyond(mode: str, params: np.ndarray) -> str:
     """The mode that a network params (9,) held on a border enters first when it follows the falling error; "" for none."""
-    gradient = expected_error_and_gradient(MULTIPLIER, params[None], input_distribution=input_distribution)[1][0]
+    gradient = expected_error_derivatives(MULTIPLIER, params[None]).gradient[0]
     way = params - np.geomspace(1e-5, 1.0, 200)[:, None] * gradient / max(np.linalg.norm(gradient), 1e-300)
     modes = label_modes(MULTIPLIER, way).mode
     left = np.flatnonzero(modes != mode)
@@ -136,13 +136,13 @@ def area_and_gradient(params: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return 1 - off, gradient
 
 
-def _descend(box: tuple, start: np.ndarray, input_distribution: InputDistribution) -> tuple | None:
+def _descend(box: tuple, start: np.ndarray) -> tuple | None:
     """(params (9,), error, held, residual) of one network, or None if the optimiser left the box."""
     low, high = np.array(box).T
     lower, upper = low > 0, high < 1
 
     def objective(params: np.ndarray) -> tuple[float, np.ndarray]:
-        error, gradient = expected_error_and_gradient(MULTIPLIER, params[None], input_distribution=input_distribution)
+        error, gradient, _ = expected_error_derivatives(MULTIPLIER, params[None])
         return SCALE * error[0], SCALE * gradient[0]
 
     def slack(params: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 
 import numpy as np
+from sklearn.metrics import confusion_matrix
 
 from metarep.domains.multiplier.modes import MODES
 from metarep.evaluation.resampling import wilson
@@ -17,17 +18,15 @@ ARROW = ">"
 
 
 def share_row(count: int, n: int) -> dict[str, float]:
-    """n, share, low, high of `count` among `of`: a share with its 95 % Wilson interval."""
+    """n, of, share, low, high of `count` among n: a share with its 95 % Wilson interval."""
+    count, n = int(count), int(n)
     low, high = wilson(count, n)
-    return {"n": int(count), "of": int(n), "share": count / n if n else float("nan"), "low": low, "high": high}
+    return {"n": count, "of": n, "share": count / n if n else float("nan"), "low": low, "high": high}
 
 
 def transition_counts(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     """(5, 5) int: how many networks go from each mode (row) to each mode (column), in the order of MODES."""
-    number = {mode: i for i, mode in enumerate(MODES)}
-    counts = np.zeros((len(MODES), len(MODES)), np.int64)
-    np.add.at(counts, ([number[m] for m in before], [number[m] for m in after]), 1)
-    return counts
+    return confusion_matrix(before.astype(str), after.astype(str), labels=MODES)
 
 
 def last_change(mode: np.ndarray) -> np.ndarray:
@@ -47,10 +46,9 @@ def share_rows(mode: np.ndarray, step: np.ndarray) -> list[dict]:
     """The share of each mode at each step, with its Wilson interval, and of networks that have their final mode by then."""
     rows = []
     for column, at in enumerate(step):
-        settled = int((mode[:, column] == mode[:, -1]).sum())
-        kept = int((last_change(mode) <= column).sum())
+        settled, kept = int((mode[:, column] == mode[:, -1]).sum()), int((last_change(mode) <= column).sum())
         for name in MODES:
-            counted = share_row(int((mode[:, column] == name).sum()), len(mode))
+            counted = share_row((mode[:, column] == name).sum(), len(mode))
             rows.append({"step": int(at), "mode": name, **counted, "n_in_final_mode": settled, "n_for_good": kept})
     return rows
 
@@ -71,8 +69,7 @@ def transition_rows(mode: np.ndarray, step: np.ndarray) -> list[dict]:
 
 def path_rows(mode: np.ndarray) -> list[dict]:
     """How many runs take each path, the commonest first."""
-    counted = Counter(paths(mode)).most_common()
-    return [{"path": path, **share_row(n, len(mode))} for path, n in counted]
+    return [{"path": path, **share_row(n, len(mode))} for path, n in Counter(paths(mode)).most_common()]
 
 
 def passing_rows(mode: np.ndarray) -> list[dict]:
@@ -80,15 +77,5 @@ def passing_rows(mode: np.ndarray) -> list[dict]:
 
     A mode that is a stage on the way has a share near 1, one that is an end near 0.
     """
-    rows = []
-    for name in MODES:
-        visited = (mode == name).any(axis=1)
-        row = share_row(int((visited & (mode[:, -1] != name)).sum()), int(visited.sum()))
-        rows.append({"mode": name, **row})
-    return rows
-
-
-def most_common_path(mode: np.ndarray, *, n_modes: int) -> str:
-    """The commonest path of exactly n_modes modes; "" where there is none."""
-    chosen = [path for path in paths(mode) if path.count(ARROW) == n_modes - 1]
-    return Counter(chosen).most_common(1)[0][0] if chosen else ""
+    visited = {name: (mode == name).any(axis=1) for name in MODES}
+    return [{"mode": name, **share_row((own & (mode[:, -1] != name)).sum(), own.sum())} for name, own in visited.items()]

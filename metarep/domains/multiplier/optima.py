@@ -79,9 +79,7 @@ def border_starts(starts: Starts, mode: str, *, seed: int) -> np.ndarray:
     return np.concatenate([own, brought])
 
 
-def best_of_modes(
-    free: Minimum, within: dict[str, Within], *, input_distribution: InputDistribution = "product"
-) -> BestOfModes:
+def best_of_modes(free: Minimum, within: dict[str, Within]) -> BestOfModes:
     """The best of every mode from where free descents ended and those that stayed in each mode {mode: Within}."""
     ends = label_modes(MULTIPLIER, free.params).mode
     n = len(MODES)
@@ -100,7 +98,7 @@ def best_of_modes(
             error[i], params[i] = stays.error[lowest], stays.params[lowest]
             held[i] = stays.held[lowest] or np.abs(params[i, 6:8]).max() > UNBOUNDED
             if held[i]:
-                out[i] = beyond(mode, params[i], input_distribution=input_distribution)
+                out[i] = beyond(mode, params[i])
     unbounded = np.abs(np.nan_to_num(params[:, 6:8])).max(axis=1) > UNBOUNDED
     return BestOfModes(MODES, error, _canonical(params), held, unbounded, out, inside_error, _canonical(inside_params))
 
@@ -110,23 +108,21 @@ def descend(starts: Starts, *, input_distribution: InputDistribution = "product"
     return minimise(MULTIPLIER, starts.params, input_distribution=input_distribution)
 
 
-def stay(starts: Starts, mode: str, *, seed: int, input_distribution: InputDistribution = "product") -> Within:
+def stay(starts: Starts, mode: str, *, seed: int) -> Within:
     """Where the starts of one mode end that have to stay in it; and then the twins of the best of them."""
-    first = minimise_within(mode, border_starts(starts, mode, seed=seed), input_distribution=input_distribution)
+    first = minimise_within(mode, border_starts(starts, mode, seed=seed))
     best = first.params[first.error.argsort()[:N_TWINNED]]
-    second = minimise_within(
-        mode, bring_into(mode, twins(best, rng=np.random.default_rng(seed))), input_distribution=input_distribution
-    )
+    second = minimise_within(mode, bring_into(mode, twins(best, rng=np.random.default_rng(seed))))
     return Within(*(np.concatenate(parts) for parts in zip(first, second, strict=True)))
 
 
-def distinct_minima(params: np.ndarray, error: np.ndarray, *, input_distribution: InputDistribution = "product") -> np.ndarray:
+def distinct_minima(params: np.ndarray, error: np.ndarray) -> np.ndarray:
     """(N,) which minimum each of N converged networks params (N, 9) is in, numbered from 0 by rising error.
 
     Two are the same minimum if they compute the same on the inputs that occur, or after the inputs have changed places.
     What is flat (the order and scale of units, a dead unit, a unit that turns on where no input falls) tells nothing apart.
     """
-    points = support(input_distribution)
+    points = support()
     output = forward(MULTIPLIER, params, points)[:, :, 0]
     swapped = forward(MULTIPLIER, params, points[:, ::-1])[:, :, 0]
     member, found = np.full(len(params), -1), 0
@@ -139,21 +135,16 @@ def distinct_minima(params: np.ndarray, error: np.ndarray, *, input_distribution
     return member
 
 
-def support(input_distribution: InputDistribution) -> np.ndarray:
-    """(S, 2): points all over the inputs that occur under an input distribution."""
-    at = np.linspace(0, 1, 13)
-    if input_distribution == "square":
-        return np.stack(np.meshgrid(at, at), axis=-1).reshape(-1, 2)
-    d, y = (part.ravel() for part in np.meshgrid(np.linspace(0.5, 1, 9), at))
+def support() -> np.ndarray:
+    """(S, 2): points all over the inputs that occur under the recipe's input distribution."""
+    d, y = (part.ravel() for part in np.meshgrid(np.linspace(0.5, 1, 9), np.linspace(0, 1, 13)))
     points = np.stack([y / d, d], axis=1)
     return np.concatenate([points, points[:, ::-1]])
 
 
 def errors_under_both(params: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The expected errors (N,) of params (N, 9) under "product" and on the square; NaN for rows of NaN."""
-    return expected_error(MULTIPLIER, params, input_distribution="product"), expected_error(
-        MULTIPLIER, params, input_distribution="square"
-    )
+    return expected_error(MULTIPLIER, params), expected_error(MULTIPLIER, params, input_distribution="square")
 
 
 def _canonical(params: np.ndarray) -> np.ndarray:

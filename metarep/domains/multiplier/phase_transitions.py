@@ -14,13 +14,14 @@ The error of each run, in decades, is read off on a grid that is even in the log
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 from scipy.signal import find_peaks
 
+from metarep.domains.multiplier.loss_at_change import null_metrics
 from metarep.domains.multiplier.mode_paths import last_change, share_row
 from metarep.domains.multiplier.trajectories import Runs
+from metarep.evaluation.resampling import interval
 
 CELLS_PER_DECADE = 10
 LEAST_DROP = 0.3
@@ -37,7 +38,6 @@ class DropShape:
 
     grid: (G,) steps. log_error: (M, G) decades. concentration, reference: (M,) largest shares of the
     drop within one cell. n_drops: (M,) int. fastest: (M,) step in the middle of the cell of the fastest drop.
-    plateaus: [(K,) decades] of each run, the error where the rate is least between two drops.
     """
 
     run: np.ndarray
@@ -47,7 +47,6 @@ class DropShape:
     reference: np.ndarray
     n_drops: np.ndarray
     fastest: np.ndarray
-    plateaus: list[np.ndarray]
 
     @property
     def ratio(self) -> np.ndarray:
@@ -64,14 +63,9 @@ def drop_shapes(step: np.ndarray, log_error: np.ndarray) -> DropShape:
     curves = _on_grid(grid, step[1:], seen[run])
     rate = _rates(curves)
     smooth_rate = _rates(_on_grid(grid, step[1:], relaxation(step[1:], seen[run])))  # seen as seldom as the run itself
-    peaks = [_peaks(row) for row in rate]
     fastest = np.sqrt(grid[1:] * grid[:-1])[rate.argmax(axis=1)] if len(run) else np.zeros(0)
-    plateaus = [
-        np.array([curve[a + 1 + np.argmin(row[a + 1 : b])] for a, b in pairwise(found)])
-        for curve, row, found in zip(curves, rate, peaks, strict=True)
-    ]
     shares = (rate.max(axis=1, initial=0), smooth_rate.max(axis=1, initial=0))
-    return DropShape(run, grid, curves, *shares, np.array([len(p) for p in peaks], int), fastest, plateaus)
+    return DropShape(run, grid, curves, *shares, np.array([_count_drops(row) for row in rate], int), fastest)
 
 
 def _on_grid(grid: np.ndarray, step: np.ndarray, log_error: np.ndarray) -> np.ndarray:
@@ -99,10 +93,10 @@ def relaxation(grid: np.ndarray, log_error: np.ndarray) -> np.ndarray:
     return np.log10(e_end[:, None] + (e_start - e_end)[:, None] * np.exp(-grid / tau[:, None]))
 
 
-def _peaks(rate: np.ndarray) -> np.ndarray:
-    """The cells of the separate drops of one run."""
+def _count_drops(rate: np.ndarray) -> int:
+    """The number of separate drops of one run."""
     padded = np.r_[0, np.maximum(rate, 0), 0]
-    return find_peaks(padded, prominence=PROMINENCE * padded.max())[0] - 1
+    return len(find_peaks(padded, prominence=PROMINENCE * padded.max())[0])
 
 
 def phase_summary(runs: Runs, shape: DropShape, *, n_bootstraps: int, n_permutations: int, seed: int) -> dict:
@@ -112,9 +106,9 @@ def phase_summary(runs: Runs, shape: DropShape, *, n_bootstraps: int, n_permutat
     if n < 2:
         return {"n_learning": n, "of": len(runs)}
     ratio = shape.ratio
-    draws = np.median(ratio[rng.integers(0, n, (n_bootstraps, n))], axis=1)
-    low, high = (float(v) for v in np.quantile(draws, [0.025, 0.975]))
+    low, high = interval(np.median(ratio[rng.integers(0, n, (n_bootstraps, n))], axis=1))
     change = last_change(runs.mode)[shape.run]
+    moved = change > 0
     summary = {
         "n_learning": n,
         "of": len(runs),
@@ -123,14 +117,12 @@ def phase_summary(runs: Runs, shape: DropShape, *, n_bootstraps: int, n_permutat
         "median_ratio_high": high,
         "median_concentration": float(np.median(shape.concentration)),
         "median_reference": float(np.median(shape.reference)),
-        "several_drops": share_row(int((shape.n_drops >= 2).sum()), n),
-        "several_drops_if_mode_changes": share_row(int((shape.n_drops[change > 0] >= 2).sum()), int((change > 0).sum())),
-        "several_drops_if_not": share_row(int((shape.n_drops[change == 0] >= 2).sum()), int((change == 0).sum())),
+        "several_drops": share_row((shape.n_drops >= 2).sum(), n),
     }
-    for name, chosen in (("if_mode_changes", change > 0), ("if_not", change == 0)):
+    for name, chosen in (("if_mode_changes", moved), ("if_not", ~moved)):
+        summary[f"several_drops_{name}"] = share_row((shape.n_drops[chosen] >= 2).sum(), chosen.sum())
         if chosen.any():
             summary[f"median_ratio_{name}"] = float(np.median(ratio[chosen]))
-    moved = change > 0
     if moved.sum() > 1:
         middle = np.sqrt(np.maximum(runs.step[change[moved] - 1], 1) * runs.step[change[moved]])
         summary["coincidence"] = coincidence(np.log10(middle), np.log10(shape.fastest[moved]), n_permutations, rng)
@@ -144,11 +136,5 @@ def coincidence(change: np.ndarray, fastest: np.ndarray, n_permutations: int, rn
     """
     distance = float(np.median(np.abs(change - fastest)))
     nulls = np.array([np.median(np.abs(rng.permutation(change) - fastest)) for _ in range(n_permutations)])
-    return {
-        "n": len(change),
-        "median_distance": distance,
-        "null_mean": float(nulls.mean()),
-        "null_low": float(np.quantile(nulls, 0.025)),
-        "null_high": float(np.quantile(nulls, 0.975)),
-        "p": float((1 + (nulls <= distance).sum()) / (1 + n_permutations)),
-    }
+    p = float((1 + (nulls <= distance).sum()) / (1 + n_permutations))
+    return {"n": len(change), "median_distance": distance, **null_metrics(nulls), "p": p}

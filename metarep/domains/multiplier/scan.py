@@ -21,7 +21,7 @@ import numpy as np
 from metarep.artefact import canonical_json, write_whole, writing
 from metarep.domains.multiplier.fitted_scans import Embedded, align, example_scores, linear_scores
 from metarep.domains.multiplier.modes import MODES, MULTIPLIER
-from metarep.domains.multiplier.scores import SCORES, scan_score
+from metarep.domains.multiplier.scores import SCORES
 from metarep.domains.multiplier.settings import ScanConfig
 from metarep.embeddings.store import load_embeddings
 from metarep.errors import MetarepError
@@ -29,8 +29,6 @@ from metarep.evaluation.roc import FPR_GRID, Roc, area, average_precision, estim
 from metarep.progress import Progress
 from metarep.tables import to_csv
 from metarep.zoos.zoo import Zoo, open_zoo
-
-__all__ = ["MULTIPLIER", "measure", "random_initialisations", "scan", "scan_score"]
 
 POSITIVE = "3"
 """The mode that the published scan was made for."""
@@ -261,6 +259,23 @@ def margin_rows(one: Scan, own: Zoo, config: ScanConfig) -> list[dict]:
             row |= {"margin_low": low, "margin_high": high, "margin_median": float(np.median(own["mode_margin"][inside]))}
             rows.append(row | {"n_positive": int(inside.sum())} | found.row("auc"))
     return rows
+
+
+@dataclass(frozen=True)
+class Score:
+    """A score, and the share of random initialisations that score lower, in percent."""
+
+    value: float
+    percentile: float
+
+
+def portray(params: np.ndarray, config: ScanConfig) -> dict[str, Score]:
+    """What the scans without labels say of one network params (9,), set against config.n_random initialisations."""
+    found = {}
+    for one in label_free_scans(params[None], random_initialisations(config.n_random, seed=config.seed)):
+        (value,), random = (scores[0] for scores in one.of(POSITIVE))
+        found[one.name] = Score(float(value), 100 * float((random < value).mean()))
+    return found
 
 
 def score_rows(one: Scan, own: Zoo) -> list[dict]:

@@ -18,7 +18,7 @@ from metarep.domains.multiplier.figures.flow import flow_figure, transition_figu
 from metarep.domains.multiplier.loss_at_change import aligned
 from metarep.domains.multiplier.mode_paths import last_change, paths, transition_counts
 from metarep.domains.multiplier.modes import MULTIPLIER
-from metarep.domains.multiplier.scan import scan_score
+from metarep.domains.multiplier.scores import scan_score
 from metarep.domains.multiplier.settings import DynamicsConfig
 from metarep.domains.multiplier.trajectories import Runs
 from metarep.studies.dynamics.retrained import LONG, RECIPE

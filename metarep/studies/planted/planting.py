@@ -9,9 +9,15 @@ import numpy as np
 from sklearn.metrics import adjusted_rand_score
 
 from metarep.domains.multiplier.modes import MULTIPLIER, label_modes
-from metarep.domains.multiplier.sections.naming import ModeProbe, fit_mode_probe
 from metarep.domains.multiplier.sections.one_hidden import OneHidden, all_pairs, cut_windows, usual_ratio
-from metarep.domains.multiplier.sections.sections import connectivity, find_sections, matching, section_labels
+from metarep.domains.multiplier.sections.sections import (
+    ModeProbe,
+    connectivity,
+    find_sections,
+    fit_mode_probe,
+    matching,
+    section_labels,
+)
 from metarep.evaluation.resampling import resamples
 from metarep.model.transformer import ClozeModel, untrained_like
 from metarep.studies.masked import columns

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from metarep.domains.multiplier.expected_error import expected_error, expected_error_derivatives
-from metarep.domains.multiplier.freed import descend_some, free_groups, start_error, worth
+from metarep.domains.multiplier.freed import descend_some, free_groups, worth
 from metarep.domains.multiplier.minimise import minimise
 from metarep.domains.multiplier.modes import MULTIPLIER
 from metarep.domains.multiplier.recipes import HANDCRAFTED
@@ -35,7 +35,7 @@ def test_freeing_more_never_ends_higher_and_only_the_free_move():
         for descent in freed[:2]:
             np.testing.assert_array_equal(descent.params[fixed], HANDCRAFTED[fixed])
             assert descent.error == pytest.approx(expected_error(MULTIPLIER, descent.params[None])[0])
-        assert freed.best.error <= freed.near.error < start_error(MULTIPLIER, HANDCRAFTED)
+        assert freed.best.error <= freed.near.error < expected_error(MULTIPLIER, HANDCRAFTED[None])[0]
         for less, smaller in found.items():
             if set(less) < set(names):
                 assert freed.best.error <= smaller.best.error + 1e-12

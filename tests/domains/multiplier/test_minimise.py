@@ -107,7 +107,7 @@ def test_one_minimum_whatever_the_symmetry_and_two_for_two_functions():
     same.append(scale_units(MULTIPLIER, BEST[None], 0, np.array([7.0, 0.2])))
     params = minimise(MULTIPLIER, np.concatenate([*same, CLEAN[None]])).params
     assert distinct_minima(params, expected_error(MULTIPLIER, params)).tolist() == [0, 0, 0, 0, 1]
-    assert (support("product").max(axis=1) >= 0.5).all()
+    assert (support().max(axis=1) >= 0.5).all()
 
 
 def test_a_rare_mode_is_filled_up_and_the_best_of_each_mode_is_found():

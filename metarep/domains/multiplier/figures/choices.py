@@ -7,10 +7,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from metarep.report.style import FAINT, INK, MUTED, PALETTE, drawing
+from metarep.report.style import FAINT, INK, MUTED, PALETTE, bare, drawing, key
 
 NEAR, LOWEST = PALETTE[0], PALETTE[1]
 START, SPREAD, MEAN = PALETTE[1], PALETTE[4], PALETTE[0]
@@ -28,16 +27,14 @@ def freed_figure(
         sets, errors = figure.subplots(1, 2, width_ratios=(2, 5), sharey=True)
         for y, names in enumerate([(), *(freed[i] for i in rows)]):
             for x, group in enumerate(groups):
-                free = group in names
-                style = {"mfc": INK if free else "white", "mec": INK if free else MUTED, "mew": 1}
-                sets.plot(x, y, "o", ms=9, **style)
-        n_errors = np.array([start, *(near[i] for i in rows)])
-        b_errors = np.array([start, *(best[i] for i in rows)])
-        places = np.arange(len(n_errors))
-        errors.hlines(places, b_errors, start, color=FAINT, lw=5, zorder=1)
-        errors.plot(n_errors, places, "o", ms=8, color=NEAR, zorder=3)
-        errors.plot(b_errors, places, "|", ms=15, mew=2.2, color=LOWEST, zorder=4)
-        for y, value in zip(places, n_errors, strict=True):
+                face, edge = (INK, INK) if group in names else ("white", MUTED)
+                sets.plot(x, y, "o", ms=9, mfc=face, mec=edge, mew=1)
+        near, best = np.r_[start, near[rows]], np.r_[start, best[rows]]
+        at = np.arange(len(near))
+        errors.hlines(at, best, start, color=FAINT, lw=5, zorder=1)
+        errors.plot(near, at, "o", ms=8, color=NEAR, zorder=3)
+        errors.plot(best, at, "|", ms=15, mew=2.2, color=LOWEST, zorder=4)
+        for y, value in enumerate(near):
             errors.annotate(f"{value:.4f}", (value, y), (9, 5), textcoords="offset points", fontsize=9, color=INK, zorder=5)
         errors.set(xscale="log", xlabel="expected squared error (recipe's input distribution)", xlim=(None, start * 1.35))
         errors.xaxis.set_major_locator(FixedLocator([k * 10.0**e for e in range(-6, 0) for k in (1, 2, 5)]))
@@ -48,13 +45,12 @@ def freed_figure(
         sets.xaxis.tick_top()
         sets.set_yticks([])
         sets.invert_yaxis()
-        sets.spines[:].set_visible(False)
-        sets.tick_params(length=0, labelcolor=INK)
+        bare(sets)
         keys = [
-            Line2D([], [], ls="", marker="o", ms=9, mfc=INK, mec=INK, label="optimised"),
-            Line2D([], [], ls="", marker="o", ms=9, mfc="white", mec=MUTED, label="as chosen by hand"),
-            Line2D([], [], ls="", marker="o", ms=8, color=NEAR, label="descent from the chosen values"),
-            Line2D([], [], ls="", marker="|", ms=13, mew=2.2, color=LOWEST, label="lowest of many descents"),
+            key("optimised", INK),
+            key("as chosen by hand", MUTED, mfc="white", mec=MUTED),
+            key("descent from the chosen values", NEAR),
+            key("lowest of many descents", LOWEST, "|", mew=2.2),
         ]
         figure.legend(handles=keys, loc="outside lower center", ncols=4, handletextpad=0.3)
     return figure

@@ -17,6 +17,9 @@ from metarep.report.style import FAINT, INK, MUTED, PALETTE, drawing, grid
 FEWEST = 20
 """An offset from the change is drawn where at least so many networks have a snapshot."""
 
+MOST_SHOWN = 10
+"""Of the quantities that decide at birth."""
+
 
 def aligned_figure(offsets: np.ndarray, own: np.ndarray, control: np.ndarray, *, control_name: str) -> Figure:
     """Errors (M, K) in decades above that at the last snapshot before the change, and the matched control's.
@@ -61,29 +64,26 @@ def settings_figure(rows: Sequence[Mapping]) -> Figure:
     lengths = sorted({row["n_steps"] for row in rows})
     with drawing(11, 4) as figure:
         for ax, lr in zip(np.atleast_1d(figure.subplots(1, len(rates), sharey=True)), rates, strict=True):
-            own = [row for row in rows if row["lr"] == lr]
+            own, points = [row for row in rows if row["lr"] == lr], [[] for _ in MODES]
             for number, length in enumerate(lengths):
                 shift = 0.24 * (number - (len(lengths) - 1) / 2)
                 for row in (row for row in own if row["n_steps"] == length):
-                    x, colour = MODES.index(row["mode"]) + shift, MODE_COLOURS[row["mode"]]
-                    ax.plot([x, x], [row["low"], row["high"]], color=INK, lw=1.3)
-                    face = "white" if number == 0 else colour
-                    ax.plot(x, row["share"], MODE_MARKERS[row["mode"]], ms=8, mfc=face, mec=colour, mew=1.8, zorder=3)
-            for mode in MODES:
-                points = [(row["n_steps"], row["share"]) for row in own if row["mode"] == mode]
-                xs = [MODES.index(mode) + 0.24 * (lengths.index(n) - (len(lengths) - 1) / 2) for n, _ in sorted(points)]
-                ax.plot(xs, [share for _, share in sorted(points)], color=MODE_COLOURS[mode], lw=1.2, zorder=1)
+                    place, colour = MODES.index(row["mode"]), MODE_COLOURS[row["mode"]]
+                    points[place].append((place + shift, row["share"]))
+                    ax.vlines(place + shift, row["low"], row["high"], color=INK, lw=1.3)
+                    look = {"mfc": "white" if number == 0 else colour, "mec": colour, "ms": 8, "mew": 1.8, "zorder": 3}
+                    ax.plot(*points[place][-1], MODE_MARKERS[row["mode"]], **look)
+            for mode, line in zip(MODES, points, strict=True):
+                ax.plot(*np.array(line).reshape(-1, 2).T, color=MODE_COLOURS[mode], lw=1.2, zorder=1)
             ax.set(xticks=range(len(MODES)), xticklabels=MODES, xlim=(-0.5, len(MODES) - 0.5), xlabel="mode")
             n_networks = "–".join(f"{n:,}" for n in sorted({row["of"] for row in own}))
             ax.set_title(f"learning rate {lr:g}, n = {n_networks}")
             grid(ax)
             ax.tick_params(axis="x", length=0, labelcolor=INK)
-        first = figure.axes[0]
-        first.set_ylabel("share of networks, 95 % interval")
-        first.set_ylim(0, None)
-        first.yaxis.set_major_formatter("{x:.0%}")
-        told = [f"{'hollow' if i == 0 else 'full'}: after {n:,} steps" for i, n in enumerate(lengths)]
-        figure.supxlabel("; ".join(told), fontsize=10, color=INK)
+        figure.axes[0].set(ylabel="share of networks, 95 % interval", ylim=(0, None))
+        figure.axes[0].yaxis.set_major_formatter("{x:.0%}")
+        lines = [f"{'hollow' if i == 0 else 'full'}: after {n:,} steps" for i, n in enumerate(lengths)]
+        figure.supxlabel("; ".join(lines), fontsize=10, color=INK)
     return figure
 
 
@@ -134,14 +134,9 @@ def along_figure(scan: Sequence[Mapping], embedding: Sequence[Mapping], step: np
             scans.plot(at, [row["median"] for row in own], color=colour, label=f"ends in mode {mode}", **marker)
         scans.set(ylabel="published scan, median and quartiles")
         scans.set_title("The scan, by the mode in which a run ends")
-        looks = (
-            ("mode_now", "its mode at that step", PALETTE[0], "-"),
-            ("mode_at_the_end", "its final mode", PALETTE[1], "--"),
-        )
-        for key, label, colour, dash in looks:
-            embedded.plot(
-                [x[row["step"]] for row in embedding], [row[key] for row in embedding], dash, color=colour, label=label
-            )
+        at = [x[row["step"]] for row in embedding]
+        embedded.plot(at, [row["mode_now"] for row in embedding], color=PALETTE[0], label="its mode at that step")
+        embedded.plot(at, [row["mode_at_the_end"] for row in embedding], "--", color=PALETTE[1], label="its final mode")
         embedded.axhline(1 / n_modes, color=MUTED, lw=1)
         embedded.annotate("chance", (x[step[-1]], 1 / n_modes), (-4, 4), textcoords="offset points", ha="right", color=MUTED)
         embedded.set(ylim=(0, 1), ylabel="balanced accuracy")
@@ -172,7 +167,7 @@ def _step_axis(ax: Axes, x: np.ndarray, step: np.ndarray) -> None:
     ax.set_xlabel("training step")
 
 
-def birth_figure(rows: Sequence[Mapping], importance: Sequence[Mapping], twins: Mapping, *, n_shown: int = 10) -> Figure:
+def birth_figure(rows: Sequence[Mapping], importance: Sequence[Mapping], twins: Mapping) -> Figure:
     """Left: balanced accuracy of the final mode from each set of quantities, with null and twins; right: what matters.
 
     rows, importance: the tables of `birth_rows`; twins: balanced accuracy with low and high.
@@ -197,10 +192,11 @@ def birth_figure(rows: Sequence[Mapping], importance: Sequence[Mapping], twins: 
         left.set(xlabel=f"balanced accuracy on {rows[0]['n_test']:,} test networks, 95 % interval")
         left.set_title("How well the start foretells the final mode")
         figure.legend(loc="outside lower left", ncols=4)
-        for y, row in enumerate(importance[:n_shown]):
+        shown = importance[:MOST_SHOWN]
+        for y, row in enumerate(shown):
             right.barh(y, row["bits"], color=PALETTE[1], height=0.6)
             right.plot([row["low"], row["high"]], [y, y], color=INK, lw=1.5)
-        right.set(yticks=range(min(n_shown, len(importance))), yticklabels=[row["quantity"] for row in importance[:n_shown]])
+        right.set(yticks=range(len(shown)), yticklabels=[row["quantity"] for row in shown])
         right.invert_yaxis()
         right.set(xlabel="bits lost when shuffled (validation networks, range of shuffles)")
         right.set_title("What matters (boosted trees, all quantities)")

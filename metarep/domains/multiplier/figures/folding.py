@@ -12,12 +12,21 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 
-from metarep.domains.multiplier.figures.square import PRODUCT, outline, plot_plane, square_window, unit_grid
+from metarep.domains.multiplier.figures.square import (
+    PRODUCT,
+    outline,
+    plot_plane,
+    product_bar,
+    shade_off,
+    square_window,
+    unit_grid,
+)
 from metarep.networks.forward import Stage, stages
 from metarep.networks.spec import NetworkSpec
-from metarep.report.style import FAINT, INK, SEQUENTIAL, colour_bar, drawing
+from metarep.report.style import INK, SEQUENTIAL, drawing
+from metarep.report.wording import num
 
-LEVELS = tuple(round(0.1 * i, 1) for i in range(10))
+LEVELS = tuple(i / 10 for i in range(10))
 """Products whose iso-curves are drawn."""
 
 POINTS = 201
@@ -72,9 +81,9 @@ def draw_factors(spec: NetworkSpec, params: np.ndarray, *, title: str = "") -> F
     left, scale, right = found.matrices
     steps = [
         ("input  $x$", np.eye(2)),
-        (f"rotated by {_degrees(found.right)}", right),
-        (f"scaled by {found.scale[0]:.2f} and {_signed(found.scale[1])}", scale @ right),
-        (f"rotated by {_degrees(found.left)}: before bias  $W_1 x$", left @ scale @ right),
+        (f"rotated by {num(math.degrees(found.right), 0)}°", right),
+        (f"scaled by {num(found.scale[0])} and {num(found.scale[1])}", scale @ right),
+        (f"rotated by {num(math.degrees(found.left), 0)}°: before bias  $W_1 x$", left @ scale @ right),
     ]
     grid, edge = unit_grid(), outline()
     window = square_window(np.concatenate([grid @ matrix.T for _, matrix in steps]))
@@ -84,7 +93,7 @@ def draw_factors(spec: NetworkSpec, params: np.ndarray, *, title: str = "") -> F
             plot_plane(ax, grid @ matrix.T, edge @ matrix.T, window)
             ax.set(xlabel="", ylabel="")
             ax.set_title(f"{number}  {name}")
-        _product_bar(figure, axes)
+        product_bar(figure, axes)
         if title:
             figure.suptitle(title, x=0.01, ha="left")
     return figure
@@ -94,7 +103,7 @@ def draw_iso_curves(spec: NetworkSpec, params: np.ndarray, *, title: str = "") -
     """The curves on which the product is the same, at each of the four stages of a 2-2-1 network params (P,).
 
     Before the hidden bias, pre-activations and activations are planes; before the output bias each curve has become
-    a stretch of a line, which should be a point: its height in the picture is how much the network errs along it.
+    a stretch of a line, which should be a point: its height in the figure is how much the network errs along it.
     """
     params = np.asarray(params, np.float64)
     curves = [iso_curve(level) for level in LEVELS]
@@ -114,7 +123,7 @@ def draw_iso_curves(spec: NetworkSpec, params: np.ndarray, *, title: str = "") -
             else:
                 _curves_on_line(ax, stage)
             ax.set_title(f"{number}  {name}")
-        _product_bar(figure, axes)
+        product_bar(figure, axes)
         if title:
             figure.suptitle(title, x=0.01, ha="left")
     return figure
@@ -133,13 +142,12 @@ def _curves_in_plane(ax: Axes, stage: Stage, alike: list[Stage]) -> None:
     left, right, low, high = square_window(np.concatenate([step.values for step in alike]))
     ax.axhline(0, color=INK, lw=0.6, zorder=1)
     ax.axvline(0, color=INK, lw=0.6, zorder=1)
-    if stage.kind == "pre-activations":
-        ax.axvspan(left, 0, color=FAINT, alpha=0.6, lw=0, zorder=0)
-        ax.axhspan(low, 0, color=FAINT, alpha=0.6, lw=0, zorder=0)
     for level, curve in _curves(stage):
         ax.plot(*curve.T, color=_colour(level), lw=2, zorder=3)
     ax.plot(*stage.values[-len(outline()) :].T, color=INK, lw=0.8, zorder=2)
     ax.set(aspect="equal", xlim=(left, right), ylim=(low, high), xlabel="unit 1", ylabel="unit 2")
+    if stage.kind == "pre-activations":
+        shade_off(ax)
     ax.locator_params(nbins=5)
 
 
@@ -165,15 +173,3 @@ def _curves(stage: Stage) -> list[tuple[float, np.ndarray]]:
 
 def _colour(level: float) -> tuple:
     return ScalarMappable(PRODUCT, SEQUENTIAL).to_rgba(level)
-
-
-def _product_bar(figure: Figure, axes) -> None:
-    colour_bar(figure, ScalarMappable(PRODUCT, SEQUENTIAL), "true product $x_1 x_2$", ax=axes, shrink=0.8, aspect=30, pad=0.01)
-
-
-def _degrees(angle: float) -> str:
-    return f"{math.degrees(angle):.0f}°".replace("-", "−")
-
-
-def _signed(value: float) -> str:
-    return f"{value:.2f}".replace("-", "−")

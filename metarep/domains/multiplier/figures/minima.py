@@ -1,4 +1,4 @@
-"""The minima of the expected error as pictures: the best network of each mode, and where descents lead."""
+"""The minima of the expected error as figures: the best network of each mode, and where descents lead."""
 
 from __future__ import annotations
 
@@ -7,14 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from metarep.domains.multiplier.figures.mode_looks import MODE_COLOURS, MODE_MARKERS
 from metarep.domains.multiplier.figures.square import draw_small
 from metarep.networks.spec import NetworkSpec
-from metarep.report.style import INK, MUTED, drawing
-
-FLOW_COLOURS = "Blues"
+from metarep.report.style import INK, MUTED, count_cells, drawing, key
 
 
 def gallery_figure(spec: NetworkSpec, networks: Sequence[np.ndarray], titles: Sequence[str]) -> Figure:
@@ -54,24 +51,14 @@ def _errors(ax: Axes, modes, start_mode, end_mode, before, after, rng: np.random
             ax.scatter(at, after[ends], s=20, lw=0, alpha=0.8, color=MODE_COLOURS[end], marker=MODE_MARKERS[end], zorder=3)
     ax.set(yscale="log", xlabel="mode at the start", ylabel="expected squared error", xlim=(-0.5, len(modes) - 0.4))
     ax.set_xticks(range(len(modes)), modes)
-    keys = [Line2D([], [], ls="", marker="o", ms=4, color=MUTED, label="at the start")]
-    for mode in modes:
-        key = {"marker": MODE_MARKERS[mode], "color": MODE_COLOURS[mode]}
-        keys.append(Line2D([], [], ls="", ms=6.5, label=f"ends in mode {mode}", **key))
+    keys = [key("at the start", MUTED, ms=4)]
+    keys += [key(f"ends in mode {mode}", MODE_COLOURS[mode], MODE_MARKERS[mode], ms=6.5) for mode in modes]
     ax.legend(handles=keys, loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=6, handletextpad=0.1, columnspacing=1)
     ax.set_title(f"{len(before):,} networks before and after the descent")
 
 
 def _flow(ax: Axes, modes, start_mode, end_mode) -> None:
     counts = np.array([[((start_mode == a) & (end_mode == b)).sum() for b in modes] for a in modes])
-    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    ax.imshow(share, cmap=FLOW_COLOURS, vmin=0, vmax=1)
-    for (y, x), count in np.ndenumerate(counts):
-        colour = "white" if share[y, x] > 0.55 else INK if count else MUTED
-        ax.text(x, y, f"{count:,}" if count else "·", ha="center", va="center", color=colour, fontsize=11)
-    ax.set_xticks(range(len(modes)), modes)
-    ax.set_yticks(range(len(modes)), modes)
-    ax.set(xlabel="mode at the end", ylabel="mode at the start")
-    ax.tick_params(length=0, labelcolor=INK)
-    ax.spines[:].set_visible(False)
+    count_cells(ax, counts, modes, modes)
+    ax.set(aspect="equal", xlabel="mode at the end", ylabel="mode at the start")
     ax.set_title("networks by start and end (shade: share of the row)")

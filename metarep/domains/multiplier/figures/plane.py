@@ -11,16 +11,16 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from metarep.domains.multiplier.figures.square import PRODUCT, SIDE, boundary, unit_grid
+from metarep.domains.multiplier.figures.square import PRODUCT, boundary, contours, unit_grid
 from metarep.networks.forward import forward
 from metarep.networks.spec import NetworkSpec
-from metarep.report.style import DIVERGING, INK, PALETTE, SEQUENTIAL, colour_bar, drawing, use_style
+from metarep.report.style import DIVERGING, INK, PALETTE, SEQUENTIAL, colour_bar, drawing
 
 TRAINED, BEST, IN_NOTES = PALETTE[4], PALETTE[1], PALETTE[2]
 """Colours: networks trained here, the best one, the published one."""
 
-LARGEST_ERROR = 0.25
-"""Where the colours of an error end."""
+ERRORS = Normalize(-0.25, 0.25)
+"""The colours of an error."""
 
 
 class Point(NamedTuple):
@@ -38,18 +38,16 @@ def output_figure(spec: NetworkSpec, networks: Mapping[str, np.ndarray]) -> Figu
     """
     grid = unit_grid()
     truth = grid.prod(axis=1)
-    with use_style():
-        n = len(networks) + 1
-        figure = Figure(figsize=(3.3 * n + 0.9, 6.9), layout="constrained")
-        figure.get_layout_engine().set(h_pad=0.1)
+    n = len(networks) + 1
+    with drawing(3.3 * n + 0.9, 6.9, h_pad=0.1) as figure:
         axes = figure.subplots(2, n)
-        _contours(axes[0, 0], truth, SEQUENTIAL, 0, 1)
+        contours(axes[0, 0], truth)
         axes[0, 0].set_title("the product $x_1 x_2$")
         axes[1, 0].axis("off")
         for ax, off, (name, params) in zip(axes[0, 1:], axes[1, 1:], networks.items(), strict=True):
             output = forward(spec, np.asarray(params, np.float64), grid)[:, 0]
-            _contours(ax, output, SEQUENTIAL, 0, 1)
-            _contours(off, output - truth, DIVERGING, -LARGEST_ERROR, LARGEST_ERROR)
+            contours(ax, output)
+            contours(off, output - truth, DIVERGING, ERRORS)
             ends = boundary(params[:2], params[2]) if spec.output_relu else None
             if ends is not None:
                 ax.plot(*ends.T, color="white", lw=2)
@@ -58,9 +56,8 @@ def output_figure(spec: NetworkSpec, networks: Mapping[str, np.ndarray]) -> Figu
             off.set_title("output − product")
         for ax in (*axes[0], *axes[1, 1:]):
             ax.set(aspect="equal", xlabel="$x_1$", ylabel="$x_2$", xticks=[0, 1], yticks=[0, 1])
-        errors = ScalarMappable(Normalize(-LARGEST_ERROR, LARGEST_ERROR), DIVERGING)
-        for scale, row, label in ((ScalarMappable(PRODUCT, SEQUENTIAL), axes[0], "value"), (errors, axes[1], "error")):
-            colour_bar(figure, scale, label, ax=row, shrink=0.85, aspect=22, pad=0.01)
+        for norm, cmap, row, label in ((PRODUCT, SEQUENTIAL, axes[0], "value"), (ERRORS, DIVERGING, axes[1], "error")):
+            colour_bar(figure, ScalarMappable(norm, cmap), label, ax=row, shrink=0.85, aspect=22, pad=0.01)
     return figure
 
 
@@ -94,10 +91,3 @@ def _histograms(ax: Axes, valid_mse: np.ndarray, exact: np.ndarray, best: Point,
     ax.locator_params(axis="x", nbins=6)
     ax.set_title("errors")
     ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2, columnspacing=1)
-
-
-def _contours(ax: Axes, values: np.ndarray, cmap: str, low: float, high: float) -> None:
-    at, levels = np.linspace(0, 1, SIDE), np.linspace(low, high, 11)
-    shown = values.reshape(SIDE, SIDE)
-    ax.contourf(at, at, shown, levels=levels, cmap=cmap, norm=Normalize(low, high), extend="both")
-    ax.contour(at, at, shown, levels=levels, colors="black", linewidths=0.3, alpha=0.4)

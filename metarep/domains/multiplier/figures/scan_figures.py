@@ -40,39 +40,43 @@ def score_figure(scores: Sequence[Mapping], roc: Sequence[Mapping], rows: Sequen
         spread.grid(visible=False)
         spread.set(ylim=(len(names) - 0.5, -0.68), xlabel="scan score")
         spread.set_title("The score by what the network is")
-        curves.plot([0, 1], [0, 1], color=MUTED, lw=1, ls=(0, (4, 3)))
+        _unit_axes(curves)
         for row in rows:
             name = row["negative"]
             points = np.array([(r["fpr"], r["tpr"]) for r in roc if r["negative"] == name], float)
             look = {"color": MODE_COLOURS[name], "lw": 2.2} if name in MODE_COLOURS else {"color": INK, "ls": ":", "lw": 2.4}
             curves.plot(*points.T, label=f"{negative_title(name)}: {row['auc']:.2f}", **look)
-        curves.set(aspect="equal", xlim=(-0.01, 1.01), ylim=(-0.01, 1.01))
         curves.set(xlabel="share of the others above the threshold", ylabel="share of mode 3 above it")
         curves.set_title("Mode 3 against")
         curves.legend(title="area under the curve", alignment="left", loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return figure
 
 
-def roc_figure(roc: Sequence[Mapping], rows: Sequence[Mapping], positive: str = "3") -> Figure:
-    """A curve for each scan: one mode against random starts, and against all other modes."""
+def roc_figure(roc: Sequence[Mapping], rows: Sequence[Mapping]) -> Figure:
+    """A curve for each scan: mode 3 against random starts, and against all other modes."""
     with drawing(11, 6.8) as figure:
         axes, keys = figure.subplots(2, 2, height_ratios=(3.1, 1))
         for ax, key, negative in zip(axes, keys, AGAINST, strict=True):
-            ax.plot([0, 1], [0, 1], color=MUTED, lw=1, ls=(0, (4, 3)))
+            _unit_axes(ax)
             for name in scans_of(rows):
-                own = [r for r in on_most_networks(rows, name, positive) if r["negative"] == negative]
-                points = [(r["fpr"], r["tpr"]) for r in on_most_networks(roc, name, positive) if r["negative"] == negative]
+                own = [r for r in on_most_networks(rows, name) if r["negative"] == negative]
+                points = [(r["fpr"], r["tpr"]) for r in on_most_networks(roc, name) if r["negative"] == negative]
                 if own and points:
                     look = {key: LOOKS[name][key] for key in ("color", "ls")}
                     label = f"{TITLES[name]}: {auc(own[0])}, n = {int(own[0]['n_positive']):,}"
                     ax.plot(*np.array(points, float).T, label=label, lw=2.3, **look)
-            ax.set(aspect="equal", xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), ylabel=f"share of mode {positive} above a threshold")
-            ax.set_xlabel(f"share of {negative_title(negative)} above it")
-            ax.set_title(f"Mode {positive} against {negative_title(negative)}")
+            ax.set(xlabel=f"share of {negative_title(negative)} above it", ylabel="share of mode 3 above a threshold")
+            ax.set_title(f"Mode 3 against {negative_title(negative)}")
             key.set_axis_off()
-            title = f"area under the curve [95 % interval], networks of mode {positive}"
+            title = "area under the curve [95 % interval], networks of mode 3"
             key.legend(*ax.get_legend_handles_labels(), title=title, loc="upper center", fontsize=9.5, alignment="left")
     return figure
+
+
+def _unit_axes(ax: Axes) -> None:
+    """The unit square with its diagonal, which is chance."""
+    ax.plot([0, 1], [0, 1], color=MUTED, lw=1, ls=(0, (4, 3)))
+    ax.set(aspect="equal", xlim=(-0.01, 1.01), ylim=(-0.01, 1.01))
 
 
 def heat_figure(rows: Sequence[Mapping]) -> Figure:
@@ -94,16 +98,14 @@ def heat_figure(rows: Sequence[Mapping]) -> Figure:
 def _heat(ax: Axes, names: Sequence[str], modes: Sequence[str], found: Mapping):
     values = np.array([[found[n, m]["auc"] if (n, m) in found else np.nan for m in modes] for n in names], float)
     image = ax.imshow(values, cmap="PuOr", norm=TwoSlopeNorm(CHANCE, 0, 1), aspect="auto")
-    for y, name in enumerate(names):
-        for x, mode in enumerate(modes):
-            if (name, mode) not in found:
-                ax.text(x, y, "none", ha="center", va="center", color=MUTED, fontsize=9)
-                continue
-            row = found[name, mode]
-            colour = "white" if abs(row["auc"] - CHANCE) > 0.26 else INK
-            ax.text(x, y - 0.14, f"{row['auc']:.2f}", ha="center", va="center", color=colour, fontsize=11.5)
-            interval = f"{row['auc_low']:.2f} to {row['auc_high']:.2f}"
-            ax.text(x, y + 0.24, interval, ha="center", va="center", color=colour, fontsize=7.5)
+    middle = {"ha": "center", "va": "center"}
+    for y, x in np.argwhere(np.isnan(values)):
+        ax.text(x, y, "none", color=MUTED, fontsize=9, **middle)
+    for y, x in np.argwhere(np.isfinite(values)):
+        row = found[names[y], modes[x]]
+        colour = "white" if abs(row["auc"] - CHANCE) > 0.26 else INK
+        ax.text(x, y - 0.14, f"{row['auc']:.2f}", color=colour, fontsize=11.5, **middle)
+        ax.text(x, y + 0.24, f"{row['auc_low']:.2f} to {row['auc_high']:.2f}", color=colour, fontsize=7.5, **middle)
     bare(ax)
     return image
 
@@ -143,8 +145,7 @@ def _margin_line(ax: Axes, rows: Sequence[Mapping], bins: Sequence[tuple], shift
     x = np.array([bins.index((r["margin_low"], r["margin_high"])) for r in rows]) + shift
     value, low, high = (np.array([r[key] for r in rows], float) for key in ("auc", "auc_low", "auc_high"))
     ax.vlines(x, low, high, color=look["color"], lw=2, alpha=0.55)
-    style = {"color": look["color"], "marker": look["marker"], "ls": look["ls"]}
-    ax.plot(x, value, ms=6, mec="white", mew=0.6, lw=1.5, label=title, **style)
+    ax.plot(x, value, ms=6, mec="white", mew=0.6, lw=1.5, label=title, **look)
 
 
 def _bin_title(edges: tuple, margin: Sequence[Mapping]) -> str:

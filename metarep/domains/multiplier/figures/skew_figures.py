@@ -9,10 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Normalize, TwoSlopeNorm
 from matplotlib.figure import Figure
 
-from metarep.domains.multiplier.figures.square import SIDE, outline, plot_plane, square_window, unit_grid
+from metarep.domains.multiplier.figures.square import SIDE, outline, plot_plane, shade_off, square_window, unit_grid
 from metarep.networks.forward import stages
 from metarep.networks.spec import NetworkSpec
-from metarep.report.style import DIVERGING, FAINT, INK, MUTED, PALETTE, SEQUENTIAL, colour_bar, drawing, grid
+from metarep.report.style import DIVERGING, INK, MUTED, PALETTE, SEQUENTIAL, colour_bar, drawing, grid
 
 PARENT, CHILD = PALETTE[0], PALETTE[1]
 FLOOR = 0.01
@@ -97,8 +97,7 @@ def pre_activations_figure(spec: NetworkSpec, networks: Sequence[np.ndarray], ti
     window = square_window(np.concatenate(values))
     with drawing(5.2 * len(networks), 5.6, w_pad=0.1) as figure:
         for ax, moved, title in zip(np.atleast_1d(figure.subplots(1, len(networks))), values, titles, strict=True):
-            ax.axvspan(window[0], 0, color=FAINT, alpha=0.6, lw=0, zorder=0)
-            ax.axhspan(window[2], 0, color=FAINT, alpha=0.6, lw=0, zorder=0)
             plot_plane(ax, moved[: SIDE**2], moved[SIDE**2 :], window)
+            shade_off(ax)
             ax.set_title(title)
     return figure

@@ -1,9 +1,9 @@
-"""One network as a picture: the unit square through its every step.
+"""One network as a figure: the unit square through its every step.
 
 Points on a grid over the unit square keep the colour of their true product on their way through
 the network. A layer of two units moves them in the plane; one unit puts them on a line, drawn
 against the product, where a perfect multiplier is the diagonal; any other width is a small
-map of the square for each unit. Arrays in, figures out; nothing here needs pyplot.
+map of the square for each unit.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def draw_network(spec: NetworkSpec, params: np.ndarray, *, title: str | None = N
             draw_boundaries(axes[0], spec, params, numbered=True)
             on = active_area(spec, params[None])[0]
             axes[2].set(xlabel=f"unit 1, on over {on[0]:.0%} of the square", ylabel=f"unit 2, on over {on[1]:.0%}")
-        colour_bar(figure, _product_scale(), "true product $x_1 x_2$", ax=axes, shrink=0.6, aspect=30, pad=0.01)
+        product_bar(figure, axes, shrink=0.6)
         figure.suptitle(title if title is not None else _describe(spec, params), x=0.01, ha="left")
     return figure
 
@@ -65,7 +65,7 @@ def draw_network(spec: NetworkSpec, params: np.ndarray, *, title: str | None = N
 def draw_small(ax: Axes, spec: NetworkSpec, params: np.ndarray) -> None:
     """One network params (P,) on one axes, for galleries: its output over the square as filled contours.
 
-    The colours are those of the product, 0 to 1, so pictures compare. A white line is where a
+    The colours are those of the product, 0 to 1, so that networks compare. A white line is where a
     unit of the first hidden layer turns on, with an arrow to the side where it is on; the label
     below gives the share of the square where each is on, for up to four units. Raises
     MetarepError unless the network has two inputs and one output; one that is not finite says so in words.
@@ -78,15 +78,18 @@ def draw_small(ax: Axes, spec: NetworkSpec, params: np.ndarray) -> None:
     if not np.isfinite(params).all():
         ax.text(0.5, 0.5, "not finite", ha="center", va="center", color=MUTED)
         return
-    at = np.linspace(0, 1, SIDE)
-    output = forward(spec, params, unit_grid())[:, 0].reshape(SIDE, SIDE)
-    levels = np.linspace(0, 1, 11)
-    ax.contourf(at, at, output, levels=levels, cmap=SEQUENTIAL, norm=PRODUCT, extend="both")
-    ax.contour(at, at, output, levels=levels, colors="black", linewidths=0.3, alpha=0.4)
+    contours(ax, forward(spec, params, unit_grid())[:, 0])
     draw_boundaries(ax, spec, params)
     shares = active_area(spec, params[None])[0]
     if 0 < len(shares) <= 4:
         ax.set_xlabel("on: " + ", ".join(f"{share:.0%}" for share in shares), fontsize=8, labelpad=2)
+
+
+def contours(ax: Axes, values: np.ndarray, cmap: str = SEQUENTIAL, norm: Normalize = PRODUCT) -> None:
+    """Values (SIDE²,) over the square, in ten steps of colour with thin lines between them."""
+    at, levels, shown = np.linspace(0, 1, SIDE), np.linspace(norm.vmin, norm.vmax, 11), values.reshape(SIDE, SIDE)
+    ax.contourf(at, at, shown, levels=levels, cmap=cmap, norm=norm, extend="both")
+    ax.contour(at, at, shown, levels=levels, colors="black", linewidths=0.3, alpha=0.4)
 
 
 def plot_plane(ax: Axes, points: np.ndarray, edge: np.ndarray, window: tuple[float, float, float, float]) -> None:
@@ -94,7 +97,7 @@ def plot_plane(ax: Axes, points: np.ndarray, edge: np.ndarray, window: tuple[flo
     left, right, low, high = window
     ax.axhline(0, color=MUTED, lw=0.8, zorder=1)
     ax.axvline(0, color=MUTED, lw=0.8, zorder=1)
-    ax.scatter(*points.T, c=_product(unit_grid()), cmap=SEQUENTIAL, norm=PRODUCT, s=12, lw=0, zorder=2)
+    ax.scatter(*points.T, c=unit_grid().prod(axis=1), cmap=SEQUENTIAL, norm=PRODUCT, s=12, lw=0, zorder=2)
     ax.plot(*edge.T, color=INK, lw=1, zorder=3)
     for corner, marker in CORNERS.items():
         at = points[corner[1] * (SIDE - 1) * SIDE + corner[0] * (SIDE - 1)]
@@ -108,7 +111,7 @@ def plot_plane(ax: Axes, points: np.ndarray, edge: np.ndarray, window: tuple[flo
 
 def plot_against_product(ax: Axes, values: np.ndarray) -> None:
     """One unit's values (SIDE²,) against the true product; on the diagonal they are equal."""
-    product = _product(unit_grid())
+    product = unit_grid().prod(axis=1)
     ax.axhline(0, color=FAINT, lw=0.8, zorder=1)
     ax.scatter(product, values, c=product, cmap=SEQUENTIAL, norm=PRODUCT, s=9, lw=0, zorder=2)
     ax.plot([0, 1], [0, 1], color=INK, lw=1.2, ls=(0, (5, 3)), zorder=3)
@@ -123,7 +126,7 @@ def plot_against_product(ax: Axes, values: np.ndarray) -> None:
 
 def plot_units(ax: Axes, values: np.ndarray, largest: float) -> None:
     """A map of the unit square for each unit of values (SIDE², H), coloured from −largest to largest."""
-    shown = values.shape[1] if values.shape[1] <= MAX_UNIT_MAPS else MAX_UNIT_MAPS
+    shown = min(values.shape[1], MAX_UNIT_MAPS)
     across = math.ceil(math.sqrt(shown))
     down = math.ceil(shown / across)
     ax.set(aspect="equal", xlim=(0, 1), ylim=(0, 1))
@@ -133,21 +136,13 @@ def plot_units(ax: Axes, values: np.ndarray, largest: float) -> None:
     for unit in range(shown):
         row, column = divmod(unit, across)
         tile = ax.inset_axes([left + (column + 0.05) * cell, top - (row + 1) * cell, cell * 0.9, cell * 0.9])
-        image = tile.imshow(
-            values[:, unit].reshape(SIDE, SIDE),
-            origin="lower",
-            cmap=DIVERGING,
-            vmin=-largest,
-            vmax=largest,
-            extent=(0, 1, 0, 1),
-        )
+        scale = {"cmap": DIVERGING, "vmin": -largest, "vmax": largest}
+        image = tile.imshow(values[:, unit].reshape(SIDE, SIDE), origin="lower", extent=(0, 1, 0, 1), **scale)
         tile.set(xticks=[], yticks=[])
         tile.spines[:].set(visible=True, color=MUTED, linewidth=0.5)
-    bar = ax.figure.colorbar(image, cax=ax.inset_axes([0.15, top - down * cell - 0.06, 0.7, 0.025]), orientation="horizontal")
-    bar.outline.set_visible(False)
-    bar.ax.locator_params(nbins=5)
     note = "each unit's value over the square" if shown == values.shape[1] else f"units 1 to {shown} of {values.shape[1]}"
-    bar.set_label(note)
+    cax = ax.inset_axes([0.15, top - down * cell - 0.06, 0.7, 0.025])
+    colour_bar(ax.figure, image, note, cax=cax, orientation="horizontal").ax.locator_params(nbins=5)
 
 
 def draw_boundaries(ax: Axes, spec: NetworkSpec, params: np.ndarray, *, numbered: bool = False) -> None:
@@ -204,12 +199,12 @@ def _draw_stage(ax: Axes, stage: Stage, steps: list[Stage]) -> None:
             ax.collections[0].set_sizes([48])  # the points touch, so that lines and numbers on them can be read
             ax.set(xlabel="$x_1$", ylabel="$x_2$")
         if stage.kind == "pre-activations":
-            _shade_off(ax)
+            shade_off(ax)
     else:
         plot_units(ax, grid, max(np.abs(layer).max(), 1e-12))
 
 
-def _shade_off(ax: Axes) -> None:
+def shade_off(ax: Axes) -> None:
     """Tints where the ReLU that follows will set a unit to zero."""
     left, low = ax.get_xlim()[0], ax.get_ylim()[0]
     ax.axvspan(left, 0, color=FAINT, alpha=0.6, lw=0, zorder=0)
@@ -243,23 +238,21 @@ def _describe(spec: NetworkSpec, params: np.ndarray) -> str:
     parts = [f"{spec} network"] + ([f"mode {mode} ({MODE_NAMES[mode]})"] if mode else [])
     if spec.widths[-1] == 1:
         x = unit_grid()
-        error = np.square(forward(spec, params, x)[:, 0] - _product(x)).mean()
+        error = np.square(forward(spec, params, x)[:, 0] - x.prod(axis=1)).mean()
         parts.append(f"mean squared error over the unit square {error:.2g}")
     return ", ".join(parts)
 
 
-def _product_scale() -> ScalarMappable:
-    return ScalarMappable(PRODUCT, SEQUENTIAL)
+def product_bar(figure: Figure, axes, *, shrink: float = 0.8) -> None:
+    """The colours of the true product."""
+    scale = ScalarMappable(PRODUCT, SEQUENTIAL)
+    colour_bar(figure, scale, "true product $x_1 x_2$", ax=axes, shrink=shrink, aspect=30, pad=0.01)
 
 
-def _product(x: np.ndarray) -> np.ndarray:
-    return x[:, 0] * x[:, 1]
-
-
-def unit_grid(side: int = SIDE) -> np.ndarray:
-    """(side², 2): points of the unit square, x1 fastest."""
-    at = np.linspace(0, 1, side)
-    return np.stack([np.tile(at, side), np.repeat(at, side)], axis=1)
+def unit_grid() -> np.ndarray:
+    """(SIDE², 2): points of the unit square, x1 fastest."""
+    at = np.linspace(0, 1, SIDE)
+    return np.stack(np.meshgrid(at, at), axis=-1).reshape(-1, 2)
 
 
 def outline() -> np.ndarray:

@@ -18,6 +18,7 @@ trees, and flowers", 1965), and a unit that is in none stays alone.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import networkx as nx
@@ -26,9 +27,10 @@ import torch
 from scipy.special import expit, logsumexp
 
 from metarep.domains.multiplier.modes import MULTIPLIER
-from metarep.domains.multiplier.sections.one_hidden import TINY, OneHidden, Windows, all_pairs, cut_windows, shares
-from metarep.embeddings.specs import plan_of_spec, segment_of
+from metarep.domains.multiplier.sections.one_hidden import TINY, OneHidden, Windows, all_pairs, balanced, cut_windows, shares
+from metarep.embeddings.specs import embed_params, plan_of_spec, segment_of
 from metarep.errors import MetarepError
+from metarep.evaluation.probes import linear_classifier
 from metarep.model.batches import Segment
 from metarep.model.layout import Layout
 from metarep.model.transformer import ClozeModel
@@ -36,6 +38,9 @@ from metarep.networks.symmetry import canonical_order
 
 N_LOOKED_AT, N_READ = 128, 8
 """Windows of each pair whose parameters are masked by halves; of these the best, in which they are masked one by one."""
+
+KINDS = ("activity", "patterns")
+"""Embeddings from which the mode of a section is read: what the model predicts of the behaviour."""
 
 BATCH = 4096
 LOG_2PI = float(np.log(2 * np.pi))
@@ -223,3 +228,27 @@ def communities(pairs: np.ndarray, weight: np.ndarray, n_units: int) -> np.ndarr
         for number, group in enumerate(nx.community.greedy_modularity_communities(graph, weight="weight")):
             labels[sorted(group)] = number
     return labels
+
+
+@dataclass(frozen=True)
+class ModeProbe:
+    """A fitted probe; `predict` maps embeddings (N, D) to modes (N,)."""
+
+    model: ClozeModel
+    predict: Callable[[np.ndarray], np.ndarray]
+
+    def modes(self, params: np.ndarray) -> np.ndarray:
+        """(N,) text: the modes of windows params (N, 9), balanced as those that the probe was fitted on."""
+        return self.predict(section_embedding(self.model, params)) if len(params) else np.array([], dtype=str)
+
+
+def section_embedding(model: ClozeModel, params: np.ndarray) -> np.ndarray:
+    """(N, D) float32 of windows params (N, 9), balanced. Raises MetarepError for a model that was not asked for behaviour."""
+    params = np.asarray(params, dtype=np.float32)
+    return np.concatenate([embed_params(model, MULTIPLIER, params, kind) for kind in KINDS], axis=1)
+
+
+def fit_mode_probe(model: ClozeModel, params: np.ndarray, modes: np.ndarray, ratio: float) -> ModeProbe:
+    """The probe for modes (N,), fitted on networks params (N, 9) once these are balanced by `ratio`."""
+    probe = linear_classifier().fit(section_embedding(model, balanced(params, ratio)), np.asarray(modes).astype(str))
+    return ModeProbe(model, probe.predict)

@@ -16,12 +16,13 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from metarep.domains.multiplier.modes import MULTIPLIER, label_modes
-from metarep.domains.multiplier.sections.naming import ModeProbe, fit_mode_probe
 from metarep.domains.multiplier.sections.one_hidden import OneHidden, usual_ratio
 from metarep.domains.multiplier.sections.sections import (
     Affinities,
+    ModeProbe,
     Sections,
     affinities,
+    fit_mode_probe,
     knows_multipliers,
     likelihood,
     matched,
@@ -36,7 +37,7 @@ from metarep.parts.settings import PartsConfig
 from metarep.parts.source import Source
 from metarep.parts.words import null_sentence
 from metarep.progress import Progress
-from metarep.report.style import INK, use_style
+from metarep.report.style import INK, drawing
 from metarep.zoos.zoo import Zoo
 
 matplotlib.use("Agg")
@@ -150,8 +151,7 @@ def affinity_figure(found: Affinities, sections: Sections) -> Figure:
     matrix = likelihood(found.matrix())[np.ix_(order, order)]
     np.fill_diagonal(matrix, np.nan)
     side = min(9.0, 3.0 + 0.16 * found.n_units)
-    with use_style():
-        figure = Figure(figsize=(side + 1.0, side), layout="constrained")
+    with drawing(side + 1.0, side) as figure:
         ax = figure.subplots()
         image = ax.imshow(matrix, vmin=0, vmax=1, cmap="viridis")
         for number in range(len(sections.units)):

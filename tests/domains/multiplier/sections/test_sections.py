@@ -7,13 +7,13 @@ from small_networks import model_for
 from two_two_one import RATIO, easy_networks, known, networks_of
 
 from metarep.domains.multiplier.modes import MULTIPLIER
-from metarep.domains.multiplier.sections.naming import fit_mode_probe
 from metarep.domains.multiplier.sections.one_hidden import OneHidden, all_pairs, balanced, cut_windows, unit_ratios
 from metarep.domains.multiplier.sections.sections import (
     affinities,
     communities,
     connectivity,
     find_sections,
+    fit_mode_probe,
     matching,
     section_labels,
 )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from fractions import Fraction
+
 import numpy as np
 
 from metarep.domains.multiplier.expected_error import expected_error
 from metarep.domains.multiplier.figures.plane import Point
-from metarep.studies.e01.optimum import linear_optimum
-from metarep.studies.e01.text import spread_sentence
 from metarep.studies.e01.trained import (
     excess_sentence,
     parameter_rows,
@@ -53,4 +54,45 @@ def run(context: Context) -> Result:
             "published_expected_error": published_exact,
         },
         shown=("parameters",),
+    )
+
+
+def linear_optimum() -> tuple[tuple[Fraction, Fraction, Fraction], Fraction]:
+    """(w1, w2, b) of the least E[(w1 x1 + w2 x2 + b − x1 x2)²] over the unit square, and that error: exact rationals.
+
+    With z = (x1, x2, 1) the normal equations are E[z zᵀ] p = E[z x1 x2], and E[x1^i x2^j] = 1 / ((i + 1)(j + 1)).
+    """
+    powers = ((1, 0), (0, 1), (0, 0))
+    matrix = [[_moment(a[0] + b[0], a[1] + b[1]) for b in powers] for a in powers]
+    right = [_moment(a[0] + 1, a[1] + 1) for a in powers]
+    best = solve(matrix, right)
+    error = _moment(2, 2) - sum(p * r for p, r in zip(best, right, strict=True))
+    return best, error
+
+
+def _moment(i: int, j: int) -> Fraction:
+    return Fraction(1, (i + 1) * (j + 1))
+
+
+def solve(matrix: Sequence[Sequence[Fraction]], right: Sequence[Fraction]) -> tuple[Fraction, ...]:
+    """The solution of a regular linear system in rationals, by Gauss and Jordan's elimination."""
+    rows = [[*row, value] for row, value in zip(matrix, right, strict=True)]
+    for i in range(len(rows)):
+        pivot = next(k for k in range(i, len(rows)) if rows[k][i] != 0)
+        rows[i], rows[pivot] = rows[pivot], rows[i]
+        rows[i] = [value / rows[i][i] for value in rows[i]]
+        for k in range(len(rows)):
+            if k != i:
+                rows[k] = [value - rows[k][i] * lead for value, lead in zip(rows[k], rows[i], strict=True)]
+    return tuple(row[-1] for row in rows)
+
+
+def spread_sentence(params: np.ndarray, best: np.ndarray, published: np.ndarray) -> str:
+    """How far the trained parameters (N, 3) scatter about the optimum."""
+    bias, spread = (params - best).mean(axis=0), params.std(axis=0)
+    off = np.abs(published - best) / spread
+    return (
+        f"The trained parameters scatter about the optimum by {spread[0]:.4f}, {spread[1]:.4f} and {spread[2]:.4f} (standard "
+        f"deviations; their means are off by {np.abs(bias).max():.4f} at most); the published ones lie at most {off.max():.1f} "
+        "standard deviations from it."
     )

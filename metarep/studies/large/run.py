@@ -8,18 +8,21 @@ time to start the process and to import libraries left out) and the most memory 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from matplotlib.figure import Figure as Drawing
 
+from metarep.report.style import MUTED, PALETTE, use_style
+from metarep.report.wording import num
 from metarep.studies.digits.run import digit_model, digit_zoo
-from metarep.studies.large.figures import figures
-from metarep.studies.large.text import growth, sentences
-from metarep.studies.study import Claim, Context, Result
+from metarep.studies.study import Claim, Context, Figure, Result
 from metarep.zoos.importing import import_networks
 from metarep.zoos.settings import ImportConfig
 
@@ -107,3 +110,56 @@ def transformer_shapes(size: int) -> dict[str, tuple[int, ...]]:
 
 
 SHAPES = {"linear": linear_shapes, "convolutions": convolution_shapes, "transformer": transformer_shapes}
+
+
+def figures(rows: list[dict[str, Any]]) -> dict[str, Figure]:
+    """Time and memory against the number of parameters: a line for linear layers, a mark for each other kind."""
+    with use_style():
+        figure = Drawing(figsize=(9, 3.4), layout="constrained")
+        panels = (("seconds", "seconds", 60 * LIMIT_MINUTES), ("peak_gib", "GiB at most", LIMIT_GIB))
+        for ax, (name, title, limit) in zip(figure.subplots(1, 2), panels, strict=True):
+            for number, kind in enumerate(dict.fromkeys(row["kind"] for row in rows)):
+                own = [row for row in rows if row["kind"] == kind]
+                at = [row["n_params"] / 1e6 for row in own], [row[name] for row in own]
+                ax.plot(*at, f"{'osD'[number % 3]}-", color=PALETTE[number], label=kind)
+            ax.axhline(limit, color=MUTED, ls=":", lw=1.2)
+            ax.annotate(
+                "asked for", (0, limit), (4, -3), xycoords=("axes fraction", "data"), textcoords="offset points", va="top"
+            )
+            ax.set(xscale="log", xlabel="million parameters", title=title, ylim=(0, 1.1 * limit))
+            ticks = sorted({round(row["n_params"] / 1e6) for row in rows if row["kind"] == "linear"})
+            ax.set(xticks=ticks, xticklabels=ticks)
+            ax.minorticks_off()
+        figure.legend(*ax.get_legend_handles_labels(), loc="outside right center")
+    return {"sizes": Figure(figure, "Time and memory by size; the dotted lines are what was asked for.")}
+
+
+LIMIT_MINUTES, LIMIT_GIB = 5.0, 4.0
+"""What was asked for at ten million parameters."""
+
+
+def growth(rows: list[dict[str, Any]]) -> float:
+    """The slope of log time on log size."""
+    x, y = (np.log([row[name] for row in rows]) for name in ("n_params", "seconds"))
+    return float(np.polyfit(x, y, 1)[0])
+
+
+def sentences(rows: list[dict[str, Any]]) -> tuple[str, ...]:
+    """What was found."""
+    linear = [row for row in rows if row["kind"] == "linear"]
+    largest = linear[-1]
+    inside = largest["seconds"] <= 60 * LIMIT_MINUTES and largest["peak_gib"] <= LIMIT_GIB
+    others = [
+        f"{row['kind']} ({row['n_params']:,}) {row['seconds']:.0f} s and {row['peak_gib']:.2f} GiB"
+        for row in rows
+        if row["kind"] != "linear"
+    ]
+    return (
+        f"A network of {largest['n_params']:,} parameters is embedded, its layers and units too, in "
+        f"{largest['seconds']:.0f} seconds with {largest['peak_gib']:.2f} GiB at most, on {os.cpu_count()} cores: "
+        f"{'inside' if inside else 'outside'} the {LIMIT_MINUTES:.0f} minutes and {LIMIT_GIB:.0f} GiB asked for at ten "
+        "million.",
+        f"Over {len(linear)} sizes the time grows with the power {num(growth(linear))} of the size (logarithms, least "
+        "squares).",
+        f"Other networks of about the largest size: {'; '.join(others)}.",
+    )

@@ -8,7 +8,7 @@ from metarep.domains.multiplier.minimise import Minimum
 from metarep.domains.multiplier.modes import MODE_NAMES
 from metarep.domains.multiplier.optima import BestOfModes, Starts
 from metarep.report.wording import listed, times
-from metarep.studies.e01.optimum import linear_optimum
+from metarep.studies.e01.run import linear_optimum
 from metarep.studies.published import PUBLISHED
 
 NAMED = tuple(PUBLISHED["9"]["modes"])

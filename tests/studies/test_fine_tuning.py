@@ -55,7 +55,7 @@ def test_fewer_parents_than_asked_for_are_not_used_twice(context):
     config = ExperimentConfig(n_networks=150, n_parents=150)
     pairs = e05_run.mode_3_pairs(Context(config, context.shared, Progress()))
     assert len(np.unique(pairs.parent, axis=0)) == len(pairs.parent) < 150
-    assert "fewer than the 150" in e05_run.parents_sentence(pairs, 150)
+    assert "fewer than the 150" in e05_run.mode_sentence(pairs, 150)
 
 
 def draws(n: int) -> e05_run.Bootstrap:

@@ -29,11 +29,6 @@ def test_the_linear_optimum_is_exact_and_nothing_near_is_better():
     assert (expected_error(NetworkSpec((2, 1)), near, input_distribution="square") > 1 / 144).all()
 
 
-def test_rational_elimination_needs_pivots_and_finds_them():
-    matrix = [[Fraction(0), Fraction(2)], [Fraction(3), Fraction(1)]]
-    assert e01_run.solve(matrix, [Fraction(4), Fraction(5)]) == (Fraction(1), Fraction(2))
-
-
 def test_experiment_1_meets_the_published_numbers_and_would_not_meet_others(context):
     result = e01_run.run(context)
     assert [claim.name for claim in result.claims] == ["valid_mse", "weight", "bias"]

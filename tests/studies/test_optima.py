@@ -64,16 +64,6 @@ def test_the_best_mode_is_named_from_the_numbers():
         assert part in named
 
 
-def test_borders_are_told_from_minima():
-    best = some_best([0.05, 0.003, 0.003, 0.002, 0.001], held=("1", "3"), inside=[np.nan, 0.003, 0.003, 0.0025, 0.001])
-    text = optima_text.border_sentence(best)
-    assert "modes 2, 2.5 and 4 is a local minimum" in text
-    assert "mode 1, 0.050000, lies on its border to mode 4 (it has no local minimum" in text
-    assert "mode 3, 0.002000, lies on its border to mode 4 (its lowest local minimum is 0.002500)" in text
-    assert "without end" not in text
-    assert "without end" in optima_text.border_sentence(replace(best, unbounded=np.array([True] + [False] * 4)))
-
-
 def test_a_claim_that_mode_3_is_as_good_as_published_can_fail(result):
     assert not replace(result.claims[0], value=0.0012).met
     assert replace(result.claims[0], value=0.00136).met

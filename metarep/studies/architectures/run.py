@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure as Drawing
 
 from metarep.embeddings.settings import EmbedConfig
 from metarep.embeddings.stage import embed_networks
@@ -22,7 +21,7 @@ from metarep.evaluation.resampling import class_metric, r2_metric
 from metarep.evaluation.settings import MaskedR2Config
 from metarep.evaluation.weight_statistics import weight_statistics
 from metarep.model.transformer import ClozeModel, untrained_like
-from metarep.report.style import MUTED, PALETTE, use_style
+from metarep.report.style import MUTED, PALETTE, drawing
 from metarep.report.wording import num
 from metarep.studies.drawing import legend_outside, marks
 from metarep.studies.settings import ArchitecturesConfig
@@ -132,8 +131,7 @@ FLOOR = -0.3
 def figures(rows: list[dict[str, Any]], targets: tuple[str, ...]) -> dict[str, Figure]:
     """A panel a metric, a row an architecture that was left out, a dot a representation with its interval."""
     cells = {(row["metric"], row["representation"], row["fitted_on"], row["target"]): row for row in rows}
-    with use_style():
-        figure = Drawing(figsize=(10.5, 1.6 + 0.62 * len(targets)), layout="constrained")
+    with drawing(10.5, 1.6 + 0.62 * len(targets)) as figure:
         axes = figure.subplots(1, len(PANELS), sharey=True)
         for ax, (metric, title) in zip(axes, PANELS.items(), strict=True):
             for at, (name, fitted_on, colour, marker, label) in enumerate(SERIES):

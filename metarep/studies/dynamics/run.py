@@ -125,11 +125,6 @@ def birth_sentences(birth: Birth) -> list[str]:
         f"[{accuracy['low']:.2f}, {accuracy['high']:.2f}]"
         + (": more of it is decided than these predictors see." if gap else ".")
     )
-    first, second, third = birth.importance[:3]
-    texts.append(
-        f"What matters most is {first['quantity']} ({first['bits']:.2f} bits lost when it is permuted), then "
-        f"{second['quantity']} ({second['bits']:.2f}) and {third['quantity']} ({third['bits']:.2f})."
-    )
     return texts
 
 

@@ -39,7 +39,10 @@ def run(context: Context) -> Result:
     parts = split_error(family.parent), split_error(family.child)
     splits = [change_row("part", name, parts[0][:, i], parts[1][:, i], draws) for i, name in enumerate(PARTS)]
     splits.append(change_row("part", "whole square", parts[0].sum(axis=1), parts[1].sum(axis=1), draws))
-    distributions = [distribution_row(name, inputs, family, draws) for inputs, name in DISTRIBUTIONS.items()]
+    distributions = []
+    for inputs, name in DISTRIBUTIONS.items():
+        errors = (expected_error(MULTIPLIER, params, input_distribution=inputs) for params in (family.parent, family.child))
+        distributions.append(change_row("input_distribution", name, *errors, draws))
     minimum = minimise(MULTIPLIER, own.child, input_distribution="square")
     over = f"{n:,} parents, paired bootstrap"
     claims = (
@@ -54,12 +57,9 @@ def run(context: Context) -> Result:
         claims,
         (
             published_sentence(own, published, claims[0].met, float(minimum.error[0])),
-            parents_sentence(family, config.n_parents),
-            mode_sentence(family),
+            mode_sentence(family, config.n_parents),
             *(skew_sentence(row) for row in skews[:2]),
-            *(distribution_sentence(row) for row in distributions),
             where_sentence(splits),
-            own_split_sentence(own),
         ),
         tables={
             "skew": skews,
@@ -138,18 +138,10 @@ def skew_row(name: str, parent: np.ndarray, child: np.ndarray, draws: Bootstrap)
 def change_row(key: str, name: str, parent: np.ndarray, child: np.ndarray, draws: Bootstrap) -> dict:
     """Mean errors of parents and children with intervals, and the mean change of a pair with its own."""
     row = {key: name, "n": len(parent)}
-    for who, values in (("parent", parent), ("child", child)):
+    for who, values, ends in (("parent", parent, "parent_"), ("child", child, "child_"), ("change", child - parent, "")):
         low, high = draws.interval(values)
-        row |= {who: float(values.mean()), f"{who}_low": low, f"{who}_high": high}
-    low, high = draws.interval(child - parent)
-    row |= {"change": float((child - parent).mean()), "low": low, "high": high}
+        row |= {who: float(values.mean()), f"{ends}low": low, f"{ends}high": high}
     return row | {"share_that_falls": float((child < parent).mean())}
-
-
-def distribution_row(name: str, inputs: str, family: Pairs, draws: Bootstrap) -> dict:
-    """The exact expected errors of parents and children under one input distribution."""
-    errors = (expected_error(MULTIPLIER, params, input_distribution=inputs) for params in (family.parent, family.child))
-    return change_row("input_distribution", name, *errors, draws)
 
 
 def published_rows(own: Pairs) -> list[dict]:
@@ -176,8 +168,9 @@ def figures(
     shown = {name: measured[name] for name in titles}
     both = np.concatenate([own.parent, own.child])
     stars = {name: tuple(float(value) for value in MEASURES[name](both)) for name in titles}
-    values = skew(both), stretch(both)
-    heads = [f"{who}\nskew {values[0][i]:.3f}, stretch {values[1][i]:.3f}" for i, who in enumerate(("parent", "child"))]
+    heads = [
+        f"{who}\nskew {stars['skew'][i]:.3f}, stretch {stars['stretch'][i]:.3f}" for i, who in enumerate(("parent", "child"))
+    ]
     return {
         "skew": Figure(
             skew_figure(shown, stars, titles),
@@ -192,7 +185,7 @@ def figures(
             "Errors over the square before and after",
         ),
         "pre_activations": Figure(
-            pre_activations_figure(MULTIPLIER, both, [f"{head}" for head in heads]),
+            pre_activations_figure(MULTIPLIER, both, heads),
             "The square at the pre-activations of the published network and its child; grey is where a unit is off.",
             "Pre-activations of the published network and its child",
         ),
@@ -219,21 +212,15 @@ def _goes(before: float, after: float, digits: int = 3) -> str:
     return f"{verb} from {before:.{digits}f} to {after:.{digits}f}"
 
 
-def parents_sentence(family: Pairs, asked: int) -> str:
-    """How many parents there are."""
-    n = len(family.parent)
-    fewer = "" if n >= asked else f", fewer than the {asked:,} asked for since the shared zoo has no more"
-    return f"{n:,} mode-3 networks were trained further, each with one child on samples of its own{fewer}."
-
-
-def mode_sentence(family: Pairs) -> str:
-    """Whether the children are still of mode 3."""
+def mode_sentence(family: Pairs, asked: int) -> str:
+    """Whether the children are still of mode 3, and whether there are as many as were asked for."""
     modes, counts = np.unique(label_modes(MULTIPLIER, family.child).mode.astype(str), return_counts=True)
     n, kept = len(family.child), int(counts[modes == "3"].sum())
     low, high = wilson(kept, n)
     others = [f"{count / n:.0%} are of mode {mode}" for mode, count in zip(modes, counts, strict=True) if mode != "3"]
     rest = f"; {listed(others)}" if others else ""
-    return f"{kept / n:.0%} [{low:.0%}, {high:.0%}] of the children are still of mode 3{rest}."
+    fewer = "" if n >= asked else f" (fewer than the {asked:,} asked for, since the shared zoo has no more parents)"
+    return f"{kept / n:.0%} [{low:.0%}, {high:.0%}] of the {n:,} children{fewer} are still of mode 3{rest}."
 
 
 def skew_sentence(row: dict) -> str:
@@ -254,14 +241,6 @@ def changed(row: dict, digits: int) -> str:
     return f"{signed(row['change'], digits)} [{signed(row['low'], digits)}, {signed(row['high'], digits)}]"
 
 
-def distribution_sentence(row: dict) -> str:
-    """How the mean error changes under one input distribution."""
-    return (
-        f"On {row['input_distribution']} the mean expected error {change(row)}, from {row['parent']:.4f} in parents to "
-        f"{row['child']:.4f} in children (change {changed(row, 4)})."
-    )
-
-
 def where_sentence(splits: list[dict]) -> str:
     """Where the error goes: below or above a product of 1/2."""
     below, above, whole = splits
@@ -270,14 +249,4 @@ def where_sentence(splits: list[dict]) -> str:
         f"Below a product of 1/2 ({share_below():.0%} of the square) the error {change(below)}, by {changed(below, 5)}; above "
         f"it {change(above)}, by {changed(above, 5)}. The part above goes from {before:.0%} of the mean error to {after:.0%}: "
         f"its weight moves to {'above' if after > before else 'below'} 1/2."
-    )
-
-
-def own_split_sentence(own: Pairs) -> str:
-    """The same for the published network."""
-    (below, above), (below_child, above_child) = split_error(np.concatenate([own.parent, own.child]))
-    before, after = above / (below + above), above_child / (below_child + above_child)
-    return (
-        f"In the published network the error below 1/2 {_goes(below, below_child, 5)} and above it "
-        f"{_goes(above, above_child, 5)}; the part above goes from {before:.0%} to {after:.0%}."
     )

@@ -38,7 +38,12 @@ def run(context: Context) -> Result:
     )
     return Result(
         claims,
-        sentences(data, over_seeds, found, published),
+        (
+            where_sentence(data, published),
+            seeds_sentence(over_seeds, found.start, published),
+            cost_sentence(found),
+            descents_sentence(found),
+        ),
         tables={"choices": choice_rows(found), "ablation": ablation_rows(found), "data": data},
         figures=figures(found),
         numbers={"parameters_all_free": everything.near.params.tolist(), "lowest_all_free": everything.best.error},
@@ -137,23 +142,21 @@ def _values(params: np.ndarray, name: str) -> str:
 def ablation_rows(found: Ablation) -> list[dict]:
     """One row a set of choices set free: exact errors, errors on the samples of the published seed, the mode, convergence."""
     samples = draw_reference(SEED, "product", MULTIPLIER)
-    rows = [_ablation_row("none", HANDCRAFTED, found.start, found.start, 0.0, samples)]
-    for names, freed in found.freed.items():
-        near = freed.near
-        rows.append(_ablation_row(", ".join(names), near.params, near.error, freed.best.error, near.gradient_norm, samples))
-    return rows
-
-
-def _ablation_row(names: str, params: np.ndarray, error: float, lowest: float, gradient: float, samples) -> dict:
-    return {
-        "optimised": names,
-        "expected_error": error,
-        "valid_mse": sample_error(params, *samples.valid),
-        "train_mse": sample_error(params, *samples.train),
-        "mode": str(label_modes(MULTIPLIER, params[None]).mode[0]),
-        "lowest_of_descents": lowest,
-        "largest_gradient": gradient,
-    }
+    cells = [("none", HANDCRAFTED, found.start, found.start, 0.0)]
+    for names, (near, best, *_) in found.freed.items():
+        cells.append((", ".join(names), near.params, near.error, best.error, near.gradient_norm))
+    return [
+        {
+            "optimised": names,
+            "expected_error": error,
+            "valid_mse": sample_error(params, *samples.valid),
+            "train_mse": sample_error(params, *samples.train),
+            "mode": str(label_modes(MULTIPLIER, params[None]).mode[0]),
+            "lowest_of_descents": lowest,
+            "largest_gradient": gradient,
+        }
+        for names, params, error, lowest, gradient in cells
+    ]
 
 
 def figures(found: Ablation) -> dict[str, Figure]:
@@ -194,17 +197,6 @@ LOWER = 1e-6
 """Errors that differ by less count as equal."""
 
 
-def sentences(data: list[dict], over_seeds: np.ndarray, found: Ablation, published: float) -> tuple[str, ...]:
-    """What was found, in words."""
-    return (
-        where_sentence(data, published),
-        seeds_sentence(over_seeds, found.start, published),
-        cost_sentence(found),
-        *stays_sentences(found),
-        descents_sentence(found),
-    )
-
-
 def where_sentence(data: list[dict], published: float) -> str:
     """On which data the published error comes back."""
     same = [row["data"] for row in data if row["prints_as_published"]]
@@ -240,24 +232,6 @@ def cost_sentence(found: Ablation) -> str:
     )
 
 
-def stays_sentences(found: Ablation) -> tuple[str, ...]:
-    """What each choice costs when it alone stays, and why output weights need not cost anything then."""
-    everything = frozenset(GROUPS)
-    costs = {name: found.left(everything - {name}) - found.left(everything) for name in GROUPS}
-    free = [name for name, cost in costs.items() if cost < LOWER]
-    order = sorted((name for name in costs if name not in free), key=lambda name: -costs[name])
-    parts = [f"the {name} {costs[name]:.4f}" for name in order]
-    text = f"With all four optimised {found.left(everything):.4f} is left; a choice that alone stays adds to it: "
-    text += listed(parts) if parts else "nothing, whichever it is"
-    text += f"; the {listed(free)} nothing." if free and parts else "."
-    if "output weight" in free:
-        text += " A unit's scale may move from its output weight into its incoming weights, so that only the sign is a choice."
-    values = worth(list(GROUPS), found.saved)
-    order = sorted(values, key=lambda name: -values[name])
-    shares = [f"{name} {values[name] / found.saved(everything):.0%}" for name in order]
-    return text, f"Averaged over all orders of setting them free (Shapley's value), the saving is due to: {listed(shares)}."
-
-
 def descents_sentence(found: Ablation) -> str:
     """Whether the descents from the chosen values converged, and whether lower minima lie elsewhere."""
     all_converged = all(freed.near.converged for freed in found.freed.values())
@@ -268,12 +242,5 @@ def descents_sentence(found: Ablation) -> str:
     text = f"{start} {len(found.freed)} descents converged (largest gradient {largest:.0e}). "
     if not lower:
         return text + "None of the further starts led lower."
-    last = found.freed[lower[-1]]
-    mode = label_modes(MULTIPLIER, last.best.params[None]).mode[0]
-    text += f"Further starts led lower for {len(lower)} of the sets, " + (
-        f"among them the {listed(alone)} alone; " if alone else "for none of the choices alone; "
-    )
-    return text + (
-        f"with the {listed(list(lower[-1]))} free the lowest is {last.best.error:.4f}, in mode {mode}, against "
-        f"{last.near.error:.4f} from the chosen values."
-    )
+    own = f"among them the {listed(alone)} alone" if alone else "for none of the choices alone"
+    return f"{text}Further starts led lower for {len(lower)} of the sets, {own}."

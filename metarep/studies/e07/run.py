@@ -44,13 +44,12 @@ def run(context: Context) -> Result:
         (
             error_sentence(moved, published, claims[0].met, best),
             moved_sentence(moved),
-            put_back_sentence(moved),
             *(family_sentence(name, found, moved) for name, found in families.items()),
             mode_sentence(moved, families[JITTERED]),
         ),
         tables={"parameters": parameter_rows(moved), "groups": group_rows(moved), "families": family_rows(families)},
         figures=figures(moved, families),
-        numbers={"nearest_minimum": minimum.params[0].tolist(), "distance_moved": float(np.linalg.norm(_change(moved)))},
+        numbers={"nearest_minimum": minimum.params[0].tolist(), "distance_moved": float(np.linalg.norm(moved.change))},
         shown=("parameters", "groups", "families"),
     )
 
@@ -73,9 +72,14 @@ class Moved(NamedTuple):
     expected_after: float
 
     @property
+    def change(self) -> np.ndarray:
+        """(9,): how far each parameter moved."""
+        return self.after - self.before
+
+    @property
     def share(self) -> np.ndarray:
         """(9,): each parameter's part in the squared distance moved; sums to 1 (0 where nothing moved)."""
-        squared = np.square(self.after - self.before)
+        squared = np.square(self.change)
         return squared / max(squared.sum(), 1e-300)
 
     @property
@@ -97,13 +101,9 @@ def family(context: Context, name: str, *, jitter: float) -> Zoo:
     return context.zoo(name, ZooConfig(families=[entry], seed=context.config.seed)).final()
 
 
-def _change(moved: Moved) -> np.ndarray:
-    return moved.after - moved.before
-
-
 def parameter_rows(moved: Moved) -> list[dict]:
     """One row a parameter: before, after, change, its share in the squared distance, the error with it put back."""
-    columns = (PARAMETERS, moved.before, moved.after, _change(moved), moved.share, moved.put_back)
+    columns = (PARAMETERS, moved.before, moved.after, moved.change, moved.share, moved.put_back)
     keys = ("parameter", "before", "after", "change", "share", "error_if_put_back")
     rows = [dict(zip(keys, values, strict=True)) for values in zip(*columns, strict=True)]
     return [{key: value if key == "parameter" else float(value) for key, value in row.items()} for row in rows]
@@ -118,7 +118,7 @@ def group_rows(moved: Moved) -> list[dict]:
         rows.append(
             {
                 "choice": name,
-                "distance": float(np.linalg.norm(_change(moved)[list(places)])),
+                "distance": float(np.linalg.norm(moved.change[list(places)])),
                 "share": float(moved.share[list(places)].sum()),
                 "error_if_put_back": float(expected_error(MULTIPLIER, back[None])[0]),
             }
@@ -180,7 +180,7 @@ def error_sentence(moved: Moved, published: float, met: bool, best: float) -> st
 
 def moved_sentence(moved: Moved) -> str:
     """Which parameters moved most."""
-    change, order = _change(moved), np.argsort(-moved.share)
+    change, order = moved.change, np.argsort(-moved.share)
     largest = [f"{PARAMETERS[i]} by {signed(change[i], 3)}" for i in order[:3]]
     least = order[-1]
     return (
@@ -190,26 +190,12 @@ def moved_sentence(moved: Moved) -> str:
     )
 
 
-def put_back_sentence(moved: Moved) -> str:
-    """Which of the movements matter: the error with one parameter put back."""
-    order = np.argsort(-moved.put_back)
-    harmless = [PARAMETERS[i] for i in range(9) if moved.put_back[i] <= moved.expected_after]
-    text = (
-        f"Put back to its value by hand, {PARAMETERS[order[0]]} alone would raise the expected error from "
-        f"{moved.expected_after:.4f} to {moved.put_back[order[0]]:.4f}, and {PARAMETERS[order[1]]} alone to "
-        f"{moved.put_back[order[1]]:.4f}"
-    )
-    return text + (
-        f"; without the movement of {listed(harmless)} it would be lower." if harmless else "; every movement helped."
-    )
-
-
 def family_sentence(name: str, zoo: Zoo, moved: Moved) -> str:
     """How the changes of a family compare with those of the published run."""
     change = (zoo.params - zoo.init_params).astype(np.float64)
     low, high = np.quantile(change, [0.025, 0.975], axis=0)
     alike = int(((low > 0) | (high < 0)).sum())
-    own = _change(moved)
+    own = moved.change
     inside = int(((own >= low) & (own <= high)).sum())
     wide = int(np.argmax(high - low))
     q1, q2, q3 = np.quantile(zoo["valid_mse"], [0.025, 0.5, 0.975])

@@ -12,7 +12,7 @@ from metarep.domains.multiplier.figures.square import draw_small
 from metarep.domains.multiplier.modes import MODES, sign_patterns
 from metarep.evaluation.resampling import wilson
 from metarep.report.figures import label_figure
-from metarep.report.style import use_style
+from metarep.report.style import drawing
 from metarep.report.wording import listed
 from metarep.studies.multipliers import multipliers
 from metarep.studies.published import NETWORKS, PUBLISHED
@@ -32,19 +32,16 @@ def run(context: Context) -> Result:
     if len(unnamed):
         tables["unnamed"] = group_rows(unnamed, "quadrant_code", of=len(zoo))
     return Result(
-        (found_modes(zoo), *published_seeds(context)),
+        (
+            Claim("published modes that occur", ", ".join(m for m in NAMED if (zoo["mode"] == m).any()), ", ".join(NAMED)),
+            *published_seeds(context),
+        ),
         sentences(zoo, all_networks, modes, codes, unnamed),
         tables=tables,
         figures=figures(zoo, modes, codes, unnamed),
         numbers={"n": len(zoo), "n_diverged": all_networks - len(zoo), "share_unnamed": len(unnamed) / len(zoo)},
         shown=tuple(tables),
     )
-
-
-def found_modes(zoo: Zoo) -> Claim:
-    """The modes that occur, beside those that the notes name."""
-    found = [mode for mode in MODES if (zoo["mode"] == mode).any()]
-    return Claim("published modes that occur", ", ".join(m for m in found if m in NAMED), ", ".join(NAMED))
 
 
 def published_seeds(context: Context) -> tuple[Claim, ...]:
@@ -149,8 +146,7 @@ def gallery(zoo: Zoo, rows: Sequence[dict], kind: str) -> Drawing:
     at = {name: i for i, name in enumerate(zoo["network_id"])}
     across = min(ACROSS, len(rows))
     down = -(-len(rows) // across)
-    with use_style():
-        figure = Drawing(figsize=(2.55 * across, 3.2 * down), layout="constrained")
+    with drawing(2.55 * across, 3.2 * down) as figure:
         axes = np.atleast_1d(figure.subplots(down, across, squeeze=False).ravel())
         for ax, row in zip(axes, rows, strict=False):
             draw_small(ax, zoo.spec, zoo.params[at[row["typical"]]])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure as Drawing
@@ -12,14 +11,13 @@ from matplotlib.figure import Figure as Drawing
 from metarep.artefact import Artefact
 from metarep.domains.multiplier.figures.scan_figures import heat_figure, margin_figure, roc_figure
 from metarep.domains.multiplier.figures.scans import TITLES, on_most_networks, scans_of, side_by_side
-from metarep.domains.multiplier.modes import MODE_NAMES
 from metarep.domains.multiplier.scan import OTHERS, POSITIVE, RANDOM, labelled, measure, random_initialisations
 from metarep.domains.multiplier.scores import PARTS, published
 from metarep.domains.multiplier.settings import ScanConfig
 from metarep.embeddings.settings import EmbedConfig
 from metarep.embeddings.stage import embed
 from metarep.evaluation.roc import auc
-from metarep.report.style import INK, MUTED, PALETTE, use_style
+from metarep.report.style import INK, MUTED, PALETTE, drawing
 from metarep.report.wording import auc as said
 from metarep.report.wording import listed
 from metarep.runner import Stage
@@ -36,7 +34,7 @@ from metarep.studies.e10.ways import (
 from metarep.studies.multipliers import multipliers, small_model
 from metarep.studies.published import NETWORKS, PUBLISHED, SEED
 from metarep.studies.study import Claim, Context, Figure, Result
-from metarep.studies.words import share, spoken
+from metarep.studies.words import named, share, spoken
 from metarep.training.settings import ZooConfig
 from metarep.zoos.zoo import Zoo
 
@@ -62,7 +60,6 @@ def run(context: Context) -> Result:
             *reasons(parts, ways),
             *invariance_sentences(tables["scan"]),
             *scan_sentences(tables["scan"], about),
-            *rare_sentences(tables["precision"]),
             *margin_sentences(tables["margin"]),
         ),
         tables={"parts": parts, "ways": ways, **{name: rows for name, rows in tables.items() if name != "scores" and rows}},
@@ -90,34 +87,27 @@ def make_claims(two: Zoo, random: np.ndarray, rows: Sequence[Mapping]) -> tuple[
     """The published AUC redone on its two positives, the score of the first, and the AUC on all networks of mode 3."""
     expected = PUBLISHED["10"]["scan_auc_vs_2000_random_initialisations"]
     scores, start = published(two.params), published(random)
-    row = row_of(on_most_networks(rows), RANDOM)
-    others = row_of(on_most_networks(rows), OTHERS)
+    by = {row["negative"]: row for row in on_most_networks(rows)}
+    row, others = by[RANDOM], by[OTHERS]
     return (
         Claim("scan_auc_of_the_two_published_networks", auc(scores, start), expected, decimals=2),
-        Claim(
+        Claim.of(
             "scan_auc_of_all_networks_of_mode_3",
-            row["auc"],
-            expected,
+            row,
+            "auc",
+            published=expected,
             decimals=2,
-            low=row["auc_low"],
-            high=row["auc_high"],
             over=f"{row['n_positive']:,} networks of mode 3 against {row['n_negative']:,} random initialisations",
             seed_known=False,
         ),
-        Claim(
+        Claim.of(
             "scan_auc_against_all_other_modes",
-            others["auc"],
-            low=others["auc_low"],
-            high=others["auc_high"],
+            others,
+            "auc",
             over=f"{others['n_positive']:,} networks of mode 3 against {others['n_negative']:,} of other modes",
         ),
         Claim(f"scan_score_of_{SEED}", float(scores[0]), NETWORKS[SEED]["scan_score"]),
     )
-
-
-def row_of(rows: Sequence[Mapping], negative: str) -> Mapping[str, Any]:
-    """The row against one class."""
-    return next(row for row in rows if row["negative"] == negative)
 
 
 def figures(zoo: Zoo, random: np.ndarray, two: Zoo, tables: Mapping, parts: Sequence[dict]) -> dict[str, Figure]:
@@ -165,8 +155,7 @@ def ways_figure(zoo: Zoo, random: np.ndarray, published_two: np.ndarray) -> Draw
     groups |= {name: (score[way == name], WAY_COLOURS[name]) for name in WAYS if (way == name).any()}
     everything = np.concatenate([values for values, _ in groups.values()])
     edges = np.linspace(everything.min(), everything.max(), N_BINS + 1)
-    with use_style():
-        figure = Drawing(figsize=(10, 1.05 * len(groups) + 1.6), layout="constrained")
+    with drawing(10, 1.05 * len(groups) + 1.6) as figure:
         axes = figure.subplots(len(groups), 1, sharex=True, squeeze=False)[:, 0]
         for ax, (name, (values, colour)) in zip(axes, groups.items(), strict=True):
             ax.hist(values, edges, color=colour, lw=0)
@@ -182,8 +171,7 @@ def ways_figure(zoo: Zoo, random: np.ndarray, published_two: np.ndarray) -> Draw
 
 def parts_figure(rows: Sequence[dict]) -> Drawing:
     """The AUC of every part of the published score for mode 3, with intervals: which separate, which invert."""
-    with use_style():
-        figure = Drawing(figsize=(9.5, 0.5 * len(rows) + 1.6), layout="constrained")
+    with drawing(9.5, 0.5 * len(rows) + 1.6) as figure:
         axes = figure.subplots(1, 2, sharey=True)
         for ax, column, title in zip(
             axes, ("auc_random", "auc_others"), ("mode 3 against random starts", "mode 3 against all other modes"), strict=True
@@ -248,11 +236,6 @@ def reasons(parts: Sequence[Mapping], ways: Sequence[Mapping]) -> tuple[str, ...
     return (*texts, *way_sentences({row["way"]: row for row in ways}))
 
 
-def auc_of(row: Mapping, name: str) -> str:
-    """An AUC with its interval."""
-    return spoken(row, name, 3)
-
-
 def way_sentences(ways: Mapping[str, Mapping]) -> tuple[str, ...]:
     """The three ways in which mode 3 is built, and what the score makes of each."""
     texts = []
@@ -261,22 +244,23 @@ def way_sentences(ways: Mapping[str, Mapping]) -> tuple[str, ...]:
         verb = "finds" if row["published_auc_random_low"] > FIRM else "does not find"
         texts.append(
             f"{share(row)} of mode 3 subtract both units, as the hand-crafted network does; the score {verb} these: AUC "
-            f"{auc_of(row, 'published_auc_random')} against random initialisations, "
-            f"{auc_of(row, 'published_auc_others')} against all other modes."
+            f"{spoken(row, 'published_auc_random', digits=3)} against random initialisations, "
+            f"{spoken(row, 'published_auc_others', digits=3)} against all other modes."
         )
     if OTHER_SIGN in ways:
         row = ways[OTHER_SIGN]
         texts.append(
             f"{share(row)} subtract the bending unit and add the other one, the same idea with the sign of the flat unit "
             f"turned (in {row['linear']:.0%} of them it is flat all over the square, where both signs give one function): AUC "
-            f"{auc_of(row, 'published_auc_random')}, and {auc_of(row, 'invariant_auc_random')} for the invariant score."
+            f"{spoken(row, 'published_auc_random', digits=3)}, and "
+            f"{spoken(row, 'invariant_auc_random', digits=3)} for the invariant score."
         )
     if OTHER_FOLD in ways:
         row = ways[OTHER_FOLD]
         texts.append(
             f"{share(row)} add the bending unit: a valley in place of a ridge, another algorithm under the same mode, with a "
-            f"median error of {row['mse_median']:.4f}: AUC {auc_of(row, 'published_auc_random')}, and "
-            f"{auc_of(row, 'invariant_auc_random')} for the invariant score, which no symmetry can turn into a ridge."
+            f"median error of {row['mse_median']:.4f}: AUC {spoken(row, 'published_auc_random', digits=3)}, and "
+            f"{spoken(row, 'invariant_auc_random', digits=3)} for the invariant score, which no symmetry can turn into a ridge."
         )
     return tuple(texts)
 
@@ -288,11 +272,11 @@ def invariance_sentences(rows: Sequence[Mapping]) -> tuple[str, ...]:
         return ()
     best = max(own, key=lambda mode: own[mode]["auc"])
     if best == POSITIVE:
-        return (f"Made invariant, the score finds mode 3 best of all modes: AUC {auc_of(own[best], 'auc')}.",)
+        return (f"Made invariant, the score finds mode 3 best of all modes: AUC {spoken(own[best], 'auc', digits=3)}.",)
     why = ", since it never asks how much weight the bending unit has, and a plane is a ridge without weight"
     return (
-        f"Made invariant, the score finds mode {best} best, with an AUC of {auc_of(own[best], 'auc')} against random "
-        f"initialisations where mode 3 has {auc_of(own[POSITIVE], 'auc')}{why if best == LINEAR_MODE else ''}.",
+        f"Made invariant, the score finds mode {best} best, with an AUC of {spoken(own[best], 'auc', digits=3)} against random "
+        f"initialisations where mode 3 has {spoken(own[POSITIVE], 'auc', digits=3)}{why if best == LINEAR_MODE else ''}.",
     )
 
 
@@ -305,8 +289,10 @@ def scan_sentences(rows: Sequence[Mapping], about: Mapping) -> tuple[str, ...]:
         figures = [f"{TITLES[row['scan']]} {said(row)}" for row in own]
         n = own[0]["n_positive"]
         texts.append(f"Mode 3 against {against}, on the same {n:,} test networks of it: {listed(figures)}.")
-    rows = {row["scan"]: row for row in rows if row["negative"] == RANDOM}
-    texts.append(_loss_sentence(rows))
+    loss = next(row for row in rows if (row["scan"], row["negative"]) == ("loss", RANDOM))
+    asks = ": that comparison asks whether a network was trained, not which algorithm it found"
+    why = asks if loss["auc_low"] > FIRM else ", so being trained does not settle it"
+    texts.append(f"Against random initialisations the error alone reaches {said(loss)}{why}.")
     if about["embedding"]:
         texts.append(
             f"A few examples are {about['n_examples']} training networks of a mode in the {about['embedding']} embedding; the "
@@ -315,45 +301,16 @@ def scan_sentences(rows: Sequence[Mapping], about: Mapping) -> tuple[str, ...]:
     return tuple(texts)
 
 
-def _loss_sentence(rows: Mapping[str, Mapping]) -> str:
-    loss = rows["loss"]
-    if loss["auc_low"] > FIRM:
-        return (
-            f"Against random initialisations the error alone reaches {said(loss)}: that comparison asks whether a network "
-            "was trained, not which algorithm it found."
-        )
-    return f"Against random initialisations the error alone reaches {said(loss)}, so being trained does not settle it."
-
-
-def rare_sentences(rows: Sequence[Mapping]) -> tuple[str, ...]:
-    """The precision for the rarest mode, where an AUC says little."""
-    rare = min(rows, key=lambda row: row["prevalence"])
-    own = [row for row in rows if row["positive"] == rare["positive"]]
-    best = max(own, key=lambda row: row["average_precision"])
-    name = rare["positive"]
-    figures = f"{best['precision_at_50']:.0%} [{best['precision_at_50_low']:.0%}, {best['precision_at_50_high']:.0%}]"
-    return (
-        f"The rarest mode is {name} ({MODE_NAMES[name]}), {rare['prevalence']:.1%} of networks. The best scan for it is "
-        f"{TITLES[best['scan']]}: where it has found half of them, {figures} of what it points at is right, at nine in ten "
-        f"{best['precision_at_90']:.0%} [{best['precision_at_90_low']:.0%}, {best['precision_at_90_high']:.0%}].",
-    )
-
-
 def margin_sentences(rows: Sequence[Mapping]) -> tuple[str, ...]:
     """Whether networks near the threshold are harder to tell from all other modes, for each scan."""
-    falls, level, rises = [], [], []
+    falls, rises, level = "falls towards the threshold for", "rises for", "does not clearly change for"
+    kinds: dict[str, list[str]] = {falls: [], rises: [], level: []}
     for name in scans_of(rows):
         own = sorted((r for r in rows if r["scan"] == name and r["negative"] == OTHERS), key=lambda r: r["margin_low"])
         if len(own) < 2:
             continue
         near, far = own[0], own[-1]
-        text = f"{TITLES[name]} ({near['auc']:.2f} near, {far['auc']:.2f} far)"
-        if near["auc_high"] < far["auc_low"]:
-            falls.append(text)
-        elif near["auc_low"] > far["auc_high"]:
-            rises.append(text)
-        else:
-            level.append(text)
-    kinds = (("falls towards the threshold for", falls), ("rises for", rises), ("does not clearly change for", level))
-    said_of = [f"{verb} {listed(names)}" for verb, names in kinds if names]
+        verb = falls if near["auc_high"] < far["auc_low"] else rises if near["auc_low"] > far["auc_high"] else level
+        kinds[verb].append(f"{TITLES[name]} ({near['auc']:.2f} near, {far['auc']:.2f} far)")
+    said_of = named(kinds)
     return (f"Against all other modes the AUC of mode 3 {'; it '.join(said_of)}.",) if said_of else ()

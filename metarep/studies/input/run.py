@@ -17,7 +17,15 @@ from metarep.networks.spec import NetworkSpec
 from metarep.networks.symmetry import permute_units, random_scales
 from metarep.report.wording import listed, num
 from metarep.studies.input.figures import figures
-from metarep.studies.input.inside import change_under, depth_rows, knockout_rows, pooled_stream, read_linearly, unit_facts
+from metarep.studies.input.inside import (
+    OWN_AREA,
+    change_under,
+    depth_rows,
+    facts_of,
+    knockout_rows,
+    pooled_stream,
+    read_linearly,
+)
 from metarep.studies.masked import Held, kinds_of, predicted_in_turn
 from metarep.studies.multipliers import large_zoo, question_model
 from metarep.studies.study import Claim, Context, Result
@@ -164,7 +172,9 @@ def run(context: Context) -> Result:
         for name, model in models.items():
             designs += design_rows(name, model, train, test, draws)
             task.advance(1, name)
-        designs += [row for name in CONTROLS for row in control_rows(name, train, test, draws)]
+        for name in CONTROLS:
+            vectors = (BASELINES[name].make(zoo, np.ones(len(zoo), dtype=bool)) for zoo in (train, test))
+            designs += told_rows(name, *vectors, train, test, draws)
         controls = {"trained": models[BASE], "untrained": untrained_like(models[BASE], seed=context.config.seed)}
         for name, model in controls.items():
             depth += [{"model": name, **row} for row in depth_rows(model, train, test, **draws)]
@@ -186,7 +196,7 @@ def design_rows(name: str, model: ClozeModel, train: Zoo, test: Zoo, draws: dict
     states = [states_as_stored(model, spec, zoo.params) for zoo in (train, test)]
     units = [pooled_stream(model, spec, zoo.params)["unit"][-1] for zoo in (train, test)]
     yield from told_rows(name, *states, train, test, draws)
-    area = [unit_facts(zoo)["its own active area"] for zoo in (train, test)]
+    area = [facts_of(zoo)["unit"][OWN_AREA] for zoo in (train, test)]
     yield row_of(name, "unit_area", read_linearly(units[0], area[0], units[1], area[1], **draws))
     kinds = kinds_of(spec)
     scale = units_of(train.params, kinds.number)
@@ -198,18 +208,11 @@ def design_rows(name: str, model: ClozeModel, train: Zoo, test: Zoo, draws: dict
         yield row_of(name, metric, found | {"null": None})
 
 
-def control_rows(name: str, train: Zoo, test: Zoo, draws: dict) -> Iterator[dict]:
-    """The rows of a representation that needs no model."""
-    make = BASELINES[name].make
-    yield from told_rows(name, *(make(zoo, np.ones(len(zoo), dtype=bool)) for zoo in (train, test)), train, test, draws)
-
-
 def told_rows(name: str, x_train: np.ndarray, x_test: np.ndarray, train: Zoo, test: Zoo, draws: dict) -> Iterator[dict]:
     """What linear probes tell of whole networks from their vectors (N, D)."""
-    yield row_of(
-        name, "mode", read_linearly(x_train, train["mode"].astype(object), x_test, test["mode"].astype(object), **draws)
-    )
-    yield row_of(name, "error", read_linearly(x_train, train["log_error"], x_test, test["log_error"], **draws))
+    for metric, column, kind in (("mode", "mode", object), ("error", "log_error", float)):
+        y_train, y_test = (zoo[column].astype(kind) for zoo in (train, test))
+        yield row_of(name, metric, read_linearly(x_train, y_train, x_test, y_test, **draws))
 
 
 def row_of(design: str, metric: str, found: dict) -> dict:

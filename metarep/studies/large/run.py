@@ -17,9 +17,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from matplotlib.figure import Figure as Drawing
 
-from metarep.report.style import MUTED, PALETTE, use_style
+from metarep.report.style import MUTED, PALETTE, drawing
 from metarep.report.wording import num
 from metarep.studies.digits.run import digit_model, digit_zoo
 from metarep.studies.study import Claim, Context, Figure, Result
@@ -34,9 +33,8 @@ def run(context: Context) -> Result:
     config = context.config.large
     digit_model(context, digit_zoo(context))
     model = context.model_artefact("digits")
-    cases = [("linear", size) for size in config.sizes] + [
-        (kind, max(config.sizes)) for kind in ("convolutions", "transformer")
-    ]
+    cases = [("linear", size) for size in config.sizes]
+    cases += [(kind, max(config.sizes)) for kind in ("convolutions", "transformer")]
     rows = []
     task_of = context.progress.task("embed large networks", len(cases), "networks")
     with tempfile.TemporaryDirectory() as folder, task_of as task:
@@ -94,16 +92,10 @@ def transformer_shapes(size: int) -> dict[str, tuple[int, ...]]:
     width = round((size / 72) ** 0.5)
     found: dict[str, tuple[int, ...]] = {}
     for block in range(6):
-        parts = {
-            "self_attn.in_proj_weight": (3 * width, width),
-            "self_attn.in_proj_bias": (3 * width,),
-            "self_attn.out_proj.weight": (width, width),
-            "self_attn.out_proj.bias": (width,),
-            "linear1.weight": (4 * width, width),
-            "linear1.bias": (4 * width,),
-            "linear2.weight": (width, 4 * width),
-            "linear2.bias": (width,),
-        }
+        shapes = {"self_attn.in_proj_": (3, 1), "self_attn.out_proj.": (1, 1), "linear1.": (4, 1), "linear2.": (1, 4)}
+        parts: dict[str, tuple[int, ...]] = {}
+        for place, (rows, columns) in shapes.items():
+            parts |= {f"{place}weight": (rows * width, columns * width), f"{place}bias": (rows * width,)}
         parts |= {f"norm{n}.{name}": (width,) for n in (1, 2) for name in ("weight", "bias")}
         found |= {f"layers.{block}.{name}": shape for name, shape in parts.items()}
     return found
@@ -114,8 +106,7 @@ SHAPES = {"linear": linear_shapes, "convolutions": convolution_shapes, "transfor
 
 def figures(rows: list[dict[str, Any]]) -> dict[str, Figure]:
     """Time and memory against the number of parameters: a line for linear layers, a mark for each other kind."""
-    with use_style():
-        figure = Drawing(figsize=(9, 3.4), layout="constrained")
+    with drawing(9, 3.4) as figure:
         panels = (("seconds", "seconds", 60 * LIMIT_MINUTES), ("peak_gib", "GiB at most", LIMIT_GIB))
         for ax, (name, title, limit) in zip(figure.subplots(1, 2), panels, strict=True):
             for number, kind in enumerate(dict.fromkeys(row["kind"] for row in rows)):

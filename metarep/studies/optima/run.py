@@ -25,11 +25,9 @@ from metarep.evaluation.resampling import wilson
 from metarep.studies.multipliers import multipliers
 from metarep.studies.optima.text import (
     best_sentence,
-    border_sentence,
     convergence_sentence,
     flow_sentence,
     minima_sentence,
-    notes_sentence,
     square_sentence,
 )
 from metarep.studies.published import PARAMETERS, PUBLISHED, SEED
@@ -53,6 +51,8 @@ def run(context: Context) -> Result:
     flows, notes = flow_rows(found.starts, ends.mode), notes_rows(context, best)
     square = square_rows(found.square)
     lowest, third = float(best.error.min()), MODES.index("3")
+    attained = [mode for mode, held, unbounded in zip(MODES, best.held, best.unbounded, strict=True) if held and not unbounded]
+    residuals = [float(found.within[mode].residual[found.within[mode].error.argmin()]) for mode in attained]
     published = PUBLISHED["4"]["valid_mse"]
     return Result(
         (
@@ -61,10 +61,8 @@ def run(context: Context) -> Result:
         ),
         (
             best_sentence(best),
-            border_sentence(best),
             flow_sentence(flows),
             minima_sentence(minima),
-            notes_sentence(notes, best),
             square_sentence(square, notes),
             convergence_sentence(free, found.starts, GRADIENT_TOLERANCE, CURVATURE_TOLERANCE),
         ),
@@ -82,7 +80,7 @@ def run(context: Context) -> Result:
             "n_converged": int(free.converged.sum()),
             "n_minima": len(minima),
             "n_within": {mode: len(within.error) for mode, within in found.within.items()},
-            "largest_residual_of_best": max(_residual_of_best(found, mode) for mode in MODES),
+            "largest_residual_of_best": max(residuals, default=0.0),
         },
         shown=("best", "descents", "minima", "in_the_notes", "on_the_square", "parameters"),
     )
@@ -195,13 +193,6 @@ def parameter_rows(best: BestOfModes) -> list[dict]:
     """The parameters of the best network of each mode, units of incoming norm 1: one row a parameter."""
     columns = {f"mode {mode}": best.params[i] for i, mode in enumerate(best.modes)}
     return [{"parameter": n} | {k: float(v[i]) for k, v in columns.items()} for i, n in enumerate(PARAMETERS)]
-
-
-def _residual_of_best(found: Search, mode: str) -> float:
-    within, i = found.within[mode], MODES.index(mode)
-    if not found.best.held[i] or found.best.unbounded[i]:
-        return 0.0
-    return float(within.residual[within.error.argmin()])
 
 
 @dataclass(frozen=True)

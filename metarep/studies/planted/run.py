@@ -15,7 +15,7 @@ from metarep.domains.multiplier.modes import MODES, MULTIPLIER, label_modes
 from metarep.domains.multiplier.sections.one_hidden import all_pairs, balanced
 from metarep.domains.multiplier.sections.sections import affinities, connectivity, square
 from metarep.evaluation.resampling import balanced_accuracy, wilson
-from metarep.report.style import DIVERGING, INK, MUTED, PALETTE, use_style
+from metarep.report.style import DIVERGING, INK, MUTED, PALETTE, drawing
 from metarep.studies.drawing import legend_outside, marks
 from metarep.studies.multipliers import pretrained
 from metarep.studies.planted.planting import (
@@ -44,15 +44,17 @@ def run(context: Context) -> Result:
     config, seed = context.config.planted, context.config.seed
     model, zoo = pretrained(context)
     known = prepared(model, zoo, max_fit=config.max_fit_networks, seed=seed)
-    settings = all_settings(config.blocks, config.sigmas)
+    settings = [Setting("apart", "zoo", k, sigma) for k in config.blocks for sigma in config.sigmas]
+    for connections, kind in (("shared", "zoo"), ("apart", "strangers"), ("apart", "initial")):
+        settings += [Setting(connections, kind, k, 0.0) for k in config.blocks]
     found = measured(context, known, settings)
     rows = [
         summarised(setting, method, own[method], n_bootstraps=context.config.n_bootstraps, seed=seed)
         for setting, own in zip(settings, found, strict=True)
         for method in METHODS
     ]
-    clean = [own[CLOZE] for setting, own in zip(settings, found, strict=True) if is_clean(setting)]
-    modes = by_mode([outcome for own in clean for outcome in own])
+    clean = [Setting("apart", "zoo", k, 0.0) for k in config.blocks]
+    modes = by_mode([one for setting, own in zip(settings, found, strict=True) if setting in clean for one in own[CLOZE]])
     truth = label_modes(MULTIPLIER, known.params[:MAX_NAMED]).mode.astype(str)
     alone = balanced_accuracy(truth, known.probe.modes(balanced(known.params[:MAX_NAMED], known.ratio)))
     example = Setting("apart", "zoo", *example_of(picked(rows)))
@@ -64,18 +66,6 @@ def run(context: Context) -> Result:
         numbers={"usual_ratio": known.ratio, "mode_probe_balanced_accuracy": alone},
         shown=("planted", "by_mode"),
     )
-
-
-def all_settings(blocks: tuple[int, ...], sigmas: tuple[float, ...]) -> list[Setting]:
-    """Every number of blocks at every noise; and without noise shared inputs and outputs, strangers and initialisations."""
-    own = [Setting("apart", "zoo", k, sigma) for k in blocks for sigma in sigmas]
-    own += [Setting("shared", "zoo", k, 0.0) for k in blocks]
-    return own + [Setting("apart", kind, k, 0.0) for kind in ("strangers", "initial") for k in blocks]
-
-
-def is_clean(setting: Setting) -> bool:
-    """Whether blocks of the zoo lie apart without noise."""
-    return (setting.connections, setting.kind, setting.sigma) == ("apart", "zoo", 0.0)
 
 
 def measured(context: Context, known: Known, settings: list[Setting]) -> list[dict[str, list[Outcome]]]:
@@ -175,8 +165,7 @@ def found_figure(rows: Sequence[Row]) -> Drawing:
     """Share of blocks found, and named, over noise: a column for each number of blocks, a line for each method."""
     ks = sorted({row["k"] for row in rows})
     sigmas = sorted({row["sigma"] for row in rows})
-    with use_style():
-        figure = Drawing(figsize=(3.4 * len(ks) + 1.2, 5.6), layout="constrained")
+    with drawing(3.4 * len(ks) + 1.2, 5.6) as figure:
         axes = figure.subplots(2, len(ks), sharex=True, sharey=True, squeeze=False)
         for column, k in enumerate(ks):
             for ax, name in zip(axes[:, column], ("found", "named"), strict=True):
@@ -201,8 +190,7 @@ def lines(ax: Axes, at: np.ndarray, own: Sequence[Row], name: str, method: str) 
 
 def controls_figure(rows: Sequence[Row]) -> Drawing:
     """Shared inputs and outputs, and the two controls: share of blocks taken for sections, by number of blocks and method."""
-    with use_style():
-        figure = Drawing(figsize=(11, 3.4), layout="constrained")
+    with drawing(11, 3.4) as figure:
         axes = figure.subplots(1, len(CONTROLS), sharey=True)
         for ax, (connections, kind, title) in zip(axes, CONTROLS, strict=True):
             some = picked(rows, connections, kind)
@@ -220,8 +208,7 @@ def controls_figure(rows: Sequence[Row]) -> Drawing:
 
 def matrices_figure(connected: np.ndarray, evidence: np.ndarray) -> Drawing:
     """Likeness of connections and the model's affinity (H, H), units in the order of their blocks of two."""
-    with use_style():
-        figure = Drawing(figsize=(9.4, 4.3), layout="constrained")
+    with drawing(9.4, 4.3) as figure:
         for ax, matrix, title, label in zip(
             figure.subplots(1, 2),
             (connected, evidence),

@@ -13,7 +13,7 @@ from metarep.domains.multiplier.modes import MULTIPLIER
 from metarep.domains.multiplier.sections.one_hidden import OneHidden, usual_ratio
 from metarep.model.transformer import ClozeModel, untrained_like
 from metarep.networks.spec import NetworkSpec
-from metarep.report.style import MUTED, PALETTE, use_style
+from metarep.report.style import MUTED, PALETTE, drawing
 from metarep.report.wording import listed, num, times
 from metarep.studies.drawing import legend_outside, marks
 from metarep.studies.multipliers import pretrained
@@ -138,8 +138,7 @@ def figures(rows: Sequence[Row], clusters: Sequence[Row]) -> dict[str, Figure]:
 def selectivity_figure(rows: Sequence[Row]) -> Drawing:
     """A line for each grouping: its groups, and random ones of the same sizes."""
     own = [row for row in rows if row["selectivity"] is not None]
-    with use_style():
-        figure = Drawing(figsize=(8.4, 0.5 * len(own) + 1.5), layout="constrained")
+    with drawing(8.4, 0.5 * len(own) + 1.5) as figure:
         ax = figure.subplots()
         at = np.arange(len(own))
         grouped = [number for number, row in enumerate(own) if row["grouping"] != "alone"]
@@ -155,8 +154,7 @@ def selectivity_figure(rows: Sequence[Row]) -> Drawing:
 def clusters_figure(rows: Sequence[Row]) -> Drawing:
     """A panel for each method: the rise of the error by cluster, beside random units, as many."""
     methods = list(dict.fromkeys(row["method"] for row in rows))
-    with use_style():
-        figure = Drawing(figsize=(5.2 * len(methods), 4.2), layout="constrained")
+    with drawing(5.2 * len(methods), 4.2) as figure:
         axes = figure.subplots(1, len(methods), sharex=True, squeeze=False)[0]
         for ax, method in zip(axes, methods, strict=True):
             own = [row for row in rows if row["method"] == method and row["rise"] is not None]

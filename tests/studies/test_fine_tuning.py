@@ -15,11 +15,6 @@ from metarep.studies.study import Context
 
 
 @pytest.fixture(scope="module")
-def context(tmp_path_factory):
-    return Context(ExperimentConfig(n_networks=150, n_parents=10), tmp_path_factory.mktemp("shared"), Progress())
-
-
-@pytest.fixture(scope="module")
 def result(context):
     return e05_run.run(context)
 

@@ -12,19 +12,10 @@ from metarep.domains.multiplier.modes import MULTIPLIER
 from metarep.domains.multiplier.optima import distinct_minima
 from metarep.domains.multiplier.recipes import HANDCRAFTED
 from metarep.networks.symmetry import permute_units
-from metarep.progress import Progress
 from metarep.studies.e06 import run as e06_run
 from metarep.studies.e07 import run as e07_run
 from metarep.studies.e08 import run as e08_run
 from metarep.studies.published import SEED
-from metarep.studies.settings import ExperimentConfig
-from metarep.studies.study import Context
-
-
-@pytest.fixture(scope="module")
-def context(tmp_path_factory):
-    config = ExperimentConfig(n_initialisations=20, bias_grid=5)
-    return Context(config, tmp_path_factory.mktemp("shared"), Progress())
 
 
 @pytest.fixture(scope="module")

@@ -17,11 +17,6 @@ from metarep.studies.settings import ExperimentConfig
 from metarep.studies.study import Context
 
 
-@pytest.fixture(scope="module")
-def context(tmp_path_factory):
-    return Context(ExperimentConfig(n_networks=150), tmp_path_factory.mktemp("shared"), Progress())
-
-
 @pytest.mark.parametrize("seed", range(8))
 def test_rotation_scale_rotation_multiplies_to_the_weight(seed):
     weight = np.random.default_rng(seed).standard_normal((2, 2))

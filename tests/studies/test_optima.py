@@ -8,16 +8,8 @@ import pytest
 
 from metarep.domains.multiplier.modes import MODES
 from metarep.domains.multiplier.optima import BestOfModes
-from metarep.progress import Progress
 from metarep.studies.optima import run as optima_run
 from metarep.studies.optima import text as optima_text
-from metarep.studies.settings import ExperimentConfig
-from metarep.studies.study import Context
-
-
-@pytest.fixture(scope="module")
-def context(tmp_path_factory):
-    return Context(ExperimentConfig(n_networks=100, n_starts=5), tmp_path_factory.mktemp("shared"), Progress())
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +20,7 @@ def result(context):
 def test_a_small_search_has_all_its_parts(result):
     assert result.claims[0].name == "lowest local minimum of mode 3"
     assert len(result.claims) == 1 + len(MODES)
-    assert sum(row["n"] for row in result.tables["minima"]) == result.numbers["n_converged"] <= 25
+    assert sum(row["n"] for row in result.tables["minima"]) == result.numbers["n_converged"] <= 10
     assert [row["start"] for row in result.tables["descents"]] == list(MODES)
     assert all(row["expected_error"] >= row["descends_to"] for row in result.tables["in_the_notes"])
     json.dumps([result.numbers, result.tables], allow_nan=False, default=str)

@@ -72,7 +72,7 @@ def stage_of(study: Study, series: Series, config: Settings, out: Path) -> Stage
 def _make(study: Study, series: Series, config: Any, shared: Path, path: Path, *, overwrite: bool, progress: Progress) -> None:
     context = Context(config, shared, progress)
     result = study.run(context)
-    how = {"config": study.config_of(config), "seed": config.seed, "inputs": {**context.used, **result.inputs}}
+    how = {"config": study.config_of(config), "seed": config.seed, "inputs": context.used}
     with writing(path, series.one, **how, overwrite=overwrite) as folder:
         write_result(folder, study, result)
 

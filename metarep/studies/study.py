@@ -95,7 +95,6 @@ class Result:
     tables: tidy rows by name; each becomes `<name>.csv`, and those named in `shown` are on the page.
     figures: by name; each becomes `figures/<name>.png`.
     numbers: whatever else belongs into result.json (plain JSON data, no NaN).
-    inputs: the artefacts it was made from (zoos, models).
     """
 
     claims: tuple[Claim, ...]
@@ -104,7 +103,6 @@ class Result:
     figures: Mapping[str, Figure] = field(default_factory=dict)
     numbers: Mapping[str, Any] = field(default_factory=dict)
     shown: tuple[str, ...] = ()
-    inputs: Mapping[str, Artefact] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

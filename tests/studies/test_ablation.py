@@ -6,7 +6,7 @@ import pytest
 from metarep.domains.multiplier.sections.one_hidden import OneHidden
 from metarep.networks.forward import forward
 from metarep.progress import Progress
-from metarep.studies.trained.ablation import contributions, membership, residuals, rises, selectivity, shuffled
+from metarep.studies.trained.parts import contributions, membership, residuals, rises, selectivity, shuffled
 from metarep.studies.trained.two_products import SPEC, initial_params, train_two_products, two_products
 
 

@@ -8,11 +8,9 @@ import pytest
 from metarep.domains.multiplier import birth
 from metarep.progress import Progress
 from metarep.studies import multipliers
-from metarep.studies.dynamics import birth as dynamics_birth
 from metarep.studies.dynamics import figures as dynamics_figures
 from metarep.studies.dynamics import retrained as dynamics_retrained
 from metarep.studies.dynamics import run as dynamics_run
-from metarep.studies.dynamics import text as dynamics_text
 from metarep.studies.settings import ExperimentConfig
 from metarep.studies.study import Context
 from metarep.tables import to_csv
@@ -22,10 +20,10 @@ from metarep.tables import to_csv
 def result(tmp_path_factory):
     """A run with 60 networks, in which "long" is hardly longer."""
     patch = pytest.MonkeyPatch()
-    for module in (dynamics_retrained, dynamics_run, dynamics_text, dynamics_figures):
+    for module in (dynamics_retrained, dynamics_run, dynamics_run, dynamics_figures):
         patch.setattr(module, "LONG", dynamics_retrained.RECIPE.n_steps + 400)
-    patch.setattr(dynamics_birth, "N_NULLS", 1)
-    patch.setattr(dynamics_birth, "MAX_TWINS", 50)
+    patch.setattr(dynamics_retrained, "N_NULLS", 1)
+    patch.setattr(dynamics_retrained, "MAX_TWINS", 50)
     patch.setattr(birth, "N_ROUNDS", 3)
     patch.setattr(multipliers, "SMALL_MODEL", multipliers.SMALL_MODEL.model_copy(update={"n_steps": 10, "d_model": 16}))
     config = ExperimentConfig(n_snapshot_networks=60, n_snapshots=12, n_networks=150, n_bootstraps=20)
@@ -55,20 +53,20 @@ def settings_of(before, after):
 
 
 def test_a_stage_is_called_one_only_where_most_leave_it():
-    passing = dynamics_text.settings_sentences(settings_of(["2.5"] * 40 + ["3"] * 40, ["3"] * 80))
+    passing = dynamics_run.settings_sentences(settings_of(["2.5"] * 40 + ["3"] * 40, ["3"] * 80))
     assert "A stage on the way" in passing[1]
     assert "mode 2.5" in passing[1]
     assert "40 of them for mode 3" in passing[2]
-    still = dynamics_text.settings_sentences(settings_of(["2.5"] * 40 + ["3"] * 40, ["2.5"] * 40 + ["3"] * 40))
+    still = dynamics_run.settings_sentences(settings_of(["2.5"] * 40 + ["3"] * 40, ["2.5"] * 40 + ["3"] * 40))
     assert "none is shown to be merely a stage" in still[1]
     assert "0.0%" in still[2]
 
 
 def test_a_bare_majority_among_several_looks_is_no_stage():
     row = {"n": 67, "of": 112}
-    assert dynamics_text._is_left(row, 1)
-    assert not dynamics_text._is_left(row, 15)
-    assert dynamics_text._is_left({"n": 100, "of": 112}, 15)
+    assert dynamics_run._is_left(row, 1)
+    assert not dynamics_run._is_left(row, 15)
+    assert dynamics_run._is_left({"n": 100, "of": 112}, 15)
 
 
 def birth_of(twin, accuracy):
@@ -77,13 +75,13 @@ def birth_of(twin, accuracy):
         row |= {name: value, f"{name}_low": value - 0.02, f"{name}_high": value + 0.02}
     share = {"mode": "all", "n": 1, "of": 2, "share": twin, "low": twin - 0.02, "high": twin + 0.02}
     most = [{"quantity": q, "bits": 0.1, "low": 0.0, "high": 0.2} for q in "abc"]
-    return dynamics_birth.Birth(
+    return dynamics_retrained.Birth(
         [row, row | {"quantities": "mode"}], most, [share], {"value": 0.9, "low": 0.88, "high": 0.92, "n": 9}
     )
 
 
 def test_the_words_on_birth_follow_the_numbers():
-    strong, weak = (dynamics_text.birth_sentences(birth_of(*numbers)) for numbers in ((0.98, 0.8), (0.4, 0.2)))
+    strong, weak = (dynamics_run.birth_sentences(birth_of(*numbers)) for numbers in ((0.98, 0.8), (0.4, 0.2)))
     assert strong[0].startswith("The initialisation decides the mode:")
     assert weak[0].startswith("The data decide")
     assert ", above the" in strong[1]

@@ -9,8 +9,7 @@ from metarep.domains.multiplier.scan import random_initialisations
 from metarep.domains.multiplier.scores import published
 from metarep.networks.spec import NetworkSpec
 from metarep.networks.symmetry import permute_units
-from metarep.studies.e10.run import make_claims
-from metarep.studies.e10.text import invariance_sentences, margin_sentences, published_sentences, reasons
+from metarep.studies.e10.run import invariance_sentences, make_claims, margin_sentences, published_sentences, reasons
 from metarep.studies.e10.ways import AS_PUBLISHED, OTHER_FOLD, OTHER_SIGN, pairs_that_round_to_one, part_rows, way_rows, ways_of
 from metarep.zoos.zoo import Zoo
 

@@ -9,16 +9,9 @@ from metarep.domains.multiplier.expected_error import expected_error
 from metarep.domains.multiplier.modes import MULTIPLIER, label_modes
 from metarep.domains.multiplier.skew import skew
 from metarep.progress import Progress
-from metarep.studies.e05 import pairs as e05_pairs
 from metarep.studies.e05 import run as e05_run
-from metarep.studies.e05 import text as e05_text
 from metarep.studies.settings import ExperimentConfig
 from metarep.studies.study import Context
-
-
-@pytest.fixture(scope="module")
-def context(tmp_path_factory):
-    return Context(ExperimentConfig(n_networks=150, n_parents=10), tmp_path_factory.mktemp("shared"), Progress())
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +28,7 @@ def test_the_published_error_comes_back_and_all_is_plain_data(result):
 
 
 def test_every_child_stands_beside_its_own_parent(context):
-    pairs = e05_pairs.mode_3_pairs(context)
+    pairs = e05_run.mode_3_pairs(context)
     assert set(label_modes(MULTIPLIER, pairs.parent).mode) == {"3"}
     near = np.abs(pairs.child - pairs.parent).max(axis=1)
     far = np.abs(pairs.child - np.roll(pairs.parent, 1, axis=0)).max(axis=1)
@@ -55,22 +48,22 @@ def test_parts_add_up_to_the_whole_square(result):
 
 def test_fewer_parents_than_asked_for_are_not_used_twice(context):
     config = ExperimentConfig(n_networks=150, n_parents=150)
-    pairs = e05_pairs.mode_3_pairs(Context(config, context.shared, Progress()))
+    pairs = e05_run.mode_3_pairs(Context(config, context.shared, Progress()))
     assert len(np.unique(pairs.parent, axis=0)) == len(pairs.parent) < 150
-    assert "fewer than the 150" in e05_text.parents_sentence(pairs, 150)
+    assert "fewer than the 150" in e05_run.mode_sentence(pairs, 150)
 
 
-def draws(n: int) -> e05_pairs.Bootstrap:
-    return e05_pairs.Bootstrap(np.random.default_rng(0).integers(0, n, (200, n)))
+def draws(n: int) -> e05_run.Bootstrap:
+    return e05_run.Bootstrap(np.random.default_rng(0).integers(0, n, (200, n)))
 
 
 @pytest.mark.parametrize(("change", "word"), [(-0.3, "falls"), (0.3, "rises"), (0.0, "does not clearly change")])
 def test_the_verdict_on_the_skew_follows_its_interval(change, word):
     rng = np.random.default_rng(1)
     parent = rng.uniform(0.5, 1, 100)
-    row = e05_pairs.skew_row("skew", parent, parent + change + 0.05 * rng.standard_normal(100), draws(100))
+    row = e05_run.skew_row("skew", parent, parent + change + 0.05 * rng.standard_normal(100), draws(100))
     assert row["low"] <= row["change"] <= row["high"]
-    assert f") {word}:" in e05_text.skew_sentence(row)
+    assert f") {word}:" in e05_run.skew_sentence(row)
 
 
 @pytest.mark.parametrize(("below", "above", "to"), [(-0.5, 0.2, "above"), (0.3, -0.2, "below")])
@@ -79,9 +72,9 @@ def test_the_sentence_says_where_the_error_goes(below, above, to):
     parents = [1 + noise, 0.5 + noise]
     parts = [(p, p + change) for p, change in zip(parents, (below, above), strict=True)]
     parts.append((parts[0][0] + parts[1][0], parts[0][1] + parts[1][1]))
-    names = (*e05_pairs.PARTS, "whole square")
-    rows = [e05_pairs.change_row("part", name, *pair, draws(50)) for name, pair in zip(names, parts, strict=True)]
-    sentence = e05_text.where_sentence(rows)
+    names = (*e05_run.PARTS, "whole square")
+    rows = [e05_run.change_row("part", name, *pair, draws(50)) for name, pair in zip(names, parts, strict=True)]
+    sentence = e05_run.where_sentence(rows)
     assert f"moves to {to} 1/2" in sentence
     assert sentence.count("falls") == sentence.count("rises") == 1
 
@@ -89,12 +82,12 @@ def test_the_sentence_says_where_the_error_goes(below, above, to):
 def test_intervals_are_paired():
     rng = np.random.default_rng(3)
     parent = 10 * rng.standard_normal(100)
-    row = e05_pairs.change_row("part", "any", parent, parent - 0.1, draws(100))
+    row = e05_run.change_row("part", "any", parent, parent - 0.1, draws(100))
     assert row["high"] - row["low"] < 1e-9 < row["parent_high"] - row["parent_low"]
 
 
 def test_the_skew_of_the_table_is_that_of_the_networks(result, context):
-    pairs = e05_pairs.mode_3_pairs(context)
+    pairs = e05_run.mode_3_pairs(context)
     row = result.tables["skew"][0]
     assert row["parent"] == pytest.approx(np.median(skew(pairs.parent)))
     assert row["change"] == pytest.approx(np.median(skew(pairs.child) - skew(pairs.parent)))

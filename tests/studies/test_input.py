@@ -18,8 +18,7 @@ from metarep.studies.input.inside import (
     pooled_stream,
     read_linearly,
 )
-from metarep.studies.input.run import rewritten, states_as_stored
-from metarep.studies.input.text import BASE, design_sentence
+from metarep.studies.input.run import BASE, design_sentence, rewritten, states_as_stored
 from metarep.studies.masked import kinds_of, predicted_in_turn
 from metarep.studies.running import run_series
 from metarep.studies.series import QUESTIONS

@@ -10,11 +10,8 @@ from metarep.domains.multiplier.expected_error import expected_error
 from metarep.networks.forward import forward
 from metarep.networks.spec import NetworkSpec
 from metarep.progress import Progress
-from metarep.studies.e01 import optimum as e01_optimum
 from metarep.studies.e01 import run as e01_run
-from metarep.studies.e02 import optimum as e02_optimum
 from metarep.studies.e02 import run as e02_run
-from metarep.studies.e02 import text as e02_text
 from metarep.studies.settings import ExperimentConfig
 from metarep.studies.study import Context
 
@@ -25,16 +22,11 @@ def context(tmp_path_factory):
 
 
 def test_the_linear_optimum_is_exact_and_nothing_near_is_better():
-    best, error = e01_optimum.linear_optimum()
+    best, error = e01_run.linear_optimum()
     assert best == (Fraction(1, 2), Fraction(1, 2), Fraction(-1, 4))
     assert error == Fraction(1, 144)
     near = np.array(best, float) + 1e-3 * np.random.default_rng(0).standard_normal((200, 3))
     assert (expected_error(NetworkSpec((2, 1)), near, input_distribution="square") > 1 / 144).all()
-
-
-def test_rational_elimination_needs_pivots_and_finds_them():
-    matrix = [[Fraction(0), Fraction(2)], [Fraction(3), Fraction(1)]]
-    assert e01_optimum.solve(matrix, [Fraction(4), Fraction(5)]) == (Fraction(1), Fraction(2))
 
 
 def test_experiment_1_meets_the_published_numbers_and_would_not_meet_others(context):
@@ -63,22 +55,20 @@ def test_experiment_2_meets_the_published_numbers_and_counts_the_dead(context):
 def test_dead_is_dead_on_a_fine_grid_and_alive_is_not():
     params = np.random.default_rng(1).standard_normal((300, 3))
     at = np.stack(np.meshgrid(np.linspace(0, 1, 41), np.linspace(0, 1, 41)), -1).reshape(-1, 2)
-    np.testing.assert_array_equal(
-        e02_optimum.is_dead(params), (forward(e02_optimum.SPEC, params, at)[:, :, 0] == 0).all(axis=1)
-    )
+    np.testing.assert_array_equal(e02_run.is_dead(params), (forward(e02_run.SPEC, params, at)[:, :, 0] == 0).all(axis=1))
 
 
 def test_nothing_found_beats_the_rectified_optimum():
     rng = np.random.default_rng(2)
-    best = e02_optimum.rectified_optimum(rng.uniform(0.1, 1, (20, 3)) * [1, 1, -0.5])
+    best = e02_run.rectified_optimum(rng.uniform(0.1, 1, (20, 3)) * [1, 1, -0.5])
     others = best.params + np.concatenate([0.3 * rng.standard_normal((2000, 3)), 1e-3 * rng.standard_normal((200, 3))])
-    assert (expected_error(e02_optimum.SPEC, others, input_distribution="square") > best.error).all()
+    assert (expected_error(e02_run.SPEC, others, input_distribution="square") > best.error).all()
     assert best.n_reached <= best.n_starts == 20
 
 
 def test_sentences_follow_the_numbers():
-    assert "none died on the way" in e02_text.death_sentence(np.array([True, False]), np.array([True, False]))
-    assert "1 died on the way, 1 came back" in e02_text.death_sentence(np.array([True, False]), np.array([False, True]))
-    lopsided = e02_optimum.Optimum(np.array([0.5, 0.7, -0.4]), 0.003, 3, 9, 0.004, 1e-12, 0.1)
-    assert "weighs one input more, by 0.2000" in e02_text.optimum_sentence(lopsided)
-    assert "treats both inputs alike" in e02_text.optimum_sentence(lopsided._replace(params=np.array([0.5, 0.5, -0.4])))
+    assert "none died on the way" in e02_run.death_sentence(np.array([True, False]), np.array([True, False]))
+    assert "1 died on the way, 1 came back" in e02_run.death_sentence(np.array([True, False]), np.array([False, True]))
+    lopsided = e02_run.Optimum(np.array([0.5, 0.7, -0.4]), 0.003, 3, 9, 0.004, 1e-12, 0.1)
+    assert "weighs one input more, by 0.2000" in e02_run.optimum_sentence(lopsided)
+    assert "treats both inputs alike" in e02_run.optimum_sentence(lopsided._replace(params=np.array([0.5, 0.5, -0.4])))

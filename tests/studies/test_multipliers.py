@@ -10,18 +10,11 @@ from metarep.domains.multiplier.modes import MULTIPLIER
 from metarep.progress import Progress
 from metarep.studies.e03 import run as e03_run
 from metarep.studies.e04 import run as e04_run
-from metarep.studies.e09 import groups as e09_groups
 from metarep.studies.e09 import run as e09_run
-from metarep.studies.e09 import text as e09_text
 from metarep.studies.multipliers import multipliers
 from metarep.studies.published import NETWORKS, SEED
 from metarep.studies.settings import ExperimentConfig
 from metarep.studies.study import Context
-
-
-@pytest.fixture(scope="module")
-def context(tmp_path_factory):
-    return Context(ExperimentConfig(n_networks=150), tmp_path_factory.mktemp("shared"), Progress())
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -77,13 +70,13 @@ def test_published_error_of_experiment_3_is_held_against_the_spread(context):
 def test_shares_add_up_and_every_group_has_a_typical_network_of_its_own(context):
     zoo = multipliers(context)
     for column in ("mode", "quadrant_code"):
-        rows = e09_groups.group_rows(zoo, column)
+        rows = e09_run.group_rows(zoo, column)
         assert sum(row["n"] for row in rows) == len(zoo)
         assert sum(row["share"] for row in rows) == pytest.approx(1)
         for row in rows:
             assert row["low"] <= row["share"] <= row["high"]
             assert zoo[column][list(zoo["network_id"]).index(row["typical"])] == row["group"]
-    crossed = e09_groups.crossed(zoo)
+    crossed = e09_run.crossed(zoo)
     assert sum(count for row in crossed for key, count in row.items() if key != "quadrant_code") == len(zoo)
 
 
@@ -95,5 +88,5 @@ def test_networks_that_no_published_mode_describes_are_counted_not_hidden(contex
     assert ("unnamed" in result.figures) == (unnamed > 0)
     assert [claim.met for claim in result.claims[1:]] == [True, True]
     nobody = zoo.select(np.zeros(len(zoo), bool))
-    assert "Every one of" in e09_text.describe_unnamed(zoo, nobody, result.tables["modes"])
+    assert "Every one of" in e09_run.describe_unnamed(zoo, nobody, result.tables["modes"])
     assert zoo.spec == MULTIPLIER

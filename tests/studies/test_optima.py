@@ -8,16 +8,8 @@ import pytest
 
 from metarep.domains.multiplier.modes import MODES
 from metarep.domains.multiplier.optima import BestOfModes
-from metarep.progress import Progress
 from metarep.studies.optima import run as optima_run
 from metarep.studies.optima import text as optima_text
-from metarep.studies.settings import ExperimentConfig
-from metarep.studies.study import Context
-
-
-@pytest.fixture(scope="module")
-def context(tmp_path_factory):
-    return Context(ExperimentConfig(n_networks=100, n_starts=5), tmp_path_factory.mktemp("shared"), Progress())
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +20,7 @@ def result(context):
 def test_a_small_search_has_all_its_parts(result):
     assert result.claims[0].name == "lowest local minimum of mode 3"
     assert len(result.claims) == 1 + len(MODES)
-    assert sum(row["n"] for row in result.tables["minima"]) == result.numbers["n_converged"] <= 25
+    assert sum(row["n"] for row in result.tables["minima"]) == result.numbers["n_converged"] <= 10
     assert [row["start"] for row in result.tables["descents"]] == list(MODES)
     assert all(row["expected_error"] >= row["descends_to"] for row in result.tables["in_the_notes"])
     json.dumps([result.numbers, result.tables], allow_nan=False, default=str)
@@ -62,16 +54,6 @@ def test_the_best_mode_is_named_from_the_numbers():
     named = optima_text.best_sentence(some_best([0.08, 0.003, 0.003, 0.001, 0.0015]))
     for part in ("in mode 3", "one that the notes name", "mode 4 with 0.001500, 1.50 times"):
         assert part in named
-
-
-def test_borders_are_told_from_minima():
-    best = some_best([0.05, 0.003, 0.003, 0.002, 0.001], held=("1", "3"), inside=[np.nan, 0.003, 0.003, 0.0025, 0.001])
-    text = optima_text.border_sentence(best)
-    assert "modes 2, 2.5 and 4 is a local minimum" in text
-    assert "mode 1, 0.050000, lies on its border to mode 4 (it has no local minimum" in text
-    assert "mode 3, 0.002000, lies on its border to mode 4 (its lowest local minimum is 0.002500)" in text
-    assert "without end" not in text
-    assert "without end" in optima_text.border_sentence(replace(best, unbounded=np.array([True] + [False] * 4)))
 
 
 def test_a_claim_that_mode_3_is_as_good_as_published_can_fail(result):

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from metarep.studies.digits.run import without_quartiles
-from metarep.studies.large.run import SHAPES
-from metarep.studies.large.text import growth
+from metarep.studies.large.run import SHAPES, growth
 from metarep.studies.running import run_series
 from metarep.studies.series import BEYOND
 from metarep.studies.settings import BeyondConfig

@@ -11,15 +11,14 @@ from metarep.errors import MetarepError
 from metarep.progress import Progress
 from metarep.runner import stands
 from metarep.studies.multipliers import pretrained
-from metarep.studies.planted.blocks import plant
-from metarep.studies.planted.planting import CLOZE, METHODS, Outcome, Setting, judged, summarised
+from metarep.studies.planted.planting import CLOZE, METHODS, Outcome, Setting, judged, plant, summarised
 from metarep.studies.planted.text import control, grouping, noise
 from metarep.studies.running import run_series, stage_of
 from metarep.studies.series import BEYOND
 from metarep.studies.settings import BeyondConfig
 from metarep.studies.study import Context
 from metarep.studies.trained.parts import Ablated, cluster_rows, cluster_units, selectivity_rows
-from metarep.studies.trained.text import ablated, selective
+from metarep.studies.trained.run import ablated, selective
 from metarep.tables import read_csv
 
 TINY = {

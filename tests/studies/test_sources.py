@@ -17,7 +17,7 @@ from metarep.studies.masked import Held, kinds_of
 from metarep.studies.settings import QuestionConfig
 from metarep.studies.sources import run as sources
 from metarep.studies.sources import text as source_words
-from metarep.studies.sources.cells import METRICS, Measuring, probe_row, r2_row, raw_units
+from metarep.studies.sources.cells import METRICS, Measuring, measured, probe_row, unit_vectors
 from metarep.studies.sources.zoos import SOURCES, zoo_config
 from metarep.studies.study import Context
 
@@ -45,9 +45,9 @@ def test_raw_units_do_not_know_scale_or_order_of_inputs():
     params = np.random.default_rng(0).standard_normal((5, 9))
     scaled = params * np.array([3, 3, 1, 1, 3, 1, 1 / 3, 1, 1])
     turned = params[:, [1, 0, 3, 2, 4, 5, 6, 7, 8]]
-    assert raw_units(spec, params).shape == (5, 2, 5)
-    np.testing.assert_allclose(raw_units(spec, scaled), raw_units(spec, params))
-    np.testing.assert_allclose(raw_units(spec, turned), raw_units(spec, params))
+    assert unit_vectors(None, spec, params).shape == (5, 2, 5)
+    np.testing.assert_allclose(unit_vectors(None, spec, scaled), unit_vectors(None, spec, params))
+    np.testing.assert_allclose(unit_vectors(None, spec, turned), unit_vectors(None, spec, params))
 
 
 def test_predictions_are_scored_by_r_squared_in_each_resample():
@@ -55,7 +55,8 @@ def test_predictions_are_scored_by_r_squared_in_each_resample():
     kinds = kinds_of(NetworkSpec.parse("2-2-1"))
     truth = rng.standard_normal((30, 9))
     predicted = truth + 0.5 * rng.standard_normal(truth.shape)
-    row = r2_row(Held.of(truth, kinds, n_bootstraps=50, seed=0), predicted)
+    held = Held.of(truth, kinds, n_bootstraps=50, seed=0)
+    row = measured(held.r2(predicted)[:, -1], held.permuted_r2(predicted)[:, -1], 30)
     weights = resamples(50, 30, seed=0)
     for number, found in enumerate((row["value"], *row["draws"][:3])):
         rows = np.repeat(np.arange(30), weights[number].astype(int))

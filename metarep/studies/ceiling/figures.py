@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure as Drawing
 
 from metarep.report.end_labels import EndLabel, label_ends
-from metarep.report.style import FAINT, INK, MUTED, PALETTE, use_style
+from metarep.report.style import FAINT, INK, MUTED, PALETTE, drawing
 from metarep.studies.ceiling.text import ALL, CEILING, IMPUTER, LOCAL, MEAN_OF, MODEL
 from metarep.studies.drawing import band, column, counts_along, marks
 from metarep.studies.study import Figure
@@ -48,8 +48,7 @@ def figures(tables: Mapping[str, list[dict]], sizes: list[int]) -> dict[str, Fig
 
 def predictability_figure(rows: list[dict]) -> Drawing:
     """A group of marks for each kind, before a bar up to the ceiling."""
-    with use_style():
-        figure = Drawing(figsize=(11.5, 5.2), layout="constrained")
+    with drawing(11.5, 5.2) as figure:
         ax = figure.subplots()
         x = np.arange(len(rows))
         top, low, high = (column(rows, f"{CEILING}{end}") for end in ("", "_low", "_high"))
@@ -73,8 +72,7 @@ def predictability_figure(rows: list[dict]) -> Drawing:
 def convergence_figure(rows: list[dict]) -> Drawing:
     """A panel for all parameters and one for each kind."""
     kinds = list(dict.fromkeys(row["parameter"] for row in rows))
-    with use_style():
-        figure = Drawing(figsize=(13, 3.1 * -(-len(kinds) // 3)), layout="constrained")
+    with drawing(13, 3.1 * -(-len(kinds) // 3)) as figure:
         axes = figure.subplots(-(-len(kinds) // 3), 3, sharex=True, sharey=True, squeeze=False).ravel()
         lines = (CEILING, LOCAL, MEAN_OF)
         lowest = np.nanmin([column(rows, name) for name in lines])
@@ -100,8 +98,7 @@ def mode_figure(rows: list[dict]) -> Drawing:
     """Two tables in colour: what the model and what the local fit leaves, by mode and kind."""
     modes, kinds = (list(dict.fromkeys(row[name] for row in rows)) for name in ("mode", "parameter"))
     at = {(row["mode"], row["parameter"]): row for row in rows}
-    with use_style():
-        figure = Drawing(figsize=(12.5, 0.62 * len(modes) + 1.6), layout="constrained")
+    with drawing(12.5, 0.62 * len(modes) + 1.6) as figure:
         axes = figure.subplots(1, 2, sharey=True)
         most = min(1.0, max(0.2, *(row[f"left_{name}"] or 0.0 for row in rows for name in (MODEL, LOCAL))))
         for ax, name in zip(axes, (MODEL, LOCAL), strict=True):

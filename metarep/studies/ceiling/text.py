@@ -27,12 +27,10 @@ def sentences(tables: Mapping[str, list[dict]], config: QuestionConfig, sizes: l
     whole, kinds = rows[ALL], {name: row for name, row in rows.items() if name != ALL}
     return (
         overall(whole, config, sizes, n_fit),
-        by_parameter(kinds),
         how_hard(kinds),
         beaten(rows, whole),
         convergence(tables["convergence"], sizes),
         where_it_lies(tables["by_mode"]),
-        hardest_by_mode(tables["by_mode"]),
     )
 
 
@@ -61,15 +59,6 @@ def not_the_best(whole: Mapping) -> str:
         return ""
     word = "clearly more" if whole[f"{LOCAL}_low"] > whole[f"{MODEL}_high"] else "more, though intervals overlap"
     return f" A linear fit to the neighbours in that bank predicts {word}: {spoken(whole, LOCAL)}."
-
-
-def by_parameter(kinds: Mapping[str, dict]) -> str:
-    """The share that the model reaches of what can be predicted, for each kind."""
-    parts = []
-    for name, row in kinds.items():
-        share = "n/a" if row["share"] is None else f"{row['share']:.0%}"
-        parts.append(f"{name} {num(row[MODEL] or 0)} of {num(row[CEILING] or 0)} ({share})")
-    return f"By kind of parameter, the model's R² of what is within reach: {listed(parts)}."
 
 
 def how_hard(kinds: Mapping[str, dict]) -> str:
@@ -141,13 +130,3 @@ def where_it_lies(rows: list[dict]) -> str:
         f"({MODE_NAMES[dense['mode']]}) has most of it, {spoken(dense, f'left_{MODEL}')} of the overall variance a "
         f"parameter; the local fit leaves {spoken(dense, f'left_{LOCAL}')} there."
     )
-
-
-def hardest_by_mode(rows: list[dict]) -> str:
-    """For each mode the kind of parameter of which most is left."""
-    parts = []
-    for mode in dict.fromkeys(row["mode"] for row in rows):
-        own = [row for row in rows if row["mode"] == mode and row["parameter"] != ALL]
-        most = max(own, key=lambda row: row[f"left_{MODEL}"] or 0)
-        parts.append(f"mode {mode} {most['parameter']} ({num(most[f'left_{MODEL}'] or 0)})")
-    return f"Predicted worst, with the mean squared residual in units of the kind's overall variance: {listed(parts)}."

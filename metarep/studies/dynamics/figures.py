@@ -25,8 +25,7 @@ from metarep.studies.dynamics.retrained import LONG, RECIPE
 from metarep.studies.study import Figure
 
 if TYPE_CHECKING:
-    from metarep.studies.dynamics.birth import Birth
-    from metarep.studies.dynamics.retrained import Retrained
+    from metarep.studies.dynamics.retrained import Birth, Retrained
 
 
 REACH = 8

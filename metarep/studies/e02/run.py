@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from metarep.domains.multiplier.expected_error import expected_error
 from metarep.domains.multiplier.figures.plane import Point
+from metarep.domains.multiplier.geometry import UNIT_SQUARE
+from metarep.domains.multiplier.minimise import Minimum, minimise
 from metarep.evaluation.resampling import wilson
+from metarep.networks.spec import NetworkSpec
 from metarep.studies.e01.trained import (
     excess_sentence,
     parameter_rows,
@@ -15,8 +20,6 @@ from metarep.studies.e01.trained import (
     trained_figures,
     trained_sentence,
 )
-from metarep.studies.e02.optimum import SPEC, is_dead, rectified_optimum
-from metarep.studies.e02.text import death_sentence, optimum_sentence
 from metarep.studies.published import PUBLISHED
 from metarep.studies.study import Context, Result
 from metarep.zoos.zoo import Zoo
@@ -80,3 +83,83 @@ def death_rows(zoo: Zoo, born_dead: np.ndarray, dead: np.ndarray) -> list[dict]:
         share = float(chosen.mean())
         rows.append({"fate": name, "n": int(chosen.sum()), "share": share, "low": low, "high": high, "median_mse": error})
     return rows
+
+
+SPEC = NetworkSpec((2, 1), output_relu=True)
+
+SILENT = 1 / 9
+"""The error of an output that is 0 everywhere: E[(x1 x2)²]."""
+
+SYMMETRIC = 1e-6
+"""Weights that differ by less count as equal."""
+
+
+class Optimum(NamedTuple):
+    """The best network params (3,), its error, how many of n starts reached it, the least error of any other minimum
+    that lives (NaN where there is none), the largest gradient and the least curvature at the best one.
+    """
+
+    params: np.ndarray
+    error: float
+    n_reached: int
+    n_starts: int
+    next_error: float
+    gradient_norm: float
+    least_curvature: float
+
+    @property
+    def symmetric(self) -> bool:
+        """Whether both inputs have the same weight."""
+        return bool(abs(self.params[0] - self.params[1]) < SYMMETRIC)
+
+
+def is_dead(params: np.ndarray) -> np.ndarray:
+    """(N,) bool: the output of params (N, 3) is 0 on all of the square. A plane is highest in a corner: exact."""
+    return ((params[:, :2].astype(float) @ UNIT_SQUARE.T).max(axis=1) + params[:, 2]) <= 0
+
+
+def rectified_optimum(start: np.ndarray) -> Optimum:
+    """The least expected error over the square, by Newton's method from networks start (N, 3) that live."""
+    found: Minimum = minimise(SPEC, start, input_distribution="square")
+    usable = found.converged & (found.error < SILENT * (1 - 1e-9))
+    best = int(np.where(usable, found.error, np.inf).argmin())
+    level = np.isclose(found.error, found.error[best], rtol=1e-9, atol=0)
+    others = found.error[usable & ~level]
+    return Optimum(
+        found.params[best],
+        float(found.error[best]),
+        int((usable & level).sum()),
+        len(start),
+        float(others.min()) if len(others) else float("nan"),
+        float(found.gradient_norm[best]),
+        float(found.least_curvature[best]),
+    )
+
+
+def optimum_sentence(best: Optimum) -> str:
+    """What the best network is, how sure that is, and whether it treats both inputs alike."""
+    w1, w2, b = best.params
+    others = (
+        f"; the next minimum has {best.next_error:.6f}" if np.isfinite(best.next_error) else "; no other living minimum was met"
+    )
+    alike = "treats both inputs alike" if best.symmetric else f"weighs one input more, by {abs(w1 - w2):.4f}"
+    return (
+        f"The best network is relu({w1:.4f} x1 + {w2:.4f} x2 − {-b:.4f}) with the error {best.error:.6f}: {best.n_reached:,} "
+        f"of {best.n_starts:,} starts lead to it (gradient below {max(best.gradient_norm, 1e-16):.0e}, least curvature "
+        f"{best.least_curvature:.4f}){others}; it {alike}."
+    )
+
+
+def death_sentence(born_dead: np.ndarray, dead: np.ndarray) -> str:
+    """How many networks are 0 on the whole square after training, and how many of them were born so."""
+    n = len(dead)
+    low, high = wilson(int(dead.sum()), n)
+    low_born, high_born = wilson(int(born_dead.sum()), n)
+    died, revived = int((dead & ~born_dead).sum()), int((born_dead & ~dead).sum())
+    on_the_way = f"{died:,} died on the way" if died else "none died on the way"
+    back = f", {revived:,} came back to life" if revived else ", none came back to life"
+    return (
+        f"{dead.sum():,} of {n:,} networks are dead after training ({dead.mean():.1%} [{low:.1%}, {high:.1%}]): their "
+        f"output is 0 on the whole square. {born_dead.sum():,} were born dead ({born_dead.mean():.1%} [{low_born:.1%}, "
+        f"{high_born:.1%}]), {on_the_way}{back}."
+    )

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
+from metarep.domains.multiplier.figures.folding import draw_factors, draw_iso_curves, factors
+from metarep.domains.multiplier.figures.square import draw_network
 from metarep.domains.multiplier.minimise import minimise
-from metarep.studies.e03.figures import transformation
-from metarep.studies.e03.text import PUBLISHED_MSE, like_published, turned
+from metarep.networks.spec import NetworkSpec
+from metarep.report.wording import listed
 from metarep.studies.multipliers import multipliers
-from metarep.studies.study import Claim, Context, Result
+from metarep.studies.published import PUBLISHED
+from metarep.studies.study import Claim, Context, Figure, Result
+from metarep.zoos.zoo import Zoo
 
 N_DESCENTS = 500
 """Networks that are led on to a minimum."""
@@ -48,4 +54,54 @@ def run(context: Context) -> Result:
         sentences,
         figures=figures,
         numbers=numbers | {"network": name, "share_like_published": len(like) / len(zoo)},
+    )
+
+
+def transformation(spec: NetworkSpec, params: np.ndarray, title: str) -> tuple[dict[str, Figure], dict]:
+    """The figures of one 2-2-1 network params (P,) that experiments 3 and 4 share, and its hidden weight's factors."""
+    found = factors(spec.unpack(params)[0][0])
+    found_figures = {
+        "stages": Figure(
+            draw_network(spec, params, title=title),
+            "The unit square through every step of the network. Colour is the true product and stays with its point; "
+            "grey is where the ReLU that follows sets a unit to zero.",
+            "The unit square through every step of the network",
+        ),
+        "iso_curves": Figure(
+            draw_iso_curves(spec, params, title=title),
+            "The curves on which the product is 0, 0.1, …, 0.9. A perfect multiplier would bring each curve to one value, and "
+            "the values onto a line of slope 1: the length of a bar is what the network leaves of a curve.",
+            "Iso-curves of the product at the four stages",
+        ),
+        "rotation_scale_rotation": Figure(
+            draw_factors(spec, params, title=title),
+            "The hidden weight by its singular values: a rotation, a scale along the axes, another rotation. A negative scale "
+            "turns the plane over.",
+            "Hidden weight as rotation, scale, rotation",
+        ),
+    }
+    angles = {"rotation_first_degrees": math.degrees(found.right), "rotation_last_degrees": math.degrees(found.left)}
+    return found_figures, angles | {"scales": list(found.scale)}
+
+
+PUBLISHED_MSE = PUBLISHED["3"]["valid_mse"]
+
+
+def like_published(zoo: Zoo, like: Zoo) -> str:
+    """A sentence on the networks whose error rounds to the published one."""
+    if not len(like):
+        return f"No network of {len(zoo):,} has an error that rounds to {PUBLISHED_MSE:.4f}."
+    modes, counts = np.unique(like["mode"].astype(str), return_counts=True)
+    order = np.argsort(-counts)
+    shares = [f"{counts[i] / len(like):.0%} are of mode {modes[i]}" for i in order]
+    return f"{len(like):,} networks have an error that rounds to {PUBLISHED_MSE:.4f}; of them {listed(shares)}."
+
+
+def turned(numbers: dict) -> str:
+    """A sentence on the factors of the hidden weight."""
+    first, second = numbers["scales"]
+    over = ", which turns the plane over" if second < 0 else ""
+    return (
+        f"The hidden weight of the network shown rotates the square by {numbers['rotation_first_degrees']:.0f}°, scales it by "
+        f"{first:.2f} and {second:.2f}{over}, and rotates it by {numbers['rotation_last_degrees']:.0f}°.".replace("-", "−")
     )

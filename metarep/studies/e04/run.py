@@ -8,8 +8,7 @@ from metarep.domains.multiplier.expected_error import expected_error
 from metarep.domains.multiplier.minimise import minimise
 from metarep.domains.multiplier.modes import label_modes
 from metarep.domains.multiplier.scores import scan_score
-from metarep.studies.e03.figures import transformation
-from metarep.studies.e03.text import turned
+from metarep.studies.e03.run import transformation, turned
 from metarep.studies.published import NETWORKS, PARAMETERS, PUBLISHED, SEED
 from metarep.studies.study import Claim, Context, Result
 from metarep.training.settings import ZooConfig

@@ -6,35 +6,26 @@ What skew is, and why a rotation has none, is explained in `domains/multiplier/s
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 import numpy as np
 
-from metarep.domains.multiplier.error_by_product import share_below, split_error
+from metarep.domains.multiplier.error_by_product import HALF, error_map, share_below, split_error
+from metarep.domains.multiplier.expected_error import expected_error
+from metarep.domains.multiplier.figures.skew_figures import error_figure, pre_activations_figure, skew_figure
+from metarep.domains.multiplier.figures.square import draw_network
 from metarep.domains.multiplier.minimise import minimise
-from metarep.domains.multiplier.modes import MULTIPLIER
-from metarep.studies.e05.figures import figures
-from metarep.studies.e05.pairs import (
-    DISTRIBUTIONS,
-    MEASURES,
-    PARTS,
-    Bootstrap,
-    change_row,
-    distribution_row,
-    mode_3_pairs,
-    published_pair,
-    published_rows,
-    skew_row,
-)
-from metarep.studies.e05.text import (
-    distribution_sentence,
-    mode_sentence,
-    own_split_sentence,
-    parents_sentence,
-    published_sentence,
-    skew_sentence,
-    where_sentence,
-)
-from metarep.studies.published import PUBLISHED
-from metarep.studies.study import Claim, Context, Result
+from metarep.domains.multiplier.modes import MULTIPLIER, label_modes
+from metarep.domains.multiplier.skew import off_right_angle, skew, stretch
+from metarep.evaluation.resampling import wilson
+from metarep.report.wording import listed
+from metarep.studies.multipliers import multipliers
+from metarep.studies.published import PUBLISHED, SEED
+from metarep.studies.study import Claim, Context, Figure, Result
+from metarep.studies.words import change, signed
+from metarep.training.settings import ZooConfig
+from metarep.zoos.zoo import Zoo
 
 
 def run(context: Context) -> Result:
@@ -48,7 +39,10 @@ def run(context: Context) -> Result:
     parts = split_error(family.parent), split_error(family.child)
     splits = [change_row("part", name, parts[0][:, i], parts[1][:, i], draws) for i, name in enumerate(PARTS)]
     splits.append(change_row("part", "whole square", parts[0].sum(axis=1), parts[1].sum(axis=1), draws))
-    distributions = [distribution_row(name, inputs, family, draws) for inputs, name in DISTRIBUTIONS.items()]
+    distributions = []
+    for inputs, name in DISTRIBUTIONS.items():
+        errors = (expected_error(MULTIPLIER, params, input_distribution=inputs) for params in (family.parent, family.child))
+        distributions.append(change_row("input_distribution", name, *errors, draws))
     minimum = minimise(MULTIPLIER, own.child, input_distribution="square")
     over = f"{n:,} parents, paired bootstrap"
     claims = (
@@ -63,12 +57,9 @@ def run(context: Context) -> Result:
         claims,
         (
             published_sentence(own, published, claims[0].met, float(minimum.error[0])),
-            parents_sentence(family, config.n_parents),
-            mode_sentence(family),
+            mode_sentence(family, config.n_parents),
             *(skew_sentence(row) for row in skews[:2]),
-            *(distribution_sentence(row) for row in distributions),
             where_sentence(splits),
-            own_split_sentence(own),
         ),
         tables={
             "skew": skews,
@@ -79,4 +70,183 @@ def run(context: Context) -> Result:
         figures=figures(family, own, measured, splits),
         numbers={"n_parents": n, "share_of_square_below": share_below(), "skew_is": "artanh of |cos| of the angle of the rows"},
         shown=("skew", "error_by_product", "error_by_input_distribution", "published"),
+    )
+
+
+MEASURES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "skew": skew,
+    "stretch": stretch,
+    "degrees off a right angle": off_right_angle,
+}
+
+DISTRIBUTIONS = {"product": "the recipe's inputs", "square": "inputs uniform on the square"}
+
+PARTS = ("product below 1/2", "product above 1/2")
+
+
+class Pairs(NamedTuple):
+    """Parents and children params (N, 9), float64, row by row, and the children's errors (N,) on their validation samples."""
+
+    parent: np.ndarray
+    child: np.ndarray
+    valid_mse: np.ndarray
+
+
+class Bootstrap(NamedTuple):
+    """Parents drawn again: indices (B, N). A pair stays a pair, so that differences are paired."""
+
+    draws: np.ndarray
+
+    def interval(self, values: np.ndarray, statistic: Callable = np.mean) -> tuple[float, float]:
+        """The 95 % percentile interval of a statistic of values (N,)."""
+        low, high = np.quantile(statistic(values[self.draws], axis=1), [0.025, 0.975])
+        return float(low), float(high)
+
+
+def published_pair(context: Context) -> Pairs:
+    """The published network of experiment 4 and its child on data of the same seed."""
+    zoo = context.zoo("e04", ZooConfig(families=[{"variant": "e04", "seeds": [SEED]}], seed=context.config.seed))
+    return _children(context, "e05_published", zoo, "e04", {"seeds": [SEED]})
+
+
+def mode_3_pairs(context: Context) -> Pairs:
+    """The first `n_parents` mode-3 networks of the shared zoo, or all of them if they are fewer, with one child each."""
+    zoo = multipliers(context).where(mode="3")
+    n = min(context.config.n_parents, max(len(zoo), 1))
+    return _children(context, "e05", zoo, "e09", {"n_networks": n})
+
+
+def _children(context: Context, name: str, parents: Zoo, folder: str, entry: dict) -> Pairs:
+    family = {"variant": "e05", "parents": str(context.shared / folder), **entry}
+    children = context.zoo(name, ZooConfig(families=[family], seed=context.config.seed)).final()
+    place = {network: i for i, network in enumerate(parents["network_id"])}
+    of = [place[network] for network in children["parent_id"]]
+    return Pairs(parents.params[of].astype(np.float64), children.params.astype(np.float64), children["valid_mse"])
+
+
+def skew_row(name: str, parent: np.ndarray, child: np.ndarray, draws: Bootstrap) -> dict:
+    """Medians of one measure, the median change of a pair with its interval, and in how many pairs it falls (Wilson)."""
+    change = child - parent
+    low, high = draws.interval(change, np.median)
+    falls = int((change < 0).sum())
+    share_low, share_high = wilson(falls, len(change))
+    row = {"measure": name, "n": len(change), "parent": float(np.median(parent)), "child": float(np.median(child))}
+    row |= {"change": float(np.median(change)), "low": low, "high": high}
+    return row | {"share_that_falls": falls / len(change), "share_low": share_low, "share_high": share_high}
+
+
+def change_row(key: str, name: str, parent: np.ndarray, child: np.ndarray, draws: Bootstrap) -> dict:
+    """Mean errors of parents and children with intervals, and the mean change of a pair with its own."""
+    row = {key: name, "n": len(parent)}
+    for who, values, ends in (("parent", parent, "parent_"), ("child", child, "child_"), ("change", child - parent, "")):
+        low, high = draws.interval(values)
+        row |= {who: float(values.mean()), f"{ends}low": low, f"{ends}high": high}
+    return row | {"share_that_falls": float((child < parent).mean())}
+
+
+def published_rows(own: Pairs) -> list[dict]:
+    """Every quantity of the published parent and its child."""
+    both = np.concatenate([own.parent, own.child])
+    values = {name: measure(both) for name, measure in MEASURES.items()}
+    for inputs, name in DISTRIBUTIONS.items():
+        values[f"expected error, {name}"] = expected_error(MULTIPLIER, both, input_distribution=inputs)
+    values |= {f"part of the error, {name}": part for name, part in zip(PARTS, split_error(both).T, strict=True)}
+    return [
+        {"quantity": name, "parent": float(v[0]), "child": float(v[1]), "change": float(v[1] - v[0])}
+        for name, v in values.items()
+    ]
+
+
+SIDE = 100
+
+
+def figures(
+    family: Pairs, own: Pairs, measured: dict[str, tuple[np.ndarray, np.ndarray]], splits: list[dict]
+) -> dict[str, Figure]:
+    """Skews of all pairs, errors over the square, the published network before and after."""
+    titles = {"skew": "skew, free of units' scales", "stretch": "stretch, as drawn"}
+    shown = {name: measured[name] for name in titles}
+    both = np.concatenate([own.parent, own.child])
+    stars = {name: tuple(float(value) for value in MEASURES[name](both)) for name in titles}
+    heads = [
+        f"{who}\nskew {stars['skew'][i]:.3f}, stretch {stars['stretch'][i]:.3f}" for i, who in enumerate(("parent", "child"))
+    ]
+    return {
+        "skew": Figure(
+            skew_figure(shown, stars, titles),
+            "Each point is a parent with its child; 0 is a rotation. Left: the skew, which no scale of units changes. "
+            "Right: the stretch of the square at the pre-activations.",
+            "Skew of children against that of their parents",
+        ),
+        "error": Figure(
+            error_figure(error_map(family.parent, side=SIDE), error_map(family.child, side=SIDE), splits[:2], level=HALF),
+            f"Where {len(family.parent):,} parents and their children err on the square, on average (each with its mirror "
+            "image); the curve is the product 1/2. Right: the error below and above it.",
+            "Errors over the square before and after",
+        ),
+        "pre_activations": Figure(
+            pre_activations_figure(MULTIPLIER, both, heads),
+            "The square at the pre-activations of the published network and its child; grey is where a unit is off.",
+            "Pre-activations of the published network and its child",
+        ),
+        "stages": Figure(
+            draw_network(MULTIPLIER, own.child[0], title=f"child of the published network, error {own.valid_mse[0]:.4f}"),
+            "The child of the published network, step by step.",
+        ),
+    }
+
+
+def published_sentence(own: Pairs, published: float, met: bool, best: float) -> str:
+    """Whether the published error comes back, and what becomes of the published network's skew."""
+    before, after = skew(np.concatenate([own.parent, own.child]))
+    on_square = expected_error(MULTIPLIER, np.concatenate([own.parent, own.child]), input_distribution="square")
+    return (
+        f"The child of the published network ends at the error {own.valid_mse[0]:.4f} on its own validation samples; the "
+        f"published {published:.4f} {'comes back' if met else 'does not come back'}. Its skew {_goes(before, after)}, and its "
+        f"expected error on the square {_goes(*on_square, digits=4)}; the minimum nearby has {best:.4f}."
+    )
+
+
+def _goes(before: float, after: float, digits: int = 3) -> str:
+    verb = "falls" if after < before else "rises" if after > before else "stays"
+    return f"{verb} from {before:.{digits}f} to {after:.{digits}f}"
+
+
+def mode_sentence(family: Pairs, asked: int) -> str:
+    """Whether the children are still of mode 3, and whether there are as many as were asked for."""
+    modes, counts = np.unique(label_modes(MULTIPLIER, family.child).mode.astype(str), return_counts=True)
+    n, kept = len(family.child), int(counts[modes == "3"].sum())
+    low, high = wilson(kept, n)
+    others = [f"{count / n:.0%} are of mode {mode}" for mode, count in zip(modes, counts, strict=True) if mode != "3"]
+    rest = f"; {listed(others)}" if others else ""
+    fewer = "" if n >= asked else f" (fewer than the {asked:,} asked for, since the shared zoo has no more parents)"
+    return f"{kept / n:.0%} [{low:.0%}, {high:.0%}] of the {n:,} children{fewer} are still of mode 3{rest}."
+
+
+def skew_sentence(row: dict) -> str:
+    """Whether a measure falls over all parents."""
+    meaning = {
+        "skew": "how far the units' directions are from a right angle, whatever their scale",
+        "stretch": "the log ratio of the hidden weight's singular values",
+    }
+    return (
+        f"The {row['measure']} ({meaning[row['measure']]}) {change(row)}: its median is {row['parent']:.3f} in parents and "
+        f"{row['child']:.3f} in children, the median change of a pair {changed(row, 3)}, and it falls in "
+        f"{row['share_that_falls']:.0%} [{row['share_low']:.0%}, {row['share_high']:.0%}] of the pairs."
+    )
+
+
+def changed(row: dict, digits: int) -> str:
+    """A change with its interval."""
+    return f"{signed(row['change'], digits)} [{signed(row['low'], digits)}, {signed(row['high'], digits)}]"
+
+
+def where_sentence(splits: list[dict]) -> str:
+    """Where the error goes: below or above a product of 1/2."""
+    below, above, whole = splits
+    before, after = (above[who] / whole[who] for who in ("parent", "child"))
+    return (
+        f"Below a product of 1/2 ({share_below():.0%} of the square) the error {change(below)}, by {changed(below, 5)}; above "
+        f"it {change(above)}, by {changed(above, 5)}. The part above goes from {before:.0%} of the mean error to {after:.0%}: "
+        f"its weight moves to {'above' if after > before else 'below'} 1/2."
     )

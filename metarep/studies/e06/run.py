@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
+import numpy as np
+
 from metarep.domains.multiplier.expected_error import expected_error
-from metarep.domains.multiplier.freed import free_groups
-from metarep.domains.multiplier.modes import MULTIPLIER
+from metarep.domains.multiplier.figures.choices import freed_figure
+from metarep.domains.multiplier.figures.minima import gallery_figure
+from metarep.domains.multiplier.figures.square import draw_network
+from metarep.domains.multiplier.freed import Freed, free_groups, worth
+from metarep.domains.multiplier.modes import MULTIPLIER, label_modes
 from metarep.domains.multiplier.recipes import HANDCRAFTED
-from metarep.studies.e06.ablation import (
-    GROUPS,
-    N_RANDOM,
-    SPREAD,
-    VALID,
-    Ablation,
-    ablation_rows,
-    choice_rows,
-    costliest,
-    error_rows,
-    valid_errors,
-)
-from metarep.studies.e06.figures import figures
-from metarep.studies.e06.text import sentences
-from metarep.studies.published import PUBLISHED
-from metarep.studies.study import Claim, Context, Result
+from metarep.networks.forward import forward
+from metarep.report.wording import listed
+from metarep.studies.published import PUBLISHED, SEED
+from metarep.studies.study import Claim, Context, Figure, Result
+from metarep.training.engines import train_fast
+from metarep.training.recipe import Plan, draw_reference
 
 
 def run(context: Context) -> Result:
@@ -41,9 +38,209 @@ def run(context: Context) -> Result:
     )
     return Result(
         claims,
-        sentences(data, over_seeds, found, published),
+        (
+            where_sentence(data, published),
+            seeds_sentence(over_seeds, found.start, published),
+            cost_sentence(found),
+            descents_sentence(found),
+        ),
         tables={"choices": choice_rows(found), "ablation": ablation_rows(found), "data": data},
         figures=figures(found),
         numbers={"parameters_all_free": everything.near.params.tolist(), "lowest_all_free": everything.best.error},
         shown=("choices", "ablation", "data"),
     )
+
+
+GROUPS = {"hidden weight": (0, 1, 2, 3), "hidden bias": (4, 5), "output weight": (6, 7), "output bias": (8,)}
+"""The four choices, by the places of their parameters."""
+
+N_RANDOM, SPREAD = 10, 0.5
+"""Further starts of each descent, and the standard deviation of their noise."""
+
+DISTRIBUTIONS = {"product": "recipe", "square": "uniform on the square"}
+
+
+class Ablation(NamedTuple):
+    """The error as chosen, and every set of the choices set free."""
+
+    start: float
+    freed: dict[tuple[str, ...], Freed]
+
+    def saved(self, chosen: frozenset[str]) -> float:
+        """What setting a set of choices free saves, by descents from the chosen values."""
+        return self.start - self.left(chosen)
+
+    def left(self, chosen: frozenset[str]) -> float:
+        """The error that is left when a set of choices is free."""
+        return self.freed[tuple(name for name in GROUPS if name in chosen)].near.error if chosen else self.start
+
+
+VALID = "recipe, 2,000 validation samples"
+
+
+def error_rows(published: float) -> list[dict]:
+    """The error on each set of samples of the published seed and expected ones, and whether it prints as published."""
+    rows = []
+    for inputs, name in DISTRIBUTIONS.items():
+        samples = draw_reference(SEED, inputs, MULTIPLIER)
+        for part, (x, y) in (
+            ("validation samples", samples.valid),
+            ("training samples", samples.train),
+            ("samples, training and validation", (samples.x, samples.y)),
+        ):
+            rows.append({"data": f"{name}, {len(y):,} {part}", "mse": sample_error(HANDCRAFTED, x, y)})
+        exact = float(expected_error(MULTIPLIER, HANDCRAFTED[None], input_distribution=inputs)[0])
+        rows.append({"data": f"{name}, expected error", "mse": exact})
+    return [row | {"prints_as_published": f"{row['mse']:.4f}" == f"{published:.4f}"} for row in rows]
+
+
+def sample_error(params: np.ndarray, x: np.ndarray, y: np.ndarray) -> float:
+    """The mean squared error of one 2-2-1 network params (9,) on samples x (S, 2), y (S,), in float64."""
+    return float(np.square(forward(MULTIPLIER, params, x.astype(np.float64))[:, 0] - y).mean())
+
+
+def valid_errors(n: int, *, seed: int) -> np.ndarray:
+    """(n,): the error of the hand-crafted network on the recipe's validation samples of other seeds."""
+    seeds = np.random.default_rng([seed, 6]).integers(0, 2**32, n, dtype=np.uint32)
+    start = np.repeat(HANDCRAFTED[None].astype(np.float32), n, axis=0)
+    return train_fast(Plan(MULTIPLIER, "product", 1e-4, 0), seeds, start).valid_mse
+
+
+def costliest(found: Ablation) -> str:
+    """The choice whose optimisation alone saves most."""
+    return max(GROUPS, key=lambda name: found.saved(frozenset({name})))
+
+
+def choice_rows(found: Ablation) -> list[dict]:
+    """One row a choice: what it saves alone, what it costs when it alone stays, and Shapley's value, with shares."""
+    values, everything = worth(list(GROUPS), found.saved), frozenset(GROUPS)
+    total = found.saved(everything)
+    rows = []
+    for name in GROUPS:
+        alone, stays = frozenset({name}), everything - {name}
+        near = found.freed[(name,)].near
+        rows.append(
+            {
+                "choice": name,
+                "chosen": _values(HANDCRAFTED, name),
+                "optimised_alone": _values(near.params, name),
+                "error_optimised_alone": near.error,
+                "saves_alone": found.saved(alone),
+                "share_saved_alone": found.saved(alone) / total,
+                "costs_when_it_alone_stays": round(found.left(stays) - found.left(everything), 12) + 0.0,
+                "average_saving": values[name],
+                "share_of_average": values[name] / total,
+            }
+        )
+    return sorted(rows, key=lambda row: -row["saves_alone"])
+
+
+def _values(params: np.ndarray, name: str) -> str:
+    return ", ".join(f"{value:.3f}" for value in params[list(GROUPS[name])]).replace("-", "−")
+
+
+def ablation_rows(found: Ablation) -> list[dict]:
+    """One row a set of choices set free: exact errors, errors on the samples of the published seed, the mode, convergence."""
+    samples = draw_reference(SEED, "product", MULTIPLIER)
+    cells = [("none", HANDCRAFTED, found.start, found.start, 0.0)]
+    for names, (near, best, *_) in found.freed.items():
+        cells.append((", ".join(names), near.params, near.error, best.error, near.gradient_norm))
+    return [
+        {
+            "optimised": names,
+            "expected_error": error,
+            "valid_mse": sample_error(params, *samples.valid),
+            "train_mse": sample_error(params, *samples.train),
+            "mode": str(label_modes(MULTIPLIER, params[None]).mode[0]),
+            "lowest_of_descents": lowest,
+            "largest_gradient": gradient,
+        }
+        for names, params, error, lowest, gradient in cells
+    ]
+
+
+def figures(found: Ablation) -> dict[str, Figure]:
+    """The hand-crafted network, its ablation, and what each choice optimised alone makes of it."""
+    names = sorted(GROUPS, key=lambda name: found.left(frozenset({name})), reverse=True)
+    shown = [HANDCRAFTED, *(found.freed[(name,)].near.params for name in names), found.freed[tuple(GROUPS)].near.params]
+    errors = [found.start, *(found.left(frozenset({name})) for name in names), found.left(frozenset(GROUPS))]
+    titles = ["by hand", *(f"{name} optimised" for name in names), "all four optimised"]
+    return {
+        "stages": Figure(
+            draw_network(MULTIPLIER, HANDCRAFTED, title=f"hand-crafted network, expected error {found.start:.4f}"),
+            "The hand-crafted network: the square turned by −135°, moved up, folded, and read along a line. Colour is the "
+            "true product; grey is where the ReLU sets a unit to zero.",
+            "The hand-crafted network, step by step",
+        ),
+        "ablation": Figure(
+            freed_figure(
+                list(GROUPS),
+                list(found.freed),
+                np.array([freed.near.error for freed in found.freed.values()]),
+                np.array([freed.best.error for freed in found.freed.values()]),
+                found.start,
+            ),
+            "Every set of the four choices optimised, the others as chosen: the exact expected error. The four rows with one "
+            "filled dot say what each choice costs.",
+            "Error by which choices are optimised",
+        ),
+        "one_at_a_time": Figure(
+            gallery_figure(MULTIPLIER, shown, [f"{t}\nerror {e:.4f}" for t, e in zip(titles, errors, strict=True)]),
+            "The output over the square as chosen by hand, with one choice optimised, and with all four; lines are where the "
+            "units turn on.",
+            "Outputs of the hand-crafted network with one choice optimised",
+        ),
+    }
+
+
+LOWER = 1e-6
+"""Errors that differ by less count as equal."""
+
+
+def where_sentence(data: list[dict], published: float) -> str:
+    """On which data the published error comes back."""
+    same = [row["data"] for row in data if row["prints_as_published"]]
+    others = [f"{row['mse']:.4f} ({row['data']})" for row in data if not row["prints_as_published"]]
+    if not same:
+        return f"The published {published:.4f} comes back on none of {len(data)} sets of data: {listed(others)}."
+    only = "only " if len(same) == 1 else ""
+    rest = f"; elsewhere the error is {listed(others)}" if others else ""
+    return f"With the samples of seed {SEED} the published {published:.4f} comes back {only}on: {listed(same)}{rest}."
+
+
+def seeds_sentence(over_seeds: np.ndarray, exact: float, published: float) -> str:
+    """How the published error compares with other samples of the same size."""
+    low, high = np.quantile(over_seeds, [0.025, 0.975])
+    above = float((over_seeds >= published).mean())
+    where = "within" if low <= published <= high else "outside"
+    return (
+        f"The expected error on the recipe's inputs is {exact:.4f}; over the validation samples of {len(over_seeds):,} other "
+        f"seeds 95 % of the errors lie in {low:.4f} to {high:.4f}, and the published one lies {where} that range, with "
+        f"{above:.0%} of the seeds at or above it."
+    )
+
+
+def cost_sentence(found: Ablation) -> str:
+    """Which choice costs most, optimised alone."""
+    order = sorted(GROUPS, key=lambda name: -found.saved(frozenset({name})))
+    first, rest = order[0], [f"the {name} to {found.left(frozenset({name})):.4f}" for name in order[1:]]
+    share = found.saved(frozenset({first})) / found.saved(frozenset(GROUPS))
+    return (
+        f"The {first} costs most: optimised alone, with everything else as chosen, it takes the expected error from "
+        f"{found.start:.4f} to {found.left(frozenset({first})):.4f}, {share:.0%} of what all four together save; alone, "
+        f"{listed(rest)}."
+    )
+
+
+def descents_sentence(found: Ablation) -> str:
+    """Whether the descents from the chosen values converged, and whether lower minima lie elsewhere."""
+    all_converged = all(freed.near.converged for freed in found.freed.values())
+    largest = max(freed.near.gradient_norm for freed in found.freed.values())
+    start = "All" if all_converged else "Not all"
+    lower = [names for names, freed in found.freed.items() if freed.best.error < freed.near.error - LOWER]
+    alone = [names[0] for names in lower if len(names) == 1]
+    text = f"{start} {len(found.freed)} descents converged (largest gradient {largest:.0e}). "
+    if not lower:
+        return text + "None of the further starts led lower."
+    own = f"among them the {listed(alone)} alone" if alone else "for none of the choices alone"
+    return f"{text}Further starts led lower for {len(lower)} of the sets, {own}."

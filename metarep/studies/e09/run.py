@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Sequence
 
-from metarep.domains.multiplier.modes import MODES
-from metarep.studies.e09.figures import figures
-from metarep.studies.e09.groups import NAMED, crossed, group_rows
-from metarep.studies.e09.text import sentences
+import numpy as np
+from matplotlib.figure import Figure as Drawing
+
+from metarep.domains.multiplier.figures.mode_looks import MODE_COLOURS
+from metarep.domains.multiplier.figures.square import draw_small
+from metarep.domains.multiplier.modes import MODES, sign_patterns
+from metarep.evaluation.resampling import wilson
+from metarep.report.figures import label_figure
+from metarep.report.style import drawing
+from metarep.report.wording import listed
 from metarep.studies.multipliers import multipliers
-from metarep.studies.published import NETWORKS
-from metarep.studies.study import Claim, Context, Result
+from metarep.studies.published import NETWORKS, PUBLISHED
+from metarep.studies.study import Claim, Context, Figure, Result
 from metarep.training.settings import ZooConfig
 from metarep.zoos.zoo import Zoo
 
@@ -26,7 +32,10 @@ def run(context: Context) -> Result:
     if len(unnamed):
         tables["unnamed"] = group_rows(unnamed, "quadrant_code", of=len(zoo))
     return Result(
-        (found_modes(zoo), *published_seeds(context)),
+        (
+            Claim("published modes that occur", ", ".join(m for m in NAMED if (zoo["mode"] == m).any()), ", ".join(NAMED)),
+            *published_seeds(context),
+        ),
         sentences(zoo, all_networks, modes, codes, unnamed),
         tables=tables,
         figures=figures(zoo, modes, codes, unnamed),
@@ -35,15 +44,148 @@ def run(context: Context) -> Result:
     )
 
 
-def found_modes(zoo: Zoo) -> Claim:
-    """The modes that occur, beside those that the notes name."""
-    found = [mode for mode in MODES if (zoo["mode"] == mode).any()]
-    return Claim("published modes that occur", ", ".join(m for m in found if m in NAMED), ", ".join(NAMED))
-
-
 def published_seeds(context: Context) -> tuple[Claim, ...]:
     """The modes of the networks whose seeds the notes give for this experiment."""
     seeds = [seed for seed, entry in NETWORKS.items() if entry["experiment"] == 9]
     zoo = context.zoo("e09_published", ZooConfig(families=[{"variant": "e09", "seeds": seeds}], seed=context.config.seed))
     mode_of = dict(zip(zoo["seed"], zoo["mode"], strict=True))
     return tuple(Claim(f"mode of seed {seed}", str(mode_of[seed]), NETWORKS[seed]["mode"]) for seed in seeds)
+
+
+NAMED = tuple(PUBLISHED["9"]["modes"])
+"""The modes that the notes name."""
+
+
+def group_rows(zoo: Zoo, column: str, *, of: int | None = None) -> list[dict]:
+    """One row a group, largest first: n, share of `of` networks with its Wilson interval, quartiles of the validation
+    error, the median active areas, the commonest sign pattern, and the network at the middle of the group.
+    """
+    n_all, rows = of or len(zoo), []
+    for name in sorted(set(zoo[column])):
+        group = zoo.where(**{column: name})
+        low, high = wilson(len(group), n_all)
+        q1, q2, q3 = np.quantile(group["valid_mse"], [0.25, 0.5, 0.75])
+        areas = np.median(np.sort(group["active_area"], axis=1), axis=0)
+        signs, counts = np.unique(sign_patterns(group.spec, group.params).astype(str), return_counts=True)
+        rows.append(
+            {
+                "group": name,
+                "n": len(group),
+                "share": len(group) / n_all,
+                "low": low,
+                "high": high,
+                "mse_q1": float(q1),
+                "mse_median": float(q2),
+                "mse_q3": float(q3),
+                "active_area_low": float(areas[0]),
+                "active_area_high": float(areas[1]),
+                "output_signs": str(signs[counts.argmax()]),
+                "output_signs_share": float(counts.max() / len(group)),
+                "typical": group["network_id"][typical(group)],
+            }
+        )
+    return sorted(rows, key=lambda row: -row["n"])
+
+
+def typical(zoo: Zoo) -> int:
+    """The index of the network nearest to the middle: median active areas, quadrant areas and log error, each in units
+    of its spread over the group.
+    """
+    error = np.log10(np.maximum(zoo["valid_mse"], 1e-12))[:, None]
+    features = np.concatenate([np.sort(zoo["active_area"], axis=1), zoo["quadrant_area"], error], axis=1)
+    spread = features.std(axis=0)
+    scaled = (features - np.median(features, axis=0)) / np.where(spread > 1e-9, spread, 1.0)
+    return int(np.square(scaled).sum(axis=1).argmin())
+
+
+def crossed(zoo: Zoo) -> list[dict]:
+    """Counts by quadrant code and mode."""
+    rows = []
+    for code in sorted(set(zoo["quadrant_code"])):
+        of_code = zoo["mode"][zoo["quadrant_code"] == code]
+        rows.append({"quadrant_code": code, **{f"mode {mode}": int((of_code == mode).sum()) for mode in MODES}})
+    return rows
+
+
+ACROSS = 6
+"""Networks in a row of a gallery."""
+
+
+def figures(zoo: Zoo, modes: list[dict], codes: list[dict], unnamed: Zoo) -> dict[str, Figure]:
+    """The figures of the page."""
+    rows = [row | {"value": row["group"]} for row in modes]
+    errors = {row["group"]: zoo.where(mode=row["group"])["log_error"] for row in modes}
+    found = {
+        "shares": Figure(
+            label_figure("mode", rows, MODE_COLOURS, errors, "log10 of the validation error"),
+            f"{len(zoo):,} networks: how often each mode is learned (Wilson intervals), and how its errors spread.",
+            "Share and error of each mode",
+        ),
+        "typical_by_mode": Figure(
+            gallery(zoo, modes, "mode"),
+            "The network at the middle of each mode: its output over the unit square, and where its units turn on.",
+            "A typical network of each mode",
+        ),
+        "typical_by_code": Figure(
+            gallery(zoo, codes, "code"),
+            "The network at the middle of each quadrant code: which of the four on/off combinations occur.",
+            "A typical network of each quadrant code",
+        ),
+    }
+    if len(unnamed):
+        found["unnamed"] = Figure(
+            gallery(unnamed, group_rows(unnamed, "quadrant_code", of=len(zoo)), "code"),
+            "Networks that no published mode describes, by quadrant code: the one at the middle of each.",
+            "Typical networks without a published mode",
+        )
+    return found
+
+
+def gallery(zoo: Zoo, rows: Sequence[dict], kind: str) -> Drawing:
+    """The typical network of every row, small; its share and median error above it."""
+    at = {name: i for i, name in enumerate(zoo["network_id"])}
+    across = min(ACROSS, len(rows))
+    down = -(-len(rows) // across)
+    with drawing(2.55 * across, 3.2 * down) as figure:
+        axes = np.atleast_1d(figure.subplots(down, across, squeeze=False).ravel())
+        for ax, row in zip(axes, rows, strict=False):
+            draw_small(ax, zoo.spec, zoo.params[at[row["typical"]]])
+            note = f"{100 * row['share']:.2g}% of networks\nmedian error {row['mse_median']:.4f}"
+            ax.set_title(f"{kind} {row['group']}\n{note}", fontsize=9.5)
+        for ax in axes[len(rows) :]:
+            ax.axis("off")
+    return figure
+
+
+def sentences(zoo: Zoo, n_all: int, modes: list[dict], codes: list[dict], unnamed: Zoo) -> tuple[str, ...]:
+    """What was found, in words."""
+    shares = [f"mode {r['group']} {r['share']:.1%} [{r['low']:.1%}, {r['high']:.1%}]" for r in modes]
+    best = min(modes, key=lambda row: row["mse_median"])
+    diverged = n_all - len(zoo)
+    return (
+        f"Of {n_all:,} networks {diverged or 'none'} diverged; shares of the others, with 95 % intervals: {listed(shares)}.",
+        f"The lowest median error is that of mode {best['group']}: {best['mse_median']:.4f}; the highest that of mode "
+        f"{max(modes, key=lambda row: row['mse_median'])['group']}: {max(row['mse_median'] for row in modes):.4f}.",
+        f"The quadrant code tells {len(codes)} kinds apart; the commonest, {codes[0]['group']}, has {codes[0]['share']:.1%} of "
+        f"the networks, and {sum(row['share'] < 0.01 for row in codes)} kinds have less than 1 % each.",
+        describe_unnamed(zoo, unnamed, modes),
+    )
+
+
+def describe_unnamed(zoo: Zoo, unnamed: Zoo, modes: list[dict]) -> str:
+    """A sentence on the networks that no published mode describes."""
+    if not len(unnamed):
+        return f"Every one of {len(zoo):,} networks is described by a published mode."
+    low, high = wilson(len(unnamed), len(zoo))
+    areas = np.median(np.sort(unnamed["active_area"], axis=1), axis=0)
+    error, named_best = (
+        float(np.median(unnamed["valid_mse"])),
+        min((row for row in modes if row["group"] in NAMED), key=lambda row: row["mse_median"]),
+    )
+    verdict = "below" if error < named_best["mse_median"] else "above"
+    return (
+        f"{len(unnamed):,} networks ({len(unnamed) / len(zoo):.1%} [{low:.1%}, {high:.1%}]) are described by no published "
+        f"mode: both units straddle their boundaries, on over {areas[0]:.0%} and {areas[1]:.0%} of the square (medians), with "
+        f"a median error of {error:.4f}, {verdict} the best published mode's ({named_best['group']}: "
+        f"{named_best['mse_median']:.4f})."
+    )

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
 
-from metarep.report.style import FAINT, INK, MUTED, PALETTE, use_style
+from metarep.report.style import FAINT, INK, MUTED, PALETTE, drawing
 from metarep.studies.input.inside import LEVELS
 from metarep.studies.study import Figure
 
@@ -52,8 +52,7 @@ def figures(
 def design_figure(rows: Sequence[dict], titles: Mapping[str, str]) -> Drawing:
     """A line a design, a panel a metric."""
     designs = list(dict.fromkeys(row["design"] for row in rows))
-    with use_style():
-        figure = Drawing(figsize=(12.5, 1.5 + 0.48 * len(designs)), layout="constrained")
+    with drawing(12.5, 1.5 + 0.48 * len(designs)) as figure:
         axes = figure.subplots(1, len(PANELS), sharey=True)
         for ax, (metric, title) in zip(axes, PANELS.items(), strict=True):
             of = {row["design"]: row for row in rows if row["metric"] == metric}
@@ -90,8 +89,7 @@ def _panel(ax: Axes, title: str) -> None:
 
 def depth_figure(depth: Sequence[dict], knockouts: Sequence[dict]) -> Drawing:
     """Three panels of what is read by block, for a unit, a layer and a network; and masked R² with links cut."""
-    with use_style():
-        figure = Drawing(figsize=(12.5, 7.4), layout="constrained")
+    with drawing(12.5, 7.4) as figure:
         above, below = figure.subfigures(2, 1, height_ratios=(1.25, 1))
         axes = above.subplots(1, len(LEVELS), sharey=True)
         for ax, level in zip(axes, LEVELS, strict=True):

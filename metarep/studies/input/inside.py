@@ -24,6 +24,7 @@ from metarep.zoos.zoo import Zoo
 
 BATCH = 1024
 LEVELS = ("unit", "layer", "network")
+OWN_AREA = "its own active area"
 LINKS = ("same unit", "same input", "same output", "nothing shared")
 """Two tokens by the first of these that holds: parameters of one hidden unit, of one network input, of one network output."""
 
@@ -46,27 +47,17 @@ def pooled_stream(model: ClozeModel, spec: NetworkSpec, params: np.ndarray) -> d
     return {"unit": units, "layer": layer, "network": np.concatenate(network, axis=1)}
 
 
-def unit_facts(zoo: Zoo) -> dict[str, np.ndarray]:
-    """Facts (N, 2) of each hidden unit of 2-2-1 networks: one that its own parameters say, and two that they do not."""
-    area = active_area(zoo.spec, zoo.params)
+def facts_of(zoo: Zoo) -> dict[str, dict[str, np.ndarray]]:
+    """By level, facts of 2-2-1 networks: of each unit (N, 2) one that its own parameters say and two that they do not, of the
+    hidden layer (N,), of the whole network (N,); texts and numbers.
+    """
+    area, quadrants = active_area(zoo.spec, zoo.params), quadrant_area(zoo.spec, zoo.params)
     error = np.repeat(zoo["log_error"][:, None], area.shape[1], axis=1)
-    return {"its own active area": area, "the other unit's active area": area[:, ::-1], "the network's error": error}
-
-
-def layer_facts(zoo: Zoo) -> dict[str, np.ndarray]:
-    """Facts (N,) of the hidden layer of 2-2-1 networks."""
-    quadrants = quadrant_area(zoo.spec, zoo.params)
-    return {"area where both are on": quadrants[:, 3], "area where neither is on": quadrants[:, 0]}
-
-
-def network_facts(zoo: Zoo) -> dict[str, np.ndarray]:
-    """Facts (N,) of whole networks: texts and numbers."""
-    return {"mode": zoo["mode"].astype(object), "log error": zoo["log_error"]}
-
-
-FACTS: dict[str, Callable[[Zoo], dict[str, np.ndarray]]] = dict(
-    zip(LEVELS, (unit_facts, layer_facts, network_facts), strict=True)
-)
+    return {
+        "unit": {OWN_AREA: area, "the other unit's active area": area[:, ::-1], "the network's error": error},
+        "layer": {"area where both are on": quadrants[:, 3], "area where neither is on": quadrants[:, 0]},
+        "network": {"mode": zoo["mode"].astype(object), "log error": zoo["log_error"]},
+    }
 
 
 def depth_rows(model: ClozeModel, train: Zoo, test: Zoo, *, seed: int, n_bootstraps: int) -> Iterator[dict]:
@@ -76,8 +67,9 @@ def depth_rows(model: ClozeModel, train: Zoo, test: Zoo, *, seed: int, n_bootstr
     the null the 95th percentile when predictions are permuted among networks.
     """
     streams = [pooled_stream(model, zoo.spec, zoo.params) for zoo in (train, test)]
+    facts = [facts_of(zoo) for zoo in (train, test)]
     for level in LEVELS:
-        facts_train, facts_test = FACTS[level](train), FACTS[level](test)
+        facts_train, facts_test = (part[level] for part in facts)
         for fact, y_train in facts_train.items():
             for block in range(len(model.blocks) + 1):
                 x_train, x_test = (stream[level][block] for stream in streams)

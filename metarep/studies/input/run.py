@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,14 +15,128 @@ from metarep.evaluation.resampling import summary
 from metarep.model.transformer import ClozeModel, untrained_like
 from metarep.networks.spec import NetworkSpec
 from metarep.networks.symmetry import permute_units, random_scales
+from metarep.report.wording import listed, num
 from metarep.studies.input.figures import figures
-from metarep.studies.input.inside import change_under, depth_rows, knockout_rows, pooled_stream, read_linearly, unit_facts
-from metarep.studies.input.text import BASE, by_cut, sentences
+from metarep.studies.input.inside import (
+    OWN_AREA,
+    change_under,
+    depth_rows,
+    facts_of,
+    knockout_rows,
+    pooled_stream,
+    read_linearly,
+)
 from metarep.studies.masked import Held, kinds_of, predicted_in_turn
 from metarep.studies.multipliers import large_zoo, question_model
 from metarep.studies.study import Claim, Context, Result
+from metarep.studies.words import named, relation, spoken
 from metarep.zoos.parameters import as_sequential
 from metarep.zoos.zoo import Zoo
+
+BASE = "relational"
+NOTICED = 0.01
+"""A representation that moves by less than this, in distances between networks, does not notice a change."""
+
+LEVEL = "level"
+ARRIVED = 0.95
+"""A fact has arrived at the first block from which this share of the last block's R² can be read."""
+
+OTHER_METRICS = {
+    "error": "R² of the log error",
+    "unit_area": "R² of a unit's active area",
+    "masked_r2": "masked R²",
+}
+
+
+def by_cut(knockouts: Sequence[dict], kind: str = "all") -> dict[str, dict]:
+    """The rows of one kind of parameter by what is cut."""
+    return {row["cut"]: row for row in knockouts if row["kind"] == kind}
+
+
+def sentences(designs: Sequence[dict], depth: Sequence[dict], knockouts: Sequence[dict]) -> Iterator[str]:
+    """What was found, in words."""
+    yield design_sentence(designs)
+    yield symmetry_sentence(designs)
+    yield from depth_sentences(depth)
+    yield knockout_sentence(knockouts)
+
+
+def design_sentence(designs: Sequence[dict]) -> str:
+    """How each design compares with the base on modes, and on what else designs differ from it."""
+    rows = {row["design"]: row for row in designs if row["metric"] == "mode"}
+    base, best = rows[BASE], max(rows.values(), key=lambda row: row["value"])
+    beside = "; ".join(named(beside_base(rows), "{}: {}"))
+    others = []
+    for metric, words in OTHER_METRICS.items():
+        own = {row["design"]: row for row in designs if row["metric"] == metric}
+        if not any(beside_base(own).values()):
+            continue  # no design has an interval to compare
+        apart = "; ".join(named({word: names for word, names in beside_base(own).items() if word != LEVEL}, "{}: {}"))
+        others.append(f"{words} {spoken(own[BASE], digits=3)} ({apart or 'no design is clearly apart'})")
+    return (
+        f"The mode is read off the states with a balanced accuracy of {spoken(base, digits=3)} (permuted: at most "
+        f"{num(base['null'])}) where tokens are parameters and positions say what they share; {beside}. Best: "
+        f"{best['design']} ({num(best['value'], 3)})." + (f" By the same comparison: {listed(others)}." if others else "")
+    )
+
+
+def beside_base(rows: Mapping[str, dict]) -> dict[str, list[str]]:
+    """The other designs by how their intervals lie to the base's."""
+    words = {"clearly above": "clearly better", "not clearly different from": LEVEL, "clearly below": "clearly worse"}
+    found: dict[str, list[str]] = {word: [] for word in words.values()}
+    for name, row in rows.items():
+        if name != BASE:
+            found[words[relation(row, rows[BASE])]].append(f"{name} ({num(row['value'], 3)})")
+    return found
+
+
+def symmetry_sentence(designs: Sequence[dict]) -> str:
+    """Which designs notice how a function is written down."""
+    value = {(row["design"], row["metric"]): row["value"] for row in designs}
+    names = [row["design"] for row in designs if row["metric"] == "moved_by_order"]
+    parts = []
+    for metric, words in (("moved_by_order", "hidden units are in another order"), ("moved_by_scale", "units are rescaled")):
+        blind = [name for name in names if value[name, metric] < NOTICED]
+        moved = [f"{name} {num(value[name, metric])}" for name in names if name not in blind]
+        parts.append(
+            f"When {words} the states of {listed(blind) or 'no design'} stay where they are"
+            + (f", the others move (by a share of the distance between two networks): {listed(moved)}" if moved else "")
+        )
+    return ". ".join(parts) + "."
+
+
+def depth_sentences(depth: Sequence[dict]) -> Iterator[str]:
+    """Where in the model each fact can first be read, and what an untrained model of the same shape makes of it."""
+    for level in dict.fromkeys(row["level"] for row in depth):
+        parts = []
+        for fact in dict.fromkeys(row["fact"] for row in depth if row["level"] == level):
+            trained, untrained = (
+                [row["value"] for row in depth if (row["model"], row["level"], row["fact"]) == (model, level, fact)]
+                for model in ("trained", "untrained")
+            )
+            at = next(block for block, value in enumerate(trained) if value >= ARRIVED * trained[-1])
+            where = "before the first block" if at == 0 else f"behind block {at}"
+            text = f"{fact} {num(trained[0])} before and {num(trained[-1])} behind all blocks"
+            parts.append(f"{text} (it has arrived {where}; untrained {num(untrained[-1])})")
+        yield f"What the states of a {level} say, read linearly: {listed(parts)}."
+
+
+def knockout_sentence(knockouts: Sequence[dict]) -> str:
+    """Which links the prediction of a masked parameter depends on."""
+    whole = by_cut(knockouts)
+    order = sorted((name for name in whole if name != "nothing"), key=lambda name: whole[name]["value"])
+    lost = [f"{name} {spoken(whole[name])}" for name in order]
+    kinds = [kind for kind in dict.fromkeys(row["kind"] for row in knockouts) if kind != "all"]
+    most = [
+        f"{kind}: {min((c for c in whole if c != 'nothing'), key=lambda c: by_cut(knockouts, kind)[c]['value'])}"
+        for kind in kinds
+    ]
+    return (
+        f"Masked parameters are predicted with R² {num(whole['nothing']['value'])} (permuted: at most "
+        f"{num(whole['nothing']['null'])}); without attention between tokens, by what "
+        f"they share: {listed(lost)}. The link that each kind of parameter misses most: {'; '.join(most)}."
+    )
+
 
 DESIGNS: dict[str, tuple[str, dict[str, Any]]] = {
     BASE: ("a token a parameter, positions by what tokens share", {}),
@@ -58,7 +172,9 @@ def run(context: Context) -> Result:
         for name, model in models.items():
             designs += design_rows(name, model, train, test, draws)
             task.advance(1, name)
-        designs += [row for name in CONTROLS for row in control_rows(name, train, test, draws)]
+        for name in CONTROLS:
+            vectors = (BASELINES[name].make(zoo, np.ones(len(zoo), dtype=bool)) for zoo in (train, test))
+            designs += told_rows(name, *vectors, train, test, draws)
         controls = {"trained": models[BASE], "untrained": untrained_like(models[BASE], seed=context.config.seed)}
         for name, model in controls.items():
             depth += [{"model": name, **row} for row in depth_rows(model, train, test, **draws)]
@@ -80,7 +196,7 @@ def design_rows(name: str, model: ClozeModel, train: Zoo, test: Zoo, draws: dict
     states = [states_as_stored(model, spec, zoo.params) for zoo in (train, test)]
     units = [pooled_stream(model, spec, zoo.params)["unit"][-1] for zoo in (train, test)]
     yield from told_rows(name, *states, train, test, draws)
-    area = [unit_facts(zoo)["its own active area"] for zoo in (train, test)]
+    area = [facts_of(zoo)["unit"][OWN_AREA] for zoo in (train, test)]
     yield row_of(name, "unit_area", read_linearly(units[0], area[0], units[1], area[1], **draws))
     kinds = kinds_of(spec)
     scale = units_of(train.params, kinds.number)
@@ -92,18 +208,11 @@ def design_rows(name: str, model: ClozeModel, train: Zoo, test: Zoo, draws: dict
         yield row_of(name, metric, found | {"null": None})
 
 
-def control_rows(name: str, train: Zoo, test: Zoo, draws: dict) -> Iterator[dict]:
-    """The rows of a representation that needs no model."""
-    make = BASELINES[name].make
-    yield from told_rows(name, *(make(zoo, np.ones(len(zoo), dtype=bool)) for zoo in (train, test)), train, test, draws)
-
-
 def told_rows(name: str, x_train: np.ndarray, x_test: np.ndarray, train: Zoo, test: Zoo, draws: dict) -> Iterator[dict]:
     """What linear probes tell of whole networks from their vectors (N, D)."""
-    yield row_of(
-        name, "mode", read_linearly(x_train, train["mode"].astype(object), x_test, test["mode"].astype(object), **draws)
-    )
-    yield row_of(name, "error", read_linearly(x_train, train["log_error"], x_test, test["log_error"], **draws))
+    for metric, column, kind in (("mode", "mode", object), ("error", "log_error", float)):
+        y_train, y_test = (zoo[column].astype(kind) for zoo in (train, test))
+        yield row_of(name, metric, read_linearly(x_train, y_train, x_test, y_test, **draws))
 
 
 def row_of(design: str, metric: str, found: dict) -> dict:

@@ -8,18 +8,20 @@ time to start the process and to import libraries left out) and the most memory 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
+from metarep.report.style import MUTED, PALETTE, drawing
+from metarep.report.wording import num
 from metarep.studies.digits.run import digit_model, digit_zoo
-from metarep.studies.large.figures import figures
-from metarep.studies.large.text import growth, sentences
-from metarep.studies.study import Claim, Context, Result
+from metarep.studies.study import Claim, Context, Figure, Result
 from metarep.zoos.importing import import_networks
 from metarep.zoos.settings import ImportConfig
 
@@ -31,9 +33,8 @@ def run(context: Context) -> Result:
     config = context.config.large
     digit_model(context, digit_zoo(context))
     model = context.model_artefact("digits")
-    cases = [("linear", size) for size in config.sizes] + [
-        (kind, max(config.sizes)) for kind in ("convolutions", "transformer")
-    ]
+    cases = [("linear", size) for size in config.sizes]
+    cases += [(kind, max(config.sizes)) for kind in ("convolutions", "transformer")]
     rows = []
     task_of = context.progress.task("embed large networks", len(cases), "networks")
     with tempfile.TemporaryDirectory() as folder, task_of as task:
@@ -91,19 +92,65 @@ def transformer_shapes(size: int) -> dict[str, tuple[int, ...]]:
     width = round((size / 72) ** 0.5)
     found: dict[str, tuple[int, ...]] = {}
     for block in range(6):
-        parts = {
-            "self_attn.in_proj_weight": (3 * width, width),
-            "self_attn.in_proj_bias": (3 * width,),
-            "self_attn.out_proj.weight": (width, width),
-            "self_attn.out_proj.bias": (width,),
-            "linear1.weight": (4 * width, width),
-            "linear1.bias": (4 * width,),
-            "linear2.weight": (width, 4 * width),
-            "linear2.bias": (width,),
-        }
+        shapes = {"self_attn.in_proj_": (3, 1), "self_attn.out_proj.": (1, 1), "linear1.": (4, 1), "linear2.": (1, 4)}
+        parts: dict[str, tuple[int, ...]] = {}
+        for place, (rows, columns) in shapes.items():
+            parts |= {f"{place}weight": (rows * width, columns * width), f"{place}bias": (rows * width,)}
         parts |= {f"norm{n}.{name}": (width,) for n in (1, 2) for name in ("weight", "bias")}
         found |= {f"layers.{block}.{name}": shape for name, shape in parts.items()}
     return found
 
 
 SHAPES = {"linear": linear_shapes, "convolutions": convolution_shapes, "transformer": transformer_shapes}
+
+
+def figures(rows: list[dict[str, Any]]) -> dict[str, Figure]:
+    """Time and memory against the number of parameters: a line for linear layers, a mark for each other kind."""
+    with drawing(9, 3.4) as figure:
+        panels = (("seconds", "seconds", 60 * LIMIT_MINUTES), ("peak_gib", "GiB at most", LIMIT_GIB))
+        for ax, (name, title, limit) in zip(figure.subplots(1, 2), panels, strict=True):
+            for number, kind in enumerate(dict.fromkeys(row["kind"] for row in rows)):
+                own = [row for row in rows if row["kind"] == kind]
+                at = [row["n_params"] / 1e6 for row in own], [row[name] for row in own]
+                ax.plot(*at, f"{'osD'[number % 3]}-", color=PALETTE[number], label=kind)
+            ax.axhline(limit, color=MUTED, ls=":", lw=1.2)
+            ax.annotate(
+                "asked for", (0, limit), (4, -3), xycoords=("axes fraction", "data"), textcoords="offset points", va="top"
+            )
+            ax.set(xscale="log", xlabel="million parameters", title=title, ylim=(0, 1.1 * limit))
+            ticks = sorted({round(row["n_params"] / 1e6) for row in rows if row["kind"] == "linear"})
+            ax.set(xticks=ticks, xticklabels=ticks)
+            ax.minorticks_off()
+        figure.legend(*ax.get_legend_handles_labels(), loc="outside right center")
+    return {"sizes": Figure(figure, "Time and memory by size; the dotted lines are what was asked for.")}
+
+
+LIMIT_MINUTES, LIMIT_GIB = 5.0, 4.0
+"""What was asked for at ten million parameters."""
+
+
+def growth(rows: list[dict[str, Any]]) -> float:
+    """The slope of log time on log size."""
+    x, y = (np.log([row[name] for row in rows]) for name in ("n_params", "seconds"))
+    return float(np.polyfit(x, y, 1)[0])
+
+
+def sentences(rows: list[dict[str, Any]]) -> tuple[str, ...]:
+    """What was found."""
+    linear = [row for row in rows if row["kind"] == "linear"]
+    largest = linear[-1]
+    inside = largest["seconds"] <= 60 * LIMIT_MINUTES and largest["peak_gib"] <= LIMIT_GIB
+    others = [
+        f"{row['kind']} ({row['n_params']:,}) {row['seconds']:.0f} s and {row['peak_gib']:.2f} GiB"
+        for row in rows
+        if row["kind"] != "linear"
+    ]
+    return (
+        f"A network of {largest['n_params']:,} parameters is embedded, its layers and units too, in "
+        f"{largest['seconds']:.0f} seconds with {largest['peak_gib']:.2f} GiB at most, on {os.cpu_count()} cores: "
+        f"{'inside' if inside else 'outside'} the {LIMIT_MINUTES:.0f} minutes and {LIMIT_GIB:.0f} GiB asked for at ten "
+        "million.",
+        f"Over {len(linear)} sizes the time grows with the power {num(growth(linear))} of the size (logarithms, least "
+        "squares).",
+        f"Other networks of about the largest size: {'; '.join(others)}.",
+    )

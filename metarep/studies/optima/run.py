@@ -2,32 +2,37 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 import numpy as np
 
+from metarep.domains.multiplier.figures.minima import descent_figure, gallery_figure
+from metarep.domains.multiplier.figures.square import draw_network
 from metarep.domains.multiplier.minimise import CURVATURE_TOLERANCE, GRADIENT_TOLERANCE, Minimum, minimise
+from metarep.domains.multiplier.mode_borders import Within
 from metarep.domains.multiplier.modes import MODES, MULTIPLIER, label_modes
-from metarep.domains.multiplier.optima import BestOfModes, Starts, distinct_minima, errors_under_both
+from metarep.domains.multiplier.optima import (
+    BestOfModes,
+    Starts,
+    best_of_modes,
+    choose_starts,
+    descend,
+    distinct_minima,
+    errors_under_both,
+    stay,
+)
 from metarep.evaluation.resampling import wilson
-from metarep.studies.optima.figures import figures
-from metarep.studies.optima.search import search
+from metarep.studies.multipliers import multipliers
 from metarep.studies.optima.text import (
     best_sentence,
-    border_sentence,
     convergence_sentence,
     flow_sentence,
     minima_sentence,
-    notes_sentence,
     square_sentence,
 )
 from metarep.studies.published import PARAMETERS, PUBLISHED, SEED
-from metarep.studies.study import Claim, Context, Result
+from metarep.studies.study import Claim, Context, Figure, Result
 from metarep.training.settings import ZooConfig
-
-if TYPE_CHECKING:
-    from metarep.studies.optima.search import Search
-
 
 IN_NOTES = {
     "e04": "clean mode-3 network, from scratch",
@@ -46,6 +51,8 @@ def run(context: Context) -> Result:
     flows, notes = flow_rows(found.starts, ends.mode), notes_rows(context, best)
     square = square_rows(found.square)
     lowest, third = float(best.error.min()), MODES.index("3")
+    attained = [mode for mode, held, unbounded in zip(MODES, best.held, best.unbounded, strict=True) if held and not unbounded]
+    residuals = [float(found.within[mode].residual[found.within[mode].error.argmin()]) for mode in attained]
     published = PUBLISHED["4"]["valid_mse"]
     return Result(
         (
@@ -54,10 +61,8 @@ def run(context: Context) -> Result:
         ),
         (
             best_sentence(best),
-            border_sentence(best),
             flow_sentence(flows),
             minima_sentence(minima),
-            notes_sentence(notes, best),
             square_sentence(square, notes),
             convergence_sentence(free, found.starts, GRADIENT_TOLERANCE, CURVATURE_TOLERANCE),
         ),
@@ -75,7 +80,7 @@ def run(context: Context) -> Result:
             "n_converged": int(free.converged.sum()),
             "n_minima": len(minima),
             "n_within": {mode: len(within.error) for mode, within in found.within.items()},
-            "largest_residual_of_best": max(_residual_of_best(found, mode) for mode in MODES),
+            "largest_residual_of_best": max(residuals, default=0.0),
         },
         shown=("best", "descents", "minima", "in_the_notes", "on_the_square", "parameters"),
     )
@@ -190,8 +195,63 @@ def parameter_rows(best: BestOfModes) -> list[dict]:
     return [{"parameter": n} | {k: float(v[i]) for k, v in columns.items()} for i, n in enumerate(PARAMETERS)]
 
 
-def _residual_of_best(found: Search, mode: str) -> float:
-    within, i = found.within[mode], MODES.index(mode)
-    if not found.best.held[i] or found.best.unbounded[i]:
-        return 0.0
-    return float(within.residual[within.error.argmin()])
+@dataclass(frozen=True)
+class Search:
+    """All descents from the same starts: free on the recipe's inputs and on the square, and within each mode."""
+
+    starts: Starts
+    free: Minimum
+    square: Minimum
+    within: dict[str, Within]
+    best: BestOfModes
+
+
+def search(context: Context) -> Search:
+    """Descents from `n_starts` networks of each mode of the shared zoo."""
+    zoo, seed = multipliers(context), context.config.seed
+    starts = choose_starts(zoo.params, zoo["mode"], context.config.n_starts, seed=seed)
+    free = descend(starts)
+    within = {name: stay(starts, name, seed=seed) for name in MODES}
+    return Search(starts, free, descend(starts, input_distribution="square"), within, best_of_modes(free, within))
+
+
+def figures(found: Search, end_mode: np.ndarray, notes: list[dict], seed: int) -> dict[str, Figure]:
+    """The best network of each mode, the best of all in its steps, and where descents lead."""
+    best, starts = found.best, found.starts
+    before, _ = errors_under_both(starts.params)
+    lowest = int(best.error.argmin())
+    titles = []
+    for i, mode in enumerate(MODES):
+        where = f"border to mode {best.beyond[i]}" if best.held[i] else "inside"
+        where += ", in the limit" if best.unbounded[i] else ""
+        titles.append(f"mode {mode}\nerror {best.error[i]:.5f}\n{where}")
+    error_of = {row["network"].partition(":")[0]: row["expected_error"] for row in notes}
+    lines = {"hand-crafted (e06)": error_of["e06"], "clean mode 3 (e04)": error_of["e04"]}
+    third, count = MODES.index("3"), len(starts.mode)
+    shown = {
+        "best_of_modes": Figure(
+            gallery_figure(MULTIPLIER, best.params, titles),
+            "The network of the lowest expected error found in each mode: its output over the square, and where its units turn "
+            "on. On a border: no local minimum, the error falls on into the next mode.",
+            "The best network of each mode",
+        ),
+        "descents": Figure(
+            descent_figure(starts.mode, end_mode, before, found.free.error, lines, seed=seed),
+            f"{count:,} networks, at the start and after a descent to convergence that may leave the mode. Dashed: the clean "
+            "mode-3 network of the notes (e04) and the hand-crafted one (e06).",
+            "Errors before and after the descent, and the modes in which it starts and ends",
+        ),
+        "best_network": Figure(
+            draw_network(MULTIPLIER, best.params[lowest], title=f"best of all: mode {MODES[lowest]}, {best.error[lowest]:.6f}"),
+            f"The best 2-2-1 network found, of mode {MODES[lowest]}, step by step.",
+            "The best network, step by step",
+        ),
+    }
+    if np.isfinite(best.inside_error[third]) and lowest != third:
+        title = f"lowest local minimum of mode 3, {best.inside_error[third]:.6f}"
+        shown["best_of_mode_3"] = Figure(
+            draw_network(MULTIPLIER, best.inside_params[third], title=title),
+            "The lowest local minimum of mode 3, step by step.",
+            "The best network of mode 3, step by step",
+        )
+    return shown

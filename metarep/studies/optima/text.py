@@ -8,7 +8,7 @@ from metarep.domains.multiplier.minimise import Minimum
 from metarep.domains.multiplier.modes import MODE_NAMES
 from metarep.domains.multiplier.optima import BestOfModes, Starts
 from metarep.report.wording import listed, times
-from metarep.studies.e01.optimum import linear_optimum
+from metarep.studies.e01.run import linear_optimum
 from metarep.studies.published import PUBLISHED
 
 NAMED = tuple(PUBLISHED["9"]["modes"])
@@ -39,20 +39,6 @@ def best_sentence(best: BestOfModes) -> str:
     )
 
 
-def border_sentence(best: BestOfModes) -> str:
-    """For each mode whether its lowest error is a local minimum, or lies on its border and where to."""
-    inside = [mode for mode, held in zip(best.modes, best.held, strict=True) if not held]
-    parts = [f"the lowest error of mode{'s' if len(inside) > 1 else ''} {listed(inside)} is a local minimum"] if inside else []
-    for i in np.flatnonzero(best.held):
-        own = best.inside_error[i]
-        local = f"its lowest local minimum is {own:.6f}" if np.isfinite(own) else "it has no local minimum of its own"
-        out = f" to mode {best.beyond[i]}" if best.beyond[i] else ""
-        endless = ", approached as output weights grow without end" if best.unbounded[i] else ""
-        parts.append(f"that of mode {best.modes[i]}, {best.error[i]:.6f}, lies on its border{out}{endless} ({local})")
-    text = "; ".join(parts)
-    return text[0].upper() + text[1:] + "."
-
-
 def flow_sentence(flows: list[dict]) -> str:
     """How many descents stay in their mode, and where those that leave go most."""
     parts = []
@@ -79,21 +65,6 @@ def minima_sentence(minima: list[dict]) -> str:
         f"{text} {len(several)} of the minima go by more than one mode: a unit that changes nothing on the inputs drawn may "
         "still be on over part of the square, since the recipe never draws two inputs that are both below 0.5."
     )
-
-
-def notes_sentence(notes: list[dict], best: BestOfModes) -> str:
-    """What the notes' networks are worth beside the best one, and where a descent from each ends."""
-    lowest, parts = best.error.min(), []
-    for row in notes:
-        left = row["expected_error"] / row["descends_to"]
-        lower = "which is as good as its own" if left < 1 + LEVEL else f"{times(left)} lower"
-        parts.append(
-            f"{row['network'].partition(':')[0]} ({row['expected_error']:.6f}, {times(row['times_the_best'])} the best) "
-            f"descends to {row['descends_to']:.6f} in mode {row['ends_in_mode']}, {lower}"
-        )
-    reach = sum(row["descends_to"] < lowest * (1 + LEVEL) for row in notes)
-    verdict = f"{reach or 'None'} of the {len(notes)} {'end' if reach > 1 else 'ends'} in the best minimum."
-    return f"Of the networks in the notes, {'; '.join(parts)}. {verdict}"
 
 
 def square_sentence(rows: list[dict], notes: list[dict]) -> str:

@@ -91,13 +91,11 @@ def grouping(clean: Sequence[Row], sigma: float) -> str:
 def naming(clean: Sequence[Row], modes: Sequence[Row], alone: float) -> str:
     """How often a found block is called by its mode, and which modes are missed."""
     own = of_method(clean, CLOZE)
-    there = [row for row in modes if row["named_of_found"] is not None]
-    parts = [f"mode {row['mode']} {num(row['found'])} found, {spoken(row, 'named_of_found')} of these named" for row in there]
     commonest = max(row["n_blocks"] for row in modes) / sum(row["n_blocks"] for row in modes)
     return (
         f"Of the blocks found, {by_blocks(own, 'named_of_found')} are given their right mode by a probe that was fitted on "
-        f"2-2-1 networks, on which its balanced accuracy is {num(alone)} ({num(commonest)} of all blocks are of the commonest "
-        f"mode). Over all numbers of blocks: {listed(parts)}."
+        f"2-2-1 networks, on which its balanced accuracy is {num(alone)} ({num(commonest)} of all blocks are of the "
+        "commonest mode)."
     )
 
 

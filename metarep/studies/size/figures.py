@@ -10,7 +10,7 @@ from matplotlib.figure import Figure as Drawing
 from matplotlib.ticker import StrMethodFormatter
 
 from metarep.report.end_labels import EndLabel, label_ends
-from metarep.report.style import MUTED, PALETTE, use_style
+from metarep.report.style import MUTED, PALETTE, drawing
 from metarep.studies.drawing import column, counts_along, ends, marks
 from metarep.studies.size.leak import AS_MANY, SEEN, UNSEEN, binned
 from metarep.studies.study import Figure
@@ -57,8 +57,7 @@ def sizes_figure(tables: Mapping[str, list[dict]], sizes: list[int], biggest: st
     for row in tables["sizes"]:
         by_model.setdefault(row["model"], []).append(row)
     colours = {model: COLOURS[i % len(COLOURS)] for i, model in enumerate(by_model)}
-    with use_style():
-        figure = Drawing(figsize=(12, 7.6), layout="constrained")
+    with drawing(12, 7.6) as figure:
         axes = figure.subplots(2, 2)
         r2_panel(axes[0, 0], by_model, colours, tables["controls"])
         ari_panel(axes[0, 1], by_model, colours, tables["controls"])
@@ -153,8 +152,7 @@ def curve_panel(ax: Axes, rows: list[dict], sizes: list[int]) -> None:
 
 def distance_figure(tables: Mapping[str, list[dict]], distances: Mapping, nearness: Mapping, biggest: str) -> Drawing:
     """Three panels: distances, error by distance, rank correlations."""
-    with use_style():
-        figure = Drawing(figsize=(14.4, 4.9), layout="constrained")
+    with drawing(14.4, 4.9) as figure:
         left, middle, right = figure.subplots(1, 3)
         distance_panel(left, distances)
         shades = (PALETTE[1], PALETTE[0])

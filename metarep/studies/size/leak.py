@@ -79,13 +79,13 @@ def memory_rows(
         null = np.quantile(np.abs(rank_correlation(np.broadcast_to(distance, shuffled.shape), shuffled)), 0.95)
         row = {"model": name, "train_networks": len(seen), "nearest_of": bank, "bank_networks": len(banks[bank])}
         row |= columns("rho", draws[bank]) | {"null": number(null)}
-        row |= columns("difference", draws[bank] - draws[UNSEEN]) if bank == AS_MANY else _none("difference")
+        row |= (
+            columns("difference", draws[bank] - draws[UNSEEN])
+            if bank == AS_MANY
+            else dict.fromkeys(("difference", "difference_low", "difference_high"))
+        )
         rows.append(row | {"n": len(error)})
     return rows, distances[SEEN]
-
-
-def _none(name: str) -> dict:
-    return dict.fromkeys((name, f"{name}_low", f"{name}_high"))
 
 
 def rank_correlation(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ not in what is kept.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -36,6 +37,14 @@ Key = tuple[int, int, int]
 """A model: its width, its number of layers, and the number of its training networks."""
 
 
+class Measured(NamedTuple):
+    """A model's row of sizes.csv, its R² on test networks over resamples (B,), and its error (N,) on each of them."""
+
+    row: dict
+    draws: np.ndarray
+    error: np.ndarray
+
+
 @dataclass(frozen=True)
 class Material:
     """What all models are measured on: networks of each split, a choice of test and of training networks, units."""
@@ -58,15 +67,6 @@ class Material:
         return self.held(zoo).r2(self.units.of(predicted))[:, -1]
 
 
-@dataclass(frozen=True)
-class Measured:
-    """A model's row of sizes.csv, its R² on test networks over resamples (B,), and its error (N,) on each of them."""
-
-    row: dict
-    draws: np.ndarray
-    error: np.ndarray
-
-
 def run(context: Context) -> Result:
     """Every zoo size with every model size; then distances between networks, and what they have to do with errors."""
     config, zoo = context.config.size, large_zoo(context)
@@ -79,7 +79,8 @@ def run(context: Context) -> Result:
         for key, pretrain in wanted.items():
             log = read_csv(context.model_artefact(model_name(*key)).path / "log.csv")
             found[key] = measure(context, models[model_name(*key)], material, key, log, pretrain)
-            curves += [curve_row(key, row) for row in log]
+            about = {"model": size_title(*key[:2]), "train_networks": key[2]}
+            curves += [about | {name: row[name] for name in ("step", "train_loss", "valid_loss")} for row in log]
             task.advance(1, model_name(*key))
     controls = [imputer_row(material, n) for n in sizes]
     controls += [untrained_row(context, models[model_name(*size, sizes[-1])], material, size) for size in config.model_sizes]
@@ -90,7 +91,7 @@ def run(context: Context) -> Result:
     dropped = [n for n in config.train_networks if n not in sizes]
     return Result(
         claims(tables, found, sizes, largest),
-        sentences(tables, sizes, dropped, largest, context.config, len(material.train)),
+        sentences(tables, sizes, dropped, largest, len(material.train)),
         tables=tables,
         figures=figures(tables, sizes, largest, distances, nearness),
         numbers={"n_train": len(material.train), "n_test": len(material.test), "dropped_sizes": dropped},
@@ -161,13 +162,6 @@ def clusters(context: Context, model: ClozeModel, material: Material) -> dict:
     fitted = fit_kmeans(fit, min(config.size.k, len(fit)), seed=config.seed)
     found = agreement(material.test["mode"], fitted.predict(test), seed=config.seed, n_permutations=200)["ari"]
     return {"ari": found["value"], **{f"ari_{name}": found[name] for name in ("low", "high", "null")}}
-
-
-def curve_row(key: Key, row: dict) -> dict:
-    """A row of curves.csv."""
-    width, n_layers, n = key
-    losses = {name: row[name] for name in ("step", "train_loss", "valid_loss")}
-    return {"model": size_title(width, n_layers), "train_networks": n} | losses
 
 
 CONTROL = ("control", "train_networks", "r2_held_out", "r2_held_out_low", "r2_held_out_high", "ari", "ari_low", "ari_high")

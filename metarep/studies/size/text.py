@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from metarep.report.wording import ari, auc, listed, num
-from metarep.studies.settings import QuestionConfig
 from metarep.studies.size.leak import AS_MANY, DUPLICATE, SEEN, UNSEEN
 from metarep.studies.words import counted, relation, spoken
 
@@ -38,7 +37,6 @@ def sentences(
     sizes: list[int],
     dropped: list[int],
     largest: tuple[int, int],
-    config: QuestionConfig,
     n_train: int,
 ) -> tuple[str, ...]:
     """What was found."""
@@ -47,8 +45,11 @@ def sentences(
     for row in rows:
         of_model.setdefault(row["model"], []).append(row)
     biggest = next(m for m, own in of_model.items() if (own[0]["width"], own[0]["layers"]) == largest)
+    left_out = f"; {listed([f'{n:,}' for n in dropped])} left out, since the zoo has {n_train:,}" if dropped else ""
     return (
-        setting(of_model, sizes, dropped, config, n_train),
+        f"{counted(len(of_model), 'model size')} (times layers: {listed(list(of_model))}) on "
+        f"{listed([f'{n:,}' for n in sizes])} training networks{left_out}. There is one pretraining seed: differences between "
+        "neighbouring cells hold its chance, which no interval here shows.",
         enough(of_model, sizes),
         against_size(of_model, tables["controls"], sizes),
         clusters(of_model, tables["controls"], sizes),
@@ -57,19 +58,6 @@ def sentences(
         leak(tables["distances"]),
         *(memory([row for row in tables["memory"] if row["train_networks"] == n]) for n in sorted({sizes[0], sizes[-1]})),
     )
-
-
-def setting(of_model: Mapping, sizes: list[int], dropped: list[int], config: QuestionConfig, n_train: int) -> str:
-    """What was trained on what."""
-    text = (
-        f"{counted(len(of_model), 'model size')} (times layers: {listed(list(of_model))}) on "
-        f"{listed([f'{n:,}' for n in sizes])} training networks, {config.size.n_steps:,} steps of "
-        f"{config.pretrain.batch_size} networks each and one pretraining seed: differences between neighbouring "
-        "cells hold the chance of that seed, which no interval here shows"
-    )
-    if dropped:
-        text += f"; {listed([f'{n:,}' for n in dropped])} left out, since the zoo has {n_train:,} training networks"
-    return text + "."
 
 
 def enough(of_model: Mapping[str, list[dict]], sizes: list[int]) -> str:
@@ -96,17 +84,14 @@ def against_size(of_model: Mapping[str, list[dict]], controls: list[dict], sizes
     parts = []
     for n in dict.fromkeys((sizes[0], sizes[-1])):
         own = [row for rows in of_model.values() for row in rows if row["train_networks"] == n]
-        best, imputer = max(own, key=lambda row: row["r2_held_out"]), _imputer(controls, n)
+        best = max(own, key=lambda row: row["r2_held_out"])
+        imputer = next(row for row in controls if row["train_networks"] == n and row["ari"] is None)
         verdict = relation(best, imputer, "r2_held_out")
         parts.append(
             f"with {n:,} networks {best['model']} predicts held-out parameters best, R² {spoken(best, 'r2_held_out')}, "
             f"{verdict} the linear-Gaussian imputer ({spoken(imputer, 'r2_held_out')})"
         )
     return f"{listed(parts)}.".replace("with", "With", 1)
-
-
-def _imputer(controls: list[dict], n: int) -> dict:
-    return next(row for row in controls if row["train_networks"] == n and row["ari"] is None)
 
 
 def clusters(of_model: Mapping[str, list[dict]], controls: list[dict], sizes: list[int]) -> str:

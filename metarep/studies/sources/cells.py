@@ -68,19 +68,21 @@ def carry_over(source: Networks, targets: Sequence[Networks], model_path: Path, 
     probes, clusters = {}, {}
     for name, one in models.items():
         units, networks = unit_vectors(one, source.spec, source.train), network_vectors(one, source.spec, source.train)
-        probes[name] = fit_probe(linear_classifier, flat(units), states)
+        units = units.reshape(-1, units.shape[-1])
+        probes[name] = fit_probe(linear_classifier, units, states)
         if one is None:
-            probes["raw_neighbours"] = fit_probe(neighbour_classifier, flat(units), states)
+            probes["raw_neighbours"] = fit_probe(neighbour_classifier, units, states)
         clusters[name] = fit_kmeans(networks, min(measuring.k, len(networks)), seed=measuring.seed).predict
     rows = []
     for target in targets:
         found = list(masked_rows(model, source, target, measuring))
-        units = {name: flat(unit_vectors(one, target.spec, target.test)) for name, one in models.items()}
+        truth = unit_states(active_area(target.spec, target.test))
+        unseen = float(1 - np.isin(truth, states).mean())
+        units = {name: unit_vectors(one, target.spec, target.test) for name, one in models.items()}
         for name, predict in probes.items():
-            predicted = predict(units[name.removesuffix("_neighbours")])
-            found.append(
-                {"representation": name, "metric": "unit_probe", **unit_row(predicted, target, set(states), measuring)}
-            )
+            x = units[name.removesuffix("_neighbours")]
+            row = probe_row(truth, predict(x.reshape(-1, x.shape[-1])).reshape(truth.shape), measuring)
+            found.append({"representation": name, "metric": "unit_probe", **row, "unseen": unseen})
         for name, predict in clusters.items():
             row = cluster_row(predict(network_vectors(models[name], target.spec, target.test)), target, measuring)
             found.append({"representation": name, "metric": "clusters_ari", **row})
@@ -103,20 +105,11 @@ def masked_rows(model: ClozeModel, source: Networks, target: Networks, measuring
         imputed = imputed_in_turn(source.spec, own.of(source.train), own.of(target.test))
         predictions["linear_gaussian"] = imputed * own.std + own.mean
     for name, predicted in predictions.items():
-        row = UNDEFINED | {"n": len(target.test)} if predicted is None else r2_row(held, units.of(predicted))
+        row = UNDEFINED | {"n": len(target.test)}
+        if predicted is not None:
+            own = units.of(predicted)
+            row = measured(held.r2(own)[:, -1], held.permuted_r2(own)[:, -1], len(own))
         yield {"representation": name, "metric": "masked_r2", **row}
-
-
-def r2_row(held: Held, predicted: np.ndarray) -> dict:
-    """R² of predictions (N, P) about the means of kinds, with its interval and null."""
-    return measured(held.r2(predicted)[:, -1], held.permuted_r2(predicted)[:, -1], len(predicted))
-
-
-def unit_row(predicted: np.ndarray, target: Networks, known: set[str], measuring: Measuring) -> dict:
-    """What the states of a target's units (N H,) were predicted to be; `known` are those of the source's units."""
-    truth = unit_states(active_area(target.spec, target.test))
-    unseen = float(1 - np.isin(truth, list(known)).mean())
-    return probe_row(truth, predicted.reshape(truth.shape), measuring) | {"unseen": unseen}
 
 
 def probe_row(truth: np.ndarray, predicted: np.ndarray, measuring: Measuring) -> dict:
@@ -153,11 +146,6 @@ def measured(draws: np.ndarray, permuted: np.ndarray, n: int) -> dict:
     return summary(draws, permuted) | {"n": n, "draws": draws[1:]}
 
 
-def unit_vectors(model: ClozeModel | None, spec: NetworkSpec, params: np.ndarray) -> np.ndarray:
-    """(N, H, D): the mean state of each first-layer unit, or without a model its raw parameters."""
-    return raw_units(spec, params) if model is None else states_of(model, spec, params)
-
-
 def network_vectors(model: ClozeModel | None, spec: NetworkSpec, params: np.ndarray) -> np.ndarray:
     """(N, F), F the same for every width: what the model predicts of the first layer's units.
 
@@ -165,24 +153,20 @@ def network_vectors(model: ClozeModel | None, spec: NetworkSpec, params: np.ndar
     the mean, largest and least over units. Of a model without behaviour, and without a model, the same three of unit vectors.
     """
     if model is None or model.decoder is None:
-        return pooled(unit_vectors(model, spec, params))
-    off = off_probabilities(model, spec, params)
-    return pooled(np.stack([off.mean(axis=2), off.max(axis=2) > 0.5, off.min(axis=2) > 0.5], axis=2))
+        units = unit_vectors(model, spec, params)
+    else:
+        off = off_probabilities(model, spec, params)
+        units = np.stack([off.mean(axis=2), off.max(axis=2) > 0.5, off.min(axis=2) > 0.5], axis=2)
+    return np.concatenate([units.mean(axis=1), units.max(axis=1), units.min(axis=1)], axis=1)
 
 
-def raw_units(spec: NetworkSpec, params: np.ndarray) -> np.ndarray:
-    """(N, H, 5): each first-layer unit's sorted incoming weights, bias, mean and largest outgoing weight; norm 1 coming in."""
+def unit_vectors(model: ClozeModel | None, spec: NetworkSpec, params: np.ndarray) -> np.ndarray:
+    """(N, H, D): the mean state of each first-layer unit; without a model (N, H, 5) its sorted incoming weights, bias, mean
+    and largest outgoing weight, of norm 1 coming in.
+    """
+    if model is not None:
+        return states_of(model, spec, params)
     layers = spec.unpack(canonical_scale(spec, params.astype(np.float64)))
     (weight, bias), outgoing = layers[0], np.swapaxes(layers[1][0], -1, -2)
     last = (bias[..., None], outgoing.mean(axis=-1, keepdims=True), outgoing.max(axis=-1, keepdims=True))
     return np.concatenate([np.sort(weight, axis=-1), *last], axis=-1)
-
-
-def pooled(units: np.ndarray) -> np.ndarray:
-    """(N, H, D) -> (N, 3 D): mean, largest and least over units."""
-    return np.concatenate([units.mean(axis=1), units.max(axis=1), units.min(axis=1)], axis=1)
-
-
-def flat(units: np.ndarray) -> np.ndarray:
-    """(N, H, D) -> (N H, D)."""
-    return units.reshape(-1, units.shape[-1])

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
 from matplotlib.lines import Line2D
 
-from metarep.report.style import FAINT, INK, MUTED, PALETTE, amounts_map, use_style
+from metarep.report.style import FAINT, INK, MUTED, PALETTE, amounts_map, drawing, use_style
 from metarep.report.wording import num
 from metarep.studies.settings import SourceName
 from metarep.studies.sources.cells import METRICS
@@ -129,8 +129,7 @@ def targets_figure(rows: Sequence[Row], source: SourceName) -> Drawing:
     """What is carried over from one source, by target: the model, the target's own model, controls, and what chance reaches."""
     names = names_of(rows)
     at = places(names)
-    with use_style():
-        figure = Drawing(figsize=(12, 0.315 * (max(at.values()) + 1) + 1.0), layout="constrained")
+    with drawing(12, 0.315 * (max(at.values()) + 1) + 1.0) as figure:
         axes = figure.subplots(1, 3, sharey=True)
         looks: dict[str, Look] = {}
         for ax, metric in zip(axes, METRICS, strict=True):

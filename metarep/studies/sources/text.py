@@ -36,8 +36,6 @@ BASELINES = (
 PROBES = {name: words for metric, name, words in BASELINES if metric == "unit_probe" and name != "raw_neighbours"}
 
 MOST_NAMED = 6
-UNSEEN = 0.02
-"""A source lacks nothing of a target if no more of its units are in states that the source does not have."""
 
 
 def title(name: SourceName) -> str:
@@ -70,11 +68,6 @@ def carried(rows: Sequence[Row], metric: str, source: SourceName) -> dict[Source
 def headed(metric: str) -> str:
     """A metric as it begins a sentence."""
     return METRIC_TITLES[metric][0].upper() + METRIC_TITLES[metric][1:]
-
-
-def above_chance(row: Row) -> bool:
-    """Whether the interval lies above 0 and above the null."""
-    return row["low"] > max(row["null"], 0.0)
 
 
 def claims(rows: Sequence[Row]) -> tuple[Claim, ...]:
@@ -112,9 +105,8 @@ def sentences(rows: Sequence[Row]) -> tuple[str, ...]:
     """What was found, in plain words."""
     source = main_source(rows)
     found = [*retained_sentences(rows, source), asked_sentence(carried(rows, "unit_probe", source)), lineage_sentence(rows)]
-    found += [architecture_sentence(rows, source), *(chance_sentence(rows, metric) for metric in METRICS)]
-    found += [lacking_sentence(rows), failure_sentence(rows, source), *baseline_sentences(rows, source)]
-    found += control_sentences(rows, source)
+    found += [*(chance_sentence(rows, metric) for metric in METRICS), failure_sentence(rows, source)]
+    found += [*baseline_sentences(rows, source), *control_sentences(rows, source)]
     return tuple(sentence for sentence in found if sentence)
 
 
@@ -164,27 +156,13 @@ def lineage_sentence(rows: Sequence[Row]) -> str:
     )
 
 
-def architecture_sentence(rows: Sequence[Row], source: SourceName) -> str:
-    """What the main source's model reads in wider and deeper networks."""
-    probe, r2 = picked(rows, "cloze", "unit_probe"), picked(rows, "cloze", "masked_r2")
-    others = [name for name, one in SOURCES.items() if one.group == "architectures" and (source, name) in probe]
-    if not others:
-        return ""
-    parts = [
-        f"{title(name)}: unit probe {spoken(probe[source, name])} (own {num(probe[source, name]['own'])}), masked R² "
-        f"{spoken(r2[source, name])} (own {num(r2[source, name]['own'])})"
-        for name in others
-    ]
-    return f"Read with the weights of the {title(source)} model, without training: {'; '.join(parts)}."
-
-
 def chance_sentence(rows: Sequence[Row], metric: str) -> str:
     """In how many pairs of different zoos the model is above chance, and in which it is not."""
     found = picked(rows, "cloze", metric).items()
     pairs = {pair: row for pair, row in found if pair[0] != pair[1] and RANDOM not in pair}
     if not pairs:
         return ""
-    failed = sorted((row["value"], pair) for pair, row in pairs.items() if not above_chance(row))
+    failed = sorted((row["value"], pair) for pair, row in pairs.items() if row["low"] <= max(row["null"], 0.0))
     head = f"{headed(metric)}: {len(pairs) - len(failed)} of {len(pairs)} pairs of different zoos are above chance"
     if not failed:
         return f"{head}, every one."
@@ -194,18 +172,6 @@ def chance_sentence(rows: Sequence[Row], metric: str) -> str:
     alone = all(n < most for _, n in others)
     where = f", most of all to {title(often)} ({most} sources)" if alone and most > 1 else ""
     return f"{head}; not {listed(worst)}{f' and {rest} more{where}' if rest else ''}."
-
-
-def lacking_sentence(rows: Sequence[Row]) -> str:
-    """Which sources cannot know every state of a unit, which bounds their probe."""
-    found = picked(rows, "cloze", "unit_probe")
-    lacking: dict[SourceName, int] = {}
-    for (source, _), row in found.items():
-        lacking[source] = lacking.get(source, 0) + int((row["unseen"] or 0.0) > UNSEEN)
-    those = [f"{title(source)} (on {n} targets)" for source, n in lacking.items() if n]
-    if not those:
-        return "Every source's training units are in all the states that targets have."
-    return f"A probe cannot name a state that its source's units are never in; that is so of {listed(those)}."
 
 
 def failure_sentence(rows: Sequence[Row], source: SourceName) -> str:
@@ -260,17 +226,10 @@ def control_sentences(rows: Sequence[Row], source: SourceName) -> Iterator[str]:
     if (source, RANDOM) in probe:
         row = probe[source, RANDOM]
         read = "is still read, since the geometry of a half-plane is the same"
-        known = read if above_chance(row) else "is not read either"
+        known = read if row["low"] > max(row["null"], 0.0) else "is not read either"
         beside = {words: picked(rows, name, "unit_probe").get((source, RANDOM)) for name, words in PROBES.items()}
         others = "".join(f", {words} {num(found['value'])}" for words, found in beside.items() if found)
         yield (
             f"What a unit does there {known}: the unit probe from {title(source)} gives {spoken(row)} on random starts "
             f"(null {num(row['null'])}, own model {num(row['own'])}{others})."
-        )
-    if (RANDOM, source) in probe and (RANDOM, source) in r2:
-        row = probe[RANDOM, source]
-        yield (
-            f"The other way, a model pretrained on random starts tells units of {title(source)} networks with {spoken(row)} "
-            f"(own model {num(row['own'])}) and has masked R² {spoken(r2[RANDOM, source])} "
-            f"(own model {num(r2[RANDOM, source]['own'])})."
         )

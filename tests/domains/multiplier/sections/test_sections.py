@@ -22,7 +22,7 @@ from metarep.model.settings import PretrainConfig
 from metarep.model.transformer import untrained_like
 from metarep.networks.forward import forward
 from metarep.networks.spec import NetworkSpec
-from metarep.studies.planted.blocks import plant, strangers
+from metarep.studies.planted.planting import plant, strangers
 
 
 @pytest.fixture(scope="module")

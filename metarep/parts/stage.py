@@ -13,11 +13,10 @@ from metarep.model.pretraining import load_model
 from metarep.model.transformer import ClozeModel
 from metarep.parts.alike import Found, find_alike
 from metarep.parts.figures import layers_figure, map_figure, similarity_figure
-from metarep.parts.page import Captioned, Findings, joined, write_findings
+from metarep.parts.page import Captioned, Findings, joined, sentences, write_findings
 from metarep.parts.reading import read_parts
 from metarep.parts.settings import PartsConfig
 from metarep.parts.source import Source, open_source
-from metarep.parts.words import sentences
 from metarep.progress import Progress
 from metarep.zoos.domain import domain_of
 from metarep.zoos.zoo import open_zoo

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, Template
 from matplotlib.figure import Figure
 
 from metarep.artefact import write_whole, writing
@@ -24,7 +24,7 @@ from metarep.report.comparison_section import headline
 from metarep.report.representations import BASELINES
 from metarep.report.results import Results, read_run
 from metarep.report.settings import ReportConfig
-from metarep.report.wording import Finding, num, plain
+from metarep.report.wording import Finding, cell, num, plain
 
 DPI = ReportConfig().dpi
 PACKAGES = ("torch", "numpy", "numba", "scikit-learn", "umap-learn", "matplotlib", "pyarrow")
@@ -89,10 +89,18 @@ def png_of(figure: Figure, *, dpi: int = DPI) -> bytes:
 
 def render(results: Results, sections: list[Section], images: Mapping[str, str]) -> str:
     """The page, with images {name: data URI}."""
-    loader, strict = PackageLoader("metarep", "report"), {"undefined": StrictUndefined, "autoescape": True}
-    template = Environment(loader=loader, trim_blocks=True, lstrip_blocks=True, **strict).get_template("report.html")
     parts = {"headline": headline(results), "glance": glance(results), "findings": findings_of(sections)}
-    return template.render(name=results.name, n_networks=len(results.zoo), sections=sections, images=images, **parts)
+    about = {"name": results.name, "n_networks": len(results.zoo)}
+    return template_of("report", "report.html").render(sections=sections, images=images, **about, **parts)
+
+
+def template_of(package: str, name: str) -> Template:
+    """A template of a package, which may include those of the report."""
+    loader = ChoiceLoader([PackageLoader("metarep", where) for where in (package, "report")])
+    strict = {"undefined": StrictUndefined, "autoescape": True}
+    environment = Environment(loader=loader, trim_blocks=True, lstrip_blocks=True, **strict)
+    environment.filters["cell"] = cell
+    return environment.get_template(name)
 
 
 def glance(results: Results) -> list[tuple[str, str]]:

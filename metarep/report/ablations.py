@@ -33,9 +33,6 @@ PANELS = {
 }
 """The metrics that are drawn: title, and the column of what permuted labels reach, or a simple imputer."""
 
-LISTED_FROM = 3
-"""Of a model with so many embeddings all are put into words, not the best alone."""
-
 CAVEAT = (
     "Each row is one model of one seed; k is chosen for each row, without labels. Intervals (95 %) are over test networks. "
 )
@@ -189,7 +186,7 @@ def best_embeddings(rows: Sequence[dict], column: str) -> dict[str, dict]:
 def _against_base(rows: Sequence[dict], repeats: Sequence[dict], column: str, title: str, *, level: bool) -> str:
     """The base's score, and the changes that lie clearly above, not clearly apart, and clearly below, by their intervals.
 
-    With `level` every change is named, and further embeddings where there are many; without it those that differ.
+    With `level` every change is named, without it those that differ.
     """
     best = best_embeddings(rows, column)
     if BASE not in best:
@@ -207,15 +204,7 @@ def _against_base(rows: Sequence[dict], repeats: Sequence[dict], column: str, ti
     if any(sides.values()) and not sides[1]:
         said.append("none clearly above")
     said += [f"{word}: {listed(sides[side])}" for side, word in SIDES.items() if sides[side] and (level or side)]
-    if level:
-        said += [text for name, row in best.items() if (text := _further(rows, name, row, column))]
     return f"{title} {'; '.join(said)}."
-
-
-def _further(rows: Sequence[dict], name: str, best: dict, column: str) -> str:
-    own = [row for row in rows if row["row"] == name]
-    said = [f"{row['embedding']} ({num(row[column])})" for row in own if row is not best]
-    return f"other embeddings of {name}: {listed(said)}" if len(own) >= LISTED_FROM else ""
 
 
 def _masked(rows: Sequence[dict]) -> str:
@@ -228,11 +217,7 @@ def _masked(rows: Sequence[dict]) -> str:
         imputed = "" if math.isnan(row["imputed_r2"]) else f"; simple imputer {num(row['imputed_r2'])}"
         said[name] = f"{spoken(of_row(row, 'masked_r2'))} ({name}{imputed})"
     changes = sorted(models.keys() - {BASE}, key=lambda name: (models[name]["masked_r2"], name))
-    rest = (
-        f", from {said[changes[0]]} to {said[changes[-1]]}"
-        if len(changes) > 1
-        else f", and {said[changes[0]]}"
-        if changes
-        else ""
+    rest = {0: "", 1: ", and "}.get(len(changes), ", from ") + " to ".join(
+        said[name] for name in dict.fromkeys(changes[:1] + changes[-1:])
     )
     return f"Masked R² {said[BASE]}{rest}."

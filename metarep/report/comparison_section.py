@@ -174,7 +174,7 @@ def findings(results: Results) -> list[Finding]:
     label = results.main_label
     found: list[Finding | None] = [caution(results)]
     if label:
-        found += [make(results, label) for make in (leader, pretraining, stability, other_clusterers, chance, ceiling)]
+        found += [make(results, label) for make in (leader, pretraining, stability, chance, ceiling)]
     found += [labels_probed(results), properties_predicted(results)]
     return [finding for finding in found if finding]
 
@@ -188,7 +188,7 @@ def caution(results: Results) -> Finding | None:
 
 
 def leader(results: Results, label: str) -> Finding | None:
-    """Which representation's clusters agree best with the main label, at the chosen k and at one k for all."""
+    """Which representation's clusters agree best with the main label, each at its chosen k."""
     scores = {name: s for name, s in results.agreement(label).items() if results.group(name) != ORACLE}
     ranked = sorted(scores, key=lambda name: -scores[name].value)
     if not ranked:
@@ -198,12 +198,6 @@ def leader(results: Results, label: str) -> Finding | None:
     if len(said) > 1:
         clear = "clearly ahead of" if compare(scores[ranked[0]], scores[ranked[1]]) > 0 else "not clearly ahead of"
         text += f", {clear} {said[1]}"
-    k = len(results.values_of(label))
-    same = {name: s for name, s in results.agreement(label, k=k).items() if results.group(name) != ORACLE}
-    if same:
-        best = max(same, key=lambda name: same[name].value)
-        which = "the same leads" if best == ranked[0] else f"{results.title(best)} leads"
-        text += f". With k = {k} for all, as many clusters as values, {which} ({spoken(same[best])})"
     return Finding("Which representation leads", text + ".")
 
 
@@ -213,8 +207,7 @@ def pretraining(results: Results, label: str) -> Finding | None:
     if name not in scores:
         return None
     text = f"The embedding that the settings name first, {results.title(name)}, reaches {spoken(scores[name])}"
-    others = [f"{results.title(n)} {num(scores[n].value)}" for n in scores if results.group(n) == CLOZE and n != name]
-    text += f"; the others reach: {listed(others)}." if others else "."
+    text += "."
     for other in results.rivals(scores, name):
         text += f" It is {relation(scores[name], scores[other])} {results.title(other)} ({spoken(scores[other])})."
     k = len(results.values_of(label))
@@ -258,23 +251,6 @@ def _least_of(pairs: list[dict]) -> str:
     value = spoken(Score(worst["value"], worst["low"], worst["high"]))
     of = f", the least of {len(pairs)} pairs" if len(pairs) > 1 else ""
     return f"{value}{of}{ks} (permuted: at most {null})"
-
-
-def other_clusterers(results: Results, label: str) -> Finding | None:
-    """The best of the other clusterers on a cloze embedding, beside the same on what it has to beat."""
-    best = {}
-    for arm in results.arms:
-        scores = results.agreement(label, arm=arm)
-        if arm != MAIN_ARM and (name := results.best(scores, CLOZE)):
-            best[arm] = (scores[name].value, name, scores)
-    if not best:
-        return None
-    arm = max(best, key=lambda one: best[one][0])
-    _, name, scores = best[arm]
-    text = f"Of the other clusterers, {arm_title(arm)} agrees best on a cloze embedding: {spoken(scores[name])} on"
-    others = [*results.rivals(scores, name), *(n for n in scores if results.group(n) == ORACLE)]
-    rivals = listed([f"{num(scores[n].value)} on {results.title(n)}" for n in others])
-    return Finding("Other clusterers", f"{text} {results.title(name)}" + (f", against {rivals}." if rivals else "."))
 
 
 def chance(results: Results, label: str) -> Finding | None:

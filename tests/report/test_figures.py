@@ -13,11 +13,10 @@ from metarep.domains.multiplier.figures import scan_figures, scans
 from metarep.domains.multiplier.figures.mode_looks import MODE_COLOURS
 from metarep.evaluation.resampling import wilson
 from metarep.report import description_figures, figures, maps
-from metarep.report.end_labels import spread_apart
 from metarep.report.figures import Panel
 from metarep.report.representations import LOOKS, key_of, representation_of
 from metarep.report.results import score_of
-from metarep.report.style import colours_of
+from metarep.report.style import colours_of, spread_apart
 
 RNG = np.random.default_rng(0)
 MODE = RNG.choice(["1", "2", "3"], 300)

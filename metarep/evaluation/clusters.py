@@ -1,12 +1,9 @@
 """Clusterers that are fitted on training networks and then assign any network; and how k is chosen.
 
-Nothing here sees a label. The rule for k has two steps. A k is admitted where every single cluster is recovered when the
-training networks are resampled, that is where the least of the clusters' mean Jaccard similarities to their nearest
-cluster in bootstrap resamples is at least 0.85 ("highly stable": Hennig, "Cluster-wise assessment of cluster
-stability", 2007; agreement over all pairs of networks, the ARI, forgives a few clusters that come and go). Among those the k
-with the highest mean silhouette is taken, whose clusters are the best separated (Rousseeuw, "Silhouettes", 1987).
-Stability alone cannot say where to stop: with many networks every k is stable at which the best clustering is unique,
-whether or not gaps part the clusters (Ben-David, von Luxburg and Pál, "A sober look at clustering stability", 2006).
+Nothing here sees a label. A k is admitted where every cluster is recovered in bootstrap resamples of the training networks:
+its mean Jaccard similarity to the nearest cluster is at least 0.85 ("highly stable": Hennig, "Cluster-wise assessment of
+cluster stability", 2007). Among those the k with the highest mean silhouette is taken (Rousseeuw, "Silhouettes", 1987), since
+stability alone cannot say where to stop (Ben-David, von Luxburg and Pál, "A sober look at clustering stability", 2006).
 """
 
 from __future__ import annotations
@@ -123,33 +120,23 @@ def sweep(clusterer: str, x: np.ndarray, ks: Sequence[int], *, n_bootstraps: int
         stability = bootstrap_stability(clusterer, x, k, whole, n_bootstraps=n_bootstraps, seed=seed)
         row = {"k": clustering.n_clusters, "stability": stability.ari, "least_jaccard": stability.least_jaccard}
         curve.append(row | {"silhouette": silhouette(whole)})
-    k = choose_k(
-        {k: row["least_jaccard"] for k, row in zip(ks, curve, strict=True)},
-        {k: row["silhouette"] for k, row in zip(ks, curve, strict=True)},
-    )
+    k = choose_k(*({k: row[name] for k, row in zip(ks, curve, strict=True)} for name in ("least_jaccard", "silhouette")))
     return Sweep(fitted, [row | {"chosen": int(own == k)} for own, row in zip(ks, curve, strict=True)])
 
 
 def fit_umap(x: np.ndarray, *, n_neighbors: int, seed: int) -> Callable[[np.ndarray], np.ndarray]:
     """UMAP fitted on training rows x (N, D), standardised inside; returns a function (M, D) -> (M, 2).
 
-    The same seed gives the same picture: a fixed seed makes UMAP run on one thread, on purpose, and it starts
-    from the first two principal components, since its own spectral start differs from process to process where
-    many rows are alike. It is handed exact distances, since compiling its approximate search takes longer
-    than these sizes need, and by sums that do not depend on how rows lie in memory.
+    The same seed gives the same map: on one thread, from the first two principal components, since UMAP's own spectral start
+    differs between processes where many rows are alike, and from exact distances.
     """
     import umap
 
     x = x[np.sort(np.random.default_rng(seed).permutation(len(x))[:UMAP_MAX_ROWS])]  # rows may stand family by family
     scaler = StandardScaler().fit(x)
     scaled = scaler.transform(x)
-    model = umap.UMAP(
-        n_neighbors=min(n_neighbors, len(x) - 1),
-        metric="precomputed",
-        init=umap_start(scaled),
-        random_state=seed,
-        n_jobs=1,
-    )
+    exact = {"metric": "precomputed", "init": umap_start(scaled), "random_state": seed, "n_jobs": 1}
+    model = umap.UMAP(n_neighbors=min(n_neighbors, len(x) - 1), **exact)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="using precomputed metric")  # no inverse transform: not wanted
         model.fit(cdist(scaled, scaled).astype(np.float32))

@@ -1,9 +1,8 @@
 """What each cluster of networks does that the others do not: properties that set it apart, and a short rule for it.
 
-Both are found on training networks and measured on test networks. How far a property sets a cluster apart is Cliff's delta
-of the cluster's networks against all others; for a fact that is the difference of the two shares. A rule is a conjunction of
-at most three conditions, found by a beam search for the largest F1 (subgroup discovery; Duivesteijn, Feelders and Knobbe,
-"Exceptional model mining", 2016, describe the search).
+Both are found on training networks and measured on test networks. A property sets a cluster apart by Cliff's delta of its
+networks against all others (for a fact the difference of shares). A rule is a conjunction of at most three conditions, found by
+a beam search for the largest F1 (Duivesteijn, Feelders and Knobbe, "Exceptional model mining", 2016).
 """
 
 from __future__ import annotations
@@ -52,11 +51,8 @@ def describe(
     every = Side(found, assigned[rows], {name: values[rows].astype(str) for name, values in labels.items()})
     fitted = np.arange(len(rows)) < len(train)
     sides = every.select(fitted), every.select(~fitted)
-    return {
-        "descriptions": description_rows(*sides),
-        "rules": rule_rows(*sides),
-        "unexplained": unexplained_rows(*sides, seed=seed),
-    }
+    found = {"descriptions": description_rows(*sides), "rules": rule_rows(*sides)}
+    return found | {"unexplained": unexplained_rows(*sides, seed=seed)}
 
 
 def properties_of(zoo: Zoo, labels: Mapping[str, np.ndarray]) -> list[Property]:

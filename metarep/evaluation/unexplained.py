@@ -1,9 +1,8 @@
 """What the known labels leave of the clusters, whether that is structure, and what explains it best.
 
-A share is always one of information: I(cluster; z | given) / H(cluster | given), with I less what chance gives, as in the
-adjusted mutual information (Vinh, Epps and Bailey 2010), so that 0 is chance and 1 is everything. Chance is a permutation
-test: the clusters are shuffled among networks that are alike in what is given. Numbers are cut into fifths among those
-networks; nothing else is known of them. What explains most is chosen on training networks; every figure is of test networks.
+A share is one of information: I(cluster; z | given) / H(cluster | given), with I less what chance gives (Vinh, Epps and Bailey
+2010), so that 0 is chance and 1 is everything. For chance clusters are permuted among networks that are alike in what is
+given. Numbers are cut into fifths. What explains most is chosen on training networks; every value is of test networks.
 """
 
 from __future__ import annotations

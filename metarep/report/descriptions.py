@@ -52,8 +52,10 @@ def rules_text(rules: Sequence[dict]) -> str:
     ranked = sorted(rules, key=f1)
     well, best, worst = [rule for rule in rules if f1(rule) >= GOOD_RULE], ranked[-1], ranked[0]
     share = sum(rule["n"] for rule in well) / max(1, sum(rule["n"] for rule in rules))
-    text = f"Rules of at most three conditions, found on training networks, describe {len(well)} of {len(rules)} clusters well "
-    text += f"on test networks (F1 at least {GOOD_RULE}); these hold {share:.0%} of the networks."
+    text = (
+        f"Rules of at most three conditions describe {len(well)} of {len(rules)} clusters well on test networks (F1 at least "
+    )
+    text += f"{GOOD_RULE}); these hold {share:.0%} of the networks."
     text += f" The best is that of cluster {best['cluster']} (F1 {num(f1(best))}): {best['rule']}.".replace(" -", " −")
     return text + (f" The worst is that of cluster {worst['cluster']} (F1 {num(f1(worst))})." if len(rules) > 1 else "")
 
@@ -86,11 +88,9 @@ def unexplained_text(rows: Sequence[dict]) -> str:
     parts = []
     if known:
         said = [f"{row['share']:.0%} ({listed(plain(row['property']).split(' + '))})" for row in known]
-        text = (
-            f"A network's cluster is {num(known[-1]['bits'], 1)} bits of information. The known labels explain {listed(said)};"
-        )
-        text += f" with clusters permuted among networks they explain at most {max(row['null'] for row in known):.1%}."
-        parts.append(text)
+        null = f"permuted: at most {max(row['null'] for row in known):.1%}"
+        bits = num(known[-1]["bits"], 1)
+        parts.append(f"The known labels explain {listed(said)} of the {bits} bits of a network's cluster ({null}).")
     return " ".join(part for part in (*parts, _rest(rows), _added(rows), _left(rows)) if part) if rows else ""
 
 

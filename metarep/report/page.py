@@ -1,7 +1,6 @@
 """The stage that writes the report of a run: one HTML page, which needs no network, and its figures as PNG.
 
-The page is made of sections: those of any zoo, and those of its domain. Each has blocks, figures and findings; the findings
-of all come first. What a stage that was not run would have shown is replaced by a note that says so.
+The page is made of sections: those of any zoo, and those of its domain. The findings of all come first.
 """
 
 from __future__ import annotations
@@ -110,16 +109,13 @@ def glance(results: Results) -> list[tuple[str, str]]:
     for row in results.masked(masking, "all") if masking else ():
         if row["predictor"] == "cloze":
             entries.append((num(row["r2"]), "R² of the cloze model on masked values"))
-    if label := results.main_label:
-        scores = results.agreement(label)
+    label = results.main_label
+    known = {f"ARI with the {plain(label)}": results.agreement(label)} if label else {}
+    known |= {f"R² of the {plain(target)}": results.predicted(target) for target in list(results.properties)[:2]}
+    for what, scores in known.items():
         for name in dict.fromkeys((results.shown, results.best(scores, BASELINES))):
             if name in scores:
-                entries.append((num(scores[name].value), f"ARI with the {plain(label)}, {results.title(name)}"))
-    for target in list(results.properties)[:2]:
-        scores = results.predicted(target)
-        for name in dict.fromkeys((results.shown, results.best(scores, BASELINES))):
-            if name in scores:
-                entries.append((num(scores[name].value), f"R² of the {plain(target)}, {results.title(name)}"))
+                entries.append((num(scores[name].value), f"{what}, {results.title(name)}"))
     return entries[:6]
 
 
@@ -133,8 +129,8 @@ def made_section(results: Results) -> Section:
         rows.append([name, inputs, seed, manifest["code_version"], artefact.digest[:10]])
     blocks: list[Block] = [
         Text(
-            "Every stage is a folder with a manifest that holds its settings, its seed and the hashes of its files and of what "
-            "it was made from; metarep info verifies them. The same settings and seeds on the same machine give the same bytes."
+            "The manifest of every stage holds its settings, its seed and the hashes of its files and inputs; metarep info "
+            "verifies them."
         ),
         Table(["stage", "made from", "seed", "code", "manifest"], rows, n_left=2),
     ]

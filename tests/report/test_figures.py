@@ -35,7 +35,7 @@ TABLES = cluster_tables(NAMES, MODE, ARI, 0.01)
 KNOWN = {key_of(row): representation_of(row, {}) for row in TABLES["representations.csv"]}
 TITLES = {name: one.title for name, one in KNOWN.items()}
 ROWS = [r for r in TABLES["agreement.csv"] if (r["clusterer"], r["label"], r["metric"]) == ("kmeans", "mode", "ari")]
-CHOSEN = {key_of(row): score_of(row, k=row["k"]) for row in ROWS if row["chosen"]}
+CHOSEN = {key_of(row): score_of(row) for row in ROWS if row["chosen"]}
 PROBED = {key_of(r): score_of(r) for r in TABLES["probes.csv"] if (r["target"], r["probe"]) == ("mode", "linear")}
 SCANS = scan_tables(NAMES, MODE, 0.7)
 

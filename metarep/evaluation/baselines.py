@@ -1,12 +1,6 @@
 """What embeddings are compared with: representations that need no pretraining, in a registry, and a domain's oracles.
 
-A baseline is a function (zoo, rows to fit on (N,) bool) -> (N, D) float64, with what it needs of the zoo. A new one:
-
-    @baseline("largest", "the largest parameter", needs=("one architecture",))
-    def largest(zoo: Zoo, train: np.ndarray) -> np.ndarray:
-        return raw(zoo, train).max(axis=1, keepdims=True)
-
-What is fitted (the PCA) is fitted on training networks alone.
+A baseline is a function (zoo, rows to fit on (N,) bool) -> (N, D) float64, or (spec, params (N, P)) -> (N, D).
 """
 
 from __future__ import annotations

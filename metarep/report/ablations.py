@@ -33,14 +33,9 @@ PANELS = {
 }
 """The metrics that are drawn: title, and the column of what permuted labels reach, or a simple imputer."""
 
-CAVEAT = (
-    "Each row is one model of one seed; k is chosen for each row, without labels. Intervals (95 %) are over test networks. "
-)
+CAVEAT = "Each row is one model of one seed; k is chosen without labels. Intervals (95 %) are over test networks. "
 ONE_SEED = "They do not say how far another seed would move a row."
-SEVERAL_SEEDS = (
-    "The base was trained with up to {} seeds: where a range over them is given, another row is clearly above or below if its "
-    "interval leaves all of theirs, from the lowest end to the highest."
-)
+SEVERAL_SEEDS = "The base has up to {} seeds: where a range over them is given, a row is compared with all of it."
 SIDES = {1: "clearly above", 0: "level", -1: "clearly below"}
 
 

@@ -116,10 +116,9 @@ def _rest(rows: Sequence[dict]) -> str:
 
 def _added(rows: Sequence[dict]) -> str:
     """What is explained when properties are added to the labels one after the other."""
-    steps = [(name, share) for name, share, kind in ladder(rows) if kind == STEP]
-    if len(steps) < 2:
-        return ""
-    return f"Added one after the other, {listed([f'“{name}”' for name, _ in steps])} raise this to {steps[-1][1]:.0%}."
+    steps = [(f"“{name}”", share) for name, share, kind in ladder(rows) if kind == STEP]
+    said = f"Added one after the other, {listed([name for name, _ in steps])} raise this to" if len(steps) > 1 else ""
+    return f"{said} {steps[-1][1]:.0%}." if said else ""
 
 
 def _left(rows: Sequence[dict]) -> str:
@@ -140,6 +139,6 @@ def split_rows(rows: Sequence[dict]) -> list[dict]:
     found = []
     for scope in dict.fromkeys(row["scope"] for row in rows if row["scope"] != SCOPE_ALL):
         labels, best = _of_kind(rows, LABELS, scope), property_rows(rows, scope)[0]
-        found.append({"scope": scope, "n": best["n"], "kinds": 2 ** best["bits"], "labels": labels[-1] if labels else None})
-        found[-1]["best"] = best
+        row = {"scope": scope, "n": best["n"], "kinds": 2 ** best["bits"], "best": best}
+        found.append(row | {"labels": labels[-1] if labels else None})
     return found

@@ -1,8 +1,4 @@
-"""The report's charts: tables in, figures out. Nothing here loads, computes a result or shows.
-
-Rows are named beside what is drawn instead of in a legend where that is possible, what is compared shares an axis, and
-intervals are drawn wherever a table has them.
-"""
+"""The report's charts: tables in, figures out."""
 
 from __future__ import annotations
 
@@ -273,7 +269,5 @@ def _transfer_mark(ax: Axes, y: float, score: Score, colour: str, marker: str) -
 
 def row_title(group: str, value: str) -> str:
     """A group of masked values as a figure calls it."""
-    known = {"all": "all values", "weight": "all weights", "bias": "all biases"}
-    return known.get(
-        value, plain(value) if group in ("all", "kind", "slot", "layer", "parameter") else f"{plain(group)} {value}"
-    )
+    title = plain(value) if group in ("all", "kind", "slot", "layer", "parameter") else f"{plain(group)} {value}"
+    return {"all": "all values", "weight": "all weights", "bias": "all biases"}.get(value, title)

@@ -120,9 +120,8 @@ def contingency_figure(tables: Mapping[str, Mapping[int, Mapping[str, int]]], va
             counts = np.array([[row.get(value, 0) for value in values] for row in rows.values()], dtype=int)
             order = np.lexsort((-counts.max(axis=1), counts.argmax(axis=1)))
             names = [f"cluster {list(rows)[i]}" for i in order]
-            image = count_cells(
-                ax, counts[order], names, [f"{label} {v}" if v == values[0] and len(v) < 4 else v for v in values]
-            )
+            columns = [f"{label} {v}" if v == values[0] and len(v) < 4 else v for v in values]
+            image = count_cells(ax, counts[order], names, columns)
             ax.set_ylim(most - 0.5, -0.5)
             ax.xaxis.tick_top()
             if max(map(len, values)) > 6:

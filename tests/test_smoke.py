@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from metarep.artefact import open_artefact
-from metarep.run_settings import RunConfig, artefacts_of, run
+from metarep.pipeline import artefacts_of, run
+from metarep.run_settings import RunConfig
 from metarep.settings import load_config
 from metarep.tables import read_csv
 
@@ -24,9 +25,11 @@ def finished(tmp_path_factory):
 
 def test_every_stage_leaves_an_artefact_whose_hashes_hold(finished):
     kinds = [open_artefact(folder, check_hashes=True).kind for folder in artefacts_of(finished)]
-    assert sorted(set(kinds)) == ["clusters", "embeddings", "model", "report", "scan", "transfer", "zoo"]
+    assert sorted(set(kinds)) == sorted(
+        ["clusters", "embeddings", "masked_r2", "model", "predictions", "report", "scan", "transfer", "zoo"]
+    )
     assert kinds.count("zoo") == kinds.count("model") == 2
-    assert kinds.count("embeddings") == 5
+    assert kinds.count("embeddings") == 4
     timings = json.loads((finished / "timings.json").read_text())
     assert len(timings["seconds"]) == len(kinds)
     assert not list(finished.rglob("*.partial")) + list(finished.rglob("*.tmp"))
@@ -34,18 +37,17 @@ def test_every_stage_leaves_an_artefact_whose_hashes_hold(finished):
 
 def test_tables_have_the_columns_that_the_design_promises(finished):
     promised = {
-        "clusters/agreement.csv": "representation clusterer k label ari ami nmi homogeneity completeness null_ari_p95",
-        "clusters/probes.csv": "representation target metric mean std",
-        "transfer/transfer.csv": "representation source target metric value low high null_p95",
+        "clusters/agreement.csv": "representation model kind untrained clusterer k label metric value low high null",
+        "clusters/probes.csv": "representation model kind untrained target metric value low high null",
+        "transfer/transfer.csv": "representation source target metric value low high null",
         "scan/scan.csv": "positive negative n_positive n_negative auc",
-        "clusters/seeds.csv": "representation other clusterer k other_k chosen ari null_ari_p95",
-        "model/masked_r2.csv": "masking predictor group value r2 low high null_p95 n_values",
+        "masked_r2/masked_r2.csv": "masking ratio predictor group value r2 low high null_p95 n_values",
         "model/log.csv": "step train_loss valid_loss valid_r2 lr",
     }
     for name, columns in promised.items():
         assert set(columns.split()) <= set(read_csv(finished / name)[0]), name
     compared = {row["representation"] for row in read_csv(finished / "clusters/agreement.csv")}
-    assert {"pooled", "activity", "untrained_pooled", "seed1-activity", "both", "raw", "pca", "canonical", "oracle"} <= compared
+    assert {"pooled", "activity", "seed1/activity", "both", "raw", "pca", "canonical", "oracle"} <= compared
 
 
 def test_the_report_is_one_file_that_needs_no_network(finished):

@@ -13,6 +13,7 @@ from metarep.embeddings.settings import EmbedConfig
 from metarep.embeddings.stage import embed
 from metarep.model.pretraining import pretrain
 from metarep.model.settings import PretrainConfig
+from metarep.run_settings import RunConfig
 from metarep.settings import load_config
 from metarep.tables import read_csv
 from metarep.training.build import build_zoo
@@ -113,6 +114,6 @@ def test_every_representation_is_a_labelled_line_in_either_panel():
 
 
 def test_the_model_of_the_run_is_asked_on_the_domain_of_the_functions():
-    model = load_config(PretrainConfig, CONFIGS / "functions_model.yaml", None)
+    model = load_config(RunConfig, CONFIGS / "functions.yaml").pretrain
     assert model.probe_range == FunctionsConfig().domain
     assert model.behaviour_weight > 0

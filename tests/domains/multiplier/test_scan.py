@@ -74,7 +74,7 @@ def test_tables_and_metrics_say_what_was_done(zoo, embeddings, scanned):
     metrics = json.loads((scanned / "metrics.json").read_text())
     assert metrics["left_out"] == ""
     assert metrics["embedding"] == "pooled"
-    assert open_artefact(scanned).manifest["inputs"].keys() == {"zoo", "embeddings"}
+    assert open_artefact(scanned).manifest["inputs"].keys() == {"zoo", "pooled"}
     precision = read_csv(scanned / "precision.csv")
     modes = labelled(open_zoo(zoo))["mode"]
     assert all(row["prevalence"] == pytest.approx((modes == row["positive"]).mean(), rel=1e-4) for row in precision)

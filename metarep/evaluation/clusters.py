@@ -79,10 +79,8 @@ def fit_gmm(x: np.ndarray, k: int, *, seed: int) -> Clustering:
 def fit_hdbscan(x: np.ndarray, k: int, *, seed: int) -> Clustering:
     """HDBSCAN finds its own number of clusters; k only says that none may be smaller than N / (10 k).
 
-    It has no rule for new points: they take the cluster of the nearest training point, noise (−1) included.
-    `seed` changes nothing.
+    New points take the cluster of the nearest training point, noise (−1) included. `seed` changes nothing.
     """
-    del seed
     scaler = StandardScaler().fit(x)
     scaled = scaler.transform(x)
     found = HDBSCAN(min_cluster_size=max(5, len(x) // (10 * k)), copy=True).fit_predict(scaled)

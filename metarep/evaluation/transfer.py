@@ -93,13 +93,12 @@ def transfer(
 def load_targets(paths: list[Path], source: Zoo) -> dict[str, Zoo]:
     """The zoos by the names of their folders, without the source. Raises MetarepError where two have one name."""
     zoos: dict[str, Zoo] = {}
-    for path in paths:
-        zoo = open_zoo(path)
+    for name, zoo in ((Path(path).name, open_zoo(path)) for path in paths):
         if zoo.artefact.digest == source.artefact.digest:
             continue
-        if Path(path).name in zoos:
-            raise MetarepError("two target zoos have one name", met=Path(path).name, fix="rename one folder")
-        zoos[Path(path).name] = zoo
+        if name in zoos:
+            raise MetarepError("two target zoos have one name", met=name, fix="rename one folder")
+        zoos[name] = zoo
     return zoos
 
 
@@ -227,7 +226,7 @@ def masked_rows(model: ClozeModel, train: Zoo, target: Target, masking: MaskedR2
 
 def summary(targets: list[Target], label: str | None, config: TransferConfig) -> dict:
     """metrics.json: what was carried over, and how often each value of the source's first label occurs in each target."""
-    counts = {target.name: {} for target in targets}
+    counts = {}
     for target in targets:
         names, n = np.unique(target.labels.get(label, np.array([], str)).astype(str), return_counts=True)
         counts[target.name] = dict(zip(names.tolist(), n.tolist(), strict=True))

@@ -29,8 +29,7 @@ from metarep.report.wording import Score, num, plain
 PREDICTOR_LOOKS = {
     "cloze": (PALETTE[0], "o"),
     "linear_gaussian": (PALETTE[1], "s"),
-    "unit_norm": (PALETTE[3], "^"),
-    "window_mean": (PALETTE[2], "v"),
+    "window mean": (PALETTE[2], "v"),
     "mean": (MUTED, "D"),
 }
 LEAST_SHOWN = -1.0

@@ -208,8 +208,7 @@ class Results:
 PREDICTORS = {
     "cloze": "cloze model",
     "linear_gaussian": "linear-Gaussian imputer",
-    "unit_norm": "unit-norm imputer",
-    "window_mean": "mean of the window",
+    "window mean": "mean of the window",
     "mean": "mean",
 }
 """What predicts masked values."""

@@ -212,7 +212,5 @@ def _masked(rows: Sequence[dict]) -> str:
         imputed = "" if math.isnan(row["imputed_r2"]) else f"; simple imputer {num(row['imputed_r2'])}"
         said[name] = f"{spoken(of_row(row, 'masked_r2'))} ({name}{imputed})"
     changes = sorted(models.keys() - {BASE}, key=lambda name: (models[name]["masked_r2"], name))
-    rest = {0: "", 1: ", and "}.get(len(changes), ", from ") + " to ".join(
-        said[name] for name in dict.fromkeys(changes[:1] + changes[-1:])
-    )
+    rest = f", from {said[changes[0]]} to {said[changes[-1]]}" if changes else ""
     return f"Masked R² {said[BASE]}{rest}."

@@ -174,10 +174,8 @@ def description_blocks(results: Results) -> list[Block]:
             "property explains in 95 of 100 permutations of the clusters among networks of equal labels at most; filled points "
             "stand out among all properties (p < 0.05, corrected)."
         )
-        draw, alt = (
-            partial(description_figures.unexplained_figure, left),
-            "Share of the clusters' information that is explained",
-        )
+        draw = partial(description_figures.unexplained_figure, left)
+        alt = "Share of the clusters' information that labels and properties explain"
         blocks += [Heading("What no known label explains"), Text(descriptions.unexplained_text(left))]
         blocks.append(Drawing("unexplained", draw, alt, caption))
         if splits := descriptions.split_rows(left):

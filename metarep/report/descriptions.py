@@ -52,10 +52,8 @@ def rules_text(rules: Sequence[dict]) -> str:
     ranked = sorted(rules, key=f1)
     well, best, worst = [rule for rule in rules if f1(rule) >= GOOD_RULE], ranked[-1], ranked[0]
     share = sum(rule["n"] for rule in well) / max(1, sum(rule["n"] for rule in rules))
-    text = (
-        f"Rules of at most three conditions describe {len(well)} of {len(rules)} clusters well on test networks (F1 at least "
-    )
-    text += f"{GOOD_RULE}); these hold {share:.0%} of the networks."
+    text = f"Rules of at most three conditions describe {len(well)} of {len(rules)} clusters well on test networks (F1 at "
+    text += f"least {GOOD_RULE}); these hold {share:.0%} of the networks."
     text += f" The best is that of cluster {best['cluster']} (F1 {num(f1(best))}): {best['rule']}.".replace(" -", " −")
     return text + (f" The worst is that of cluster {worst['cluster']} (F1 {num(f1(worst))})." if len(rules) > 1 else "")
 
@@ -117,8 +115,8 @@ def _rest(rows: Sequence[dict]) -> str:
 def _added(rows: Sequence[dict]) -> str:
     """What is explained when properties are added to the labels one after the other."""
     steps = [(f"“{name}”", share) for name, share, kind in ladder(rows) if kind == STEP]
-    said = f"Added one after the other, {listed([name for name, _ in steps])} raise this to" if len(steps) > 1 else ""
-    return f"{said} {steps[-1][1]:.0%}." if said else ""
+    names = listed([name for name, _ in steps])
+    return f"Added one after the other, {names} raise this to {steps[-1][1]:.0%}." if len(steps) > 1 else ""
 
 
 def _left(rows: Sequence[dict]) -> str:

@@ -212,5 +212,6 @@ def _masked(rows: Sequence[dict]) -> str:
         imputed = "" if math.isnan(row["imputed_r2"]) else f"; simple imputer {num(row['imputed_r2'])}"
         said[name] = f"{spoken(of_row(row, 'masked_r2'))} ({name}{imputed})"
     changes = sorted(models.keys() - {BASE}, key=lambda name: (models[name]["masked_r2"], name))
-    rest = f", from {said[changes[0]]} to {said[changes[-1]]}" if changes else ""
+    ends = [said[name] for name in dict.fromkeys(changes[:1] + changes[-1:])]
+    rest = f", against {' to '.join(ends)}" if ends else ""
     return f"Masked R² {said[BASE]}{rest}."

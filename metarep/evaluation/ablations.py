@@ -1,7 +1,4 @@
-"""Runs side by side, one change a row: what each choice of the cloze model does to what comes out.
-
-Every run's own model is the row "base"; its further models say by their names what they change.
-"""
+"""Runs side by side, one change a row: a run's own model is the row "base", its further models say what they change."""
 
 from __future__ import annotations
 

@@ -26,10 +26,7 @@ EMBEDDING, BASELINE, ORACLE, JOINT = "embedding", "baseline", "oracle", "joint"
 
 @dataclass(frozen=True)
 class Representation:
-    """Vectors (N, D) float64 of networks, and where they come from.
-
-    `origin` is "embedding", "baseline", "oracle" or "joint"; `model` is the name of the embeddings' model, "" for others.
-    """
+    """Vectors (N, D) float64 of networks; `origin` is "embedding", "baseline", "oracle" or "joint", `model` "" without one."""
 
     name: str
     origin: str

@@ -46,9 +46,7 @@ CHUNK = 4096
 
 @dataclass(frozen=True)
 class Baseline:
-    """One representation: its name, what it is, what it needs, how it is made, and whether it knows by running networks what
-    an embedding has to tell from their parameters.
-    """
+    """A representation: what it is, what it needs, how it is made, and whether it is known by running networks (an oracle)."""
 
     name: str
     description: str
@@ -196,10 +194,7 @@ def log_fisher(spec: NetworkSpec, params: np.ndarray) -> np.ndarray:
 
 @of_params("contributions", "what each hidden unit contributes to the output at probe inputs, strongest unit first")
 def strongest_contributions(spec: NetworkSpec, params: np.ndarray) -> np.ndarray:
-    """(N, 25 a hidden unit): the tokens that a model of behaviour reads, units by the mean square of theirs, the largest first.
-
-    The control for what pretraining on them adds. See `contributions` for what a unit contributes.
-    """
+    """(N, 25 a hidden unit): what each contributes (`contributions`), units by the mean square of it, the largest first."""
     layers = contributions(spec, canonical_order(spec, params), midpoints(spec.widths[0], N_PROBES))
     columns = []
     for layer in layers:
@@ -235,10 +230,7 @@ def exact_patterns(spec: NetworkSpec, params: np.ndarray) -> np.ndarray:
 
 
 def units_off(spec: NetworkSpec, params: np.ndarray, n_points: int) -> list[torch.Tensor]:
-    """For each hidden layer (N, U, S) float32: 1 where a unit is off at one of the points, of which there are about so many.
-
-    What separates embeddings made from it from those of a model is what the model has not learned to see in the parameters.
-    """
+    """For each hidden layer (N, U, S) float32: 1 where a unit is off at one of about `n_points` points."""
     points = torch.from_numpy(midpoints(spec.widths[0], n_points))
     values, found = points.expand(len(params), -1, -1), []
     for weight, bias in spec.unpack(torch.from_numpy(np.ascontiguousarray(params, dtype=np.float64)))[:-1]:

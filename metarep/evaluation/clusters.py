@@ -125,8 +125,7 @@ def sweep(clusterer: str, x: np.ndarray, ks: Sequence[int], *, n_bootstraps: int
 def fit_umap(x: np.ndarray, *, n_neighbors: int, seed: int) -> Callable[[np.ndarray], np.ndarray]:
     """UMAP fitted on training rows x (N, D), standardised inside; returns a function (M, D) -> (M, 2).
 
-    The same seed gives the same map: on one thread, from the first two principal components, since UMAP's own spectral start
-    differs between processes where many rows are alike, and from exact distances.
+    The same seed gives the same map: one thread, exact distances, and a start that is the same in every process.
     """
     import umap
 
@@ -158,9 +157,7 @@ def umap_start(scaled: np.ndarray) -> np.ndarray:
 
 
 class Stability(NamedTuple):
-    """How far resamples give the same clustering: the mean ARI of pairs of them, and the Jaccard similarity of the
-    cluster that is recovered worst.
-    """
+    """The mean ARI of pairs of resamples, and the Jaccard similarity of the cluster that is recovered worst."""
 
     ari: float
     least_jaccard: float

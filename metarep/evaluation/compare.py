@@ -1,8 +1,4 @@
-"""The stage that compares representations: clusters, agreement with labels, probes.
-
-Everything is fitted on training networks and measured on test networks. Tables are tidy CSV; representation, model, kind and
-untrained say in each which representation a row is of.
-"""
+"""The stage that compares representations, fitted on training and measured on test networks: clusters, labels, probes."""
 
 from __future__ import annotations
 
@@ -94,10 +90,7 @@ def cluster(
 
 
 def compare_all(representations: Sequence[Representation], arena: Arena, config: ClusterConfig) -> Iterator[Tables]:
-    """The tables of each representation in turn, computed in as many processes as there are cores.
-
-    Each process keeps to one thread, since OpenMP runtimes wait for each other by spinning.
-    """
+    """The tables of each representation in turn, in as many processes as there are cores, each of one thread."""
     first = next((one.name for one in representations if one.origin == EMBEDDING), None)
     described = config.described or (first,)
     named = ((one, not one.untrained and one.name in described) for one in representations)

@@ -147,11 +147,7 @@ class Condition:
 
 
 def rule_rows(train: Side, test: Side) -> list[dict]:
-    """For each cluster its rule in words, with precision, recall and their Wilson intervals on test networks.
-
-    f1_train is what the rule was chosen by; share is that of the cluster, what a rule that catches any network would reach as
-    precision.
-    """
+    """For each cluster its rule, f1_train, by which it was chosen, and precision and recall on test networks (Wilson)."""
     x_train, x_test = train.table, test.table
     rows = []
     for number in np.unique(train.clusters):

@@ -1,8 +1,4 @@
-"""What a cloze model must beat: masked values predicted from a Gaussian over all values of networks, or windows, of one shape.
-
-Rows are whole networks of one architecture, or windows of one layout. Units are interchangeable, so mean and covariance
-are averaged over cyclic orders of them.
-"""
+"""Masked values predicted from a Gaussian over networks, or windows, of one shape, averaged over cyclic orders of units."""
 
 from __future__ import annotations
 

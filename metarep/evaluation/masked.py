@@ -147,9 +147,7 @@ Predictor = Callable[[torch.Tensor, np.ndarray], np.ndarray]
 
 
 def predictors_of(config: MaskedR2Config, model: ClozeModel, block: Block, z: np.ndarray) -> dict[str, Predictor]:
-    """The model, the training mean of the class, the mean of what a window shows of the same kind and role, and the
-    linear-Gaussian imputer.
-    """
+    """The model, the mean of the class, the mean of what a window shows of the same kind and role, and the imputer."""
     segment, role = block.test.to(model.device), block.of_value["role"]
     train = z[:0] if block.train is None else block.values(model, block.train)
     known = np.zeros((1, z.shape[1]), np.int64) if block.train is None else block.classes(model, block.train)

@@ -41,11 +41,7 @@ class Bank(NamedTuple):
 
 
 class Neighbours(NamedTuple):
-    """The k nearest networks of N queries when one parameter is masked, nearest first.
-
-    value (N, k) is theirs of the masked parameter, offset (N, k, P − 1) how far their others lie from the query's, and
-    squared (N, k) the squared distance.
-    """
+    """The k nearest of N queries by all parameters but one: its value (N, k), offset of the others (N, k, P − 1), squared."""
 
     value: np.ndarray
     offset: np.ndarray
@@ -89,10 +85,7 @@ def nearest_distance(
 
 
 def hidden_neighbours(bank: Bank, queries: np.ndarray, slot: int, k: int) -> Neighbours:
-    """The nearest k points of a bank to queries (N, P), in its units, by all parameters but the one at `slot`.
-
-    k falls to the number of points where there are fewer.
-    """
+    """The nearest k points of a bank, or all, to queries (N, P), in its units, by all parameters but the one at `slot`."""
     rest = np.delete(bank.points, slot, axis=1)
     own = np.delete(queries, slot, axis=1)
     distance, index = cKDTree(rest).query(own, k=np.arange(1, min(k, len(rest)) + 1))
@@ -105,10 +98,7 @@ def neighbour_mean(found: Neighbours, k: int) -> np.ndarray:
 
 
 def local_linear(found: Neighbours, *, ridge: float = 0.01) -> np.ndarray:
-    """(N,): the masked parameter by a linear fit over all neighbours found, read off at the query.
-
-    The squared slopes are punished by `ridge` times the neighbours' summed squared offsets along a mean axis.
-    """
+    """(N,): the masked parameter by a linear fit over all neighbours, read off at the query; `ridge` is relative to offsets."""
     value, offset = found.value, found.offset
     centre = offset.mean(axis=1, keepdims=True)
     x, y = offset - centre, value - value.mean(axis=1, keepdims=True)

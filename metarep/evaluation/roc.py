@@ -64,10 +64,7 @@ def resampled(curve: Roc, n_positive: int, n_negative: int, n: int, *, rng: np.r
 def estimate(
     figures: dict[str, Callable[[Roc], np.ndarray]], positive: np.ndarray, negative: np.ndarray, n: int, *, seed: int
 ) -> dict[str, Estimate]:
-    """Each of some figures of the curve, with its interval from about n bootstrap samples.
-
-    positive (P,) or (D, P), negative (N,) or (D, N). Neither may be empty.
-    """
+    """Each of some metrics of the curve of positive (P,) or (D, P) and negative (N,) or (D, N), with its interval."""
     rng = np.random.default_rng(seed)
     pairs = list(zip(np.atleast_2d(positive), np.atleast_2d(negative), strict=True))
     points, steps = [roc(*pair) for pair in pairs], [stepwise(*pair) for pair in pairs]

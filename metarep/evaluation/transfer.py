@@ -211,9 +211,7 @@ def carried_rows(carried: Carried, x: np.ndarray, target: Target, config: Transf
 
 
 def masked_rows(model: ClozeModel, train: Zoo, target: Target, masking: MaskedR2Config) -> Iterator[dict]:
-    """Masked R² of the model and of the imputer fitted on the source, each token alone where that can be afforded; none for a
-    model that predicts no values.
-    """
+    """Masked R² of the model and of the imputer fitted on the source; none for a model that predicts no values."""
     if model.head is None:
         return
     rows = [row for row in masked_r2_rows(masking, model, train, target.zoo) if row["group"] == "all"]

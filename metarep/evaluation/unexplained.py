@@ -138,10 +138,7 @@ def _rows(what: str, scope: str, names: Sequence[tuple[str, str]], found: Shares
 
 
 def everything_row(train: Side, test: Side, rng: np.random.Generator) -> dict:
-    """What a forest fitted on every property of training networks knows of the clusters of test networks.
-
-    Its null is 0: who knows nothing says the shares of the clusters. The interval is of 500 bootstrap samples.
-    """
+    """What a forest on all properties of training networks knows of test networks; null 0, interval of 500 resamples."""
     clusters = test.clusters
     forest = ExtraTreesClassifier(100, min_samples_leaf=2, max_features=0.5, random_state=int(rng.integers(2**31)))
     forest.fit(train.table, train.clusters)

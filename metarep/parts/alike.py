@@ -61,11 +61,7 @@ def large_groups(parts: Parts) -> list[np.ndarray]:
 
 
 def next_to_nearest(parts: Parts, added: np.ndarray, members: list[np.ndarray]) -> float:
-    """The share of units of large groups whose nearest in the group has the number before or behind theirs, as saved.
-
-    Where the order of units means something (the classes of a scale, the positions of a sequence) neighbours may do alike;
-    where it means nothing this is at chance.
-    """
+    """The share of units of large groups whose nearest in the group is saved next to them; chance where order means nothing."""
     found = []
     for rows in members:
         number = parts.index[rows]

@@ -1,8 +1,6 @@
-"""Every unit, layer and window of one network as vectors, beside those of the same network with its parameters shuffled.
+"""Every unit, layer and window of one network as vectors, less what shuffled copies of the network have at the same position.
 
-Where a part stands says much of what its vector is. So every vector is held against those that shuffled copies of the network
-have at the same position: each tensor's values in random order, n_shuffles times. What is left, in standard deviations of
-the shuffled ones, is what the arrangement of the parameters adds.
+What is left, in standard deviations of the copies, is what the arrangement of the parameters adds.
 """
 
 from __future__ import annotations
@@ -43,9 +41,7 @@ class Parts:
 
 
 def read_parts(config: PartsConfig, model: ClozeModel, source: Source, progress: Progress) -> dict[str, Parts]:
-    """The units, layers and windows of a network beside those of its shuffled copies; kinds of which it has none are left
-    out.
-    """
+    """The units, layers and windows of a network beside those of its shuffled copies, without kinds of which it has none."""
     tensors = readable_tensors(source.architecture, source.tensors, where=source.name)
     symmetries = symmetries_of(source.architecture, relu=source.relu)
     plan = model.plan_of(source.architecture, symmetries, context=config.context)

@@ -39,10 +39,8 @@ def parts(
 ) -> Path:
     """Takes a network apart, a checkpoint file or one of a zoo by its id, into the folder `out`, which it returns.
 
-    `architecture` is a YAML that says of a file's tensors what their names do not.
-    Writes embeddings.parquet, parts.csv (a row a part), alike.csv (the most alike pairs), tests.csv (against shuffled
-    parameters), k_curve.csv, figures and report.html, and what the domains find beside (`Domain.parts`). Raises MetarepError
-    for damaged files and NaN.
+    `architecture` is a YAML that says of a file's tensors what their names do not. Writes embeddings.parquet, parts.csv,
+    alike.csv, tests.csv, k_curve.csv, figures and report.html. Raises MetarepError for damaged files and NaN.
     """
     out, progress = Path(out), progress or Progress()
     source = open_source(network, network_id, architecture=architecture)

@@ -156,9 +156,7 @@ def caveat(rows: Sequence[dict]) -> str:
 
 
 def ablation_sentences(rows: Sequence[dict]) -> list[str]:
-    """A paragraph a run, each model by its best embedding: which changes lie clearly above the base and which below it, in
-    agreement with the main label and in the linear probe, and what becomes of masked R².
-    """
+    """A paragraph a run, each model by its best embedding: which changes lie clearly above the base, which below it."""
     found = []
     for run, own in by_run(rows).items():
         repeats, label = repeats_of(own, rows), plain(own[0]["label"])
@@ -179,10 +177,7 @@ def best_embeddings(rows: Sequence[dict], column: str) -> dict[str, dict]:
 
 
 def _against_base(rows: Sequence[dict], repeats: Sequence[dict], column: str, title: str, *, level: bool) -> str:
-    """The base's score, and the changes that lie clearly above, not clearly apart, and clearly below, by their intervals.
-
-    With `level` every change is named, without it those that differ.
-    """
+    """The base's score, and the changes clearly above and below it; with `level` those between too."""
     best = best_embeddings(rows, column)
     if BASE not in best:
         return ""

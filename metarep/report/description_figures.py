@@ -32,10 +32,7 @@ FAMILY_COLOURS = (*PALETTE[:4], PALETTE[5], "#444444")
 
 
 def effects_figure(rows: Sequence[dict], captions: Mapping[int, str]) -> Figure:
-    """Properties by clusters, from rows of descriptions.csv: Cliff's delta on test networks.
-
-    `captions` {cluster: what is written below its number}.
-    """
+    """Cliff's delta of properties by clusters from descriptions.csv; `captions` {cluster: what stands below its number}."""
     names, clusters = shown_properties(rows), sorted({row["cluster"] for row in rows})
     cell = {(row["property"], row["cluster"]): row for row in rows}
     effect = np.array([[cell[name, cluster]["effect"] for cluster in clusters] for name in names], float)

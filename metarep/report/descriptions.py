@@ -130,10 +130,7 @@ def _left(rows: Sequence[dict]) -> str:
 
 
 def split_rows(rows: Sequence[dict]) -> list[dict]:
-    """For each value of the main label whose networks lie in more than one cluster: into how many, and what explains which.
-
-    kinds is 2 to the power of the entropy, the number of equal clusters that would be as uncertain.
-    """
+    """For each value of the main label in several clusters: into how many (2 to the entropy), and what explains which."""
     found = []
     for scope in dict.fromkeys(row["scope"] for row in rows if row["scope"] != SCOPE_ALL):
         labels, best = _of_kind(rows, LABELS, scope), property_rows(rows, scope)[0]

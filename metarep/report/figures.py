@@ -154,11 +154,7 @@ class Panel:
 
 
 def comparison_figure(panels: Sequence[Panel], names: Mapping[str, str], groups: Mapping[str, str]) -> Figure:
-    """Every representation of `names` {name: title} in a row, in that order; `groups` {name: group}.
-
-    Intervals are 95 % over test networks; a short grey tick is what chance gives in 95 of 100 draws. On the logit scale 0.98
-    and 0.99 are as far apart as 0.5 and 0.67.
-    """
+    """The representations of `names` {name: title}, a row each in that order, with intervals and nulls; `groups` by name."""
     with drawing(10.5, 0.37 * len(names) + 1.5) as figure:
         axes = figure.subplots(1, len(panels), sharey=True, width_ratios=[1.5] + [1] * (len(panels) - 1), squeeze=False)[0]
         for ax, panel in zip(axes, panels, strict=True):

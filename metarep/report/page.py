@@ -1,7 +1,4 @@
-"""The stage that writes the report of a run: one HTML page, which needs no network, and its figures as PNG.
-
-The page is made of sections: those of any zoo, and those of its domain. The findings of all come first.
-"""
+"""The stage that writes the report of a run: one HTML page, which needs no network, and its figures as PNG."""
 
 from __future__ import annotations
 

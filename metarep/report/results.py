@@ -1,7 +1,4 @@
-"""What a report is made of: the zoo and the tables of a run, read once, and a few questions asked of them.
-
-A stage that was not run leaves its tables empty; nothing here is computed again.
-"""
+"""What a report is made of: the zoo and the tables of a run; a stage that was not run leaves its tables empty."""
 
 from __future__ import annotations
 
@@ -41,9 +38,7 @@ STAGES = ("model", "masked_r2", "clusters", "predictions", "transfer")
 
 @dataclass(frozen=True)
 class Results:
-    """A run as a reader wants it: the zoo, every table by "stage/name", how each artefact was made, and by which objective each
-    further model learned.
-    """
+    """The zoo, every table by "stage/name", how each artefact was made, and by which objective each further model learned."""
 
     run: Path
     zoo: Zoo

@@ -1,7 +1,4 @@
-"""How every figure looks: colours that colour-blind readers can tell apart, and what many figures draw alike.
-
-Source of the palette: Okabe and Ito, "Color Universal Design", 2008.
-"""
+"""How every figure looks. Source of the palette: Okabe and Ito, "Color Universal Design", 2008."""
 
 from __future__ import annotations
 
@@ -54,9 +51,7 @@ STYLE = {
 
 
 def amounts_map(below: str | None = None) -> Colormap:
-    """From almost white over the palette's two blues to almost black, for amounts with their figures written upon them;
-    white where there is none, and another colour for what is below the scale.
-    """
+    """From almost white over the palette's two blues to almost black; white for NaN, `below` for what is below the scale."""
     shades = LinearSegmentedColormap.from_list("amounts", ["#F5F9FC", PALETTE[4], PALETTE[0], "#002A42"])
     return shades.with_extremes(bad="white", under=below)
 

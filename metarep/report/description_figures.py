@@ -75,7 +75,7 @@ def unexplained_figure(rows: Sequence[dict]) -> Figure:
     steps, numbers = ladder(rows), property_rows(rows)[:MAX_BARS]
     with drawing(13, 2.2 + 0.33 * max(len(steps), len(numbers))) as figure:
         left, right = figure.subplots(1, 2)
-        keys = _draw_ladder(left, steps, [row for row in rows if row["kind"] == EVERYTHING])
+        keys = _draw_ladder(left, steps, [row for row in rows if row["what"] == EVERYTHING])
         figure.legend(handles=keys, ncols=2, loc="outside lower left")
         keys = _draw_properties(right, numbers)
         figure.legend(handles=keys, ncols=3, loc="outside lower right", columnspacing=1.4, handletextpad=0.3)

@@ -72,7 +72,7 @@ def ladder(rows: Sequence[dict]) -> list[tuple[str, float, str]]:
 
 
 def _of_kind(rows: Iterable[dict], kind: str, scope: str = SCOPE_ALL) -> list[dict]:
-    return [row for row in rows if row["kind"] == kind and row["scope"] == scope]
+    return [row for row in rows if row["what"] == kind and row["scope"] == scope]
 
 
 def property_rows(rows: Iterable[dict], scope: str = SCOPE_ALL) -> list[dict]:

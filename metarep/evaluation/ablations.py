@@ -1,7 +1,4 @@
-"""Runs side by side, one change a row: what each choice of the cloze model does to what comes out.
-
-Every run's own model is the row "base"; its further models say by their names what they change.
-"""
+"""Runs side by side, one change a row: a run's own model is the row "base", its further models say what they change."""
 
 from __future__ import annotations
 
@@ -45,9 +42,8 @@ def run_rows(run: Path) -> list[dict]:
 
     `base_model` is the hash of the run's own model; `repeats_base` says that a model differs from it by its seed alone.
     """
-    tables = {
-        name: read_csv(run / "clusters" / f"{name}.csv") for name in ("representations", "agreement", "k_curve", "probes")
-    }
+    names = ("representations", "agreement", "k_curve", "probes")
+    tables = {name: read_csv(run / "clusters" / f"{name}.csv") for name in names}
     targets = dict.fromkeys(row["target"] for row in tables["probes"] if row["metric"] == "r2")
     about = {"label": next((row["label"] for row in tables["agreement"]), ""), "property": next(iter(targets), "")}
     base, repeats, rows = base_model(run), other_seeds(run), []
@@ -91,24 +87,18 @@ def other_seeds(run: Path) -> set[str]:
     """The models of a run that differ from its own by the seed of pretraining and by nothing else."""
     if not (run / MODEL / MANIFEST).is_file():
         return set()
-    base = open_artefact(run / MODEL)
-    found = set()
-    for folder in (run / "models").glob("*"):
-        if (folder / MANIFEST).is_file():
-            other = open_artefact(folder)
-            same = base.config | {"seed": None} == other.config | {"seed": None}
-            found |= {folder.name} if same and base.config["seed"] != other.config["seed"] else set()
-    return found
+    base = open_artefact(run / MODEL).config
+    others = {file.parent.name: open_artefact(file.parent).config for file in (run / "models").glob(f"*/{MANIFEST}")}
+    return {name for name, own in others.items() if own != base and own | {"seed": None} == base | {"seed": None}}
 
 
 def masked_r2(run: Path, model: str) -> dict[str, float]:
-    """The R² of masked values of test networks under the run's first masking: that of the cloze model with its interval, and
-    `imputed_r2` of the best simple predictor; NaN where it was not measured.
-    """
+    """Masked R² under the run's first masking, with its interval, and `imputed_r2` of the best simple predictor, or NaN."""
     file = run / ("masked_r2" if model == BASE else f"masked_r2_by_model/{model}") / "masked_r2.csv"
     rows = [row for row in read_csv(file) if row["group"] == "all"] if file.is_file() else []
     rows = [row for row in rows if (row["masking"], row["ratio"]) == (rows[0]["masking"], rows[0]["ratio"])]
     scores = {row["predictor"]: row for row in rows}
     cloze = scores.pop("cloze", {})
-    found = {f"masked_r2{end}": cloze.get(f"r2{end}" if not end else end[1:], math.nan) for end in ("", "_low", "_high")}
+    found = {"masked_r2": cloze.get("r2", math.nan)}
+    found |= {f"masked_r2_{end}": cloze.get(end, math.nan) for end in ("low", "high")}
     return found | {"imputed_r2": max((row["r2"] for row in scores.values()), default=math.nan)}

@@ -26,10 +26,7 @@ EMBEDDING, BASELINE, ORACLE, JOINT = "embedding", "baseline", "oracle", "joint"
 
 @dataclass(frozen=True)
 class Representation:
-    """Vectors (N, D) float64 of networks, and where they come from.
-
-    `origin` is "embedding", "baseline", "oracle" or "joint"; `model` is the name of the embeddings' model, "" for others.
-    """
+    """Vectors (N, D) float64 of networks; `origin` is "embedding", "baseline", "oracle" or "joint", `model` "" without one."""
 
     name: str
     origin: str
@@ -90,23 +87,16 @@ def chosen_rows(split: np.ndarray, config: ClusterConfig) -> dict[str, np.ndarra
     rng = np.random.default_rng(config.seed)
     most_k = max(config.ks)
     if config.max_fit_networks <= most_k:
-        raise MetarepError(
-            f"max_fit_networks is too small for {most_k} clusters",
-            met=config.max_fit_networks,
-            expected=f"more than {most_k}",
-            fix="raise it, or set ks to smaller numbers",
-        )
+        met, expected, fix = config.max_fit_networks, f"more than {most_k}", "raise it, or set ks to smaller numbers"
+        raise MetarepError(f"max_fit_networks is too small for {most_k} clusters", met=met, expected=expected, fix=fix)
     least = {"train": max(most_k + 1, MIN_FIT_NETWORKS), "test": most_k + 1}
     rows = {}
     for name, most in (("train", config.max_fit_networks), ("test", config.max_test_networks)):
         found = np.flatnonzero(split == name)
         if len(found) < least[name]:
-            raise MetarepError(
-                f"too few {name} networks for up to {most_k} clusters",
-                met=len(found),
-                expected=f"at least {least[name]}",
-                fix="build a larger zoo, or set ks to smaller numbers",
-            )
+            expected, fix = f"at least {least[name]}", "build a larger zoo, or set ks to smaller numbers"
+            problem = f"too few {name} networks for up to {most_k} clusters"
+            raise MetarepError(problem, met=len(found), expected=expected, fix=fix)
         drawn = rng.permutation(found)
         rows[name] = np.sort(drawn[:most])
         if name == "train":
@@ -147,11 +137,10 @@ def require_different(embeddings: Sequence[Embeddings]) -> None:
     for e in embeddings:
         key = (e.name, e.model, e.kind, e.untrained)
         if key in folders:
-            raise MetarepError(
-                f"{folders[key]} and {e.artefact.path} are both called {e.name}",
-                expected="embeddings of different names, models or kinds",
-                fix="give one another name (embed with name=…), or compare them in two runs",
-            )
+            expected = "embeddings of different names, models or kinds"
+            fix = "give one another name (embed with name=…), or compare them in two runs"
+            problem = f"{folders[key]} and {e.artefact.path} are both called {e.name}"
+            raise MetarepError(problem, expected=expected, fix=fix)
         folders[key] = e.artefact.path
 
 
@@ -179,9 +168,6 @@ def vectors_of(embeddings: Embeddings, zoo: Zoo) -> np.ndarray:
     row = {name: i for i, name in enumerate(embeddings.network_id)}
     missing = [name for name in zoo.network_id if name not in row]
     if missing:
-        raise MetarepError(
-            f"{embeddings.artefact.path} does not hold every network of the zoo",
-            met=f"no {missing[0]}",
-            fix="embed the zoo again",
-        )
+        problem = f"{embeddings.artefact.path} does not hold every network of the zoo"
+        raise MetarepError(problem, met=f"no {missing[0]}", fix="embed the zoo again")
     return embeddings.vectors[[row[name] for name in zoo.network_id]].astype(np.float64)

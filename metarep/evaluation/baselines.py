@@ -1,12 +1,6 @@
 """What embeddings are compared with: representations that need no pretraining, in a registry, and a domain's oracles.
 
-A baseline is a function (zoo, rows to fit on (N,) bool) -> (N, D) float64, with what it needs of the zoo. A new one:
-
-    @baseline("largest", "the largest parameter", needs=("one architecture",))
-    def largest(zoo: Zoo, train: np.ndarray) -> np.ndarray:
-        return raw(zoo, train).max(axis=1, keepdims=True)
-
-What is fitted (the PCA) is fitted on training networks alone.
+A baseline is a function (zoo, rows to fit on (N,) bool) -> (N, D) float64, or (spec, params (N, P)) -> (N, D).
 """
 
 from __future__ import annotations
@@ -36,6 +30,9 @@ Make = Callable[[Zoo, np.ndarray], np.ndarray]
 MAX_RAW = 20_000
 """Parameters of a network up to which they are a baseline themselves."""
 
+MAX_STACKED = 20_000_000
+"""Parameters of networks that are read side by side."""
+
 MAX_WITH_GRADIENTS = 300
 """Parameters of a network up to which gradients by each of them are."""
 
@@ -49,9 +46,7 @@ CHUNK = 4096
 
 @dataclass(frozen=True)
 class Baseline:
-    """One representation: its name, what it is, what it needs, how it is made, and whether it knows by running networks what
-    an embedding has to tell from their parameters.
-    """
+    """A representation: what it is, what it needs, how it is made, and whether it is known by running networks (an oracle)."""
 
     name: str
     description: str
@@ -68,6 +63,16 @@ def baseline(name: str, description: str, *, needs: tuple[Need, ...] = (), oracl
 
     def register(make: Make) -> Make:
         BASELINES[name] = Baseline(name, description, needs, make, oracle)
+        return make
+
+    return register
+
+
+def of_params(name: str, description: str, *, needs: tuple[Need, ...] = ("spec",), oracle: bool = False):
+    """Registers a function (spec, params (N, P)) -> (N, D), for networks of one spec."""
+
+    def register(make: Callable[[NetworkSpec, np.ndarray], np.ndarray]):
+        baseline(name, description, needs=needs, oracle=oracle)(lambda zoo, _: make(zoo.spec, zoo.params.astype(np.float64)))
         return make
 
     return register
@@ -101,17 +106,15 @@ NEEDS: dict[Need, Callable[[Zoo], bool]] = {
 @baseline("raw", "the parameters as they are", needs=("one architecture",))
 def raw(zoo: Zoo, train: np.ndarray) -> np.ndarray:
     """(N, P)."""
-    del train
     if "params" in zoo:
         return zoo.params.astype(np.float64)
     return np.concatenate([value.flatten(1) for value in zoo.stacked(np.arange(len(zoo))).values()], axis=1).astype(np.float64)
 
 
-@baseline("canonical", "the parameters with units scaled to length one and sorted", needs=("spec",))
-def canonical(zoo: Zoo, train: np.ndarray) -> np.ndarray:
+@of_params("canonical", "the parameters with units scaled to length one and sorted")
+def canonical(spec: NetworkSpec, params: np.ndarray) -> np.ndarray:
     """(N, P)."""
-    del train
-    return canonical_order(zoo.spec, canonical_scale(zoo.spec, zoo.params.astype(np.float64)))
+    return canonical_order(spec, canonical_scale(spec, params))
 
 
 @baseline("pca", "the leading principal components of the parameters", needs=("one architecture",))
@@ -127,7 +130,6 @@ def principal_components(zoo: Zoo, train: np.ndarray) -> np.ndarray:
 @baseline("weight_statistics", "mean, spread and quantiles of each layer's weights and biases")
 def layer_statistics(zoo: Zoo, train: np.ndarray) -> np.ndarray:
     """(N, 1 + 14 a layer): the number of parameters, then the statistics of each layer; 0 beyond a network's last one."""
-    del train
     n_layers = max(architecture.n_layers for architecture in zoo.architectures)
     found = np.empty((len(zoo), 1 + 14 * n_layers))
     for number in np.unique(zoo.architecture):
@@ -139,98 +141,96 @@ def layer_statistics(zoo: Zoo, train: np.ndarray) -> np.ndarray:
     return found
 
 
-MAX_STACKED = 20_000_000
-"""Parameters of networks that are read side by side."""
+@of_params("outputs", "the network's outputs on a grid over the unit square")
+def outputs_on_grid(spec: NetworkSpec, params: np.ndarray) -> np.ndarray:
+    """(N, 64 outputs): at the midpoints of an 8 × 8 grid over the unit square."""
+    return forward(spec, params, midpoints(spec.widths[0], N_OUTPUT_POINTS)).reshape(len(params), -1)
 
 
-@baseline("outputs", "the network's outputs on a grid over the unit square", needs=("spec",))
-def outputs(zoo: Zoo, train: np.ndarray) -> np.ndarray:
-    """(N, 64) with two inputs and an output."""
-    del train
-    return outputs_on_grid(zoo.spec, zoo.params.astype(np.float64))
+@of_params("input_gradients", "the derivatives of the outputs by the inputs on a grid over the unit square")
+def input_gradients(spec: NetworkSpec, params: np.ndarray) -> np.ndarray:
+    """(N, 128): the derivatives of the output by both inputs on an 8 × 8 grid. A property of the function: knows no units."""
+    return _of_jacobians(spec, params, N_OUTPUT_POINTS, lambda found: found.by_input.flatten(1))
 
 
-@baseline("input_gradients", "the derivatives of the outputs by the inputs on a grid over the unit square", needs=("spec",))
-def gradients_by_input(zoo: Zoo, train: np.ndarray) -> np.ndarray:
-    """(N, 128) with two inputs."""
-    del train
-    return input_gradients(zoo.spec, zoo.params.astype(np.float64))
-
-
-@baseline(
+@of_params(
     "parameter_gradients",
     "the derivatives of the outputs by the parameters on a grid, units of length one and sorted",
     needs=("gradients",),
 )
-def gradients_by_parameter(zoo: Zoo, train: np.ndarray) -> np.ndarray:
-    """(N, 16 P)."""
-    del train
-    return parameter_gradients(zoo.spec, zoo.params.astype(np.float64))
+def parameter_gradients(spec: NetworkSpec, params: np.ndarray) -> np.ndarray:
+    """(N, 16 P): the derivatives of the output by the parameters on a 4 × 4 grid.
+
+    Scaling a unit changes them, so every unit's incoming parameters are brought to length one first; the units of a layer
+    stand in the order of their Fisher mass, the largest first: the sum of all the squared derivatives of their parameters.
+    """
+    gradients = _of_jacobians(spec, _canonical(spec, params), N_GRADIENT_POINTS, lambda found: found.by_params.flatten(1, 2))
+    index = _heaviest_units_first(spec, np.square(gradients).sum(axis=1))
+    return np.take_along_axis(gradients, index[:, None, :], axis=2).reshape(len(params), -1)
 
 
-@baseline(
+@of_params(
     "fisher",
     "the mean squares of the derivatives by the parameters (diagonal Fisher information), units likewise",
     needs=("gradients",),
 )
-def fisher(zoo: Zoo, train: np.ndarray) -> np.ndarray:
+def fisher_information(spec: NetworkSpec, params: np.ndarray) -> np.ndarray:
+    """(N, P): the mean square of the output's derivative by each parameter on an 8 × 8 grid, units as in `parameter_gradients`.
+
+    The diagonal of the Fisher information of a Gaussian of variance 1 about the output, inputs uniform on the unit square; as
+    a description of networks: Achille et al., Task2Vec (2019).
+    """
+    fisher = _of_jacobians(
+        spec, _canonical(spec, params), N_OUTPUT_POINTS, lambda found: found.by_params.square().sum(dim=2).mean(dim=1)
+    )
+    return np.take_along_axis(fisher, _heaviest_units_first(spec, fisher), axis=1)
+
+
+@of_params("log_fisher", "the logarithms of the diagonal Fisher information", needs=("gradients",))
+def log_fisher(spec: NetworkSpec, params: np.ndarray) -> np.ndarray:
     """(N, P)."""
-    del train
-    return fisher_information(zoo.spec, zoo.params.astype(np.float64))
+    return np.log10(fisher_information(spec, params) + FISHER_FLOOR)
 
 
-@baseline("log_fisher", "the logarithms of the diagonal Fisher information", needs=("gradients",))
-def log_fisher(zoo: Zoo, train: np.ndarray) -> np.ndarray:
-    """(N, P)."""
-    return np.log10(fisher(zoo, train) + FISHER_FLOOR)
-
-
-@baseline(
-    "contributions", "what each hidden unit contributes to the output at probe inputs, strongest unit first", needs=("spec",)
-)
-def unit_contributions(zoo: Zoo, train: np.ndarray) -> np.ndarray:
-    """(N, 25 a hidden unit)."""
-    del train
-    return strongest_contributions(zoo.spec, zoo.params.astype(np.float64))
+@of_params("contributions", "what each hidden unit contributes to the output at probe inputs, strongest unit first")
+def strongest_contributions(spec: NetworkSpec, params: np.ndarray) -> np.ndarray:
+    """(N, 25 a hidden unit): what each contributes (`contributions`), units by the mean square of it, the largest first."""
+    layers = contributions(spec, canonical_order(spec, params), midpoints(spec.widths[0], N_PROBES))
+    columns = []
+    for layer in layers:
+        order = np.argsort(-np.square(layer).mean(axis=1), axis=1, kind="stable")
+        columns.append(np.take_along_axis(layer, order[:, None, :], axis=2).swapaxes(1, 2).reshape(len(params), -1))
+    return np.concatenate([np.zeros((len(params), 0)), *columns], axis=1)
 
 
 @baseline("loss", "the logarithm of the validation error alone", needs=("log_error",))
 def loss(zoo: Zoo, train: np.ndarray) -> np.ndarray:
     """(N, 1)."""
-    del train
     return zoo["log_error"].astype(np.float64)[:, None]
 
 
-@baseline(
-    "oracle_activity",
-    "what the embedding activity estimates from parameters, computed by running the network",
-    needs=("spec",),
-    oracle=True,
+@of_params(
+    "oracle_activity", "what the embedding activity estimates from parameters, computed by running the network", oracle=True
 )
-def exact_activity(zoo: Zoo, train: np.ndarray) -> np.ndarray:
+def exact_activity(spec: NetworkSpec, params: np.ndarray) -> np.ndarray:
     """(N, 3 U)."""
-    del train
-    return activity_of(units_off(zoo.spec, zoo.params, N_PROBES)).numpy().astype(np.float64)
+    return activity_of(units_off(spec, params, N_PROBES)).numpy().astype(np.float64)
 
 
-@baseline(
+@of_params(
     "oracle_patterns",
     "what the embedding patterns estimates from parameters, computed likewise",
     needs=("pairs of units",),
     oracle=True,
 )
-def exact_patterns(zoo: Zoo, train: np.ndarray) -> np.ndarray:
+def exact_patterns(spec: NetworkSpec, params: np.ndarray) -> np.ndarray:
     """(N, 8 a pair)."""
-    del train
-    layers = units_off(zoo.spec, zoo.params, N_FINE)
+    layers = units_off(spec, params, N_FINE)
     return torch.cat([pattern_shares(ordered(off, off)) for off in layers], dim=1).numpy().astype(np.float64)
 
 
 def units_off(spec: NetworkSpec, params: np.ndarray, n_points: int) -> list[torch.Tensor]:
-    """For each hidden layer (N, U, S) float32: 1 where a unit is off at one of the points, of which there are about so many.
-
-    What separates embeddings made from it from those of a model is what the model has not learned to see in the parameters.
-    """
+    """For each hidden layer (N, U, S) float32: 1 where a unit is off at one of about `n_points` points."""
     points = torch.from_numpy(midpoints(spec.widths[0], n_points))
     values, found = points.expand(len(params), -1, -1), []
     for weight, bias in spec.unpack(torch.from_numpy(np.ascontiguousarray(params, dtype=np.float64)))[:-1]:
@@ -245,53 +245,6 @@ def midpoints(d: int, n_points: int) -> np.ndarray:
     n_axis = max(1, int(n_points ** (1 / d) + 1e-9))
     axes = np.meshgrid(*[(np.arange(n_axis) + 0.5) / n_axis] * d, indexing="ij")
     return np.stack(axes, axis=-1).reshape(-1, d)
-
-
-def outputs_on_grid(spec: NetworkSpec, params: np.ndarray) -> np.ndarray:
-    """(N, 64 outputs): at the midpoints of an 8 × 8 grid over the unit square."""
-    found = forward(spec, params, midpoints(spec.widths[0], N_OUTPUT_POINTS))
-    return found.reshape(len(params), -1)
-
-
-def input_gradients(spec: NetworkSpec, params: np.ndarray) -> np.ndarray:
-    """(N, 128): the derivatives of the output by both inputs on an 8 × 8 grid. A property of the function: knows no units."""
-    return _of_jacobians(spec, params, N_OUTPUT_POINTS, lambda found: found.by_input.flatten(1))
-
-
-def parameter_gradients(spec: NetworkSpec, params: np.ndarray) -> np.ndarray:
-    """(N, 16 P): the derivatives of the output by the parameters on a 4 × 4 grid.
-
-    Scaling a unit changes them, so every unit's incoming parameters are brought to length one first; the units of a layer
-    stand in the order of their Fisher mass, the largest first: the sum of all the squared derivatives of their parameters.
-    """
-    gradients = _of_jacobians(spec, _canonical(spec, params), N_GRADIENT_POINTS, lambda found: found.by_params.flatten(1, 2))
-    index = _heaviest_units_first(spec, np.square(gradients).sum(axis=1))
-    return np.take_along_axis(gradients, index[:, None, :], axis=2).reshape(len(params), -1)
-
-
-def fisher_information(spec: NetworkSpec, params: np.ndarray) -> np.ndarray:
-    """(N, P): the mean square of the output's derivative by each parameter on an 8 × 8 grid, units as in `parameter_gradients`.
-
-    The diagonal of the Fisher information of a Gaussian of variance 1 about the output, inputs uniform on the unit square; as
-    a description of networks: Achille et al., Task2Vec (2019).
-    """
-    fisher = _of_jacobians(
-        spec, _canonical(spec, params), N_OUTPUT_POINTS, lambda found: found.by_params.square().sum(dim=2).mean(dim=1)
-    )
-    return np.take_along_axis(fisher, _heaviest_units_first(spec, fisher), axis=1)
-
-
-def strongest_contributions(spec: NetworkSpec, params: np.ndarray) -> np.ndarray:
-    """(N, 25 a hidden unit): the tokens that a model of behaviour reads, units by the mean square of theirs, the largest first.
-
-    The control for what pretraining on them adds. See `contributions` for what a unit contributes.
-    """
-    layers = contributions(spec, canonical_order(spec, params), midpoints(spec.widths[0], N_PROBES))
-    columns = []
-    for layer in layers:
-        order = np.argsort(-np.square(layer).mean(axis=1), axis=1, kind="stable")
-        columns.append(np.take_along_axis(layer, order[:, None, :], axis=2).swapaxes(1, 2).reshape(len(params), -1))
-    return np.concatenate([np.zeros((len(params), 0)), *columns], axis=1)
 
 
 def _canonical(spec: NetworkSpec, params: np.ndarray) -> np.ndarray:

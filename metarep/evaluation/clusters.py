@@ -1,12 +1,9 @@
 """Clusterers that are fitted on training networks and then assign any network; and how k is chosen.
 
-Nothing here sees a label. The rule for k has two steps. A k is admitted where every single cluster is recovered when the
-training networks are resampled, that is where the least of the clusters' mean Jaccard similarities to their nearest
-cluster in bootstrap resamples is at least 0.85 ("highly stable": Hennig, "Cluster-wise assessment of cluster
-stability", 2007; agreement over all pairs of networks, the ARI, forgives a few clusters that come and go). Among those the k
-with the highest mean silhouette is taken, whose clusters are the best separated (Rousseeuw, "Silhouettes", 1987).
-Stability alone cannot say where to stop: with many networks every k is stable at which the best clustering is unique,
-whether or not gaps part the clusters (Ben-David, von Luxburg and Pál, "A sober look at clustering stability", 2006).
+Nothing here sees a label. A k is admitted where every cluster is recovered in bootstrap resamples of the training networks:
+its mean Jaccard similarity to the nearest cluster is at least 0.85 ("highly stable": Hennig, "Cluster-wise assessment of
+cluster stability", 2007). Among those the k with the highest mean silhouette is taken (Rousseeuw, "Silhouettes", 1987), since
+stability alone cannot say where to stop (Ben-David, von Luxburg and Pál, "A sober look at clustering stability", 2006).
 """
 
 from __future__ import annotations
@@ -22,11 +19,11 @@ from sklearn.cluster import HDBSCAN, KMeans
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import silhouette_score
+from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import StandardScaler
 
 from metarep.evaluation.agreement import adjusted_rand, contingency
-from metarep.evaluation.mixture import fit_mixture
 
 STABLE = 0.85
 RULE = (
@@ -74,17 +71,16 @@ def fit_gmm(x: np.ndarray, k: int, *, seed: int) -> Clustering:
     pca = PCA(min(GMM_MAX_DIMENSIONS, *x.shape), svd_solver="covariance_eigh").fit(scaled)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        model = fit_mixture(pca.transform(scaled), k, n_starts=STARTS, seed=seed)
+        mixture = GaussianMixture(k, reg_covar=1e-3, tol=1e-2, max_iter=60, n_init=STARTS, random_state=seed)
+        model = mixture.fit(pca.transform(scaled))
     return Clustering(lambda y: model.predict(pca.transform(scaler.transform(y))), k)
 
 
 def fit_hdbscan(x: np.ndarray, k: int, *, seed: int) -> Clustering:
     """HDBSCAN finds its own number of clusters; k only says that none may be smaller than N / (10 k).
 
-    It has no rule for new points: they take the cluster of the nearest training point, noise (−1) included.
-    `seed` changes nothing.
+    New points take the cluster of the nearest training point, noise (−1) included. `seed` changes nothing.
     """
-    del seed
     scaler = StandardScaler().fit(x)
     scaled = scaler.transform(x)
     found = HDBSCAN(min_cluster_size=max(5, len(x) // (10 * k)), copy=True).fit_predict(scaled)
@@ -122,33 +118,22 @@ def sweep(clusterer: str, x: np.ndarray, ks: Sequence[int], *, n_bootstraps: int
         stability = bootstrap_stability(clusterer, x, k, whole, n_bootstraps=n_bootstraps, seed=seed)
         row = {"k": clustering.n_clusters, "stability": stability.ari, "least_jaccard": stability.least_jaccard}
         curve.append(row | {"silhouette": silhouette(whole)})
-    k = choose_k(
-        {k: row["least_jaccard"] for k, row in zip(ks, curve, strict=True)},
-        {k: row["silhouette"] for k, row in zip(ks, curve, strict=True)},
-    )
+    k = choose_k(*({k: row[name] for k, row in zip(ks, curve, strict=True)} for name in ("least_jaccard", "silhouette")))
     return Sweep(fitted, [row | {"chosen": int(own == k)} for own, row in zip(ks, curve, strict=True)])
 
 
 def fit_umap(x: np.ndarray, *, n_neighbors: int, seed: int) -> Callable[[np.ndarray], np.ndarray]:
     """UMAP fitted on training rows x (N, D), standardised inside; returns a function (M, D) -> (M, 2).
 
-    The same seed gives the same picture: a fixed seed makes UMAP run on one thread, on purpose, and it starts
-    from the first two principal components, since its own spectral start differs from process to process where
-    many rows are alike. It is handed exact distances, since compiling its approximate search takes longer
-    than these sizes need, and by sums that do not depend on how rows lie in memory.
+    The same seed gives the same map: one thread, exact distances, and a start that is the same in every process.
     """
     import umap
 
     x = x[np.sort(np.random.default_rng(seed).permutation(len(x))[:UMAP_MAX_ROWS])]  # rows may stand family by family
     scaler = StandardScaler().fit(x)
     scaled = scaler.transform(x)
-    model = umap.UMAP(
-        n_neighbors=min(n_neighbors, len(x) - 1),
-        metric="precomputed",
-        init=umap_start(scaled),
-        random_state=seed,
-        n_jobs=1,
-    )
+    exact = {"metric": "precomputed", "init": umap_start(scaled), "random_state": seed, "n_jobs": 1}
+    model = umap.UMAP(n_neighbors=min(n_neighbors, len(x) - 1), **exact)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="using precomputed metric")  # no inverse transform: not wanted
         model.fit(cdist(scaled, scaled).astype(np.float32))
@@ -172,9 +157,7 @@ def umap_start(scaled: np.ndarray) -> np.ndarray:
 
 
 class Stability(NamedTuple):
-    """How far resamples give the same clustering: the mean ARI of pairs of them, and the Jaccard similarity of the
-    cluster that is recovered worst.
-    """
+    """The mean ARI of pairs of resamples, and the Jaccard similarity of the cluster that is recovered worst."""
 
     ari: float
     least_jaccard: float

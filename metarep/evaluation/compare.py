@@ -1,8 +1,4 @@
-"""The stage that compares representations: clusters, agreement with labels, probes.
-
-Everything is fitted on training networks and measured on test networks. Tables are tidy CSV; representation, model, kind and
-untrained say in each which representation a row is of.
-"""
+"""The stage that compares representations, fitted on training and measured on test networks: clusters, labels, probes."""
 
 from __future__ import annotations
 
@@ -19,14 +15,7 @@ from metarep.artefact import canonical_json, open_artefact, write_whole, writing
 from metarep.embeddings.store import Embeddings, load_embeddings
 from metarep.errors import MetarepError
 from metarep.evaluation.agreement import agreement
-from metarep.evaluation.arena import (
-    EMBEDDING,
-    Arena,
-    Representation,
-    arena_of,
-    embedded_in_all,
-    representations_of,
-)
+from metarep.evaluation.arena import EMBEDDING, Arena, Representation, arena_of, embedded_in_all, representations_of
 from metarep.evaluation.clusters import RULE, Clustering, fit_umap, sweep
 from metarep.evaluation.describe import describe
 from metarep.evaluation.probes import probe_rows
@@ -95,23 +84,17 @@ def cluster(
             if rows:
                 write_whole(folder / f"{name}.csv", to_csv(rows))
         counts = {"n_train": len(arena.train), "n_probe_train": len(arena.probe_train), "n_test": len(arena.test)}
-        told = {"rule_for_k": RULE, "label": arena.main_label, "labels": list(arena.labels), **counts}
-        write_whole(folder / "metrics.json", canonical_json(told | {"properties": list(arena.numbers)}) + "\n")
+        known = {"label": arena.main_label, "labels": list(arena.labels), "properties": list(arena.numbers)}
+        write_whole(folder / "metrics.json", canonical_json({"rule_for_k": RULE} | counts | known) + "\n")
     return Path(out)
 
 
 def compare_all(representations: Sequence[Representation], arena: Arena, config: ClusterConfig) -> Iterator[Tables]:
-    """The tables of each representation in turn, computed in as many processes as there are cores.
-
-    Each process keeps to one thread: the problems are small, and the OpenMP runtimes of scikit-learn,
-    torch and numba would wait for each other by spinning. No number depends on the number of processes.
-    """
+    """The tables of each representation in turn, in as many processes as there are cores, each of one thread."""
     first = next((one.name for one in representations if one.origin == EMBEDDING), None)
     described = config.described or (first,)
-    jobs = (
-        delayed(compare_one)(one, arena, config, described=not one.untrained and one.name in described)
-        for one in representations
-    )
+    named = ((one, not one.untrained and one.name in described) for one in representations)
+    jobs = (delayed(compare_one)(one, arena, config, described=is_described) for one, is_described in named)
     with parallel_config("loky", inner_max_num_threads=1):
         yield from Parallel(n_jobs=min(cpu_count(), len(representations)), return_as="generator")(jobs)
 
@@ -157,12 +140,9 @@ def sweep_k(
         for label, values in arena.labels.items():
             truth = values[arena.test]
             known = truth != ""
-            if known.any():
-                metrics = agreement(truth[known], test[known], seed=config.seed, n_permutations=config.n_permutations)
-                tables.rows["agreement"] += [
-                    key | {"label": label, "metric": metric, **columns, "n": int(known.sum())}
-                    for metric, columns in metrics.items()
-                ]
+            how = {"seed": config.seed, "n_permutations": config.n_permutations}
+            for metric, columns in agreement(truth[known], test[known], **how).items() if known.any() else ():
+                tables.rows["agreement"].append(key | {"label": label, "metric": metric, **columns, "n": int(known.sum())})
     return found.chosen
 
 

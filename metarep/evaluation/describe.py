@@ -1,9 +1,8 @@
 """What each cluster of networks does that the others do not: properties that set it apart, and a short rule for it.
 
-Both are found on training networks and measured on test networks. How far a property sets a cluster apart is Cliff's delta
-of the cluster's networks against all others; for a fact that is the difference of the two shares. A rule is a conjunction of
-at most three conditions, found by a beam search for the largest F1 (subgroup discovery; Duivesteijn, Feelders and Knobbe,
-"Exceptional model mining", 2016, describe the search).
+Both are found on training networks and measured on test networks. A property sets a cluster apart by Cliff's delta of its
+networks against all others (for a fact the difference of shares). A rule is a conjunction of at most three conditions, found by
+a beam search for the largest F1 (Duivesteijn, Feelders and Knobbe, "Exceptional model mining", 2016).
 """
 
 from __future__ import annotations
@@ -52,11 +51,8 @@ def describe(
     every = Side(found, assigned[rows], {name: values[rows].astype(str) for name, values in labels.items()})
     fitted = np.arange(len(rows)) < len(train)
     sides = every.select(fitted), every.select(~fitted)
-    return {
-        "descriptions": description_rows(*sides),
-        "rules": rule_rows(*sides),
-        "unexplained": unexplained_rows(*sides, seed=seed),
-    }
+    found = {"descriptions": description_rows(*sides), "rules": rule_rows(*sides)}
+    return found | {"unexplained": unexplained_rows(*sides, seed=seed)}
 
 
 def properties_of(zoo: Zoo, labels: Mapping[str, np.ndarray]) -> list[Property]:
@@ -95,7 +91,8 @@ def description_rows(train: Side, test: Side) -> list[dict]:
     shares. said: its place among the few worth saying, those that say what no earlier one says; 0 for the others.
     """
     x_train, x_test = train.table, test.table
-    alike = np.abs(_correlation(rankdata(x_train, axis=0)))
+    with np.errstate(invalid="ignore", divide="ignore"):  # of a column that is the same everywhere
+        alike = np.abs(np.nan_to_num(np.atleast_2d(np.corrcoef(rankdata(x_train, axis=0), rowvar=False))))
     rows = []
     facts = np.array([p.is_fact for p in train.found])
     for number in np.unique(train.clusters):
@@ -126,14 +123,6 @@ def _levels(one: Property, member: np.ndarray) -> dict[str, float]:
     return {"inside": inside, "inside_low": float(low), "inside_high": float(high), "outside": outside}
 
 
-def _correlation(columns: np.ndarray) -> np.ndarray:
-    """(P, P) correlations of columns (N, P); 0 with a column that is the same everywhere."""
-    centred = columns - columns.mean(axis=0)
-    length = np.linalg.norm(centred, axis=0)
-    scaled = centred / np.where(length > 0, length, 1.0)
-    return scaled.T @ scaled
-
-
 def _worth_saying(effects: np.ndarray, alike: np.ndarray, facts: np.ndarray) -> dict[int, int]:
     """{property: its place in the sentence, from 1}: the few largest effects (P,) that are not said by an earlier one."""
     size = np.nan_to_num(np.abs(effects))
@@ -158,16 +147,14 @@ class Condition:
 
 
 def rule_rows(train: Side, test: Side) -> list[dict]:
-    """For each cluster its rule in words, with precision, recall and their Wilson intervals on test networks.
-
-    f1_train is what the rule was chosen by; share is that of the cluster, what a rule that catches any network would reach as
-    precision.
-    """
+    """For each cluster its rule, f1_train, by which it was chosen, and precision and recall on test networks (Wilson)."""
     x_train, x_test = train.table, test.table
     rows = []
     for number in np.unique(train.clusters):
         conditions, f1 = best_rule(x_train, train.clusters == number, [p.is_fact for p in train.found])
-        caught, truth = _all_hold(conditions, x_test), test.clusters == number
+        truth, caught = test.clusters == number, np.ones(len(x_test), dtype=bool)
+        for condition in conditions:
+            caught &= condition.holds(x_test)
         row = {"cluster": int(number), "rule": " and ".join(rule_words(conditions, train.found)), "n": int(truth.sum())}
         row |= {"n_caught": int(caught.sum()), "share": float(truth.mean()), "f1_train": f1}
         hits = int((caught & truth).sum())
@@ -207,20 +194,11 @@ def possible_conditions(x: np.ndarray, member: np.ndarray, is_fact: Sequence[boo
     levels = np.linspace(0.01, 0.99, N_CUTS)
     for index, fact in enumerate(is_fact):
         values = x[:, index]
-        cuts = (
-            [0.5] if fact else sorted({_two_digits(c) for side in (values, values[member]) for c in np.quantile(side, levels)})
-        )
+        quantiles = np.quantile(values, levels), np.quantile(values[member], levels)
+        cuts = [0.5] if fact else sorted({float(f"{cut:.2g}") for cut in np.concatenate(quantiles)})
         splits = [cut for cut in cuts if values.min() <= cut < values.max()]
         found += [Condition(index, above, cut) for cut in splits for above in (True, False)]
     return found
-
-
-def _two_digits(value: float) -> float:
-    return float(f"{value:.2g}")
-
-
-def _all_hold(conditions: Sequence[Condition], x: np.ndarray) -> np.ndarray:
-    return np.all([np.ones(len(x), dtype=bool), *(c.holds(x) for c in conditions)], axis=0)
 
 
 def rule_words(conditions: Sequence[Condition], found: Sequence[Property]) -> list[str]:

@@ -1,8 +1,4 @@
-"""What a cloze model must beat: masked values predicted from a Gaussian over all values of networks, or windows, of one shape.
-
-Rows are whole networks of one architecture, or windows of one layout. Units are interchangeable, so mean and covariance
-are averaged over cyclic orders of them.
-"""
+"""Masked values predicted from a Gaussian over networks, or windows, of one shape, averaged over cyclic orders of units."""
 
 from __future__ import annotations
 
@@ -43,10 +39,10 @@ class Gaussian:
         With factors f: x = μ + W f + noise. E[f | seen] = (WₛᵀWₛ + σ²)⁻¹ Wₛᵀ (xₛ − μₛ) (Tipping and Bishop, "Probabilistic
         principal component analysis", 1999), which for all R = M factors is the conditional mean of the full Gaussian.
         """
-        seen, hidden = self.loadings[~mask], self.loadings[mask]
+        seen, masked = self.loadings[~mask], self.loadings[mask]
         inner = seen.T @ seen + self.noise * np.eye(seen.shape[1])
         factors = np.linalg.solve(inner, seen.T @ (values[:, ~mask] - self.mean[~mask]).T)
-        return self.mean[mask] + factors.T @ hidden.T
+        return self.mean[mask] + factors.T @ masked.T
 
 
 def fit_gaussian(rows: np.ndarray, orders: Sequence[np.ndarray]) -> Gaussian:
@@ -77,19 +73,14 @@ def unit_orders(plan: Plan, shape: Shape, symmetries: Symmetries) -> list[np.nda
         return [_whole_order(plan, layout, symmetries, each) for each in turns]
     (stretch,) = shape.stretches
     n_units = stretch.n_units if plan.views[stretch.view].units.interchangeable else 1
-    index = _numbered(layout).reshape(stretch.n_units, -1)
+    present = layout.present.numpy().reshape(-1)
+    index = np.where(present, np.cumsum(present) - 1, -1).reshape(stretch.n_units, -1)  # −1 for absent values
     found = [np.roll(index, -turn, axis=0).reshape(-1) for turn in _turns(n_units)]
     return [order[order >= 0] for order in found]
 
 
 def _turns(n: int) -> np.ndarray:
     return np.unique(np.linspace(0, n, min(n, MAX_ORDERS), endpoint=False).astype(int))
-
-
-def _numbered(layout: Layout) -> np.ndarray:
-    """(T · C,): the number of each present value, −1 for absent ones."""
-    present = layout.present.numpy().reshape(-1)
-    return np.where(present, np.cumsum(present) - 1, -1)
 
 
 def _whole_order(plan: Plan, layout: Layout, symmetries: Symmetries, turns: dict[int, int]) -> np.ndarray:

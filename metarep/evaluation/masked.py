@@ -136,10 +136,7 @@ def score(config: MaskedR2Config, model: ClozeModel, block: Block, masks: torch.
     z, classes = block.values(model, block.test), block.classes(model, block.test)
     predictors = predictors_of(config, model, block, z)
     flat = [(mask, mask[block.present].numpy()) for mask in masks if bool(mask.any())]
-    predicted = {
-        name: np.concatenate([predict(mask, of_value) for mask, of_value in flat], axis=1)
-        for name, predict in predictors.items()
-    }
+    predicted = {name: np.concatenate([of(*pair) for pair in flat], axis=1) for name, of in predictors.items()}
     index = np.concatenate([np.flatnonzero(of_value) for _, of_value in flat])
     layer, role = (block.of_value[name][index] for name in ("layer", "role"))
     return Scored(block.network, block.architecture, z[:, index], predicted, classes[:, index], layer, role)
@@ -150,9 +147,7 @@ Predictor = Callable[[torch.Tensor, np.ndarray], np.ndarray]
 
 
 def predictors_of(config: MaskedR2Config, model: ClozeModel, block: Block, z: np.ndarray) -> dict[str, Predictor]:
-    """The model, the training mean of the class, the mean of what a window shows of the same kind and role, and the
-    linear-Gaussian imputer.
-    """
+    """The model, the mean of the class, the mean of what a window shows of the same kind and role, and the imputer."""
     segment, role = block.test.to(model.device), block.of_value["role"]
     train = z[:0] if block.train is None else block.values(model, block.train)
     known = np.zeros((1, z.shape[1]), np.int64) if block.train is None else block.classes(model, block.train)

@@ -1,9 +1,8 @@
 """How much of the variance of masked values is predicted: by the model, by means, by a linear-Gaussian imputer.
 
-Test networks are read as the model reads them, whole or in windows, and their values are masked in several ways; all windows
-of one shape share the same masks. R² is that of values as the model sees them (standardised), about the mean of their slot
-where networks share slots, else of their kind and role, so that telling a weight from a bias earns nothing. Intervals
-resample networks; nulls permute predictions among windows of one shape.
+All windows of one shape share the same masks. R² is that of values as the model sees them (standardised), about the mean of
+their slot where networks share slots, else of their kind and role, so that telling a weight from a bias earns nothing.
+Intervals resample networks; nulls permute predictions among windows of one shape.
 """
 
 from __future__ import annotations
@@ -70,9 +69,7 @@ def masked_r2_rows(
         raise MetarepError("the zoo has no test networks", fix="add networks or zoos")
     progress = progress or Progress()
     rows: list[dict] = []
-    maskings = [
-        (masking, ratio) for masking in config.maskings for ratio in (config.ratios if masking == "random" else (None,))
-    ]
+    maskings = [(one, ratio) for one in config.maskings for ratio in (config.ratios if one == "random" else (None,))]
     with progress.task("masked R²", len(maskings) * len(blocks), "maskings") as task:
         for masking, ratio in maskings:
             found: list[Scored] = []

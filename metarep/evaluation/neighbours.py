@@ -1,17 +1,12 @@
-"""Neighbours among networks: how near a network is to others modulo symmetry, and what neighbours say of a hidden parameter.
+"""Neighbours among networks: how near a network is to others modulo symmetry, and what neighbours say of a masked parameter.
 
 A bank holds every network in every order of its hidden units, so that two networks that differ by the order alone meet.
 
-Three readings of a parameter y whose network is known but for it, x being the other P − 1 parameters in standard deviations:
-
-- the mean of y over the nearest neighbours in x;
-- a linear fit of y on x over more neighbours, read off at x (local linear regression: Cleveland, "Robust locally weighted
-  regression and smoothing scatterplots", 1979, here with equal weights and a ridge);
-- the Gamma test (Stefánsson, Končar and Jones, "A note on the Gamma test", 1997; Evans and Jones, "A proof of the Gamma
-  test", 2002): if y = f(x) + r with a smooth f and noise r of variance v, then half the mean squared difference between y
-  and that of the k-th neighbour tends to v as the neighbour's distance tends to 0. A line through the pairs
-  (mean squared distance, half the mean squared difference) of k = 1 … p therefore has the intercept v: the variance that no
-  smooth function of x can predict.
+Of a masked parameter y, x being the other P − 1 parameters in standard deviations, neighbours in x give the mean of y, a local
+linear fit (Cleveland, "Robust locally weighted regression and smoothing scatterplots", 1979, here with equal weights and a
+ridge), and the Gamma test (Stefánsson, Končar and Jones, "A note on the Gamma test", 1997): a line through the mean squared
+distances of the first, second, … neighbour and half the mean squared differences in y meets distance 0 at the variance that no
+smooth function of x can predict.
 """
 
 from __future__ import annotations
@@ -46,11 +41,7 @@ class Bank(NamedTuple):
 
 
 class Neighbours(NamedTuple):
-    """The k nearest networks of N queries when one parameter is hidden, nearest first.
-
-    value (N, k) is theirs of the hidden parameter, offset (N, k, P − 1) how far their others lie from the query's, and
-    squared (N, k) the squared distance.
-    """
+    """The k nearest of N queries by all parameters but one: its value (N, k), offset of the others (N, k, P − 1), squared."""
 
     value: np.ndarray
     offset: np.ndarray
@@ -94,10 +85,7 @@ def nearest_distance(
 
 
 def hidden_neighbours(bank: Bank, queries: np.ndarray, slot: int, k: int) -> Neighbours:
-    """The nearest k points of a bank to queries (N, P), in its units, by all parameters but the one at `slot`.
-
-    k falls to the number of points where there are fewer.
-    """
+    """The nearest k points of a bank, or all, to queries (N, P), in its units, by all parameters but the one at `slot`."""
     rest = np.delete(bank.points, slot, axis=1)
     own = np.delete(queries, slot, axis=1)
     distance, index = cKDTree(rest).query(own, k=np.arange(1, min(k, len(rest)) + 1))
@@ -105,15 +93,12 @@ def hidden_neighbours(bank: Bank, queries: np.ndarray, slot: int, k: int) -> Nei
 
 
 def neighbour_mean(found: Neighbours, k: int) -> np.ndarray:
-    """(N,): the hidden parameter's mean over the nearest k."""
+    """(N,): the masked parameter's mean over the nearest k."""
     return found.value[:, :k].mean(axis=1)
 
 
 def local_linear(found: Neighbours, *, ridge: float = 0.01) -> np.ndarray:
-    """(N,): the hidden parameter by a linear fit over all neighbours found, read off at the query.
-
-    The squared slopes are punished by `ridge` times the neighbours' summed squared offsets along a mean axis.
-    """
+    """(N,): the masked parameter by a linear fit over all neighbours, read off at the query; `ridge` is relative to offsets."""
     value, offset = found.value, found.offset
     centre = offset.mean(axis=1, keepdims=True)
     x, y = offset - centre, value - value.mean(axis=1, keepdims=True)

@@ -56,9 +56,8 @@ def predict(
     representations = representations_of(networks, loaded, train, **how)
     inputs = {"zoo": networks.artefact, **{f"embeddings_{i}": one.artefact for i, one in enumerate(loaded)}}
     with writing(out, "predictions", config=config.resolved(), seed=config.seed, inputs=inputs, overwrite=overwrite) as folder:
-        rows = prediction_rows(
-            representations, targets, networks.run_id.astype(str), train, test, config, progress or Progress()
-        )
+        run = networks.run_id.astype(str)
+        rows = prediction_rows(representations, targets, run, train, test, config, progress or Progress())
         write_whole(folder / "predictions.csv", to_csv(rows))
     return Path(out)
 
@@ -101,10 +100,8 @@ def metrics_of(
     """What each regressor makes of x (N, D) and y (N,), NaN where there is no value. Raises MetarepError for too few."""
     train, test = train[np.isfinite(y[train])], test[np.isfinite(y[test])]
     if min(len(train), len(test)) < MIN_NETWORKS:
-        met = f"{len(train)} train and {len(test)} test networks"
-        raise MetarepError(
-            "too few networks to predict from", met=met, expected=f"at least {MIN_NETWORKS} of each", fix="add more"
-        )
+        met, expected = f"{len(train)} train and {len(test)} test networks", f"at least {MIN_NETWORKS} of each"
+        raise MetarepError("too few networks to predict from", met=met, expected=expected, fix="add more")
     rng = np.random.default_rng(config.seed)
     nulls = [linear_regressor().fit(x[train], rng.permutation(y[train])).predict(x[test]) for _ in range(config.n_permutations)]
     rows = []
@@ -142,7 +139,6 @@ METRICS = {"r2": (r2_score, r2_draws), "kendall_tau": (_tau, _tau_draws)}
 
 def fit_linear(x: np.ndarray, y: np.ndarray, run: np.ndarray, config: PredictConfig) -> Callable[[np.ndarray], np.ndarray]:
     """Ridge regression on standardised features, its penalty by generalised cross-validation."""
-    del run, config
     return linear_regressor().fit(x, y).predict
 
 

@@ -16,7 +16,7 @@ from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from metarep.evaluation.resampling import N_DRAWS, balanced_accuracy, class_metric, permuted_r2, r2_draws, resamples, summary
+from metarep.evaluation.resampling import balanced_accuracy, class_metric, r2_metric
 
 N_NEIGHBORS = 5
 TRAIN_SHARE = 0.8
@@ -71,8 +71,7 @@ class Draw:
 
     def predict(self, probe: str, y: np.ndarray, known: np.ndarray) -> np.ndarray:
         """What a probe says of all test networks, fitted on y (N,) of the training networks that are `known` (N,) bool."""
-        own, kept = y[self.rows], known[self.rows]
-        return PROBES[probe](self, own, kept)
+        return PROBES[probe](self, y[self.rows], known[self.rows])
 
 
 def _linear(draw: Draw, y: np.ndarray, kept: np.ndarray) -> np.ndarray:
@@ -119,25 +118,13 @@ def probe_rows(
         truth = y_test[tested]
         if known[draws[0].rows].sum() < N_NEIGHBORS or len(truth) < 2:
             continue
+        permuted = y_train.copy()
+        permuted[known] = np.random.default_rng([seed, len(y_train)]).permutation(y_train[known])
         for probe in PROBES:
             found = np.column_stack([draw.predict(probe, y_train, known)[tested] for draw in draws])
-            null = draws[0].predict(probe, _permuted(y_train, known, seed), known)[tested]
+            null = draws[0].predict(probe, permuted, known)[tested]
             metric = "balanced_accuracy" if is_text else "r2"
             score = balanced_accuracy if is_text else r2_score
-            spread = class_metric(truth, found, seed=seed) if is_text else mean_r2(truth, found, seed=seed)
+            spread = class_metric(truth, found, seed=seed) if is_text else r2_metric(truth, *found.T, seed=seed)
             further = {"std": float(np.std([score(truth, one) for one in found.T])), "null_fit": float(score(truth, null))}
             yield {"target": target, "probe": probe, "metric": metric, **spread, **further, "n": len(truth)}
-
-
-def _permuted(y: np.ndarray, known: np.ndarray, seed: int) -> np.ndarray:
-    found = y.copy()
-    found[known] = np.random.default_rng([seed, len(y)]).permutation(y[known])
-    return found
-
-
-def mean_r2(truth: np.ndarray, predicted: np.ndarray, *, seed: int, n_draws: int = N_DRAWS) -> dict[str, float]:
-    """`value`, `low`, `high` and `null` of the mean R² of the predictions (N, S) of S probes."""
-    weights = resamples(n_draws, len(truth), seed=seed)
-    draws = np.mean([r2_draws(truth, one, weights) for one in predicted.T], axis=0)
-    permuted = np.mean([permuted_r2(truth, one, seed=seed, n_draws=n_draws) for one in predicted.T], axis=0)
-    return summary(draws, permuted)

@@ -69,10 +69,11 @@ def permuted_r2(truth: np.ndarray, predicted: np.ndarray, *, seed: int, n_draws:
     return explained(squares - 2 * products, total)
 
 
-def r2_metric(truth: np.ndarray, predicted: np.ndarray, *, seed: int, n_draws: int = N_DRAWS) -> dict[str, float]:
-    """`value`, `low`, `high` and `null` of the R² of one set of predictions for N networks."""
+def r2_metric(truth: np.ndarray, *predicted: np.ndarray, seed: int, n_draws: int = N_DRAWS) -> dict[str, float]:
+    """`value`, `low`, `high` and `null` of the mean R² of one or several sets of predictions for N networks."""
     weights = resamples(n_draws, len(truth), seed=seed)
-    return summary(r2_draws(truth, predicted, weights), permuted_r2(truth, predicted, seed=seed, n_draws=n_draws))
+    draws = np.mean([r2_draws(truth, one, weights) for one in predicted], axis=0)
+    return summary(draws, np.mean([permuted_r2(truth, one, seed=seed, n_draws=n_draws) for one in predicted], axis=0))
 
 
 def class_metric(

@@ -1,11 +1,8 @@
 """How well a score tells two classes apart: ROC curve, AUC, precision, each with a bootstrap interval.
 
-The interval is that of a score cut into at most 2 × 100 steps, at the quantiles of both classes: resampling
-networks is then a multinomial draw over the steps, exactly, and costs the same however many networks there
-are. Point estimates are of the score itself, and the interval is moved by what the steps changed in them.
-
-Scores may come as (D, N): D draws of a scan that hangs on chance, such as which examples it was given. A
-figure is then the mean over the draws, and its interval holds the spread of a single draw too.
+The interval is that of a score cut into at most 2 × 100 steps, at the quantiles of both classes, so that a resample of
+networks is a multinomial draw over the steps; it is moved by what the steps changed in the value. Scores may be (D, N), D draws
+of a scan that depends on chance: the value is then the mean over the draws, and the interval holds the spread of one draw too.
 """
 
 from __future__ import annotations
@@ -67,10 +64,7 @@ def resampled(curve: Roc, n_positive: int, n_negative: int, n: int, *, rng: np.r
 def estimate(
     figures: dict[str, Callable[[Roc], np.ndarray]], positive: np.ndarray, negative: np.ndarray, n: int, *, seed: int
 ) -> dict[str, Estimate]:
-    """Each of some figures of the curve, with its interval from about n bootstrap samples.
-
-    positive (P,) or (D, P), negative (N,) or (D, N). Neither may be empty.
-    """
+    """Each of some metrics of the curve of positive (P,) or (D, P) and negative (N,) or (D, N), with its interval."""
     rng = np.random.default_rng(seed)
     pairs = list(zip(np.atleast_2d(positive), np.atleast_2d(negative), strict=True))
     points, steps = [roc(*pair) for pair in pairs], [stepwise(*pair) for pair in pairs]
@@ -120,15 +114,7 @@ def precision_at(recall: float, prevalence: float) -> Callable[[Roc], np.ndarray
 def on_grid(positive: np.ndarray, negative: np.ndarray) -> np.ndarray:
     """(len(FPR_GRID),): the tpr at each fpr of FPR_GRID, the mean over draws where scores are (D, N)."""
     curves = [roc(*pair) for pair in zip(np.atleast_2d(positive), np.atleast_2d(negative), strict=True)]
-    return np.mean([_tpr_at_grid(curve) for curve in curves], axis=0)
-
-
-def _tpr_at_grid(curve: Roc) -> np.ndarray:
-    last = np.searchsorted(curve.fpr, FPR_GRID, side="right") - 1
-    following = np.minimum(last + 1, len(curve.fpr) - 1)
-    gap = curve.fpr[following] - curve.fpr[last]
-    along = np.where(gap > 0, (FPR_GRID - curve.fpr[last]) / np.where(gap > 0, gap, 1.0), 0.0)
-    return curve.tpr[last] + along * (curve.tpr[following] - curve.tpr[last])
+    return np.mean([np.interp(FPR_GRID, curve.fpr, curve.tpr) for curve in curves], axis=0)
 
 
 def _precision(tpr: np.ndarray, fpr: np.ndarray, prevalence: float) -> np.ndarray:

@@ -1,8 +1,7 @@
 """The stage that asks whether what was learned on one zoo holds on others.
 
-Probes and clusters are fitted on the training networks of the source (the zoo that the model was pretrained on) and carried
-over as they are: to its test networks (unseen seeds), to other zoos, and to random initialisations of the source's networks,
-the control that must fail. So is the linear-Gaussian imputer, beside which the model predicts masked values.
+Probes, clusters and the linear-Gaussian imputer are fitted on training networks of the source (the zoo of the pretraining) and
+carried over as they are: to its test networks, to other zoos, and to random initialisations, the control that must fail.
 """
 
 from __future__ import annotations
@@ -86,21 +85,20 @@ def transfer(
         with progress.task("transfer", len(targets), "targets") as task:
             rows = list(carry_over(network_model, artefact.path.name, train, targets, config, task))
         write_whole(folder / "transfer.csv", to_csv(rows))
-        told = summary(targets, next(iter(labels_of(train)), None), config)
-        write_whole(folder / "metrics.json", canonical_json(told) + "\n")
+        about = summary(targets, next(iter(labels_of(train)), None), config)
+        write_whole(folder / "metrics.json", canonical_json(about) + "\n")
     return Path(out)
 
 
 def load_targets(paths: list[Path], source: Zoo) -> dict[str, Zoo]:
     """The zoos by the names of their folders, without the source. Raises MetarepError where two have one name."""
     zoos: dict[str, Zoo] = {}
-    for path in paths:
-        zoo = open_zoo(path)
+    for name, zoo in ((Path(path).name, open_zoo(path)) for path in paths):
         if zoo.artefact.digest == source.artefact.digest:
             continue
-        if Path(path).name in zoos:
-            raise MetarepError("two target zoos have one name", met=Path(path).name, fix="rename one folder")
-        zoos[Path(path).name] = zoo
+        if name in zoos:
+            raise MetarepError("two target zoos have one name", met=name, fix="rename one folder")
+        zoos[name] = zoo
     return zoos
 
 
@@ -147,12 +145,8 @@ def carry_over(
         vectors["raw"] = BASELINES["raw"].make(train, np.ones(len(train), dtype=bool))
     source = replace(target_of("source", train), labels=labels_of(train))
     carried = {name: fit(x, source, config) for name, x in vectors.items()}
-    masking = MaskedR2Config(
-        seed=config.seed,
-        maskings=("leave one out", "one in eight"),
-        max_fit_windows=len(train),
-        max_test_windows=config.max_test_networks,
-    )
+    most = {"max_fit_windows": len(train), "max_test_windows": config.max_test_networks}
+    masking = MaskedR2Config(seed=config.seed, maskings=("leave one out", "one in eight"), **most)
     for target in targets:
         for row in masked_rows(model, train, target, masking):
             whose = {"representation": row.pop("predictor"), "model": model_name, "kind": "", "untrained": 0}
@@ -162,11 +156,9 @@ def carry_over(
             if x is None:
                 continue
             if x.shape[1] != vectors[name].shape[1]:
-                met, expected = f"{x.shape[1]} numbers a network", f"{vectors[name].shape[1]}"
+                lengths = {"met": f"{x.shape[1]} numbers a network", "expected": f"{vectors[name].shape[1]}"}
                 fix = "choose kinds whose vectors are as long for every architecture, such as layers"
-                raise MetarepError(
-                    f"target {target.name} is embedded differently by {name}", met=met, expected=expected, fix=fix
-                )
+                raise MetarepError(f"target {target.name} is embedded differently by {name}", fix=fix, **lengths)
             whose = {"representation": name, "model": model_name if name in kinds else "", "kind": name, "untrained": 0}
             for row in carried_rows(one, x, target, config):
                 yield whose | {"target": target.name} | row
@@ -202,9 +194,8 @@ def carried_rows(carried: Carried, x: np.ndarray, target: Target, config: Transf
         if label in target.labels:
             truth = target.labels[label]
             known = truth != ""
-            scores = {"balanced_accuracy": None, "accuracy": accuracy} if known.any() else {}
-            predicted = predict(x)[known]
-            for metric, score in scores.items():
+            predicted, scores = predict(x)[known], {"balanced_accuracy": None, "accuracy": accuracy}
+            for metric, score in scores.items() if known.any() else ():
                 found = class_metric(truth[known].astype(str), predicted, seed=config.seed, score=score)
                 yield {"label": label, "probe": probe, "metric": metric, **found, "n": int(known.sum())}
         elif label in target.numbers:
@@ -213,36 +204,27 @@ def carried_rows(carried: Carried, x: np.ndarray, target: Target, config: Transf
             yield {"label": label, "probe": probe, "metric": "r2", **found, "n": int(known.sum())}
     main = carried.main_label
     if main in target.labels and (known := target.labels[main] != "").any():
-        found = agreement(
-            target.labels[main][known], carried.clusters(x)[known], seed=config.seed, n_permutations=N_PERMUTATIONS
-        )
+        how = {"seed": config.seed, "n_permutations": N_PERMUTATIONS}
+        found = agreement(target.labels[main][known], carried.clusters(x)[known], **how)
         for metric in ("ari", "ami"):
             yield {"label": main, "probe": "clusters", "metric": metric, **found[metric], "n": int(known.sum())}
 
 
 def masked_rows(model: ClozeModel, train: Zoo, target: Target, masking: MaskedR2Config) -> Iterator[dict]:
-    """Masked R² of the model and of the imputer fitted on the source, each token alone where that can be afforded; none for a
-    model that predicts no values.
-    """
+    """Masked R² of the model and of the imputer fitted on the source; none for a model that predicts no values."""
     if model.head is None:
         return
     rows = [row for row in masked_r2_rows(masking, model, train, target.zoo) if row["group"] == "all"]
     for row in rows:
         if row["masking"] == rows[0]["masking"] and row["predictor"] in PREDICTORS:
             found = {"value": row["r2"], "low": row["low"], "high": row["high"], "null": row["null_p95"]}
-            yield {
-                "predictor": row["predictor"],
-                "label": "",
-                "probe": "",
-                "metric": "masked_r2",
-                **found,
-                "n": len(target.zoo),
-            }
+            about = {"predictor": row["predictor"], "label": "", "probe": "", "metric": "masked_r2"}
+            yield about | found | {"n": len(target.zoo)}
 
 
 def summary(targets: list[Target], label: str | None, config: TransferConfig) -> dict:
     """metrics.json: what was carried over, and how often each value of the source's first label occurs in each target."""
-    counts = {target.name: {} for target in targets}
+    counts = {}
     for target in targets:
         names, n = np.unique(target.labels.get(label, np.array([], str)).astype(str), return_counts=True)
         counts[target.name] = dict(zip(names.tolist(), n.tolist(), strict=True))

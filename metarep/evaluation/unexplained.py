@@ -1,9 +1,8 @@
 """What the known labels leave of the clusters, whether that is structure, and what explains it best.
 
-A share is always one of information: I(cluster; z | given) / H(cluster | given), with I less what chance gives, as in the
-adjusted mutual information (Vinh, Epps and Bailey 2010), so that 0 is chance and 1 is everything. Chance is a permutation
-test: the clusters are shuffled among networks that are alike in what is given. Numbers are cut into fifths among those
-networks; nothing else is known of them. What explains most is chosen on training networks; every figure is of test networks.
+A share is one of information: I(cluster; z | given) / H(cluster | given), with I less what chance gives (Vinh, Epps and Bailey
+2010), so that 0 is chance and 1 is everything. For chance clusters are permuted among networks that are alike in what is
+given. Numbers are cut into fifths. What explains most is chosen on training networks; every value is of test networks.
 """
 
 from __future__ import annotations
@@ -58,7 +57,7 @@ class Side:
 
 @dataclass(frozen=True)
 class Shares:
-    """What each of P things tells of the clusters: share (P,), the null's 95th percentile (P,) and p (P,).
+    """What each of P things says of the clusters: share (P,), the null's 95th percentile (P,) and p (P,).
 
     p is the chance that the best of all P would stand out as far (Westfall and Young 1993, single step).
     """
@@ -120,7 +119,7 @@ def step_rows(train: Side, test: Side, rng: np.random.Generator) -> list[dict]:
 
 
 def property_rows(side: Side, scope: str, rng: np.random.Generator) -> list[dict]:
-    """What each property by itself tells of the clusters among networks of equal labels, the most telling first."""
+    """What each property by itself says of the clusters among networks of equal labels, the most telling first."""
     cell = cells(side.labels, len(side.clusters))
     found = shares(binned(side.found, cell), side.clusters, cell, rng)
     rows = _rows(PROPERTY, scope, [(p.name, p.family) for p in side.found], found, side.clusters)
@@ -139,17 +138,14 @@ def _rows(what: str, scope: str, names: Sequence[tuple[str, str]], found: Shares
 
 
 def everything_row(train: Side, test: Side, rng: np.random.Generator) -> dict:
-    """What a forest fitted on every property of training networks knows of the clusters of test networks.
-
-    Its null is 0: who knows nothing says the shares of the clusters. The interval is of 500 bootstrap samples.
-    """
+    """What a forest on all properties of training networks knows of test networks; null 0, interval of 500 resamples."""
     clusters = test.clusters
     forest = ExtraTreesClassifier(100, min_samples_leaf=2, max_features=0.5, random_state=int(rng.integers(2**31)))
     forest.fit(train.table, train.clusters)
-    told = np.full((len(clusters), max(int(clusters.max()), int(train.clusters.max())) + 1), FLOOR)
-    told[:, forest.classes_] = np.maximum(forest.predict_proba(test.table), FLOOR)
-    told /= told.sum(axis=1, keepdims=True)
-    loss = -np.log(told[np.arange(len(clusters)), clusters])
+    probable = np.full((len(clusters), max(int(clusters.max()), int(train.clusters.max())) + 1), FLOOR)
+    probable[:, forest.classes_] = np.maximum(forest.predict_proba(test.table), FLOOR)
+    probable /= probable.sum(axis=1, keepdims=True)
+    loss = -np.log(probable[np.arange(len(clusters)), clusters])
     own = entropy(np.unique(clusters, return_inverse=True)[1])
     draws = loss[rng.integers(0, len(loss), (500, len(loss)))].mean(axis=1)
     share, low, high = (1 - value / own if own > 0 else 0.0 for value in (loss.mean(), *np.quantile(draws, [0.975, 0.025])))
@@ -158,7 +154,7 @@ def everything_row(train: Side, test: Side, rng: np.random.Generator) -> dict:
 
 
 def shares(bins: np.ndarray, clusters: np.ndarray, cell: np.ndarray, rng: np.random.Generator) -> Shares:
-    """What each column of bins (N, P) tells of clusters (N,) where the cell (N,) is known; see the head of the file."""
+    """What each column of bins (N, P) says of clusters (N,) where the cell (N,) is known; see the head of the file."""
     clusters = np.unique(clusters, return_inverse=True)[1]
     groups = [_joint(cell, column) for column in bins.T]
     rest = entropy(_joint(cell, clusters)) - entropy(cell)  # H(cluster | cell), the same however clusters are shuffled
@@ -174,7 +170,7 @@ def shares(bins: np.ndarray, clusters: np.ndarray, cell: np.ndarray, rng: np.ran
     mean, spread = null.mean(axis=0), np.maximum(null.std(axis=0), 1e-12)
     most = ((null - mean) / spread).max(axis=1)
     p = (1 + (most[:, None] >= (own - mean) / spread).sum(axis=0)) / (1 + N_SHUFFLES)
-    left = rest - mean  # what could be told beyond chance; where it is nothing, nothing is told
+    left = rest - mean  # what can be known beyond chance
     scale = np.where(left > 1e-9, 1 / np.maximum(left, 1e-9), 0.0)
     return Shares(scale * (own - mean), scale * (np.quantile(null, 0.95, axis=0) - mean), p)
 

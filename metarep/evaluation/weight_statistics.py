@@ -1,8 +1,5 @@
-"""Statistics of weights, the baseline of the field for telling what a network does from its parameters.
-
-Mean, standard deviation and quartiles of weights and of biases (Unterthiner et al., "Predicting neural network accuracy from
-weights", 2020), in bins of layers: each layer, or thirds of the depth so that networks of any architecture compare. The order
-of units never shows, not even in the last bit.
+"""Mean, standard deviation and quartiles of weights and of biases in bins of layers (Unterthiner et al., "Predicting neural
+network accuracy from weights", 2020). The order of units never shows, not even in the last bit.
 """
 
 from __future__ import annotations

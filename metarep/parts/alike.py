@@ -61,11 +61,7 @@ def large_groups(parts: Parts) -> list[np.ndarray]:
 
 
 def next_to_nearest(parts: Parts, added: np.ndarray, members: list[np.ndarray]) -> float:
-    """The share of units of large groups whose nearest in the group has the number before or behind theirs, as saved.
-
-    Where the order of units means something (the classes of a scale, the positions of a sequence) neighbours may do alike;
-    where it means nothing this is at chance.
-    """
+    """The share of units of large groups whose nearest in the group is saved next to them; chance where order means nothing."""
     found = []
     for rows in members:
         number = parts.index[rows]
@@ -89,16 +85,21 @@ def cluster_parts(config: PartsConfig, own: np.ndarray, copies: np.ndarray, ks: 
 def by_size(cluster: np.ndarray) -> np.ndarray:
     """The same clusters, numbered from the largest on."""
     found, count = np.unique(cluster, return_counts=True)
-    rank = {int(name): number for number, name in enumerate(found[np.argsort(-count, kind="stable")])}
-    return np.array([rank[int(name)] for name in cluster])
+    rank = np.argsort(np.argsort(-count, kind="stable"))
+    return rank[np.searchsorted(found, cluster)]
+
+
+def of_length_one(x: np.ndarray) -> np.ndarray:
+    """Rows (M, D) scaled to length one; 0 stays 0."""
+    length = np.linalg.norm(x, axis=1, keepdims=True)
+    return np.divide(x, length, out=np.zeros_like(x), where=length > 0)
 
 
 def nearest_parts(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """For each row of x (M, D) the other row with the largest cosine, (M,), and that cosine; −1 and 0 where there is none."""
     if len(x) < 2:
         return np.full(len(x), -1), np.zeros(len(x))
-    length = np.linalg.norm(x, axis=1, keepdims=True)
-    unit = np.divide(x, length, out=np.zeros_like(x), where=length > 0).astype(np.float32)
+    unit = of_length_one(x).astype(np.float32)
     nearest, similarity = np.zeros(len(x), np.int64), np.zeros(len(x))
     for at in range(0, len(x), BLOCK):
         cosine = unit[at : at + BLOCK] @ unit.T

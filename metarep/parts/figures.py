@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import ListedColormap, to_hex, to_rgb
+from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from metarep.parts.alike import Found
-from metarep.report.style import INK, MUTED, PALETTE, cluster_colour, use_style
+from metarep.parts.alike import Found, of_length_one
+from metarep.report.maps import cluster_shade
+from metarep.report.style import DIVERGING, INK, MUTED, PALETTE, bare, drawing
 
-matplotlib.use("Agg")
 MAX_ROWS = 48
 """Groups of parts that the map shows; of more the first and the last."""
 
@@ -38,12 +37,11 @@ def map_figure(found: Found, title: str) -> Figure:
 
     What is left out is said where it would stand: groups in the middle beyond MAX_ROWS, parts of a group beyond MAX_CELLS.
     """
-    groups = list(dict.fromkeys(found.parts.groups))
-    first, left_out, last = split_middle(groups, MAX_ROWS)
-    rows = [*first, *([None] if left_out else []), *last]
+    groups, half = list(dict.fromkeys(found.parts.groups)), MAX_ROWS // 2
+    left_out = groups[half:-half] if len(groups) > MAX_ROWS else []
+    rows = [*groups[:half], None, *groups[-half:]] if left_out else groups
     numbers = np.unique(found.cluster)
-    with use_style():
-        figure = Figure(figsize=(9.5, 1.5 + 0.3 * len(rows)), layout="constrained")
+    with drawing(9.5, 1.5 + 0.3 * len(rows)) as figure:
         ax = figure.subplots()
         for row, group in enumerate(rows):
             if group is not None:
@@ -52,23 +50,15 @@ def map_figure(found: Found, title: str) -> Figure:
             n = int(np.isin(found.parts.groups, left_out).sum())
             said = f"left out here: {n:,} {found.parts.kind}s"
             said += "" if found.parts.kind == "layer" else f" of {len(left_out):,} groups"
-            ax.text(0.5, len(first), said, ha="center", va="center", fontsize=8, color=INK)
+            ax.text(0.5, half, said, ha="center", va="center", fontsize=8, color=INK)
         ax.set(xlim=(0, 1), ylim=(len(rows) - 0.4, -0.6), xticks=[], xlabel=ORDERS[found.parts.kind], title=title)
         names = ["⋮" if group is None else short(group.removeprefix("units of ")) for group in rows]
         ax.set_yticks(range(len(rows)), names, fontsize=8)
-        ax.spines[:].set_visible(False)
-        ax.tick_params(length=0)
+        bare(ax)
         share = [np.mean(found.cluster == number) for number in numbers]
-        handles = [Patch(color=shade(int(n)), label=f"{int(n) + 1} ({s:.0%})") for n, s in zip(numbers, share, strict=True)]
+        handles = [Patch(color=cluster_shade(n), label=f"{n + 1} ({s:.0%})") for n, s in zip(numbers, share, strict=True)]
         figure.legend(handles=handles, loc="outside lower center", ncols=min(8, len(handles)), title="cluster")
     return figure
-
-
-def split_middle(items: list[str], most: int) -> tuple[list[str], list[str], list[str]]:
-    """The first, those in the middle that are too many, and the last: `most` in first and last together."""
-    if len(items) <= most:
-        return items, [], []
-    return items[: most // 2], items[most // 2 : -(most // 2)], items[-(most // 2) :]
 
 
 def cells_of(found: Found, group: str) -> np.ndarray:
@@ -80,41 +70,25 @@ def cells_of(found: Found, group: str) -> np.ndarray:
 def draw_strip(ax: Axes, row: int, cells: np.ndarray, numbers: np.ndarray) -> None:
     """Clusters (n,) as cells side by side, and how many there are; of very many one in so many is drawn, and that is said."""
     step = int(np.ceil(len(cells) / MAX_CELLS))
-    ax.imshow(
-        np.searchsorted(numbers, cells[::step])[None],
-        cmap=ListedColormap([shade(int(number)) for number in numbers]),
-        vmin=-0.5,
-        vmax=len(numbers) - 0.5,
-        extent=(0, 1, row + 0.4, row - 0.4),
-        aspect="auto",
-        interpolation="nearest",
-    )
+    colours = ListedColormap([cluster_shade(number) for number in numbers])
+    shown, ends = np.searchsorted(numbers, cells[::step])[None], (0, 1, row + 0.4, row - 0.4)
+    limits = {"vmin": -0.5, "vmax": len(numbers) - 0.5}
+    ax.imshow(shown, cmap=colours, extent=ends, aspect="auto", interpolation="nearest", **limits)
     text = f"{len(cells):,}" if step == 1 else f"{len(cells):,}, 1 in {step} drawn"
     ax.text(1.01, row, text, va="center", fontsize=8, color=MUTED)
 
 
-def shade(cluster: int) -> str:
-    """A cluster's colour; behind the palette's end its colours again, half white."""
-    colour = cluster_colour(cluster)
-    if cluster < len(PALETTE):
-        return colour
-    return to_hex([(1 + part) / 2 for part in to_rgb(colour)])
-
-
 def similarity_figure(found: list[Found]) -> Figure:
     """How alike each part is to the one nearest to it, in the network and in its shuffled copies."""
-    with use_style():
-        figure = Figure(figsize=(3.6 * len(found), 3.2), layout="constrained")
-        axes = np.atleast_1d(figure.subplots(1, len(found)))
+    with drawing(3.6 * len(found), 3.2) as figure:
+        axes = figure.subplots(1, len(found), squeeze=False)[0]
         for ax, one in zip(axes, found, strict=True):
             bins = np.linspace(min(0.0, one.similarity.min(), one.shuffled_similarity.min()), 1.0, 36)
             centre = (bins[:-1] + bins[1:]) / 2
             copies = np.stack([np.histogram(copy, bins, density=True)[0] for copy in one.shuffled_similarity])
-            ax.fill_between(
-                centre, copies.min(axis=0), copies.max(axis=0), color=MUTED, alpha=0.35, lw=0, label="shuffled parameters"
-            )
-            own = np.histogram(one.similarity, bins, density=True)[0]
-            ax.plot(centre, own, color=PALETTE[1], label="this network")
+            grey = {"color": MUTED, "alpha": 0.35, "lw": 0, "label": "shuffled parameters"}
+            ax.fill_between(centre, copies.min(axis=0), copies.max(axis=0), **grey)
+            ax.plot(centre, np.histogram(one.similarity, bins, density=True)[0], color=PALETTE[1], label="this network")
             ax.set(xlabel="similarity of the nearest part", title=f"{len(one.similarity):,} {one.parts.kind}s", yticks=[])
             ax.set_ylim(bottom=0)
         axes[0].legend(loc="upper left")
@@ -124,18 +98,16 @@ def similarity_figure(found: list[Found]) -> Figure:
 
 def layers_figure(found: Found) -> Figure:
     """The similarity of each two layers, by what the arrangement of their parameters adds."""
-    x = found.parts.added[0]
-    length = np.linalg.norm(x, axis=1, keepdims=True)
-    unit = np.divide(x, length, out=np.zeros_like(x), where=length > 0)
-    n = len(x)
-    with use_style():
-        side = min(9.0, 2.6 + 0.22 * n)
-        figure = Figure(figsize=(side + 1.2, side), layout="constrained")
+    unit = of_length_one(found.parts.added[0])
+    n = len(unit)
+    side = min(9.0, 2.6 + 0.22 * n)
+    with drawing(side + 1.2, side) as figure:
         ax = figure.subplots()
-        image = ax.imshow(unit @ unit.T, cmap="PuOr_r", vmin=-1, vmax=1)
+        image = ax.imshow(unit @ unit.T, cmap=DIVERGING, vmin=-1, vmax=1)
         step = max(1, int(np.ceil(n / 40)))
-        ax.set_xticks(range(0, n, step), [short(name) for name in found.parts.groups[::step]], rotation=90, fontsize=7)
-        ax.set_yticks(range(0, n, step), [short(name) for name in found.parts.groups[::step]], fontsize=7)
+        names = [short(name) for name in found.parts.groups[::step]]
+        ax.set_xticks(range(0, n, step), names, rotation=90, fontsize=7)
+        ax.set_yticks(range(0, n, step), names, fontsize=7)
         ax.set_title("Layers, by what the arrangement of their parameters adds")
         figure.colorbar(image, ax=ax, shrink=0.7, label="cosine")
     return figure

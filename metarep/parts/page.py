@@ -9,16 +9,19 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+import numpy as np
 from matplotlib.figure import Figure
+from sklearn.metrics import adjusted_mutual_info_score
 
 from metarep.artefact import write_whole
-from metarep.report.page import png_of
+from metarep.parts.alike import Found
+from metarep.report.page import png_of, template_of
 from metarep.tables import to_csv
 
 MAX_ROWS = 30
 """Of a longer table the page shows the first rows, and says so."""
 
+SIGNIFICANT = 0.05
 Rows = list[dict[str, Any]]
 
 
@@ -68,27 +71,45 @@ def write_findings(folder: Path, name: str, found: Findings, *, dpi: int) -> Non
         images.append({"data": base64.b64encode(data).decode(), "caption": one.caption})
     write_whole(folder / "findings.md", "\n\n".join(found.sentences) + "\n")
     shown = {table: tables[table] for table in found.shown if tables[table]}
-    write_whole(folder / "report.html", render(name, found, images, shown))
+    page = template_of("parts", "parts.html").render(name=name, found=found, images=images, tables=shown, max_rows=MAX_ROWS)
+    write_whole(folder / "report.html", page)
 
 
-def render(name: str, found: Findings, images: list[dict[str, str]], shown: Mapping[str, Rows]) -> str:
-    """The page, which needs no network connection: figures are in it as data URIs."""
-    environment = Environment(
-        loader=ChoiceLoader([PackageLoader("metarep", package) for package in ("parts", "report")]),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+def sentences(found: dict[str, Found], n_params: int, n_shuffles: int) -> tuple[str, ...]:
+    """In plain words: how many parts, whether they are more alike than in shuffled copies, what the clusters hold."""
+    counts = ", ".join(f"{len(one.cluster):,} {kind}s" for kind, one in found.items())
+    said = [
+        f"{n_params:,} parameters, read in windows: {counts}. Null: {n_shuffles} copies in which the values of each tensor are "
+        "shuffled."
+    ]
+    for kind, one in found.items():
+        said += [null_sentence(kind, row) for row in one.tests]
+        if one.k_curve:
+            said.append(cluster_sentence(kind, one))
+    return tuple(said)
+
+
+def null_sentence(kind: str, row: dict) -> str:
+    """One statistic beside its null."""
+    verdict = "more than in shuffled copies" if row["p"] <= SIGNIFICANT else "no more than in shuffled copies"
+    return (
+        f"{kind.capitalize()}s, {row['statistic']}: {number(row['value'])}, shuffled {number(row['null_p05'])} to "
+        f"{number(row['null_p95'])} (p = {row['p']:.2f}): {verdict}."
     )
-    environment.filters["cell"] = cell
-    template = environment.get_template("parts.html")
-    return template.render(name=name, found=found, images=images, tables=shown, max_rows=MAX_ROWS)
 
 
-def cell(value: Any) -> str:
-    """A table's cell: numbers with four significant digits, "–" for none."""
-    if value is None or value == "":
-        return "–"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return f"{value:.4g}".replace("-", "−") if isinstance(value, float) else str(value)
+def cluster_sentence(kind: str, one: Found) -> str:
+    """How many clusters, their shares, and how far they are more than the group that a part is in."""
+    share = [float(np.mean(one.cluster == number)) for number in np.unique(one.cluster)]
+    ami = adjusted_mutual_info_score(one.parts.groups.astype(str), one.cluster)
+    stable = next(row for row in one.k_curve if row["chosen"])
+    shares = ", ".join(f"{s:.0%}" for s in share)
+    return (
+        f"{kind.capitalize()}s fall into {len(share)} clusters ({shares}; the one recovered worst in resamples: Jaccard "
+        f"{stable['least_jaccard']:.2f}); with the group that a {kind} is in they share an AMI of {ami:.2f}."
+    )
+
+
+def number(value: float | None) -> str:
+    """Three significant digits."""
+    return "–" if value is None else f"{value:.3g}".replace("-", "−")

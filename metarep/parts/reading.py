@@ -1,8 +1,6 @@
-"""Every unit, layer and window of one network as vectors, beside those of the same network with its parameters shuffled.
+"""Every unit, layer and window of one network as vectors, less what shuffled copies of the network have at the same position.
 
-Where a part stands says much of what its vector is. So every vector is held against those that shuffled copies of the network
-have at the same position: each tensor's values in random order, n_shuffles times. What is left, in standard deviations of
-the shuffled ones, is what the arrangement of the parameters adds.
+What is left, in standard deviations of the copies, is what the arrangement of the parameters adds.
 """
 
 from __future__ import annotations
@@ -13,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from metarep.embeddings.readout import Readout, read_networks, unit_groups
+from metarep.embeddings.readout import read_networks, unit_groups
 from metarep.model.transformer import ClozeModel
 from metarep.model.windows import Plan
 from metarep.networks.architecture import Architecture, readable_tensors
@@ -43,9 +41,7 @@ class Parts:
 
 
 def read_parts(config: PartsConfig, model: ClozeModel, source: Source, progress: Progress) -> dict[str, Parts]:
-    """The units, layers and windows of a network beside those of its shuffled copies; kinds of which it has none are left
-    out.
-    """
+    """The units, layers and windows of a network beside those of its shuffled copies, without kinds of which it has none."""
     tensors = readable_tensors(source.architecture, source.tensors, where=source.name)
     symmetries = symmetries_of(source.architecture, relu=source.relu)
     plan = model.plan_of(source.architecture, symmetries, context=config.context)
@@ -54,7 +50,7 @@ def read_parts(config: PartsConfig, model: ClozeModel, source: Source, progress:
     with progress.task("read parts", 1 + config.n_shuffles, "copies") as task:
         for number in range(1 + config.n_shuffles):
             copy = tensors if number == 0 else shuffled(tensors, generator)
-            for kind, vectors in vectors_of(read_one(config, model, plan, symmetries, copy)).items():
+            for kind, vectors in vectors_of(config, model, plan, symmetries, copy).items():
                 found[kind].append(vectors)
             task.advance(1)
     places = places_of(plan, source.architecture, canonical_orders(tensors, symmetries))
@@ -65,20 +61,15 @@ def read_parts(config: PartsConfig, model: ClozeModel, source: Source, progress:
     }
 
 
-def read_one(
+def vectors_of(
     config: PartsConfig, model: ClozeModel, plan: Plan, symmetries: Symmetries, tensors: dict[str, torch.Tensor]
-) -> Readout:
-    """What the model makes of one network, its units in canonical order."""
+) -> dict[str, np.ndarray]:
+    """(M, D) of each kind of part: what the model makes of one network, its units in canonical order."""
     placed = permuted(tensors, symmetries, canonical_orders(tensors, symmetries))
     alone = {name: value.unsqueeze(0) for name, value in placed.items()}
-    return read_networks(model, plan, alone, tokens_per_batch=config.tokens_per_batch, with_windows=True)
-
-
-def vectors_of(readout: Readout) -> dict[str, np.ndarray]:
-    """(M, D) of each kind of part of a network that was read alone."""
-    units = [readout.units[one.group][0] for one in readout.groups]
-    none = torch.zeros(0, readout.model.d_model)
-    found = {"unit": torch.cat([none, *units]), "layer": readout.layer_states[0], "window": readout.windows[0]}
+    readout = read_networks(model, plan, alone, tokens_per_batch=config.tokens_per_batch, with_windows=True)
+    units = [torch.zeros(0, model.d_model), *(readout.units[one.group][0] for one in readout.groups)]
+    found = {"unit": torch.cat(units), "layer": readout.layer_states[0], "window": readout.windows[0]}
     return {kind: vectors.float().numpy() for kind, vectors in found.items()}
 
 

@@ -20,10 +20,7 @@ from metarep.zoos.zoo import open_zoo
 
 @dataclass(frozen=True)
 class Source:
-    """A network to take apart: its name, its tensors, its architecture, and the zoo that it came from, if one.
-
-    `settings` say which network it was: its name, and of a file the hash and what a YAML said of it.
-    """
+    """A network to take apart, and the zoo that it came from, if one; `settings` say which network it was."""
 
     name: str
     architecture: Architecture

@@ -13,11 +13,10 @@ from metarep.model.pretraining import load_model
 from metarep.model.transformer import ClozeModel
 from metarep.parts.alike import Found, find_alike
 from metarep.parts.figures import layers_figure, map_figure, similarity_figure
-from metarep.parts.page import Captioned, Findings, joined, write_findings
+from metarep.parts.page import Captioned, Findings, joined, sentences, write_findings
 from metarep.parts.reading import read_parts
 from metarep.parts.settings import PartsConfig
 from metarep.parts.source import Source, open_source
-from metarep.parts.words import sentences
 from metarep.progress import Progress
 from metarep.zoos.domain import domain_of
 from metarep.zoos.zoo import open_zoo
@@ -40,10 +39,8 @@ def parts(
 ) -> Path:
     """Takes a network apart, a checkpoint file or one of a zoo by its id, into the folder `out`, which it returns.
 
-    `architecture` is a YAML that says of a file's tensors what their names do not.
-    Writes embeddings.parquet, parts.csv (a row a part), alike.csv (the most alike pairs), tests.csv (against shuffled
-    parameters), k_curve.csv, figures and report.html, and what the domains find beside (`Domain.parts`). Raises MetarepError
-    for damaged files and NaN.
+    `architecture` is a YAML that says of a file's tensors what their names do not. Writes embeddings.parquet, parts.csv,
+    alike.csv, tests.csv, k_curve.csv, figures and report.html. Raises MetarepError for damaged files and NaN.
     """
     out, progress = Path(out), progress or Progress()
     source = open_source(network, network_id, architecture=architecture)

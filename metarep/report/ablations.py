@@ -33,17 +33,9 @@ PANELS = {
 }
 """The metrics that are drawn: title, and the column of what permuted labels reach, or a simple imputer."""
 
-LISTED_FROM = 3
-"""Of a model with so many embeddings all are put into words, not the best alone."""
-
-CAVEAT = (
-    "Each row is one model of one seed; k is chosen for each row, without labels. Intervals (95 %) are over test networks. "
-)
+CAVEAT = "Each row is one model of one seed; k is chosen without labels. Intervals (95 %) are over test networks. "
 ONE_SEED = "They do not say how far another seed would move a row."
-SEVERAL_SEEDS = (
-    "The base was trained with up to {} seeds: where a range over them is given, another row is clearly above or below if its "
-    "interval leaves all of theirs, from the lowest end to the highest."
-)
+SEVERAL_SEEDS = "The base has up to {} seeds: where a range over them is given, a row is compared with all of it."
 SIDES = {1: "clearly above", 0: "level", -1: "clearly below"}
 
 
@@ -164,9 +156,7 @@ def caveat(rows: Sequence[dict]) -> str:
 
 
 def ablation_sentences(rows: Sequence[dict]) -> list[str]:
-    """A paragraph a run, each model by its best embedding: which changes lie clearly above the base and which below it, in
-    agreement with the main label and in the linear probe, and what becomes of masked R².
-    """
+    """A paragraph a run, each model by its best embedding: which changes lie clearly above the base, which below it."""
     found = []
     for run, own in by_run(rows).items():
         repeats, label = repeats_of(own, rows), plain(own[0]["label"])
@@ -187,10 +177,7 @@ def best_embeddings(rows: Sequence[dict], column: str) -> dict[str, dict]:
 
 
 def _against_base(rows: Sequence[dict], repeats: Sequence[dict], column: str, title: str, *, level: bool) -> str:
-    """The base's score, and the changes that lie clearly above, not clearly apart, and clearly below, by their intervals.
-
-    With `level` every change is named, and further embeddings where there are many; without it those that differ.
-    """
+    """The base's score, and the changes clearly above and below it; with `level` those between too."""
     best = best_embeddings(rows, column)
     if BASE not in best:
         return ""
@@ -207,15 +194,7 @@ def _against_base(rows: Sequence[dict], repeats: Sequence[dict], column: str, ti
     if any(sides.values()) and not sides[1]:
         said.append("none clearly above")
     said += [f"{word}: {listed(sides[side])}" for side, word in SIDES.items() if sides[side] and (level or side)]
-    if level:
-        said += [text for name, row in best.items() if (text := _further(rows, name, row, column))]
     return f"{title} {'; '.join(said)}."
-
-
-def _further(rows: Sequence[dict], name: str, best: dict, column: str) -> str:
-    own = [row for row in rows if row["row"] == name]
-    said = [f"{row['embedding']} ({num(row[column])})" for row in own if row is not best]
-    return f"other embeddings of {name}: {listed(said)}" if len(own) >= LISTED_FROM else ""
 
 
 def _masked(rows: Sequence[dict]) -> str:
@@ -228,11 +207,6 @@ def _masked(rows: Sequence[dict]) -> str:
         imputed = "" if math.isnan(row["imputed_r2"]) else f"; simple imputer {num(row['imputed_r2'])}"
         said[name] = f"{spoken(of_row(row, 'masked_r2'))} ({name}{imputed})"
     changes = sorted(models.keys() - {BASE}, key=lambda name: (models[name]["masked_r2"], name))
-    rest = (
-        f", from {said[changes[0]]} to {said[changes[-1]]}"
-        if len(changes) > 1
-        else f", and {said[changes[0]]}"
-        if changes
-        else ""
-    )
+    ends = [said[name] for name in dict.fromkeys(changes[:1] + changes[-1:])]
+    rest = f", against {' to '.join(ends)}" if ends else ""
     return f"Masked R² {said[BASE]}{rest}."

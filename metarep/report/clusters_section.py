@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from functools import partial
 
@@ -34,14 +35,10 @@ def section(results: Results) -> Section:
 
 def findings(results: Results) -> list[Finding]:
     """What can be said of the clusters of the embedding shown; nothing where they were not described."""
-    made = [
-        (
-            f"What sets the clusters of {results.title(results.shown)} apart?",
-            descriptions.rules_text(results.shown_rows("rules")),
-        ),
-        ("What no known label explains", descriptions.unexplained_text(results.shown_rows("unexplained"))),
-    ]
-    return [Finding(topic, text) for topic, text in made if text]
+    rules = descriptions.rules_text(results.shown_rows("rules"))
+    left = descriptions.unexplained_text(results.shown_rows("unexplained"))
+    topic = f"What sets the clusters of {results.title(results.shown)} apart?"
+    return [Finding(*one) for one in ((topic, rules), ("What no known label explains", left)) if one[1]]
 
 
 def assigned(results: Results, representation: str) -> dict[str, dict]:
@@ -52,16 +49,11 @@ def assigned(results: Results, representation: str) -> dict[str, dict]:
 
 def places(results: Results) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """{representation: (coordinates (N, 2), rows of `final` (N,))} of those that have a map."""
-    by_name: dict[str, list[dict]] = {}
+    by_name: dict[str, list[tuple]] = {}
     for row in results.table("clusters/umap"):
-        by_name.setdefault(key_of(row), []).append(row)
-    return {
-        name: (
-            np.array([(r["x"], r["y"]) for r in rows], float),
-            np.array([results.row_of[str(r["network_id"])] for r in rows]),
-        )
-        for name, rows in by_name.items()
-    }
+        by_name.setdefault(key_of(row), []).append((row["x"], row["y"], results.row_of[str(row["network_id"])]))
+    columns = {name: np.array(rows, float).T for name, rows in by_name.items()}
+    return {name: (np.stack([x, y], axis=1), at.astype(int)) for name, (x, y, at) in columns.items()}
 
 
 def map_blocks(results: Results) -> list[Block]:
@@ -80,8 +72,8 @@ def map_blocks(results: Results) -> list[Block]:
                 "umap",
                 lambda: maps.map_figure(xy, number, labels, properties, colours),
                 "UMAP of test networks coloured by labels, by cluster and by properties",
-                "UMAP, fitted on training networks, with test networks placed in it; every point is one. The axes mean nothing "
-                "and distances between islands little: a map to look at, not to measure on. Numbers name clusters.",
+                "UMAP, fitted on training networks, with test networks placed in it. The axes mean nothing and distances "
+                "between islands little. Numbers name clusters.",
             )
         )
     label = results.main_label
@@ -94,12 +86,11 @@ def map_blocks(results: Results) -> list[Block]:
 
 def contingency(results: Results, representation: str, label: str) -> dict[int, dict[str, int]]:
     """{cluster: {value of a label: n test networks}}."""
-    found: dict[int, dict[str, int]] = {}
+    found: dict[int, Counter[str]] = {}
     for name, row in assigned(results, representation).items():
-        counts = found.setdefault(row["cluster"], {})
+        counts = found.setdefault(row["cluster"], Counter())
         if row["split"] == "test":
-            value = str(results.labels[label][results.row_of[name]])
-            counts[value] = counts.get(value, 0) + 1
+            counts[str(results.labels[label][results.row_of[name]])] += 1
     return dict(sorted(found.items()))
 
 
@@ -111,10 +102,8 @@ def contingency_blocks(results: Results) -> list[Block]:
         return []
     tables = {results.title(name): contingency(results, name, label) for name in names[:MAX_TABLES]}
     draw = partial(maps.contingency_figure, tables, results.values_of(label), plain(label))
-    caption = "Counts of test networks. A cluster that is one value has one dark cell in its row; a value that is one cluster "
-    caption += "has one filled cell in its column."
     alt = f"Counts of test networks by cluster and {plain(label)} for cloze embeddings"
-    return [Heading(f"Clusters against the {plain(label)}"), Drawing("contingency", draw, alt, caption)]
+    return [Heading(f"Clusters against the {plain(label)}"), Drawing("contingency", draw, alt, "Counts of test networks.")]
 
 
 def cluster_rows(results: Results) -> list[dict]:
@@ -157,9 +146,7 @@ def gallery_blocks(results: Results) -> list[Block]:
         cards.append(Card(f"Cluster {number}", [*lines, row["network_id"]], drawing, bar))
     text = f"The test network nearest to the centre of each cluster of {results.title(results.shown)}."
     text += f" The bar shows the {plain(label)} of the cluster's networks." if counts else ""
-    if described:
-        text += " What sets a cluster apart, and the short rule for it, were found on training networks alone; all values are "
-        text += "of test networks, with 95 % intervals in brackets."
+    text += " All values are of test networks, with 95 % intervals in brackets." if described else ""
     shown = {f"{plain(label)} {value}": colours[value] for value in results.values_of(label)} if counts else {}
     return [Heading("What each cluster is"), Text(text, small=True), Cards(cards, shown, wide=bool(described))] if cards else []
 
@@ -173,33 +160,27 @@ def description_blocks(results: Results) -> list[Block]:
         captions = {
             row["cluster"]: f"{most_common(counts.get(row['cluster'], {}))}\nn = {row['n']:,}" for row in cluster_rows(results)
         }
-        caption = "Each column is a cluster, each row a property that sets some cluster apart, found on training networks. The "
-        caption += (
-            "number is Cliff's δ on test networks: the probability that a network of the cluster has more of it than one "
+        caption = (
+            "Cliff's δ on test networks: the probability that a network of the cluster has more of a property than one from "
+            "outside, less the probability that it has less; for facts the difference of shares. Effects nearer to 0 than "
+            f"{description_figures.SHOWN_EFFECT} are left blank."
         )
-        caption += "from outside, less the probability that it has less; for facts the difference of shares. Effects nearer to "
-        caption += f"0 than {description_figures.SHOWN_EFFECT} are left blank."
         draw = partial(description_figures.effects_figure, rows, captions)
-        blocks += [
-            Heading("What sets the clusters apart"),
-            Drawing("effects", draw, "Effects of clusters on properties", caption),
-        ]
+        blocks.append(Heading("What sets the clusters apart"))
+        blocks.append(Drawing("effects", draw, "Effects of clusters on properties", caption))
     if left := results.shown_rows("unexplained"):
         caption = (
-            "Left: mutual information with the clusters over their entropy, less what chance gives; properties were chosen "
+            "Left: mutual information with the clusters over their entropy, less what chance gives. Right: ticks are what a "
+            "property explains in 95 of 100 permutations of the clusters among networks of equal labels at most; filled points "
+            "stand out among all properties (p < 0.05, corrected)."
         )
-        caption += "on training networks. Right: ticks are what a property explains in 95 of 100 permutations of the clusters "
-        caption += "among networks of equal labels at most; filled points stand out among all properties (p < 0.05, corrected)."
         draw = partial(description_figures.unexplained_figure, left)
+        alt = "Share of the clusters' information that labels and properties explain"
         blocks += [Heading("What no known label explains"), Text(descriptions.unexplained_text(left))]
-        blocks.append(
-            Drawing("unexplained", draw, "Share of the clusters' information that labels and properties explain", caption)
-        )
+        blocks.append(Drawing("unexplained", draw, alt, caption))
         if splits := descriptions.split_rows(left):
             blocks += [Heading(f"Do clusters split the values of the {plain(label or 'label')}?"), split_table(splits)]
-            text = "Kinds: the number of equal clusters that would be as uncertain as those of the networks (2 to the power of "
-            text += "their entropy); 1 is a value that lies in one cluster."
-            blocks.append(Text(text, small=True))
+            blocks.append(Text("Kinds: 2 to the power of the clusters' entropy; 1 is a value in one cluster.", small=True))
     return blocks
 
 

@@ -27,16 +27,15 @@ def section(results: Results) -> Section:
     about = results.metrics.get("clusters", {})
     blocks: list[Block] = []
     if about:
-        blocks.append(
-            Text(
-                f"Every representation is treated alike: fitted on {about.get('n_train', 0):,} training networks, measured "
-                f"on {about.get('n_test', 0):,} test networks. The number of clusters k was chosen without labels: "
-                f"{about.get('rule_for_k', '')}."
-            )
+        fitted = (
+            f"fitted on {about.get('n_train', 0):,} training networks, measured on {about.get('n_test', 0):,} test networks"
         )
+        rule = f"The number of clusters k was chosen without labels: {about.get('rule_for_k', '')}."
+        blocks.append(Text(f"Every representation is {fitted}. {rule}"))
     if panels := panels_of(results):
         order = dict(sorted(panels[0].scores.items(), key=lambda item: -item[1].value))
-        names = {name: _row_name(results, name, score) for name, score in order.items()}
+        at_k = {name: "" if score.k is None else f",  k = {score.k}" for name, score in order.items()}
+        names = {name: results.title(name) + of for name, of in at_k.items()}
         groups = {name: results.group(name) for name in names}
         blocks.append(
             Drawing(
@@ -49,22 +48,14 @@ def section(results: Results) -> Section:
         )
     if label := results.main_label:
         blocks += [Heading(f"Every clusterer against the {plain(label)}"), clusterer_table(results, label)]
-        blocks.append(
-            Text(
-                "ARI with the 95 % interval, at each clusterer's own k. Clustering the coordinates of a UMAP is contested, so "
-                "the embedding itself comes first. Stability is the mean ARI between clusterings of resamples; it needs no "
-                "labels.",
-                small=True,
-            )
+        text = (
+            "ARI with the 95 % interval, at each clusterer's own k. Stability is the mean ARI between clusterings of resamples."
         )
+        blocks.append(Text(text, small=True))
     blocks += [Heading("Every label and every property"), targets_table(results)]
     if label:
         blocks += [Heading("How much depends on k"), *k_drawings(results, label)]
     return Section("comparison", "The comparison", blocks, findings(results))
-
-
-def _row_name(results: Results, name: str, score: Score) -> str:
-    return results.title(name) + (f",  k = {score.k}" if score.k is not None else "")
 
 
 def panels_of(results: Results) -> list[Panel]:
@@ -156,9 +147,7 @@ def headline(results: Results) -> str:
             start = f"The {results.title(best)} embedding predicts the {plain(target)} with R² {spoken(scores[best])}"
             return f"{start}{_against(results, scores, best)}."
     if name:
-        return (
-            f"{len(results.final):,} networks were embedded; nothing is known of them, so their clusters are described below."
-        )
+        return f"{len(results.final):,} networks were embedded; nothing is known of them, so their clusters are described."
     return f"The zoo holds {len(results.zoo):,} networks; no cloze embedding of them has been compared yet."
 
 
@@ -174,7 +163,7 @@ def findings(results: Results) -> list[Finding]:
     label = results.main_label
     found: list[Finding | None] = [caution(results)]
     if label:
-        found += [make(results, label) for make in (leader, pretraining, stability, other_clusterers, chance, ceiling)]
+        found += [make(results, label) for make in (leader, pretraining, stability, chance, ceiling)]
     found += [labels_probed(results), properties_predicted(results)]
     return [finding for finding in found if finding]
 
@@ -188,7 +177,7 @@ def caution(results: Results) -> Finding | None:
 
 
 def leader(results: Results, label: str) -> Finding | None:
-    """Which representation's clusters agree best with the main label, at the chosen k and at one k for all."""
+    """Which representation's clusters agree best with the main label, each at its chosen k."""
     scores = {name: s for name, s in results.agreement(label).items() if results.group(name) != ORACLE}
     ranked = sorted(scores, key=lambda name: -scores[name].value)
     if not ranked:
@@ -198,12 +187,6 @@ def leader(results: Results, label: str) -> Finding | None:
     if len(said) > 1:
         clear = "clearly ahead of" if compare(scores[ranked[0]], scores[ranked[1]]) > 0 else "not clearly ahead of"
         text += f", {clear} {said[1]}"
-    k = len(results.values_of(label))
-    same = {name: s for name, s in results.agreement(label, k=k).items() if results.group(name) != ORACLE}
-    if same:
-        best = max(same, key=lambda name: same[name].value)
-        which = "the same leads" if best == ranked[0] else f"{results.title(best)} leads"
-        text += f". With k = {k} for all, as many clusters as values, {which} ({spoken(same[best])})"
     return Finding("Which representation leads", text + ".")
 
 
@@ -213,8 +196,7 @@ def pretraining(results: Results, label: str) -> Finding | None:
     if name not in scores:
         return None
     text = f"The embedding that the settings name first, {results.title(name)}, reaches {spoken(scores[name])}"
-    others = [f"{results.title(n)} {num(scores[n].value)}" for n in scores if results.group(n) == CLOZE and n != name]
-    text += f"; the others reach: {listed(others)}." if others else "."
+    text += "."
     for other in results.rivals(scores, name):
         text += f" It is {relation(scores[name], scores[other])} {results.title(other)} ({spoken(scores[other])})."
     k = len(results.values_of(label))
@@ -260,23 +242,6 @@ def _least_of(pairs: list[dict]) -> str:
     return f"{value}{of}{ks} (permuted: at most {null})"
 
 
-def other_clusterers(results: Results, label: str) -> Finding | None:
-    """The best of the other clusterers on a cloze embedding, beside the same on what it has to beat."""
-    best = {}
-    for arm in results.arms:
-        scores = results.agreement(label, arm=arm)
-        if arm != MAIN_ARM and (name := results.best(scores, CLOZE)):
-            best[arm] = (scores[name].value, name, scores)
-    if not best:
-        return None
-    arm = max(best, key=lambda one: best[one][0])
-    _, name, scores = best[arm]
-    text = f"Of the other clusterers, {arm_title(arm)} agrees best on a cloze embedding: {spoken(scores[name])} on"
-    others = [*results.rivals(scores, name), *(n for n in scores if results.group(n) == ORACLE)]
-    rivals = listed([f"{num(scores[n].value)} on {results.title(n)}" for n in others])
-    return Finding("Other clusterers", f"{text} {results.title(name)}" + (f", against {rivals}." if rivals else "."))
-
-
 def chance(results: Results, label: str) -> Finding | None:
     """Whether the agreements lie above those of permuted labels."""
     scores = results.agreement(label)
@@ -293,15 +258,15 @@ def chance(results: Results, label: str) -> Finding | None:
 def ceiling(results: Results, label: str) -> Finding | None:
     """How far the embedding shown is from the oracles, and from labels that know more."""
     scores, name = results.agreement(label), results.shown
-    oracles = [n for n in scores if results.group(n) == ORACLE]
-    if not oracles:
+    best = results.best(scores, ORACLE)
+    if best is None:
         return None
-    parts = []
-    for oracle in oracles:
-        text = f"The {results.title(oracle)} ({results.representations[oracle].description}) reaches"
-        parts.append(f"{text} {spoken(scores[oracle])} (k = {scores[oracle].k}).")
+    parts = [
+        f"The {results.title(n)} ({results.representations[n].description}) reaches {spoken(s)} (k = {s.k})."
+        for n, s in scores.items()
+        if results.group(n) == ORACLE
+    ]
     if name in scores:
-        best = max(oracles, key=lambda n: scores[n].value)
         text = f"The {results.title(name)} embedding is {relation(scores[name], scores[best])} the best of them"
         if compare(scores[name], scores[best]) < 0 and scores[best].value > 0:
             text += f" and reaches {scores[name].value / scores[best].value:.0%} of it"
@@ -324,9 +289,8 @@ def _probed(results: Results, scores: Mapping[str, Score], what: str, metric: st
     own = results.best(scores, CLOZE)
     if own is None:
         return ""
-    text = (
-        f"From {results.title(own)}, {what} with {metric} {spoken(scores[own], 3)} (permuted: at most {num(scores[own].null)})"
-    )
+    reached = f"{metric} {spoken(scores[own], 3)} (permuted: at most {num(scores[own].null)})"
+    text = f"From {results.title(own)}, {what} with {reached}"
     others = dict.fromkeys([*results.rivals(scores, own), results.best(scores, UNTRAINED), results.best(scores, ORACLE)])
     said = [f"{relation(scores[own], scores[n])} {results.title(n)} ({num(scores[n].value, 3)})" for n in others if n]
     return f"{text}: {listed(said)}." if said else f"{text}."
@@ -336,11 +300,9 @@ def properties_predicted(results: Results) -> Finding | None:
     """What is predicted of each property from the best cloze embedding, beside the best baseline."""
     parts = []
     for name in results.properties:
-        text = _probed(results, results.predicted(name), f"a linear probe predicts the {plain(name)}", "R²")
-        if text:
-            parts.append(text)
-            continue
         scores = results.predicted(name)
-        if best := results.best(scores, BASELINES):
+        if text := _probed(results, scores, f"a linear probe predicts the {plain(name)}", "R²"):
+            parts.append(text)
+        elif best := results.best(scores, BASELINES):
             parts.append(f"The {plain(name)} is predicted best from {results.title(best)}, with R² {spoken(scores[best])}.")
     return Finding("Properties from embeddings", " ".join(parts)) if parts else None

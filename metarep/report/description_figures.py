@@ -32,10 +32,7 @@ FAMILY_COLOURS = (*PALETTE[:4], PALETTE[5], "#444444")
 
 
 def effects_figure(rows: Sequence[dict], captions: Mapping[int, str]) -> Figure:
-    """Properties by clusters, from rows of descriptions.csv: Cliff's delta on test networks.
-
-    `captions` {cluster: what is written below its number}.
-    """
+    """Cliff's delta of properties by clusters from descriptions.csv; `captions` {cluster: what stands below its number}."""
     names, clusters = shown_properties(rows), sorted({row["cluster"] for row in rows})
     cell = {(row["property"], row["cluster"]): row for row in rows}
     effect = np.array([[cell[name, cluster]["effect"] for cluster in clusters] for name in names], float)
@@ -78,7 +75,7 @@ def unexplained_figure(rows: Sequence[dict]) -> Figure:
     steps, numbers = ladder(rows), property_rows(rows)[:MAX_BARS]
     with drawing(13, 2.2 + 0.33 * max(len(steps), len(numbers))) as figure:
         left, right = figure.subplots(1, 2)
-        keys = _draw_ladder(left, steps, [row for row in rows if row["kind"] == EVERYTHING])
+        keys = _draw_ladder(left, steps, [row for row in rows if row["what"] == EVERYTHING])
         figure.legend(handles=keys, ncols=2, loc="outside lower left")
         keys = _draw_properties(right, numbers)
         figure.legend(handles=keys, ncols=3, loc="outside lower right", columnspacing=1.4, handletextpad=0.3)

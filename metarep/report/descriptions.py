@@ -52,8 +52,8 @@ def rules_text(rules: Sequence[dict]) -> str:
     ranked = sorted(rules, key=f1)
     well, best, worst = [rule for rule in rules if f1(rule) >= GOOD_RULE], ranked[-1], ranked[0]
     share = sum(rule["n"] for rule in well) / max(1, sum(rule["n"] for rule in rules))
-    text = f"Rules of at most three conditions, found on training networks, describe {len(well)} of {len(rules)} clusters well "
-    text += f"on test networks (F1 at least {GOOD_RULE}); these hold {share:.0%} of the networks."
+    text = f"Rules of at most three conditions describe {len(well)} of {len(rules)} clusters well on test networks (F1 at "
+    text += f"least {GOOD_RULE}); these hold {share:.0%} of the networks."
     text += f" The best is that of cluster {best['cluster']} (F1 {num(f1(best))}): {best['rule']}.".replace(" -", " −")
     return text + (f" The worst is that of cluster {worst['cluster']} (F1 {num(f1(worst))})." if len(rules) > 1 else "")
 
@@ -72,7 +72,7 @@ def ladder(rows: Sequence[dict]) -> list[tuple[str, float, str]]:
 
 
 def _of_kind(rows: Iterable[dict], kind: str, scope: str = SCOPE_ALL) -> list[dict]:
-    return [row for row in rows if row["kind"] == kind and row["scope"] == scope]
+    return [row for row in rows if row["what"] == kind and row["scope"] == scope]
 
 
 def property_rows(rows: Iterable[dict], scope: str = SCOPE_ALL) -> list[dict]:
@@ -86,11 +86,9 @@ def unexplained_text(rows: Sequence[dict]) -> str:
     parts = []
     if known:
         said = [f"{row['share']:.0%} ({listed(plain(row['property']).split(' + '))})" for row in known]
-        text = (
-            f"A network's cluster is {num(known[-1]['bits'], 1)} bits of information. The known labels explain {listed(said)};"
-        )
-        text += f" with clusters permuted among networks they explain at most {max(row['null'] for row in known):.1%}."
-        parts.append(text)
+        null = f"permuted: at most {max(row['null'] for row in known):.1%}"
+        bits = num(known[-1]["bits"], 1)
+        parts.append(f"The known labels explain {listed(said)} of the {bits} bits of a network's cluster ({null}).")
     return " ".join(part for part in (*parts, _rest(rows), _added(rows), _left(rows)) if part) if rows else ""
 
 
@@ -116,10 +114,9 @@ def _rest(rows: Sequence[dict]) -> str:
 
 def _added(rows: Sequence[dict]) -> str:
     """What is explained when properties are added to the labels one after the other."""
-    steps = [(name, share) for name, share, kind in ladder(rows) if kind == STEP]
-    if len(steps) < 2:
-        return ""
-    return f"Added one after the other, {listed([f'“{name}”' for name, _ in steps])} raise this to {steps[-1][1]:.0%}."
+    steps = [(f"“{name}”", share) for name, share, kind in ladder(rows) if kind == STEP]
+    names = listed([name for name, _ in steps])
+    return f"Added one after the other, {names} raise this to {steps[-1][1]:.0%}." if len(steps) > 1 else ""
 
 
 def _left(rows: Sequence[dict]) -> str:
@@ -133,13 +130,10 @@ def _left(rows: Sequence[dict]) -> str:
 
 
 def split_rows(rows: Sequence[dict]) -> list[dict]:
-    """For each value of the main label whose networks lie in more than one cluster: into how many, and what explains which.
-
-    kinds is 2 to the power of the entropy, the number of equal clusters that would be as uncertain.
-    """
+    """For each value of the main label in several clusters: into how many (2 to the entropy), and what explains which."""
     found = []
     for scope in dict.fromkeys(row["scope"] for row in rows if row["scope"] != SCOPE_ALL):
         labels, best = _of_kind(rows, LABELS, scope), property_rows(rows, scope)[0]
-        found.append({"scope": scope, "n": best["n"], "kinds": 2 ** best["bits"], "labels": labels[-1] if labels else None})
-        found[-1]["best"] = best
+        row = {"scope": scope, "n": best["n"], "kinds": 2 ** best["bits"], "best": best}
+        found.append(row | {"labels": labels[-1] if labels else None})
     return found

@@ -1,8 +1,4 @@
-"""The report's charts: tables in, figures out. Nothing here loads, computes a result or shows.
-
-Rows are named beside what is drawn instead of in a legend where that is possible, what is compared shares an axis, and
-intervals are drawn wherever a table has them.
-"""
+"""The report's charts: tables in, figures out."""
 
 from __future__ import annotations
 
@@ -13,16 +9,27 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from metarep.report.end_labels import spread_apart
 from metarep.report.representations import LOOKS, Look
-from metarep.report.style import FAINT, INK, MUTED, PALETTE, drawing, grid, interval_mark, key, null_mark, rows_axis
+from metarep.report.style import (
+    FAINT,
+    INK,
+    MUTED,
+    PALETTE,
+    EndLabel,
+    drawing,
+    grid,
+    interval_mark,
+    key,
+    label_ends,
+    null_mark,
+    rows_axis,
+)
 from metarep.report.wording import Score, num, plain
 
 PREDICTOR_LOOKS = {
     "cloze": (PALETTE[0], "o"),
     "linear_gaussian": (PALETTE[1], "s"),
-    "unit_norm": (PALETTE[3], "^"),
-    "window_mean": (PALETTE[2], "v"),
+    "window mean": (PALETTE[2], "v"),
     "mean": (MUTED, "D"),
 }
 LEAST_SHOWN = -1.0
@@ -147,11 +154,7 @@ class Panel:
 
 
 def comparison_figure(panels: Sequence[Panel], names: Mapping[str, str], groups: Mapping[str, str]) -> Figure:
-    """Every representation of `names` {name: title} in a row, in that order; `groups` {name: group}.
-
-    Intervals are 95 % over test networks; a short grey tick is what chance gives in 95 of 100 draws. On the logit scale 0.98
-    and 0.99 are as far apart as 0.5 and 0.67.
-    """
+    """The representations of `names` {name: title}, a row each in that order, with intervals and nulls; `groups` by name."""
     with drawing(10.5, 0.37 * len(names) + 1.5) as figure:
         axes = figure.subplots(1, len(panels), sharey=True, width_ratios=[1.5] + [1] * (len(panels) - 1), squeeze=False)[0]
         for ax, panel in zip(axes, panels, strict=True):
@@ -204,30 +207,16 @@ def k_figure(
             here = points[points[:, 0] == chosen[name]]
             ring = {"ms": 9, "mew": 2.2, "zorder": 5} if front else {"ms": 6, "mew": 1.3, "zorder": 3}
             ax.plot(*here.T, "o", mfc="white", mec=colour, **ring)
-        _name_ends(ax, drawn, looks, ticks[-1])
-        ax.set(xscale="log", xticks=ticks, xticklabels=ticks, xlim=(ticks[0] * 0.95, ticks[-1] * 1.62))
+        ax.set(xscale="log", xticks=ticks, xticklabels=ticks, xlim=(ticks[0] * 0.95, ticks[-1] * 1.05))
         ax.minorticks_off()
         ax.axvline(n_values, color=MUTED, lw=0.9, ls=(0, (2, 2)), zorder=0)
         note = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points", "color": MUTED, "fontsize": 9}
         ax.annotate("as many clusters as values", (n_values, 1), (4, -4), va="top", **note)
         ax.set(xlabel="number of clusters k", ylabel=f"adjusted Rand index with the {label}")
         grid(ax)
-        ax.spines["bottom"].set_bounds(ticks[0], ticks[-1])
+        ends = [(name, looks[name].colour if name in looks else MUTED) for name in drawn]
+        label_ends(ax, [EndLabel(drawn[name][-1, 1], name, colour) for name, colour in ends], gap=0.056)
     return figure
-
-
-def _name_ends(ax: Axes, drawn: Mapping[str, np.ndarray], looks: Mapping[str, Look], last: int) -> None:
-    """Writes each line's name to its right, pushed apart where lines end close to each other."""
-    low, high = ax.get_ylim()
-    high += 0.06 * (high - low)  # room for the note on top
-    ends = [points[-1, 1] for points in drawn.values()]
-    heights = spread_apart(ends, (high - low) / 18, low, high)
-    ax.set_ylim(min(low, *heights), max(high, *heights))
-    for name, end, height in zip(drawn, ends, heights, strict=True):
-        colour, weight = (looks[name].colour, "bold") if name in looks else (MUTED, "normal")
-        arrow = {"arrowstyle": "-", "color": colour, "lw": 0.7, "alpha": 0.6, "shrinkA": 2, "shrinkB": 5, "relpos": (0, 0.5)}
-        at = {"xy": (last, end), "xytext": (last * 1.12, height), "va": "center", "fontsize": 9.5}
-        ax.annotate(name, **at, color=colour, weight=weight, arrowprops=arrow)
 
 
 def transfer_figure(
@@ -275,7 +264,5 @@ def _transfer_mark(ax: Axes, y: float, score: Score, colour: str, marker: str) -
 
 def row_title(group: str, value: str) -> str:
     """A group of masked values as a figure calls it."""
-    known = {"all": "all values", "weight": "all weights", "bias": "all biases"}
-    return known.get(
-        value, plain(value) if group in ("all", "kind", "slot", "layer", "parameter") else f"{plain(group)} {value}"
-    )
+    title = plain(value) if group in ("all", "kind", "slot", "layer", "parameter") else f"{plain(group)} {value}"
+    return {"all": "all values", "weight": "all weights", "bias": "all biases"}.get(value, title)

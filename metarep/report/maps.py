@@ -109,10 +109,7 @@ def _number(ax: Axes, at: np.ndarray, text: str) -> None:
 
 
 def contingency_figure(tables: Mapping[str, Mapping[int, Mapping[str, int]]], values: Sequence[str], label: str) -> Figure:
-    """For each representation {title: {cluster: {value: n}}} a table of clusters (rows) and a label's values (columns).
-
-    Counts are shaded by share of the cluster; clusters are in the order of the value that most of their networks have.
-    """
+    """Counts of clusters (rows, by their most common value) by a label's values, for each representation {title: …}."""
     most = max(len(rows) for rows in tables.values())
     with drawing(min(12, (0.6 * len(values) + 1.4) * len(tables) + 1.2), 0.4 * most + 1.4) as figure:
         axes = figure.subplots(1, len(tables), squeeze=False)[0]
@@ -120,9 +117,8 @@ def contingency_figure(tables: Mapping[str, Mapping[int, Mapping[str, int]]], va
             counts = np.array([[row.get(value, 0) for value in values] for row in rows.values()], dtype=int)
             order = np.lexsort((-counts.max(axis=1), counts.argmax(axis=1)))
             names = [f"cluster {list(rows)[i]}" for i in order]
-            image = count_cells(
-                ax, counts[order], names, [f"{label} {v}" if v == values[0] and len(v) < 4 else v for v in values]
-            )
+            columns = [f"{label} {v}" if v == values[0] and len(v) < 4 else v for v in values]
+            image = count_cells(ax, counts[order], names, columns)
             ax.set_ylim(most - 0.5, -0.5)
             ax.xaxis.tick_top()
             if max(map(len, values)) > 6:

@@ -23,9 +23,8 @@ def section(results: Results) -> Section:
         return absent("model", "The cloze model", "pretrain")
     blocks: list[Block] = [
         Text(
-            "A transformer reads a network as tokens, runs of its parameters. In pretraining some values are masked and it "
-            "predicts them from the others; only masked values count in the loss, beside the behaviour of hidden units where "
-            "the settings ask for that. The circle marks the best validation loss, whose weights are kept."
+            "A transformer reads a network as tokens, runs of its parameters, and predicts masked values from the others. The "
+            "circle marks the best validation loss, whose weights are kept."
         )
     ]
     if log := results.table(f"{MODEL}/log"):
@@ -84,24 +83,15 @@ def findings(results: Results) -> list[Finding]:
     if "cloze" not in whole:
         return []
     own = whole["cloze"]
-    others = [
-        f"{num(whole[name].value)} for the {PREDICTORS[name]}" for name in PREDICTORS if name in whole and name != "cloze"
-    ]
+    others = [f"{num(whole[n].value)} for the {title}" for n, title in PREDICTORS.items() if n in whole and n != "cloze"]
     text = f"The cloze model predicts masked values of unseen networks ({masking}) with R² {spoken(own)}"
     text += f" (predictions permuted among networks: at most {num(own.null)})"
     text += f", against {listed(others)}." if others else "."
     if "linear_gaussian" in whole:
         gain = own.value - whole["linear_gaussian"].value
-        text += _beyond_linear(gain)
+        word = "no more than" if abs(gain) < LEVEL else "less than" if gain < 0 else "more than"
+        text += f" It knows {word} linear relations between parameters."
     return [Finding("The cloze test", text + _extremes(results, masking))]
-
-
-def _beyond_linear(gain: float) -> str:
-    if abs(gain) < LEVEL:
-        return " It knows no more than linear relations do."
-    if gain < 0:
-        return " It knows less than linear relations do."
-    return " So the parameters of a trained network predict one another beyond linear relations."
 
 
 def _extremes(results: Results, masking: str) -> str:
@@ -111,6 +101,5 @@ def _extremes(results: Results, masking: str) -> str:
     if len(scores) < 2:
         return ""
     best, worst = max(scores, key=scores.get), min(scores, key=scores.get)
-    return (
-        f" It is best on networks of {label} {best} ({num(scores[best])}) and worst on {label} {worst} ({num(scores[worst])})."
-    )
+    ends = " and worst on ".join(f"{label} {value} ({num(scores[value])})" for value in (best, worst))
+    return f" It is best on networks of {ends}."

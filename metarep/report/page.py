@@ -1,8 +1,4 @@
-"""The stage that writes the report of a run: one HTML page, which needs no network, and its figures as PNG.
-
-The page is made of sections: those of any zoo, and those of its domain. Each has blocks, figures and findings; the findings
-of all come first. What a stage that was not run would have shown is replaced by a note that says so.
-"""
+"""The stage that writes the report of a run: one HTML page, which needs no network, and its figures as PNG."""
 
 from __future__ import annotations
 
@@ -13,7 +9,7 @@ from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, Template
 from matplotlib.figure import Figure
 
 from metarep.artefact import write_whole, writing
@@ -24,7 +20,7 @@ from metarep.report.comparison_section import headline
 from metarep.report.representations import BASELINES
 from metarep.report.results import Results, read_run
 from metarep.report.settings import ReportConfig
-from metarep.report.wording import Finding, num, plain
+from metarep.report.wording import Finding, cell, num, plain
 
 DPI = ReportConfig().dpi
 PACKAGES = ("torch", "numpy", "numba", "scikit-learn", "umap-learn", "matplotlib", "pyarrow")
@@ -89,10 +85,18 @@ def png_of(figure: Figure, *, dpi: int = DPI) -> bytes:
 
 def render(results: Results, sections: list[Section], images: Mapping[str, str]) -> str:
     """The page, with images {name: data URI}."""
-    loader, strict = PackageLoader("metarep", "report"), {"undefined": StrictUndefined, "autoescape": True}
-    template = Environment(loader=loader, trim_blocks=True, lstrip_blocks=True, **strict).get_template("report.html")
     parts = {"headline": headline(results), "glance": glance(results), "findings": findings_of(sections)}
-    return template.render(name=results.name, n_networks=len(results.zoo), sections=sections, images=images, **parts)
+    about = {"name": results.name, "n_networks": len(results.zoo)}
+    return template_of("report", "report.html").render(sections=sections, images=images, **about, **parts)
+
+
+def template_of(package: str, name: str) -> Template:
+    """A template of a package, which may include those of the report."""
+    loader = ChoiceLoader([PackageLoader("metarep", where) for where in (package, "report")])
+    strict = {"undefined": StrictUndefined, "autoescape": True}
+    environment = Environment(loader=loader, trim_blocks=True, lstrip_blocks=True, **strict)
+    environment.filters["cell"] = cell
+    return environment.get_template(name)
 
 
 def glance(results: Results) -> list[tuple[str, str]]:
@@ -102,16 +106,13 @@ def glance(results: Results) -> list[tuple[str, str]]:
     for row in results.masked(masking, "all") if masking else ():
         if row["predictor"] == "cloze":
             entries.append((num(row["r2"]), "R² of the cloze model on masked values"))
-    if label := results.main_label:
-        scores = results.agreement(label)
+    label = results.main_label
+    known = {f"ARI with the {plain(label)}": results.agreement(label)} if label else {}
+    known |= {f"R² of the {plain(target)}": results.predicted(target) for target in list(results.properties)[:2]}
+    for what, scores in known.items():
         for name in dict.fromkeys((results.shown, results.best(scores, BASELINES))):
             if name in scores:
-                entries.append((num(scores[name].value), f"ARI with the {plain(label)}, {results.title(name)}"))
-    for target in list(results.properties)[:2]:
-        scores = results.predicted(target)
-        for name in dict.fromkeys((results.shown, results.best(scores, BASELINES))):
-            if name in scores:
-                entries.append((num(scores[name].value), f"R² of the {plain(target)}, {results.title(name)}"))
+                entries.append((num(scores[name].value), f"{what}, {results.title(name)}"))
     return entries[:6]
 
 
@@ -125,8 +126,8 @@ def made_section(results: Results) -> Section:
         rows.append([name, inputs, seed, manifest["code_version"], artefact.digest[:10]])
     blocks: list[Block] = [
         Text(
-            "Every stage is a folder with a manifest that holds its settings, its seed and the hashes of its files and of what "
-            "it was made from; metarep info verifies them. The same settings and seeds on the same machine give the same bytes."
+            "The manifest of every stage holds its settings, its seed and the hashes of its files and inputs; metarep info "
+            "verifies them."
         ),
         Table(["stage", "made from", "seed", "code", "manifest"], rows, n_left=2),
     ]

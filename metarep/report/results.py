@@ -1,7 +1,4 @@
-"""What a report is made of: the zoo and the tables of a run, read once, and a few questions asked of them.
-
-A stage that was not run leaves its tables empty; nothing here is computed again.
-"""
+"""What a report is made of: the zoo and the tables of a run; a stage that was not run leaves its tables empty."""
 
 from __future__ import annotations
 
@@ -41,9 +38,7 @@ STAGES = ("model", "masked_r2", "clusters", "predictions", "transfer")
 
 @dataclass(frozen=True)
 class Results:
-    """A run as a reader wants it: the zoo, every table by "stage/name", how each artefact was made, and by which objective each
-    further model learned.
-    """
+    """The zoo, every table by "stage/name", how each artefact was made, and by which objective each further model learned."""
 
     run: Path
     zoo: Zoo
@@ -135,30 +130,29 @@ class Results:
         rows = [row for row in self.table("clusters/k_curve") if row["chosen"]]
         return {(key_of(row), (row["clusterer"], row["space"])): row for row in rows}
 
-    @cached_property
-    def _agreement(self) -> dict[tuple, list[dict]]:
-        """{(label, arm, metric): rows of agreement.csv}."""
-        found: dict[tuple, list[dict]] = {}
-        for row in self.table("clusters/agreement"):
-            found.setdefault((row["label"], (row["clusterer"], row["space"]), row["metric"]), []).append(row)
-        return found
+    def scores(self, table: str, **equal) -> dict[str, Score]:
+        """{representation: its score} of the rows of a table of the clusters stage whose columns have some values."""
+        rows = self.table(f"clusters/{table}")
+        return {key_of(row): score_of(row) for row in rows if all(row[name] == value for name, value in equal.items())}
 
     def agreement(
         self, label: str, *, arm: tuple[str, str] = MAIN_ARM, metric: str = "ari", k: int | None = None
     ) -> dict[str, Score]:
         """{representation: how its clusters agree with a label}, at the k chosen for each, or at one for all."""
-        rows = self._agreement.get((label, arm, metric), [])
-        return {key_of(row): score_of(row, k=row["k"]) for row in rows if (row["chosen"] if k is None else row["k"] == k)}
+        at = {"chosen": 1} if k is None else {"k": k}
+        return self.scores("agreement", label=label, clusterer=arm[0], space=arm[1], metric=metric, **at)
 
     def curve(self, name: str, label: str, arm: tuple[str, str]) -> list[tuple[int, float]]:
         """[(k, ARI with a label)] of one representation, k ascending."""
-        return sorted((row["k"], row["value"]) for row in self._agreement.get((label, arm, "ari"), []) if key_of(row) == name)
+        wanted = (label, *arm, "ari")
+        rows = (row for row in self.table("clusters/agreement") if key_of(row) == name)
+        return sorted(
+            (row["k"], row["value"]) for row in rows if (row["label"], row["clusterer"], row["space"], row["metric"]) == wanted
+        )
 
     def probes(self, target: str, probe: str, metric: str) -> dict[str, Score]:
         """{representation: what a probe for a label or a property scores}."""
-        wanted = (target, probe, metric)
-        rows = self.table("clusters/probes")
-        return {key_of(row): score_of(row) for row in rows if (row["target"], row["probe"], row["metric"]) == wanted}
+        return self.scores("probes", target=target, probe=probe, metric=metric)
 
     def predicted(self, target: str) -> dict[str, Score]:
         """{representation: R² of a property by a linear map}: by probes, and by the stage that predicts, which comes first."""
@@ -209,8 +203,7 @@ class Results:
 PREDICTORS = {
     "cloze": "cloze model",
     "linear_gaussian": "linear-Gaussian imputer",
-    "unit_norm": "unit-norm imputer",
-    "window_mean": "mean of the window",
+    "window mean": "mean of the window",
     "mean": "mean",
 }
 """What predicts masked values."""
@@ -222,10 +215,10 @@ def masking_title(row: Mapping) -> str:
     return f"{row['masking']}, {ratio:.0%}" if ratio not in (None, "") and ratio == ratio else row["masking"]
 
 
-def score_of(row: Mapping, metric: str = "value", *, k: int | None = None) -> Score:
+def score_of(row: Mapping, metric: str = "value") -> Score:
     """The score in a tidy row."""
     ends = (row.get("low"), row.get("high"), row.get("null", row.get("null_p95")))
-    return Score(float(row[metric]), *(math.nan if end is None or end == "" else float(end) for end in ends), k)
+    return Score(float(row[metric]), *(math.nan if end in (None, "") else float(end) for end in ends), row.get("k"))
 
 
 def read_run(run: Path | str) -> Results:

@@ -1,12 +1,10 @@
-"""How every figure looks: colours that colour-blind readers can tell apart, and what many figures draw alike.
-
-Source of the palette: Okabe and Ito, "Color Universal Design", 2008.
-"""
+"""How every figure looks. Source of the palette: Okabe and Ito, "Color Universal Design", 2008."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from typing import NamedTuple
 
 import matplotlib
 import numpy as np
@@ -53,9 +51,7 @@ STYLE = {
 
 
 def amounts_map(below: str | None = None) -> Colormap:
-    """From almost white over the palette's two blues to almost black, for amounts with their figures written upon them;
-    white where there is none, and another colour for what is below the scale.
-    """
+    """From almost white over the palette's two blues to almost black; white for NaN, `below` for what is below the scale."""
     shades = LinearSegmentedColormap.from_list("amounts", ["#F5F9FC", PALETTE[4], PALETTE[0], "#002A42"])
     return shades.with_extremes(bad="white", under=below)
 
@@ -137,14 +133,48 @@ def colour_bar(figure: Figure, image, label: str, **options):
     return bar
 
 
-def count_cells(ax: Axes, counts: np.ndarray, rows: Sequence[str], columns: Sequence[str], *, shares: bool = False):
-    """A table of counts (R, C), shaded by the share of the row, which `shares` writes below each; returns the image."""
+def count_cells(ax: Axes, counts: np.ndarray, rows: Sequence[str], columns: Sequence[str]):
+    """A table of counts (R, C), shaded by the share of the row; returns the image."""
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     image = ax.imshow(share, cmap="Blues", vmin=0, vmax=1, aspect="auto")
     for (y, x), count in np.ndenumerate(counts):
-        text = (f"{count:,}\n{share[y, x]:.1%}" if shares else f"{count:,}") if count else "·"
+        text = f"{count:,}" if count else "·"
         colour = "white" if share[y, x] > 0.55 else INK if count else MUTED
         ax.text(x, y, text, ha="center", va="center", color=colour)
     ax.set(xticks=range(len(columns)), xticklabels=columns, yticks=range(len(rows)), yticklabels=rows)
     bare(ax)
     return image
+
+
+class EndLabel(NamedTuple):
+    """A name, its colour, and the height at which its line ends, in the units of the axis."""
+
+    y: float
+    text: str
+    colour: str
+
+
+def spread_apart(heights: Sequence[float], gap: float, low: float = 0.0, high: float = 1.0) -> np.ndarray:
+    """Heights (N,) moved as little as it takes for neighbours to be `gap` apart, their order kept, inside low … high where
+    there is room: equal pushes to either side, block by block (pool adjacent violators).
+    """
+    order = np.argsort(heights, kind="stable")
+    ramp = gap * np.arange(len(order))
+    blocks: list[list[float]] = []
+    for value in np.asarray(heights, float)[order] - ramp:
+        blocks.append([value, 1.0])
+        while len(blocks) > 1 and blocks[-2][0] > blocks[-1][0]:
+            (a, n), (b, m) = blocks[-2:]
+            blocks[-2:] = [[(a * n + b * m) / (n + m), n + m]]
+    level = np.concatenate([np.full(int(n), value) for value, n in blocks]) if blocks else np.zeros(0)
+    placed = np.empty(len(order))
+    placed[order] = np.clip(level, low, max(low, high - (ramp[-1] if len(ramp) else 0.0))) + ramp
+    return placed
+
+
+def label_ends(ax: Axes, labels: Sequence[EndLabel], *, gap: float = 0.068, fontsize: float = 9) -> None:
+    """Writes the labels right of the axes, level with the ends of their lines; set the limits of y before."""
+    low, high = ax.get_ylim()
+    heights = [(np.clip(label.y, low, high) - low) / (high - low) for label in labels]
+    for label, height in zip(labels, spread_apart(heights, gap), strict=True):
+        ax.text(1.015, height, label.text, color=label.colour, fontsize=fontsize, va="center", transform=ax.transAxes)

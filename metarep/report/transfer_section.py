@@ -39,8 +39,8 @@ def section(results: Results) -> Section:
     looks = {row["representation"]: _look(row["representation"], row["model"]) for row in rows}
     blocks: list[Block] = [
         Text(
-            "Does it hold elsewhere? The cloze model, probes and clusters were fitted on training networks of the zoo and are "
-            "applied as they are to networks of other training runs and of other zoos"
+            "The cloze model, probes and clusters were fitted on training networks of the zoo and are applied as they are to "
+            "networks of other training runs and zoos"
             + (", and to random starts, a control in which nothing was learned." if control_of(results) else ".")
         ),
         Drawing(
@@ -134,21 +134,20 @@ def sentence(results: Results, target: str) -> str:
     label = results.main_label
     shares = results.metrics["transfer"]["targets"].get(target, {}).get("n", {})
     total, (main, most) = sum(shares.values()), max(shares.items(), key=lambda item: item[1], default=("", 0))
-    if shares and most >= NEARLY_ALL * total:
+    is_one = bool(shares) and most >= NEARLY_ALL * total
+    if is_one:
         scores = carried(results, label, "linear", "accuracy")
         few = f"all but {total - most:,} of its {total:,}" if total > most else f"all its {total:,}"
         said = [f"{num(s.value)} from {title_of(n)}" for (t, n), s in scores.items() if t == target]
         parts.append(
             f"{few} networks have {plain(label)} {main}" + (f": the linear probe is right for {listed(said)}" if said else "")
         )
-    elif label:
-        scores = carried(results, label, "linear", "balanced_accuracy")
+    named = [] if is_one or not label else [(label, "balanced_accuracy")]
+    for name, metric in [*named, *((name, "r2") for name in results.properties)]:
+        scores = carried(results, name, "linear", metric)
         said = [f"{_beside_null(s)} from {title_of(n)}" for (t, n), s in scores.items() if t == target]
-        parts += [f"the linear probe predicts the {plain(label)} with balanced accuracy {listed(said)}"] if said else []
-    for name in results.properties:
-        scores = carried(results, name, "linear", "r2")
-        said = [f"{_beside_null(s)} from {title_of(n)}" for (t, n), s in scores.items() if t == target]
-        parts += [f"the {plain(name)} is predicted with R² {listed(said)}"] if said else []
+        metric = "R²" if metric == "r2" else plain(metric)
+        parts += [f"the {plain(name)} is predicted with {metric} {listed(said)}"] if said else []
     return f"On {target_title(target)} {'; '.join(parts)}." if parts else ""
 
 
@@ -165,7 +164,6 @@ def masked_words(masked: Carried, target: str) -> str:
         beside.append(f"linear-Gaussian imputer: {num(masked[target, 'linear_gaussian'].value)}")
     text = num(score.value) + (f" ({'; '.join(beside)})" if beside else "")
     if score.value > 0 and score.null > MOSTLY * score.value:
-        much = "it" if score.value - score.null < LEVEL else "most of it"
-        text += f", but permuted predictions reach up to {num(score.null)}, so {much} is knowledge of the family, not of the"
-        text += " network"
+        much = f"{'it' if score.value - score.null < LEVEL else 'most of it'} is knowledge of the family, not of the network"
+        text += f", but permuted predictions reach up to {num(score.null)}, so {much}"
     return text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 LEVEL = 0.02
 """R² that differ by less count as level."""
@@ -56,6 +56,19 @@ def percent(value: float, low: float, high: float, digits: int = 0) -> str:
 def three_digits(value: float) -> str:
     """Three significant digits with a true minus sign; what is as good as zero is 0."""
     return "0" if abs(value) < 5e-4 else f"{value:.3g}".replace("-", "−")
+
+
+def cell(value: Any) -> str:
+    """A table's cell: numbers with four significant digits, lists with commas, "–" for none."""
+    if value is None or value == "":
+        return "–"
+    if isinstance(value, list):
+        return ", ".join(map(cell, value))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.4g}".replace("-", "−")
+    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def times(factor: float) -> str:

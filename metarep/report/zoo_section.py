@@ -9,7 +9,7 @@ from metarep.report import figures
 from metarep.report.blocks import Block, Drawing, Glossary, Heading, Section, Table, Text
 from metarep.report.results import Results
 from metarep.report.style import colours_of
-from metarep.report.wording import Finding, listed, num, percent, plain, three_digits
+from metarep.report.wording import Finding, capital, num, percent, plain, three_digits
 
 MAX_VALUES = 12
 """Values of a label that a figure shows; the most common ones."""
@@ -130,17 +130,13 @@ def findings(results: Results) -> list[Finding]:
     if label := next(iter(results.labels), None):
         rows = sorted(label_rows(results, label), key=lambda row: -row["n"])
         meaning = results.domain.label_words.get(label, {}) if results.domain else {}
-        words = [
-            f"{plain(label)} {row['value']}" + (f" ({meaning[row['value']]})" if row["value"] in meaning else "")
-            for row in (rows[0], rows[-1])
-        ]
-        text += f" The most common is {words[0]}, {share(rows[0])}; the rarest is {words[1]}, {share(rows[-1])}."
+        said = []
+        for word, row in (("most common", rows[0]), ("rarest", rows[-1])):
+            means = f" ({meaning[row['value']]})" if row["value"] in meaning else ""
+            share = percent(row["share"], row["low"], row["high"], 1)
+            said.append(f"the {word} is {plain(label)} {row['value']}{means}, {share}")
+        text += f" {capital('; '.join(said))}."
     return [Finding("The zoo", text), *spread(results)]
-
-
-def share(row: dict) -> str:
-    """A value's share with its 95 % interval."""
-    return percent(row["share"], row["low"], row["high"], 1)
 
 
 def spread(results: Results) -> list[Finding]:
@@ -148,13 +144,9 @@ def spread(results: Results) -> list[Finding]:
     label, what = (next(iter(known), None) for known in (results.labels, results.properties))
     if not label or not what:
         return []
-    median = {}
-    for value in results.values_of(label):
-        own = results.properties[what][results.labels[label] == value]
-        if np.isfinite(own).any():
-            median[value] = float(np.nanmedian(own))
+    own = {value: results.properties[what][results.labels[label] == value] for value in results.values_of(label)}
+    median = sorted((float(np.nanmedian(values)), value) for value, values in own.items() if np.isfinite(values).any())
     if len(median) < 2:
         return []
-    least, most = min(median, key=median.__getitem__), max(median, key=median.__getitem__)
-    said = listed([f"{num(median[v])} for {plain(label)} {v}" for v in (least, most)])
-    return [Finding(plain(what).capitalize(), f"The median {plain(what)} goes from {said.replace(' and ', ' to ')}.")]
+    said = " to ".join(f"{num(number)} for {plain(label)} {value}" for number, value in (median[0], median[-1]))
+    return [Finding(plain(what).capitalize(), f"The median {plain(what)} goes from {said}.")]

@@ -6,8 +6,7 @@ import base64
 from pathlib import Path
 from typing import Any
 
-from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
-
+from metarep.report.page import template_of
 from metarep.studies.study import Series, Study
 from metarep.tables import read_csv
 
@@ -17,18 +16,10 @@ MAX_ROWS = 30
 
 def render(out: Path, series: Series, finished: list[tuple[Study, dict[str, Any]]], rows: list[dict[str, Any]]) -> str:
     """The page of the finished studies under `out` as HTML that needs no network: figures are in it as data URIs."""
-    environment = Environment(
-        loader=ChoiceLoader([PackageLoader("metarep", name) for name in ("studies", "report")]),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["cell"] = cell
     sections = [section(out / study.folder, study, found) for study, found in finished]
     published = any(claim["met"] is not None for _, found in finished for claim in found["claims"])
     shared = {"series": series, "rows": rows, "published": published, "max_rows": MAX_ROWS}
-    return environment.get_template("page.html").render(sections=sections, **shared)
+    return template_of("studies", "page.html").render(sections=sections, **shared)
 
 
 def section(folder: Path, study: Study, found: dict[str, Any]) -> dict[str, Any]:
@@ -43,16 +34,3 @@ def section(folder: Path, study: Study, found: dict[str, Any]) -> dict[str, Any]
         "images": images,
         "tables": {name: read_csv(folder / f"{name}.csv") for name in found["shown"]},
     }
-
-
-def cell(value: Any) -> str:
-    """A table's cell: numbers with four significant digits, lists with commas, "–" for none."""
-    if value is None or value == "":
-        return "–"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, list):
-        return ", ".join(cell(v) for v in value)
-    return (
-        f"{value:.4g}".replace("-", "−") if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
-    )

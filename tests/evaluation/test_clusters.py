@@ -9,7 +9,6 @@ from sklearn.metrics import (
     homogeneity_score,
     silhouette_score,
 )
-from sklearn.mixture import GaussianMixture
 from sklearn.preprocessing import StandardScaler
 
 from metarep.evaluation.agreement import adjusted_rand, agreement, contingency
@@ -23,7 +22,6 @@ from metarep.evaluation.clusters import (
     sweep,
     umap_start,
 )
-from metarep.evaluation.mixture import fit_mixture
 from metarep.evaluation.probes import PROBES, linear_classifier, neighbour_classifier, probe_rows
 from metarep.evaluation.resampling import balanced_accuracy, permuted_tables
 
@@ -75,13 +73,6 @@ def test_information_is_scikit_learns(seed):
     assert found["completeness"]["value"] == pytest.approx(completeness_score(labels, clusters))
     for row in found.values():
         assert row["low"] - 0.05 <= row["value"] <= row["high"] + 0.05  # a bootstrap of these indices is a little biased
-
-
-@pytest.mark.parametrize(("k", "d"), [(2, 1), (5, 6), (9, 12)])
-def test_the_fast_mixture_is_scikit_learns(k, d):
-    x = StandardScaler().fit_transform(blobs(800, k=min(k, d), d=d, distance=3.0)[0])
-    slow = GaussianMixture(k, reg_covar=1e-3, max_iter=60, tol=1e-2, n_init=3, random_state=0).fit(x)
-    assert adjusted_rand_score(slow.predict(x), fit_mixture(x, k, n_starts=3, seed=0).predict(x)) > 0.99
 
 
 @pytest.mark.parametrize("name", ["kmeans", "gmm", "hdbscan"])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import r2_score
 
-from metarep.evaluation.probes import mean_r2, probe_rows
+from metarep.evaluation.probes import probe_rows
 from metarep.evaluation.resampling import (
     accuracy,
     balanced_accuracy,
@@ -53,7 +53,7 @@ def test_the_interval_of_several_probes_is_that_of_their_mean():
     assert found["high"] < class_metric(truth, good, seed=0)["low"]
     numbers = rng.normal(size=500)
     columns = np.column_stack([numbers, numbers + rng.normal(size=500)])
-    found = mean_r2(numbers, columns, seed=0)
+    found = r2_metric(numbers, *columns.T, seed=0)
     assert found["value"] == pytest.approx((1 + r2_score(numbers, columns[:, 1])) / 2)
     assert found["low"] < found["value"] < found["high"] < 1
 

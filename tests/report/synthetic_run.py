@@ -211,7 +211,7 @@ def unexplained_rows(*, best=0.3, p=0.005, start_p=0.3, everything=0.9):
     """unexplained.csv: the labels tell 0.4 and 0.5, the error `best` of the rest, the start of training 0.1."""
 
     def row(kind, name, share, p, scope="all", family=""):
-        figures = {"kind": kind, "scope": scope, "property": name, "family": family, "share": share}
+        figures = {"what": kind, "scope": scope, "property": name, "family": family, "share": share}
         figures |= {"low": share - 0.02, "high": share + 0.02, "null": 0.01, "p": p, "n": 50, "n_clusters": 3}
         return figures | {"bits": 1.5}
 

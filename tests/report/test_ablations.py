@@ -77,13 +77,6 @@ def test_sentences_say_when_no_change_is_clearly_above_the_base():
     assert "(activity); none clearly above; level: same (0.51); clearly below: tiny (0.20)." in text
 
 
-def test_sentences_list_the_embeddings_of_a_model_that_has_many():
-    rows = [row("base", 0.5), row("base", math.nan, "pooled"), row("base", 0.4, "states"), row("wide", 0.4, "states")]
-    (text,) = ablation_sentences([*rows, row("wide", 0.3)])
-    assert "other embeddings of base: pooled (n/a) and states (0.40)." in text
-    assert "other embeddings of wide" not in text
-
-
 def test_masked_r2_is_read_beside_the_best_imputer(tmp_path):
     write_run(tmp_path / "one")
     found = run_rows(tmp_path / "one")[0]

@@ -58,7 +58,7 @@ def test_the_rest_is_called_structure_only_where_it_is():
     assert "raise this to 68%" in text or "raise this to 69%" in text
     assert "90% [88%, 92%] on unseen networks, so at most 10%" in text
     assert "“output bias at the start” of initialisation (10%)" in unexplained_text(unexplained_rows(start_p=0.01))
-    nothing = [row for row in unexplained_rows(p=0.4) if row["kind"] != "step"]
+    nothing = [row for row in unexplained_rows(p=0.4) if row["what"] != "step"]
     assert "None of 2 properties explains any of the rest" in unexplained_text(nothing)
     assert "one after the other" not in unexplained_text(nothing)
     assert unexplained_text([]) == ""

@@ -13,11 +13,10 @@ from metarep.domains.multiplier.figures import scan_figures, scans
 from metarep.domains.multiplier.figures.mode_looks import MODE_COLOURS
 from metarep.evaluation.resampling import wilson
 from metarep.report import description_figures, figures, maps
-from metarep.report.end_labels import spread_apart
 from metarep.report.figures import Panel
 from metarep.report.representations import LOOKS, key_of, representation_of
 from metarep.report.results import score_of
-from metarep.report.style import colours_of
+from metarep.report.style import colours_of, spread_apart
 
 RNG = np.random.default_rng(0)
 MODE = RNG.choice(["1", "2", "3"], 300)
@@ -36,7 +35,7 @@ TABLES = cluster_tables(NAMES, MODE, ARI, 0.01)
 KNOWN = {key_of(row): representation_of(row, {}) for row in TABLES["representations.csv"]}
 TITLES = {name: one.title for name, one in KNOWN.items()}
 ROWS = [r for r in TABLES["agreement.csv"] if (r["clusterer"], r["label"], r["metric"]) == ("kmeans", "mode", "ari")]
-CHOSEN = {key_of(row): score_of(row, k=row["k"]) for row in ROWS if row["chosen"]}
+CHOSEN = {key_of(row): score_of(row) for row in ROWS if row["chosen"]}
 PROBED = {key_of(r): score_of(r) for r in TABLES["probes.csv"] if (r["target"], r["probe"]) == ("mode", "linear")}
 SCANS = scan_tables(NAMES, MODE, 0.7)
 

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from metarep.report.end_labels import spread_apart
+from metarep.report.style import spread_apart
 from metarep.studies.running import run_series
 from metarep.studies.series import QUESTIONS
 from metarep.studies.settings import QuestionConfig

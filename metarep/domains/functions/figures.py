@@ -9,9 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from metarep.report.end_labels import EndLabel, label_ends
 from metarep.report.representations import BASELINE, LOOKS, UNTRAINED, key_of, representation_of
-from metarep.report.style import FAINT, INK, MUTED, drawing, grid
+from metarep.report.style import FAINT, INK, MUTED, EndLabel, drawing, grid, label_ends
 
 PANELS = {"linear": "Linear probe", "nearest_neighbours": "Five nearest neighbours"}
 MARKERS = "osD^vPXh"

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.figure import Figure as Drawing
 
-from metarep.report.end_labels import EndLabel, label_ends
-from metarep.report.style import FAINT, INK, MUTED, PALETTE, drawing
+from metarep.report.style import FAINT, INK, MUTED, PALETTE, EndLabel, drawing, label_ends
 from metarep.studies.ceiling.text import ALL, CEILING, IMPUTER, LOCAL, MEAN_OF, MODEL
 from metarep.studies.drawing import band, column, counts_along, marks
 from metarep.studies.study import Figure

@@ -27,7 +27,6 @@ from metarep.training.engines import train_fast
 from metarep.training.recipe import Plan, Trained
 
 
-
 def run(context: Context) -> Result:
     """The published start as the first cell, then the grid."""
     published = PUBLISHED["8"]

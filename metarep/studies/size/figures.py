@@ -9,8 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
 from matplotlib.ticker import StrMethodFormatter
 
-from metarep.report.end_labels import EndLabel, label_ends
-from metarep.report.style import MUTED, PALETTE, drawing
+from metarep.report.style import MUTED, PALETTE, EndLabel, drawing, label_ends
 from metarep.studies.drawing import column, counts_along, ends, marks
 from metarep.studies.size.leak import AS_MANY, SEEN, UNSEEN, binned
 from metarep.studies.study import Figure

@@ -31,11 +31,10 @@ from metarep.errors import MetarepError
 from metarep.model.transformer import ClozeModel
 from metarep.networks.architecture import readable_tensors
 from metarep.parts.alike import null_row
-from metarep.parts.page import Captioned, Findings
+from metarep.parts.page import Captioned, Findings, null_sentence
 from metarep.parts.reading import shuffled
 from metarep.parts.settings import PartsConfig
 from metarep.parts.source import Source
-from metarep.parts.words import null_sentence
 from metarep.progress import Progress
 from metarep.report.style import INK, drawing
 from metarep.zoos.zoo import Zoo

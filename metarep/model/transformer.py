@@ -35,6 +35,8 @@ from metarep.networks.architecture import KINDS, Architecture
 from metarep.networks.symmetry_groups import Symmetries
 
 N_FREQUENCIES = 8
+PLACE_STD = 0.1
+"""Learned vectors of where a token stands begin this small, so that they do not drown what it holds."""
 N_ROLE_CLASSES = len(KINDS) * len(ROLES)
 
 
@@ -131,6 +133,8 @@ class ClozeModel(nn.Module, PyTorchModelHubMixin, library_name="metarep"):
         self.positions = nn.Embedding(1 + sum((axes or {}).values()), d_model, padding_idx=0)
         self.fourier = nn.Linear(len(COORDINATES) * 2 * N_FREQUENCIES, d_model, bias=False)
         self.blocks = nn.ModuleList(Block(d_model, n_heads) for _ in range(n_layers))
+        for table in (*self.tables, self.positions):
+            nn.init.normal_(table.weight, std=PLACE_STD)
         self.relation_bias = nn.Parameter(torch.zeros(n_layers * n_heads, N_RELATIONS))
         self.norm = nn.LayerNorm(d_model)
         self.head = HEADS[head](d_model, n_components, chunk) if predicts else None

@@ -135,6 +135,7 @@ class ClozeModel(nn.Module, PyTorchModelHubMixin, library_name="metarep"):
         self.blocks = nn.ModuleList(Block(d_model, n_heads) for _ in range(n_layers))
         for table in (*self.tables, self.positions):
             nn.init.normal_(table.weight, std=PLACE_STD)
+        nn.init.zeros_(self.positions.weight[0])
         self.relation_bias = nn.Parameter(torch.zeros(n_layers * n_heads, N_RELATIONS))
         self.norm = nn.LayerNorm(d_model)
         self.head = HEADS[head](d_model, n_components, chunk) if predicts else None

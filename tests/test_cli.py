@@ -281,7 +281,7 @@ BAD = [
     ("cluster zoo", "embeddings"),
     ("scan foreign", "foreign"),
     ("scan truncated", "shard-00000.parquet"),
-    ("scan file", "torch.save(model.state_dict(), path)"),
+    ("scan file", "rename or convert it"),
     ("scan nowhere.pth", "nowhere.pth"),
     ("scan zoo --out foreign --overwrite", "foreign"),
     ("transfer zoo zoo", "model"),

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from metarep.artefact import open_artefact
-from metarep.pipeline import artefacts_of, run
+from metarep.pipeline import run
 from metarep.run_settings import RunConfig
+from metarep.runner import artefacts_of
 from metarep.settings import load_config
 from metarep.tables import read_csv
 

@@ -133,12 +133,12 @@ def colour_bar(figure: Figure, image, label: str, **options):
     return bar
 
 
-def count_cells(ax: Axes, counts: np.ndarray, rows: Sequence[str], columns: Sequence[str]):
-    """A table of counts (R, C), shaded by the share of the row; returns the image."""
+def count_cells(ax: Axes, counts: np.ndarray, rows: Sequence[str], columns: Sequence[str], *, shares: bool = False):
+    """A table of counts (R, C), shaded by the share of the row, which `shares` writes below each; returns the image."""
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     image = ax.imshow(share, cmap="Blues", vmin=0, vmax=1, aspect="auto")
     for (y, x), count in np.ndenumerate(counts):
-        text = f"{count:,}" if count else "·"
+        text = (f"{count:,}\n{share[y, x]:.1%}" if shares else f"{count:,}") if count else "·"
         colour = "white" if share[y, x] > 0.55 else INK if count else MUTED
         ax.text(x, y, text, ha="center", va="center", color=colour)
     ax.set(xticks=range(len(columns)), xticklabels=columns, yticks=range(len(rows)), yticklabels=rows)

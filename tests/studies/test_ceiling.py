@@ -54,7 +54,7 @@ def test_every_kind_has_a_row_and_every_figure_an_interval(answered):
             assert row[f"{name}_low"] <= row[f"{name}_high"] <= 1
         for name in (LOCAL, MEAN_OF, IMPUTER):
             assert row[f"{name}_null"] < -0.1 < 0.1 < row[name]  # for another network it is worse than the mean
-        assert row[f"{MODEL}_null"] == pytest.approx(row[MODEL], abs=0.01)  # hardly trained, it says the same of all
+        assert max(abs(row[MODEL]), abs(row[f"{MODEL}_null"])) < 0.1  # hardly trained, it knows nothing of any
     assert {row["bank"] for row in read_csv(answered / "convergence.csv")} == {50, 150}
     assert {path.stem for path in (answered / "figures").iterdir()} == {"predictability", "convergence", "by_mode"}
     assert found["claims"][0]["best"] == 1.0

@@ -163,7 +163,7 @@ def minimum_rows(grid: Grid) -> list[dict]:
 def serving_units(params: np.ndarray) -> np.ndarray:
     """(N,): how many hidden units of params (N, 9) are on for some input that the recipe draws."""
     weight, bias = MULTIPLIER.unpack(params)[0]
-    return ((support("product") @ weight.swapaxes(-1, -2) + bias[:, None, :]).max(axis=1) > 0).sum(axis=1)
+    return ((support() @ weight.swapaxes(-1, -2) + bias[:, None, :]).max(axis=1) > 0).sum(axis=1)
 
 
 def letter(i: int) -> str:

@@ -39,7 +39,7 @@ _BLOCK = re.compile(r"(.*?(?:^|[._a-zA-Z])\d+)\.(.+)")
 
 
 def symmetries_of(architecture: Architecture, *, relu: bool = False) -> Symmetries:
-    """The groups of units that names and shapes tell of; `relu`: a ReLU is known to stand behind every hidden layer."""
+    """The groups of units that names and shapes show; `relu`: a ReLU is known to stand behind every hidden layer."""
     operations = list(operations_of(architecture))
     chain = _whole_chain(architecture, operations, relu)
     if chain is not None:

@@ -115,8 +115,8 @@ class Results:
         return self.representations[name].title if name in self.representations else PREDICTORS.get(name, plain(name))
 
     def group(self, name: str) -> str:
-        """What a representation is in the comparison."""
-        return self.representations[name].group
+        """What a representation is in the comparison; one that `predict` alone was asked for is a baseline."""
+        return self.representations[name].group if name in self.representations else BASELINE
 
     @cached_property
     def arms(self) -> list[tuple[str, str]]:

@@ -49,7 +49,7 @@ def plan_families(
 ) -> Iterator[Family]:
     """The families of a config, one for each task. Raises MetarepError if parents are missing or do not fit.
 
-    The networks are dealt out to the tasks in turn.
+    Tasks take turns among the networks.
     """
     recipe, seeds = recipe_named(config.variant), _seeds(config, index, zoo_seed)
     tasks = recipe.tasks(config, zoo_seed) if recipe.tasks else [Task(config.task)]

@@ -1,6 +1,6 @@
 """Recipes: where a network starts, what it is trained on, for how long; and what a seed draws.
 
-`draw_reference` is the recipe as written, in PyTorch and NumPy; `sampling.draw` gives the
+`draw_reference` is the recipe itself, in PyTorch and NumPy; `sampling.draw` gives the
 same bits faster. Source: section 4 of the design.
 """
 

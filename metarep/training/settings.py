@@ -34,7 +34,7 @@ class FamilyConfig(Settings):
     n_steps: int | None = Field(None, ge=0, description="training steps; the variant's own if left out")
     lr: float | None = Field(None, gt=0, description="Adam's learning rate; the variant's own if left out")
     jitter: float | None = Field(None, ge=0, description="standard deviation of the noise on hand-crafted parameters")
-    hidden_bias_start: tuple[float, float] | None = Field(None, description="e08: one start in place of the grid")
+    hidden_bias_start: tuple[float, float] | None = Field(None, description="e08: one start instead of the grid")
 
     @field_validator("variant")
     @classmethod

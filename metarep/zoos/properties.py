@@ -101,18 +101,18 @@ def join_labels(sources: Sequence[Source], path: Path, *, partial: bool) -> list
     refuse_own_columns(path, [name for name in columns if name not in ("file", *GIVEN_COLUMNS)])
     keys = _keys(sources)
     matched: dict[int, dict[str, str]] = {}
-    strangers = []
+    unmatched = []
     for row in rows:
         index = keys.get(row["file"].strip().removeprefix("./"))
         if index is None:
-            strangers.append(row["file"])
+            unmatched.append(row["file"])
         elif index in matched:
             raise MetarepError(f"{path}: two rows for one network", met=row["file"], fix="remove one of them")
         else:
             matched[index] = {name: value for name, value in row.items() if name != "file"}
     without = [source.file for index, source in enumerate(sources) if index not in matched]
-    if not partial and (strangers or without):
-        _refuse_partial(path, strangers, without)
+    if not partial and (unmatched or without):
+        _refuse_partial(path, unmatched, without)
     return [_with(path, source, matched[i]) if i in matched else source for i, source in enumerate(sources)]
 
 
@@ -123,10 +123,10 @@ def refuse_own_columns(path: Path, columns: Sequence[str]) -> None:
         raise MetarepError(f"{path}: columns are the zoo's own", met=", ".join(taken), fix="rename them")
 
 
-def _refuse_partial(path: Path, strangers: list[str], without: list[str]) -> None:
+def _refuse_partial(path: Path, unmatched: list[str], without: list[str]) -> None:
     met = []
-    if strangers:
-        met.append(f"{len(strangers)} rows without a network ({', '.join(strangers[:FEW])})")
+    if unmatched:
+        met.append(f"{len(unmatched)} rows without a network ({', '.join(unmatched[:FEW])})")
     if without:
         met.append(f"{len(without)} networks without a row ({', '.join(without[:FEW])})")
     raise MetarepError(

@@ -209,7 +209,7 @@ def design_rows(name: str, model: ClozeModel, train: Zoo, test: Zoo, draws: dict
 
 
 def told_rows(name: str, x_train: np.ndarray, x_test: np.ndarray, train: Zoo, test: Zoo, draws: dict) -> Iterator[dict]:
-    """What linear probes tell of whole networks from their vectors (N, D)."""
+    """What linear probes read of whole networks from their vectors (N, D)."""
     for metric, column, kind in (("mode", "mode", object), ("error", "log_error", float)):
         y_train, y_test = (zoo[column].astype(kind) for zoo in (train, test))
         yield row_of(name, metric, read_linearly(x_train, y_train, x_test, y_test, **draws))

@@ -73,7 +73,7 @@ def between_blocks(blocks: np.ndarray, sigma: float, rng: np.random.Generator) -
     return noise.reshape(k * rows, k * columns)
 
 
-def strangers(params: np.ndarray, others: np.ndarray) -> np.ndarray:
+def mixed_units(params: np.ndarray, others: np.ndarray) -> np.ndarray:
     """(K, 9): 2-2-1 networks params whose second unit is that of others (K, 9): real units that do not belong together."""
     (weight, bias), (readout, offset) = MULTIPLIER.unpack(params.copy())
     (other_weight, other_bias), (other_readout, _) = MULTIPLIER.unpack(others)
@@ -81,14 +81,14 @@ def strangers(params: np.ndarray, others: np.ndarray) -> np.ndarray:
     return MULTIPLIER.pack([(weight, bias), (readout, offset)])
 
 
-Kind = Literal["zoo", "strangers", "initial"]
+Kind = Literal["zoo", "mixed", "initial"]
 CLOZE, UNTRAINED, CONNECTIVITY, RANDOM = METHODS = ("cloze", "untrained", "connectivity", "random")
 METRICS = ("found", "ari", "named", "named_of_found")
 
 
 @dataclass(frozen=True)
 class Setting:
-    """How networks are planted: blocks are networks of the zoo, units of different ones (strangers), or initialisations."""
+    """How networks are planted: blocks are networks of the zoo, units of different ones (mixed), or initialisations."""
 
     connections: Connections
     kind: Kind
@@ -132,8 +132,8 @@ def draw(known: Known, setting: Setting, rng: np.random.Generator) -> Planted:
     rows = rng.choice(len(known.params), 2 * setting.k, replace=len(known.params) < 2 * setting.k)
     source = known.initial if setting.kind == "initial" else known.params
     blocks = source[rows[: setting.k]]
-    if setting.kind == "strangers":
-        blocks = strangers(blocks, source[rows[setting.k :]])
+    if setting.kind == "mixed":
+        blocks = mixed_units(blocks, source[rows[setting.k :]])
     return plant(blocks, sigma=setting.sigma, connections=setting.connections, rng=rng)
 
 

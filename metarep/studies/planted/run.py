@@ -45,7 +45,7 @@ def run(context: Context) -> Result:
     model, zoo = pretrained(context)
     known = prepared(model, zoo, max_fit=config.max_fit_networks, seed=seed)
     settings = [Setting("apart", "zoo", k, sigma) for k in config.blocks for sigma in config.sigmas]
-    for connections, kind in (("shared", "zoo"), ("apart", "strangers"), ("apart", "initial")):
+    for connections, kind in (("shared", "zoo"), ("apart", "mixed"), ("apart", "initial")):
         settings += [Setting(connections, kind, k, 0.0) for k in config.blocks]
     found = measured(context, known, settings)
     rows = [
@@ -131,7 +131,7 @@ SHIFT = 0.09
 
 CONTROLS = (
     ("shared", "zoo", "The same connections for all blocks"),
-    ("apart", "strangers", "Units of different networks"),
+    ("apart", "mixed", "Units of different networks"),
     ("apart", "initial", "Networks at initialisation"),
 )
 

@@ -63,7 +63,7 @@ def sentences(rows: Sequence[Row], modes: Sequence[Row], alone: float) -> tuple[
         naming(clean, modes, alone),
         noise(apart),
         sharing(picked(rows, "shared")),
-        *(control(picked(rows, blocks=kind), clean, kind) for kind in ("strangers", "initial")),
+        *(control(picked(rows, blocks=kind), clean, kind) for kind in ("mixed", "initial")),
     )
 
 
@@ -132,7 +132,7 @@ def sharing(rows: Sequence[Row]) -> str:
 
 def control(rows: Sequence[Row], clean: Sequence[Row], kind: str) -> str:
     """Blocks that are none: units of different networks, or of initialisations."""
-    title = {"strangers": "units of two different networks", "initial": "networks at their initialisation"}[kind]
+    title = {"mixed": "units of two different networks", "initial": "networks at their initialisation"}[kind]
     own, real = of_method(rows, CLOZE), of_method(clean, CLOZE)
     breaks = all(a["found_high"] < b["found_low"] for a, b in zip(own, real, strict=True))
     return (

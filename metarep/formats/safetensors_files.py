@@ -58,11 +58,10 @@ def _in_order(tensors: dict[str, torch.Tensor], order: str) -> tuple[dict[str, t
     """Sorted by the order that the metadata tell, where it is one of these names."""
     try:
         names = json.loads(order)
-        if sorted(names) == sorted(tensors):
-            return {name: tensors[name] for name in names}, True
-    except (ValueError, TypeError, RecursionError):
-        pass
-    return tensors, False
+        fits = sorted(names) == sorted(tensors)
+    except (ValueError, TypeError, RecursionError):  # whatever a file's metadata hold
+        fits = False
+    return ({name: tensors[name] for name in names} if fits else tensors), fits
 
 
 def plain_name(path: Path, file: Any) -> str:

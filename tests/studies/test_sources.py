@@ -103,7 +103,7 @@ def test_a_tiny_matrix_is_whole_and_plain_data(result):
         untrained = [row for row in cells if (row["representation"], row["metric"]) == ("untrained", metric)]
         assert len(untrained) == 16
         told = [row for row in untrained if row["value"] is not None]
-        assert all(row["low"] <= row["high"] and -1 < row["null"] <= 1 for row in told)
+        assert all(row["low"] <= row["high"] and -1 < row["null"] < 1 for row in told)
     means = {(r["source"], r["target"]): r["value"] for r in cells if r["representation"] == "source_mean"}
     assert len(means) == 16
     assert all(value <= 1e-9 for value in means.values())  # about the target's own means nothing is left to explain

@@ -35,6 +35,7 @@ class Retrained:
 
 
 def zoo_of(context: Context, name: str, n: int, *, n_snapshots: int = 0, n_steps: int | None = None, lr: float | None = None):
+    """The study's zoo of that name: n networks of the recipe, with snapshots, steps or a learning rate of its own."""
     family = {"variant": RECIPE.name, "n_networks": n, "n_steps": n_steps, "lr": lr}
     return context.zoo(name, ZooConfig(families=[family], n_snapshots=n_snapshots, seed=context.config.seed))
 
@@ -92,6 +93,7 @@ def leaving_rows(settings: Retrained) -> list[dict]:
 
 
 def leaving_any(settings: Retrained) -> list[dict]:
+    """A row a learning rate: the share of networks, with its interval, that end in another mode after LONG steps."""
     return [{"lr": lr, **share_row(int((b != a).sum()), len(b))} for lr, (b, a) in settings.pairs.items()]
 
 

@@ -264,5 +264,5 @@ def _transfer_mark(ax: Axes, y: float, score: Score, colour: str, marker: str) -
 
 def row_title(group: str, value: str) -> str:
     """A group of masked values as a figure calls it."""
-    title = plain(value) if group in ("all", "kind", "slot", "layer", "parameter") else f"{plain(group)} {value}"
+    title = plain(value) if group in ("all", "kind", "slot") else f"{plain(group)} {value}"
     return {"all": "all values", "weight": "all weights", "bias": "all biases"}.get(value, title)

@@ -1,4 +1,4 @@
-"""Sections: planted blocks are found, whatever the order and the scale of units; strangers and random networks are not."""
+"""Sections: planted blocks are found, whatever the order and the scale of units; mixed units and random networks are not."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ from metarep.model.settings import PretrainConfig
 from metarep.model.transformer import untrained_like
 from metarep.networks.forward import forward
 from metarep.networks.spec import NetworkSpec
-from metarep.studies.planted.planting import plant, strangers
+from metarep.studies.planted.planting import mixed_units, plant
 
 
 @pytest.fixture(scope="module")
@@ -75,10 +75,10 @@ def test_blocks_of_one_wiring_are_told_apart_by_their_parameters_alone(family):
     assert own > np.mean([adjusted_rand_score(one.block, labels) for one, labels in zip(planted, wired, strict=True)]) + 0.3
 
 
-def test_strangers_and_random_networks_are_no_sections(family):
+def test_mixed_units_and_random_networks_are_no_sections(family):
     rng = np.random.default_rng(0)
     together = plant(easy_networks(4, seed=1), rng=rng)
-    apart = plant(strangers(easy_networks(4, seed=1), easy_networks(4, seed=2)), rng=rng)
+    apart = plant(mixed_units(easy_networks(4, seed=1), easy_networks(4, seed=2)), rng=rng)
     random = OneHidden(*(rng.standard_normal(shape) for shape in ((8, 8), (8,), (4, 8), (4,))))
     found = [find_sections(one, family.model, RATIO) for one in (together.network, apart.network, random)]
     assert len(found[0].units) == 4

@@ -12,6 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 ORDER = (
     "errors",
+    "account",
     "lock",
     "artefact",
     "settings",

@@ -1,0 +1,22 @@
+"""What was passed over, set aside or guessed while networks were read: the account that goes with an imported zoo."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Subject = Literal["file", "key", "tensor", "buffer", "member", "architecture", "column", "run", "copy"]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One thing that a user should know: `what` was met in which file, network or architecture (`where`), and why it matters.
+
+    `where` is "" for what concerns the whole zoo. With `doubt`, a wrong guess would change results: `--strict` refuses it.
+    """
+
+    subject: Subject
+    where: str
+    what: str
+    why: str
+    doubt: bool = False

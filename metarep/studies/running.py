@@ -96,7 +96,7 @@ def as_json(study: Study, result: Result) -> dict[str, Any]:
         "claims": [claim_json(claim) for claim in result.claims],
         "sentences": list(result.sentences),
         "numbers": dict(result.numbers),
-        "figures": [{"name": name, "caption": f.caption, "alt": f.alt or f.caption} for name, f in result.figures.items()],
+        "figures": [{"name": name, "caption": figure.caption} for name, figure in result.figures.items()],
         "shown": [name for name in result.shown if result.tables[name]],
     }
 

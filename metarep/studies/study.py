@@ -11,13 +11,16 @@ from dataclasses import dataclass, field
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
 
 from metarep.artefact import Artefact, open_artefact
 from metarep.errors import MetarepError
 from metarep.progress import Progress
 from metarep.runner import Stage, run_stages
 from metarep.settings import Settings
+from metarep.studies.rows import ends
 from metarep.training.build import build_zoo
 from metarep.training.settings import ZooConfig
 from metarep.zoos.zoo import Zoo, open_zoo
@@ -28,7 +31,7 @@ if TYPE_CHECKING:
     from metarep.model.settings import PretrainConfig
     from metarep.model.transformer import ClozeModel
 
-Number = float | Sequence[float]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -54,10 +57,17 @@ class Claim:
     seed_known: bool = True
 
     @classmethod
-    def of(cls, name: str, row: Mapping[str, Any], metric: str, **fields: Any) -> Claim:
-        """A metric of a table's row with its interval: `<metric>_low` and `<metric>_high`, of "value" `low` and `high`."""
-        ends = "" if metric == "value" else f"{metric}_"
-        return cls(name, row[metric], low=row[f"{ends}low"], high=row[f"{ends}high"], **fields)
+    def of(cls, name: str, row: Mapping[str, Any], metric: str = "value", **fields: Any) -> Claim:
+        """A metric of a table's row with its interval, which is in the columns that `rows.ends` names."""
+        low, high = ends(metric)
+        return cls(name, row[metric], low=row[low], high=row[high], **fields)
+
+    @classmethod
+    def over_all(cls, name: str, values: np.ndarray, whom: str, published: Any = None, **fields: Any) -> Claim:
+        """The median of values (N,) or (N, M), with the range that holds 95 % of them."""
+        low, high = np.quantile(values, [0.025, 0.975])
+        span = {"low": float(low), "high": float(high), "over": f"95 % of {len(values):,} {whom}"}
+        return cls(name, np.median(values, axis=0).tolist(), published, **span | fields)
 
     @property
     def met(self) -> bool | None:
@@ -74,17 +84,16 @@ class Claim:
         return all(abs(v - p) <= slack for v, p in zip(_flat(self.value), published, strict=True))
 
 
-def _flat(value: Number) -> list[float]:
+def _flat(value: float | Sequence[float]) -> list[float]:
     return [float(v) for v in value] if isinstance(value, Sequence) else [float(value)]
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A drawing and the sentence below it; `alt` says in words what it shows."""
+    """A drawing, and below it the sentences that say in words what it shows."""
 
     drawing: matplotlib.figure.Figure
     caption: str
-    alt: str = ""
 
 
 @dataclass(frozen=True)
@@ -145,6 +154,18 @@ class Context:
     def model_artefact(self, name: str) -> Artefact:
         """The artefact of a model that `models` made."""
         return open_artefact(self.shared / "models" / name, "model")
+
+    def side_by_side(self, what: str, jobs: Mapping[str, Callable[[], T]]) -> list[T]:
+        """What each of some jobs returns, each in a process of one thread."""
+        from joblib import Parallel, cpu_count, delayed, parallel_config
+
+        found = []
+        with self.progress.task(what, len(jobs), "jobs") as task, parallel_config("loky", inner_max_num_threads=1):
+            parallel = Parallel(n_jobs=min(cpu_count(), len(jobs)), return_as="generator")
+            for name, one in zip(jobs, parallel(delayed(job)() for job in jobs.values()), strict=True):
+                found.append(one)
+                task.advance(1, name)
+        return found
 
 
 @dataclass(frozen=True)

@@ -32,10 +32,12 @@ class Series:
 
     def points(self, at: Mapping[Any, float], by: str) -> list[tuple[float, float, float, float, float | None]]:
         """(place, value, low, high, null) of each row that has a value, and a place by its column `by`."""
-        low, high = ends(self.of)
-        rows = [row for row in self.rows if row[self.of] is not None and row[by] in at]
-        found = [(at[r[by]], r[self.of], r.get(low), r.get(high), r[self.null] if self.null else None) for r in rows]
-        return [(place, v, v if a is None else a, v if b is None else b, null) for place, v, a, b, null in found]
+        found = []
+        for row in (row for row in self.rows if row[self.of] is not None and row[by] in at):
+            value, (low, high) = row[self.of], ends(row, self.of)
+            span = (value, value) if low is None else (low, high)
+            found.append((at[row[by]], value, *span, row[self.null] if self.null else None))
+        return found
 
 
 def series_of(rows: Rows, by: str, titles: Mapping[Any, str], **look: Any) -> list[Series]:

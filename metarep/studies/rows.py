@@ -30,9 +30,10 @@ def values(rows: Rows, name: str) -> list[Any]:
     return list(dict.fromkeys(row[name] for row in rows))
 
 
-def ends(name: str) -> tuple[str, str]:
-    """The columns of a metric's interval: `<name>_low` and `<name>_high`; of a value, share or change low and high alone."""
-    return ("low", "high") if name in ("value", "share", "change") else (f"{name}_low", f"{name}_high")
+def ends(row: Row, name: str) -> tuple[float | None, float | None]:
+    """A metric's interval in a row: its columns `<name>_low` and `<name>_high`, or else low and high; None where it has none."""
+    own = f"{name}_" if f"{name}_low" in row else ""
+    return row.get(f"{own}low"), row.get(f"{own}high")
 
 
 def number(value: float) -> float | None:

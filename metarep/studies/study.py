@@ -58,9 +58,9 @@ class Claim:
 
     @classmethod
     def of(cls, name: str, row: Mapping[str, Any], metric: str = "value", **fields: Any) -> Claim:
-        """A metric of a table's row with its interval, which is in the columns that `rows.ends` names."""
-        low, high = ends(metric)
-        return cls(name, row[metric], low=row[low], high=row[high], **fields)
+        """A metric of a table's row with its interval, as `rows.ends` finds it."""
+        low, high = ends(row, metric)
+        return cls(name, row[metric], low=low, high=high, **fields)
 
     @classmethod
     def over_all(cls, name: str, values: np.ndarray, whom: str, published: Any = None, **fields: Any) -> Claim:

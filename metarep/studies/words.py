@@ -12,7 +12,7 @@ def spoken(row: Row, name: str = "value", digits: int = 2) -> str:
     """A metric of a row with its 95 % interval, such as "0.85 [0.83, 0.87]"; "n/a" where there is none."""
     if row[name] is None:
         return "n/a"
-    low, high = (row[end] for end in ends(name))
+    low, high = ends(row, name)
     return num(row[name], digits) + ("" if low is None else f" [{num(low, digits)}, {num(high, digits)}]")
 
 
@@ -26,12 +26,12 @@ def share(row: Row, digits: int = 1) -> str:
     return f"{row['share']:.{digits}%} [{row['low']:.{digits}%}, {row['high']:.{digits}%}]"
 
 
-def relation(one: Row, other: Row, name: str = "value") -> str:
+def relation(one: Row, other: Row, name: str = "value", other_name: str = "") -> str:
     """How the interval of one row's metric lies to another's: "clearly" is said of intervals that do not overlap."""
-    low, high = ends(name)
-    if one[low] > other[high]:
+    (low, high), (other_low, other_high) = ends(one, name), ends(other, other_name or name)
+    if low > other_high:
         return "clearly above"
-    return "clearly below" if one[high] < other[low] else "not clearly different from"
+    return "clearly below" if high < other_low else "not clearly different from"
 
 
 def change(row: Row) -> str:

@@ -136,9 +136,9 @@ def failure_sentence(rows: Rows, source: SourceName) -> str:
     """On which targets predictions carried over from the main source fail: no better than the target's own means, R² 0."""
     others = {SOURCES[target].title: row for target, row in carried(rows, "cloze", "masked_r2", source).items()}
     fails = {name: "clearly worse on" if row["high"] < 0 else "neither on" for name, row in others.items() if row["low"] <= 0}
-    head = f"{capital(TITLES['masked_r2'])} carried over from {SOURCES[source].title} is clearly better than the target's own means"
-    rest = f"; {grouped(fails)}" if fails else ""
-    return f"{head} on {len(others) - len(fails)} of {len(others)} targets{rest}." if others else ""
+    head = f"{capital(TITLES['masked_r2'])} carried over from {SOURCES[source].title} is clearly better than"
+    count = f"the target's own means on {len(others) - len(fails)} of {len(others)} targets"
+    return f"{head} {count}{f'; {grouped(fails)}' if fails else ''}." if others else ""
 
 
 def baseline_sentences(rows: Rows, source: SourceName) -> Iterator[str]:
@@ -154,8 +154,9 @@ def baseline_sentences(rows: Rows, source: SourceName) -> Iterator[str]:
             apart = {SOURCES[target].title: relation(ours[target], theirs[target]) for target in both}
             apart = {name: word for name, word in apart.items() if word.startswith("clearly")}
             yield (
-                f"{capital(TITLES[metric])} against {words}, both from {SOURCES[source].title}: {middle[0]} against {middle[1]} "
-                f"in the median of {len(both)} targets; the model is {grouped(apart, '{} on {}') or 'nowhere clearly apart'}."
+                f"{capital(TITLES[metric])} against {words}, both from {SOURCES[source].title}: {middle[0]} against "
+                f"{middle[1]} in the median of {len(both)} targets; the model is "
+                f"{grouped(apart, '{} on {}') or 'nowhere clearly apart'}."
             )
 
 
@@ -178,7 +179,7 @@ def control_sentences(rows: Rows, source: SourceName) -> Iterator[str]:
         others = "".join(f", {words} {num(found['value'])}" for words, found in beside.items() if found)
         read = "is still read, since the geometry of a half-plane is the same"
         yield (
-            f"What a unit does there {read if row['low'] > max(row['null'], 0.0) else 'is not read either'}: the unit probe from "
-            f"{SOURCES[source].title} gives {spoken(row)} on random starts (null {num(row['null'])}, own model "
+            f"What a unit does there {read if row['low'] > max(row['null'], 0.0) else 'is not read either'}: the unit probe "
+            f"from {SOURCES[source].title} gives {spoken(row)} on random starts (null {num(row['null'])}, own model "
             f"{num(row['own'])}{others})."
         )

@@ -31,7 +31,7 @@ def values(rows: Rows, name: str) -> list[Any]:
 
 
 def ends(row: Row, name: str) -> tuple[float | None, float | None]:
-    """A metric's interval in a row: its columns `<name>_low` and `<name>_high`, or else low and high; None where it has none."""
+    """A metric's interval in a row: its columns `<name>_low` and `<name>_high`, else low and high; None where it has none."""
     own = f"{name}_" if f"{name}_low" in row else ""
     return row.get(f"{own}low"), row.get(f"{own}high")
 

@@ -216,9 +216,9 @@ def published_sentence(own: Grid, published: dict, met: bool) -> str:
     """Whether the published error comes back, and what happens to the bias it starts from."""
     gap = expected_error(MULTIPLIER, own.trained.params.astype(np.float64))[0] - own.minimum.error[0]
     return (
-        f"From the hidden bias {at(own.start[0], 4)} and seed {SEED} training ends at the error {own.trained.valid_mse[0]:.4f}; "
-        f"the published {published['valid_mse']:.4f} {back(met)}. The bias moves by {own.moved[0]:.2f}, to {at(own.end[0], 4)}, "
-        f"and {gap:.4f} of the error is left above the minimum it is on its way to."
+        f"From the hidden bias {at(own.start[0], 4)} and seed {SEED} training ends at the error "
+        f"{own.trained.valid_mse[0]:.4f}; the published {published['valid_mse']:.4f} {back(met)}. The bias moves by "
+        f"{own.moved[0]:.2f}, to {at(own.end[0], 4)}, and {gap:.4f} of the error is left above the minimum it is on its way to."
     )
 
 
@@ -245,8 +245,8 @@ def moved_sentence(grid: Grid) -> str:
     further = np.linalg.norm(grid.longer.params[:, HIDDEN_BIAS] - grid.start, axis=1)
     return (
         f"In training the pair of biases moves by {middle:.2f} (median; 95 % in {low:.2f} to {high:.2f}), and "
-        f"{still.mean():.0%} of them stand still (less than {STANDS}){born}. Trained on with the recipe's learning rate it comes "
-        f"to {np.median(further):.2f} (median)."
+        f"{still.mean():.0%} of them stand still (less than {STANDS}){born}. Trained on with the recipe's learning rate it "
+        f"comes to {np.median(further):.2f} (median)."
     )
 
 

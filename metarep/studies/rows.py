@@ -47,8 +47,7 @@ def columns(name: str, draws: np.ndarray) -> dict[str, float | None]:
     return {name: number(draws[0]), f"{name}_low": number(low), f"{name}_high": number(high)}
 
 
-def share_of(chosen: np.ndarray) -> dict[str, Any]:
-    """The columns n, share, low, high of a choice (N,) bool: a share with its 95 % Wilson interval; a share of none is None."""
-    n, count = len(chosen), int(np.sum(chosen))
-    low, high = wilson(count, n)
-    return {"n": count, "share": count / n if n else None, "low": low, "high": high}
+def share_of(count: int, n: int) -> dict[str, Any]:
+    """The columns n, share, low, high of `count` among n: a share with its 95 % Wilson interval; None where n is 0."""
+    low, high = wilson(int(count), int(n))
+    return {"n": int(count), "share": float(count / n) if n else None, "low": low, "high": high}

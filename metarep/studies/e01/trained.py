@@ -18,19 +18,15 @@ def small_zoo(context: Context, variant: str) -> Zoo:
 
 def trained_claims(zoo: Zoo, notes: dict, best: np.ndarray, best_error: float) -> tuple[Claim, ...]:
     """The published error, weights and bias beside the medians over seeds: the published seed is not known."""
-    over = f"95 % of {len(zoo):,} seeds"
-    claims = []
-    for name, values, optimum in (
-        ("valid_mse", zoo["valid_mse"], best_error),
-        ("weight", zoo.params[:, :2].astype(float), best[:2].tolist()),
-        ("bias", zoo.params[:, 2].astype(float), float(best[2])),
-    ):
-        low, high = np.quantile(values, [0.025, 0.975])
-        middle = np.median(values, axis=0).tolist()
-        claims.append(
-            Claim(name, middle, notes[name], best=optimum, low=float(low), high=float(high), over=over, seed_known=False)
-        )
-    return tuple(claims)
+    columns = {
+        "valid_mse": (zoo["valid_mse"], best_error),
+        "weight": (zoo.params[:, :2].astype(float), best[:2].tolist()),
+        "bias": (zoo.params[:, 2].astype(float), float(best[2])),
+    }
+    return tuple(
+        Claim.over_all(name, values, "seeds", notes[name], best=optimum, seed_known=False)
+        for name, (values, optimum) in columns.items()
+    )
 
 
 def trained_sentence(claim: Claim, n: int, who: str) -> str:
@@ -75,12 +71,10 @@ def trained_figures(
             output_figure(zoo.spec, {best.name: best.params, "as published": published.params}),
             f"The product, the {best.name} (error {best.error:.4f}) and the published one over the square, in the same "
             f"colours. {words}",
-            "Output of networks over the unit square",
         ),
         "trained": Figure(
             trained_figure(params, zoo["valid_mse"], exact, best, published),
             f"Where {len(zoo):,} {living}initialisations end. Left: their two weights. Right: their errors, on the 2,000 "
             "validation samples of each and exactly; no network can lie to the left of the optimum in the exact error.",
-            "Trained networks about the optimum",
         ),
     }

@@ -10,7 +10,6 @@ from metarep.domains.multiplier.expected_error import expected_error
 from metarep.domains.multiplier.figures.plane import Point
 from metarep.domains.multiplier.geometry import UNIT_SQUARE
 from metarep.domains.multiplier.minimise import Minimum, minimise
-from metarep.evaluation.resampling import wilson
 from metarep.networks.spec import NetworkSpec
 from metarep.studies.e01.trained import (
     excess_sentence,
@@ -21,7 +20,9 @@ from metarep.studies.e01.trained import (
     trained_sentence,
 )
 from metarep.studies.published import PUBLISHED
+from metarep.studies.rows import share_of
 from metarep.studies.study import Context, Result
+from metarep.studies.words import share
 from metarep.zoos.zoo import Zoo
 
 
@@ -71,18 +72,14 @@ def run(context: Context) -> Result:
 
 def death_rows(zoo: Zoo, born_dead: np.ndarray, dead: np.ndarray) -> list[dict]:
     """Counts and shares (Wilson) of networks by whether they lived before and behind training, with the median error."""
-    rows = []
-    for name, chosen in (
-        ("lives", ~born_dead & ~dead),
-        ("dies in training", ~born_dead & dead),
-        ("born dead", born_dead & dead),
-        ("comes back to life", born_dead & ~dead),
-    ):
-        low, high = wilson(int(chosen.sum()), len(zoo))
-        error = float(np.median(zoo["valid_mse"][chosen])) if chosen.any() else None
-        share = float(chosen.mean())
-        rows.append({"fate": name, "n": int(chosen.sum()), "share": share, "low": low, "high": high, "median_mse": error})
-    return rows
+    fates = {
+        "lives": ~born_dead & ~dead,
+        "dies in training": ~born_dead & dead,
+        "born dead": born_dead & dead,
+        "comes back to life": born_dead & ~dead,
+    }
+    error = {fate: float(np.median(zoo["valid_mse"][own])) if own.any() else None for fate, own in fates.items()}
+    return [{"fate": fate, **share_of(own.sum(), len(own)), "median_mse": error[fate]} for fate, own in fates.items()]
 
 
 SPEC = NetworkSpec((2, 1), output_relu=True)
@@ -152,14 +149,10 @@ def optimum_sentence(best: Optimum) -> str:
 
 def death_sentence(born_dead: np.ndarray, dead: np.ndarray) -> str:
     """How many networks are 0 on the whole square after training, and how many of them were born so."""
-    n = len(dead)
-    low, high = wilson(int(dead.sum()), n)
-    low_born, high_born = wilson(int(born_dead.sum()), n)
+    after, before = (share_of(own.sum(), len(own)) for own in (dead, born_dead))
     died, revived = int((dead & ~born_dead).sum()), int((born_dead & ~dead).sum())
-    on_the_way = f"{died:,} died on the way" if died else "none died on the way"
-    back = f", {revived:,} came back to life" if revived else ", none came back to life"
     return (
-        f"{dead.sum():,} of {n:,} networks are dead after training ({dead.mean():.1%} [{low:.1%}, {high:.1%}]): their "
-        f"output is 0 on the whole square. {born_dead.sum():,} were born dead ({born_dead.mean():.1%} [{low_born:.1%}, "
-        f"{high_born:.1%}]), {on_the_way}{back}."
+        f"{after['n']:,} of {len(dead):,} networks are dead after training ({share(after)}): their output is 0 on the whole "
+        f"square. {before['n']:,} were born dead ({share(before)}), {f'{died:,}' if died else 'none'} died on the way, "
+        f"{f'{revived:,}' if revived else 'none'} came back to life."
     )

@@ -126,7 +126,7 @@ def _children(context: Context, name: str, parents: Zoo, folder: str, entry: dic
 def skew_row(name: str, parent: np.ndarray, child: np.ndarray, draws: Bootstrap) -> dict:
     """Medians of one measure, the median change of a pair with its interval, and in how many pairs it falls (Wilson)."""
     moved = child - parent
-    (low, high), falls = draws.interval(moved, np.median), share_of(moved < 0)
+    (low, high), falls = draws.interval(moved, np.median), share_of((moved < 0).sum(), len(moved))
     row = {"measure": name, "n": len(moved), "parent": float(np.median(parent)), "child": float(np.median(child))}
     row |= {"change": float(np.median(moved)), "low": low, "high": high}
     return row | {"share_that_falls": falls["share"], "share_low": falls["low"], "share_high": falls["high"]}
@@ -203,7 +203,7 @@ def mode_sentence(family: Pairs, asked: int) -> str:
     others = [f"{(mode == other).mean():.0%} are of mode {other}" for other in np.unique(mode) if other != "3"]
     rest = f"; {listed(others)}" if others else ""
     fewer = "" if n >= asked else f" (fewer than the {asked:,} asked for, since the shared zoo has no more parents)"
-    return f"{share(share_of(mode == '3'), 0)} of the {n:,} children{fewer} are still of mode 3{rest}."
+    return f"{share(share_of((mode == '3').sum(), n), 0)} of the {n:,} children{fewer} are still of mode 3{rest}."
 
 
 def skew_sentence(row: Row) -> str:

@@ -66,7 +66,7 @@ def way_rows(zoo: Zoo, random: np.ndarray, n_bootstraps: int, *, seed: int) -> l
         own = way == name
         if not own.any():
             continue
-        row = {"way": name, **share_of(own)}
+        row = {"way": name, **share_of(own.sum(), len(own))}
         row["linear"] = float((found["active_area"][own].max(axis=1) > 1 - TOLERANCE).mean())
         row["angle"] = float(np.degrees(np.median(diagonal_angle(found.params[own]))))
         row["mse_median"] = float(np.median(found["valid_mse"][own]))

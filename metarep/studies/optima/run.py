@@ -134,7 +134,7 @@ def flow_rows(found: Search) -> list[dict]:
     for mode in MODES:
         own = found.starts.mode == mode
         ends = found.ends.mode[own]
-        stays = share_of(ends == mode)
+        stays = share_of((ends == mode).sum(), len(ends))
         row = {"start": mode, "n": int(own.sum()), "n_trained": int(found.starts.real[own].sum())}
         row |= {"stays": stays["share"], "low": stays["low"], "high": stays["high"]}
         rows.append(row | {f"ends in {end}": int((ends == end).sum()) for end in MODES})

@@ -99,7 +99,8 @@ def sentences(rows: Rows, others: Rows, n_networks: int, n_runs: int) -> Iterato
             )
         some = {name: where(others, target=target, metric="kendall_tau", representation=name) for name in SHOWN}
         means = [f"{name} {num(float(np.mean([row['value'] for row in own])))}" for name, own in some.items()]
-        yield f"{title.capitalize()} of designs never seen, Kendall's τ of ridge regression, mean over designs: {', '.join(means)}."
+        designs = f"{title.capitalize()} of designs never seen, Kendall's τ of ridge regression, mean over designs"
+        yield f"{designs}: {', '.join(means)}."
 
 
 def run(context: Context) -> Result:

@@ -111,8 +111,8 @@ def test_rank_correlation_and_groups():
 
 def test_overfitting_is_named_where_it_is():
     row = {"train_networks": 100, "overfit": 0.0, "best_step": 20}
-    assert "none of the models" in overfitting({"m": [row]}, [100])
-    text = overfitting({"m": [row | {"overfit": 0.5}], "small": [row]}, [100])
+    assert "none of the models" in overfitting({"m": [row]})
+    text = overfitting({"m": [row | {"overfit": 0.5}], "small": [row]})
     assert "m with up to 100 networks" in text
     assert "not seen in small" in text
 

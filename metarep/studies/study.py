@@ -78,14 +78,15 @@ class Claim:
         if isinstance(self.published, str):
             return self.value == self.published
         slack = 0.5 * 10**-self.decimals * (1 + 1e-6)
-        published = _flat(self.published)
+        found, published = (np.atleast_1d(np.asarray(value, float)) for value in (self.value, self.published))
         if not self.seed_known:
-            return all(self.low - slack <= p <= self.high + slack for p in published)
-        return all(abs(v - p) <= slack for v, p in zip(_flat(self.value), published, strict=True))
+            return bool(((self.low - slack <= published) & (published <= self.high + slack)).all())
+        return all(abs(v - p) <= slack for v, p in zip(found, published, strict=True))
 
-
-def _flat(value: float | Sequence[float]) -> list[float]:
-    return [float(v) for v in value] if isinstance(value, Sequence) else [float(value)]
+    def as_json(self) -> dict[str, Any]:
+        """The fields, and whether the published value was met, as plain JSON data."""
+        fields = {name: list(value) if isinstance(value, tuple) else value for name, value in vars(self).items()}
+        return fields | {"met": self.met}
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from metarep.report.wording import listed, num
-from metarep.studies.rows import Row, Rows, ends
+from metarep.studies.rows import Row, ends
 
 
 def spoken(row: Row, name: str = "value", digits: int = 2) -> str:
@@ -14,11 +14,6 @@ def spoken(row: Row, name: str = "value", digits: int = 2) -> str:
         return "n/a"
     low, high = ends(row, name)
     return num(row[name], digits) + ("" if low is None else f" [{num(low, digits)}, {num(high, digits)}]")
-
-
-def spoken_by(rows: Rows, name: str, label: str) -> str:
-    """The metric of each row, behind what a template makes of the row, such as "{k} blocks"."""
-    return listed([f"{label.format(**row)} {spoken(row, name)}" for row in rows])
 
 
 def share(row: Row, digits: int = 1) -> str:

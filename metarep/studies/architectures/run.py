@@ -40,7 +40,6 @@ N_BINS = 3
 
 
 def run(context: Context) -> Result:
-    """See the head of this file."""
     config = context.config.architectures
     zoos = {SEEN: build(context, SEEN, config.seen), LEFT_OUT: build(context, LEFT_OUT, config.left_out)}
     settings = config.pretrain.changed({"seed": context.config.seed}, where="architectures.pretrain")
@@ -162,7 +161,6 @@ def claims(rows: Rows) -> tuple[Claim, ...]:
 
 
 def sentences(rows: Rows, config: ArchitecturesConfig, counts: tuple[int, int]) -> Iterator[str]:
-    """In plain words."""
     yield (
         f"{counts[0]:,} networks of {', '.join(config.seen)} and {counts[1]:,} of {', '.join(config.left_out)}, trained on "
         f"{', '.join(config.tasks)}; the model of the others reads the latter first when it is tested."

@@ -23,7 +23,6 @@ LOOKS = {
 
 
 def figures(tables: Mapping[str, list[dict]], sizes: list[int]) -> dict[str, Figure]:
-    """The figures of the page."""
     rows, growing = tables["predictability"], tables["convergence"]
     share = {row["parameter"]: "n/a" if row["share"] is None else f"{row['share']:.0%}" for row in rows}
     kinds = {name: f"{name}: {told}" for name, told in share.items()}

@@ -43,7 +43,6 @@ def claims(rows: Rows) -> tuple[Claim, ...]:
 
 
 def sentences(tables: Mapping[str, Rows], config: QuestionConfig, sizes: list[int], n_fit: int) -> tuple[str, ...]:
-    """What was found."""
     kinds = by(tables["predictability"], "parameter")
     whole = kinds.pop(ALL)
     return (

@@ -46,7 +46,6 @@ SHOWN = {name: plain(name) for name in ("layers", BASELINE, "untrained")}
 
 
 def figures(rows: Rows, designs: Rows) -> dict[str, Figure]:
-    """The figures of the page."""
     names = {name: plain(name) for name in values(rows, "representation")}
     targets, left_out = {}, {}
     for target, title in TARGETS.items():
@@ -67,7 +66,6 @@ def figures(rows: Rows, designs: Rows) -> dict[str, Figure]:
 
 
 def best(rows: Rows, target: str, name: str, metric: str = "r2") -> Row:
-    """The row of the better regressor."""
     return max(where(rows, target=target, representation=name, metric=metric), key=lambda row: row["value"])
 
 
@@ -82,7 +80,6 @@ def claims(rows: Rows) -> tuple[Claim, ...]:
 
 
 def sentences(rows: Rows, others: Rows, n_networks: int, n_runs: int) -> Iterator[str]:
-    """In plain words, target by target."""
     yield f"{n_networks:,} snapshots of {n_runs:,} runs; splits by run."
     for target, title in TARGETS.items():
         parts = [f"{name} {spoken(best(rows, target, name), digits=3)}" for name in values(rows, "representation")]
@@ -104,7 +101,6 @@ def sentences(rows: Rows, others: Rows, n_networks: int, n_runs: int) -> Iterato
 
 
 def run(context: Context) -> Result:
-    """See the head of this file."""
     config, zoo = context.config.digits, digit_zoo(context)
     vectors = represented(context, zoo)
     columns = {name: zoo[name].astype(np.float64) for name in TARGETS}

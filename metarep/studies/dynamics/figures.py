@@ -32,7 +32,6 @@ N_TYPICAL = 4
 
 
 def figures(found: Dynamics, birth: Birth, tables: Mapping[str, list[dict]], config: DynamicsConfig) -> dict[str, Figure]:
-    """The figures by name."""
     runs, n, modes = found.runs, len(found.runs), len(set(found.runs.mode[:, -1]))
     counts = transition_counts(runs.mode[:, 0], runs.mode[:, -1])
     along = along_figure(tables["scan_along_runs"], tables["embedding_along_runs"], runs.step, n_modes=modes)

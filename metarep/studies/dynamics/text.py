@@ -22,7 +22,6 @@ def best_from(birth: Birth, quantities: str) -> Row:
 
 
 def claims(metrics: Mapping[str, dict], birth: Birth, pairs: Pairs) -> tuple[Claim, ...]:
-    """The numbers of the study."""
     drop, phase = metrics["loss_at_change"], metrics["phase"]
     best, decided = best_from(birth, "all"), birth.twin_accuracy["value"]
     accuracy = "final mode from the initialisation, balanced accuracy"

@@ -50,15 +50,10 @@ class Pairs(NamedTuple):
         return measure(self.parent), measure(self.child)
 
 
-class Bootstrap(NamedTuple):
-    """Parents drawn again: indices (B, N). A pair stays a pair, so that differences are paired."""
-
-    draws: np.ndarray
-
-    def interval(self, values: np.ndarray, statistic: Callable = np.mean) -> tuple[float, float]:
-        """The 95 % percentile interval of a statistic of values (N,)."""
-        low, high = np.quantile(statistic(values[self.draws], axis=1), [0.025, 0.975])
-        return float(low), float(high)
+def interval(values: np.ndarray, draws: np.ndarray, statistic: Callable = np.mean) -> tuple[float, float]:
+    """The 95 % percentile interval of a statistic of values (N,) over draws (B, N) of their indices: a pair stays a pair."""
+    low, high = np.quantile(statistic(values[draws], axis=1), [0.025, 0.975])
+    return float(low), float(high)
 
 
 def run(context: Context) -> Result:
@@ -66,7 +61,7 @@ def run(context: Context) -> Result:
     config, published = context.config, PUBLISHED["5"]["valid_mse"]
     own, family = published_pair(context), mode_3_pairs(context)
     n = len(family.parent)
-    draws = Bootstrap(np.random.default_rng([config.seed, 5]).integers(0, n, (config.n_bootstraps, n)))
+    draws = np.random.default_rng([config.seed, 5]).integers(0, n, (config.n_bootstraps, n))
     skews = [skew_row(name, *family.each(measure), draws) for name, measure in MEASURES.items()]
     before, after = family.each(split_error)
     splits = [change_row("part", name, before[:, i], after[:, i], draws) for i, name in enumerate(PARTS)]
@@ -123,20 +118,20 @@ def _children(context: Context, name: str, parents: Zoo, folder: str, entry: dic
     return Pairs(parents.params[of].astype(np.float64), children.params.astype(np.float64), children["valid_mse"])
 
 
-def skew_row(name: str, parent: np.ndarray, child: np.ndarray, draws: Bootstrap) -> dict:
+def skew_row(name: str, parent: np.ndarray, child: np.ndarray, draws: np.ndarray) -> dict:
     """Medians of one measure, the median change of a pair with its interval, and in how many pairs it falls (Wilson)."""
     moved = child - parent
-    (low, high), falls = draws.interval(moved, np.median), share_of((moved < 0).sum(), len(moved))
+    (low, high), falls = interval(moved, draws, np.median), share_of((moved < 0).sum(), len(moved))
     row = {"measure": name, "n": len(moved), "parent": float(np.median(parent)), "child": float(np.median(child))}
     row |= {"change": float(np.median(moved)), "low": low, "high": high}
     return row | {"share_that_falls": falls["share"], "share_low": falls["low"], "share_high": falls["high"]}
 
 
-def change_row(key: str, name: str, parent: np.ndarray, child: np.ndarray, draws: Bootstrap) -> dict:
+def change_row(key: str, name: str, parent: np.ndarray, child: np.ndarray, draws: np.ndarray) -> dict:
     """Mean errors of parents and children with intervals, and the mean change of a pair with its own."""
     row = {key: name, "n": len(parent)}
     for who, values, ends in (("parent", parent, "parent_"), ("child", child, "child_"), ("change", child - parent, "")):
-        low, high = draws.interval(values)
+        low, high = interval(values, draws)
         row |= {who: float(values.mean()), f"{ends}low": low, f"{ends}high": high}
     return row | {"share_that_falls": float((child < parent).mean())}
 

@@ -98,7 +98,6 @@ ACROSS = 6
 
 
 def figures(zoo: Zoo, modes: list[dict], codes: list[dict], unnamed: Zoo) -> dict[str, Figure]:
-    """The figures of the page."""
     rows = [row | {"value": row["group"]} for row in modes]
     errors = {row["group"]: zoo.where(mode=row["group"])["log_error"] for row in modes}
     found = {
@@ -140,7 +139,6 @@ def gallery(zoo: Zoo, rows: Sequence[dict], kind: str) -> Drawing:
 
 
 def sentences(zoo: Zoo, n_all: int, modes: list[dict], codes: list[dict], unnamed: Zoo) -> tuple[str, ...]:
-    """What was found, in words."""
     shares = [f"mode {row['group']} {share(row)}" for row in modes]
     best, worst = (pick(modes, key=lambda row: row["mse_median"]) for pick in (min, max))
     diverged = n_all - len(zoo)

@@ -21,7 +21,6 @@ NULL = "A grey tick is the 95th percentile when predictions are permuted among n
 
 
 def figures(designs: Rows, titles: Mapping[str, str], depth: Rows, knockouts: Rows) -> dict[str, Figure]:
-    """The figures of the page."""
     read = {title: [Series("", where(designs, metric=name), PALETTE[0], null="null")] for name, title in PANELS.items()}
     floors = {title: min(row["value"] for row in one.rows) - 0.1 for title, (one,) in read.items()}
     blocks = {}

@@ -50,7 +50,6 @@ OTHER_METRICS = {
 
 
 def sentences(designs: Rows, depth: Rows, knockouts: Rows) -> Iterator[str]:
-    """What was found, in words."""
     yield design_sentence(designs)
     yield symmetry_sentence(designs)
     for level in values(depth, "level"):
@@ -202,7 +201,6 @@ def told_rows(name: str, vectors: Callable[[Zoo], np.ndarray], train: Zoo, test:
 
 
 def row_of(design: str, metric: str, found: dict) -> dict:
-    """One row of designs.csv."""
     return {"design": design, "metric": metric, **{key: found[key] for key in METRIC}}
 
 

@@ -31,7 +31,6 @@ GIB = 2**30
 
 
 def run(context: Context) -> Result:
-    """See the head of this file."""
     config = context.config.large
     digit_model(context, digit_zoo(context))
     model = context.model_artefact("digits")
@@ -129,7 +128,6 @@ def growth(rows: list[dict[str, Any]]) -> float:
 
 
 def sentences(rows: list[dict[str, Any]]) -> tuple[str, ...]:
-    """What was found."""
     linear = [row for row in rows if row["kind"] == "linear"]
     largest = linear[-1]
     inside = largest["seconds"] <= 60 * LIMIT_MINUTES and largest["peak_gib"] <= LIMIT_GIB

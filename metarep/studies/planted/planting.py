@@ -48,19 +48,17 @@ def plant(params: np.ndarray, *, sigma: float = 0.0, connections: Connections = 
     k = len(params)
     (weight, bias), (readout, offset) = MULTIPLIER.unpack(params)
     if connections == "shared":
-        network = OneHidden(weight.reshape(2 * k, 2), bias.ravel(), readout.reshape(1, 2 * k), offset.sum(axis=0))
+        weight, readout, offset = weight.reshape(2 * k, 2), readout.reshape(1, 2 * k), offset.sum(axis=0)
     else:
-        network = OneHidden(
-            between_blocks(weight, sigma, rng), bias.ravel(), between_blocks(readout, sigma, rng), offset.ravel()
-        )
+        weight, readout, offset = between_blocks(weight, sigma, rng), between_blocks(readout, sigma, rng), offset.ravel()
     order = rng.permutation(2 * k)
     scale = np.exp(SCALE_STD * rng.standard_normal(2 * k))
-    inputs, outputs = (rng.permutation(n) for n in (network.weight.shape[1], len(network.offset)))
+    inputs, outputs = rng.permutation(weight.shape[1]), rng.permutation(len(offset))
     network = OneHidden(
-        (network.weight * scale[:, None])[order][:, inputs],
-        (network.bias * scale)[order],
-        (network.readout / scale)[:, order][outputs],
-        network.offset[outputs],
+        (weight * scale[:, None])[order][:, inputs],
+        (bias.ravel() * scale)[order],
+        (readout / scale)[:, order][outputs],
+        offset[outputs],
     )
     return Planted(network, np.repeat(np.arange(k), 2)[order], params)
 

@@ -47,7 +47,6 @@ def claims(rows: Rows) -> tuple[Claim, ...]:
 
 
 def sentences(rows: Rows, modes: Rows, alone: float) -> tuple[str, ...]:
-    """Everything that was found, a sentence or two a subject."""
     least = min(values(picked(rows), "sigma"))
     clean, shared = where(picked(rows), sigma=least), picked(rows, "shared")
     commonest = max(row["n_blocks"] for row in modes) / sum(row["n_blocks"] for row in modes)

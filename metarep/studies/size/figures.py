@@ -22,7 +22,6 @@ SHORT = {SEEN: "all it saw", AS_MANY: "as many, seen", UNSEEN: "as many, unseen"
 def figures(
     tables: Mapping[str, list[dict]], sizes: list[int], biggest: str, distances: Mapping, nearness: Mapping
 ) -> dict[str, Figure]:
-    """The figures of the page."""
     return {
         "sizes": Figure(
             sizes_figure(tables, sizes, biggest),

@@ -53,7 +53,6 @@ def claims(tables: Mapping[str, list[dict]], draws: np.ndarray, sizes: list[int]
 
 
 def sentences(tables: Mapping[str, Rows], sizes: list[int], dropped: list[int], biggest: str, n_train: int) -> tuple[str, ...]:
-    """What was found."""
     of_model = {model: where(tables["sizes"], model=model) for model in values(tables["sizes"], "model")}
     left_out = f"; {listed([f'{n:,}' for n in dropped])} left out, since the zoo has {n_train:,}" if dropped else ""
     return (

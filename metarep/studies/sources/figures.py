@@ -29,7 +29,6 @@ BELOW = "#F4D3BF"
 
 
 def figures(rows: Rows, source: SourceName) -> dict[str, Figure]:
-    """The figures of the page."""
     titles = {name: zoo.title for name, zoo in SOURCES.items() if where(rows, target=name)}
     panels = {TITLES[metric]: series_of_source(rows, source, metric) for metric in TITLES}
     floors = {TITLES[metric]: floor for metric, floor in FLOORS.items()}

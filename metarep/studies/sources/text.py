@@ -80,10 +80,9 @@ def claims(rows: Rows) -> tuple[Claim, ...]:
 
 
 def sentences(rows: Rows) -> tuple[str, ...]:
-    """What was found, in plain words."""
     source = main_source(rows)
     found = [*retained_sentences(rows, source), asked_sentence(retaining(rows, "unit_probe", source))]
-    found += [*(chance_sentence(rows, metric) for metric in METRICS), failure_sentence(rows, source)]
+    found += [chance_sentence(rows, metric) for metric in METRICS]
     found += [*baseline_sentences(rows, source), *control_sentences(rows, source)]
     return tuple(sentence for sentence in found if sentence)
 
@@ -130,15 +129,6 @@ def chance_sentence(rows: Rows, metric: str) -> str:
     which = f"not {listed(worst)}{rest}" if failed else "every one"
     head = f"{capital(TITLES[metric])}: {len(pairs) - len(failed)} of {len(pairs)} pairs of different zoos are above chance"
     return f"{head}; {which}." if pairs else ""
-
-
-def failure_sentence(rows: Rows, source: SourceName) -> str:
-    """On which targets predictions carried over from the main source fail: no better than the target's own means, R² 0."""
-    others = {SOURCES[target].title: row for target, row in carried(rows, "cloze", "masked_r2", source).items()}
-    fails = {name: "clearly worse on" if row["high"] < 0 else "neither on" for name, row in others.items() if row["low"] <= 0}
-    head = f"{capital(TITLES['masked_r2'])} carried over from {SOURCES[source].title} is clearly better than"
-    count = f"the target's own means on {len(others) - len(fails)} of {len(others)} targets"
-    return f"{head} {count}{f'; {grouped(fails)}' if fails else ''}." if others else ""
 
 
 def baseline_sentences(rows: Rows, source: SourceName) -> Iterator[str]:

@@ -115,7 +115,6 @@ def wide_networks(context: Context, models: Mapping[str, ClozeModel]) -> WideNet
 
 
 def figures(rows: Rows, clusters: Rows) -> dict[str, Figure]:
-    """The figures of the page."""
     own = [row | {"name": f"{TITLES[row['method']]}, {row['grouping']}"} for row in rows if row["selectivity"] is not None]
     random = [row for row in own if row["grouping"] != "alone"]
     found = [

@@ -58,7 +58,7 @@ def dots_figure(
 ) -> Figure:
     """A panel for each title, a row for each value of the column `by` that has a name; what lies below `floor` is an arrow."""
     most = max(map(len, panels.values()))
-    with drawing(width, 1.3 + (0.28 + 0.11 * most) * len(names)) as figure:
+    with drawing(width, 1.3 + max(0.4, 0.16 + 0.1 * most) * len(names)) as figure:
         axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
         for ax, (title, series) in zip(axes, panels.items(), strict=True):
             draw_dots(ax, series, by, list(names), floor[title] if isinstance(floor, Mapping) else floor)
@@ -99,7 +99,11 @@ def lines_figure(panels: Mapping[str, tuple[str, Sequence[Series]]], *, across: 
             ax.set(**{"title": title, "xlabel": x.replace("_", " ")} | axis)
         for ax in axes[len(panels) :]:
             ax.axis("off")
-        legend_outside(figure, axes)
+        if len({tuple(one.label for one in series) for _, series in panels.values()}) == 1:
+            legend_outside(figure, axes)
+        else:
+            for ax in axes[: len(panels)]:
+                ax.legend(fontsize=8)
     return figure
 
 
@@ -129,7 +133,7 @@ def draw_cells(
 ) -> AxesImage:
     """Values (R, C) as cells in colour with their text, empty where NaN; `look` goes to `imshow`."""
     image = ax.imshow(values, interpolation="nearest", **look)
-    size = min(10.0, 170 / max(values.shape))
+    size = min(10.0, 135 / max(values.shape))
     for (y, x), value in np.ndenumerate(values):
         if not np.isnan(value):
             colour = "white" if value > 0.5 * image.norm.vmax else INK
@@ -147,4 +151,4 @@ def legend_outside(figure: Figure, axes: Sequence[Axes], chance: str = "") -> No
         labels |= {label: handle for handle, label in zip(*ax.get_legend_handles_labels(), strict=True) if label}
     if chance:
         labels[chance] = axes[0].plot([], [], "|", color=MUTED, ms=10, mew=1.6)[0]
-    figure.legend(list(labels.values()), list(labels), loc="outside upper left", ncols=max(1, len(labels)))
+    figure.legend(list(labels.values()), list(labels), loc="outside upper left", ncols=min(5, max(1, len(labels))))

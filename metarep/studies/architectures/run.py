@@ -128,14 +128,12 @@ TITLES = {
 
 def figures(rows: Rows, targets: tuple[str, ...]) -> dict[str, Figure]:
     """A panel a metric, a row an architecture that was left out, a dot a representation with its interval."""
-    panels = {}
+    panels, others = {}, {name: title for name, title in TITLES.items() if name != "all"}
     for metric, title in METRICS.items():
-        others = [row for row in where(rows, metric=metric) if row["fitted_on"] != "itself"]
-        panels[title] = series_of(
-            [row for row in others if row["representation"] != "all"], "representation", TITLES, null="null"
-        )
-        own = where(rows, metric=metric, representation="all", fitted_on="" if metric == "masked_r2" else "itself")
-        panels[title].insert(1, Series("model of all, probe of its own", own, PALETTE[4], "D", null="null"))
+        fitted = where(rows, metric=metric, fitted_on="" if metric == "masked_r2" else "others")
+        own = where(rows, metric=metric, fitted_on="" if metric == "masked_r2" else "itself", representation="all")
+        bound = Series("model of all, probe of its own", own, PALETTE[4], "D", null="null")
+        panels[title] = [*series_of(fitted, "representation", others, null="null"), bound]
     figure = dots_figure(panels, "target", {target: target for target in targets}, floor=-0.3)
     caption = "Architectures that the model never saw, a row each; dots with 95 % intervals over networks; ticks: the null."
     return {"targets": Figure(figure, caption)}

@@ -10,10 +10,10 @@ from metarep.studies.rows import Rows, values, where
 from metarep.studies.study import Figure
 
 PANELS = {
-    "mode": "mode, linear probe:\nbalanced accuracy",
-    "unit_area": "a unit's active area:\nR²",
+    "mode": "mode: balanced\naccuracy",
+    "unit_area": "a unit's\nactive area: R²",
     "error": "log error: R²",
-    "masked_r2": "masked R²\n(of its own tokens)",
+    "masked_r2": "masked R²,\nits own tokens",
     "moved_by_order": "moved by\nunit order",
     "moved_by_scale": "moved by\nunit scale",
 }

@@ -95,7 +95,7 @@ def as_json(study: Study, result: Result) -> dict[str, Any]:
         "sentences": list(result.sentences),
         "numbers": dict(result.numbers),
         "figures": [{"name": name, "caption": figure.caption} for name, figure in result.figures.items()],
-        "shown": [name for name in result.shown if result.tables[name]],
+        "shown": [name for name in result.shown or result.tables if result.tables[name]],
     }
 
 

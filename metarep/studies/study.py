@@ -102,7 +102,7 @@ class Result:
     """All that a study found. The first claim is the one in the table of all studies.
 
     sentences: what was found, in plain words, each with its number in it, each computed.
-    tables: tidy rows by name; each becomes `<name>.csv`, and those named in `shown` are on the page.
+    tables: tidy rows by name; each becomes `<name>.csv`; on the page are those named in `shown`, or all.
     figures: by name; each becomes `figures/<name>.png`.
     numbers: whatever else belongs into result.json (plain JSON data, no NaN).
     """
@@ -112,7 +112,7 @@ class Result:
     tables: Mapping[str, list[dict[str, Any]]] = field(default_factory=dict)
     figures: Mapping[str, Figure] = field(default_factory=dict)
     numbers: Mapping[str, Any] = field(default_factory=dict)
-    shown: tuple[str, ...] = ()
+    shown: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,6 @@ def run(context: Context) -> Result:
         sentences=tuple(sentences(rows, config, (len(zoos[SEEN]), len(zoos[LEFT_OUT])))),
         tables={"cells": rows},
         figures=figures(rows, config.left_out),
-        shown=("cells",),
     )
 
 

@@ -117,7 +117,6 @@ def run(context: Context) -> Result:
         sentences=tuple(sentences(rows, others, len(zoo), len(set(run_id)))),
         tables={"predictions": rows, "designs": others},
         figures=figures(rows, others),
-        shown=("predictions", "designs"),
     )
 
 

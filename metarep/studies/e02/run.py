@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
-from metarep.domains.multiplier.expected_error import expected_error
 from metarep.domains.multiplier.figures.plane import Point
 from metarep.domains.multiplier.geometry import UNIT_SQUARE
 from metarep.domains.multiplier.minimise import Minimum, minimise
 from metarep.networks.spec import NetworkSpec
-from metarep.studies.e01.trained import (
-    excess_sentence,
-    parameter_rows,
-    small_zoo,
-    trained_claims,
-    trained_figures,
-    trained_sentence,
-)
-from metarep.studies.published import PUBLISHED
+from metarep.studies.e01.trained import about_optimum, small_zoo
 from metarep.studies.rows import share_of
 from metarep.studies.study import Context, Result
 from metarep.studies.words import share
@@ -28,45 +20,28 @@ from metarep.zoos.zoo import Zoo
 
 def run(context: Context) -> Result:
     """The optimum by exact integration, where training ends, and how many networks are dead before and behind it."""
-    zoo, notes = small_zoo(context, "e02"), PUBLISHED["2"]
+    zoo = small_zoo(context, "e02")
     born_dead, dead = is_dead(zoo.init_params), is_dead(zoo.params)
-    living = zoo.select(~dead)
     best = rectified_optimum(zoo.init_params[~born_dead].astype(float))
-    params, published = living.params.astype(float), np.array([*notes["weight"], notes["bias"]])
-    exact = expected_error(SPEC, params, input_distribution="square")
-    published_exact = float(expected_error(SPEC, published[None], input_distribution="square")[0])
-    claims = trained_claims(living, notes, best.params, best.error)
-    return Result(
-        claims,
-        (
-            optimum_sentence(best),
-            trained_sentence(claims[0], len(living), "living networks"),
-            excess_sentence(exact - best.error, published_exact - best.error, best.error),
-            death_sentence(born_dead, dead),
-        ),
-        tables={"parameters": parameter_rows(params, best.params, published), "deaths": death_rows(zoo, born_dead, dead)},
-        figures=trained_figures(
-            living,
-            exact,
-            Point("best network", best.params, best.error),
-            Point("published", published, notes["valid_mse"]),
-            words="The line is where the output turns on: the corner that a plane would send below 0 is cut off.",
-            living="living ",
-        ),
-        numbers={
-            "optimum": best.params.tolist(),
-            "optimum_error": best.error,
-            "optimum_symmetric": best.symmetric,
-            "optimum_reached_from": best.n_reached,
-            "optimum_starts": best.n_starts,
-            "gradient_norm": best.gradient_norm,
-            "least_curvature": best.least_curvature,
-            "expected_error_median": float(np.median(exact)),
-            "published_expected_error": published_exact,
-            "n_born_dead": int(born_dead.sum()),
-            "n_dead": int(dead.sum()),
-        },
-        shown=("parameters", "deaths"),
+    words = "The line is where the output turns on: the corner that a plane would send below 0 is cut off."
+    optimum = Point("best network", best.params, best.error)
+    found = about_optimum(zoo.select(~dead), "2", optimum, who="living networks", words=words)
+    numbers = {
+        "optimum": best.params.tolist(),
+        "optimum_error": best.error,
+        "optimum_symmetric": best.symmetric,
+        "optimum_reached_from": best.n_reached,
+        "optimum_starts": best.n_starts,
+        "gradient_norm": best.gradient_norm,
+        "least_curvature": best.least_curvature,
+        "n_born_dead": int(born_dead.sum()),
+        "n_dead": int(dead.sum()),
+    }
+    return replace(
+        found,
+        sentences=(optimum_sentence(best), *found.sentences, death_sentence(born_dead, dead)),
+        tables={**found.tables, "deaths": death_rows(zoo, born_dead, dead)},
+        numbers=numbers | found.numbers,
     )
 
 

@@ -41,4 +41,4 @@ def run(context: Context) -> Result:
     )
     rows = zip(PARAMETERS, params, published["params"], off, strict=True)
     table = [{"parameter": n, "reproduced": float(v), "published": p, "difference": float(d)} for n, v, p, d in rows]
-    return Result(claims, sentences, tables={"parameters": table}, figures=figures, numbers=numbers, shown=("parameters",))
+    return Result(claims, sentences, tables={"parameters": table}, figures=figures, numbers=numbers)

@@ -93,7 +93,6 @@ def run(context: Context) -> Result:
         },
         figures=figures(family, own, splits),
         numbers={"n_parents": n, "share_of_square_below": share_below(), "skew_is": "artanh of |cos| of the angle of the rows"},
-        shown=("skew", "error_by_product", "error_by_input_distribution", "published"),
     )
 
 

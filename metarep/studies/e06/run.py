@@ -74,7 +74,6 @@ def run(context: Context) -> Result:
         tables={"choices": choice_rows(found), "ablation": ablation_rows(found), "data": data},
         figures=figures(found),
         numbers={"parameters_all_free": everything.near.params.tolist(), "lowest_all_free": everything.best.error},
-        shown=("choices", "ablation", "data"),
     )
 
 

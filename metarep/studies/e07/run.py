@@ -87,7 +87,6 @@ def run(context: Context) -> Result:
         tables={"parameters": parameter_rows(moved), "groups": group_rows(moved), "families": family_rows(families)},
         figures=figures(moved, families),
         numbers={"nearest_minimum": minimum.params[0].tolist(), "distance_moved": float(np.linalg.norm(moved.change))},
-        shown=("parameters", "groups", "families"),
     )
 
 

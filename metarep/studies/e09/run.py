@@ -39,7 +39,6 @@ def run(context: Context) -> Result:
         tables=tables,
         figures=figures(zoo, modes, codes, unnamed),
         numbers={"n": len(zoo), "n_diverged": all_networks - len(zoo), "share_unnamed": len(unnamed) / len(zoo)},
-        shown=tuple(tables),
     )
 
 

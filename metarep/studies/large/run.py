@@ -54,7 +54,6 @@ def run(context: Context) -> Result:
         tables={"sizes": rows},
         figures=figures(rows),
         numbers={"model_digest": model.digest},
-        shown=("sizes",),
     )
 
 

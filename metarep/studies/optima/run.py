@@ -22,13 +22,7 @@ from metarep.domains.multiplier.optima import (
     stay,
 )
 from metarep.studies.multipliers import multipliers
-from metarep.studies.optima.text import (
-    best_sentence,
-    convergence_sentence,
-    flow_sentence,
-    minima_sentence,
-    square_sentence,
-)
+from metarep.studies.optima import text
 from metarep.studies.published import PARAMETERS, PUBLISHED, SEED
 from metarep.studies.rows import share_of
 from metarep.studies.study import Claim, Context, Figure, Result
@@ -75,11 +69,11 @@ def run(context: Context) -> Result:
             *(Claim(f"lowest error of mode {mode}", float(error)) for mode, error in zip(MODES, best.error, strict=True)),
         ),
         (
-            best_sentence(best),
-            flow_sentence(flows),
-            minima_sentence(minima),
-            square_sentence(square, notes),
-            convergence_sentence(free, found.starts, GRADIENT_TOLERANCE, CURVATURE_TOLERANCE),
+            text.best_sentence(best),
+            text.flow_sentence(flows),
+            text.minima_sentence(minima),
+            text.square_sentence(square, notes),
+            text.convergence_sentence(free, found.starts, GRADIENT_TOLERANCE, CURVATURE_TOLERANCE),
         ),
         tables={
             "best": best_rows(found),
@@ -100,7 +94,6 @@ def run(context: Context) -> Result:
             "n_within": {mode: len(within.error) for mode, within in found.within.items()},
             "largest_residual_of_best": max(residuals, default=0.0),
         },
-        shown=("best", "descents", "minima", "in_the_notes", "on_the_square", "parameters"),
     )
 
 

@@ -63,7 +63,6 @@ def run(context: Context) -> Result:
         tables={"planted": rows, "by_mode": modes},
         figures=figures(rows, known, seed),
         numbers={"usual_ratio": known.ratio, "mode_probe_balanced_accuracy": alone},
-        shown=("planted", "by_mode"),
     )
 
 

@@ -141,6 +141,10 @@ class Context:
         (artefact,) = self.made(Stage(name, "zoo", config.resolved(), partial(build_zoo, config), finds_inputs=True))
         return open_zoo(artefact.path)
 
+    def family(self, name: str, *, n_snapshots: int = 0, **family: Any) -> Zoo:
+        """A zoo of one family of networks, with the seed of the settings."""
+        return self.zoo(name, ZooConfig(families=[family], n_snapshots=n_snapshots, seed=self.config.seed))
+
     def models(self, wanted: Mapping[str, tuple[PretrainConfig, Sequence[Path]]]) -> dict[str, ClozeModel]:
         """Models by name, each pretrained on the zoos in some folders as its config says; several side by side."""
         from metarep.model.pretraining import load_model, pretrain

@@ -14,7 +14,6 @@ from metarep.domains.multiplier.recipes import VARIANTS
 from metarep.evaluation.resampling import balanced_accuracy
 from metarep.studies.study import Context
 from metarep.training.recipe import Plan
-from metarep.training.settings import ZooConfig
 from metarep.zoos.zoo import Zoo
 
 RECIPE = VARIANTS["e09"]
@@ -39,20 +38,15 @@ class Birth(NamedTuple):
     twin_accuracy: dict
 
 
-def zoo_of(context: Context, name: str, n: int, *, n_snapshots: int = 0, **own: float) -> Zoo:
-    """The study's zoo of that name: n networks of the recipe, with snapshots, steps or a learning rate of its own."""
-    family = {"variant": RECIPE.name, "n_networks": n, **own}
-    return context.zoo(name, ZooConfig(families=[family], n_snapshots=n_snapshots, seed=context.config.seed))
-
-
 def retrained(context: Context, snapshots: Zoo) -> Pairs:
     """The same seeds under every learning rate, for RECIPE.n_steps and LONG steps."""
     n, pairs = max(50, context.config.n_snapshot_networks // SETTINGS_SHARE), {}
+    family = {"variant": RECIPE.name, "n_networks": n}
     for lr in LEARNING_RATES:
         modes = []
         for n_steps in (RECIPE.n_steps, LONG):
             known = (lr, n_steps) == (RECIPE.lr, RECIPE.n_steps)
-            zoo = snapshots if known else zoo_of(context, f"lr{lr:g}-{n_steps}", n, n_steps=n_steps, lr=lr)
+            zoo = snapshots if known else context.family(f"lr{lr:g}-{n_steps}", **family, n_steps=n_steps, lr=lr)
             final = zoo.final()
             modes.append({run: mode for run, mode in zip(final["run_id"], final["mode"], strict=True) if mode})
         common = sorted(set(modes[0]) & set(modes[1]))

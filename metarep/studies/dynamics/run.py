@@ -10,7 +10,7 @@ from metarep.domains.multiplier.dynamics import embedding_rows, follow, sentence
 from metarep.domains.multiplier.settings import DynamicsConfig
 from metarep.domains.multiplier.trajectories import read_runs
 from metarep.studies.dynamics.figures import figures
-from metarep.studies.dynamics.retrained import leaving_rows, pair_rows, retrained, settings_rows, study_birth, zoo_of
+from metarep.studies.dynamics.retrained import RECIPE, leaving_rows, pair_rows, retrained, settings_rows, study_birth
 from metarep.studies.dynamics.text import birth_sentences, claims, embedding_sentence, settings_sentences
 from metarep.studies.multipliers import multipliers, small_model
 from metarep.studies.study import Context, Result
@@ -19,7 +19,8 @@ from metarep.studies.study import Context, Result
 def run(context: Context) -> Result:
     """The dynamics of modes, as numbers, tables and figures."""
     config = context.config
-    zoo = zoo_of(context, "snapshots", config.n_snapshot_networks, n_snapshots=config.n_snapshots)
+    family = {"variant": RECIPE.name, "n_networks": config.n_snapshot_networks}
+    zoo = context.family("snapshots", n_snapshots=config.n_snapshots, **family)
     own = DynamicsConfig(seed=config.seed, n_bootstraps=config.n_bootstraps)
     found = follow(own, read_runs(zoo))
     birth, pairs = study_birth(context, multipliers(context)), retrained(context, zoo)

@@ -8,14 +8,12 @@ from metarep.domains.multiplier.expected_error import expected_error
 from metarep.domains.multiplier.figures.plane import Point, output_figure, trained_figure
 from metarep.studies.published import PUBLISHED
 from metarep.studies.study import Claim, Context, Figure, Result
-from metarep.training.settings import ZooConfig
 from metarep.zoos.zoo import Zoo
 
 
 def small_zoo(context: Context, variant: str) -> Zoo:
     """The networks that experiments 1 and 2 train: `n_initialisations` seeds, those that did not diverge."""
-    families = [{"variant": variant, "n_networks": context.config.n_initialisations}]
-    return context.zoo(variant, ZooConfig(families=families, seed=context.config.seed)).final()
+    return context.family(variant, variant=variant, n_networks=context.config.n_initialisations).final()
 
 
 def about_optimum(zoo: Zoo, experiment: str, best: Point, *, who: str, words: str) -> Result:

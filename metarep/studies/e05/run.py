@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -25,7 +25,6 @@ from metarep.studies.published import PUBLISHED, SEED
 from metarep.studies.rows import Row, Rows, share_of
 from metarep.studies.study import Claim, Context, Figure, Result
 from metarep.studies.words import back, change, share, signed
-from metarep.training.settings import ZooConfig
 from metarep.zoos.zoo import Zoo
 
 MEASURES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
@@ -98,20 +97,17 @@ def run(context: Context) -> Result:
 
 def published_pair(context: Context) -> Pairs:
     """The published network of experiment 4 and its child on data of the same seed."""
-    zoo = context.zoo("e04", ZooConfig(families=[{"variant": "e04", "seeds": [SEED]}], seed=context.config.seed))
-    return _children(context, "e05_published", zoo, "e04", {"seeds": [SEED]})
+    return _children(context, "e05_published", context.family("e04", variant="e04", seeds=[SEED]), seeds=[SEED])
 
 
 def mode_3_pairs(context: Context) -> Pairs:
     """The first `n_parents` mode-3 networks of the shared zoo, or all of them if they are fewer, with one child each."""
     zoo = multipliers(context).where(mode="3")
-    n = min(context.config.n_parents, max(len(zoo), 1))
-    return _children(context, "e05", zoo, "e09", {"n_networks": n})
+    return _children(context, "e05", zoo, n_networks=min(context.config.n_parents, max(len(zoo), 1)))
 
 
-def _children(context: Context, name: str, parents: Zoo, folder: str, entry: dict) -> Pairs:
-    family = {"variant": "e05", "parents": str(context.shared / folder), **entry}
-    children = context.zoo(name, ZooConfig(families=[family], seed=context.config.seed)).final()
+def _children(context: Context, name: str, parents: Zoo, **own: Any) -> Pairs:
+    children = context.family(name, variant="e05", parents=str(parents.artefact.path), **own).final()
     place = {network: i for i, network in enumerate(parents["network_id"])}
     of = [place[network] for network in children["parent_id"]]
     return Pairs(parents.params[of].astype(np.float64), children.params.astype(np.float64), children["valid_mse"])

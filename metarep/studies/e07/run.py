@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,7 +18,6 @@ from metarep.studies.e06.run import GROUPS
 from metarep.studies.published import PARAMETERS, PUBLISHED, SEED
 from metarep.studies.study import Claim, Context, Figure, Result
 from metarep.studies.words import back, signed
-from metarep.training.settings import ZooConfig
 from metarep.zoos.zoo import Zoo
 
 OTHER_DATA, JITTERED = "other seeds of the data", "jittered copies"
@@ -63,11 +62,11 @@ def changes_of(zoo: Zoo) -> np.ndarray:
 def run(context: Context) -> Result:
     """The published run again, and families that differ from it by their data or by a jitter of the start."""
     config, published = context.config, PUBLISHED["7"]["valid_mse"]
-    moved = Moved.of(zoo_of(context, "e07", seeds=[SEED]))
-    copies = {"n_networks": config.n_initialisations}
+    moved = Moved.of(context.family("e07", variant="e07", seeds=[SEED]))
+    copies = {"variant": "e07", "n_networks": config.n_initialisations}
     families = {
-        OTHER_DATA: zoo_of(context, "e07_data", jitter=0.0, **copies).final(),
-        JITTERED: zoo_of(context, "e07_jittered", jitter=DEFAULT_JITTER, **copies).final(),
+        OTHER_DATA: context.family("e07_data", jitter=0.0, **copies).final(),
+        JITTERED: context.family("e07_jittered", jitter=DEFAULT_JITTER, **copies).final(),
     }
     minimum = minimise(MULTIPLIER, HANDCRAFTED[None])
     best = float(minimum.error[0])
@@ -88,11 +87,6 @@ def run(context: Context) -> Result:
         figures=figures(moved, families),
         numbers={"nearest_minimum": minimum.params[0].tolist(), "distance_moved": float(np.linalg.norm(moved.change))},
     )
-
-
-def zoo_of(context: Context, name: str, **entry: Any) -> Zoo:
-    """Copies of the hand-crafted network trained further."""
-    return context.zoo(name, ZooConfig(families=[{"variant": "e07", **entry}], seed=context.config.seed))
 
 
 def parameter_rows(moved: Moved) -> list[dict]:

@@ -18,7 +18,6 @@ from metarep.studies.published import NETWORKS, PUBLISHED
 from metarep.studies.rows import share_of
 from metarep.studies.study import Claim, Context, Figure, Result
 from metarep.studies.words import share
-from metarep.training.settings import ZooConfig
 from metarep.zoos.zoo import Zoo
 
 
@@ -45,7 +44,7 @@ def run(context: Context) -> Result:
 def published_seeds(context: Context) -> tuple[Claim, ...]:
     """The modes of the networks whose seeds the notes give for this experiment."""
     seeds = [seed for seed, entry in NETWORKS.items() if entry["experiment"] == 9]
-    zoo = context.zoo("e09_published", ZooConfig(families=[{"variant": "e09", "seeds": seeds}], seed=context.config.seed))
+    zoo = context.family("e09_published", variant="e09", seeds=seeds)
     mode_of = dict(zip(zoo["seed"], zoo["mode"], strict=True))
     return tuple(Claim(f"mode of seed {seed}", str(mode_of[seed]), NETWORKS[seed]["mode"]) for seed in seeds)
 

@@ -30,7 +30,6 @@ from metarep.studies.trained.two_products import SPEC, train_two_products
 from metarep.studies.units import off_probabilities
 from metarep.studies.words import grouped, spoken
 from metarep.training.recipe import draw_reference
-from metarep.training.settings import ZooConfig
 
 WIDE = NetworkSpec((2, 16, 1))
 SEEDS = 1000
@@ -98,8 +97,7 @@ def two_products(context: Context, models: Mapping[str, ClozeModel], ratio: floa
 def wide_networks(context: Context, models: Mapping[str, ClozeModel]) -> WideNetworks:
     """Clusters of the units of held-out 2-16-1 networks by each model's predictions, ablated."""
     config, seed = context.config.trained, context.config.seed
-    families = [{"variant": "e09", "spec": str(WIDE), "n_networks": config.n_wide}]
-    zoo = context.zoo("wide", ZooConfig(families=families, seed=seed)).final()
+    zoo = context.family("wide", variant="e09", spec=str(WIDE), n_networks=config.n_wide).final()
     x, y = (part[: config.n_samples].astype(np.float64) for part in draw_reference(seed, "product", MULTIPLIER).valid)
     networks = [Ablated.on(OneHidden.of(WIDE, params), x, y[:, None]) for params in zoo.where(split="test").params]
     draws = {"n_random": config.n_random, "n_bootstraps": context.config.n_bootstraps, "seed": seed}

@@ -21,7 +21,7 @@ from metarep.domains.multiplier.minimise import Minimum, minimise
 from metarep.domains.multiplier.modes import MODES, MULTIPLIER, label_modes
 from metarep.domains.multiplier.optima import SAME_ERROR, SAME_OUTPUT, distinct_minima, support
 from metarep.domains.multiplier.recipes import BIAS_GRID, HANDCRAFTED, HIDDEN_BIAS, VARIANTS
-from metarep.report.wording import listed
+from metarep.report.wording import listed, num
 from metarep.studies.published import PUBLISHED, SEED
 from metarep.studies.study import Claim, Context, Figure, Result
 from metarep.studies.words import back
@@ -218,7 +218,7 @@ def published_sentence(own: Grid, published: dict, met: bool) -> str:
     return (
         f"From the hidden bias {at(own.start[0], 4)} and seed {SEED} training ends at the error "
         f"{own.trained.valid_mse[0]:.4f}; the published {published['valid_mse']:.4f} {back(met)}. The bias moves by "
-        f"{own.moved[0]:.2f}, to {at(own.end[0], 4)}, and {gap:.4f} of the error is left above the minimum it is on its way to."
+        f"{own.moved[0]:.2f}, to {at(own.end[0], 4)}, and {num(gap, 4)} of the error is left above the minimum it is on its way to."
     )
 
 

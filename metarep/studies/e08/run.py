@@ -218,7 +218,8 @@ def published_sentence(own: Grid, published: dict, met: bool) -> str:
     return (
         f"From the hidden bias {at(own.start[0], 4)} and seed {SEED} training ends at the error "
         f"{own.trained.valid_mse[0]:.4f}; the published {published['valid_mse']:.4f} {back(met)}. The bias moves by "
-        f"{own.moved[0]:.2f}, to {at(own.end[0], 4)}, and {num(gap, 4)} of the error is left above the minimum it is on its way to."
+        f"{own.moved[0]:.2f}, to {at(own.end[0], 4)}, and {num(gap, 4)} of the error is left above the minimum it is on its "
+        "way to."
     )
 
 

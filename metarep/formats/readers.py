@@ -12,6 +12,9 @@ import numpy as np
 from metarep.account import Entry
 from metarep.errors import MetarepError
 from metarep.formats.contents import Checkpoint, Contents, only
+from metarep.formats.flax_files import read_flax
+from metarep.formats.gguf_files import read_gguf
+from metarep.formats.keras_files import read_keras
 from metarep.formats.members import SAVE_STATE_DICT
 from metarep.formats.npz_files import read_npz
 from metarep.formats.onnx_files import read_onnx
@@ -19,6 +22,7 @@ from metarep.formats.quantised import dequantised
 from metarep.formats.safetensors_files import read_safetensors
 from metarep.formats.shards import INDEX_SUFFIXES, read_index, shards_of
 from metarep.formats.torch_files import read_torch, starts_as_torch
+from metarep.formats.zip_files import read_zip
 from metarep.networks.spec import NetworkSpec
 
 RESERVED = "__metadata__"
@@ -31,7 +35,11 @@ READERS: dict[str, Callable[[Path], Contents]] = {
     ".safetensors.index.json": lambda path: only(read_index(path, lambda shard: read_safetensors(shard)[0]), ordered=False),
     ".safetensors": lambda path: only(*read_safetensors(path)),
     ".npz": lambda path: only(read_npz(path)),
-    ".onnx": lambda path: only(*read_onnx(path)),
+    ".onnx": read_onnx,
+    ".zip": read_zip,
+    **dict.fromkeys((".h5", ".hdf5", ".keras"), read_keras),
+    ".msgpack": read_flax,
+    ".gguf": read_gguf,
 }
 """How a file is read, by the end of its name."""
 

@@ -23,12 +23,14 @@ from metarep.formats.contents import Checkpoint, Contents, Held
 WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network", "model_state", "params", "variables", "module")
 """Keys that say no more than that a network follows."""
 
-MAX_NODES = 1_000_000
+MAX_NODES = 300_000
 MAX_DEPTH = 30
 
 SAVE_STATE_DICT = "save it with torch.save(model.state_dict(), path)"
 
-_WEIGHT = re.compile(r"weights?|bias(es)?|kernel|scale|embeddings?|gamma|beta|mean|var|[wb]\d*|[WbB]_\w+", re.IGNORECASE)
+_WEIGHT = re.compile(
+    r"weights?|bias(es)?|kernel|scale|embeddings?|gamma|beta|mean|var|[wb]\d*|(?-i:[Wb]_[A-Z]\w*)", re.IGNORECASE
+)
 _LAYER = re.compile(rf"{_WEIGHT.pattern}|(weight|bias|kernel|running)_\w+|\w+_(weight|bias|kernel|embedding)", re.IGNORECASE)
 _NETWORK = re.compile(r"\w*(params|variables|model|net|actor|critic|generator|discriminator|policy|student|teacher)\w*")
 _ENSEMBLE = re.compile(r"ensemble|members|models|net(work)?s|agents|critics|actors|heads|experts", re.IGNORECASE)
@@ -77,7 +79,7 @@ def networks_of(
     Names of trees of layers are joined by `separator`; `plain` is asked for each tensor of a network. Contents without networks
     are what training leaves beside them. Raises MetarepError where there is no tensor, and for names that are no texts.
     """
-    if any(number > MAX_NODES or depth > MAX_DEPTH for number, depth in enumerate(_depths(content))):
+    if not _is_bounded(content):
         raise MetarepError(f"{path} is nested without end", expected=f"at most {MAX_DEPTH} levels", fix=SAVE_STATE_DICT)
     search = _Search(path, separator, plain)
     found = search.networks(content, ())
@@ -123,7 +125,9 @@ class _Search:
             return []
         if tree := self._tree(node, at):
             return [self.found(at, tree)]
-        own = {name: value for key, one in node.items() for name, value in self._tensors(key, one)}
+        own: dict[str, torch.Tensor] = {}
+        for key, one in node.items():
+            own |= {self._name(name, own): value for name, value in self._tensors(key, one)}
         lists = {key: _epochs(node, len(one)) for key, one in node.items() if isinstance(one, list | tuple)}
         below = [
             self.networks(value, (*at, self._text(key)), lists.get(key))
@@ -134,7 +138,7 @@ class _Search:
         if len(below) > 1 and all(numbers):
             return self._run(below, at, [int(match[1]) for match in numbers if match])
         found = [one for part in below for one in part]
-        if own and _is_state_dict(own):
+        if _is_state_dict(own) and (not found or (len(own) > 1 and any(value.ndim > 1 for value in own.values()))):
             return [self.found(at, own), *found]
         if own:
             self.weak.append(Found(at, own))
@@ -186,12 +190,13 @@ class _Search:
             flat[self._name(self.separator.join(map(self._text, names)), flat)] = value
         return flat
 
-    def _tensors(self, key: Any, value: Any) -> Iterator[tuple[str, torch.Tensor]]:
-        """A tensor under its name, or weight and bias out of the pair in which PyTorch's quantised layers keep them."""
+    @staticmethod
+    def _tensors(key: Any, value: Any) -> Iterator[tuple[Any, torch.Tensor]]:
+        """A tensor under its key, or weight and bias out of the pair in which PyTorch's quantised layers keep them."""
         if isinstance(value, torch.Tensor):
-            yield self._name(key, ()), value
+            yield key, value
         elif _packed(value):
-            stem = re.sub(r"(_packed_params\.?)+$", "", self._name(key, ()))
+            stem = re.sub(r"(_packed_params\.?)+$", "", str(key))
             yield from ((stem + role, one) for role, one in zip(("weight", "bias"), value, strict=False) if one is not None)
 
     def _name(self, key: Any, seen: Any) -> str:
@@ -246,13 +251,17 @@ def training_state(key: str, node: Mapping[Any, Any]) -> str:
     return known
 
 
-def _depths(node: Any, depth: int = 0) -> Iterator[int]:
-    """The depth of each dictionary and list in a content; it stops at one that is too deep."""
-    yield depth
-    parts = node.values() if isinstance(node, Mapping) else node if isinstance(node, list | tuple) else ()
-    for part in parts if depth <= MAX_DEPTH else ():
-        if isinstance(part, Mapping | list | tuple):
-            yield from _depths(part, depth + 1)
+def _is_bounded(content: Any) -> bool:
+    """Whether a content has no more dictionaries and lists in it than can be looked through, nor levels."""
+    waiting, n_nodes = [(content, 0)], 0
+    while waiting:
+        node, depth = waiting.pop()
+        n_nodes += 1
+        if n_nodes > MAX_NODES or depth > MAX_DEPTH:
+            return False
+        parts = node.values() if isinstance(node, Mapping) else node if isinstance(node, list | tuple) else ()
+        waiting.extend((part, depth + 1) for part in parts if isinstance(part, Mapping | list | tuple))
+    return True
 
 
 def _equal(one: Found, other: Found) -> bool:
@@ -326,4 +335,4 @@ def _no_tensors(path: Path, content: Any) -> MetarepError:
     if not isinstance(content, Mapping):
         return MetarepError(f"{path} holds no state dict", met=type(content).__name__, fix=SAVE_STATE_DICT)
     met = ", ".join(str(key)[:40] for key in list(content)[:5]) or "nothing"
-    return MetarepError(f"{path} holds no tensors of a network", met=met, expected="a state dict", fix=SAVE_STATE_DICT)
+    return MetarepError(f"{path} holds no tensors", met=met, expected="a state dict", fix=SAVE_STATE_DICT)

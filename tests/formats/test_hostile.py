@@ -3,7 +3,6 @@
 import io
 import json
 import pickle
-import random
 import struct
 import zipfile
 from pathlib import Path
@@ -13,9 +12,9 @@ import msgpack
 import numpy as np
 import pytest
 import torch
-from checkpoint_files import floats, write_every_format
+from checkpoint_files import floats
 from onnx import TensorProto, helper
-from other_files import write_gguf, write_keras2, write_keras3, write_other_formats, write_zip
+from other_files import write_gguf, write_keras2, write_keras3, write_zip
 from torch import nn
 
 from metarep.artefact import partial_path
@@ -80,14 +79,12 @@ def head_changed(change) -> bytes:
     return len(head).to_bytes(8, "little") + head + content[8 + length :]
 
 
-def onnx_of(**proto) -> bytes:
+def onnx_of(dims, location="", **values) -> bytes:
     """A model with one initialiser."""
-    one = TensorProto(
-        name="w", data_type=TensorProto.FLOAT, **{key: value for key, value in proto.items() if key != "location"}
-    )
-    if "location" in proto:
+    one = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=dims, **values)
+    if location:
         one.data_location = TensorProto.EXTERNAL
-        one.external_data.add(key="location", value=proto["location"])
+        one.external_data.add(key="location", value=location)
     return helper.make_model(helper.make_graph([], "g", [], [], [one])).SerializeToString()
 
 
@@ -295,52 +292,3 @@ def test_code_of_torchscript_is_refused(tmp_path):
     torch.jit.script(nn.Linear(2, 2)).save(str(tmp_path / "x.pt"))
     with pytest.raises(MetarepError, match="TorchScript"):
         read_contents(tmp_path / "x.pt")
-
-
-def mutate(content: bytes, rng: random.Random) -> bytes:
-    """Bits flipped, bytes replaced, cut out, doubled, or the end lost; often near the start, where heads are."""
-    data = bytearray(content)
-    for _ in range(rng.choice((1, 1, 2, 8))):
-        if not data:
-            break
-        at = rng.randrange(min(len(data), rng.choice((16, 200, len(data)))))
-        match rng.randrange(6):
-            case 0:
-                data[at] ^= 1 << rng.randrange(8)
-            case 1:
-                data[at] = rng.choice((0, 255, 0x7F, 0x80, rng.randrange(256)))
-            case 2:
-                del data[at : at + rng.choice((1, 4, 100))]
-            case 3:
-                data[at:at] = data[at : at + rng.choice((1, 8, 64))]
-            case 4:
-                data[at : at + 8] = rng.choice((0, 2**31, 2**62, 2**64 - 1)).to_bytes(8, "little")
-            case 5:
-                del data[rng.randrange(len(data)) :]
-    return bytes(data)
-
-
-SUFFIXES = (".pt", ".safetensors", ".npz", ".onnx", ".safetensors.index.json", ".zip", ".h5", ".msgpack", ".gguf")
-
-
-def test_mutated_files_are_read_or_refused(tmp_path):
-    """Seeded: 40 mutants of each of 16 files, a tenth under a wrong suffix. Never another error, never more than the file holds."""
-    rng = random.Random(2026)
-    good = [*write_every_format(tmp_path / "good"), *write_other_formats(tmp_path / "others")]
-    n_read = n_refused = 0
-    for file in good:
-        content = file.read_bytes()
-        for number in range(40):
-            path = file.with_name(f"{number}-{file.name}" + (rng.choice(SUFFIXES) if rng.random() < 0.1 else ""))
-            path.write_bytes(mutate(content, rng))
-            try:
-                networks = read_contents(path).networks
-            except MetarepError as error:
-                n_refused += 1
-                assert len(str(error).splitlines()) == 1
-            else:
-                n_read += 1
-                held = sum(value.nbytes for one in networks for value in one.checkpoint.tensors.values())
-                assert held <= 8 * len(content) + (1 << 21)
-    assert n_read + n_refused == 40 * len(good) >= 600
-    assert min(n_read, n_refused) > 100

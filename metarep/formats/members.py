@@ -28,10 +28,12 @@ MAX_DEPTH = 30
 
 SAVE_STATE_DICT = "save it with torch.save(model.state_dict(), path)"
 
-_WEIGHT = re.compile(
-    r"weights?|bias(es)?|kernel|scale|embeddings?|gamma|beta|mean|var|[wb]\d*|(?-i:[Wb]_[A-Z]\w*)", re.IGNORECASE
+_WEIGHT = re.compile(r"weights?|bias(es)?|kernel|embeddings?|[wb]\d*|(?-i:[Wb]_[A-Z]\w*)", re.IGNORECASE)
+_LAYER = re.compile(
+    rf"{_WEIGHT.pattern}|scale|gamma|beta|mean|var|(weight|bias|kernel|running)_\w+|\w+_(weight|bias|kernel|embedding)",
+    re.IGNORECASE,
 )
-_LAYER = re.compile(rf"{_WEIGHT.pattern}|(weight|bias|kernel|running)_\w+|\w+_(weight|bias|kernel|embedding)", re.IGNORECASE)
+_RESULT = re.compile(r".*(loss|acc|metric|curve|history|reward|return|score).*", re.IGNORECASE)
 _NETWORK = re.compile(r"\w*(params|variables|model|net|actor|critic|generator|discriminator|policy|student|teacher)\w*")
 _ENSEMBLE = re.compile(r"ensemble|members|models|net(work)?s|agents|critics|actors|heads|experts", re.IGNORECASE)
 _EPOCH_LIST = re.compile(r"epoch|step|iter|checkpoint|ckpt", re.IGNORECASE)
@@ -77,21 +79,19 @@ def networks_of(
     """The networks in the content of a file, each under its path of keys, and an entry for each tensor that is in none.
 
     Names of trees of layers are joined by `separator`; `plain` is asked for each tensor of a network. Contents without networks
-    are what training leaves beside them. Raises MetarepError where there is no tensor, and for names that are no texts.
+    tell in their entry what the file holds instead. Raises MetarepError for names that are no texts.
     """
     if not _is_bounded(content):
         raise MetarepError(f"{path} is nested without end", expected=f"at most {MAX_DEPTH} levels", fix=SAVE_STATE_DICT)
     search = _Search(path, separator, plain)
     found = search.networks(content, ())
     if not found:
-        weak = [one for one in search.weak if any(map(_measured, one.tensors.values()))]
+        weak = [one for one in search.weak if _could_be_network(one.tensors)]
         found = [search.found(one.path, one.tensors) for one in weak]
-        search.weak = [one for one in search.weak if one not in weak]
-    if not found and search.states:
-        what = next(iter(search.states.values()))
-        return Contents((), (Entry("file", "", what, "it is no network"),))
+        search.weak = [one for one in search.weak if not any(one is other for other in weak)]
     if not found:
-        raise _no_tensors(path, content)
+        what = next(iter(search.states.values()), None) or _shown(content)
+        return Contents((), (Entry("file", "", what, "it is no network"),))
     found = search.settled(found)
     names = {one.path: "/".join(one.path) for one in found}
     short = {at: re.sub(rf"(?<=.)(/({'|'.join(WRAPPERS)}))+$", "", name) for at, name in names.items()}
@@ -134,9 +134,9 @@ class _Search:
             for key, value in node.items()
             if not isinstance(value, torch.Tensor) and not _packed(value)
         ]
-        numbers = [_EPOCH_KEY.fullmatch(str(key)) for key in node]
-        if len(below) > 1 and all(numbers):
-            return self._run(below, at, [int(match[1]) for match in numbers if match])
+        epochs = [_epoch_of_key(key) for key in node]
+        if len(below) > 1 and None not in epochs:
+            return self._run(below, at, None if list(node) == list(range(len(node))) else epochs)
         found = [one for part in below for one in part]
         if _is_state_dict(own) and (not found or (len(own) > 1 and any(value.ndim > 1 for value in own.values()))):
             return [self.found(at, own), *found]
@@ -166,7 +166,7 @@ class _Search:
                 dated = replace(one, epoch=epochs[number]) if epochs else one
                 groups.setdefault(one.path[len(at) + 1 :], []).append(dated)
         found: list[Found] = []
-        for rest, group in groups.items():
+        for group in groups.values():
             alike = len(group) > 1 and len({one.signature for one in group}) == 1
             if alike and not (epochs is None and at and _ENSEMBLE.fullmatch(at[-1])):
                 last = max(range(len(group)), key=lambda i: (group[i].epoch or 0, i))
@@ -174,7 +174,7 @@ class _Search:
                 what = f"{len(group)} states of one network in a list"
                 why = "the last is taken for final, the others for its snapshots"
                 why += "" if epochs else "; the file does not tell their epochs"
-                self.entries.append(Entry("run", "/".join((*at, *rest)), what, why, doubt=epochs is None))
+                self.entries.append(Entry("run", "/".join(at), what, why, doubt=epochs is None))
             found += group
         return found
 
@@ -227,8 +227,10 @@ class _Search:
     def account(self) -> Iterator[Entry]:
         """What was guessed, and the tensors that are in no network."""
         yield from self.entries
-        for at, what in self.states.items():
-            yield Entry("key", "/".join(at), what, "it is no network")
+        for what in dict.fromkeys(self.states.values()):
+            places = ["/".join(at) for at, state in self.states.items() if state == what]
+            more = f", and {len(places) - 1} more" if len(places) > 1 else ""
+            yield Entry("key", places[0], what + more, "it is no network")
         for one in self.weak:
             left = {name: value for name, value in one.tensors.items() if _measured(value) or not _EPOCH_LIST.search(name)}
             if not left:
@@ -271,9 +273,30 @@ def _equal(one: Found, other: Found) -> bool:
 def _is_state_dict(tensors: Mapping[str, torch.Tensor]) -> bool:
     """Whether names and values are those of weights, and not of data or results kept beside them."""
     return any(
-        (_measured(value) or value.ndim > 1) and ("." in name or "/" in name or _LAYER.fullmatch(name) is not None)
+        (_measured(value) or value.ndim > 1) and ("." in name or "/" in name or (value.ndim > 1 and _WEIGHT.fullmatch(name)))
         for name, value in tensors.items()
     )
+
+
+def _could_be_network(tensors: Mapping[str, torch.Tensor]) -> bool:
+    """Whether tensors that nothing names as weights may be some, in a file that holds no others."""
+    measured = [name for name, value in tensors.items() if _measured(value)]
+    listed = all(name.isdecimal() for name in tensors)
+    return bool(measured) and not all(map(_RESULT.fullmatch, measured)) and (not listed or len(measured) == len(tensors))
+
+
+def _epoch_of_key(key: Any) -> int | None:
+    match = _EPOCH_KEY.fullmatch(str(key))
+    return key if isinstance(key, int) else int(match[1]) if match else None
+
+
+def _shown(content: Any) -> str:
+    """What a file holds in place of a network."""
+    if isinstance(content, torch.Tensor):
+        return "the state of a random number generator" if content.dtype == torch.uint8 else "a single tensor"
+    if not isinstance(content, Mapping):
+        return f"a {type(content).__name__} and no state dict"
+    return "no tensors of a network: " + (", ".join(str(key)[:40] for key in list(content)[:5]) or "nothing")
 
 
 def _is_tree(node: Any) -> bool:
@@ -329,10 +352,3 @@ def _own_epoch(node: Any) -> int | None:
     """The epoch that an element of a list tells itself."""
     values = [node[name] for name in _EPOCH if name in node] if isinstance(node, Mapping) else []
     return next((value for value in values if isinstance(value, int) and not isinstance(value, bool)), None)
-
-
-def _no_tensors(path: Path, content: Any) -> MetarepError:
-    if not isinstance(content, Mapping):
-        return MetarepError(f"{path} holds no state dict", met=type(content).__name__, fix=SAVE_STATE_DICT)
-    met = ", ".join(str(key)[:40] for key in list(content)[:5]) or "nothing"
-    return MetarepError(f"{path} holds no tensors", met=met, expected="a state dict", fix=SAVE_STATE_DICT)

@@ -175,9 +175,6 @@ FILES = {
         lambda: repacked(STATE, lambda n, d: d[:-4] if n.endswith("data/0") else d),
         "not as long as its record",
     ),
-    "list.pt": (lambda: pickled([1, 2]), "no state dict; met list"),
-    "nothing.pt": (lambda: pickled({}), "holds no tensors; met nothing"),
-    "number.pt": (lambda: pickled({"epoch": 3}), "holds no tensors; met epoch"),
     "new line.pt": (lambda: pickled({"a\nb": torch.ones(1)}), "no name for a tensor"),
     "tuple as name.pt": (lambda: pickled({("a", 1): torch.ones(1)}), "no name for a tensor"),
     "one name twice.pt": (lambda: pickled({1: torch.ones(1), "1": torch.ones(1)}), "no name for a tensor"),
@@ -246,7 +243,6 @@ FILES = {
     "objects.msgpack": (lambda: flax([1], "object", bytes(8)), "no dtype"),
     "long.msgpack": (lambda: b"\xdd\xff\xff\xff\xff", "damaged or no MessagePack"),
     "deep.msgpack": (lambda: b"\x91" * 5000 + b"\x01", "damaged or no MessagePack"),
-    "number.msgpack": (lambda: b"\x07", "no state dict"),
     "version.gguf": (lambda: gguf(b"GGUF\x03", b"GGUF\x09"), "damaged or no GGUF"),
     "tensors.gguf": (
         lambda: gguf(struct.pack("<Q", 2) + struct.pack("<Q", 3), LONG + struct.pack("<Q", 3)),

@@ -46,6 +46,7 @@ MEMBERS = {
     "of layers": ({"0": {"weight": torch.randn(3, 2), "bias": torch.randn(3)}, "2": {"weight": torch.randn(1, 3)}}, [""]),
     "different in a list": ([NET, OTHER], ["0", "1"]),
     "ensemble": ({"ensemble": RUN}, [f"ensemble/{i}" for i in range(4)]),
+    "normalised": ({"policy": NET, "obs_rms": {"mean": torch.zeros(3), "var": torch.ones(3)}}, [""]),
     "odd names": ({"first": torch.randn(2, 2), "second": torch.randn(2)}, [""]),
     "tensors in a list": ([torch.randn(3, 2), torch.randn(3)], [""]),
 }
@@ -85,6 +86,8 @@ RUNS = {
     "with epochs": ({"checkpoints": RUN, "checkpoint_epochs": EPOCHS}, "checkpoints/", EPOCHS, False),
     "with a tensor of steps": ({"states": RUN, "steps": torch.tensor(EPOCHS)}, "states/", EPOCHS, False),
     "of dictionaries": ([{"epoch": e, "model": one} for e, one in zip(EPOCHS, RUN, strict=True)], "", EPOCHS, False),
+    "by number": (dict(zip(EPOCHS, RUN, strict=True)), "", EPOCHS, False),
+    "numbered": (dict(enumerate(RUN)), "", [None] * 4, True),
     "by key": ({f"epoch_{e}": one for e, one in zip(EPOCHS, RUN, strict=True)}, "epoch_", EPOCHS, False),
     "bare": (RUN, "", [None] * 4, True),
     "with other lists": ({"history": RUN, "losses": [0.1, 0.2, 0.3, 0.4], "epochs": 4}, "history/", [None] * 4, True),
@@ -95,7 +98,7 @@ RUNS = {
 def test_states_in_a_list_are_one_run(tmp_path, case):
     content, prefix, epochs, doubt = RUNS[case]
     found = contents(tmp_path, content)
-    numbers = EPOCHS if case == "by key" else range(4)
+    numbers = EPOCHS if case.startswith("by") else range(4)
     assert [held.member for held in found.networks] == [f"{prefix}{number}" for number in numbers]
     assert [held.epoch for held in found.networks] == epochs
     assert [held.snapshot for held in found.networks] == [True, True, True, False]
@@ -121,6 +124,7 @@ STATES = {
     "schedule": torch.optim.lr_scheduler.CosineAnnealingLR(stepped()[1], 5).state_dict(),
     "generator": {"cpu": torch.random.get_rng_state(), "cuda": [torch.zeros(16, dtype=torch.uint8)]},
     "scaler": {"scale": 65536.0, "growth_factor": 2.0, "backoff_factor": 0.5, "growth_interval": 2000, "_growth_tracker": 0},
+    "generator alone": torch.random.get_rng_state(),
     "moments": {0: {"exp_avg": torch.randn(3, 2), "exp_avg_sq": torch.rand(3, 2)}},
 }
 
@@ -130,8 +134,24 @@ def test_states_of_training_are_no_network(tmp_path, case):
     found = contents(tmp_path, STATES[case])
     assert not found.networks
     assert found.entries[0].subject == "file"
-    with pytest.raises(MetarepError, match=r"holds no network; met the state of .*name the file of the network"):
+    with pytest.raises(MetarepError, match=r"holds no network; met the state of .*name the file of one"):
         read_checkpoint(tmp_path / "x.pt")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"train_loss": torch.rand(50), "test_loss": torch.rand(50)},
+        torch.tensor(0.3),
+        {"lr": 0.1, "epochs": 5},
+        (torch.randn(9, 3), torch.arange(9)),
+        [torch.tensor(0.1), torch.tensor(0.2)],
+    ],
+)
+def test_results_and_settings_are_no_network(tmp_path, content):
+    found = contents(tmp_path, content)
+    assert not found.networks
+    assert [(entry.subject, entry.doubt) for entry in found.entries] == [("file", False)]
 
 
 @pytest.mark.parametrize("name", ["training_args.bin", "rng_state_0.pth", "optimizer.bin"])

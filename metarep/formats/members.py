@@ -135,7 +135,7 @@ class _Search:
             if not isinstance(value, torch.Tensor) and not _packed(value)
         ]
         epochs = [_epoch_of_key(key) for key in node]
-        if len(below) > 1 and None not in epochs:
+        if len(below) > 1 and not own and None not in epochs:
             return self._run(below, at, None if list(node) == list(range(len(node))) else epochs)
         found = [one for part in below for one in part]
         if _is_state_dict(own) and (not found or (len(own) > 1 and any(value.ndim > 1 for value in own.values()))):

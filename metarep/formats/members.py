@@ -24,6 +24,7 @@ WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network", "model_
 """Keys that say no more than that a network follows."""
 
 MAX_NODES = 300_000
+CONTAINERS = (dict, list, tuple)
 MAX_DEPTH = 30
 
 SAVE_STATE_DICT = "save it with torch.save(model.state_dict(), path)"
@@ -261,8 +262,8 @@ def _is_bounded(content: Any) -> bool:
         n_nodes += 1
         if n_nodes > MAX_NODES or depth > MAX_DEPTH:
             return False
-        parts = node.values() if isinstance(node, Mapping) else node if isinstance(node, list | tuple) else ()
-        waiting.extend((part, depth + 1) for part in parts if isinstance(part, Mapping | list | tuple))
+        parts = node.values() if isinstance(node, dict) else node if isinstance(node, list | tuple) else ()
+        waiting.extend((part, depth + 1) for part in parts if isinstance(part, CONTAINERS))
     return True
 
 

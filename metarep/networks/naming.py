@@ -169,7 +169,9 @@ def split_names(shapes: Mapping[str, Shape]) -> dict[str, Parts]:
 def read_tensor(parts: Parts, shape: Shape, siblings: Mapping[str, Shape]) -> Reading:
     """Kind, role and operation of one tensor; `siblings` are the leaves of its module with their shapes, its own among them."""
     module = ".".join(parts.module)
-    if parts.leaf not in RUNNING and is_buffer(".".join((*parts.module, parts.leaf)), parts.leaf, shape, siblings):
+    name = ".".join((*parts.module, parts.leaf))
+    joined = f"{parts.own}_{parts.leaf}" if len(shape) < 2 and len(siblings) == 1 else parts.leaf
+    if parts.leaf not in RUNNING and any(is_buffer(name, leaf, shape, siblings) for leaf in {parts.leaf, joined}):
         return Reading(OTHER, "buffer", f"{module}.{parts.leaf}")
     for rule in (_recurrent, _statistics, _attention, _norm, _embedding, _affine):
         found = rule(parts, shape, siblings, module)

@@ -188,7 +188,8 @@ def _heads_at_end(operations: Sequence[Operation]) -> int:
     width, n = operations[-1].n_in, 0
     while n < len(operations) - 1:
         one = operations[-1 - n]
-        if not (one.is_layer and one.kind == "linear" and one.n_in == width and one.n_out != width):
+        alike = one.is_layer and bool(one.vectors) == bool(operations[-1].vectors)
+        if not (alike and one.kind == "linear" and one.n_in == width and one.n_out != width):
             break
         n += 1
     before = operations[-1 - n]

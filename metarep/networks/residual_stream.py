@@ -128,7 +128,7 @@ def _has_both_ends(operations: Sequence[Operation]) -> bool:
     heads = any(
         (o.kind == "linear" and _HEAD.match(module) and not _NUMBER.search(module))
         or (o.kind == "bias" and _HEAD_BIAS.match(module))
-        or (o.kind == "embedding" and _TIED.match(module))
+        or (o.kind == "embedding" and _TIED.match(o.path.lower()))
         for o, module in modules
     )
     return embeds and heads

@@ -114,7 +114,9 @@ def stream_of(operations: Sequence[Operation]) -> SymmetryGroup | None:
 
 def _widths_of_attention(operations: Sequence[Operation]) -> set[int]:
     """How wide the stream is where no MLP tells it: as what attention puts out."""
-    return {tensor.shape[0] for o in operations for tensor in o.tensors if tensor.role == "output_bias" and len(tensor.shape) == 1}
+    return {
+        tensor.shape[0] for o in operations for tensor in o.tensors if tensor.role == "output_bias" and len(tensor.shape) == 1
+    }
 
 
 def _has_both_ends(operations: Sequence[Operation]) -> bool:

@@ -25,8 +25,8 @@ _SKIPS = re.compile(
 
 _PLACE = r"(?:(?:fc|linear|lin|layer|conv|z|latent|q|enc|encoder|to|hid(?:den)?_?2|h2)_?)?"
 _TOWERS: Mapping[str, str] = {
-    "policy": r"(?:pi|actor|policy|action|act)(?:_?(?:net|network|head|layer|logits|out|mean|fc|linear|encoder))?|pi_features_extractor",
-    "value": r"(?:v|vf|critic|values?|baseline)(?:_?(?:net|network|head|layer|out|fc|linear|stream|encoder))?|vf_features_extractor",
+    "policy": r"(?:pi|actor|policy|action|act)(?:_?(?:net|network|head|layer|logits|out|mean|fc|linear|encoder))?|pi_\w+",
+    "value": r"(?:v|vf|critic|values?|baseline)(?:_?(?:net|network|head|layer|out|fc|linear|stream|encoder))?|vf_\w+",
     "advantage": r"(?:adv|advantage)s?(?:_?(?:net|network|head|layer|out|fc|linear|stream))?",
     "mean": _PLACE + r"(?:mu|means?|loc)(?:_?(?:layer|head|linear|fc|net|z))?",
     "spread": _PLACE

@@ -35,6 +35,7 @@ MLP_PAIRS = (
     ("up_proj", "down_proj"),
     ("intermediate.dense", "output.dense"),
     ("mlp_in", "mlp_out"),
+    ("mlp.in", "mlp.out"),
     ("ffn.0", "ffn.2"),
     ("ffn.0", "ffn.3"),
     ("mlp.0", "mlp.2"),
@@ -42,7 +43,7 @@ MLP_PAIRS = (
 )
 """The layer that feeds the hidden units of a transformer's MLP, and the one that reads them, by the ends of their modules."""
 
-GATED = (("gate_proj", "up_proj"), ("wi_0", "wi_1"), ("w1", "w3"))
+GATED = (("gate_proj", "up_proj"), ("wi_0", "wi_1"), ("w1", "w3"), ("mlp.gate", "mlp.in"))
 
 
 def _words(pattern: str) -> re.Pattern[str]:
@@ -89,7 +90,7 @@ def stream_of(operations: Sequence[Operation]) -> SymmetryGroup | None:
     readers = mlp_readers(operations)
     ups = {number for feeders, _ in readers.values() for number in feeders}
     downs = {reader for _, reader in readers.values()}
-    widths = {operations[number].n_in for number in ups}
+    widths = {operations[number].n_in for number in ups} or _widths_of_attention(operations)
     foreign = any(_FOREIGN.search(operation.module.lower()) for operation in operations)
     if len(widths) != 1 or foreign or not _has_both_ends(operations) or not _knows_places(operations, readers):
         return None
@@ -111,6 +112,13 @@ def stream_of(operations: Sequence[Operation]) -> SymmetryGroup | None:
     return SymmetryGroup("residual stream", d, tuple(members))
 
 
+def _widths_of_attention(operations: Sequence[Operation]) -> set[int]:
+    """How wide the stream is where no MLP tells it: as what attention puts out."""
+    return {
+        tensor.shape[0] for o in operations for tensor in o.tensors if tensor.role == "output_bias" and len(tensor.shape) == 1
+    }
+
+
 def _has_both_ends(operations: Sequence[Operation]) -> bool:
     """Whether something other than places is embedded, and there is a head that reads the stream."""
     modules = [(operation, operation.module.lower()) for operation in operations]
@@ -122,7 +130,7 @@ def _has_both_ends(operations: Sequence[Operation]) -> bool:
     heads = any(
         (o.kind == "linear" and _HEAD.match(module) and not _NUMBER.search(module))
         or (o.kind == "bias" and _HEAD_BIAS.match(module))
-        or (o.kind == "embedding" and _TIED.match(module))
+        or (o.kind == "embedding" and _TIED.match(o.path.lower()))
         for o, module in modules
     )
     return embeds and heads
@@ -163,6 +171,8 @@ def _axes(tensor: Tensor, transposed: bool | None) -> tuple[int, int] | None:
         named = {True: (1, 0), False: (0, 1), None: None}[transposed]
     elif parts.leaf == "weight" or parts.leaf.endswith("proj_weight"):
         named = (0, 1)
+    elif parts.leaf == "w" and len(tensor.shape) == 2:
+        named = tensor.axes or (0, 1)
     return named if tensor.axes in (None, named) else None
 
 
@@ -213,7 +223,7 @@ def _alone(tensor: Tensor, d: int, transposed: bool | None) -> Found | None:
     """The members of a tensor of attention, of an embedding, or of one that stands alone."""
     name, shape = tensor.name.lower(), tensor.shape
     if tensor.kind == "attention":
-        return _attention(tensor, transposed)
+        return _attention(tensor, d, transposed)
     if tensor.kind == "embedding" and len(shape) == 2 and split_name(name).module:
         module = ".".join(split_name(name).module)
         if shape[0] == shape[1] and not _TABLE.match(module):
@@ -229,13 +239,19 @@ def _alone(tensor: Tensor, d: int, transposed: bool | None) -> Found | None:
     return () if head or mask or _ROTARY.search(name) else None
 
 
-def _attention(tensor: Tensor, transposed: bool | None) -> Found | None:
+def _attention(tensor: Tensor, d: int, transposed: bool | None) -> Found | None:
     if tensor.role.endswith("_bias"):
         return (Member(tensor.name, 0, "in"),) if tensor.role == "output_bias" else ()
+    side = "in" if tensor.role == "output" else "out"
+    if len(tensor.shape) == 3:  # with an axis of heads, as TransformerLens and Flax have it
+        along = [axis for axis, n in enumerate(tensor.shape) if n == d and axis > 0]
+        if len(along) == 2 and split_name(tensor.name).leaf == "w":
+            along = [2] if tensor.role == "output" else [1]
+        return (Member(tensor.name, along[0], side),) if len(along) == 1 else None
     axes = _axes(tensor, transposed)
     if axes is None or len(tensor.shape) != 2:
         return None
-    return (Member(tensor.name, axes[0], "in") if tensor.role == "output" else Member(tensor.name, axes[1], "out"),)
+    return (Member(tensor.name, axes[0 if side == "in" else 1], side),)
 
 
 def mlp_readers(operations: Sequence[Operation]) -> dict[int, tuple[tuple[int, ...], int]]:

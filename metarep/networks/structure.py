@@ -1,0 +1,95 @@
+"""How the layers of a network stand to each other: a tree that names suggest or a person declares, and what else is declared.
+
+A tree is a module's name, or one of three ways to put trees together: `sequence` (each reads what the one before puts out),
+`parallel` (all read the same, and what they put out stands side by side, as towers and heads do; what follows reads all of it,
+one behind the other) and `elementwise` (all read the same, and what they put out is added or multiplied unit by unit; an
+empty sequence passes on what it reads, so that a residual block is one of both).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from metarep.errors import MetarepError
+
+Way = Literal["sequence", "parallel", "elementwise"]
+
+
+@dataclass(frozen=True)
+class Structure:
+    """Trees put together in one way; a leaf is the name of a module."""
+
+    way: Way
+    parts: tuple[Structure | str, ...]
+
+    def modules(self) -> tuple[str, ...]:
+        """The names of all its leaves."""
+        return tuple(name for part in self.parts for name in ((part,) if isinstance(part, str) else part.modules()))
+
+    def to_json(self) -> dict[str, Any]:
+        return {self.way: [part if isinstance(part, str) else part.to_json() for part in self.parts]}
+
+
+PASS = Structure("sequence", ())
+"""Passes on what it reads."""
+
+WORDS = ("sequence", "parallel", "concatenate", "elementwise", "residual", "across")
+
+
+@dataclass(frozen=True)
+class Declared:
+    """What a person says of a network beside its tensors: its structure, the activation behind its hidden layers, axes whose
+    units keep their order (tensor, axis), and how many heads its attention has."""
+
+    structure: Structure | None = None
+    activation: str | None = None
+    fixed: tuple[tuple[str, int], ...] = ()
+    n_heads: int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        fixed = [list(one) for one in self.fixed]
+        known = {"activation": self.activation, "fixed": fixed, "n_heads": self.n_heads}
+        return {key: value for key, value in known.items() if value} | (
+            {"structure": self.structure.to_json()} if self.structure is not None else {}
+        )
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Declared:
+        """What `to_json` told."""
+        tree = parse_structure(data["structure"]) if "structure" in data else None
+        fixed = tuple((name, axis) for name, axis in data.get("fixed", ()))
+        return cls(tree, data.get("activation"), fixed, data.get("n_heads"))
+
+
+def residual(*path: Structure | str, across: Sequence[Structure | str] = ()) -> Structure:
+    """x + path(x), or across(x) + path(x)."""
+    return Structure("elementwise", (Structure("sequence", tuple(across)), Structure("sequence", path)))
+
+
+def parse_structure(data: Any, where: str = "structure") -> Structure:
+    """The tree that YAML or JSON writes down: lists are sequences, `concatenate` is `parallel`, `residual` adds what it reads.
+
+    Raises MetarepError for anything else, and says where.
+    """
+    if isinstance(data, str):
+        return Structure("sequence", (data,))
+    if isinstance(data, list | tuple):
+        return Structure("sequence", tuple(_part(part, f"{where}[{at}]") for at, part in enumerate(data)))
+    words = set(data) if isinstance(data, Mapping) else set()
+    (word,) = words - {"across"} if len(words - {"across"}) == 1 else ("",)
+    if word not in WORDS or ("across" in words and word != "residual"):
+        met = sorted(map(str, words)) or data
+        raise MetarepError(f"{where} is no structure", met=met, expected="a module, a list, or one of " + ", ".join(WORDS[:-1]))
+    inner = data[word]
+    if not isinstance(inner, list | tuple) or (not inner and word != "sequence"):
+        raise MetarepError(f"{where}.{word} lists nothing", met=inner, expected="a list of modules and structures")
+    parts = tuple(_part(part, f"{where}.{word}[{at}]") for at, part in enumerate(inner))
+    if word == "residual":
+        return residual(*parts, across=parse_structure(data.get("across", []), f"{where}.across").parts)
+    return Structure({"concatenate": "parallel"}.get(word, word), parts)
+
+
+def _part(data: Any, where: str) -> Structure | str:
+    return data if isinstance(data, str) else parse_structure(data, where)

@@ -177,8 +177,9 @@ def cells(ax: Axes, values: np.ndarray, texts: np.ndarray, rows: Sequence[str], 
     fontsize = options.pop("fontsize", None)
     image = ax.imshow(values, **{"aspect": "auto"} | options)
     dark = image.to_rgba(np.asarray(values, float))[..., :3] @ [0.299, 0.587, 0.114] < 0.55
-    for (y, x), text in np.ndenumerate(texts):
-        ax.text(x, y, text, ha="center", va="center", color="white" if dark[y, x] else INK, fontsize=fontsize)
+    for y, x in np.argwhere(np.asarray(texts) != ""):
+        colour = "white" if dark[y, x] else INK
+        ax.text(x, y, texts[y, x], ha="center", va="center", color=colour, fontsize=fontsize)
     ax.set(xticks=range(len(columns)), xticklabels=columns, yticks=range(len(rows)), yticklabels=rows)
     bare(ax)
     return image

@@ -93,7 +93,7 @@ def umap():
 
 
 def umap_of(values):
-    xy, colours = RNG.normal(size=(300, 2)), colours_of(sorted(set(values)), {})
+    xy, colours = np.stack([RNG.normal(size=300), 5 * CLUSTER], axis=1), colours_of(sorted(set(values)), {})
     return maps.map_figure(xy, CLUSTER, {"quadrant code": values}, {}, {"quadrant code": colours})
 
 

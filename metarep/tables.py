@@ -4,11 +4,29 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from metarep.artefact import canonical_json, write_whole
 from metarep.errors import MetarepError
+
+
+def rows_of(columns: Mapping[str, Iterable[Any]]) -> list[dict[str, Any]]:
+    """Rows of columns by name, each an array or anything else of one length."""
+    values = (column.tolist() if isinstance(column, np.ndarray) else column for column in columns.values())
+    return [dict(zip(columns, row, strict=True)) for row in zip(*values, strict=True)]
+
+
+def write_tables(folder: Path, tables: Mapping[str, Sequence[dict]], metrics: Mapping[str, Any] | None = None) -> None:
+    """Writes NAME.csv for each table that has rows, and metrics.json if there are metrics, into a folder."""
+    for name, rows in tables.items():
+        if rows:
+            write_whole(folder / f"{name}.csv", to_csv(rows))
+    if metrics is not None:
+        write_whole(folder / "metrics.json", canonical_json(metrics) + "\n")
 
 
 def to_csv(rows: Sequence[dict[str, Any]]) -> str:

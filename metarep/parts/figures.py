@@ -9,8 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from metarep.parts.alike import Found, of_length_one
-from metarep.report.maps import cluster_shade
-from metarep.report.style import DIVERGING, INK, MUTED, PALETTE, bare, drawing
+from metarep.report.style import DIVERGING, INK, MUTED, PALETTE, bare, cluster_colour, drawing
 
 MAX_ROWS = 48
 """Groups of parts that the map shows; of more the first and the last."""
@@ -56,7 +55,7 @@ def map_figure(found: Found, title: str) -> Figure:
         ax.set_yticks(range(len(rows)), names, fontsize=8)
         bare(ax)
         share = [np.mean(found.cluster == number) for number in numbers]
-        handles = [Patch(color=cluster_shade(n), label=f"{n + 1} ({s:.0%})") for n, s in zip(numbers, share, strict=True)]
+        handles = [Patch(color=cluster_colour(n), label=f"{n + 1} ({s:.0%})") for n, s in zip(numbers, share, strict=True)]
         figure.legend(handles=handles, loc="outside lower center", ncols=min(8, len(handles)), title="cluster")
     return figure
 
@@ -70,7 +69,7 @@ def cells_of(found: Found, group: str) -> np.ndarray:
 def draw_strip(ax: Axes, row: int, cells: np.ndarray, numbers: np.ndarray) -> None:
     """Clusters (n,) as cells side by side, and how many there are; of very many one in so many is drawn, and that is said."""
     step = int(np.ceil(len(cells) / MAX_CELLS))
-    colours = ListedColormap([cluster_shade(number) for number in numbers])
+    colours = ListedColormap([cluster_colour(number) for number in numbers])
     shown, ends = np.searchsorted(numbers, cells[::step])[None], (0, 1, row + 0.4, row - 0.4)
     limits = {"vmin": -0.5, "vmax": len(numbers) - 0.5}
     ax.imshow(shown, cmap=colours, extent=ends, aspect="auto", interpolation="nearest", **limits)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +15,7 @@ from sklearn.metrics import adjusted_mutual_info_score
 from metarep.artefact import write_whole
 from metarep.parts.alike import Found
 from metarep.report.page import png_of, template_of
-from metarep.tables import to_csv
+from metarep.tables import write_tables
 
 MAX_ROWS = 30
 """Of a longer table the page shows the first rows, and says so."""
@@ -44,25 +43,21 @@ class Findings:
     figures: Mapping[str, Captioned] = field(default_factory=dict)
     shown: tuple[str, ...] = ()
 
-
-def joined(all_findings: Iterable[Findings]) -> Findings:
-    """Several findings as one."""
-    found = list(all_findings)
-    return Findings(
-        tuple(chain.from_iterable(one.sentences for one in found)),
-        list(chain.from_iterable(one.tests for one in found)),
-        {name: rows for one in found for name, rows in one.tables.items()},
-        {name: figure for one in found for name, figure in one.figures.items()},
-        tuple(chain.from_iterable(one.shown for one in found)),
-    )
+    def and_also(self, other: Findings) -> Findings:
+        """Both as one."""
+        return Findings(
+            self.sentences + other.sentences,
+            self.tests + other.tests,
+            {**self.tables, **other.tables},
+            {**self.figures, **other.figures},
+            self.shown + other.shown,
+        )
 
 
 def write_findings(folder: Path, name: str, found: Findings, *, dpi: int) -> None:
     """Writes tests.csv, the tables, figures/*.png, findings.md and report.html of a network into a folder."""
     tables = {"tests": found.tests, **found.tables}
-    for table, rows in tables.items():
-        if rows:
-            write_whole(folder / f"{table}.csv", to_csv(rows))
+    write_tables(folder, tables)
     (folder / "figures").mkdir()
     images = []
     for title, one in found.figures.items():

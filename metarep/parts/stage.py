@@ -13,11 +13,12 @@ from metarep.model.pretraining import load_model
 from metarep.model.transformer import ClozeModel
 from metarep.parts.alike import Found, find_alike
 from metarep.parts.figures import layers_figure, map_figure, similarity_figure
-from metarep.parts.page import Captioned, Findings, joined, sentences, write_findings
+from metarep.parts.page import Captioned, Findings, sentences, write_findings
 from metarep.parts.reading import read_parts
 from metarep.parts.settings import PartsConfig
 from metarep.parts.source import Source, open_source
 from metarep.progress import Progress
+from metarep.tables import rows_of
 from metarep.zoos.domain import domain_of
 from metarep.zoos.zoo import open_zoo
 
@@ -58,8 +59,8 @@ def parts(
                     rows = one.groups == group if kind == "unit" else np.ones(len(one), dtype=bool)
                     writer.add(source.name, kind, one.vectors[rows], group=group, index=one.index[rows])
         known = known_of_domain(config, network_model, artefact, source, progress)
-        everything = joined([findings(config, source, found), *([] if known is None else [known])])
-        write_findings(folder, source.name, everything, dpi=config.dpi)
+        own = findings(config, source, found)
+        write_findings(folder, source.name, own if known is None else own.and_also(known), dpi=config.dpi)
     return out
 
 
@@ -110,41 +111,22 @@ def findings(config: PartsConfig, source: Source, found: dict[str, Found]) -> Fi
 
 def part_rows(one: Found) -> list[dict[str, Any]]:
     """A row for each part: its group, cluster (from 1, 0 where none was made), the part nearest to it, and how near."""
-    groups, index = one.parts.groups, one.parts.index
-    return [
-        {
-            "part": one.parts.kind,
-            "group": groups[i],
-            "index": int(index[i]),
-            "cluster": int(one.cluster[i]) + 1,
-            "nearest_group": groups[near] if near >= 0 else "",
-            "nearest_index": int(index[near]) if near >= 0 else None,
-            "similarity": float(one.similarity[i]),
-            "p": float(one.p[i]),
-        }
-        for i, near in enumerate(one.nearest)
-    ]
+    groups, index, near = one.parts.groups, one.parts.index, one.nearest
+    columns = {"part": [one.parts.kind] * len(groups), "group": groups, "index": index, "cluster": one.cluster + 1}
+    columns |= {"nearest_group": np.where(near >= 0, groups[near], "")}
+    columns |= {"nearest_index": np.where(near >= 0, index[near], None)}
+    return rows_of(columns | {"similarity": one.similarity, "p": one.p})
 
 
 def alike_rows(one: Found, n: int) -> list[dict[str, Any]]:
     """The most alike pairs, each once, the nearest first."""
-    rows, seen = [], set()
+    pairs: dict[frozenset, int] = {}
     for i in np.argsort(-one.similarity, kind="stable"):
-        near = int(one.nearest[i])
-        pair = frozenset((int(i), near))
-        if near < 0 or pair in seen or len(rows) == n:
-            continue
-        seen.add(pair)
-        rows.append(
-            {
-                "part": one.parts.kind,
-                "group": one.parts.groups[i],
-                "index": int(one.parts.index[i]),
-                "other_group": one.parts.groups[near],
-                "other_index": int(one.parts.index[near]),
-                "similarity": float(one.similarity[i]),
-                "p": float(one.p[i]),
-                "same_cluster": bool(one.cluster[i] == one.cluster[near]) if one.k_curve else None,
-            }
-        )
-    return rows
+        if one.nearest[i] >= 0:
+            pairs.setdefault(frozenset((int(i), int(one.nearest[i]))), int(i))
+    rows = np.array(list(pairs.values())[:n], dtype=int)
+    near, groups, index = one.nearest[rows], one.parts.groups, one.parts.index
+    columns = {"part": [one.parts.kind] * len(rows), "group": groups[rows], "index": index[rows]}
+    columns |= {"other_group": groups[near], "other_index": index[near], "similarity": one.similarity[rows], "p": one.p[rows]}
+    same = one.cluster[rows] == one.cluster[near] if one.k_curve else [None] * len(rows)
+    return rows_of(columns | {"same_cluster": same})

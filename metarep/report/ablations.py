@@ -9,20 +9,18 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.artist import Artist
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from metarep.artefact import canonical_json, write_whole, writing
+from metarep.artefact import write_whole, writing
 from metarep.evaluation.ablations import BASE, CLUSTERERS, ablation_rows
 from metarep.progress import Progress
 from metarep.report.page import png_of
 from metarep.report.results import NATIVE
 from metarep.report.settings import ReportConfig
-from metarep.report.style import FAINT, INK, PALETTE, bare, drawing, grid, key
+from metarep.report.style import FAINT, INK, PALETTE, bare, drawing, grid, interval_mark, key
 from metarep.report.wording import Score, arm_title, compare, listed, num, of_row, plain, spoken
-from metarep.tables import to_csv
+from metarep.tables import write_tables
 
 PANELS = {
     "kmeans_ari": ("k-means: ARI", "kmeans_ari_null"),
@@ -54,10 +52,9 @@ def ablations(
     config, progress = config or ReportConfig(), progress or Progress()
     rows, inputs = ablation_rows(runs)
     with writing(out, "ablations", config=config.resolved(), seed=None, inputs=inputs, overwrite=overwrite) as folder:
-        write_whole(folder / "ablations.csv", to_csv(rows))
+        write_tables(folder, {"ablations": rows}, {"n_rows": len(rows)})
         text = ["# What each change does", "", caveat(rows), "", *ablation_sentences(rows), ""]
         write_whole(folder / "findings.md", "\n".join(text))
-        write_whole(folder / "metrics.json", canonical_json({"n_rows": len(rows)}) + "\n")
         (folder / "figures").mkdir()
         for run, own in by_run(rows).items():
             drawn = ablation_figure(own, repeats_of(own, rows))
@@ -105,7 +102,9 @@ def ablation_figure(rows: Sequence[dict], repeats: Sequence[dict] = ()) -> Figur
                 if column == "masked_r2":  # of the model, whatever is made of it
                     own = [(np.mean([at for at, _ in own]), own[0][1])]
                 for at, row in own:
-                    _draw(ax, at, row, column, null)
+                    value, *ends = of_row(row, column)[:3]
+                    interval_mark(ax, at, ends, value, INK if row["row"] == BASE else PALETTE[0])
+                    ax.plot(row[null], at, "|", color=PALETTE[1], ms=9, mew=1.6)
             if band := _band(repeats, rows[0]["embedding"], column):
                 ax.axvspan(*band, color=FAINT, alpha=0.7, lw=0, zorder=0)
             ax.axvline(rows[0][column], color=INK, lw=0.8, ls=":", zorder=0)
@@ -120,19 +119,12 @@ def ablation_figure(rows: Sequence[dict], repeats: Sequence[dict] = ()) -> Figur
     return figure
 
 
-def _draw(ax: Axes, y: float, row: dict, column: str, null: str) -> None:
-    colour, score = INK if row["row"] == BASE else PALETTE[0], of_row(row, column)
-    ax.plot([score.low, score.high], [y, y], color=colour, lw=2.5, alpha=0.45, solid_capstyle="butt")
-    ax.plot(score.value, y, "o", color=colour, ms=6, mec="white", mew=0.7)
-    ax.plot(row[null], y, "|", color=PALETTE[1], ms=9, mew=1.6)
-
-
 def _keys(first: dict, seeds: int) -> list[Artist]:
     band = [Patch(color=FAINT, alpha=0.7, lw=0, label=f"range of {seeds} seeds, with intervals")] if seeds > 1 else []
     return [
         key("value, 95 % interval", PALETTE[0], lw=2.5, ls="-"),
         key("permuted labels, 95th percentile; simple imputer", PALETTE[1], "|", ms=9),
-        Line2D([], [], color=INK, lw=0.8, ls=":", label=f"{first['row']}, {first['embedding']}"),
+        key(f"{first['row']}, {first['embedding']}", INK, "", lw=0.8, ls=":"),
         *band,
     ]
 

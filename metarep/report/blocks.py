@@ -53,14 +53,6 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Glossary:
-    """Words {word: what it means}."""
-
-    kind: ClassVar[str] = "glossary"
-    words: Mapping[str, str]
-
-
-@dataclass(frozen=True)
 class Card:
     """A small figure, if there is one, a title, lines below it, and a bar of shares [(share, colour)]."""
 
@@ -80,7 +72,7 @@ class Cards:
     wide: bool = False
 
 
-Block = Text | Heading | Drawing | Table | Glossary | Cards
+Block = Text | Heading | Drawing | Table | Cards
 
 
 @dataclass(frozen=True)

@@ -64,18 +64,14 @@ def map_blocks(results: Results) -> list[Block]:
         clusters = assigned(results, results.shown)
         number = np.array([clusters[str(name)]["cluster"] for name in results.final["network_id"][rows]])
         labels = {name: values[rows] for name, values in list(results.labels.items())[:MAX_LABELS]}
-        properties = {n: v[rows] for n, v in results.properties.items() if np.isfinite(v[rows]).any()}
-        properties = dict(list(properties.items())[:MAX_PROPERTIES])
+        known = [(n, v[rows]) for n, v in results.properties.items() if np.isfinite(v[rows]).any()][:MAX_PROPERTIES]
         colours = {name: label_colours(results, name) for name in labels}
-        blocks.append(
-            Drawing(
-                "umap",
-                lambda: maps.map_figure(xy, number, labels, properties, colours),
-                "UMAP of test networks coloured by labels, by cluster and by properties",
-                "UMAP, fitted on training networks, with test networks placed in it. The axes mean nothing and distances "
-                "between islands little. Numbers name clusters.",
-            )
+        caption = (
+            "UMAP, fitted on training networks, with test networks placed in it. The axes mean nothing and distances "
+            "between islands little. Numbers name clusters."
         )
+        alt = "UMAP of test networks coloured by labels, by cluster and by properties"
+        blocks.append(Drawing("umap", partial(maps.map_figure, xy, number, labels, dict(known), colours), alt, caption))
     label = results.main_label
     if len(found) > 1 and label in results.labels:
         each = {results.title(n): (xy, results.labels[label][rows]) for n, (xy, rows) in found.items()}
@@ -157,9 +153,8 @@ def description_blocks(results: Results) -> list[Block]:
     label = results.main_label
     if rows := results.shown_rows("descriptions"):
         counts = contingency(results, results.shown, label) if label in results.labels else {}
-        captions = {
-            row["cluster"]: f"{most_common(counts.get(row['cluster'], {}))}\nn = {row['n']:,}" for row in cluster_rows(results)
-        }
+        heads = {row["cluster"]: (most_common(counts.get(row["cluster"], {})), row["n"]) for row in cluster_rows(results)}
+        captions = {cluster: f"{most}\nn = {n:,}" for cluster, (most, n) in heads.items()}
         caption = (
             "Cliff's δ on test networks: the probability that a network of the cluster has more of a property than one from "
             "outside, less the probability that it has less; for facts the difference of shares. Effects nearer to 0 than "

@@ -11,12 +11,12 @@ from metarep.report import figures
 from metarep.report.blocks import Block, Drawing, Heading, Section, Table, Text, absent
 from metarep.report.figures import Panel
 from metarep.report.representations import BASELINE, BASELINES, CLOZE, LOOKS, ORACLE, UNTRAINED
-from metarep.report.results import MAIN_ARM, NATIVE, Results
+from metarep.report.results import MAIN_ARM, NATIVE, Results, score_of
 from metarep.report.wording import Finding, Score, arm_title, compare, listed, num, plain, relation, spoken
 
 LINEAR, NEIGHBOURS = "linear", "nearest_neighbours"
 PROBES = {LINEAR: "a linear probe", NEIGHBOURS: "a probe of five nearest neighbours"}
-ACCURACY = "balanced_accuracy"
+ACCURACY, ACCURACY_WORDS = "balanced_accuracy", "balanced accuracy"
 MAX_CURVES, MAX_PANELS, FEW_TEST_NETWORKS = 11, 4, 300
 
 
@@ -24,33 +24,21 @@ def section(results: Results) -> Section:
     """Every representation against every label and every property."""
     if not results.has("clusters") and not results.has("predictions"):
         return absent("comparison", "The comparison", "cluster")
-    about = results.metrics.get("clusters", {})
     blocks: list[Block] = []
-    if about:
-        fitted = (
-            f"fitted on {about.get('n_train', 0):,} training networks, measured on {about.get('n_test', 0):,} test networks"
-        )
-        rule = f"The number of clusters k was chosen without labels: {about.get('rule_for_k', '')}."
-        blocks.append(Text(f"Every representation is {fitted}. {rule}"))
+    if about := results.metrics.get("clusters", {}):
+        n = "{n_train:,} training networks, measured on {n_test:,} test networks".format(**about)
+        rule = f"The number of clusters k was chosen without labels: {about['rule_for_k']}."
+        blocks.append(Text(f"Every representation is fitted on {n}. {rule}"))
     if panels := panels_of(results):
-        order = dict(sorted(panels[0].scores.items(), key=lambda item: -item[1].value))
-        at_k = {name: "" if score.k is None else f",  k = {score.k}" for name, score in order.items()}
-        names = {name: results.title(name) + of for name, of in at_k.items()}
-        groups = {name: results.group(name) for name in names}
-        blocks.append(
-            Drawing(
-                "comparison",
-                lambda: figures.comparison_figure(panels, names, groups),
-                "For each representation its agreement with labels and what probes predict from it, with intervals",
-                "Sorted by the first panel. Intervals are 95 % over test networks. The grey tick is what chance gives in 95 of "
-                "100 draws at most: labels or predictions permuted among networks. Accuracies are on a logit scale.",
-            )
+        caption = (
+            "Sorted by the first panel. Intervals are 95 % over test networks. The grey tick is what chance gives in 95 of "
+            "100 draws at most: labels or predictions permuted among networks. Accuracies are on a logit scale."
         )
+        alt = "For each representation its agreement with labels and what probes predict from it, with intervals"
+        blocks.append(Drawing("comparison", partial(comparison_figure_of, results, panels), alt, caption))
     if label := results.main_label:
         blocks += [Heading(f"Every clusterer against the {plain(label)}"), clusterer_table(results, label)]
-        text = (
-            "ARI with the 95 % interval, at each clusterer's own k. Stability is the mean ARI between clusterings of resamples."
-        )
+        text = "ARI with the 95 % interval, at each clusterer's own k. Stability is the mean ARI between clusters of resamples."
         blocks.append(Text(text, small=True))
     blocks += [Heading("Every label and every property"), targets_table(results)]
     if label:
@@ -58,51 +46,64 @@ def section(results: Results) -> Section:
     return Section("comparison", "The comparison", blocks, findings(results))
 
 
-def panels_of(results: Results) -> list[Panel]:
-    """What the comparison draws: the main label by clusters and probes, then properties."""
+def comparison_figure_of(results: Results, panels: list[tuple[str, str, dict[str, Score]]]) -> Figure:
+    """The representations of the first panel, the best first."""
+    first = panels[0][2]
+    names = {n: results.title(n) + (f",  k = {first[n].k}" if first[n].k is not None else "") for n in ranked(first)}
+    drawn = []
+    for title, metric, scores in panels:
+        own = {(name, results.group(name)): score for name, score in scores.items() if name in names}
+        drawn.append(Panel(title, metric, own, is_accuracy=metric == ACCURACY_WORDS))
+    return figures.comparison_figure(drawn, names, {results.group(n) for n in names})
+
+
+def panels_of(results: Results) -> list[tuple[str, str, dict[str, Score]]]:
+    """(title, metric, scores) that the comparison draws: the main label by clusters and probes, then properties."""
     panels = []
     if label := results.main_label:
-        panels.append(Panel(f"k-means, {plain(label)}", "adjusted Rand index", results.agreement(label)))
+        panels.append((f"k-means, {plain(label)}", "adjusted Rand index", results.agreement(label)))
         for probe, title in ((LINEAR, "linear probe"), (NEIGHBOURS, "neighbours")):
-            scores = results.probes(label, probe, ACCURACY)
-            panels.append(Panel(f"{title}, {plain(label)}", "balanced accuracy", scores, is_accuracy=True))
-    for name in results.properties:
-        panels.append(Panel(f"linear, {plain(name)}", "R²", results.predicted(name)))
-    return [panel for panel in panels if panel.scores][:MAX_PANELS]
+            panels.append((f"{title}, {plain(label)}", ACCURACY_WORDS, results.probes(label, probe, ACCURACY)))
+    panels += [(f"linear, {plain(name)}", "R²", results.predicted(name)) for name in results.properties]
+    return [panel for panel in panels if panel[2]][:MAX_PANELS]
+
+
+def ranked(scores: Mapping[str, Score]) -> list[str]:
+    """Representations, the best first."""
+    return sorted(scores, key=lambda name: -scores[name].value)
 
 
 def clusterer_table(results: Results, label: str) -> Table:
     """A row for each representation: the ARI by each clusterer at its own k, with stability."""
     scores = {arm: results.agreement(label, arm=arm) for arm in results.arms}
     main, ami = scores.get(MAIN_ARM, {}), results.agreement(label, metric="ami")
-    names = sorted(main, key=lambda name: -main[name].value)
-    rows = []
-    for name in names:
+    rows = {}
+    for name in ranked(main):
         cells = [f"{spoken(own[name])}, k={own[name].k}" if name in own else "" for own in scores.values()]
         stability = results.chosen[name, MAIN_ARM]["stability"]
-        rows.append([results.title(name), *cells, num(main[name].null, 3), num(ami[name].value), num(stability)])
-    columns = ["representation", *map(arm_title, scores), "k-means, permuted", "k-means, AMI", "k-means, stability"]
-    return _marked(results, columns, rows, names)
+        rows[name] = [*cells, num(main[name].null, 3), num(ami[name].value), num(stability)]
+    columns = [*map(arm_title, scores), "k-means, permuted", "k-means, AMI", "k-means, stability"]
+    return _of_representations(results, columns, rows)
 
 
 def targets_table(results: Results) -> Table:
     """A row for each representation: ARI, AMI and linear probe for each label, linear R² for each property."""
-    columns, scores = ["representation"], []
+    columns, scores = [], []
     for label in dict.fromkeys(row["label"] for row in results.table("clusters/agreement")):
         columns += [f"{plain(label)}: ARI", "AMI", "linear", "neighbours"]
         scores += [results.agreement(label), results.agreement(label, metric="ami")]
         scores += [results.probes(label, probe, ACCURACY) for probe in PROBES]
-    for name in results.properties:
-        columns.append(f"{plain(name)}: R²")
-        scores.append(results.predicted(name))
-    names = list(results.representations)
-    rows = [[results.title(n), *(spoken(s[n]) if n in s else "" for s in scores)] for n in names]
-    return _marked(results, columns, rows, names)
+    columns += [f"{plain(name)}: R²" for name in results.properties]
+    scores += [results.predicted(name) for name in results.properties]
+    rows = {name: [spoken(own[name]) if name in own else "" for own in scores] for name in results.representations}
+    return _of_representations(results, columns, rows)
 
 
-def _marked(results: Results, columns: list[str], rows: list[list[str]], names: list[str]) -> Table:
-    notes = {i: results.representations[name].description for i, name in enumerate(names)}
-    return Table(columns, rows, groups={i: results.group(name) for i, name in enumerate(names)}, notes=notes)
+def _of_representations(results: Results, columns: list[str], rows: Mapping[str, list[str]]) -> Table:
+    notes = {i: results.representations[name].description for i, name in enumerate(rows)}
+    groups = {i: results.group(name) for i, name in enumerate(rows)}
+    cells = [[results.title(name), *row] for name, row in rows.items()]
+    return Table(["representation", *columns], cells, groups=groups, notes=notes)
 
 
 def k_drawings(results: Results, label: str) -> list[Block]:
@@ -160,54 +161,47 @@ def _against(results: Results, scores: Mapping[str, Score], name: str) -> str:
 
 def findings(results: Results) -> list[Finding]:
     """Everything that can be said of the comparison; what was not measured is left out."""
-    label = results.main_label
-    found: list[Finding | None] = [caution(results)]
-    if label:
-        found += [make(results, label) for make in (leader, pretraining, stability, chance, ceiling)]
-    found += [labels_probed(results), properties_predicted(results)]
-    return [finding for finding in found if finding]
+    n, found = results.metrics.get("clusters", {}).get("n_test", FEW_TEST_NETWORKS), {}
+    if n < FEW_TEST_NETWORKS:
+        found["Caution"] = f"The comparison rests on {n:,} test networks only; read the intervals before the values."
+    if label := results.main_label:
+        scores, shown = results.agreement(label), results.title(results.shown or "")
+        found["Which representation leads"] = leader(results, label, scores)
+        found[f"Does pretraining help to see the {plain(label)}?"] = pretraining(results, label, scores)
+        found[f"Is {shown} stable?"] = stability(results)
+        found["Chance"] = chance(results, scores)
+        found["The ceiling"] = ceiling(results, scores)
+    found["Labels from embeddings"] = labels_probed(results)
+    found["Properties from embeddings"] = properties_predicted(results)
+    return [Finding(topic, text) for topic, text in found.items() if text]
 
 
-def caution(results: Results) -> Finding | None:
-    """Says so where there are too few test networks for the rest to mean much."""
-    n = results.metrics.get("clusters", {}).get("n_test")
-    if n is None or n >= FEW_TEST_NETWORKS:
-        return None
-    return Finding("Caution", f"The comparison rests on {n:,} test networks only; read the intervals before the values.")
-
-
-def leader(results: Results, label: str) -> Finding | None:
+def leader(results: Results, label: str, scores: Mapping[str, Score]) -> str:
     """Which representation's clusters agree best with the main label, each at its chosen k."""
-    scores = {name: s for name, s in results.agreement(label).items() if results.group(name) != ORACLE}
-    ranked = sorted(scores, key=lambda name: -scores[name].value)
-    if not ranked:
-        return None
-    said = [f"{results.title(name)} (ARI {spoken(scores[name])}, k = {scores[name].k})" for name in ranked[:2]]
+    first = ranked({name: score for name, score in scores.items() if results.group(name) != ORACLE})[:2]
+    said = [f"{results.title(name)} (ARI {spoken(scores[name])}, k = {scores[name].k})" for name in first]
+    if not said:
+        return ""
     text = f"With k chosen for each without labels, k-means agrees best with the {plain(label)} on {said[0]}"
-    if len(said) > 1:
-        clear = "clearly ahead of" if compare(scores[ranked[0]], scores[ranked[1]]) > 0 else "not clearly ahead of"
-        text += f", {clear} {said[1]}"
-    return Finding("Which representation leads", text + ".")
+    if len(said) == 1:
+        return f"{text}."
+    return f"{text}, {'' if compare(*(scores[name] for name in first)) > 0 else 'not '}clearly ahead of {said[1]}."
 
 
-def pretraining(results: Results, label: str) -> Finding | None:
+def pretraining(results: Results, label: str, scores: Mapping[str, Score]) -> str:
     """The embedding named first against raw parameters, its untrained encoder and the best baseline."""
-    scores, name = results.agreement(label), results.shown
-    if name not in scores:
-        return None
-    text = f"The embedding that the settings name first, {results.title(name)}, reaches {spoken(scores[name])}"
-    text += "."
+    if (name := results.shown) not in scores:
+        return ""
+    text = f"The embedding that the settings name first, {results.title(name)}, reaches {spoken(scores[name])}."
     for other in results.rivals(scores, name):
         text += f" It is {relation(scores[name], scores[other])} {results.title(other)} ({spoken(scores[other])})."
     k = len(results.values_of(label))
     same = results.agreement(label, k=k)
     rivals = [f"{num(same[n].value)} for {results.title(n)}" for n in results.rivals(same, name)] if name in same else []
-    if rivals:
-        text += f" With k = {k} for all it reaches {num(same[name].value)}, against {listed(rivals)}."
-    return Finding(f"Does pretraining help to see the {plain(label)}?", text)
+    return text + (f" With k = {k} for all it reaches {num(same[name].value)}, against {listed(rivals)}." if rivals else "")
 
 
-def stability(results: Results, label: str) -> Finding | None:
+def stability(results: Results) -> str:
     """Whether resamples and other pretraining seeds give the same clusters of the embedding shown."""
     name, parts = results.shown, []
     for arm in results.arms:
@@ -215,88 +209,72 @@ def stability(results: Results, label: str) -> Finding | None:
             continue
         k, value = (results.chosen[name, arm][column] for column in ("k", "stability"))
         text = f"With {arm_title(arm)} (k = {k}) bootstraps agree with an ARI of {num(value)}"
-        pairs = [row for row in results.table("clusters/seeds") if (row["clusterer"], row["space"]) == arm]
-        pairs = [row for row in pairs if _is_in(results, name, row)]
-        same = [row for row in pairs if row["k"] == row["other_k"] == k]
+        one, pairs = results.representations[name], results.rows("clusters/seeds", clusterer=arm[0], space=arm[1])
+        ends = (("representation", "model"), ("other", "other_model"))
+        pairs = [row for row in pairs if (one.name, one.model) in ((row[a], row[b]) for a, b in ends)]
+        same, chosen = [row for row in pairs if row["k"] == row["other_k"] == k], [row for row in pairs if row["chosen"]]
         text += f" and pretraining seeds with {_least_of(same)}" if same else ""
-        chosen = [row for row in pairs if row["chosen"]]
         if any(row["k"] != row["other_k"] for row in chosen):
             text += f"; where each pretraining seed chooses its own k, they agree with {_least_of(chosen)}"
-        parts.append(text + ".")
-    return Finding(f"Is {results.title(name)} stable?", " ".join(parts)) if parts else None
-
-
-def _is_in(results: Results, name: str, pair: Mapping) -> bool:
-    one = results.representations[name]
-    own = (one.name, one.model)
-    return own in ((pair["representation"], pair["model"]), (pair["other"], pair["other_model"]))
+        parts.append(f"{text}.")
+    return " ".join(parts)
 
 
 def _least_of(pairs: list[dict]) -> str:
     """The agreement of the two pretraining seeds that agree least."""
     worst = min(pairs, key=lambda row: row["value"])
-    ks = f", k = {worst['k']} and {worst['other_k']}" if worst["k"] != worst["other_k"] else ""
-    null = num(max(row["null"] for row in pairs), 3)
-    value = spoken(Score(worst["value"], worst["low"], worst["high"]))
     of = f", the least of {len(pairs)} pairs" if len(pairs) > 1 else ""
-    return f"{value}{of}{ks} (permuted: at most {null})"
+    ks = f", k = {worst['k']} and {worst['other_k']}" if worst["k"] != worst["other_k"] else ""
+    return f"{spoken(score_of(worst))}{of}{ks} (permuted: at most {num(max(row['null'] for row in pairs), 3)})"
 
 
-def chance(results: Results, label: str) -> Finding | None:
+def chance(results: Results, scores: Mapping[str, Score]) -> str:
     """Whether the agreements lie above those of permuted labels."""
-    scores = results.agreement(label)
     if not scores:
-        return None
-    below = [name for name, score in scores.items() if score.low <= score.null]
+        return ""
+    below = [results.title(name) for name, score in scores.items() if score.low <= score.null]
     null = f"what permuted labels reach in 95 of 100 draws (at most {num(max(s.null for s in scores.values()), 3)})"
     if not below:
-        return Finding("Chance", f"All {len(scores)} representations are above {null}, interval included.")
-    names = listed([results.title(name) for name in below])
-    return Finding("Chance", f"Not clearly above {null}: {names}. The other {len(scores) - len(below)} are.")
+        return f"All {len(scores)} representations are above {null}, interval included."
+    return f"Not clearly above {null}: {listed(below)}. The other {len(scores) - len(below)} are."
 
 
-def ceiling(results: Results, label: str) -> Finding | None:
+def ceiling(results: Results, scores: Mapping[str, Score]) -> str:
     """How far the embedding shown is from the oracles, and from labels that know more."""
-    scores, name = results.agreement(label), results.shown
-    best = results.best(scores, ORACLE)
-    if best is None:
-        return None
+    oracles, name = {n: score for n, score in scores.items() if results.group(n) == ORACLE}, results.shown
     parts = [
         f"The {results.title(n)} ({results.representations[n].description}) reaches {spoken(s)} (k = {s.k})."
-        for n, s in scores.items()
-        if results.group(n) == ORACLE
+        for n, s in oracles.items()
     ]
-    if name in scores:
-        text = f"The {results.title(name)} embedding is {relation(scores[name], scores[best])} the best of them"
-        if compare(scores[name], scores[best]) < 0 and scores[best].value > 0:
-            text += f" and reaches {scores[name].value / scores[best].value:.0%} of it"
-        parts.append(text + ".")
-    return Finding("The ceiling", " ".join(parts))
+    if oracles and name in scores:
+        own, best = scores[name], oracles[ranked(oracles)[0]]
+        reached = f" and reaches {own.value / best.value:.0%} of it" if compare(own, best) < 0 and best.value > 0 else ""
+        parts.append(f"The {results.title(name)} embedding is {relation(own, best)} the best of them{reached}.")
+    return " ".join(parts)
 
 
-def labels_probed(results: Results) -> Finding | None:
+def labels_probed(results: Results) -> str:
     """What probes predict of each label from the best cloze embedding, beside what is simpler."""
-    parts = []
-    for number, label in enumerate(results.labels):
-        for probe, title in list(PROBES.items())[: 2 if number == 0 else 1]:
-            if text := _probed(results, results.probes(label, probe, ACCURACY), f"{title} predicts the {plain(label)}"):
-                parts.append(text)
-    return Finding("Labels from embeddings", " ".join(parts)) if parts else None
+    asked = [(label, probe) for n, label in enumerate(results.labels) for probe in list(PROBES)[: 2 if n == 0 else 1]]
+    parts = [
+        _probed(results, results.probes(label, probe, ACCURACY), f"{PROBES[probe]} predicts the {plain(label)}", ACCURACY_WORDS)
+        for label, probe in asked
+    ]
+    return " ".join(filter(None, parts))
 
 
-def _probed(results: Results, scores: Mapping[str, Score], what: str, metric: str = "balanced accuracy") -> str:
+def _probed(results: Results, scores: Mapping[str, Score], what: str, metric: str) -> str:
     """The best cloze embedding for a probe, and how others compare; "" where there is none."""
     own = results.best(scores, CLOZE)
     if own is None:
         return ""
     reached = f"{metric} {spoken(scores[own], 3)} (permuted: at most {num(scores[own].null)})"
-    text = f"From {results.title(own)}, {what} with {reached}"
     others = dict.fromkeys([*results.rivals(scores, own), results.best(scores, UNTRAINED), results.best(scores, ORACLE)])
     said = [f"{relation(scores[own], scores[n])} {results.title(n)} ({num(scores[n].value, 3)})" for n in others if n]
-    return f"{text}: {listed(said)}." if said else f"{text}."
+    return f"From {results.title(own)}, {what} with {reached}{': ' * bool(said)}{listed(said) if said else ''}."
 
 
-def properties_predicted(results: Results) -> Finding | None:
+def properties_predicted(results: Results) -> str:
     """What is predicted of each property from the best cloze embedding, beside the best baseline."""
     parts = []
     for name in results.properties:
@@ -305,4 +283,4 @@ def properties_predicted(results: Results) -> Finding | None:
             parts.append(text)
         elif best := results.best(scores, BASELINES):
             parts.append(f"The {plain(name)} is predicted best from {results.title(best)}, with R² {spoken(scores[best])}.")
-    return Finding("Properties from embeddings", " ".join(parts)) if parts else None
+    return " ".join(parts)

@@ -12,7 +12,7 @@ from matplotlib.patches import Patch
 
 from metarep.evaluation.unexplained import EVERYTHING, LABELS, LEVEL, STEP
 from metarep.report.descriptions import ladder, property_rows
-from metarep.report.style import DIVERGING, FAINT, INK, PALETTE, bare, colour_bar, drawing, key
+from metarep.report.style import DIVERGING, FAINT, INK, PALETTE, cells, colour_bar, drawing, key
 from metarep.report.wording import capital, num
 
 MAX_PROPERTIES = 18
@@ -28,7 +28,7 @@ KINDS = {
     STEP: ("#3D8FC4", "found properties, added"),
     EVERYTHING: ("#6B6B6B", "a forest of all properties"),
 }
-FAMILY_COLOURS = (*PALETTE[:4], PALETTE[5], "#444444")
+FAMILY_COLOURS = [colour for colour in PALETTE if colour != "#F0E442"]
 
 
 def effects_figure(rows: Sequence[dict], captions: Mapping[int, str]) -> Figure:
@@ -36,23 +36,17 @@ def effects_figure(rows: Sequence[dict], captions: Mapping[int, str]) -> Figure:
     names, clusters = shown_properties(rows), sorted({row["cluster"] for row in rows})
     cell = {(row["property"], row["cluster"]): row for row in rows}
     effect = np.array([[cell[name, cluster]["effect"] for cluster in clusters] for name in names], float)
+    texts = np.array([[num(value, 1) if abs(value) >= SHOWN_EFFECT else "" for value in row] for row in effect])
+    heads = [f"{cluster}\n{captions.get(cluster, '')}" for cluster in clusters]
     with drawing(min(13.5, 6.2 + 0.74 * len(clusters)), 1.7 + 0.36 * len(names)) as figure:
         ax = figure.subplots()
-        image = ax.imshow(effect, cmap=DIVERGING, vmin=-1, vmax=1, aspect="auto")
-        for (y, x), value in np.ndenumerate(effect):
-            if abs(value) >= SHOWN_EFFECT:
-                colour = "white" if abs(value) > 0.6 else INK
-                ax.text(x, y, num(value, 1), ha="center", va="center", fontsize=9.5, color=colour)
+        image = cells(ax, effect, texts, [capital(name) for name in names], heads, cmap=DIVERGING, vmin=-1, vmax=1)
         families = [cell[name, clusters[0]]["family"] for name in names]
         for y in range(1, len(names)):
             if families[y] != families[y - 1]:
                 ax.axhline(y - 0.5, color="white", lw=5)
-        ax.set_xticks(range(len(clusters)), [f"{cluster}\n{captions.get(cluster, '')}" for cluster in clusters])
-        ax.set_yticks(range(len(names)), [capital(name) for name in names])
         ax.xaxis.tick_top()
-        bare(ax)
-        ticks = [-1, -0.5, 0, 0.5, 1]
-        colour_bar(figure, image, "Cliff’s δ", ax=ax, shrink=0.8, aspect=26, pad=0.02, ticks=ticks)
+        colour_bar(figure, image, "Cliff’s δ", ax=ax, shrink=0.8, aspect=26, pad=0.02, ticks=[-1, -0.5, 0, 0.5, 1])
     return figure
 
 
@@ -90,26 +84,22 @@ def _draw_ladder(ax: Axes, steps: Sequence[tuple[str, float, str]], forest: Sequ
     at = np.arange(len(steps))[::-1]
     explained = np.array([max(share, 0.0) for _, share, _ in steps])
     ax.barh(at, 1, color=REST, height=0.62)
-    ax.barh(at, explained, color=[KINDS[kind][0] for _, _, kind in steps], height=0.62)
-    for y, share in zip(at, explained, strict=True):
-        inside = share > 0.1
-        place = {"x": share - 0.04 if inside else share + 0.015, "ha": "right" if inside else "left"}
-        ax.text(y=y, s=f"{share:.0%}", va="center", color="white" if inside else INK, **place)
+    bars = ax.barh(at, explained, color=[KINDS[kind][0] for _, _, kind in steps], height=0.62)
+    ax.bar_label(bars, [f"{share:.0%}" for share in explained], padding=14)
     for row in forest:
         width = [[row["share"] - row["low"]], [row["high"] - row["share"]]]
         ax.errorbar(max(row["share"], 0.0), at[-1], xerr=width, color=INK, capsize=3, lw=1.4)
     names = [name if i == 0 or kind == EVERYTHING else f"+ {name.split(' + ')[-1]}" for i, (name, _, kind) in enumerate(steps)]
     ax.set_yticks(at, [capital(name) for name in names])
     ax.set(xlim=(0, 1), title="What explains a network’s cluster", xlabel="share of the clusters’ information")
-    present = [KINDS[kind] for kind in KINDS if any(kind == own for _, _, own in steps)]
+    present = [look for kind, look in KINDS.items() if any(kind == own for _, _, own in steps)]
     return [Patch(color=colour, label=label) for colour, label in [*present, (REST, "left open")]]
 
 
 def _draw_properties(ax: Axes, numbers: Sequence[dict]) -> list[Artist]:
     """Draws the points and the nulls and returns the key to them."""
     at = np.arange(len(numbers))[::-1]
-    families = sorted({row["family"] for row in numbers})
-    colours = {family: FAMILY_COLOURS[i % len(FAMILY_COLOURS)] for i, family in enumerate(families)}
+    colours = dict(zip(sorted({row["family"] for row in numbers}), FAMILY_COLOURS, strict=False))
     for y, row in zip(at, numbers, strict=True):
         colour = colours[row["family"]]
         ax.plot([0, row["share"]], [y, y], color=FAINT, lw=2.5, zorder=1)
@@ -119,5 +109,4 @@ def _draw_properties(ax: Axes, numbers: Sequence[dict]) -> list[Artist]:
     ax.set(ylim=(-0.7, len(numbers) - 0.3), title="What explains most of the rest")
     ax.set_xlim(min([0.0, *(row["share"] - 0.01 for row in numbers)]))
     ax.set_xlabel("share of what the labels leave open")
-    keys = [key(family, colour) for family, colour in colours.items()]
-    return [*keys, key("permuted, 95th percentile", INK, "|", mew=2)]
+    return [*(key(family, colour) for family, colour in colours.items()), key("permuted, 95th percentile", INK, "|", mew=2)]

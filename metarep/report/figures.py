@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from metarep.report.representations import LOOKS, Look
+from metarep.report.representations import LOOKS, PREDICTORS, Look
 from metarep.report.style import (
-    FAINT,
     INK,
     MUTED,
     PALETTE,
@@ -26,12 +26,6 @@ from metarep.report.style import (
 )
 from metarep.report.wording import Score, num, plain
 
-PREDICTOR_LOOKS = {
-    "cloze": (PALETTE[0], "o"),
-    "linear_gaussian": (PALETTE[1], "s"),
-    "window mean": (PALETTE[2], "v"),
-    "mean": (MUTED, "D"),
-}
 LEAST_SHOWN = -1.0
 """R² below this is drawn at the margin, with its value in words."""
 
@@ -45,8 +39,6 @@ ACCURACY_RANGE, ACCURACY_TICKS = (0.15, 0.998), (0.2, 0.5, 0.8, 0.95, 0.99)
 """Accuracies beyond the range are drawn at its edge."""
 
 RIDGE_BINS, RIDGE_HEIGHT = 90, 0.82
-MAX_CELLS = 24
-"""Rows of masked R² that one panel shows."""
 
 
 def label_figure(
@@ -113,66 +105,67 @@ def training_figure(log: Sequence[Mapping]) -> Figure:
     return figure
 
 
-def masked_figure(panels: Mapping[str, Mapping[str, Mapping[str, Score]]], titles: Callable[[str], str]) -> Figure:
-    """Masked R² of the cloze model and the simple predictors, with intervals: {panel: {row: {predictor: score}}}."""
-    longest = max(map(len, panels.values()))
-    with drawing(10, 0.42 * longest + 1.5) as figure:
-        axes = figure.subplots(1, len(panels), sharex=True, squeeze=False)[0]
-        for ax, (title, rows) in zip(axes, panels.items(), strict=True):
-            for y, scores in enumerate(rows.values()):
-                _dumbbell(ax, y, scores)
-            rows_axis([ax], list(rows), striped=False)
-            ax.set_ylim(longest - 0.4, -0.6)
-            ax.axvline(0, color=MUTED, lw=0.8, zorder=0)
-            ax.set_title(title)
-            ax.set_xlabel("masked R² on test networks")
-        used = [name for name in PREDICTOR_LOOKS if any(name in own for rows in panels.values() for own in rows.values())]
-        figure.legend(handles=[key(titles(n), *PREDICTOR_LOOKS[n]) for n in used], ncols=4, loc="outside upper left")
-    return figure
-
-
-def _dumbbell(ax: Axes, y: float, scores: Mapping[str, Score]) -> None:
-    shown = {
-        n: max(score.value, LEAST_SHOWN) for n, score in scores.items() if n in PREDICTOR_LOOKS and score.value == score.value
-    }
-    if not shown:
-        return
-    ax.plot([min(shown.values()), max(shown.values())], [y, y], color=FAINT, lw=5, solid_capstyle="round", zorder=1)
-    for name, value in shown.items():
-        ends = [max(end, LEAST_SHOWN) for end in (scores[name].low, scores[name].high)]
-        interval_mark(ax, y, ends, value, *PREDICTOR_LOOKS[name])
-
-
 @dataclass(frozen=True)
 class Panel:
-    """One metric of many representations: scores by name; accuracies are drawn on a logit scale."""
+    """One metric: scores {(row, name): score}; accuracies are drawn on a logit scale."""
 
     title: str
     metric: str
-    scores: Mapping[str, Score]
+    scores: Mapping[tuple[str, str], Score]
     is_accuracy: bool = False
 
 
-def comparison_figure(panels: Sequence[Panel], names: Mapping[str, str], groups: Mapping[str, str]) -> Figure:
-    """The representations of `names` {name: title}, a row each in that order, with intervals and nulls; `groups` by name."""
+def draw_scores(ax: Axes, panel: Panel, rows: Sequence[str], looks: Mapping[str, Look], *, apart: float = 0.0) -> None:
+    """A panel's scores with intervals and nulls, those of one row `apart` from each other in the order of the looks.
+
+    What lies below the axis is an arrow at its edge with its value in words.
+    """
+    low, high = ACCURACY_RANGE if panel.is_accuracy else (LEAST_SHOWN, np.inf)
+    names = [name for name in looks if any(name == other for _, other in panel.scores)]
+    for (row, name), score in panel.scores.items():
+        y = rows.index(row) + apart * (names.index(name) - (len(names) - 1) / 2)
+        value, *ends, null = np.clip(score[:4], low, high)
+        if score.null >= low or panel.is_accuracy:
+            null_mark(ax, y, null, 0.42 * apart or 0.26)
+        if score.value < low and not panel.is_accuracy:
+            ax.plot(low, y, "<", color=looks[name].colour, ms=7, zorder=4)
+            place = {"textcoords": "offset points", "va": "center", "color": looks[name].colour}
+            ax.annotate(num(score.value, 1), (low, y), (8, 0), **place)
+        elif not math.isnan(value):
+            interval_mark(ax, y, ends, value, *looks[name][1:])
+    ax.set_title(panel.title, fontsize=10)
+    ax.set_xlabel(panel.metric)
+
+
+def masked_figure(panels: Mapping[str, Mapping[str, Mapping[str, Score]]]) -> Figure:
+    """Masked R² of the cloze model and the simple predictors, with intervals: {panel: {row: {predictor: score}}}."""
+    longest = max(map(len, panels.values()))
+    used = {name for rows in panels.values() for scores in rows.values() for name in scores}
+    with drawing(10, 0.42 * longest + 1.5) as figure:
+        axes = figure.subplots(1, len(panels), sharex=True, squeeze=False)[0]
+        for ax, (title, rows) in zip(axes, panels.items(), strict=True):
+            scores = {(row, n): score._replace(null=math.nan) for row, own in rows.items() for n, score in own.items()}
+            draw_scores(ax, Panel(title, "masked R² on test networks", scores), list(rows), PREDICTORS)
+            rows_axis([ax], list(rows), striped=False)
+            ax.set_ylim(longest - 0.4, -0.6)
+            ax.axvline(0, color=MUTED, lw=0.8, zorder=0)
+        keys = [look.key for name, look in PREDICTORS.items() if name in used]
+        figure.legend(handles=keys, ncols=4, loc="outside upper left")
+    return figure
+
+
+def comparison_figure(panels: Sequence[Panel], names: Mapping[str, str], shown: Collection[str]) -> Figure:
+    """Panels of {(representation, group): score}: a row for each of `names` {representation: title}; `shown` groups."""
     with drawing(10.5, 0.37 * len(names) + 1.5) as figure:
         axes = figure.subplots(1, len(panels), sharey=True, width_ratios=[1.5] + [1] * (len(panels) - 1), squeeze=False)[0]
         for ax, panel in zip(axes, panels, strict=True):
-            for y, name in enumerate(names):
-                if (score := panel.scores.get(name)) is not None:
-                    look, (low, high) = LOOKS[groups[name]], ACCURACY_RANGE if panel.is_accuracy else (LEAST_SHOWN, np.inf)
-                    value, *ends, null = np.clip(score[:4], low, high)
-                    null_mark(ax, y, null)
-                    interval_mark(ax, y, ends, value, look.colour, look.marker)
-            ax.set_title(panel.title)
-            ax.set_xlabel(panel.metric)
+            draw_scores(ax, panel, list(names), LOOKS)
             if panel.is_accuracy:
                 _logit_axis(ax)
             else:
                 ax.set_xlim(min(-0.01, ax.get_xlim()[0]), None)
         rows_axis(axes, list(names.values()))
-        keys = [key(look.title, look.colour, look.marker) for group, look in LOOKS.items() if group in groups.values()]
-        keys.append(key("chance, 95th percentile", MUTED, "|"))
+        keys = [*(look.key for group, look in LOOKS.items() if group in shown), key("chance, 95th percentile", MUTED, "|")]
         figure.legend(handles=keys, ncols=len(keys), loc="outside upper left")
     return figure
 
@@ -201,12 +194,10 @@ def k_figure(
     with drawing(10, 4.8) as figure:
         ax = figure.subplots()
         for name, points in drawn.items():
-            front = name in looks
-            colour = looks[name].colour if front else BEHIND
-            ax.plot(*points.T, color=colour, lw=2.6 if front else 1.3, zorder=3 if front else 1)
+            look, width, size, over = (looks[name].colour, 2.6, 9, 3) if name in looks else (BEHIND, 1.3, 6, 1)
+            ax.plot(*points.T, color=look, lw=width, zorder=over)
             here = points[points[:, 0] == chosen[name]]
-            ring = {"ms": 9, "mew": 2.2, "zorder": 5} if front else {"ms": 6, "mew": 1.3, "zorder": 3}
-            ax.plot(*here.T, "o", mfc="white", mec=colour, **ring)
+            ax.plot(*here.T, "o", mfc="white", mec=look, ms=size, mew=0.25 * size, zorder=over + 2)
         ax.set(xscale="log", xticks=ticks, xticklabels=ticks, xlim=(ticks[0] * 0.95, ticks[-1] * 1.05))
         ax.minorticks_off()
         ax.axvline(n_values, color=MUTED, lw=0.9, ls=(0, (2, 2)), zorder=0)
@@ -219,47 +210,26 @@ def k_figure(
     return figure
 
 
-def transfer_figure(
-    panels: Mapping[str, Mapping[tuple[str, str], Score]],
-    targets: Mapping[str, str],
-    looks: Mapping[str, tuple[str, str]],
-    titles: Callable[[str], str],
-) -> Figure:
-    """A panel for each metric {title: {(target, name): score}}, a row for each target {name: title}; `looks` by name."""
+def transfer_figure(panels: Sequence[Panel], targets: Mapping[str, str], looks: Mapping[str, Look]) -> Figure:
+    """Panels of {(target, name): score}: a row for each target {name: title}, a mark for each of `looks` by name."""
+    rows = list(targets)
     with drawing(11, 0.85 * len(targets) + 1.7) as figure:
         axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
-        rows = list(targets)
-        for ax, (title, scores) in zip(axes, panels.items(), strict=True):
-            present = [name for name in looks if any(name == other for _, other in scores)]
-            vague = {target for (target, _), score in scores.items() if score.high - score.low > WIDEST_SHOWN}
+        for ax, panel in zip(axes, panels, strict=True):
+            vague = {target for (target, _), score in panel.scores.items() if score.high - score.low > WIDEST_SHOWN}
             for target in vague:
                 place = {"transform": ax.get_yaxis_transform(), "ha": "center", "va": "center"}
                 ax.text(0.5, rows.index(target), "interval too wide", color=MUTED, fontsize=8, **place)
-            for (target, name), score in scores.items():
-                if target not in vague:
-                    shift = 0.78 / max(3, len(present)) * (present.index(name) - (len(present) - 1) / 2)
-                    _transfer_mark(ax, rows.index(target) + shift, score, *looks[name])
-            low = min(0.0, *(max(score.value, LEAST_SHOWN) for score in scores.values()))
+            sure = {at: score for at, score in panel.scores.items() if at[0] not in vague}
+            draw_scores(ax, replace(panel, scores=sure), rows, looks, apart=0.78 / max(3, len({n for _, n in sure})))
+            low = min(0.0, *(max(score.value, LEAST_SHOWN) for score in panel.scores.values()))
             ax.set_xlim(low - (0.12 if low < 0 else 0.02), 1.04)
-            ax.set_title(title, fontsize=10)
             ax.axvline(0, color=MUTED, lw=0.8, zorder=0)
         rows_axis(axes, list(targets.values()))
-        alike = {look: ", ".join(titles(n) for n in looks if looks[n] == look) for look in looks.values()}
-        keys = [key(label, *look) for look, label in alike.items()]
-        keys.append(key("permuted predictions, 95th percentile", MUTED, "|"))
+        alike = {look[1:]: ", ".join(one.title for one in looks.values() if one[1:] == look[1:]) for look in looks.values()}
+        keys = [*(key(label, *look) for look, label in alike.items()), key("permuted predictions, 95th percentile", MUTED, "|")]
         figure.legend(handles=keys, ncols=min(4, len(keys)), loc="outside upper left")
     return figure
-
-
-def _transfer_mark(ax: Axes, y: float, score: Score, colour: str, marker: str) -> None:
-    if score.null >= LEAST_SHOWN:
-        null_mark(ax, y, score.null, 0.11)
-    if score.value < LEAST_SHOWN:
-        ax.plot(LEAST_SHOWN, y, "<", color=colour, ms=7, zorder=4)
-        place = {"textcoords": "offset points", "va": "center", "color": colour}
-        ax.annotate(num(score.value, 1), (LEAST_SHOWN, y), (8, 0), **place)
-        return
-    interval_mark(ax, y, (max(score.low, LEAST_SHOWN), score.high), score.value, colour, marker)
 
 
 def row_title(group: str, value: str) -> str:

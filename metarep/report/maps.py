@@ -6,19 +6,17 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
 from metarep.networks.spec import NetworkSpec
-from metarep.report.style import INK, PALETTE, SEQUENTIAL, cluster_colour, colour_bar, count_cells, drawing, key
+from metarep.report.style import INK, SEQUENTIAL, cluster_colour, colour_bar, count_cells, drawing, keys_of
 from metarep.report.wording import plain
 
 GROUND = "#F7F6F3"
 """Behind a map, so that islands of one are not taken for those of the next."""
 
-MAX_KEYS = 9
-"""Values of a label that the key below a map names."""
+CLUSTER = "k-means cluster"
 
 
 def map_figure(
@@ -32,37 +30,34 @@ def map_figure(
 
     `colours` {label: {value: colour}}, the values in their order.
     """
-    drawn = [*[("label", name) for name in labels][:1], ("cluster", "k-means cluster"), *[("label", n) for n in labels][1:]]
-    drawn += [("property", name) for name in properties]
+    drawn = [*list(labels)[:1], CLUSTER, *list(labels)[1:], *properties]
+    keys = {name: keys_of(colours[name], values) for name, values in labels.items()}
+    below = 0.5 + 0.24 * max([1, *(-(-len(own) // 3) for own in keys.values())])
     n_rows = -(-len(drawn) // 3)
-    with drawing(11, 4.75 * n_rows) as figure:
-        axes = figure.subplots(2 * n_rows, 3, height_ratios=(8, 1) * n_rows, squeeze=False)
+    with drawing(11, (4.2 + below) * n_rows) as figure:
+        axes = figure.subplots(2 * n_rows, 3, height_ratios=(4.2, below) * n_rows, squeeze=False)
         for ax in axes.ravel():
             ax.axis("off")
-        for number, (kind, name) in enumerate(drawn):
-            ax, below = axes[2 * (number // 3) : 2 * (number // 3) + 2, number % 3]
+        for number, name in enumerate(drawn):
+            ax, foot = axes[2 * (number // 3) : 2 * (number // 3) + 2, number % 3]
             ax.axis("on")
             ax.set_title(f"by {plain(name)}")
-            if kind == "cluster":
-                scatter(ax, xy, [cluster_shade(int(c)) for c in cluster])
+            if name == CLUSTER:
+                scatter(ax, xy, [cluster_colour(int(c)) for c in cluster])
                 for own in np.unique(cluster):
                     _number(ax, np.median(xy[cluster == own], axis=0), str(own))
-            elif kind == "label":
+            elif name in labels:
                 scatter_label(ax, xy, labels[name], colours[name])
-                present = [value for value in colours[name] if (labels[name] == value).any()][:MAX_KEYS]
-                keys = [key(value or "none", colours[name][value], mec="none") for value in present]
                 look = {"ncols": 3, "columnspacing": 1.2, "handletextpad": 0.1, "borderaxespad": 0}
-                below.legend(handles=keys, loc="upper center", **look)
+                foot.legend(handles=keys[name], loc="upper center", **look)
             else:
-                _by_number(figure, ax, below, xy, properties[name], plain(name))
+                known = np.isfinite(properties[name])
+                low, high = np.quantile(properties[name][known], [0.02, 0.98])
+                limits = {"vmin": low, "vmax": max(high, low + 1e-6)}
+                points = scatter(ax, xy[known], properties[name][known], cmap=SEQUENTIAL, **limits)
+                bar = foot.inset_axes([0.05, 1 - 0.1 / below, 0.9, 0.1 / below])
+                colour_bar(figure, points, plain(name), cax=bar, orientation="horizontal")
     return figure
-
-
-def _by_number(figure: Figure, ax: Axes, below: Axes, xy: np.ndarray, numbers: np.ndarray, name: str) -> None:
-    known = np.isfinite(numbers)
-    low, high = np.quantile(numbers[known], [0.02, 0.98])
-    points = scatter(ax, xy[known], numbers[known], cmap=SEQUENTIAL, vmin=low, vmax=max(high, low + 1e-6))
-    colour_bar(figure, points, name, cax=below.inset_axes([0.05, 0.82, 0.9, 0.18]), orientation="horizontal")
 
 
 def atlas_figure(maps: Mapping[str, tuple[np.ndarray, np.ndarray]], colours: Mapping[str, str]) -> Figure:
@@ -76,16 +71,9 @@ def atlas_figure(maps: Mapping[str, tuple[np.ndarray, np.ndarray]], colours: Map
             ax.set_title(title)
         for ax in axes[len(maps) :]:
             ax.axis("off")
-        found = [value for value in colours if any((values == value).any() for _, values in maps.values())][:MAX_KEYS]
-        keys = [key(value or "none", colours[value], mec="none") for value in found]
-        figure.legend(handles=keys, ncols=len(keys), loc="outside upper left")
+        keys = keys_of(colours, {value for _, values in maps.values() for value in values})
+        figure.legend(handles=keys, ncols=min(9, len(keys)), loc="outside upper left")
     return figure
-
-
-def cluster_shade(number: int) -> tuple[float, float, float]:
-    """A cluster's colour, paler where the palette starts again."""
-    pale = min(0.55 * max(number // len(PALETTE), 0), 0.8)
-    return tuple(1 - (1 - channel) * (1 - pale) for channel in to_rgb(cluster_colour(number)))
 
 
 def scatter_label(ax: Axes, xy: np.ndarray, values: np.ndarray, colours: Mapping[str, str]) -> None:

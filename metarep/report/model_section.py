@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from metarep.report import figures
 from metarep.report.blocks import Block, Drawing, Section, Text, absent
-from metarep.report.results import PREDICTORS, Results, masking_title, score_of
+from metarep.report.representations import PREDICTORS
+from metarep.report.results import Results, masking_title, score_of
 from metarep.report.wording import LEVEL, Finding, Score, listed, num, spoken
 
 MODEL = "model"
@@ -31,16 +32,13 @@ def section(results: Results) -> Section:
         alt = "Training and validation loss and masked R² by training step"
         blocks.append(Drawing("training", lambda: figures.training_figure(log), alt))
     if panels := masked_panels(results):
-        blocks.append(
-            Drawing(
-                "masked_r2",
-                lambda: figures.masked_figure(panels, results.title),
-                "Masked R-squared of the cloze model and of simple predictors, by group of values",
-                "Values of test networks are masked and predicted. The linear-Gaussian imputer uses every linear relation "
-                "between the values of a network; the mean uses none. Intervals are 95 % over networks; values below −1 are "
-                "drawn at −1.",
-            )
+        caption = (
+            "Values of test networks are masked and predicted. The linear-Gaussian imputer uses every linear relation "
+            "between the values of a network; the mean uses none. Intervals are 95 % over networks; arrows mark values below "
+            "−1."
         )
+        alt = "Masked R-squared of the cloze model and of simple predictors, by group of values"
+        blocks.append(Drawing("masked_r2", lambda: figures.masked_figure(panels), alt, caption))
     return Section("model", "The cloze model", blocks, findings(results))
 
 
@@ -83,7 +81,7 @@ def findings(results: Results) -> list[Finding]:
     if "cloze" not in whole:
         return []
     own = whole["cloze"]
-    others = [f"{num(whole[n].value)} for the {title}" for n, title in PREDICTORS.items() if n in whole and n != "cloze"]
+    others = [f"{num(whole[n].value)} for the {look.title}" for n, look in PREDICTORS.items() if n in whole and n != "cloze"]
     text = f"The cloze model predicts masked values of unseen networks ({masking}) with R² {spoken(own)}"
     text += f" (predictions permuted among networks: at most {num(own.null)})"
     text += f", against {listed(others)}." if others else "."

@@ -124,20 +124,15 @@ def made_section(results: Results) -> Section:
         inputs = ", ".join(f"{key} {entry['manifest_sha256'][:10]}" for key, entry in manifest["inputs"].items())
         seed = "" if manifest["seed"] is None else str(manifest["seed"])
         rows.append([name, inputs, seed, manifest["code_version"], artefact.digest[:10]])
-    blocks: list[Block] = [
-        Text(
-            "The manifest of every stage holds its settings, its seed and the hashes of its files and inputs; metarep info "
-            "verifies them."
-        ),
-        Table(["stage", "made from", "seed", "code", "manifest"], rows, n_left=2),
-    ]
+    text = "The manifest of every stage holds its settings, its seed and the hashes of its files and inputs; metarep info"
+    table = Table(["stage", "made from", "seed", "code", "manifest"], rows, n_left=2)
+    blocks: list[Block] = [Text(f"{text} verifies them."), table]
     words = {"cores": "{} cores", "python": "Python {}", "device": "device {}"}
     machine = [words.get(key, "{}").format(value) for key, value in results.timings.get("machine", {}).items()]
-    packages = [f"{name} {number}" for name, number in package_versions().items()]
+    packages = ", ".join(f"{name} {number}" for name, number in package_versions().items())
     blocks += [Text(f"Made on: {', '.join(machine)}.", small=True)] if machine else []
-    blocks.append(Text(f"Packages where this report was written: {', '.join(packages)}.", small=True))
-    if results.settings:
-        blocks.append(Table([], [[results.settings]], folded="Settings of the run"))
+    blocks.append(Text(f"Packages where this report was written: {packages}.", small=True))
+    blocks += [Table([], [[results.settings]], folded="Settings of the run")] if results.settings else []
     return Section("made", "How it was made", blocks)
 
 

@@ -4,22 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
+
+from matplotlib.lines import Line2D
 
 from metarep.embeddings.registry import kind_named, kind_names
-from metarep.report.style import INK, MUTED, PALETTE
+from metarep.report.style import INK, MUTED, PALETTE, key
 
 CLOZE, OTHER, UNTRAINED, BASELINE, ORACLE = "cloze", "other", "untrained", "baseline", "oracle"
 BASELINES = (BASELINE, OTHER)
 """What an embedding of a cloze model has to beat: baselines, and models that learned by another objective."""
 
 
-@dataclass(frozen=True)
-class Look:
-    """How the representations of a group are drawn, and what a legend calls them."""
+class Look(NamedTuple):
+    """How the representations of a group, or a predictor, are drawn, and what a legend calls them."""
 
     title: str
     colour: str
     marker: str
+
+    @property
+    def key(self) -> Line2D:
+        """Its entry in a legend."""
+        return key(*self)
 
 
 LOOKS = {
@@ -29,6 +36,14 @@ LOOKS = {
     BASELINE: Look("baseline", MUTED, "D"),
     ORACLE: Look("oracle", INK, "*"),
 }
+
+PREDICTORS = {
+    "cloze": Look("cloze model", PALETTE[0], "o"),
+    "linear_gaussian": Look("linear-Gaussian imputer", PALETTE[1], "s"),
+    "window mean": Look("mean of the window", PALETTE[2], "v"),
+    "mean": Look("mean", MUTED, "D"),
+}
+"""What predicts masked values."""
 
 MAIN_MODEL = ("main", "model")
 """The run's own model in tables; further ones are named."""
@@ -69,16 +84,15 @@ def key_of(row: Mapping) -> str:
 def representation_of(row: Mapping, objectives: Mapping[str, str]) -> Representation:
     """The representation of a row of representations.csv; `objectives` {model: what it learned by}, cloze if not named."""
     name, model, kind, untrained = row["representation"], row["model"], row["kind"], bool(row["untrained"])
-    origin, description = row.get("origin", "embedding" if model else "baseline"), row.get("description", "")
+    origin, words = row.get("origin", "embedding" if model else "baseline"), row.get("description", "")
     if origin != "embedding":
         group = {"oracle": ORACLE, "joint": CLOZE}.get(origin, BASELINE)
-        title = TITLES.get(name, name.replace("_", " "))
-        return Representation(name, "", kind, False, group, title, description)
-    objective, of = objectives.get(model, "cloze"), "" if model in MAIN_MODEL else f" ({model})"
+        return Representation(name, "", kind, False, group, TITLES.get(name, name.replace("_", " ")), words)
+    of = "" if model in MAIN_MODEL else f" ({model})"
+    words = kind_named(kind).description if kind in kind_names() else words
+    group, title = CLOZE, f"cloze {kind}{of}"
     if untrained:
-        words = f"as {kind}, from an encoder that was never trained"
-        return Representation(name, model, kind, True, UNTRAINED, f"untrained {kind}{of}", words)
-    description = kind_named(kind).description if kind in kind_names() else description
-    if objective != "cloze":
-        return Representation(name, model, kind, False, OTHER, f"{model} ({kind})", description)
-    return Representation(name, model, kind, False, CLOZE, f"cloze {kind}{of}", description)
+        group, title, words = UNTRAINED, f"untrained {kind}{of}", f"as {kind}, from an encoder that was never trained"
+    elif objectives.get(model, "cloze") != "cloze":
+        group, title = OTHER, f"{model} ({kind})"
+    return Representation(name, model, kind, untrained, group, title, words)

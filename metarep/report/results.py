@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from metarep.report.representations import (
     BASELINES,
     CLOZE,
     ORACLE,
+    PREDICTORS,
     UNTRAINED,
     Representation,
     key_of,
@@ -63,6 +65,10 @@ class Results:
     def table(self, name: str) -> list[dict]:
         """The rows of "stage/name"; none where the stage was not run or had nothing to say."""
         return self.tables.get(name, [])
+
+    def rows(self, name: str, **equal: Any) -> list[dict]:
+        """Those rows of a table whose columns have some values."""
+        return [row for row in self.table(name) if all(row[column] == value for column, value in equal.items())]
 
     # -- what is known of the networks
 
@@ -112,7 +118,8 @@ class Results:
 
     def title(self, name: str) -> str:
         """A representation, or a predictor, as figures and sentences call it."""
-        return self.representations[name].title if name in self.representations else PREDICTORS.get(name, plain(name))
+        known = self.representations.get(name) or PREDICTORS.get(name)
+        return known.title if known else plain(name)
 
     def group(self, name: str) -> str:
         """What a representation is in the comparison; one that `predict` alone was asked for is a baseline."""
@@ -127,39 +134,29 @@ class Results:
     @cached_property
     def chosen(self) -> dict[tuple[str, tuple[str, str]], dict]:
         """{(representation, arm): row of k_curve.csv at the number of clusters that was chosen without labels}."""
-        rows = [row for row in self.table("clusters/k_curve") if row["chosen"]]
+        rows = self.rows("clusters/k_curve", chosen=1)
         return {(key_of(row), (row["clusterer"], row["space"])): row for row in rows}
-
-    def scores(self, table: str, **equal) -> dict[str, Score]:
-        """{representation: its score} of the rows of a table of the clusters stage whose columns have some values."""
-        rows = self.table(f"clusters/{table}")
-        return {key_of(row): score_of(row) for row in rows if all(row[name] == value for name, value in equal.items())}
 
     def agreement(
         self, label: str, *, arm: tuple[str, str] = MAIN_ARM, metric: str = "ari", k: int | None = None
     ) -> dict[str, Score]:
         """{representation: how its clusters agree with a label}, at the k chosen for each, or at one for all."""
         at = {"chosen": 1} if k is None else {"k": k}
-        return self.scores("agreement", label=label, clusterer=arm[0], space=arm[1], metric=metric, **at)
+        return scores_of(self.rows("clusters/agreement", label=label, clusterer=arm[0], space=arm[1], metric=metric, **at))
 
     def curve(self, name: str, label: str, arm: tuple[str, str]) -> list[tuple[int, float]]:
         """[(k, ARI with a label)] of one representation, k ascending."""
-        wanted = (label, *arm, "ari")
-        rows = (row for row in self.table("clusters/agreement") if key_of(row) == name)
-        return sorted(
-            (row["k"], row["value"]) for row in rows if (row["label"], row["clusterer"], row["space"], row["metric"]) == wanted
-        )
+        rows = self.rows("clusters/agreement", label=label, clusterer=arm[0], space=arm[1], metric="ari")
+        return sorted((row["k"], row["value"]) for row in rows if key_of(row) == name)
 
     def probes(self, target: str, probe: str, metric: str) -> dict[str, Score]:
         """{representation: what a probe for a label or a property scores}."""
-        return self.scores("probes", target=target, probe=probe, metric=metric)
+        return scores_of(self.rows("clusters/probes", target=target, probe=probe, metric=metric))
 
     def predicted(self, target: str) -> dict[str, Score]:
         """{representation: R² of a property by a linear map}: by probes, and by the stage that predicts, which comes first."""
-        wanted = (target, "linear", "r2")
-        rows = self.table("predictions/predictions")
-        found = {key_of(r): score_of(r) for r in rows if (r["target"], r["regressor"], r["metric"]) == wanted}
-        return self.probes(*wanted) | found
+        rows = self.rows("predictions/predictions", target=target, regressor="linear", metric="r2")
+        return self.probes(target, "linear", "r2") | scores_of(rows)
 
     @cached_property
     def shown(self) -> str | None:
@@ -178,11 +175,10 @@ class Results:
 
     def rivals(self, scores: Mapping[str, Score], name: str) -> list[str]:
         """What an embedding has to beat: raw parameters, its untrained self (or the best one), and the best baseline."""
-        one = self.representations[name]
-        same = [n for n, r in self.representations.items() if r.untrained and (r.model, r.kind) == (one.model, one.kind)]
-        untrained = next((n for n in same if n in scores), None) or self.best(scores, UNTRAINED)
-        raw = next((n for n, r in self.representations.items() if (r.name, r.group) == ("raw", BASELINE)), None)
-        wanted = dict.fromkeys((raw, untrained, self.best(scores, BASELINES)))
+        one, known = self.representations[name], self.representations.items()
+        raw = [n for n, r in known if (r.name, r.group) == ("raw", BASELINE)]
+        same = [n for n, r in known if n in scores and r.untrained and (r.model, r.kind) == (one.model, one.kind)]
+        wanted = dict.fromkeys([*raw[:1], *(same[:1] or [self.best(scores, UNTRAINED)]), self.best(scores, BASELINES)])
         return [n for n in wanted if n in scores and n != name]
 
     def most_telling(self, scores: Mapping[str, Score], most: int) -> list[str]:
@@ -200,15 +196,6 @@ class Results:
         return [row for row in rows if group in (None, row["group"])]
 
 
-PREDICTORS = {
-    "cloze": "cloze model",
-    "linear_gaussian": "linear-Gaussian imputer",
-    "window mean": "mean of the window",
-    "mean": "mean",
-}
-"""What predicts masked values."""
-
-
 def masking_title(row: Mapping) -> str:
     """What a row of masked_r2.csv masks: "one in eight", "random, 50%"."""
     ratio = row.get("ratio")
@@ -219,6 +206,11 @@ def score_of(row: Mapping, metric: str = "value") -> Score:
     """The score in a tidy row."""
     ends = (row.get("low"), row.get("high"), row.get("null", row.get("null_p95")))
     return Score(float(row[metric]), *(math.nan if end in (None, "") else float(end) for end in ends), row.get("k"))
+
+
+def scores_of(rows: Iterable[Mapping]) -> dict[str, Score]:
+    """{representation: its score} of tidy rows."""
+    return {key_of(row): score_of(row) for row in rows}
 
 
 def read_run(run: Path | str) -> Results:

@@ -1,4 +1,8 @@
-"""How every figure looks. Source of the palette: Okabe and Ito, "Color Universal Design", 2008."""
+"""How every figure looks.
+
+The first eight colours are those of Okabe and Ito, "Color Universal Design", 2008. The other four lie as far from them and
+from each other as they can, for normal, red-, green- and blue-blind eyes.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +13,16 @@ from typing import NamedTuple
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import Colormap, LinearSegmentedColormap
+from matplotlib.colors import Colormap, LinearSegmentedColormap, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from sklearn.isotonic import isotonic_regression
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#F0E442", "#000000")
+PALETTE += ("#8700FF", "#873C1E", "#B4F087", "#5A4B5A")
 INK, MUTED, FAINT = "#222222", "#6B6B6B", "#E3E3E3"
+OTHER = "#B9B9B9"
+"""Values of a label beyond the palette."""
 
 SEQUENTIAL = "viridis"
 """Colour map of amounts: the product, a density, a loss."""
@@ -71,17 +79,21 @@ def drawing(width: float, height: float, **pads: float) -> Iterator[Figure]:
         yield figure
 
 
-def cluster_colour(cluster: int) -> str:
-    """A colour for a cluster's number; noise (−1) is pale, numbers beyond the palette start again."""
-    return FAINT if cluster < 0 else PALETTE[cluster % len(PALETTE)]
+def cluster_colour(cluster: int) -> tuple[float, float, float]:
+    """A colour for a cluster's number, paler each time the palette starts again; noise (−1) is the palest."""
+    colour, turn = (FAINT, 0) if cluster < 0 else (PALETTE[cluster % len(PALETTE)], cluster // len(PALETTE))
+    pale = min(0.55 * turn, 0.8)
+    return tuple(1 - (1 - channel) * (1 - pale) for channel in to_rgb(colour))
 
 
-def colours_of(values: Iterable[str], given: Mapping[str, str]) -> dict[str, str]:
-    """A colour for each value of a label: the one that is given, else the next of the palette; "" is pale."""
-    free = [colour for colour in PALETTE if colour not in given.values()] or list(PALETTE)
+def colours_of(values: Sequence[str], given: Mapping[str, str]) -> dict[str, str]:
+    """A colour for each value of a label, in their order: the one that is given, else the next of the palette that is not.
+
+    No colour comes twice, but that all values beyond the palette are grey (OTHER). "" is a network without a value, and pale.
+    """
+    free = iter(colour for colour in PALETTE if colour not in given.values())
     known = {"": "#D8D8D8", **given}
-    others = [value for value in values if value not in known]
-    return known | {value: free[i % len(free)] for i, value in enumerate(others)}
+    return known | {value: next(free, OTHER) for value in values if value not in known}
 
 
 def key(label: str, colour: str, marker: str = "o", **look) -> Line2D:
@@ -91,7 +103,22 @@ def key(label: str, colour: str, marker: str = "o", **look) -> Line2D:
     return Line2D([], [], **{"color": colour, "marker": marker, "ls": "", "ms": size, "label": label} | edge | look)
 
 
-def interval_mark(ax: Axes, y: float, ends: tuple[float, float], value: float, colour: str, marker: str = "o") -> None:
+def keys_of(colours: Mapping[str, str], shown: Iterable[str]) -> list[Line2D]:
+    """The legend of a label's values: those that are shown, in the order of `colours`; what is OTHER is one entry."""
+    shown = set(shown)
+    own = [value for value in colours if value in shown and colours[value] != OTHER]
+    keys = [key(value or "none", colours[value], mec="none") for value in own]
+    n_others = sum(colours[value] == OTHER for value in shown)
+    return [*keys, key(f"{n_others} others", OTHER, mec="none")] if n_others else keys
+
+
+def legend_below(ax: Axes, drop: float = 0.13, **options) -> None:
+    """The legend of axes, below them by so large a part of their height."""
+    look = {"handletextpad": 0.3, "columnspacing": 1.2, "ncols": 3} | options
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -drop), **look)
+
+
+def interval_mark(ax: Axes, y: float, ends: Sequence[float], value: float, colour: str, marker: str = "o") -> None:
     """A value and its interval at the height y."""
     ax.plot(ends, [y, y], color=colour, lw=2.6, alpha=0.7, zorder=3, solid_capstyle="butt")
     ax.plot(value, y, marker, color=colour, ms=12 if marker == "*" else 7.5, mec="white", mew=0.8, zorder=4)
@@ -100,6 +127,18 @@ def interval_mark(ax: Axes, y: float, ends: tuple[float, float], value: float, c
 def null_mark(ax: Axes, y: float, value: float, height: float = 0.26) -> None:
     """A short grey tick where chance reaches."""
     ax.plot([value, value], [y - height, y + height], color=MUTED, lw=1.6, zorder=2, alpha=0.8)
+
+
+def band(ax: Axes, x: Sequence[float], low: Sequence, middle: Sequence, high: Sequence, colour: str, **line) -> None:
+    """A line with what lies between `low` and `high` tinted."""
+    ax.fill_between(x, low, high, color=colour, alpha=0.22, lw=0)
+    ax.plot(x, middle, color=colour, **line)
+
+
+def zero_lines(ax: Axes, colour: str = MUTED) -> None:
+    """Thin lines through the origin."""
+    for line in (ax.axhline, ax.axvline):
+        line(0, color=colour, lw=0.8, zorder=0.5)
 
 
 def rows_axis(axes: Sequence[Axes], labels: Sequence[str], *, striped: bool = True) -> None:
@@ -133,17 +172,26 @@ def colour_bar(figure: Figure, image, label: str, **options):
     return bar
 
 
-def count_cells(ax: Axes, counts: np.ndarray, rows: Sequence[str], columns: Sequence[str], *, shares: bool = False):
-    """A table of counts (R, C), shaded by the share of the row, which `shares` writes below each; returns the image."""
-    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    image = ax.imshow(share, cmap="Blues", vmin=0, vmax=1, aspect="auto")
-    for (y, x), count in np.ndenumerate(counts):
-        text = (f"{count:,}\n{share[y, x]:.1%}" if shares else f"{count:,}") if count else "·"
-        colour = "white" if share[y, x] > 0.55 else INK if count else MUTED
-        ax.text(x, y, text, ha="center", va="center", color=colour)
+def cells(ax: Axes, values: np.ndarray, texts: np.ndarray, rows: Sequence[str], columns: Sequence[str], **options):
+    """A table (R, C) of texts on colours, white on what is dark; the image's `options` as in `imshow`; returns the image."""
+    fontsize = options.pop("fontsize", None)
+    image = ax.imshow(values, **{"aspect": "auto"} | options)
+    dark = image.to_rgba(np.asarray(values, float))[..., :3] @ [0.299, 0.587, 0.114] < 0.55
+    for y, x in np.argwhere(np.asarray(texts) != ""):
+        colour = "white" if dark[y, x] else INK
+        ax.text(x, y, texts[y, x], ha="center", va="center", color=colour, fontsize=fontsize)
     ax.set(xticks=range(len(columns)), xticklabels=columns, yticks=range(len(rows)), yticklabels=rows)
     bare(ax)
     return image
+
+
+def count_cells(ax: Axes, counts: np.ndarray, rows: Sequence[str], columns: Sequence[str], *, shares: bool = False):
+    """A table of counts (R, C), shaded by the share of the row, which `shares` writes below each; returns the image."""
+    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    texts = np.full(counts.shape, "·", dtype=object)
+    for at in np.argwhere(counts).tolist():
+        texts[*at] = f"{counts[*at]:,}" + (f"\n{share[*at]:.1%}" if shares else "")
+    return cells(ax, share, texts, rows, columns, cmap="Blues", vmin=0, vmax=1)
 
 
 class EndLabel(NamedTuple):
@@ -160,15 +208,10 @@ def spread_apart(heights: Sequence[float], gap: float, low: float = 0.0, high: f
     """
     order = np.argsort(heights, kind="stable")
     ramp = gap * np.arange(len(order))
-    blocks: list[list[float]] = []
-    for value in np.asarray(heights, float)[order] - ramp:
-        blocks.append([value, 1.0])
-        while len(blocks) > 1 and blocks[-2][0] > blocks[-1][0]:
-            (a, n), (b, m) = blocks[-2:]
-            blocks[-2:] = [[(a * n + b * m) / (n + m), n + m]]
-    level = np.concatenate([np.full(int(n), value) for value, n in blocks]) if blocks else np.zeros(0)
     placed = np.empty(len(order))
-    placed[order] = np.clip(level, low, max(low, high - (ramp[-1] if len(ramp) else 0.0))) + ramp
+    if len(order):
+        level = isotonic_regression(np.asarray(heights, float)[order] - ramp)
+        placed[order] = np.clip(level, low, max(low, high - ramp[-1])) + ramp
     return placed
 
 

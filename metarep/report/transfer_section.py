@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 from metarep.report import figures
-from metarep.report.blocks import Block, Drawing, Section, Table, Text, absent
-from metarep.report.representations import BASELINE, CLOZE, LOOKS, TITLES
-from metarep.report.results import PREDICTORS, Results, score_of
+from metarep.report.blocks import Drawing, Section, Table, Text, absent
+from metarep.report.figures import Panel
+from metarep.report.representations import BASELINE, CLOZE, LOOKS, PREDICTORS, TITLES, Look
+from metarep.report.results import Results, score_of
 from metarep.report.wording import LEVEL, Finding, Score, listed, num, plain, spoken, target_title
 
 MOSTLY = 0.9
@@ -34,53 +36,42 @@ def section(results: Results) -> Section:
     rows = results.table("transfer/transfer")
     if not rows:
         return absent("transfer", "Transfer", "transfer")
-    panels = panels_of(results)
-    targets = {name: _counted(results, name) for name in dict.fromkeys(row["target"] for row in rows)}
     looks = {row["representation"]: _look(row["representation"], row["model"]) for row in rows}
-    blocks: list[Block] = [
-        Text(
-            "The cloze model, probes and clusters were fitted on training networks of the zoo and are applied as they are to "
-            "networks of other training runs and zoos"
-            + (", and to random starts, a control in which nothing was learned." if control_of(results) else ".")
-        ),
-        Drawing(
-            "transfer",
-            lambda: figures.transfer_figure(panels, targets, looks, title_of),
-            "Masked R-squared, probes and clusters applied to each target",
-            "Intervals are 95 % over networks. The grey tick is what permuted predictions reach in at most 95 of 100 draws: "
-            "where it is as high as the point, the value says nothing of single networks. Arrows mark values below −1.",
-        ),
-        Table(
-            ["target", "what", "of", "metric", "value", "95 % interval", "permuted", "networks"],
-            [_cells(results, row) for row in rows],
-            n_left=4,
-            folded="All values",
-        ),
+    names = dict.fromkeys(row["target"] for row in rows)
+    most = {name: max(row["n"] for row in rows if row["target"] == name) for name in names}
+    targets = {name: f"{target_title(name)}, {n:,}" for name, n in most.items()}
+    text = (
+        "The cloze model, probes and clusters were fitted on training networks of the zoo and are applied as they are to "
+        "networks of other training runs and zoos"
+    )
+    if control := control_of(results):
+        text += ", and to random starts, a control in which nothing was learned"
+        targets[control] += "\n(negative control)"
+    caption = (
+        "Intervals are 95 % over networks. The grey tick is what permuted predictions reach in at most 95 of 100 draws: "
+        "where it is as high as the point, the value says nothing of single networks. Arrows mark values below −1."
+    )
+    draw = partial(figures.transfer_figure, panels_of(results), targets, looks)
+    columns = ["target", "what", "of", "metric", "value", "95 % interval", "permuted", "networks"]
+    blocks = [
+        Text(f"{text}."),
+        Drawing("transfer", draw, "Masked R-squared, probes and clusters applied to each target", caption),
+        Table(columns, [_cells(row) for row in rows], n_left=4, folded="All values"),
     ]
     return Section("transfer", "Transfer", blocks, findings(results))
 
 
-def _cells(results: Results, row: Mapping) -> list[str]:
+def _cells(row: Mapping) -> list[str]:
     score = score_of(row)
-    ends = f"{num(score.low)} to {num(score.high)}"
     metric = f"{plain(row['probe'])} {plain(row['metric'])}".strip()
-    what = [target_title(row["target"]), title_of(row["representation"], row["model"]), plain(row["label"]), metric]
-    return [*what, num(score.value), ends, num(score.null), f"{row['n']:,}"]
+    what = [target_title(row["target"]), _look(row["representation"], row["model"]).title, plain(row["label"]), metric]
+    return [*what, num(score.value), f"{num(score.low)} to {num(score.high)}", num(score.null), f"{row['n']:,}"]
 
 
-def title_of(name: str, model: str = "main") -> str:
+def _look(name: str, model: str = "main") -> Look:
     """A predictor, an embedding of the model, or a baseline."""
-    return PREDICTORS.get(name) or (f"cloze {name}" if model and name not in TITLES else TITLES.get(name, plain(name)))
-
-
-def _look(name: str, model: str) -> tuple[str, str]:
-    look = LOOKS[CLOZE if model else BASELINE]
-    return figures.PREDICTOR_LOOKS.get(name, (look.colour, look.marker))
-
-
-def _counted(results: Results, target: str) -> str:
-    n = max(row["n"] for row in results.table("transfer/transfer") if row["target"] == target)
-    return f"{target_title(target)}, {n:,}" + ("\n(negative control)" if target == control_of(results) else "")
+    title = f"cloze {name}" if model and name not in TITLES else TITLES.get(name, plain(name))
+    return PREDICTORS.get(name) or LOOKS[CLOZE if model else BASELINE]._replace(title=title)
 
 
 def control_of(results: Results) -> str:
@@ -90,39 +81,33 @@ def control_of(results: Results) -> str:
 
 def carried(results: Results, label: str, probe: str, metric: str) -> Carried:
     """The scores of one metric; of a label or property, or of none."""
-    rows = results.table("transfer/transfer")
-    own = [row for row in rows if (row["label"], row["probe"], row["metric"]) == (label, probe, metric)]
-    return {(row["target"], row["representation"]): score_of(row) for row in own}
+    rows = results.rows("transfer/transfer", label=label, probe=probe, metric=metric)
+    return {(row["target"], row["representation"]): score_of(row) for row in rows}
 
 
-def panels_of(results: Results) -> dict[str, Carried]:
+def panels_of(results: Results) -> list[Panel]:
     """The metrics that are drawn: masked R², those of the main label, then those of properties."""
     panels = {"masked R²": carried(results, "", *MASKED)}
     if label := results.main_label:
         panels |= {f"{plain(label)}, {title}": carried(results, label, *what) for what, title in METRICS.items()}
     panels |= {f"{plain(name)}, linear probe: R²": carried(results, name, "linear", "r2") for name in results.properties}
-    return dict(list({title: scores for title, scores in panels.items() if scores}.items())[:MAX_PANELS])
+    return [Panel(title, "", scores) for title, scores in panels.items() if scores][:MAX_PANELS]
 
 
 def findings(results: Results) -> list[Finding]:
     """What holds on each target, and whether the control fails as it should."""
     targets, control = dict.fromkeys(row["target"] for row in results.table("transfer/transfer")), control_of(results)
-    said = [sentence(results, target) for target in targets if target != control]
-    found = [Finding("Transfer", " ".join(said))] if said else []
-    if control in targets:
-        parts = []
-        if score := carried(results, "", *MASKED).get((control, "cloze")):
-            word = "as it should be, worse than the mean" if score.value < 0 else "which is more than the mean knows"
-            parts.append(f"the cloze model predicts masked values with R² {num(score.value)}, {word}")
-        for (target, name), score in carried(results, results.main_label or "", "linear", "balanced_accuracy").items():
-            if target == control:
-                word = "above" if score.low > score.null else "not clearly above"
-                parts.append(
-                    f"a linear probe on {title_of(name)} predicts the {plain(results.main_label)} with balanced accuracy "
-                    f"{num(score.value)}, {word} its null of {num(score.null)}"
-                )
-        found += [Finding("Negative control", f"On {target_title(control)} {'; '.join(parts)}.")] if parts else []
-    return found
+    said, parts = [sentence(results, target) for target in targets if target != control], []
+    if score := carried(results, "", *MASKED).get((control, "cloze")):
+        word = "as it should be, worse than the mean" if score.value < 0 else "which is more than the mean knows"
+        parts.append(f"the cloze model predicts masked values with R² {num(score.value)}, {word}")
+    probed = carried(results, results.main_label or "", "linear", "balanced_accuracy")
+    for name, score in ((name, score) for (target, name), score in probed.items() if target == control):
+        word = "above" if score.low > score.null else "not clearly above"
+        start = f"a linear probe on {_look(name).title} predicts the {plain(results.main_label)} with balanced accuracy"
+        parts.append(f"{start} {num(score.value)}, {word} its null of {num(score.null)}")
+    texts = {"Transfer": " ".join(said), "Negative control": f"On {target_title(control)} {'; '.join(parts)}." if parts else ""}
+    return [Finding(topic, text) for topic, text in texts.items() if text]
 
 
 def sentence(results: Results, target: str) -> str:
@@ -138,14 +123,13 @@ def sentence(results: Results, target: str) -> str:
     if is_one:
         scores = carried(results, label, "linear", "accuracy")
         few = f"all but {total - most:,} of its {total:,}" if total > most else f"all its {total:,}"
-        said = [f"{num(s.value)} from {title_of(n)}" for (t, n), s in scores.items() if t == target]
-        parts.append(
-            f"{few} networks have {plain(label)} {main}" + (f": the linear probe is right for {listed(said)}" if said else "")
-        )
+        said = [f"{num(s.value)} from {_look(n).title}" for (t, n), s in scores.items() if t == target]
+        right = f": the linear probe is right for {listed(said)}" if said else ""
+        parts.append(f"{few} networks have {plain(label)} {main}{right}")
     named = [] if is_one or not label else [(label, "balanced_accuracy")]
     for name, metric in [*named, *((name, "r2") for name in results.properties)]:
         scores = carried(results, name, "linear", metric)
-        said = [f"{_beside_null(s)} from {title_of(n)}" for (t, n), s in scores.items() if t == target]
+        said = [f"{_beside_null(s)} from {_look(n).title}" for (t, n), s in scores.items() if t == target]
         metric = "R²" if metric == "r2" else plain(metric)
         parts += [f"the {plain(name)} is predicted with {metric} {listed(said)}"] if said else []
     return f"On {target_title(target)} {'; '.join(parts)}." if parts else ""

@@ -2,33 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
+from functools import partial
+
 import numpy as np
 
 from metarep.evaluation.resampling import wilson
 from metarep.report import figures
-from metarep.report.blocks import Block, Drawing, Glossary, Heading, Section, Table, Text
+from metarep.report.blocks import Block, Drawing, Heading, Section, Table, Text
 from metarep.report.results import Results
-from metarep.report.style import colours_of
+from metarep.report.style import PALETTE, colours_of
 from metarep.report.wording import Finding, capital, num, percent, plain, three_digits
 
 MAX_VALUES = 12
 """Values of a label that a figure shows; the most common ones."""
-
-WORDS = {
-    "Zoo": "Many networks with how each came to be, on disk.",
-    "Cloze model": "A transformer that learned to predict masked parameters of a network from the parameters around them.",
-    "Representation": "Anything that turns a network into a vector: a cloze embedding, raw parameters, weight statistics.",
-    "Label": "What is known of a network in words: a class, an algorithm, a recipe.",
-    "Property": "What is known of a network as a number: its error, its accuracy, the epoch.",
-    "Adjusted Rand index (ARI)": "How well clusters agree with labels: 1 is the same partition, 0 is chance. AMI, the adjusted "
-    "mutual information, likewise.",
-    "Probe": "A simple classifier or regressor on a frozen representation, fitted on training networks. Balanced accuracy is "
-    "the mean share of correct predictions over the values of a label.",
-    "Masked R²": "The share of the variance of masked parameters that is predicted: 1 is all, 0 no more than the mean.",
-    "Null": "What a metric reaches in at most 95 of 100 draws when labels or predictions are permuted among networks.",
-    "Split": "Everything is fitted on training networks and measured on test networks. Networks of one run share a split.",
-    "Clearly": "Two values differ clearly where their 95 % intervals do not overlap.",
-}
 
 
 def section(results: Results) -> Section:
@@ -46,7 +34,7 @@ def section(results: Results) -> Section:
         blocks += [Heading("Properties"), property_table(results)]
     if not results.labels and not results.properties:
         blocks.append(Text("Neither labels nor properties of these networks are known, so clusters are described, not judged."))
-    return Section("zoo", "The zoo", [*blocks, Heading("Words"), Glossary(WORDS)], findings(results))
+    return Section("zoo", "The zoo", blocks, findings(results))
 
 
 def counted(n: int, noun: str) -> str:
@@ -58,14 +46,13 @@ def architecture_table(results: Results) -> Table:
     """A row for each architecture: networks, training runs, parameters; a domain's recipes apart."""
     zoo = results.zoo
     recipe = zoo["variant"].astype(str) if "variant" in zoo else np.full(len(zoo), "")
-    number = np.asarray(zoo.architecture)
+    number, finite = np.asarray(zoo.architecture), zoo["finite"] if "finite" in zoo else np.ones(len(zoo), bool)
     rows = []
     for which, name in sorted({(int(a), str(r)) for a, r in zip(number, recipe, strict=True)}):
         own, one = (number == which) & (recipe == name), zoo.architectures[which]
         spec = str(zoo["spec"][own][0]) if "spec" in zoo else f"{which + 1}: {len(one.tensors)} tensors"
-        n_failed = int((~zoo["finite"][own]).sum()) if "finite" in zoo else 0
-        cells = [f"{n:,}" for n in (own.sum(), len(set(zoo["run_id"][own])), one.n_params, n_failed)]
-        rows.append([spec, *([name] if any(recipe) else []), *cells])
+        counts = (own.sum(), len(set(zoo["run_id"][own])), one.n_params, (~finite[own]).sum())
+        rows.append([spec, *([name] if any(recipe) else []), *(f"{n:,}" for n in counts)])
     recipes = ["recipe"] if any(recipe) else []
     columns = ["architecture", *recipes, "networks", "training runs", "parameters", "not finite"]
     return Table(columns, rows, n_left=1 + len(recipes), folded="All architectures" if len(rows) > 12 else "")
@@ -83,34 +70,37 @@ def label_rows(results: Results, label: str) -> list[dict]:
 
 def label_blocks(results: Results, label: str) -> list[Block]:
     """One label: the shares of its values, beside the first property; what its values mean."""
-    rows = label_rows(results, label)
+    rows, title = label_rows(results, label), plain(label)
     shown = sorted(sorted(rows, key=lambda row: -row["n"])[:MAX_VALUES], key=rows.index)
-    meaning = results.domain.label_words.get(label, {}) if results.domain else {}
-    domain_says = results.domain.labels.get(label, "") if results.domain else ""
+    says, meaning = words_of(results, label)
     what = next(iter(results.properties), "")
     numbers = {}
-    if what:
-        for row in shown:
-            own = results.properties[what][results.labels[label] == row["value"]]
-            numbers[row["value"]] = own[np.isfinite(own)] if np.isfinite(own).any() else np.zeros(1)
-    colours = label_colours(results, label)
-    drawing = Drawing(
-        f"label-{label}",
-        lambda: figures.label_figure(plain(label), shown, colours, numbers, plain(what)),
-        f"Shares of networks by {plain(label)}" + (f", and how their {plain(what)} spreads" if what else ""),
-        f"The {len(shown)} most common of {len(rows)} values." if len(shown) < len(rows) else "",
-    )
-    blocks: list[Block] = [Heading(f"{plain(label).capitalize()}{': ' + domain_says if domain_says else ''}"), drawing]
-    if meaning:
-        blocks.append(Table([plain(label), "meaning"], [[r["value"], meaning.get(r["value"], "")] for r in rows], n_left=2))
-    return blocks
+    for row in shown if what else ():
+        own = results.properties[what][results.labels[label] == row["value"]]
+        numbers[row["value"]] = own[np.isfinite(own)] if np.isfinite(own).any() else np.zeros(1)
+    draw = partial(figures.label_figure, title, shown, label_colours(results, label), numbers, plain(what))
+    alt = f"Shares of networks by {title}" + (f", and how their {plain(what)} spreads" if what else "")
+    caption = f"The {len(shown)} most common of {len(rows)} values." if len(shown) < len(rows) else ""
+    blocks = [Heading(f"{title.capitalize()}{': ' * bool(says)}{says}"), Drawing(f"label-{label}", draw, alt, caption)]
+    table = [[row["value"], meaning.get(row["value"], "")] for row in rows]
+    return [*blocks, Table([title, "meaning"], table, n_left=2)] if meaning else blocks
+
+
+def words_of(results: Results, label: str) -> tuple[str, Mapping[str, str]]:
+    """What a label says and what its values mean, where the domain has words for them."""
+    domain = results.domain
+    return (domain.labels.get(label, ""), domain.label_words.get(label, {})) if domain else ("", {})
 
 
 def label_colours(results: Results, label: str) -> dict[str, str]:
-    """A colour for each value of a label, in the order of the values; "" is a network without one."""
-    given = results.domain.label_colours.get(label, {}) if results.domain else {}
-    found = colours_of(results.values_of(label), given)
-    return {value: found[value] for value in (*results.values_of(label), "")}
+    """A colour for each value of a label, in the order of the values; "" is a network without one.
+
+    Where there are more values than colours, the commonest have one of their own.
+    """
+    given, values = results.domain.label_colours.get(label, {}) if results.domain else {}, results.values_of(label)
+    common = [value for value, _ in Counter(results.labels[label]).most_common()]
+    found = colours_of(values if len(values) <= len(PALETTE) else common, given)
+    return {value: found[value] for value in (*values, "")}
 
 
 def property_table(results: Results) -> Table:
@@ -123,30 +113,23 @@ def property_table(results: Results) -> Table:
 
 
 def findings(results: Results) -> list[Finding]:
-    """How many networks there are, and which values of the main label are common."""
+    """How many networks there are, which values of the main label are common, by which the first property differs most."""
     n_failed = int((~results.zoo["finite"]).sum()) if "finite" in results.zoo else 0
     kept = f"{n_failed:,} are not finite and left out of what follows" if n_failed else "all are finite"
     text = f"The zoo holds {len(results.zoo):,} networks of {counted(len(results.zoo.architectures), 'architecture')}; {kept}."
-    if label := next(iter(results.labels), None):
-        rows = sorted(label_rows(results, label), key=lambda row: -row["n"])
-        meaning = results.domain.label_words.get(label, {}) if results.domain else {}
-        said = []
-        for word, row in (("most common", rows[0]), ("rarest", rows[-1])):
-            means = f" ({meaning[row['value']]})" if row["value"] in meaning else ""
-            share = percent(row["share"], row["low"], row["high"], 1)
-            said.append(f"the {word} is {plain(label)} {row['value']}{means}, {share}")
-        text += f" {capital('; '.join(said))}."
-    return [Finding("The zoo", text), *spread(results)]
-
-
-def spread(results: Results) -> list[Finding]:
-    """By which values of the main label the first property differs most."""
     label, what = (next(iter(known), None) for known in (results.labels, results.properties))
-    if not label or not what:
-        return []
-    own = {value: results.properties[what][results.labels[label] == value] for value in results.values_of(label)}
+    if not label:
+        return [Finding("The zoo", text)]
+    rows = sorted(label_rows(results, label), key=lambda row: -row["n"])
+    said, meaning = [], words_of(results, label)[1]
+    for word, row in (("most common", rows[0]), ("rarest", rows[-1])):
+        means = f" ({meaning[row['value']]})" if row["value"] in meaning else ""
+        share = percent(row["share"], row["low"], row["high"], 1)
+        said.append(f"the {word} is {plain(label)} {row['value']}{means}, {share}")
+    found = [Finding("The zoo", f"{text} {capital('; '.join(said))}.")]
+    own = {value: results.properties[what][results.labels[label] == value] for value in results.values_of(label) if what}
     median = sorted((float(np.nanmedian(values)), value) for value, values in own.items() if np.isfinite(values).any())
-    if len(median) < 2:
-        return []
-    said = " to ".join(f"{num(number)} for {plain(label)} {value}" for number, value in (median[0], median[-1]))
-    return [Finding(plain(what).capitalize(), f"The median {plain(what)} goes from {said}.")]
+    if len(median) > 1:
+        ends = " to ".join(f"{num(number)} for {plain(label)} {value}" for number, value in (median[0], median[-1]))
+        found.append(Finding(plain(what).capitalize(), f"The median {plain(what)} goes from {ends}."))
+    return found

@@ -115,6 +115,12 @@ class Domain:
 _registered: dict[str, Domain] = {}
 
 
+def later(function: str) -> Callable[..., Any]:
+    """A function, as "module:function", whose module is loaded when it is first called: a domain's names alone cost nothing."""
+    module, _, name = function.partition(":")
+    return lambda *args, **how: getattr(import_module(module), name)(*args, **how)
+
+
 def register(domain: Domain) -> Domain:
     """Makes a domain known under its name and returns it. Raises MetarepError where another one has that name."""
     if _registered.setdefault(domain.name, domain) is not domain:

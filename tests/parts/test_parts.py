@@ -19,7 +19,7 @@ from metarep.parts.reading import Parts, added_by_arrangement, layers_by_name
 from metarep.parts.settings import PartsConfig
 from metarep.parts.source import open_source
 from metarep.parts.stage import parts
-from metarep.report.maps import cluster_shade
+from metarep.report.style import cluster_colour
 from metarep.training.build import build_zoo
 from metarep.training.settings import ZooConfig
 from metarep.zoos.importing import import_networks
@@ -221,7 +221,7 @@ def test_a_map_says_what_it_leaves_out():
 
 
 def test_clusters_of_a_map_have_colours_of_their_own():
-    assert len({cluster_shade(number) for number in range(12)}) == 12
+    assert len({cluster_colour(number) for number in range(12)}) == 12
 
 
 def test_neighbours_that_do_alike_are_told_from_others():

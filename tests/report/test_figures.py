@@ -14,7 +14,7 @@ from metarep.domains.multiplier.figures.mode_looks import MODE_COLOURS
 from metarep.evaluation.resampling import wilson
 from metarep.report import description_figures, figures, maps
 from metarep.report.figures import Panel
-from metarep.report.representations import LOOKS, key_of, representation_of
+from metarep.report.representations import LOOKS, PREDICTORS, key_of, representation_of
 from metarep.report.results import score_of
 from metarep.report.style import colours_of, spread_apart
 
@@ -61,17 +61,18 @@ def label_figure():
 
 
 def comparison():
-    panels = [Panel("k-means, mode", "adjusted Rand index", CHOSEN)]
-    panels.append(Panel("linear probe, mode", "balanced accuracy", PROBED, is_accuracy=True))
+    scores = {title: {(n, KNOWN[n].group): s for n, s in own.items()} for title, own in (("ARI", CHOSEN), ("probe", PROBED))}
+    panels = [Panel("k-means, mode", "adjusted Rand index", scores["ARI"])]
+    panels.append(Panel("linear probe, mode", "balanced accuracy", scores["probe"], is_accuracy=True))
     names = dict(sorted(TITLES.items(), key=lambda item: -CHOSEN[item[0]].value))
-    return figures.comparison_figure(panels, names, {name: one.group for name, one in KNOWN.items()})
+    return figures.comparison_figure(panels, names, {one.group for one in KNOWN.values()})
 
 
 def masked():
     rows: dict[str, dict] = {}
     for r in masked_rows():
         rows.setdefault(figures.row_title(r["group"], r["value"]), {})[r["predictor"]] = score_of(r, "r2")
-    return figures.masked_figure({"By group of parameters": rows, "By label": dict(list(rows.items())[-5:])}, str)
+    return figures.masked_figure({"By group of parameters": rows, "By label": dict(list(rows.items())[-5:])})
 
 
 def transfer():
@@ -80,8 +81,8 @@ def transfer():
         ("b", "cloze"): score_of({"value": -3, "low": -3.2, "high": -2.9, "null": -3}),
     }
     targets = {"a": "unseen seeds, 50", "b": "random starts, 50\n(negative control)"}
-    panels = {"masked R²": scores, "mode, linear probe:\nbalanced accuracy": scores}
-    return figures.transfer_figure(panels, targets, {"cloze": figures.PREDICTOR_LOOKS["cloze"]}, str)
+    panels = [Panel("masked R²", "", scores), Panel("mode, linear probe:\nbalanced accuracy", "", scores)]
+    return figures.transfer_figure(panels, targets, {"cloze": PREDICTORS["cloze"]})
 
 
 def umap():
@@ -89,6 +90,11 @@ def umap():
     labels = {"mode": MODE, "animal": LABEL}
     colours = {name: colours_of(sorted(set(values)), {}) for name, values in labels.items()}
     return maps.map_figure(xy, CLUSTER, labels, {"log error": RNG.normal(size=300)}, colours)
+
+
+def umap_of(values):
+    xy, colours = np.stack([RNG.normal(size=300), 5 * CLUSTER], axis=1), colours_of(sorted(set(values)), {})
+    return maps.map_figure(xy, CLUSTER, {"quadrant code": values}, {}, {"quadrant code": colours})
 
 
 def contingency(values, label):
@@ -107,6 +113,7 @@ MAKERS = {
     "scan_margin": lambda: scan_figures.margin_figure(SCANS["margin.csv"]),
     "transfer": transfer,
     "umap": umap,
+    "umap_of_many_values": lambda: umap_of(np.array([f"code {i}" for i in RNG.integers(0, 15, 300)])),
     "contingency": lambda: contingency(["1", "2", "2.5", "3", "4"], "mode"),
     "contingency_of_texts": lambda: contingency(sorted(set(LABEL)), "animal"),
     "effects": lambda: description_figures.effects_figure(description_tables(range(3))["descriptions.csv"], {0: "90% 3"}),

@@ -9,7 +9,7 @@ from matplotlib.colors import to_rgb
 
 from metarep.domains.multiplier.figures.mode_looks import MODE_COLOURS, MODE_MARKERS
 from metarep.domains.multiplier.modes import MODES
-from metarep.report.style import cluster_colour, colours_of, use_style
+from metarep.report.style import OTHER, PALETTE, cluster_colour, colours_of, keys_of, use_style
 
 # Machado, Oliveira and Fernandes, "A Physiologically-based Model for Simulation of Color Vision Deficiency",
 # 2009, severity 1, on linear RGB.
@@ -56,12 +56,23 @@ def test_the_style_leaves_no_trace():
     assert dict(matplotlib.rcParams) == before
 
 
-def test_noise_and_clusters_beyond_the_palette_have_a_colour():
-    assert cluster_colour(-1) not in {cluster_colour(k) for k in range(8)}
-    assert cluster_colour(8) == cluster_colour(0)
+def test_noise_and_clusters_beyond_the_palette_have_colours_of_their_own():
+    assert len({cluster_colour(number) for number in range(-1, 24)}) == 25
 
 
-def test_values_without_a_given_colour_take_free_ones():
+@pytest.mark.parametrize("vision", VISION.values(), ids=VISION)
+def test_twelve_colours_can_be_told_apart(vision):
+    assert len(set(PALETTE)) == 12
+    assert nearest(PALETTE, vision) > 15
+    assert min(nearest((one, other), vision) for one in PALETTE[8:] for other in PALETTE if other != one) > 25
+
+
+def test_no_colour_of_a_label_comes_twice_and_what_is_beyond_the_palette_is_one_entry():
+    names = [f"v{i:02}" for i in range(12)]
+    assert len(set(colours_of(names, {}).values())) == 13  # and one for networks without a value
     found = colours_of(["a", "b", "c"], {"a": "#0072B2"})
     assert found["a"] == "#0072B2"
     assert len({found[value] for value in "abc"}) == 3
+    many = colours_of([*names, "x", "y"], {})
+    assert [value for value, colour in many.items() if colour == OTHER] == ["x", "y"]
+    assert [one.get_label() for one in keys_of(many, {"v00", "v03", "x", "y"})] == ["v00", "v03", "2 others"]

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import torch
 from joblib import Parallel, cpu_count, delayed, parallel_config
-from safetensors.torch import load_file, save_file
+from safetensors import safe_open
+from safetensors.torch import save_file
 
-from metarep.artefact import write_whole, writing
+from metarep.artefact import writing
 from metarep.domains.digits.domain import DOMAIN
 from metarep.domains.digits.settings import DigitsConfig, Hyperparameters, draw_hyperparameters
 from metarep.domains.digits.training import Snapshot, train_network
@@ -69,26 +70,24 @@ def _train(settings: Hyperparameters, epochs: tuple[int, ...]) -> list[Snapshot]
 
 def write_group(path: Path, trained: list[tuple[Hyperparameters, list[Snapshot]]]) -> None:
     """The snapshots of some runs in one file, whole or not at all."""
-    tensors, known = {}, []
+    tensors, known = {"none": torch.zeros(1)}, []
     for settings, snapshots in trained:
-        for snapshot in snapshots:
-            tensors |= {f"{settings.run}/{snapshot.epoch}/{name}": value for name, value in snapshot.tensors.items()}
-            known.append({"run": settings.run, "epoch": snapshot.epoch, "figures": snapshot.figures})
-    names = {str(settings.run): list(snapshots[0].tensors) for settings, snapshots in trained if snapshots}
+        for one in snapshots:
+            tensors |= {f"{settings.run}/{one.epoch}/{name}": value for name, value in one.tensors.items()}
+            known.append({"run": settings.run, "epoch": one.epoch, "figures": one.figures, "names": list(one.tensors)})
     aside = path.with_name(path.name + ".tmp")
-    save_file(tensors or {"none": torch.zeros(1)}, aside)
-    write_whole(path.with_suffix(".json"), json.dumps({"snapshots": known, "names": names}))
+    save_file(tensors, aside, metadata={"snapshots": json.dumps(known)})
     aside.rename(path)
 
 
 def read_group(path: Path, config: DigitsConfig) -> Iterator[tuple[Hyperparameters, Snapshot]]:
     """What `write_group` wrote, in order."""
-    tensors, known = load_file(path), json.loads(path.with_suffix(".json").read_text())
-    for entry in known["snapshots"]:
-        run, epoch = entry["run"], entry["epoch"]
-        settings = draw_hyperparameters(run, config.designs, seed=config.seed)
-        own = {name: tensors[f"{run}/{epoch}/{name}"] for name in known["names"][str(run)]}
-        yield settings, Snapshot(epoch, own, entry["figures"])
+    with safe_open(path, "pt") as file:
+        for known in json.loads(file.metadata()["snapshots"]):
+            run, epoch = known["run"], known["epoch"]
+            own = {name: file.get_tensor(f"{run}/{epoch}/{name}") for name in known["names"]}
+            settings = draw_hyperparameters(run, config.designs, seed=config.seed)
+            yield settings, Snapshot(epoch, own, known["figures"])
 
 
 def add_network(writer: ShardWriter, settings: Hyperparameters, snapshot: Snapshot) -> None:

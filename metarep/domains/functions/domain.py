@@ -10,7 +10,7 @@ from metarep.networks.spec import NetworkSpec
 from metarep.training.recipe import Recipe
 from metarep.training.settings import FamilyConfig
 from metarep.training.tasks import Task, random_series
-from metarep.zoos.domain import Domain, DomainStage, register
+from metarep.zoos.domain import Domain, DomainStage, later, register
 
 
 def tasks(config: FamilyConfig, zoo_seed: int) -> list[Task]:
@@ -20,9 +20,7 @@ def tasks(config: FamilyConfig, zoo_seed: int) -> list[Task]:
 
 def make_functions(settings: FunctionsConfig, zoo: Path, embeddings: list[Path], out: Path, **how: Any) -> None:
     """Which function each network learned, read off every embedding."""
-    from metarep.domains.functions.report import functions
-
-    functions(settings, zoo, out, embeddings=embeddings, **how)
+    later("metarep.domains.functions.report:functions")(settings, zoo, out, embeddings=embeddings, **how)
 
 
 FOURIER = Recipe(

@@ -40,16 +40,12 @@ class FunctionsConfig(Settings):
 
 def representations(config: FunctionsConfig, zoo: Zoo, embeddings: Sequence[Embeddings]) -> list[Representation]:
     """What needs no pretraining, and embeddings, of a zoo of one architecture."""
-    found = representations_of(
-        zoo, embeddings, np.arange(len(zoo)), baselines=("raw", "canonical", "weight_statistics"), joint={}
-    )
+    plain = ("raw", "canonical", "weight_statistics")
+    found = representations_of(zoo, embeddings, np.arange(len(zoo)), baselines=plain, joint={})
     outputs = outputs_along(zoo.spec, zoo.params.astype(np.float64), *config.domain, config.n_points)
     words = "the outputs at evenly spaced inputs"
-    baselines = [
-        *(one for one in found if one.origin == BASELINE),
-        Representation(OUTPUTS, BASELINE, "", OUTPUTS, False, words, outputs),
-    ]
-    return [*baselines, *(one for one in found if one.origin != BASELINE)]
+    found.append(Representation(OUTPUTS, BASELINE, "", OUTPUTS, False, words, outputs))
+    return sorted(found, key=lambda one: one.origin != BASELINE)
 
 
 def outputs_along(spec: NetworkSpec, params: np.ndarray, low: float, high: float, n_points: int) -> np.ndarray:

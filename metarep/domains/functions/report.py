@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from metarep.artefact import canonical_json, write_whole, writing
+from metarep.artefact import write_whole, writing
 from metarep.domains.functions.figures import functions_figure
 from metarep.domains.functions.probe import OUTPUTS, FunctionsConfig, about, function_rows, representations, usable_counts
 from metarep.embeddings.store import load_embeddings
 from metarep.evaluation.arena import embedded_in_all
 from metarep.progress import Progress
 from metarep.report.page import png_of
-from metarep.report.representations import BASELINE, CLOZE, UNTRAINED, representation_of
+from metarep.report.representations import BASELINE, CLOZE, UNTRAINED, Representation, representation_of
 from metarep.report.results import score_of
-from metarep.report.wording import listed, num, spoken
-from metarep.tables import to_csv
+from metarep.report.wording import Score, listed, num, spoken
+from metarep.tables import write_tables
 from metarep.zoos.zoo import open_zoo
 
 PROBES = {"linear": "the linear probe", "nearest_neighbours": "the nearest-neighbour probe"}
@@ -53,8 +53,7 @@ def functions(
                 rows += [one.columns | {"origin": one.origin} | row for row in found]
                 task.advance(1, one.name)
         metrics = about(config, final)
-        write_whole(folder / "functions.csv", to_csv(rows))
-        write_whole(folder / "metrics.json", canonical_json(metrics) + "\n")
+        write_tables(folder, {"functions": rows}, metrics)
         write_whole(folder / "findings.md", "\n".join(["# Functions told apart", "", *function_sentences(rows, metrics), ""]))
         (folder / "figures").mkdir()
         write_whole(folder / "figures" / "functions.png", png_of(functions_figure(rows), dpi=config.dpi))
@@ -96,19 +95,14 @@ def goal_sentence(rows: Sequence[dict], goal: float) -> str:
 
 def _standing(rows: Sequence[dict]) -> str:
     """The best cloze embedding and its untrained control, the best untrained and baseline of parameters, and the outputs."""
-    known = [(representation_of(row, {}), score_of(row)) for row in rows]
-    ranked = sorted(known, key=lambda pair: -pair[1].value)
-    first = {group: next((pair for pair in ranked if pair[0].group == group), None) for group in (CLOZE, UNTRAINED)}
-    baseline = next((pair for pair in ranked if pair[0].group == BASELINE and pair[0].name != OUTPUTS), None)
-    own = first[CLOZE][0] if first[CLOZE] else None
-    control = next(
-        (pair for pair in known if own and pair[0].untrained and (pair[0].model, pair[0].kind) == (own.model, own.kind)), None
-    )
-    outputs = next((pair for pair in known if pair[0].name == OUTPUTS), None)
-    shown = {
-        one.title: score
-        for pair in (first[CLOZE], control, first[UNTRAINED], baseline, outputs)
-        if pair
-        for one, score in [pair]
-    }
-    return listed([f"{title} {spoken(score, 3)}" for title, score in shown.items()])
+    ranked = sorted(((representation_of(row, {}), score_of(row)) for row in rows), key=lambda pair: -pair[1].value)
+
+    def best(suits: Callable[[Representation], bool]) -> list[tuple[Representation, Score]]:
+        return [pair for pair in ranked if suits(pair[0])][:1]
+
+    cloze = best(lambda one: one.group == CLOZE)
+    shown = [*cloze, *best(lambda r: any(r.untrained and (r.model, r.kind) == (one.model, one.kind) for one, _ in cloze))]
+    shown += best(lambda one: one.group == UNTRAINED)
+    shown += [*best(lambda one: one.group == BASELINE and one.name != OUTPUTS), *best(lambda one: one.name == OUTPUTS)]
+    said = {one.title: f"{one.title} {spoken(score, 3)}" for one, score in shown}
+    return listed(list(said.values()))

@@ -20,8 +20,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from metarep.domains.multiplier.geometry import QUADRANTS
 from metarep.domains.multiplier.mode_paths import share_row
-from metarep.domains.multiplier.modes import MULTIPLIER, label_modes
+from metarep.domains.multiplier.modes import MODES, MULTIPLIER, label_modes
 from metarep.evaluation.resampling import balanced_accuracy, interval
 from metarep.training.engines import train_fast
 from metarep.training.recipe import Plan
@@ -36,17 +37,10 @@ N_REPEATS = 5
 LEAST_PROBABILITY = 1e-4
 """Predicted probabilities are not taken below it: one surprise must not decide the log loss."""
 
-AREA_NAMES = ("area of the smaller unit", "area of the larger unit", "area 00", "area 10", "area 01", "area 11")
 UNIT_NAMES = ("w₁ + w₂", "|w₁ − w₂|", "bias", "output weight")
-MODE_NAMES = tuple(f"mode is {mode}" for mode in ("1", "2", "2.5", "3", "4"))
 
-
-@dataclass(frozen=True)
-class Features:
-    """Quantities x (N, F) of initialisations, by name (F)."""
-
-    x: np.ndarray
-    names: tuple[str, ...]
+Features = dict[str, np.ndarray]
+"""Quantities of initialisations by name, each (N,)."""
 
 
 def initial_features(params: np.ndarray) -> dict[str, Features]:
@@ -58,25 +52,18 @@ def initial_features(params: np.ndarray) -> dict[str, Features]:
     params = np.asarray(params, np.float64)
     labels = label_modes(MULTIPLIER, params)
     order = np.argsort(labels.active_area, axis=1, kind="stable")
-    areas = np.concatenate([np.take_along_axis(labels.active_area, order, axis=1), labels.quadrant_area], axis=1)
     (weight, bias), (out, out_bias) = MULTIPLIER.unpack(params)
-    weight = np.take_along_axis(weight, order[:, :, None], axis=1)
-    bias, out = (np.take_along_axis(values, order, axis=1) for values in (bias, out[:, 0]))
-    difference = weight[..., 0] - weight[..., 1]
-    columns, names = [], []
-    for unit, title in enumerate(("smaller", "larger")):
-        columns += [weight[:, unit].sum(axis=-1), np.abs(difference[:, unit]), bias[:, unit], out[:, unit]]
-        names += [f"{name}, {title} unit" for name in UNIT_NAMES]
-    columns += [np.sign(difference[:, 0] * difference[:, 1]), out_bias[:, 0]]
-    names += ["units tilt to the same side", "output bias"]
-    parameters = Features(np.stack(columns, axis=1), tuple(names))
-    one_hot = np.stack([labels.mode == name.removeprefix("mode is ") for name in MODE_NAMES], axis=1).astype(float)
-    return {
-        "mode": Features(one_hot, MODE_NAMES),
-        "areas": Features(areas, AREA_NAMES),
-        "parameters": parameters,
-        "all": Features(np.concatenate([areas, parameters.x], axis=1), AREA_NAMES + parameters.names),
-    }
+    units = np.concatenate([weight, bias[..., None], out[:, 0, :, None], labels.active_area[..., None]], axis=-1)
+    units = np.take_along_axis(units, order[:, :, None], axis=1)
+    areas = {f"area of the {title} unit": units[:, i, 4] for i, title in enumerate(("smaller", "larger"))}
+    areas |= {f"area {name}": labels.quadrant_area[:, i] for i, name in enumerate(QUADRANTS)}
+    difference, parameters = units[..., 0] - units[..., 1], {}
+    for i, title in enumerate(("smaller", "larger")):
+        own = (units[:, i, :2].sum(axis=1), np.abs(difference[:, i]), units[:, i, 2], units[:, i, 3])
+        parameters |= {f"{name}, {title} unit": values for name, values in zip(UNIT_NAMES, own, strict=True)}
+    parameters |= {"units tilt to the same side": np.sign(difference.prod(axis=1)), "output bias": out_bias[:, 0]}
+    modes = {f"mode is {mode}": (labels.mode == mode).astype(float) for mode in MODES}
+    return {"mode": modes, "areas": areas, "parameters": parameters, "all": areas | parameters}
 
 
 def logistic():
@@ -135,19 +122,22 @@ def birth_rows(
     on test networks, each with a bootstrap interval, and the mean and the largest of n_nulls fits to
     shuffled labels. The second: permutation importance of boosted trees on "all", in bits, on validation networks.
     """
-    features, mode, split = initial_features(zoo.init_params), zoo["mode"], zoo["split"]
-    train, valid, test = (split == name for name in ("train", "valid", "test"))
-    rng = np.random.default_rng([seed, 3])
-    rows = []
+    features, mode = initial_features(zoo.init_params), zoo["mode"]
+    train, valid, test = (zoo["split"] == name for name in ("train", "valid", "test"))
+    rng, rows = np.random.default_rng([seed, 3]), []
     for name in sets:
-        x = features[name].x
+        x = np.stack(list(features[name].values()), axis=1)
         for title, build in PREDICTORS.items():
-            fitted = fit(build, x[train], mode[train])
             row = {"quantities": name, "predictor": title, "n_train": int(train.sum()), "n_test": int(test.sum())}
-            row |= scores(fitted, x[test], mode[test], n_bootstraps=n_bootstraps, rng=rng)
-            rows.append(row | _null(build, x, mode, train, test, n_nulls, rng))
-    trees = fit(boosted_trees, features["all"].x[train], mode[train])
-    return rows, importance_rows(trees, features["all"], mode, valid, rng=rng)
+            row |= scores(fit(build, x[train], mode[train]), x[test], mode[test], n_bootstraps=n_bootstraps, rng=rng)
+            null = []
+            for _ in range(n_nulls):
+                shuffled = fit(build, x[train], rng.permutation(mode[train]))
+                null.append(balanced_accuracy(mode[test], shuffled.decide(shuffled.probability(x[test]))))
+            rows.append(row | ({"null_mean": float(np.mean(null)), "null_max": max(null)} if null else {}))
+    x = np.stack(list(features["all"].values()), axis=1)
+    trees = fit(boosted_trees, x[train], mode[train])
+    return rows, importance_rows(trees, dict(zip(features["all"], x[valid].T, strict=True)), mode[valid], rng=rng)
 
 
 def scores(fitted: Fitted, x: np.ndarray, truth: np.ndarray, *, n_bootstraps: int, rng: np.random.Generator) -> dict:
@@ -171,29 +161,18 @@ def scores(fitted: Fitted, x: np.ndarray, truth: np.ndarray, *, n_bootstraps: in
     return row | {"entropy_bits": float(blank.mean())}
 
 
-def _null(build: Callable, x, mode, train, test, n_nulls: int, rng: np.random.Generator) -> dict:
-    found = []
-    for _ in range(n_nulls):
-        fitted = fit(build, x[train], rng.permutation(mode[train]))
-        found.append(balanced_accuracy(mode[test], fitted.decide(fitted.probability(x[test]))))
-    return {"null_mean": float(np.mean(found)), "null_max": float(np.max(found))} if found else {}
-
-
-def importance_rows(
-    fitted: Fitted, features: Features, mode: np.ndarray, held_out: np.ndarray, *, rng: np.random.Generator
-) -> list[dict]:
-    """By how many bits a held-out mode gets more surprising when one quantity is permuted among networks,
-    largest first; low and high are the range over N_REPEATS permutations."""
-    x, truth = features.x[held_out], mode[held_out]
-    base = fitted.surprise(fitted.probability(x), truth).mean()
-    rows = []
-    for column, name in enumerate(features.names):
+def importance_rows(fitted: Fitted, features: Features, truth: np.ndarray, *, rng: np.random.Generator) -> list[dict]:
+    """By how many bits a mode (N,) gets more surprising when one quantity is permuted among networks, largest first; low and
+    high are the range over N_REPEATS permutations."""
+    x = np.stack(list(features.values()), axis=1)
+    base, rows = fitted.surprise(fitted.probability(x), truth).mean(), []
+    for column, name in enumerate(features):
         lost = []
         for _ in range(N_REPEATS):
             shuffled = x.copy()
             shuffled[:, column] = rng.permutation(shuffled[:, column])
-            lost.append(fitted.surprise(fitted.probability(shuffled), truth).mean() - base)
-        rows.append({"quantity": name, "bits": float(np.mean(lost)), "low": float(min(lost)), "high": float(max(lost))})
+            lost.append(float(fitted.surprise(fitted.probability(shuffled), truth).mean() - base))
+        rows.append({"quantity": name, "bits": float(np.mean(lost)), "low": min(lost), "high": max(lost)})
     return sorted(rows, key=lambda row: -row["bits"])
 
 

@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from metarep.domains.multiplier.modes import MODE_NAMES, MODES, MULTIPLIER, UNIT_STATES, compositions, label_modes, unit_states
+from metarep.domains.multiplier.modes import MODE_NAMES, MODES, UNIT_STATES, compositions, label_modes, unit_states
 from metarep.domains.multiplier.recipes import VARIANTS
 from metarep.domains.multiplier.settings import ScanConfig
 from metarep.networks.spec import NetworkSpec
-from metarep.zoos.domain import Columns, Domain, DomainStage, Property, register
+from metarep.zoos.domain import Columns, Domain, DomainStage, later, register
 from metarep.zoos.zoo import Zoo, open_zoo
 
+HERE = "metarep.domains.multiplier"
 AREA_FLOOR = 1e-3
 """Added before the logarithm of an area: a quadrant counts from 1e-2."""
 
@@ -45,39 +46,9 @@ def all_areas(zoo: Zoo) -> np.ndarray:
     return np.concatenate([sorted_areas(zoo), quadrants, np.log10(quadrants + AREA_FLOOR)], axis=1)
 
 
-def describe(zoo: Zoo) -> list[Property]:
-    """The properties of 2-2-1 networks; none of others."""
-    from metarep.domains.multiplier.properties import properties
-
-    return properties(zoo) if zoo.spec == MULTIPLIER else []
-
-
-def draw(ax: Any, spec: NetworkSpec, params: np.ndarray) -> None:
-    """One network's output over the unit square, with the lines where its units turn on."""
-    from metarep.domains.multiplier.figures.square import draw_small
-
-    draw_small(ax, spec, params)
-
-
-def sections(results: Any) -> list[Any]:
-    """What a report on multipliers shows besides: the modes, each with a typical network, and the scans."""
-    from metarep.domains.multiplier.figures.sections import sections_of
-
-    return sections_of(results)
-
-
-def parts(*asked: Any) -> Any:
-    """Sections of one hidden layer that are networks of the domain."""
-    from metarep.domains.multiplier.sections.stage import find_sections_of
-
-    return find_sections_of(*asked)
-
-
 def make_scan(settings: ScanConfig, zoo: Path, embeddings: list[Path], out: Path, **how: Any) -> None:
     """The scans of a zoo; that by examples looks into one embedding."""
-    from metarep.domains.multiplier.scan import scan
-
-    scan(settings, zoo, out, embeddings=embeddings[0] if embeddings else None, **how)
+    later(f"{HERE}.scan:scan")(settings, zoo, out, embeddings=embeddings[0] if embeddings else None, **how)
 
 
 def has_modes(zoo: Path) -> bool:
@@ -110,10 +81,10 @@ DOMAIN = register(
         label_order={"mode": MODES, "unit_state": UNIT_STATES},
         label_words={"mode": MODE_NAMES},
         label_colours={"mode": MODE_COLOURS},
-        describe=describe,
-        draw=draw,
-        sections=sections,
+        describe=later(f"{HERE}.properties:properties"),
+        draw=later(f"{HERE}.figures.square:draw_small"),
+        sections=later(f"{HERE}.figures.sections:sections_of"),
         stages=(SCAN,),
-        parts=parts,
+        parts=later(f"{HERE}.sections.stage:find_sections_of"),
     )
 )

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from metarep.artefact import canonical_json, open_artefact, write_whole, writing
+from metarep.artefact import open_artefact, write_whole, writing
 from metarep.domains.multiplier.loss_at_change import ChangeDrops, drops_at_change, excess_summary
 from metarep.domains.multiplier.mode_paths import (
     last_change,
@@ -31,7 +31,7 @@ from metarep.errors import MetarepError
 from metarep.evaluation.resampling import balanced_accuracy
 from metarep.progress import Progress
 from metarep.report.wording import Score, of_row, percent, spoken
-from metarep.tables import to_csv
+from metarep.tables import rows_of, write_tables
 from metarep.zoos.zoo import open_zoo
 
 SIGNIFICANT = 0.05
@@ -100,10 +100,7 @@ def dynamics(
         tables = tables_of(found)
         if model is not None:
             tables["embedding_along_runs"] = embedding_rows(config, runs, model, device=device)
-        for name, rows in tables.items():
-            if rows:
-                write_whole(folder / f"{name}.csv", to_csv(rows))
-        write_whole(folder / "metrics.json", canonical_json(found.metrics) + "\n")
+        write_tables(folder, tables, found.metrics)
         write_whole(folder / "findings.txt", "\n".join(sentences(found.metrics)) + "\n")
     return Path(out)
 
@@ -111,11 +108,9 @@ def dynamics(
 def tables_of(found: Dynamics) -> dict[str, list[dict]]:
     """The stage's tables by name."""
     runs = found.runs
+    steps = list(map(str, runs.step))
     return {
-        "modes_over_time": [
-            {"network_id": name, **dict(zip(map(str, runs.step), row, strict=True))}
-            for name, row in zip(runs.run_id, runs.mode, strict=True)
-        ],
+        "modes_over_time": rows_of({"network_id": runs.run_id} | dict(zip(steps, runs.mode.T, strict=True))),
         "shares_over_time": share_rows(runs.mode, runs.step),
         "transitions": transition_rows(runs.mode, runs.step),
         "paths": path_rows(runs.mode),
@@ -127,32 +122,20 @@ def tables_of(found: Dynamics) -> dict[str, list[dict]]:
 
 def last_change_rows(runs: Runs) -> list[dict]:
     """One row a run: its path, how often it changes, and the first step in its final mode (0: from birth, never changed)."""
-    change = last_change(runs.mode)
-    n_changes = runs.n_changes[:, -1]
-    return [
-        {
-            "network_id": name,
-            "first_mode": row[0],
-            "final_mode": row[-1],
-            "n_changes": int(n),
-            "last_change_step": int(runs.step[column]),
-            "path": path,
-        }
-        for name, row, n, column, path in zip(runs.run_id, runs.mode, n_changes, change, paths(runs.mode), strict=True)
-    ]
+    columns = {"network_id": runs.run_id, "first_mode": runs.mode[:, 0], "final_mode": runs.mode[:, -1]}
+    columns |= {"n_changes": runs.n_changes[:, -1], "last_change_step": runs.step[last_change(runs.mode)]}
+    return rows_of(columns | {"path": paths(runs.mode)})
 
 
 def drop_rows(runs: Runs, drops: ChangeDrops) -> list[dict]:
     """One row a run that changes its mode: the drop of its error there in decades, the control's, how far its areas move."""
-    rows = []
-    for m, (run, column) in enumerate(zip(drops.run, drops.column, strict=True)):
-        row = {"network_id": runs.run_id[run], "from_mode": runs.mode[run, column - 1], "to_mode": runs.mode[run, column]}
-        at = {"step_before": column - 1, "step_after": column, "window_begin": drops.begin[m], "window_end": drops.end[m]}
-        row |= {name: int(runs.step[i]) for name, i in at.items()}
-        row |= {name: float(getattr(drops, name)[m]) for name in ("drop", "control_drop", "excess")}
-        moved = np.abs(runs.active_area[run, column] - runs.active_area[run, column - 1]).max()
-        rows.append({**row, "area_moved": float(moved)})
-    return rows
+    run, before, after = drops.run, drops.column - 1, drops.column
+    columns = {"network_id": runs.run_id[run], "from_mode": runs.mode[run, before], "to_mode": runs.mode[run, after]}
+    columns |= {"step_before": runs.step[before], "step_after": runs.step[after]}
+    columns |= {"window_begin": runs.step[drops.begin], "window_end": runs.step[drops.end]}
+    columns |= {"drop": drops.drop, "control_drop": drops.control_drop, "excess": drops.excess}
+    moved = np.abs(runs.active_area[run, after] - runs.active_area[run, before]).max(axis=1)
+    return rows_of(columns | {"area_moved": moved})
 
 
 def scan_along(runs: Runs) -> np.ndarray:

@@ -37,25 +37,17 @@ def share_below() -> float:
 def cut_rule(level: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Points (S, 2) of the square, weights (S,) that sum to 1, and which points (S,) have a product below level."""
     nodes, weights = np.polynomial.legendre.leggauss(N_NODES)
-    nodes, weights = (nodes + 1) / 2, weights / 2
-    left = level * nodes
-    right = level + (1 - level) * nodes
-    cut = level / right
-    pieces = [
-        _piece(left, level * weights, np.zeros(N_NODES), np.ones(N_NODES), nodes, weights),
-        _piece(right, (1 - level) * weights, np.zeros(N_NODES), cut, nodes, weights),
-        _piece(right, (1 - level) * weights, cut, np.ones(N_NODES), nodes, weights),
-    ]
-    points, masses = (np.concatenate([piece[i] for piece in pieces]) for i in range(2))
-    below = np.arange(len(points)) < 2 * N_NODES**2
-    return points, masses, below
-
-
-def _piece(x1, mass, low, high, nodes, weights) -> tuple[np.ndarray, np.ndarray]:
-    """Points and weights over x1 and, for each, x2 from low to high."""
-    x2 = low[:, None] + (high - low)[:, None] * nodes
-    points = np.stack([np.repeat(x1[:, None], len(nodes), axis=1), x2], axis=-1).reshape(-1, 2)
-    return points, (mass[:, None] * (high - low)[:, None] * weights).ravel()
+    nodes, weights, none = (nodes + 1) / 2, weights / 2, np.zeros(N_NODES)
+    left, right = level * nodes, level + (1 - level) * nodes
+    cut, rest = level / right, 1 - level
+    pieces = [(left, level, none, none + 1), (right, rest, none, cut), (right, rest, cut, none + 1)]
+    points, masses = [], []
+    for x1, width, low, high in pieces:  # for each x1, x2 from low to high
+        x2 = low[:, None] + (high - low)[:, None] * nodes
+        points.append(np.stack([np.broadcast_to(x1[:, None], x2.shape), x2], axis=-1).reshape(-1, 2))
+        masses.append(np.outer(width * weights * (high - low), weights).ravel())
+    below = np.arange(3 * N_NODES**2) < 2 * N_NODES**2
+    return np.concatenate(points), np.concatenate(masses), below
 
 
 def error_map(params: np.ndarray, *, side: int) -> np.ndarray:

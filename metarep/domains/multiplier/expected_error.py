@@ -59,21 +59,37 @@ def expected_error(spec: NetworkSpec, params: np.ndarray, *, input_distribution:
 def expected_error_derivatives(
     spec: NetworkSpec, params: np.ndarray, *, input_distribution: InputDistribution = "product"
 ) -> Expected:
-    """The expected squared error with its gradient and its Hessian: about 10 µs a 2-2-1 network."""
+    """The expected squared error with its gradient and its Hessian: some tens of microseconds a 2-2-1 network."""
     if input_distribution not in N_NODES:
         raise MetarepError("unknown input distribution", met=input_distribution, expected=" or ".join(N_NODES))
-    params = np.asarray(params, dtype=np.float64)
-    terms, place = _as_terms(spec, params)
-    nodes, weights = _rule(N_NODES[input_distribution])
-    n, size = terms.shape
+    terms, place = _as_terms(spec, np.asarray(params, dtype=np.float64))
     finite = np.isfinite(terms).all(axis=1)
-    terms[~finite] = 0.0
-    error, gradient, hessian = np.empty(n), np.zeros((n, size)), np.zeros((n, size, size))
-    _integrate(terms, input_distribution == "product", nodes, weights, error, gradient, hessian)
-    error += SECOND_MOMENT[input_distribution]
-    for values in (error, gradient, hessian):
-        values[~finite] = np.nan
-    return Expected(error, gradient[:, place], hessian[:, place[:, None], place])
+    n, k = len(terms), terms.shape[1] // 4
+    terms = np.where(finite[:, None], terms, 0.0)
+    units, out = terms[:, : 3 * k].reshape(n, k, 3), np.ascontiguousarray(terms[:, 3 * k :])
+    gram, moment, curve = np.zeros((n, k, k, 3, 3)), np.zeros((n, k, 3)), np.zeros((n, k, 3, 3))
+    rule = _rule(N_NODES[input_distribution])
+    _integrate(np.ascontiguousarray(units), out, input_distribution == "product", *rule, gram, moment, curve)
+    found = _differentiated(units, out, gram, moment, curve)
+    error, gradient, hessian = (np.where(finite.reshape(-1, *[1] * (part.ndim - 1)), part, np.nan) for part in found)
+    return Expected(error + SECOND_MOMENT[input_distribution], gradient[:, place], hessian[:, place[:, None], place])
+
+
+def _differentiated(units: np.ndarray, out: np.ndarray, gram: np.ndarray, moment: np.ndarray, curve: np.ndarray) -> Expected:
+    """The expected error less E[y²], by units (N, K, 3) and output weights (N, K), from G, F and C."""
+    n, k = out.shape
+    seen = np.einsum("njkab,nkb->njka", gram, units)
+    residual = np.einsum("nk,njka->nja", out, seen) - moment
+    error = np.einsum("nj,nja,nja->n", out, units, residual - moment)
+    gradient = np.concatenate([(out[..., None] * residual).reshape(n, 3 * k), (units * residual).sum(axis=-1)], axis=1)
+    own = np.arange(k)
+    by_units = np.einsum("nj,nk,njkab->njakb", out, out, gram)
+    by_units[:, own, :, own] += np.moveaxis(out[..., None, None] * curve, 1, 0)
+    mixed = np.einsum("nj,njka->njak", out, seen)
+    mixed[:, own, :, own] += np.moveaxis(residual, 1, 0)
+    by_units, mixed = by_units.reshape(n, 3 * k, 3 * k), mixed.reshape(n, 3 * k, k)
+    rows = [[by_units, mixed], [mixed.swapaxes(1, 2), np.einsum("nja,njka->njk", units, seen)]]
+    return Expected(error, 2 * gradient, 2 * np.concatenate([np.concatenate(row, axis=2) for row in rows], axis=1))
 
 
 @lru_cache
@@ -126,14 +142,7 @@ def _cuts(units, inner, product, start):
                 a2 = NUDGE * abs(b2)
             found[at] = -(a2 * c - a * c2) / (a2 * b - a * b2)
             at += 1
-    for i in range(found.size):
-        value = found[i] if start < found[i] <= 1.0 else start  # NaN too
-        place = i
-        while place > 0 and found[place - 1] > value:
-            found[place] = found[place - 1]
-            place -= 1
-        found[place] = value
-    return found
+    return np.sort(np.where((start < found) & (found <= 1.0), found, start))  # NaN too
 
 
 @kernel
@@ -207,51 +216,13 @@ def _add_slices(units, out, inner, product, nodes, weights, gram, moment, curve)
 
 
 @kernel
-def _differentiate(units, out, gram, moment, curve, gradient, hessian):
-    """The expected error less E[y²]; adds to gradient (4 K,) and hessian (4 K, 4 K). Plain loops compile fastest."""
-    n = units.shape[0]
-    error = 0.0
-    for j in range(n):
-        v_at = 3 * n + j
-        for a in range(3):
-            residual = -moment[j, a]
-            for k in range(n):
-                seen = 0.0
-                for b in range(3):
-                    seen += gram[j, k, a, b] * units[k, b]
-                    hessian[3 * j + a, 3 * k + b] += 2.0 * out[j] * out[k] * gram[j, k, a, b]
-                residual += out[k] * seen
-                hessian[v_at, 3 * n + k] += 2.0 * units[j, a] * seen
-                hessian[3 * j + a, 3 * n + k] += 2.0 * out[j] * seen
-                hessian[3 * n + k, 3 * j + a] += 2.0 * out[j] * seen
-            for b in range(3):
-                hessian[3 * j + a, 3 * j + b] += 2.0 * out[j] * curve[j, a, b]
-            hessian[3 * j + a, v_at] += 2.0 * residual
-            hessian[v_at, 3 * j + a] += 2.0 * residual
-            gradient[3 * j + a] = 2.0 * out[j] * residual
-            gradient[v_at] += 2.0 * units[j, a] * residual
-            error += out[j] * units[j, a] * (residual - moment[j, a])
-    return error
-
-
-@kernel
-def _integrate(terms, product, nodes, weights, error, gradient, hessian):
-    """Fills error (N,) and adds to gradient (N, 4 K) and hessian (N, 4 K, 4 K) of networks terms (N, 4 K)."""
-    n = terms.shape[1] // 4
-    units, out = np.empty((n, 3)), np.empty(n)
-    gram, moment, curve = np.empty((n, n, 3, 3)), np.empty((n, 3)), np.empty((n, 3, 3))
-    for i in range(terms.shape[0]):
-        for j in range(n):
-            out[j] = terms[i, 3 * n + j]
-            for a in range(3):
-                units[j, a] = terms[i, 3 * j + a]
-        gram[:], moment[:], curve[:] = 0.0, 0.0, 0.0
-        _add_slices(units, out, 0, product, nodes, weights, gram, moment, curve)
-        if product:
-            _add_slices(units, out, 1, product, nodes, weights, gram, moment, curve)
-        for j in range(n):
+def _integrate(units, out, product, nodes, weights, gram, moment, curve):
+    """Adds up gram (N, K, K, 3, 3), moment (N, K, 3) and curve (N, K, 3, 3) of networks units (N, K, 3), out (N, K)."""
+    for i in range(out.shape[0]):
+        for inner in range(2 if product else 1):
+            _add_slices(units[i], out[i], inner, product, nodes, weights, gram[i], moment[i], curve[i])
+        for j in range(out.shape[1]):
             for k in range(j + 1):
-                g = gram[j, k]
+                g = gram[i, j, k]
                 g[0, 1], g[2, 0], g[2, 1] = g[1, 0], g[0, 2], g[1, 2]
-                gram[k, j] = g
-        error[i] = _differentiate(units, out, gram, moment, curve, gradient[i], hessian[i])
+                gram[i, k, j] = g

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial.distance import cdist
 from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from metarep.artefact import Artefact
@@ -43,11 +44,10 @@ def linear_scores(
     It is fitted on training networks params (T, P) of mode (T,) and training initialisations random
     (R, P), one against the rest, both weighing alike, on standardised parameters as they stand.
     """
-    fitted = np.concatenate([params, random])
     labels = np.r_[mode == positive, np.zeros(len(random), bool)]
-    scaler = StandardScaler().fit(fitted)
-    model = LogisticRegression(max_iter=MAX_ITERATIONS, class_weight="balanced").fit(scaler.transform(fitted), labels)
-    return [model.decision_function(scaler.transform(some)) for some in asked]
+    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=MAX_ITERATIONS, class_weight="balanced"))
+    model.fit(np.concatenate([params, random]), labels)
+    return [model.decision_function(some) for some in asked]
 
 
 def example_scores(

@@ -8,8 +8,7 @@ Methods", 2000, chapter 7).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from itertools import combinations
-from math import factorial
+from itertools import combinations, permutations
 from typing import NamedTuple
 
 import numpy as np
@@ -91,13 +90,6 @@ def worth(names: Sequence[str], saved: Callable[[frozenset[str]], float]) -> dic
     saved(set) is what a set of names saves together, saved(empty) = 0. The values add up to saved(all).
     Source: Shapley, "A value for n-person games", 1953.
     """
-    n, values = len(names), {}
-    for name in names:
-        others = [other for other in names if other != name]
-        total = 0.0
-        for size in range(n):
-            weight = factorial(size) * factorial(n - size - 1) / factorial(n)
-            for part in combinations(others, size):
-                total += weight * (saved(frozenset({*part, name})) - saved(frozenset(part)))
-        values[name] = total
-    return values
+    orders = list(permutations(names))
+    joined = {name: [frozenset(order[: order.index(name)]) for order in orders] for name in names}
+    return {name: sum(saved(before | {name}) - saved(before) for before in own) / len(orders) for name, own in joined.items()}

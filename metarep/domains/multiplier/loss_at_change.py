@@ -58,10 +58,8 @@ def drops_at(runs: Runs, run: np.ndarray, column: np.ndarray, *, window: int, n_
     controls = matched_controls(runs, run, begin, end, n_controls=n_controls)
     enough = (controls >= 0).sum(axis=1) >= MIN_CONTROLS
     run, column, begin, end, controls = (values[enough] for values in (run, column, begin, end, controls))
-    used = controls >= 0
-    before = np.where(used, log_error[controls, begin[:, None]], 0).sum(axis=1) / used.sum(axis=1)
-    after = np.where(used, log_error[controls, end[:, None]], 0).sum(axis=1) / used.sum(axis=1)
-    own = log_error[run, begin]
+    used, own = controls >= 0, log_error[run, begin]
+    before, after = (np.mean(log_error[controls, at[:, None]], axis=1, where=used) for at in (begin, end))
     return ChangeDrops(run, column, begin, end, own - log_error[run, end], before - after, controls, before - own)
 
 
@@ -84,14 +82,12 @@ def matched_controls(runs: Runs, run: np.ndarray, begin: np.ndarray, end: np.nda
 def _nearest(level: np.ndarray, candidates: np.ndarray, run: np.ndarray, k: int) -> np.ndarray:
     """(m, k) candidates nearest in rank to the levels of `run` (m,), without the run itself; −1 where there are fewer."""
     ranked = candidates[np.argsort(level[candidates], kind="stable")]
-    place = np.searchsorted(level[ranked], level[run])
     width = min(k + 1, len(ranked))
-    first = np.clip(place - width // 2, 0, len(ranked) - width)
-    near = ranked[first[:, None] + np.arange(width)] if width else np.zeros((len(run), 0), np.int64)
-    near = np.concatenate([near, np.full((len(run), k + 1 - width), -1)], axis=1)
+    first = np.clip(np.searchsorted(level[ranked], level[run]) - width // 2, 0, len(ranked) - width)
+    near = np.full((len(run), k + 1), -1)
+    near[:, :width] = ranked[first[:, None] + np.arange(width)]
     near[near == run[:, None]] = -1
-    sorted_behind = np.argsort(near < 0, axis=1, kind="stable")
-    return np.take_along_axis(near, sorted_behind, axis=1)[:, :k]
+    return np.take_along_axis(near, np.argsort(near < 0, axis=1, kind="stable"), axis=1)[:, :k]
 
 
 def excess_summary(
@@ -143,8 +139,7 @@ def aligned(runs: Runs, found: ChangeDrops, reach: int) -> tuple[np.ndarray, np.
     inside = (column >= 0) & (column < len(runs.step))
     column = np.clip(column, 0, len(runs.step) - 1)
     own = runs.log_error[found.run[:, None], column] - runs.log_error[found.run, found.column - 1][:, None]
-    used = (found.controls >= 0)[:, :, None]
     levels = runs.log_error[found.controls[:, :, None], column[:, None, :]]
     levels = levels - runs.log_error[found.controls, found.column[:, None] - 1][:, :, None]
-    control = np.where(used, levels, 0).sum(axis=1) / used.sum(axis=1)
+    control = np.mean(levels, axis=1, where=(found.controls >= 0)[:, :, None])
     return offsets + 0.5, np.where(inside, own, np.nan), np.where(inside, control, np.nan)

@@ -58,10 +58,8 @@ class Within(NamedTuple):
 def minimise_within(mode: str, start: np.ndarray) -> Within:
     """The lowest expected error in a mode, from 2-2-1 networks start (N, 9) of this mode; those that left it are dropped."""
     ends = [_descend(BOXES[mode], params) for params in canonical_scale(MULTIPLIER, in_order(start))]
-    ends = [end for end in ends if end is not None]
-    columns = list(zip(*ends, strict=True)) if ends else [np.empty((0, 9)), [], [], []]
-    params = canonical_scale(MULTIPLIER, np.array(columns[0], np.float64))
-    return Within(params, np.array(columns[1], np.float64), np.array(columns[2], bool), np.array(columns[3], np.float64))
+    params, *rest = zip(*(end for end in ends if end is not None), strict=True) if any(ends) else ([], [], [], [])
+    return Within(canonical_scale(MULTIPLIER, np.reshape(params, (-1, 9))), *map(np.array, rest))
 
 
 def in_order(params: np.ndarray) -> np.ndarray:

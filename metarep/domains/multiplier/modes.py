@@ -112,9 +112,8 @@ def sign_patterns(spec: NetworkSpec, params: np.ndarray) -> np.ndarray:
     weight = spec.unpack(params)[-1][0].reshape(len(params), spec.widths[-1] * spec.widths[-2])
     patterns = np.full(len(params), "", dtype=object)
     finite = np.isfinite(params).all(axis=1)
-    signs, which = np.unique(np.sort(np.sign(weight[finite]), axis=1), axis=0, return_inverse=True)
-    texts = np.array(["".join("-0+"[int(sign) + 1] for sign in row) for row in signs], dtype=object)
-    patterns[finite] = texts[which.reshape(-1)]
+    signs = np.array(list("-0+"))[1 + np.sort(np.sign(weight[finite]), axis=1).astype(int)]
+    patterns[finite] = ["".join(row) for row in signs]
     return patterns
 
 

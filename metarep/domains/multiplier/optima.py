@@ -81,26 +81,21 @@ def border_starts(starts: Starts, mode: str, *, seed: int) -> np.ndarray:
 
 def best_of_modes(free: Minimum, within: dict[str, Within]) -> BestOfModes:
     """The best of every mode from where free descents ended and those that stayed in each mode {mode: Within}."""
-    ends = label_modes(MULTIPLIER, free.params).mode
-    n = len(MODES)
-    error, inside_error = np.full(n, np.nan), np.full(n, np.nan)
-    params, inside_params = np.full((n, 9), np.nan), np.full((n, 9), np.nan)
-    held, out = np.zeros(n, bool), np.full(n, "", dtype=object)
-    for i, mode in enumerate(MODES):
-        inside = np.flatnonzero((ends == mode) & free.converged)
-        if len(inside):
-            lowest = inside[free.error[inside].argmin()]
-            inside_error[i], inside_params[i] = free.error[lowest], free.params[lowest]
-        error[i], params[i] = inside_error[i], inside_params[i]
-        stays = within[mode]
-        if len(stays.error) and not stays.error.min() > error[i] - SAME_ERROR:
-            lowest = stays.error.argmin()
-            error[i], params[i] = stays.error[lowest], stays.params[lowest]
-            held[i] = stays.held[lowest] or np.abs(params[i, 6:8]).max() > UNBOUNDED
-            if held[i]:
-                out[i] = beyond(mode, params[i])
+    ends, found = label_modes(MULTIPLIER, free.params).mode, []
+    for mode in MODES:
+        inside, stays = np.flatnonzero((ends == mode) & free.converged), within[mode]
+        lowest = inside[free.error[inside].argmin()] if len(inside) else None
+        own = (np.nan, np.full(9, np.nan)) if lowest is None else (free.error[lowest], free.params[lowest])
+        best, held = own, False
+        if len(stays.error) and not stays.error.min() > own[0] - SAME_ERROR:
+            at = stays.error.argmin()
+            best = (stays.error[at], stays.params[at])
+            held = bool(stays.held[at] or np.abs(best[1][6:8]).max() > UNBOUNDED)
+        found.append((*best, held, beyond(mode, best[1]) if held else "", *own))
+    error, params, held, out, inside_error, inside_params = (np.array(column) for column in zip(*found, strict=True))
     unbounded = np.abs(np.nan_to_num(params[:, 6:8])).max(axis=1) > UNBOUNDED
-    return BestOfModes(MODES, error, _canonical(params), held, unbounded, out, inside_error, _canonical(inside_params))
+    canonical = _canonical(params), _canonical(inside_params)
+    return BestOfModes(MODES, error, canonical[0], held, unbounded, out.astype(object), inside_error, canonical[1])
 
 
 def descend(starts: Starts, *, input_distribution: InputDistribution = "product") -> Minimum:

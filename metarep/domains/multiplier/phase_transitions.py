@@ -80,17 +80,14 @@ def _rates(curves: np.ndarray) -> np.ndarray:
 
 def relaxation(grid: np.ndarray, log_error: np.ndarray) -> np.ndarray:
     """(M, G) decades: E_end + (E_0 − E_end) exp(−t/τ) at the steps (G,), with the ends and the half drop of curves (M, G)."""
-    start, end = log_error[:, 0], log_error[:, -1]
-    half = (start + end) / 2
-    below = log_error <= half[:, None]
-    after = np.argmax(below, axis=1)
-    rows = np.arange(len(log_error))
-    y0, y1 = log_error[rows, np.maximum(after - 1, 0)], log_error[rows, after]
-    part = np.where(y0 > y1, (y0 - half) / np.where(y0 > y1, y0 - y1, 1), 1.0)
-    t_half = grid[np.maximum(after - 1, 0)] ** (1 - part) * grid[after] ** part
-    e_start, e_end, e_half = 10**start, 10**end, 10**half
-    tau = t_half / -np.log((e_half - e_end) / (e_start - e_end))
-    return np.log10(e_end[:, None] + (e_start - e_end)[:, None] * np.exp(-grid / tau[:, None]))
+    half = (log_error[:, 0] + log_error[:, -1]) / 2
+    after = np.argmax(log_error <= half[:, None], axis=1)
+    near = np.stack([np.maximum(after - 1, 0), after], axis=1)
+    (y0, y1), (t0, t1) = np.take_along_axis(log_error, near, axis=1).T, np.log(grid)[near].T
+    t_half = np.exp(t1 + (t0 - t1) * np.where(y0 > y1, (half - y1) / np.where(y0 > y1, y0 - y1, 1), 0.0))
+    start, middle, end = 10 ** log_error[:, 0], 10**half, 10 ** log_error[:, -1]
+    tau = t_half / -np.log((middle - end) / (start - end))
+    return np.log10(end[:, None] + (start - end)[:, None] * np.exp(-grid / tau[:, None]))
 
 
 def _count_drops(rate: np.ndarray) -> int:

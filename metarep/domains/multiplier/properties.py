@@ -24,15 +24,15 @@ AREAS, SIGNS, FUNCTION, ERROR, SIZES, START = ("areas", "signs", "function", "er
 
 
 def properties(zoo: Zoo) -> list[Property]:
-    """The properties of N 2-2-1 networks. Areas are shares of the unit square; "off" and "on" are those of the modes."""
+    """The properties of N 2-2-1 networks; none of others.
+
+    Areas are shares of the unit square; "off" and "on" are those of the modes.
+    """
+    if zoo.spec != MULTIPLIER:
+        return []
     params = zoo.params.astype(np.float64)
-    error = zoo["log_error"]
-    found = [
-        *of_areas(params),
-        *of_signs(params),
-        *of_function(params),
-        Property("log₁₀ of the validation error", error, ERROR),
-    ]
+    found = [*of_areas(params), *of_signs(params), *of_function(params)]
+    found.append(Property("log₁₀ of the validation error", zoo["log_error"], ERROR))
     return found + of_sizes(params) + of_start(zoo, params)
 
 

@@ -10,15 +10,15 @@ The published scan came with an AUC of 1.00 on two hand-picked positives against
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from metarep.artefact import canonical_json, write_whole, writing
+from metarep.artefact import writing
 from metarep.domains.multiplier.fitted_scans import Embedded, align, example_scores, linear_scores
 from metarep.domains.multiplier.modes import MODES, MULTIPLIER
 from metarep.domains.multiplier.scores import SCORES
@@ -27,7 +27,7 @@ from metarep.embeddings.store import load_embeddings
 from metarep.errors import MetarepError
 from metarep.evaluation.roc import FPR_GRID, Roc, area, average_precision, estimate, on_grid, precision_at
 from metarep.progress import Progress
-from metarep.tables import to_csv
+from metarep.tables import write_tables
 from metarep.zoos.zoo import Zoo, open_zoo
 
 POSITIVE = "3"
@@ -69,13 +69,9 @@ class Scan:
 
 def random_initialisations(n: int, *, seed: int) -> np.ndarray:
     """(n, 9): 2-2-1 networks as PyTorch's `Linear` starts them, uniform in ±1/√fan_in."""
-    rng = np.random.default_rng(seed)
-    return MULTIPLIER.pack(
-        [
-            (rng.uniform(-1, 1, (n, o, i)) / math.sqrt(i), rng.uniform(-1, 1, (n, o)) / math.sqrt(i))
-            for (o, i), _ in MULTIPLIER.shapes
-        ]
-    )
+    rng, shapes = np.random.default_rng(seed), [shape for shape, _ in MULTIPLIER.shapes]
+    layers = [(rng.uniform(-1, 1, (n, o, i)), rng.uniform(-1, 1, (n, o)), math.sqrt(i)) for o, i in shapes]
+    return MULTIPLIER.pack([(weight / root, bias / root) for weight, bias, root in layers])
 
 
 def scan(
@@ -103,10 +99,7 @@ def scan(
         inputs[loaded.name] = loaded.artefact
     with writing(out, "scan", config=config.resolved(), seed=config.seed, inputs=inputs, overwrite=overwrite) as folder:
         tables, about = measure(config, final, embeddings=embeddings, device=device, progress=progress)
-        for name, rows in tables.items():
-            if rows:
-                write_whole(folder / f"{name}.csv", to_csv(rows))
-        write_whole(folder / "metrics.json", canonical_json(about) + "\n")
+        write_tables(folder, tables, about)
     return Path(out)
 
 
@@ -155,17 +148,9 @@ def measure(
 
 def _about(config: ScanConfig, scans: list[Scan], embedded: Embedded | None, networks: Zoo) -> dict[str, Any]:
     missing = "" if embedded else "no embeddings were given, so the scan by examples in an embedding was left out"
-    return {
-        "positive": POSITIVE,
-        "scans": [one.name for one in scans],
-        "embedding": embedded.name if embedded else None,
-        "n_examples": config.n_examples,
-        "n_example_draws": config.n_example_draws,
-        "left_out": missing,
-        "n_networks": len(networks),
-        "n_test": int((networks["split"] == "test").sum()),
-        "n_random": config.n_random,
-    }
+    about = {"positive": POSITIVE, "scans": [one.name for one in scans], "embedding": embedded.name if embedded else None}
+    about |= {"n_networks": len(networks), "n_test": int((networks["split"] == "test").sum()), "left_out": missing}
+    return about | {name: getattr(config, name) for name in ("n_examples", "n_example_draws", "n_random")}
 
 
 def label_free_scans(params: np.ndarray, random: np.ndarray) -> list[Scan]:
@@ -184,26 +169,23 @@ def fitted_scans(config: ScanConfig, networks: Zoo, random: np.ndarray, embedded
     scans = [Scan(LINEAR, TEST, {m: (own[None], start[None]) for m, (own, start) in linear.items()})]
     if embedded is not None:
         train = train & embedded.held
-        asked = [embedded.networks[test], embedded.random]
-        counts = (config.n_examples, config.n_example_draws)
-        by_mode = {
-            m: tuple(example_scores(embedded.networks[train], networks["mode"][train] == m, asked, *counts, seed=config.seed))
-            for m in present
-        }
-        scans.append(Scan(EMBEDDING, TEST, by_mode))
+        vectors, mode, asked = embedded.networks[train], networks["mode"][train], [embedded.networks[test], embedded.random]
+        how = {"n_examples": config.n_examples, "n_draws": config.n_example_draws, "seed": config.seed}
+        scans.append(Scan(EMBEDDING, TEST, {m: tuple(example_scores(vectors, mode == m, asked, **how)) for m in present}))
     return scans
 
 
-def negatives_of(one: Scan, positive: str, mode: np.ndarray) -> dict[str, np.ndarray]:
-    """{name: scores (D, n)} of what a mode is told from: random starts, each other mode, all of them."""
-    own, random = one.of(positive)
-    found = {RANDOM: random, **{m: own[:, mode == m] for m in MODES if m != positive}, OTHERS: own[:, mode != positive]}
-    return {name: scores for name, scores in found.items() if scores.shape[1]}
-
-
-def positives_of(one: Scan, mode: np.ndarray) -> dict[str, np.ndarray]:
-    """{mode: scores (D, n)} of the modes that are there and that the scan can look for."""
-    return {m: one.of(m)[0][:, mode == m] for m in MODES if (mode == m).any() and one.of(m) is not None}
+def contests(one: Scan, mode: np.ndarray) -> Iterator[tuple[dict, np.ndarray, np.ndarray]]:
+    """The columns that name it, scores (D, P) of a mode, and scores (D, Q) of what it is told from: random starts, each other
+    mode, all of them; for every mode that is there, mode (N,), and that the scan can look for.
+    """
+    for positive in (m for m in MODES if (mode == m).any() and one.of(m) is not None):
+        own, random = one.of(positive)
+        rivals = {RANDOM: random, **{m: own[:, mode == m] for m in MODES if m != positive}, OTHERS: own[:, mode != positive]}
+        for negative, others in rivals.items():
+            if others.shape[1]:
+                names = {"scan": one.name, "positive": positive, "negative": negative, "networks": one.networks}
+                yield names, own[:, mode == positive], others
 
 
 def auc_rows(one: Scan, mode: np.ndarray, whole: np.ndarray, config: ScanConfig) -> tuple[list[dict], list[dict]]:
@@ -212,16 +194,14 @@ def auc_rows(one: Scan, mode: np.ndarray, whole: np.ndarray, config: ScanConfig)
     mode (N,) is of the networks that were scanned; precision is that at the mode's share in `whole`, all modes of the zoo.
     """
     aucs, precisions = [], []
-    for positive, scores in positives_of(one, mode).items():
-        share = float((whole == positive).mean())
-        for negative, others in negatives_of(one, positive, mode).items():
-            metrics = {"auc": area} | (precision_metrics(share) if negative == OTHERS else {})
-            found = estimate(metrics, scores, others, config.n_bootstraps, seed=config.seed)
-            row = {"scan": one.name, "positive": positive, "negative": negative, "networks": one.networks}
-            aucs.append(row | {"n_positive": scores.shape[1], "n_negative": others.shape[1]} | found.pop("auc").row("auc"))
-            if found:
-                columns = {key: value for name, metric in found.items() for key, value in metric.row(name).items()}
-                precisions.append(row | {"prevalence": share} | columns)
+    for row, scores, others in contests(one, mode):
+        share = float((whole == row["positive"]).mean())
+        metrics = {"auc": area} | (precision_metrics(share) if row["negative"] == OTHERS else {})
+        found = estimate(metrics, scores, others, config.n_bootstraps, seed=config.seed)
+        aucs.append(row | {"n_positive": scores.shape[1], "n_negative": others.shape[1]} | found.pop("auc").row("auc"))
+        if found:
+            columns = {key: value for name, metric in found.items() for key, value in metric.row(name).items()}
+            precisions.append(row | {"prevalence": share} | columns)
     return aucs, precisions
 
 
@@ -234,35 +214,27 @@ def precision_metrics(share: float) -> dict[str, Callable[[Roc], np.ndarray]]:
 def roc_rows(one: Scan, mode: np.ndarray) -> list[dict]:
     """Rows of roc.csv: the share of positives found at fixed shares of negatives."""
     rows = []
-    for positive, scores in positives_of(one, mode).items():
-        for negative, others in negatives_of(one, positive, mode).items():
-            row = {"scan": one.name, "positive": positive, "negative": negative, "networks": one.networks}
-            rows += [row | {"fpr": float(x), "tpr": float(y)} for x, y in zip(FPR_GRID, on_grid(scores, others), strict=True)]
+    for row, scores, others in contests(one, mode):
+        curve = zip(FPR_GRID.tolist(), on_grid(scores, others).tolist(), strict=True)
+        rows += [row | {"fpr": x, "tpr": y} for x, y in curve]
     return rows
 
 
 def margin_rows(one: Scan, own: Zoo, config: ScanConfig) -> list[dict]:
     """Rows of margin.csv: mode 3 by its distance to the threshold, against random starts and all other modes."""
-    if one.of(POSITIVE) is None:
-        return []
-    scores, random = one.of(POSITIVE)
-    is_positive = own["mode"] == POSITIVE
-    which = np.digitize(own["mode_margin"], MARGIN_EDGES[1:-1])
-    rows = []
+    margin, rows = own["mode_margin"][own["mode"] == POSITIVE], []
+    which = np.digitize(margin, MARGIN_EDGES[1:-1])
     for number, (low, high) in enumerate(pairwise(MARGIN_EDGES)):
-        inside = is_positive & (which == number)
-        for negative, others in ((RANDOM, random), (OTHERS, scores[:, ~is_positive])):
-            if not inside.any() or not others.shape[1]:
-                continue
-            found = estimate({"auc": area}, scores[:, inside], others, config.n_bootstraps, seed=config.seed)["auc"]
-            row = {"scan": one.name, "positive": POSITIVE, "negative": negative, "networks": one.networks}
-            row |= {"margin_low": low, "margin_high": high, "margin_median": float(np.median(own["mode_margin"][inside]))}
-            rows.append(row | {"n_positive": int(inside.sum())} | found.row("auc"))
+        inside = which == number
+        for row, scores, others in contests(one, own["mode"]) if inside.any() else ():
+            if row["positive"] == POSITIVE and row["negative"] in (RANDOM, OTHERS):
+                found = estimate({"auc": area}, scores[:, inside], others, config.n_bootstraps, seed=config.seed)["auc"]
+                edges = {"margin_low": low, "margin_high": high, "margin_median": float(np.median(margin[inside]))}
+                rows.append(row | edges | {"n_positive": int(inside.sum())} | found.row("auc"))
     return rows
 
 
-@dataclass(frozen=True)
-class Score:
+class Score(NamedTuple):
     """A score, and the share of random initialisations that score lower, in percent."""
 
     value: float
@@ -271,11 +243,9 @@ class Score:
 
 def portray(params: np.ndarray, config: ScanConfig) -> dict[str, Score]:
     """What the scans without labels say of one network params (9,), set against config.n_random initialisations."""
-    found = {}
-    for one in label_free_scans(params[None], random_initialisations(config.n_random, seed=config.seed)):
-        (value,), random = (scores[0] for scores in one.of(POSITIVE))
-        found[one.name] = Score(float(value), 100 * float((random < value).mean()))
-    return found
+    random = random_initialisations(config.n_random, seed=config.seed)
+    values = {name: (float(score(params[None])[0]), score(random)) for name, score in SCORES.items()}
+    return {name: Score(value, 100 * float((others < value).mean())) for name, (value, others) in values.items()}
 
 
 def score_rows(one: Scan, own: Zoo) -> list[dict]:
@@ -284,11 +254,10 @@ def score_rows(one: Scan, own: Zoo) -> list[dict]:
     Scans that were made for each mode show the one for mode 3.
     """
     rows = []
-    shown = {positive: found for positive, found in one.scores.items() if positive in (ANY, POSITIVE)}
-    for positive, (scores, random) in shown.items():
+    for positive in (positive for positive in one.scores if positive in (ANY, POSITIVE)):
+        scores, random = (part.mean(axis=0).tolist() for part in one.scores[positive])
+        named = [*zip(own["network_id"], own["mode"], scores, strict=True)]
+        named += [(f"{RANDOM}-{i}", RANDOM, value) for i, value in enumerate(random)]
         row = {"scan": one.name, "positive": positive}
-        named = zip(own["network_id"], own["mode"], scores.mean(axis=0), strict=True)
-        rows += [row | {"network_id": name, "mode": mode, "score": float(value)} for name, mode, value in named]
-        starts = enumerate(random.mean(axis=0))
-        rows += [row | {"network_id": f"{RANDOM}-{i}", "mode": RANDOM, "score": float(v)} for i, v in starts]
+        rows += [row | {"network_id": name, "mode": mode, "score": value} for name, mode, value in named]
     return rows

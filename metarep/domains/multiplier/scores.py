@@ -21,6 +21,7 @@ from collections.abc import Callable, Mapping
 from functools import cache
 
 import numpy as np
+from scipy.special import expit, softmax
 
 from metarep.domains.multiplier.geometry import active_area
 from metarep.domains.multiplier.modes import MULTIPLIER, TOLERANCE
@@ -58,21 +59,22 @@ def published_parts(params: np.ndarray) -> np.ndarray:
     θ the angle between u and (1,1): s1 = σ(1 − |1 − θ/(3π/4)|), s2 = cosine of softmax(−u) and
     softmax(b), s3 = mean σ(−v), s4 = σ(c). Source: section 6 of the design.
     """
-    (weight, bias), (out_weight, out_bias) = MULTIPLIER.unpack(np.asarray(params, np.float64))
-    image = weight.sum(axis=-1)
-    u = image / np.maximum(np.linalg.norm(image, axis=-1, keepdims=True), 1e-300)
-    a, b = _softmax(-u), _softmax(bias)
+    (_, bias), (out_weight, out_bias) = MULTIPLIER.unpack(np.asarray(params, np.float64))
+    a, b = softmax(-turned_diagonal(params), axis=-1), softmax(bias, axis=-1)
     cosine = (a * b).sum(-1) / (np.linalg.norm(a, axis=-1) * np.linalg.norm(b, axis=-1))
-    angle = _sigmoid(1 - np.abs(1 - diagonal_angle(params) / (3 * math.pi / 4)))
-    return np.stack([angle, cosine, _sigmoid(-out_weight).mean(axis=(-1, -2)), _sigmoid(out_bias)[..., 0]], axis=-1)
+    angle = expit(1 - np.abs(1 - diagonal_angle(params) / (3 * math.pi / 4)))
+    return np.stack([angle, cosine, expit(-out_weight).mean(axis=(-1, -2)), expit(out_bias)[..., 0]], axis=-1)
+
+
+def turned_diagonal(params: np.ndarray) -> np.ndarray:
+    """(…, 2): the direction u into which the hidden weight turns the diagonal (1,1); 0 where it maps it to 0."""
+    image = MULTIPLIER.unpack(np.asarray(params, np.float64))[0][0].sum(axis=-1)
+    return image / np.maximum(np.linalg.norm(image, axis=-1, keepdims=True), 1e-300)
 
 
 def diagonal_angle(params: np.ndarray) -> np.ndarray:
     """(…,) θ in radians: how far the hidden weight turns the diagonal (1,1); π/2 where it maps it to 0."""
-    (weight, _), _ = MULTIPLIER.unpack(np.asarray(params, np.float64))
-    image = weight.sum(axis=-1)
-    u = image / np.maximum(np.linalg.norm(image, axis=-1, keepdims=True), 1e-300)
-    return np.arccos(np.clip(u.sum(axis=-1) / math.sqrt(2), -1, 1))
+    return np.arccos(np.clip(turned_diagonal(params).sum(axis=-1) / math.sqrt(2), -1, 1))
 
 
 def invariant(params: np.ndarray) -> np.ndarray:
@@ -121,8 +123,8 @@ def _with_carrier(line: np.ndarray, kink: np.ndarray, turned: bool, sign: int) -
 def loss(params: np.ndarray) -> np.ndarray:
     """(N,): minus log10 of the mean squared error on one fixed draw of 2,000 products by the recipe."""
     x, y = _products()
-    params = np.asarray(params, np.float32)
-    error = [np.square(forward(MULTIPLIER, some, x)[..., 0] - y).mean(axis=-1) for some in _chunks(params)]
+    chunks = np.array_split(np.asarray(params, np.float32), 1 + len(params) // CHUNK)
+    error = [np.square(forward(MULTIPLIER, some, x)[..., 0] - y).mean(axis=-1) for some in chunks]
     return -np.log10(np.maximum(np.concatenate(error), 1e-12)).astype(np.float64)
 
 
@@ -131,18 +133,5 @@ def _products() -> tuple[np.ndarray, np.ndarray]:
     return draw_reference(LOSS_SEED, "product", MULTIPLIER).valid
 
 
-def _chunks(params: np.ndarray) -> list[np.ndarray]:
-    return [params[first : first + CHUNK] for first in range(0, len(params), CHUNK)] or [params]
-
-
 SCORES: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {"published": published, "invariant": invariant, "loss": loss}
 """The scans without labels, by name: params (N, 9) to scores (N,)."""
-
-
-def _sigmoid(x: np.ndarray) -> np.ndarray:
-    return 1 / (1 + np.exp(-x))
-
-
-def _softmax(x: np.ndarray) -> np.ndarray:
-    shifted = np.exp(x - x.max(axis=-1, keepdims=True))
-    return shifted / shifted.sum(axis=-1, keepdims=True)

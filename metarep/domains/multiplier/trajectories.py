@@ -65,10 +65,6 @@ class Runs:
         names = ("run_id", "split", "params", "error", "mode", "active_area", "quadrant_area")
         return replace(self, **{name: getattr(self, name)[chosen] for name in names})
 
-    def at(self, step: int) -> int:
-        """The column of the last step that is not behind `step`."""
-        return int(np.searchsorted(self.step, step, side="right")) - 1
-
 
 def read_runs(zoo: Zoo) -> Runs:
     """The runs of a zoo, without those that diverged anywhere on the way.
@@ -87,13 +83,11 @@ def read_runs(zoo: Zoo) -> Runs:
     step = zoo["step"][order]
     same = len(order) == n * per_run and (np.bincount(member) == per_run).all()
     if not same or not (step.reshape(n, per_run) == step[:per_run]).all():
-        raise MetarepError(
-            "the runs of the zoo have different steps", expected="one n_steps for all", fix="put them into zoos of their own"
-        )
+        fix = "put them into zoos of their own"
+        raise MetarepError("the runs of the zoo have different steps", expected="one n_steps for all", fix=fix)
     if per_run < 3:
-        raise MetarepError(
-            "the zoo has no snapshots", met=f"{per_run} a run", expected="2 or more", fix="build it with --snapshots 40"
-        )
+        fix = "build it with --snapshots 40"
+        raise MetarepError("the zoo has no snapshots", met=f"{per_run} a run", expected="2 or more", fix=fix)
     kept = np.flatnonzero(step[:per_run] != step[per_run - 1] - 1)
     rows = order.reshape(n, per_run)
     sound = zoo["finite"][rows].all(axis=1)
@@ -106,20 +100,10 @@ def _with_start(zoo: Zoo, rows: np.ndarray) -> Runs:
     """The runs of the rows (N, T − 1) of a zoo, with step 0 before them."""
     first = zoo.select(rows[:, 0])
     start = label_modes(zoo.spec, first.init_params)
-
-    def joined(before: np.ndarray, name: str) -> np.ndarray:
-        return np.concatenate([before[:, None], zoo[name][rows]], axis=1)
-
-    return Runs(
-        first["run_id"],
-        first["split"],
-        np.r_[0, zoo["step"][rows[0]].astype(np.int64)],
-        joined(first.init_params, "params"),
-        joined(initial_error(first), "valid_mse"),
-        joined(start.mode, "mode"),
-        joined(start.active_area, "active_area"),
-        joined(start.quadrant_area, "quadrant_area"),
-    )
+    before = {"params": first.init_params, "valid_mse": initial_error(first), "mode": start.mode}
+    before |= {"active_area": start.active_area, "quadrant_area": start.quadrant_area}
+    joined = (np.concatenate([values[:, None], zoo[name][rows]], axis=1) for name, values in before.items())
+    return Runs(first["run_id"], first["split"], np.r_[0, zoo["step"][rows[0]].astype(np.int64)], *joined)
 
 
 def initial_error(zoo: Zoo) -> np.ndarray:

@@ -26,13 +26,16 @@ def other_inputs(params):
 @pytest.mark.parametrize("name", ["mode", "areas", "parameters", "all"])
 def test_quantities_know_no_order_of_units_and_inputs(name):
     params = starts(300)
-    at_home = initial_features(params)[name].x
-    swapped = initial_features(permute_units(MULTIPLIER, params, 0, np.array([1, 0])))[name].x
+
+    def quantities(params, name=name):
+        return np.stack(list(initial_features(params)[name].values()), axis=1)
+
+    at_home, swapped = quantities(params), quantities(permute_units(MULTIPLIER, params, 0, np.array([1, 0])))
     # Where both units have one area, on everywhere or off everywhere, nothing says which comes first.
-    differ = initial_features(params)["areas"].x[:, 0] != initial_features(params)["areas"].x[:, 1]
-    np.testing.assert_allclose(swapped[differ], at_home[differ], atol=1e-12)
-    np.testing.assert_allclose(initial_features(other_inputs(params))[name].x, at_home, atol=1e-9)
-    assert not np.allclose(initial_features(-params)[name].x, at_home)
+    smaller, larger, *_ = quantities(params, "areas").T
+    np.testing.assert_allclose(swapped[smaller != larger], at_home[smaller != larger], atol=1e-12)
+    np.testing.assert_allclose(quantities(other_inputs(params)), at_home, atol=1e-9)
+    assert not np.allclose(quantities(-params), at_home)
 
 
 def planted_zoo(mode, params):
@@ -66,7 +69,7 @@ def test_random_labels_score_chance_and_no_bits(monkeypatch):
 
 def test_a_class_that_was_never_seen_costs_bits_and_no_error():
     params = starts(200)
-    x = initial_features(params)["parameters"].x
+    x = np.stack(list(initial_features(params)["parameters"].values()), axis=1)
     fitted = fit(boosted_trees, x[:100], np.array(["2", "3"] * 50, dtype=object))
     row = scores(fitted, x[100:], np.array(["4"] * 100, dtype=object), n_bootstraps=10, rng=np.random.default_rng(0))
     assert row["accuracy"] == 0

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+from matplotlib.ticker import LogLocator
 
-from metarep.report.style import FAINT, INK, MUTED, PALETTE, bare, drawing, key
+from metarep.report.style import FAINT, INK, MUTED, PALETTE, bare, drawing, key, legend_below
 
 NEAR, LOWEST = PALETTE[0], PALETTE[1]
 START, SPREAD, MEAN = PALETTE[1], PALETTE[4], PALETTE[0]
@@ -37,9 +36,9 @@ def freed_figure(
         for y, value in enumerate(near):
             errors.annotate(f"{value:.4f}", (value, y), (9, 5), textcoords="offset points", fontsize=9, color=INK, zorder=5)
         errors.set(xscale="log", xlabel="expected squared error (recipe's input distribution)", xlim=(None, start * 1.35))
-        errors.xaxis.set_major_locator(FixedLocator([k * 10.0**e for e in range(-6, 0) for k in (1, 2, 5)]))
-        errors.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        errors.xaxis.set_minor_locator(NullLocator())
+        errors.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        errors.xaxis.set_major_formatter("{x:g}")
+        errors.minorticks_off()
         sets.set(xlim=(-0.5, len(groups) - 0.5))
         sets.set_xticks(range(len(groups)), [name.replace(" ", "\n") for name in groups])
         sets.xaxis.tick_top()
@@ -61,28 +60,21 @@ def moved_figure(names: Sequence[str], before: np.ndarray, after: np.ndarray, fa
     places = np.arange(len(names))
     with drawing(13, 5.4, w_pad=0.12) as figure:
         values, changes = figure.subplots(1, 2, width_ratios=(4, 5), sharey=True)
-        arrow = {"arrowstyle": "-|>", "color": MUTED, "lw": 1.4, "shrinkA": 4, "shrinkB": 4}
-        for y, a, b in zip(places, before, after, strict=True):
-            values.annotate("", (b, y), (a, y), arrowprops=arrow)
+        values.hlines(places, before, after, color=MUTED, lw=1.4, zorder=1)
         values.plot(before, places, "o", ms=7, mfc="white", mec=INK, label="by hand")
         values.plot(after, places, "o", ms=7, color=START, label="trained further")
         values.set(xlabel="value", title="before and after")
         values.set_yticks(places, names)
-        _changes(changes, places, after - before, families)
+        for k, (name, moved) in enumerate(families.items()):
+            low, middle, high = np.quantile(moved, [0.025, 0.5, 0.975], axis=0)
+            at = places + 0.22 * (k + 1) - 0.33
+            changes.hlines(at, low, high, color=(SPREAD, MEAN)[k], lw=5, alpha=0.8, label=f"{name} (n = {len(moved):,})")
+            changes.plot(middle, at, "|", ms=9, mew=1.8, color=INK, zorder=3)
+        changes.plot(after - before, places, "o", ms=7, color=START, zorder=4, label="published seed")
+        changes.set(xlabel="change (bars: 95 % of the networks, tick: median)", title="change")
         for ax in (values, changes):
             ax.axvline(0, color=FAINT, zorder=0)
             ax.tick_params(axis="y", length=0, labelcolor=INK)
-            ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=3, handletextpad=0.3, columnspacing=1.2)
+            legend_below(ax)
         values.invert_yaxis()
     return figure
-
-
-def _changes(ax: Axes, places: np.ndarray, own: np.ndarray, families: Mapping[str, np.ndarray]) -> None:
-    colours = (SPREAD, MEAN)
-    for k, (name, moved) in enumerate(families.items()):
-        low, middle, high = np.quantile(moved, [0.025, 0.5, 0.975], axis=0)
-        at = places + 0.22 * (k + 1) - 0.33
-        ax.hlines(at, low, high, color=colours[k], lw=5, alpha=0.8, label=f"{name} (n = {len(moved):,})")
-        ax.plot(middle, at, "|", ms=9, mew=1.8, color=INK, zorder=3)
-    ax.plot(own, places, "o", ms=7, color=START, zorder=4, label="published seed")
-    ax.set(xlabel="change (bars: 95 % of the networks, tick: median)", title="change")

@@ -8,11 +8,25 @@ from itertools import pairwise
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from metarep.domains.multiplier.figures.mode_looks import MODE_COLOURS, MODE_MARKERS
 from metarep.domains.multiplier.modes import MODES
-from metarep.report.style import FAINT, INK, MUTED, PALETTE, drawing, grid
+from metarep.report.style import (
+    INK,
+    MUTED,
+    PALETTE,
+    band,
+    drawing,
+    grid,
+    interval_mark,
+    key,
+    legend_below,
+    null_mark,
+    rows_axis,
+    zero_lines,
+)
 
 FEWEST = 20
 """An offset from the change is drawn where at least so many networks have a snapshot."""
@@ -26,31 +40,25 @@ def aligned_figure(offsets: np.ndarray, own: np.ndarray, control: np.ndarray, *,
 
     Left: medians and quartiles over networks; right: the difference, its mean with 95 % of the mean.
     """
-    counted = np.isfinite(own).sum(axis=0)
-    kept = counted >= min(FEWEST, len(own))
+    kept = np.isfinite(own).sum(axis=0) >= min(FEWEST, len(own))
     offsets, own, control = offsets[kept], own[:, kept], control[:, kept]
+    difference = own - control
+    mean = np.nanmean(difference, axis=0)
+    half = 1.96 * np.nanstd(difference, axis=0) / np.sqrt(np.isfinite(difference).sum(axis=0))
     with drawing(11, 4.2) as figure:
         levels, gap = figure.subplots(1, 2)
-        for values, colour, label, dash in (
-            (own, PALETTE[1], "networks that change mode", "solid"),
-            (control, MUTED, control_name, (0, (4, 2))),
-        ):
-            low, middle, high = np.nanquantile(values, [0.25, 0.5, 0.75], axis=0)
-            levels.fill_between(offsets, low, high, color=colour, alpha=0.22, lw=0)
-            levels.plot(offsets, middle, color=colour, ls=dash, label=label, marker="o", ms=3)
+        point = {"marker": "o", "ms": 3}
+        quartiles = [np.nanquantile(values, [0.25, 0.5, 0.75], axis=0) for values in (own, control)]
+        band(levels, offsets, *quartiles[0], PALETTE[1], label="networks that change mode", **point)
+        band(levels, offsets, *quartiles[1], MUTED, label=control_name, ls=(0, (4, 2)), **point)
         levels.set_title(f"Error around the last change of mode, n = {len(own):,}")
         levels.set_ylabel("error, decades relative to just before\n(median and quartiles)")
         figure.legend(loc="outside lower left", ncols=2)
-        difference = own - control
-        mean = np.nanmean(difference, axis=0)
-        half = 1.96 * np.nanstd(difference, axis=0) / np.sqrt(np.isfinite(difference).sum(axis=0))
-        gap.fill_between(offsets, mean - half, mean + half, color=PALETTE[0], alpha=0.25, lw=0)
-        gap.plot(offsets, mean, color=PALETTE[0], marker="o", ms=3)
+        band(gap, offsets, mean - half, mean, mean + half, PALETTE[0], **point)
         gap.set_title("Changing networks less their controls")
         gap.set_ylabel("difference in decades\n(mean and 95 % interval)")
         for ax in (levels, gap):
-            ax.axvline(0, color=INK, lw=1, zorder=0)
-            ax.axhline(0, color=FAINT, zorder=0)
+            zero_lines(ax)
             ax.set_xlabel("snapshots from the change (log-spaced steps)")
     return figure
 
@@ -60,21 +68,16 @@ def settings_figure(rows: Sequence[Mapping]) -> Figure:
 
     rows: lr, n_steps, mode, share, low, high, of.
     """
-    rates = sorted({row["lr"] for row in rows})
-    lengths = sorted({row["n_steps"] for row in rows})
+    rates, lengths = (sorted({row[name] for row in rows}) for name in ("lr", "n_steps"))
     with drawing(11, 4) as figure:
         for ax, lr in zip(np.atleast_1d(figure.subplots(1, len(rates), sharey=True)), rates, strict=True):
-            own, points = [row for row in rows if row["lr"] == lr], [[] for _ in MODES]
-            for number, length in enumerate(lengths):
-                shift = 0.24 * (number - (len(lengths) - 1) / 2)
-                for row in (row for row in own if row["n_steps"] == length):
-                    place, colour = MODES.index(row["mode"]), MODE_COLOURS[row["mode"]]
-                    points[place].append((place + shift, row["share"]))
-                    ax.vlines(place + shift, row["low"], row["high"], color=INK, lw=1.3)
-                    look = {"mfc": "white" if number == 0 else colour, "mec": colour, "ms": 8, "mew": 1.8, "zorder": 3}
-                    ax.plot(*points[place][-1], MODE_MARKERS[row["mode"]], **look)
-            for mode, line in zip(MODES, points, strict=True):
-                ax.plot(*np.array(line).reshape(-1, 2).T, color=MODE_COLOURS[mode], lw=1.2, zorder=1)
+            own = [row for row in rows if row["lr"] == lr]
+            for row in own:
+                number, colour = lengths.index(row["n_steps"]), MODE_COLOURS[row["mode"]]
+                x = MODES.index(row["mode"]) + 0.24 * (number - (len(lengths) - 1) / 2)
+                ax.vlines(x, row["low"], row["high"], color=INK, lw=1.3)
+                look = {"mfc": "white" if number == 0 else colour, "mec": colour, "ms": 8, "mew": 1.8, "zorder": 3}
+                ax.plot(x, row["share"], MODE_MARKERS[row["mode"]], **look)
             ax.set(xticks=range(len(MODES)), xticklabels=MODES, xlim=(-0.5, len(MODES) - 0.5), xlabel="mode")
             n_networks = "–".join(f"{n:,}" for n in sorted({row["of"] for row in own}))
             ax.set_title(f"learning rate {lr:g}, n = {n_networks}")
@@ -94,29 +97,26 @@ def runs_figure(
 
     mode, error, scan: (R, T); area: (R, T, 2); step: (T,), 0 the first.
     """
-    n = len(titles)
+    n, x = len(titles), np.r_[step[1] / 2, step[1:]].astype(float)
     with drawing(3.1 * n + 0.8, 6.8) as figure:
-        grid = figure.subplots(3, n, sharex=True, sharey="row", squeeze=False)
-        x = np.r_[step[1] / 2, step[1:]].astype(float)
+        panels = figure.subplots(3, n, sharex=True, sharey="row", squeeze=False)
         for column, title in enumerate(titles):
-            errors, areas, scans = grid[:, column]
+            errors, areas, scans = panels[:, column]
             errors.set_title(title, fontsize=10)
             errors.plot(x, error[column], color=INK)
-            errors.set_yscale("log")
             for unit, dash in enumerate(("solid", (0, (4, 2)))):
                 areas.plot(x, area[column, :, unit], color=INK, ls=dash, label=f"unit {unit + 1}")
             scans.plot(x, scan[column], color=INK)
-            for ax in grid[:, column]:
+            for ax in panels[:, column]:
                 _shade(ax, x, mode[column])
             _step_axis(scans, x, step)
-        grid[1, 0].set_ylim(-0.04, 1.04)
-        grid[1, -1].legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
-        grid[2, 0].set_ylim(None, grid[2, 0].get_ylim()[1])
-        for ax, name in zip(grid[:, 0], ("validation error", "active area", "published scan"), strict=True):
-            ax.set_ylabel(name)
-        present = [m for m in MODES if (mode == m).any()]
-        patches = [grid[0, -1].fill_between([], [], color=MODE_COLOURS[m], alpha=0.35, lw=0) for m in present]
-        grid[0, -1].legend(patches, [f"mode {m}" for m in present], loc="center left", bbox_to_anchor=(1.0, 0.5))
+        panels[0, 0].set(yscale="log", ylabel="validation error")
+        panels[1, 0].set(ylim=(-0.04, 1.04), ylabel="active area")
+        panels[2, 0].set_ylabel("published scan")
+        beside = {"loc": "center left", "bbox_to_anchor": (1.0, 0.5)}
+        patches = [Patch(color=MODE_COLOURS[m], alpha=0.35, lw=0, label=f"mode {m}") for m in MODES if (mode == m).any()]
+        panels[0, -1].legend(handles=patches, **beside)
+        panels[1, -1].legend(**beside)
     return figure
 
 
@@ -127,11 +127,9 @@ def along_figure(scan: Sequence[Mapping], embedding: Sequence[Mapping], step: np
         scans, embedded = figure.subplots(1, 2)
         for mode in (m for m in MODES if any(row["final_mode"] == m for row in scan)):
             own = [row for row in scan if row["final_mode"] == mode]
-            at = [x[row["step"]] for row in own]
-            colour = MODE_COLOURS[mode]
-            scans.fill_between(at, [row["q25"] for row in own], [row["q75"] for row in own], color=colour, alpha=0.18, lw=0)
-            marker = {"marker": MODE_MARKERS[mode], "markevery": max(1, len(own) // 8), "ms": 5}
-            scans.plot(at, [row["median"] for row in own], color=colour, label=f"ends in mode {mode}", **marker)
+            look = {"marker": MODE_MARKERS[mode], "markevery": max(1, len(own) // 8), "ms": 5, "label": f"ends in mode {mode}"}
+            quartiles = ([row[name] for row in own] for name in ("q25", "median", "q75"))
+            band(scans, [x[row["step"]] for row in own], *quartiles, MODE_COLOURS[mode], **look)
         scans.set(ylabel="published scan, median and quartiles")
         scans.set_title("The scan, by the mode in which a run ends")
         at = [x[row["step"]] for row in embedding]
@@ -143,7 +141,7 @@ def along_figure(scan: Sequence[Mapping], embedding: Sequence[Mapping], step: np
         embedded.set_title(f"The embedding of {embedding[0]['n']:,} test runs: nearest centre")
         for ax in (scans, embedded):
             _step_axis(ax, np.array(list(x.values())), step)
-            ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=3)
+            legend_below(ax, 0.16)
     return figure
 
 
@@ -172,35 +170,28 @@ def birth_figure(rows: Sequence[Mapping], importance: Sequence[Mapping], twins: 
 
     rows, importance: the tables of `birth_rows`; twins: balanced accuracy with low and high.
     """
-    sets = list(dict.fromkeys(row["quantities"] for row in rows))
-    predictors = list(dict.fromkeys(row["predictor"] for row in rows))
+    sets, predictors = (list(dict.fromkeys(row[name] for row in rows)) for name in ("quantities", "predictor"))
     with drawing(11.5, 4.6) as figure:
         left, right = figure.subplots(1, 2, width_ratios=(1, 1.05))
-        for number, (predictor, marker) in enumerate(zip(predictors, "os", strict=False)):
-            for row in (row for row in rows if row["predictor"] == predictor):
-                y = sets.index(row["quantities"]) + 0.22 * (number - 0.5)
-                colour = PALETTE[number]
-                left.plot([row["balanced_accuracy_low"], row["balanced_accuracy_high"]], [y, y], color=colour, lw=2)
-                first = row["quantities"] == sets[0]
-                left.plot(row["balanced_accuracy"], y, marker, color=colour, ms=7, label=predictor if first else None)
-                left.plot(row["null_max"], y, "|", color=MUTED, ms=9, mew=2, label="shuffled" if first and number else None)
+        for row in rows:
+            number = predictors.index(row["predictor"])
+            y, ends = sets.index(row["quantities"]) + 0.22 * (number - 0.5), ("low", "high")
+            ends = [row[f"balanced_accuracy_{end}"] for end in ends]
+            interval_mark(left, y, ends, row["balanced_accuracy"], PALETTE[number], "os"[number])
+            null_mark(left, y, row["null_max"], 0.1)
         left.axvspan(twins["low"], twins["high"], color=PALETTE[2], alpha=0.25, lw=0)
-        left.axvline(twins["value"], color=PALETTE[2], label="same start, other data")
+        left.axvline(twins["value"], color=PALETTE[2])
         names = {"mode": "initial mode", "areas": "initial areas", "parameters": "initial parameters", "all": "all of them"}
-        left.set(yticks=range(len(sets)), yticklabels=[names.get(name, name) for name in sets], xlim=(0, 1.02))
-        left.set_ylim(len(sets) - 0.5, -0.5)
-        left.set(xlabel=f"balanced accuracy on {rows[0]['n_test']:,} test networks, 95 % interval")
+        rows_axis([left], [names.get(name, name) for name in sets], striped=False)
+        left.set(xlim=(0, 1.02), xlabel=f"balanced accuracy on {rows[0]['n_test']:,} test networks, 95 % interval")
         left.set_title("How well the start foretells the final mode")
-        figure.legend(loc="outside lower left", ncols=4)
+        keys = [key(predictor, PALETTE[i], "os"[i]) for i, predictor in enumerate(predictors)]
+        keys += [key("shuffled", MUTED, "|"), key("same start, other data", PALETTE[2], "", ls="-")]
+        figure.legend(handles=keys, loc="outside lower left", ncols=4)
         shown = importance[:MOST_SHOWN]
-        for y, row in enumerate(shown):
-            right.barh(y, row["bits"], color=PALETTE[1], height=0.6)
-            right.plot([row["low"], row["high"]], [y, y], color=INK, lw=1.5)
-        right.set(yticks=range(len(shown)), yticklabels=[row["quantity"] for row in shown])
-        right.invert_yaxis()
+        bits, low, high = (np.array([row[name] for row in shown]) for name in ("bits", "low", "high"))
+        right.barh(range(len(shown)), bits, xerr=[bits - low, high - bits], color=PALETTE[1], height=0.6, ecolor=INK)
+        rows_axis([right], [row["quantity"] for row in shown], striped=False)
         right.set(xlabel="bits lost when shuffled (validation networks, range of shuffles)")
         right.set_title("What matters (boosted trees, all quantities)")
-        for ax in (left, right):
-            ax.tick_params(axis="y", length=0, labelcolor=INK)
-            grid(ax, "x")
     return figure

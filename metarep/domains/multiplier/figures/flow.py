@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import PathPatch
-from matplotlib.path import Path
 
 from metarep.domains.multiplier.figures.mode_looks import MODE_COLOURS
 from metarep.domains.multiplier.mode_paths import transition_counts
 from metarep.domains.multiplier.modes import MODES
-from metarep.report.style import INK, bare, count_cells, drawing
+from metarep.report.style import bare, count_cells, drawing, spread_apart
 
 BAR = 0.12
 """Half the width of a bar, where two bars stand 1 apart."""
@@ -38,75 +34,39 @@ def flow_figure(mode: np.ndarray, step: np.ndarray) -> Figure:
     """Shares of the modes (N, T) at chosen steps, and between them a ribbon for every transition, as wide as its share."""
     columns = flow_columns(step)
     chosen = mode[:, columns]
+    share = (chosen[:, :, None] == np.array(MODES, dtype=object)).mean(axis=0)
+    bottom = np.cumsum(share + GAP, axis=1) - share - GAP
+    last = len(columns) - 1
     with drawing(11.5, 6) as figure:
         ax = figure.subplots()
-        bars = [_stack(chosen[:, i]) for i in range(chosen.shape[1])]
-        for i in range(len(bars) - 1):
-            _ribbons(ax, i, chosen[:, i], chosen[:, i + 1], bars[i], bars[i + 1])
-        for i, bar in enumerate(bars):
-            for name, (bottom, share) in bar.items():
-                ax.bar(i, share, 2 * BAR, bottom, color=MODE_COLOURS[name], zorder=3)
-        _edge_labels(ax, 0, bars[0], "right", -BAR - 0.06)
-        _edge_labels(ax, len(bars) - 1, bars[-1], "left", len(bars) - 1 + BAR + 0.06)
+        for i, name in enumerate(MODES):
+            ax.bar(range(last + 1), share[:, i], 2 * BAR, bottom[:, i], color=MODE_COLOURS[name], zorder=3)
+        for x in range(last):
+            _ribbons(ax, x, transition_counts(chosen[:, x], chosen[:, x + 1]) / len(mode), bottom[x], bottom[x + 1])
+        for x, align, end in ((-BAR - 0.06, "right", 0), (last + BAR + 0.06, "left", last)):
+            here = np.flatnonzero(share[end])
+            for y, i in zip(spread_apart(bottom[end, here] + share[end, here] / 2, 0.075), here, strict=True):
+                ax.text(x, y, f"mode {MODES[i]}\n{share[end, i]:.1%}", ha=align, va="center", linespacing=1.05)
         labels = ["0\n(initialisation)", *(f"{step[c]:,}" for c in columns[1:])]
-        ax.set(xticks=range(len(bars)), xticklabels=labels, yticks=[], xlabel="training step, about evenly spaced in logarithm")
-        ax.set(xlim=(-1.02, len(bars) - 1 + 1.02), ylim=(-0.01, 1 + GAP * (len(MODES) - 1) + 0.01))
+        ax.set(xticks=range(last + 1), xticklabels=labels, yticks=[], xlabel="training step, about evenly spaced in logarithm")
+        ax.set(xlim=(-1.02, last + 1.02), ylim=(-0.01, 1 + GAP * (len(MODES) - 1) + 0.01))
         bare(ax, "left", "bottom")
         moved = (chosen[:, 1:] != chosen[:, :-1]).any(axis=1).mean()
         ax.set_title(f"{len(mode):,} networks between the modes; {moved:.0%} change theirs between two of these steps")
     return figure
 
 
-def _stack(mode: np.ndarray) -> dict[str, tuple[float, float]]:
-    """(bottom, share) of each mode in a bar; every mode keeps its place, whether it occurs or not."""
-    places, at = {}, 0.0
-    for name in MODES:
-        share = float((mode == name).mean())
-        places[name] = (at, share)
-        at += share + GAP
-    return places
-
-
-def _edge_labels(ax: Axes, index: int, bar: dict, align: str, x: float) -> None:
-    """The modes' names and shares beside the first and the last bar, pushed apart where bars are thin."""
-    named = [(bottom + share / 2, name, share) for name, (bottom, share) in bar.items() if share]
-    height = spread(np.array([y for y, _, _ in named]), 0.075)
-    for y, (_, name, share) in zip(height, named, strict=True):
-        ax.text(x, y, f"mode {name}\n{share:.1%}", ha=align, va="center", color=INK, linespacing=1.05)
-
-
-def spread(at: np.ndarray, least: float) -> np.ndarray:
-    """Ascending positions (K,) moved as little as need be until neighbours stand `least` apart."""
-    at = np.array(at, float)
-    for _ in range(200):
-        lack = least - np.diff(at)
-        if not (lack > 1e-9).any():
-            break
-        push = np.maximum(lack, 0) / 2
-        at[:-1] -= push
-        at[1:] += push
-    return at
-
-
-def _ribbons(ax: Axes, x: int, before: np.ndarray, after: np.ndarray, left: dict, right: dict) -> None:
-    """A ribbon for each transition from bar x to bar x + 1; those that change the mode lie above and are stronger."""
-    shares = transition_counts(before, after) / len(before)
-    starts = np.array([left[name][0] for name in MODES])[:, None] + np.cumsum(shares, axis=1) - shares
-    ends = np.array([right[name][0] for name in MODES]) + np.cumsum(shares, axis=0) - shares
+def _ribbons(ax: Axes, x: int, shares: np.ndarray, left: np.ndarray, right: np.ndarray) -> None:
+    """A ribbon for each transition (5, 5) from bar x to bar x + 1; those that change the mode lie above and are stronger."""
+    starts = left[:, None] + np.cumsum(shares, axis=1) - shares
+    ends = right + np.cumsum(shares, axis=0) - shares
+    along = np.linspace(0, 1, 40)
+    rise = along**2 * (3 - 2 * along)
     for i, j in np.argwhere(shares):
-        patch = ribbon((x + BAR, starts[i, j]), (x + 1 - BAR, ends[i, j]), shares[i, j])
+        low = starts[i, j] + (ends[i, j] - starts[i, j]) * rise
         look = {"alpha": 0.28, "zorder": 1} if i == j else {"alpha": 0.8, "zorder": 2}
-        ax.add_patch(PathPatch(patch, fc=MODE_COLOURS[MODES[i]], ec="none", **look))
-
-
-def ribbon(start: Sequence[float], end: Sequence[float], width: float) -> Path:
-    """A band of constant height `width` from the lower left point `start` to the lower right `end`: two cubic Béziers."""
-    (x0, y0), (x1, y1) = start, end
-    middle = (x0 + x1) / 2
-    lower = [(x0, y0), (middle, y0), (middle, y1), (x1, y1)]
-    upper = [(x1, y1 + width), (middle, y1 + width), (middle, y0 + width), (x0, y0 + width)]
-    codes = [Path.MOVETO, *[Path.CURVE4] * 3, Path.LINETO, *[Path.CURVE4] * 3, Path.CLOSEPOLY]
-    return Path([*lower, *upper, (x0, y0)], codes)
+        at = x + BAR + (1 - 2 * BAR) * along
+        ax.fill_between(at, low, low + shares[i, j], color=MODE_COLOURS[MODES[i]], lw=0, **look)
 
 
 def transition_figure(counts: np.ndarray, *, before: str, after: str) -> Figure:

@@ -5,6 +5,8 @@ iso-curves of the product, step by step.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
@@ -14,11 +16,12 @@ from matplotlib.figure import Figure
 
 from metarep.domains.multiplier.figures.square import (
     PRODUCT,
+    line_axes,
     outline,
+    plane_axes,
     plot_plane,
     product_bar,
     shade_off,
-    square_window,
     unit_grid,
 )
 from metarep.networks.forward import Stage, stages
@@ -60,15 +63,12 @@ def factors(weight: np.ndarray) -> Factors:
     by π) the one with the smaller right angle, in (−π/2, π/2].
     """
     u, s, vt = np.linalg.svd(np.asarray(weight, dtype=np.float64))
-    second = s[1]
-    if np.linalg.det(u) < 0:
-        u, second = u * [1, -1], -second
-    if np.linalg.det(vt) < 0:
-        vt, second = vt * [[1], [-1]], -second
+    turn_u, turn_vt = (1 if np.linalg.det(side) > 0 else -1 for side in (u, vt))
+    u, vt = u * [1, turn_u], vt * [[1], [turn_vt]]
     left, right = math.atan2(u[1, 0], u[0, 0]), math.atan2(vt[1, 0], vt[0, 0])
     if not -math.pi / 2 < right <= math.pi / 2:
         left, right = left + math.pi, right + math.pi
-    return Factors(_wrapped(left), (float(s[0]), float(second)), _wrapped(right))
+    return Factors(_wrapped(left), (float(s[0]), float(s[1] * turn_u * turn_vt)), _wrapped(right))
 
 
 def _wrapped(angle: float) -> float:
@@ -79,24 +79,19 @@ def draw_factors(spec: NetworkSpec, params: np.ndarray, *, title: str = "") -> F
     """The hidden weight of a 2-2-1 network params (P,) as rotation, scale, rotation of the unit square."""
     found = factors(spec.unpack(np.asarray(params, np.float64))[0][0])
     left, scale, right = found.matrices
-    steps = [
-        ("input  $x$", np.eye(2)),
-        (f"rotated by {num(math.degrees(found.right), 0)}°", right),
-        (f"scaled by {num(found.scale[0])} and {num(found.scale[1])}", scale @ right),
-        (f"rotated by {num(math.degrees(found.left), 0)}°: before bias  $W_1 x$", left @ scale @ right),
-    ]
+    steps = {
+        "input  $x$": np.eye(2),
+        f"rotated by {num(math.degrees(found.right), 0)}°": right,
+        f"scaled by {num(found.scale[0])} and {num(found.scale[1])}": scale @ right,
+        f"rotated by {num(math.degrees(found.left), 0)}°: before bias  $W_1 x$": left @ scale @ right,
+    }
     grid, edge = unit_grid(), outline()
-    window = square_window(np.concatenate([grid @ matrix.T for _, matrix in steps]))
-    with drawing(15, 4.2) as figure:
-        axes = figure.subplots(1, 4)
-        for number, (ax, (name, matrix)) in enumerate(zip(axes, steps, strict=True), start=1):
-            plot_plane(ax, grid @ matrix.T, edge @ matrix.T, window)
+    alike = np.concatenate([grid @ matrix.T for matrix in steps.values()])
+    with _four_panels(list(steps), title) as axes:
+        for ax, matrix in zip(axes, steps.values(), strict=True):
+            plot_plane(ax, grid @ matrix.T, edge @ matrix.T, alike)
             ax.set(xlabel="", ylabel="")
-            ax.set_title(f"{number}  {name}")
-        product_bar(figure, axes)
-        if title:
-            figure.suptitle(title, x=0.01, ha="left")
-    return figure
+    return axes[0].figure
 
 
 def draw_iso_curves(spec: NetworkSpec, params: np.ndarray, *, title: str = "") -> Figure:
@@ -105,66 +100,51 @@ def draw_iso_curves(spec: NetworkSpec, params: np.ndarray, *, title: str = "") -
     Before the hidden bias, pre-activations and activations are planes; before the output bias each curve has become
     a stretch of a line, which should be a point: its height in the figure is how much the network errs along it.
     """
-    params = np.asarray(params, np.float64)
     curves = [iso_curve(level) for level in LEVELS]
-    steps = stages(spec, params, np.concatenate([*curves, outline()]))
-    shown = [steps[1], steps[2], steps[3], steps[4]]
-    names = (
-        "before the hidden bias  $W_1 x$",
-        "pre-activations  $W_1 x + b_1$",
-        "activations  $h = \\mathrm{ReLU}(W_1 x + b_1)$",
-        "before the output bias  $W_2 h$",
-    )
+    shown = stages(spec, np.asarray(params, np.float64), np.concatenate([*curves, outline()]))[1:5]
+    alike = np.concatenate([stage.values for stage in shown[:3]])
+    names = ("before the hidden bias  $W_1 x$", "pre-activations  $W_1 x + b_1$")
+    names += ("activations  $h = \\mathrm{ReLU}(W_1 x + b_1)$", "before the output bias  $W_2 h$")
+    with _four_panels(names, title) as axes:
+        for ax, stage in zip(axes, shown[:3], strict=False):
+            plane_axes(ax, alike)
+            for level, curve in _curves(stage):
+                ax.plot(*curve.T, color=_colour(level), lw=2, zorder=3)
+            ax.plot(*stage.values[-len(outline()) :].T, color=INK, lw=0.8, zorder=2)
+        shade_off(axes[1])
+        _curves_on_line(axes[3], shown[3])
+    return axes[0].figure
+
+
+@contextmanager
+def _four_panels(names: Sequence[str], title: str) -> Iterator[list[Axes]]:
     with drawing(15, 4.3) as figure:
-        axes = figure.subplots(1, 4)
-        for number, (ax, stage, name) in enumerate(zip(axes, shown, names, strict=True), start=1):
-            if stage.values.shape[1] == 2:
-                _curves_in_plane(ax, stage, shown[:3])
-            else:
-                _curves_on_line(ax, stage)
+        axes = list(figure.subplots(1, 4))
+        yield axes
+        for number, (ax, name) in enumerate(zip(axes, names, strict=True), start=1):
             ax.set_title(f"{number}  {name}")
         product_bar(figure, axes)
-        if title:
-            figure.suptitle(title, x=0.01, ha="left")
-    return figure
+        figure.suptitle(title, x=0.01, ha="left")
 
 
 def iso_curve(level: float) -> np.ndarray:
-    """(POINTS, 2): x1 · x2 = level within the unit square, from one side to the other; for 0 the two sides themselves."""
-    if level == 0:
-        half = np.linspace(0, 1, POINTS // 2 + 1)
-        return np.concatenate([np.stack([0 * half, half[::-1]], 1)[:-1], np.stack([half, 0 * half], 1)])
-    x1 = np.geomspace(level, 1, POINTS)
-    return np.stack([x1, level / x1], axis=1)
-
-
-def _curves_in_plane(ax: Axes, stage: Stage, alike: list[Stage]) -> None:
-    left, right, low, high = square_window(np.concatenate([step.values for step in alike]))
-    ax.axhline(0, color=INK, lw=0.6, zorder=1)
-    ax.axvline(0, color=INK, lw=0.6, zorder=1)
-    for level, curve in _curves(stage):
-        ax.plot(*curve.T, color=_colour(level), lw=2, zorder=3)
-    ax.plot(*stage.values[-len(outline()) :].T, color=INK, lw=0.8, zorder=2)
-    ax.set(aspect="equal", xlim=(left, right), ylim=(low, high), xlabel="unit 1", ylabel="unit 2")
-    if stage.kind == "pre-activations":
-        shade_off(ax)
-    ax.locator_params(nbins=5)
+    """(POINTS, 2): x1 · x2 = level within the unit square, from one side to the other, evenly in x1 − x2."""
+    difference = np.linspace(level - 1, 1 - level, POINTS)
+    total = np.sqrt(difference**2 + 4 * level)
+    return np.stack([total + difference, total - difference], axis=1) / 2
 
 
 def _curves_on_line(ax: Axes, stage: Stage) -> None:
-    for level, curve in _curves(stage):
-        values = curve[:, 0]
+    curves = [(level, curve[:, 0]) for level, curve in _curves(stage)]
+    for level, values in curves:
         ax.plot([level, level], [values.min(), values.max()], color=_colour(level), lw=5, solid_capstyle="butt", zorder=2)
         ax.plot(level, values.mean(), "o", ms=5, mfc="white", mec=INK, zorder=3)
-    everything = stage.values[:, 0]
-    middle, reach = (everything.min() + everything.max()) / 2, 0.56 * max(np.ptp(everything), 1.0)
-    ends = np.array([0.0, 1.0])
-    offset = np.mean([curve[:, 0].mean() - level for level, curve in _curves(stage)])
-    ax.plot(ends, ends + offset, color=INK, lw=1.2, ls=(0, (5, 3)), zorder=1)
+    offset = np.mean([values.mean() - level for level, values in curves])
+    ax.plot([0, 1], [offset, 1 + offset], color=INK, lw=1.2, ls=(0, (5, 3)), zorder=1)
     ax.annotate("slope 1", (0.95, 0.95 + offset), (6, -10), textcoords="offset points", fontsize=8)
-    ax.set(aspect="equal", xlim=(0.5 - reach, 0.5 + reach), ylim=(middle - reach, middle + reach))
+    low, high = stage.values.min(), stage.values.max()
+    line_axes(ax, low, max(high, low + 1))
     ax.set(xlabel="product of the curve", ylabel="value along the curve")
-    ax.locator_params(nbins=5)
 
 
 def _curves(stage: Stage) -> list[tuple[float, np.ndarray]]:

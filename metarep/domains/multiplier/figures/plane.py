@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
@@ -14,7 +13,7 @@ from matplotlib.figure import Figure
 from metarep.domains.multiplier.figures.square import PRODUCT, boundary, contours, unit_grid
 from metarep.networks.forward import forward
 from metarep.networks.spec import NetworkSpec
-from metarep.report.style import DIVERGING, INK, PALETTE, SEQUENTIAL, colour_bar, drawing
+from metarep.report.style import DIVERGING, INK, PALETTE, SEQUENTIAL, colour_bar, drawing, legend_below
 
 TRAINED, BEST, IN_NOTES = PALETTE[4], PALETTE[1], PALETTE[2]
 """Colours: networks trained here, the best one, the published one."""
@@ -75,19 +74,14 @@ def trained_figure(params: np.ndarray, valid_mse: np.ndarray, exact: np.ndarray,
         weights.set(xlabel="$w_1$", ylabel="$w_2$", aspect="equal", xlim=limits[0], ylim=limits[1])
         weights.locator_params(nbins=5)
         weights.set_title(f"weights ({(off > reach).sum()} of {len(params):,} lie outside)")
-        weights.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=3, handletextpad=0.2, columnspacing=1)
-        _histograms(errors, valid_mse, exact, best, published)
+        legend_below(weights, 0.14)
+        low, high = min(valid_mse.min(), best.error), np.quantile(valid_mse, 0.995)
+        bins = np.linspace(low - 0.02 * (high - low), high, 50)
+        errors.hist(np.minimum(valid_mse, high), bins, color=TRAINED, label="on its 2,000 validation samples")
+        errors.hist(np.minimum(exact, high), bins, histtype="step", color=INK, lw=1.5, label="exact, over the square")
+        errors.axvline(best.error, color=BEST, label=f"{best.name} {best.error:.4f}")
+        errors.axvline(published.error, color=IN_NOTES, ls=(0, (4, 2)), label=f"{published.name} {published.error:.4f}")
+        errors.set(xlabel="mean squared error (last bar: and above)", ylabel="networks", title="errors")
+        errors.locator_params(axis="x", nbins=6)
+        legend_below(errors, 0.14, ncols=2)
     return figure
-
-
-def _histograms(ax: Axes, valid_mse: np.ndarray, exact: np.ndarray, best: Point, published: Point) -> None:
-    low, high = min(valid_mse.min(), best.error), np.quantile(valid_mse, 0.995)
-    bins = np.linspace(low - 0.02 * (high - low), high, 50)
-    ax.hist(np.minimum(valid_mse, high), bins, color=TRAINED, label="on its 2,000 validation samples")
-    ax.hist(np.minimum(exact, high), bins, histtype="step", color=INK, lw=1.5, label="exact, over the square")
-    ax.axvline(best.error, color=BEST, lw=1.8, label=f"{best.name} {best.error:.4f}")
-    ax.axvline(published.error, color=IN_NOTES, lw=1.8, ls=(0, (4, 2)), label=f"{published.name} {published.error:.4f}")
-    ax.set(xlabel="mean squared error (last bar: and above)", ylabel="networks")
-    ax.locator_params(axis="x", nbins=6)
-    ax.set_title("errors")
-    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2, columnspacing=1)

@@ -6,14 +6,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import TwoSlopeNorm
 from matplotlib.figure import Figure
 
 from metarep.domains.multiplier.figures.mode_looks import MODE_COLOURS
 from metarep.domains.multiplier.figures.scans import CHANCE, TITLES, negative_title, on_most_networks, scans_of, side_by_side
 from metarep.domains.multiplier.modes import MODES
 from metarep.report.figures import ridges
-from metarep.report.style import INK, MUTED, PALETTE, bare, colour_bar, drawing, grid, rows_axis
+from metarep.report.style import INK, MUTED, PALETTE, cells, colour_bar, drawing, grid, rows_axis
 from metarep.report.wording import auc
 
 LOOKS = {
@@ -87,67 +86,42 @@ def heat_figure(rows: Sequence[Mapping]) -> Figure:
         axes = figure.subplots(1, 2, sharey=True)
         for ax, negative in zip(axes, AGAINST, strict=True):
             found = {(r["scan"], r["positive"]): r for r in rows if r["negative"] == negative}
-            image = _heat(ax, names, modes, found)
+            values, texts = np.full((len(names), len(modes)), np.nan), np.full((len(names), len(modes)), "none", dtype=object)
+            for at in np.ndindex(values.shape):
+                if row := found.get((names[at[0]], modes[at[1]])):
+                    values[at] = row["auc"]
+                    texts[at] = f"{row['auc']:.2f}\n{row['auc_low']:.2f} to {row['auc_high']:.2f}"
+            most = {m: max((r["n_positive"] for r in found.values() if r["positive"] == m), default=0) for m in modes}
+            heads, titles = [f"mode {m}\nn = {n:,}" for m, n in most.items()], [TITLES[name] for name in names]
+            image = cells(ax, values, texts, titles, heads, cmap="PuOr", vmin=0, vmax=1, fontsize=9)
             ax.set_title(f"Each mode against {negative_title(negative)}")
-            ax.set_xticks(range(len(modes)), [_counted(mode, found, names) for mode in modes], color=INK)
-        axes[0].set_yticks(range(len(names)), [TITLES[name] for name in names], color=INK)
         colour_bar(figure, image, "AUC; 0.5 is chance", ax=axes, shrink=0.85, pad=0.01, ticks=[0, 0.25, 0.5, 0.75, 1])
     return figure
 
 
-def _heat(ax: Axes, names: Sequence[str], modes: Sequence[str], found: Mapping):
-    values = np.array([[found[n, m]["auc"] if (n, m) in found else np.nan for m in modes] for n in names], float)
-    image = ax.imshow(values, cmap="PuOr", norm=TwoSlopeNorm(CHANCE, 0, 1), aspect="auto")
-    middle = {"ha": "center", "va": "center"}
-    for y, x in np.argwhere(np.isnan(values)):
-        ax.text(x, y, "none", color=MUTED, fontsize=9, **middle)
-    for y, x in np.argwhere(np.isfinite(values)):
-        row = found[names[y], modes[x]]
-        colour = "white" if abs(row["auc"] - CHANCE) > 0.26 else INK
-        ax.text(x, y - 0.14, f"{row['auc']:.2f}", color=colour, fontsize=11.5, **middle)
-        ax.text(x, y + 0.24, f"{row['auc_low']:.2f} to {row['auc_high']:.2f}", color=colour, fontsize=7.5, **middle)
-    bare(ax)
-    return image
-
-
-def _counted(mode: str, found: Mapping, names: Sequence[str]) -> str:
-    counts = [int(found[name, mode]["n_positive"]) for name in names if (name, mode) in found]
-    return f"mode {mode}\nn = {max(counts):,}" if counts else f"mode {mode}"
-
-
 def margin_figure(margin: Sequence[Mapping]) -> Figure:
     """The AUC of mode 3 in bins of its distance to the threshold, with intervals; bins with no network are left out."""
+    counts: dict[tuple, int] = {}
+    for row in margin:
+        edges = (row["margin_low"], row["margin_high"])
+        counts[edges] = max(counts.get(edges, 0), int(row["n_positive"]))
+    bins, names = sorted(counts), scans_of(margin)
     with drawing(11, 4.9) as figure:
         axes = figure.subplots(1, 2, sharey=True)
-        bins = sorted({(r["margin_low"], r["margin_high"]) for r in margin})
-        names = scans_of(margin)
         for ax, negative in zip(axes, AGAINST, strict=True):
             ax.axhline(CHANCE, color=MUTED, lw=1, ls=(0, (4, 3)))
             for number, name in enumerate(names):
                 own = [r for r in margin if r["scan"] == name and r["negative"] == negative]
-                shift = 0.11 * (number - (len(names) - 1) / 2)
-                _margin_line(ax, own, bins, shift, LOOKS[name], TITLES[name])
-            ax.set_xticks(range(len(bins)), [_bin_title(edges, margin) for edges in bins])
-            ax.set(
-                xlim=(-0.5, len(bins) - 0.5),
-                ylim=(-0.02, 1.02),
-                xlabel="distance of the active areas to the threshold, in shares of the square",
-            )
-            grid(ax)
+                x = np.array([bins.index((r["margin_low"], r["margin_high"])) for r in own])
+                value, low, high = (np.array([r[key] for r in own], float) for key in ("auc", "auc_low", "auc_high"))
+                look = {"ms": 6, "mec": "white", "mew": 0.6, "lw": 1.5, "elinewidth": 2, "label": TITLES[name], **LOOKS[name]}
+                ends = np.clip([value - low, high - value], 0, None)
+                ax.errorbar(x + 0.11 * (number - (len(names) - 1) / 2), value, ends, **look)
+            ax.set_xticks(range(len(bins)), [f"{low:g} to {high:g}\nn = {counts[low, high]:,}" for low, high in bins])
+            ax.set(xlim=(-0.5, len(bins) - 0.5), ylim=(-0.02, 1.02))
+            ax.set_xlabel("distance of the active areas to the threshold, in shares of the square")
             ax.set_title(f"Mode 3 against {negative_title(negative)}")
+            grid(ax)
         axes[0].set_ylabel("AUC, 95 % interval")
-        handles, labels = axes[0].get_legend_handles_labels()
-        figure.legend(handles, labels, ncols=len(names), loc="outside upper left", fontsize=10)
+        figure.legend(*axes[0].get_legend_handles_labels(), ncols=len(names), loc="outside upper left", fontsize=10)
     return figure
-
-
-def _margin_line(ax: Axes, rows: Sequence[Mapping], bins: Sequence[tuple], shift: float, look: Mapping, title: str) -> None:
-    x = np.array([bins.index((r["margin_low"], r["margin_high"])) for r in rows]) + shift
-    value, low, high = (np.array([r[key] for r in rows], float) for key in ("auc", "auc_low", "auc_high"))
-    ax.vlines(x, low, high, color=look["color"], lw=2, alpha=0.55)
-    ax.plot(x, value, ms=6, mec="white", mew=0.6, lw=1.5, label=title, **look)
-
-
-def _bin_title(edges: tuple, margin: Sequence[Mapping]) -> str:
-    counts = [int(r["n_positive"]) for r in margin if (r["margin_low"], r["margin_high"]) == edges]
-    return f"{edges[0]:g} to {edges[1]:g}\nn = {max(counts):,}"

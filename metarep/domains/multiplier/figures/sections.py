@@ -71,38 +71,32 @@ def scan_section(results: Results) -> Section:
         scores = [row for row in results.table("scan/scores") if row["scan"] == scans.PUBLISHED]
         draw = partial(scan_figures.score_figure, scores, scans.on_most_networks(curves), own)
         blocks += [Drawing("scan", draw, "Scan scores by mode, and ROC curves for mode 3"), published_table(own)]
-    n_examples = results.metrics.get("scan", {}).get("n_examples", "")
+    about = results.metrics.get("scan", {})
     blocks += [
         Heading("Other scans"),
         Text(
             "Is mode 3 hard to find, or was this the wrong score? All scans meet the same test networks; what they were fitted "
-            f"on, and the {n_examples} examples, are training networks."
+            f"on, and the {about.get('n_examples', '')} examples, are training networks."
         ),
         Drawing("scan_table", partial(scan_figures.heat_figure, rows), "AUC of each scan for each mode"),
         scans_table(rows),
     ]
     if own:
-        blocks.append(
-            Drawing("scan_roc", partial(scan_figures.roc_figure, curves, rows), "ROC curves of every scan for mode 3")
-        )
+        draw = partial(scan_figures.roc_figure, curves, rows)
+        blocks.append(Drawing("scan_roc", draw, "ROC curves of every scan for mode 3"))
     if margin:
         alt = "AUC for mode 3 by the distance to the threshold"
         blocks.append(Drawing("scan_margin", partial(scan_figures.margin_figure, margin), alt))
-    left_out = results.metrics.get("scan", {}).get("left_out", "")
-    return Section("scan", "The scan", blocks, scans.findings(rows, left_out))
+    return Section("scan", "The scan", blocks, scans.findings(rows, about.get("left_out", "")))
 
 
 def published_table(rows: list[dict]) -> Table:
     """The published score: mode 3 against each other kind of networks."""
-    cells = [
-        [
-            scans.negative_title(row["negative"]),
-            *(f"{int(row[name]):,}" for name in ("n_positive", "n_negative")),
-            num(row["auc"], 3),
-            f"{num(row['auc_low'], 3)} to {num(row['auc_high'], 3)}",
-        ]
-        for row in rows
-    ]
+    cells = []
+    for row in rows:
+        value, low, high = (num(row[name], 3) for name in ("auc", "auc_low", "auc_high"))
+        counts = (f"{int(row[name]):,}" for name in ("n_positive", "n_negative"))
+        cells.append([scans.negative_title(row["negative"]), *counts, value, f"{low} to {high}"])
     return Table(["mode 3 against", "mode 3", "the others", "AUC", "95 % interval"], cells)
 
 

@@ -22,13 +22,16 @@ from metarep.domains.multiplier.modes import MODE_NAMES, label_modes
 from metarep.errors import MetarepError
 from metarep.networks.forward import Stage, forward, stages
 from metarep.networks.spec import NetworkSpec
-from metarep.report.style import DIVERGING, FAINT, INK, MUTED, SEQUENTIAL, colour_bar, drawing
+from metarep.report.style import DIVERGING, FAINT, INK, MUTED, SEQUENTIAL, colour_bar, drawing, zero_lines
 
 SIDE = 41
 """Grid points along each side of the square."""
 
 MAX_UNIT_MAPS = 64
 """Of a wider layer only the first units are drawn, and the panel says so."""
+
+UNIT_GAP = 3
+"""Pixels between their maps."""
 
 SHORTEST_LINE = 0.03
 """A boundary that only clips a corner by less than this is left out."""
@@ -43,9 +46,11 @@ def draw_network(spec: NetworkSpec, params: np.ndarray, *, title: str | None = N
 
     Raises MetarepError for networks with other than two inputs and for parameters that are not finite.
     """
-    params = _drawable(spec, params)
-    x = np.concatenate([unit_grid(), outline()])
-    steps = stages(spec, params, x)
+    _require_two_inputs(spec)
+    params = np.asarray(params, dtype=np.float64)
+    if not np.isfinite(params).all():
+        raise MetarepError("the network cannot be drawn: its parameters are not all finite", fix="choose another network")
+    steps = stages(spec, params, np.concatenate([unit_grid(), outline()]))
     n_columns = 3 if len(steps) % 3 == 0 else 4
     n_rows = math.ceil(len(steps) / n_columns)
     with drawing(3.7 * n_columns + 1.1, 3.75 * n_rows + 0.6, w_pad=0.1, h_pad=0.1, wspace=0.04, hspace=0.05) as figure:
@@ -92,11 +97,22 @@ def contours(ax: Axes, values: np.ndarray, cmap: str = SEQUENTIAL, norm: Normali
     ax.contour(at, at, shown, levels=levels, colors="black", linewidths=0.3, alpha=0.4)
 
 
-def plot_plane(ax: Axes, points: np.ndarray, edge: np.ndarray, window: tuple[float, float, float, float]) -> None:
-    """The grid's points (SIDE², 2) in the plane in the colours of their products, with the square's outline."""
-    left, right, low, high = window
-    ax.axhline(0, color=MUTED, lw=0.8, zorder=1)
-    ax.axvline(0, color=MUTED, lw=0.8, zorder=1)
+def plane_axes(ax: Axes, points: np.ndarray) -> None:
+    """Axes of two units, with a square window about the points (…, 2) and the origin."""
+    low, high = np.minimum(points.min(axis=0), 0), np.maximum(points.max(axis=0), 0)
+    middle, reach = (low + high) / 2, max(0.56 * (high - low).max(), 1e-3)
+    ends = np.stack([middle - reach, middle + reach], axis=1)
+    ax.set(aspect="equal", xlim=ends[0], ylim=ends[1], xlabel="unit 1", ylabel="unit 2")
+    ax.locator_params(nbins=5)
+    zero_lines(ax)
+
+
+def plot_plane(ax: Axes, points: np.ndarray, edge: np.ndarray, alike: np.ndarray) -> None:
+    """The grid's points (SIDE², 2) in the plane in the colours of their products, with the square's outline.
+
+    The window holds the points alike (…, 2), which are those of all panels that are compared.
+    """
+    plane_axes(ax, alike)
     ax.scatter(*points.T, c=unit_grid().prod(axis=1), cmap=SEQUENTIAL, norm=PRODUCT, s=12, lw=0, zorder=2)
     ax.plot(*edge.T, color=INK, lw=1, zorder=3)
     for corner, marker in CORNERS.items():
@@ -105,8 +121,6 @@ def plot_plane(ax: Axes, points: np.ndarray, edge: np.ndarray, window: tuple[flo
     if np.ptp(points, axis=0).max() < 1e-9:
         note = {"ha": "center", "color": MUTED, "backgroundcolor": "white"}
         ax.text(0.5, 0.55, "every input ends in this point", transform=ax.transAxes, **note)
-    ax.set(aspect="equal", xlim=(left, right), ylim=(low, high), xlabel="unit 1", ylabel="unit 2")
-    ax.locator_params(nbins=5)
 
 
 def plot_against_product(ax: Axes, values: np.ndarray) -> None:
@@ -116,32 +130,28 @@ def plot_against_product(ax: Axes, values: np.ndarray) -> None:
     ax.scatter(product, values, c=product, cmap=SEQUENTIAL, norm=PRODUCT, s=9, lw=0, zorder=2)
     ax.plot([0, 1], [0, 1], color=INK, lw=1.2, ls=(0, (5, 3)), zorder=3)
     ax.annotate("value = product", (1, 1), (-4, 3), textcoords="offset points", fontsize=8, color=INK, ha="right")
-    low, high = min(0.0, values.min()), max(1.0, values.max())
-    reach = (high - low) * 0.56
-    middle = (low + high) / 2
+    line_axes(ax, min(0.0, values.min()), max(1.0, values.max()))
+
+
+def line_axes(ax: Axes, low: float, high: float) -> None:
+    """Square axes of the product and of values from low to high."""
+    reach, middle = 0.56 * (high - low), (low + high) / 2
     ax.set(aspect="equal", xlim=(0.5 - reach, 0.5 + reach), ylim=(middle - reach, middle + reach))
     ax.set(xlabel="true product $x_1 x_2$", ylabel="value")
     ax.locator_params(nbins=5)
 
 
 def plot_units(ax: Axes, values: np.ndarray, largest: float) -> None:
-    """A map of the unit square for each unit of values (SIDE², H), coloured from −largest to largest."""
+    """A map of the unit square for each unit of values (SIDE², H), side by side, coloured from −largest to largest."""
     shown = min(values.shape[1], MAX_UNIT_MAPS)
     across = math.ceil(math.sqrt(shown))
-    down = math.ceil(shown / across)
-    ax.set(aspect="equal", xlim=(0, 1), ylim=(0, 1))
+    tiles = np.full((across * math.ceil(shown / across), SIDE + UNIT_GAP, SIDE + UNIT_GAP), np.nan)
+    tiles[:shown, :SIDE, :SIDE] = values[:, :shown].T.reshape(shown, SIDE, SIDE)[:, ::-1]
+    rows = [np.concatenate(row, axis=1) for row in np.split(tiles, len(tiles) // across)]
+    image = ax.imshow(np.concatenate(rows), cmap=DIVERGING, vmin=-largest, vmax=largest)
     ax.axis("off")
-    cell, left = 0.84 / across, 0.08
-    top = 0.58 + cell * down / 2
-    for unit in range(shown):
-        row, column = divmod(unit, across)
-        tile = ax.inset_axes([left + (column + 0.05) * cell, top - (row + 1) * cell, cell * 0.9, cell * 0.9])
-        scale = {"cmap": DIVERGING, "vmin": -largest, "vmax": largest}
-        image = tile.imshow(values[:, unit].reshape(SIDE, SIDE), origin="lower", extent=(0, 1, 0, 1), **scale)
-        tile.set(xticks=[], yticks=[])
-        tile.spines[:].set(visible=True, color=MUTED, linewidth=0.5)
     note = "each unit's value over the square" if shown == values.shape[1] else f"units 1 to {shown} of {values.shape[1]}"
-    cax = ax.inset_axes([0.15, top - down * cell - 0.06, 0.7, 0.025])
+    cax = ax.inset_axes([0.15, -0.08, 0.7, 0.025])
     colour_bar(ax.figure, image, note, cax=cax, orientation="horizontal").ax.locator_params(nbins=5)
 
 
@@ -154,26 +164,21 @@ def draw_boundaries(ax: Axes, spec: NetworkSpec, params: np.ndarray, *, numbered
         return
     weights, biases = spec.unpack(np.asarray(params, dtype=np.float64))[0]
     few = len(weights) <= 4
+    halo = [withStroke(linewidth=3.4 if few else 1.6, foreground=INK)]
     for unit, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
         ends = boundary(weight, bias)
         if ends is None or np.ptp(ends, axis=0).max() < SHORTEST_LINE:
             continue
-        halo = [withStroke(linewidth=3.6 if few else 1.6, foreground=INK)]
         ax.plot(*ends.T, color="white", lw=1.8 if few else 0.8, ls=UNIT_LINES[unit % 2], path_effects=halo, zorder=5)
         if few:
-            _draw_arrow(ax, ends.mean(axis=0), weight / np.hypot(*weight), str(unit + 1) if numbered else "")
-
-
-def _draw_arrow(ax: Axes, foot: np.ndarray, direction: np.ndarray, text: str) -> None:
-    tail, tip = foot, foot + 0.13 * direction
-    if tip.min() < 0 or tip.max() > 1:
-        tail, tip = foot - 0.13 * direction, foot
-    halo = [withStroke(linewidth=3.2, foreground=INK)]
-    arrow = {"arrowstyle": "-|>", "color": "white", "lw": 1.4, "shrinkA": 0, "shrinkB": 0, "path_effects": halo}
-    ax.annotate("", tip, tail, arrowprops=arrow, zorder=6)
-    if text:
-        at = foot + 0.075 * direction + 0.05 * np.array([-direction[1], direction[0]])
-        ax.text(*at, text, color="white", ha="center", va="center", fontsize=11, weight="bold", path_effects=halo, zorder=7)
+            foot, direction = ends.mean(axis=0), weight / np.hypot(*weight)
+            inside = ((foot + 0.13 * direction) >= 0).all() and ((foot + 0.13 * direction) <= 1).all()
+            tail, tip = (foot, foot + 0.13 * direction) if inside else (foot - 0.13 * direction, foot)
+            arrow = {"arrowstyle": "-|>", "color": "white", "lw": 1.4, "shrinkA": 0, "shrinkB": 0, "path_effects": halo}
+            ax.annotate("", tip, tail, arrowprops=arrow, zorder=6)
+            look = {"color": "white", "ha": "center", "va": "center", "fontsize": 11, "weight": "bold", "path_effects": halo}
+            beside = foot + 0.075 * direction + 0.05 * np.array([-direction[1], direction[0]])
+            ax.text(*beside, str(unit + 1) if numbered else "", zorder=7, **look)
 
 
 def boundary(weight: np.ndarray, bias: float) -> np.ndarray | None:
@@ -193,29 +198,21 @@ def _draw_stage(ax: Axes, stage: Stage, steps: list[Stage]) -> None:
     width = grid.shape[1]
     if width == 1:
         plot_against_product(ax, grid[:, 0])
-    elif width == 2:
-        plot_plane(ax, grid, edge, square_window(layer))
+    elif width > 2:
+        plot_units(ax, grid, max(np.abs(layer).max(), 1e-12))
+    else:
+        plot_plane(ax, grid, edge, layer)
         if stage.kind == "input":
             ax.collections[0].set_sizes([48])  # the points touch, so that lines and numbers on them can be read
             ax.set(xlabel="$x_1$", ylabel="$x_2$")
         if stage.kind == "pre-activations":
             shade_off(ax)
-    else:
-        plot_units(ax, grid, max(np.abs(layer).max(), 1e-12))
 
 
 def shade_off(ax: Axes) -> None:
     """Tints where the ReLU that follows will set a unit to zero."""
-    left, low = ax.get_xlim()[0], ax.get_ylim()[0]
-    ax.axvspan(left, 0, color=FAINT, alpha=0.6, lw=0, zorder=0)
-    ax.axhspan(low, 0, color=FAINT, alpha=0.6, lw=0, zorder=0)
-
-
-def square_window(points: np.ndarray) -> tuple[float, float, float, float]:
-    """A square window (left, right, low, high) about the points (…, 2) and the origin."""
-    low, high = np.minimum(points.min(axis=0), 0), np.maximum(points.max(axis=0), 0)
-    middle, reach = (low + high) / 2, max(0.56 * (high - low).max(), 1e-3)
-    return middle[0] - reach, middle[0] + reach, middle[1] - reach, middle[1] + reach
+    ax.axvspan(ax.get_xlim()[0], 0, color=FAINT, alpha=0.6, lw=0, zorder=0)
+    ax.axhspan(ax.get_ylim()[0], 0, color=FAINT, alpha=0.6, lw=0, zorder=0)
 
 
 def _heading(stage: Stage, spec: NetworkSpec) -> str:
@@ -257,19 +254,10 @@ def unit_grid() -> np.ndarray:
 
 def outline() -> np.ndarray:
     """Once around the unit square, dense enough that a fold shows."""
-    at, zero, one = np.linspace(0, 1, 101), np.zeros(101), np.ones(101)
-    sides = [(at, zero), (one, at), (at[::-1], one), (zero, at[::-1])]
-    return np.concatenate([np.stack(side, axis=1) for side in sides])
+    corners, at = np.concatenate([UNIT_SQUARE, UNIT_SQUARE[:1]]), np.linspace(0, 4, 401)
+    return np.stack([np.interp(at, range(5), side) for side in corners.T], axis=1)
 
 
 def _require_two_inputs(spec: NetworkSpec) -> None:
     if spec.widths[0] != 2:
         raise MetarepError("only networks with two inputs can be drawn over the square", met=spec, expected="such as 2-2-1")
-
-
-def _drawable(spec: NetworkSpec, params: np.ndarray) -> np.ndarray:
-    _require_two_inputs(spec)
-    params = np.asarray(params, dtype=np.float64)
-    if not np.isfinite(params).all():
-        raise MetarepError("the network cannot be drawn: its parameters are not all finite", fix="choose another network")
-    return params

@@ -48,7 +48,9 @@ LOG_2PI = float(np.log(2 * np.pi))
 
 @dataclass(frozen=True)
 class Sections:
-    """Pairs of units that belong together: units (K, 2), inputs (K, 2), output (K,), params (K, 9) balanced, affinity (K,).
+    """Pairs of units that belong together, the surest first.
+
+    units (K, 2), inputs (K, 2), output (K,), params (K, 9) balanced, affinity (K,).
 
     n_units is the number of all units, in sections or alone.
     """
@@ -87,10 +89,10 @@ def find_sections(network: OneHidden, model: ClozeModel, ratio: float) -> Sectio
 
 def matched(found: Affinities) -> Sections:
     """The matching of units with the largest sum of affinities."""
-    windows = found.windows
-    units = matching(windows.pairs, found.affinity)
-    number = {tuple(pair): row for row, pair in enumerate(windows.pairs.tolist())}
-    rows = [number[tuple(pair)] for pair in units.tolist()]
+    windows, units = found.windows, matching(found.windows.pairs, found.affinity)
+    rows = np.array([np.flatnonzero((windows.pairs == pair).all(axis=1))[0] for pair in units], dtype=int)
+    order = np.argsort(-found.affinity[rows], kind="stable")
+    rows, units = rows[order], units[order]
     parts = (part[found.best[rows]] for part in (windows.inputs, windows.output, windows.params))
     return Sections(units, *parts, found.affinity[rows], found.n_units)
 

@@ -36,7 +36,8 @@ from metarep.parts.reading import shuffled
 from metarep.parts.settings import PartsConfig
 from metarep.parts.source import Source
 from metarep.progress import Progress
-from metarep.report.style import INK, drawing
+from metarep.report.style import SEQUENTIAL, colour_bar, drawing
+from metarep.tables import rows_of
 from metarep.zoos.zoo import Zoo
 
 matplotlib.use("Agg")
@@ -121,43 +122,30 @@ def findings(found: list[Affinities], probe: ModeProbe) -> Findings:
 
 def section_rows(found: Sections, modes: np.ndarray) -> list[dict[str, Any]]:
     """A row a section, the surest first."""
-    order = np.argsort(-found.affinity, kind="stable")
-    return [
-        {
-            "section": number + 1,
-            "units": " ".join(map(str, found.units[i])),
-            "inputs": " ".join(map(str, found.inputs[i])),
-            "output": int(found.output[i]),
-            "mode": str(modes[i]),
-            "affinity": float(found.affinity[i]),
-            "likelihood": float(likelihood(found.affinity[i])),
-        }
-        for number, i in enumerate(order)
-    ]
+    units, inputs = ([" ".join(map(str, pair)) for pair in pairs] for pairs in (found.units, found.inputs))
+    columns = {"section": range(1, len(units) + 1), "units": units, "inputs": inputs, "output": found.output, "mode": modes}
+    return rows_of(columns | {"affinity": found.affinity, "likelihood": likelihood(found.affinity)})
 
 
 def unit_rows(found: Sections, modes: np.ndarray) -> list[dict[str, Any]]:
     """A row a hidden unit: its section, 0 for none, and that one's mode."""
-    order = np.argsort(-found.affinity, kind="stable")
-    place = {int(u): (number + 1, str(modes[i])) for number, i in enumerate(order) for u in found.units[i]}
-    return [{"unit": u, "section": place.get(u, (0, ""))[0], "mode": place.get(u, (0, ""))[1]} for u in range(found.n_units)]
+    number = np.where(found.labels < len(modes), found.labels + 1, 0)
+    return rows_of({"unit": range(found.n_units), "section": number, "mode": [["", *modes][i] for i in number]})
 
 
 def affinity_figure(found: Affinities, sections: Sections) -> Figure:
     """Units by units, those of a section side by side."""
-    order = [int(u) for i in np.argsort(-sections.affinity, kind="stable") for u in sections.units[i]]
-    order += [u for u in range(found.n_units) if u not in set(order)]
+    order = np.argsort(sections.labels, kind="stable")
     matrix = likelihood(found.matrix())[np.ix_(order, order)]
     np.fill_diagonal(matrix, np.nan)
-    side = min(9.0, 3.0 + 0.16 * found.n_units)
+    side, step = min(9.0, 3.0 + 0.16 * found.n_units), max(1, found.n_units // 32)
     with drawing(side + 1.0, side) as figure:
         ax = figure.subplots()
-        image = ax.imshow(matrix, vmin=0, vmax=1, cmap="viridis")
-        for number in range(len(sections.units)):
-            ax.add_patch(Rectangle((2 * number - 0.5, 2 * number - 0.5), 2, 2, fill=False, ec="white", lw=1.4))
-        step = max(1, found.n_units // 32)
-        ax.set_xticks(range(0, found.n_units, step), order[::step], fontsize=7, color=INK)
-        ax.set_yticks(range(0, found.n_units, step), order[::step], fontsize=7, color=INK)
+        image = ax.imshow(matrix, vmin=0, vmax=1, cmap=SEQUENTIAL)
+        for at in 2 * np.arange(len(sections.units)) - 0.5:
+            ax.add_patch(Rectangle((at, at), 2, 2, fill=False, ec="white", lw=1.4))
+        for set_ticks in (ax.set_xticks, ax.set_yticks):
+            set_ticks(range(0, found.n_units, step), order[::step], fontsize=7)
         ax.set(xlabel="unit", ylabel="unit")
-        figure.colorbar(image, ax=ax, shrink=0.7, label="likelihood of belonging together")
+        colour_bar(figure, image, "likelihood of belonging together", ax=ax, shrink=0.7)
     return figure

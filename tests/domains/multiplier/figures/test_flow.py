@@ -1,26 +1,11 @@
-"""The flow figure: ribbons as wide as their shares, labels that do not touch."""
+"""The flow figure: bars and ribbons as wide as their shares."""
 
 import numpy as np
 
-from metarep.domains.multiplier.figures.flow import flow_columns, flow_figure, ribbon, spread, transition_figure
+from metarep.domains.multiplier.figures.flow import flow_columns, flow_figure, transition_figure
 from metarep.domains.multiplier.modes import MODES
 
 STEP = np.r_[0, np.unique(np.geomspace(1, 4000, 40).round().astype(int))]
-
-
-def test_a_ribbon_has_its_ends_and_its_width():
-    points = ribbon((0, 0.1), (1, 0.6), 0.2).vertices
-    np.testing.assert_allclose(points[[0, 3, 4, 7]], [(0, 0.1), (1, 0.6), (1, 0.8), (0, 0.3)])
-    curve = ribbon((0, 0.1), (1, 0.6), 0.2).to_polygons()[0]
-    assert curve[:, 1].min() >= 0.1 - 1e-9
-    assert curve[:, 1].max() <= 0.8 + 1e-9
-
-
-def test_labels_are_moved_apart_and_only_where_they_touch():
-    np.testing.assert_allclose(spread(np.array([0.1, 0.5, 0.9]), 0.1), [0.1, 0.5, 0.9])
-    near = spread(np.array([0.1, 0.11, 0.12]), 0.1)
-    assert (np.diff(near) > 0.1 - 1e-6).all()
-    assert abs(near.mean() - 0.11) < 1e-6
 
 
 def test_columns_begin_at_birth_and_end_at_the_end():
@@ -42,9 +27,10 @@ def test_bars_and_ribbons_add_up_to_all_networks():
     np.testing.assert_allclose(list(heights.values()), 1)
     assert len(heights) == len(flow_columns(STEP))
     widths = {}
-    for patch in (patch for patch in ax.patches if not hasattr(patch, "get_height")):
-        points = patch.get_path().vertices
-        widths[points[0, 0]] = widths.get(points[0, 0], 0) + points[7, 1] - points[0, 1]
+    for ribbon in ax.collections:  # from its lower left corner along its lower edge, and back along the upper one
+        points = ribbon.get_paths()[0].vertices
+        left = points[np.isclose(points[:, 0], points[:, 0].min())]
+        widths[left[0, 0]] = widths.get(left[0, 0], 0) + np.ptp(left[:, 1])
     np.testing.assert_allclose(list(widths.values()), 1)
 
 

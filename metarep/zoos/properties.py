@@ -141,11 +141,9 @@ def match_rows(sources: Sequence[Source], path: Path, names: Sequence[str]) -> t
     """
     keys = network_keys(sources)
     found: dict[int, list[tuple[tuple[int, int], int]]] = {}
-    unmatched = []
     for number, name in enumerate(names):
-        indices, parts = find_key(keys, name), path_parts(name)
-        unmatched += [] if indices else [name]
-        for index in indices:
+        parts = path_parts(name)
+        for index in find_key(keys, name):
             found.setdefault(index, []).append(((_n_shared(parts, sources[index]), len(parts)), number))
     matched = {}
     for index, claims in found.items():
@@ -153,8 +151,8 @@ def match_rows(sources: Sequence[Source], path: Path, names: Sequence[str]) -> t
         if sum(n == most for n, _ in claims) > 1:
             raise MetarepError(f"{path}: two rows for one network", met=names[number], fix="remove one of them")
         matched[index] = number
-        unmatched += [names[other] for _, other in claims if other != number]
-    return matched, unmatched
+    used = set(matched.values())
+    return matched, [name for number, name in enumerate(names) if number not in used]
 
 
 def path_parts(text: str) -> list[str]:

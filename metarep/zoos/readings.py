@@ -108,7 +108,7 @@ def varies(values: np.ndarray) -> bool:
 
 
 def _digits(value: float) -> str:
-    return "" if math.isnan(value) else str(int(value)) if value.is_integer() else repr(value)
+    return "" if math.isnan(value) else str(int(value)) if value.is_integer() else repr(float(value))
 
 
 def _number(text: str) -> float:

@@ -19,6 +19,7 @@ from scipy.optimize import linear_sum_assignment
 
 from metarep.errors import MetarepError
 from metarep.evaluation.agreement import contingency
+from metarep.evaluation.resampling import VANISHING
 from metarep.zoos.columns import FEW_RUNS
 from metarep.zoos.readings import is_known, varies
 
@@ -116,6 +117,8 @@ def why_not(values: np.ndarray, folds: Sequence[Fold], *, probes: bool = True) -
         return f"known for {n_fit} networks to fit on and {len(own)} to measure on; {MIN_FIT} of each are the least"
     if not varies(own):
         return f"the same in all {len(own)} networks that are measured"
+    if own.dtype != object and own.var() < VANISHING * values[known].var():
+        return f"hardly varies among the {len(own)} networks that are measured, beside what others have"
     return None
 
 

@@ -171,7 +171,7 @@ def read_column(name: str, cells: Sequence[str], run_ids: Sequence[str], forced:
     if forced == "category":
         texts = texts_of(numbers) if not words and not is_truth else texts
         return Reading(texts, True, False, f"a category of {len(set(texts) - {''})} values, as asked for")
-    if not words and len(set(known.tolist())) == 1:
+    if not words and not varies(known):
         return Reading(numbers, False, False, f"left out: {_digits(known[0])} in all {len(known)} networks that have a value")
     if forced == "number":
         return Reading(numbers, False, True, "a number, as asked for", f"no numbers: {_listed(words)}" if words else "")

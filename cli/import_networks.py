@@ -19,6 +19,8 @@ def import_networks(
     architecture: Annotated[Path | None, typer.Option(help="a YAML that says of tensors what their names do not")] = None,
     skip_damaged: Annotated[bool, typer.Option("--skip-damaged", help="leave damaged files out and list them")] = False,
     partial_labels: Annotated[bool, typer.Option("--partial-labels", help="labels need not match all files")] = False,
+    categorical: Annotated[list[str] | None, typer.Option(metavar="COLUMN", help="a column of classes; repeatable")] = None,
+    numeric: Annotated[list[str] | None, typer.Option(metavar="COLUMN", help="a column of numbers; repeatable")] = None,
 ) -> None:
     """Make a zoo of checkpoints that others trained.
 
@@ -33,6 +35,7 @@ def import_networks(
     from metarep.zoos.importing import import_networks as import_
 
     flags = {"skip_damaged": skip_damaged or None, "partial_labels": partial_labels or None}
+    flags |= {"categorical": categorical or None, "numeric": numeric or None}
     path = import_(given.settings(**flags), paths, given.out, labels=labels, architecture=architecture, **given.how)
     say_where("zoo", path)
     for line in summary_lines(path):

@@ -12,7 +12,7 @@ from metarep.report.blocks import Block, Drawing, Heading, Section, Table, Text,
 from metarep.report.figures import Panel
 from metarep.report.representations import BASELINE, BASELINES, CLOZE, LOOKS, ORACLE, UNTRAINED
 from metarep.report.results import MAIN_ARM, NATIVE, Results, score_of
-from metarep.report.wording import Finding, Score, arm_title, compare, listed, num, plain, relation, spoken
+from metarep.report.wording import Finding, Score, arm_title, capital, compare, listed, num, plain, relation, spoken
 
 LINEAR, NEIGHBOURS = "linear", "nearest_neighbours"
 PROBES = {LINEAR: "a linear probe", NEIGHBOURS: "a probe of five nearest neighbours"}
@@ -26,9 +26,11 @@ def section(results: Results) -> Section:
         return absent("comparison", "The comparison", "cluster")
     blocks: list[Block] = []
     if about := results.metrics.get("clusters", {}):
-        n = "{n_train:,} training networks, measured on {n_test:,} test networks".format(**about)
+        fitted = "fitted on {n_train:,} training networks, measured on {n_test:,} test networks".format(**about)
+        if results.is_cross_validated:
+            fitted += f", in a cross-validation by run of {about['n_folds']} folds, each fitted anew"
         rule = f"The number of clusters k was chosen without labels: {about['rule_for_k']}."
-        blocks.append(Text(f"Every representation is fitted on {n}. {rule}"))
+        blocks.append(Text(f"Every representation is {fitted}. {rule}"))
     if panels := panels_of(results):
         caption = (
             "Sorted by the first panel. Intervals are 95 % over test networks. The grey tick is what chance gives in 95 of "
@@ -43,7 +45,19 @@ def section(results: Results) -> Section:
     blocks += [Heading("Every label and every property"), targets_table(results)]
     if label:
         blocks += [Heading("How much depends on k"), *k_drawings(results, label)]
+    blocks += left_out_blocks(results)
     return Section("comparison", "The comparison", blocks, findings(results))
+
+
+def left_out_blocks(results: Results) -> list[Block]:
+    """What could not be measured, and why; what was done otherwise than the settings say."""
+    rows = [row for stage in ("clusters", "predictions") for row in results.table(f"{stage}/left_out")]
+    cells = list(dict.fromkeys((row["what"], plain(str(row["name"])), row["reason"]) for row in rows))
+    notes = list(dict.fromkeys(results.metrics.get("clusters", {}).get("notes", ())))
+    if not cells and not notes:
+        return []
+    table = [Table(["what", "name", "why"], [list(one) for one in cells], n_left=3)] if cells else []
+    return [Heading("What was left out"), *table, *(Text(f"{capital(note)}.", small=True) for note in notes)]
 
 
 def comparison_figure_of(results: Results, panels: list[tuple[str, str, dict[str, Score]]]) -> Figure:
@@ -163,7 +177,8 @@ def findings(results: Results) -> list[Finding]:
     """Everything that can be said of the comparison; what was not measured is left out."""
     n, found = results.metrics.get("clusters", {}).get("n_test", FEW_TEST_NETWORKS), {}
     if n < FEW_TEST_NETWORKS:
-        found["Caution"] = f"The comparison rests on {n:,} test networks only; read the intervals before the values."
+        of = "networks in a cross-validation by run" if results.is_cross_validated else "test networks only"
+        found["Caution"] = f"The comparison rests on {n:,} {of}; read the intervals before the values."
     if label := results.main_label:
         scores, shown = results.agreement(label), results.title(results.shown or "")
         found["Which representation leads"] = leader(results, label, scores)

@@ -60,7 +60,7 @@ def architecture_table(results: Results) -> Table:
 
 def label_rows(results: Results, label: str) -> list[dict]:
     """For each value of a label that occurs: n, share and its Wilson interval, in the order of the label's values."""
-    values, rows = results.labels[label], []
+    values, rows = results.labels[label][results.labels[label] != ""], []
     for value in results.values_of(label):
         n = int((values == value).sum())
         low, high = wilson(n, len(values))

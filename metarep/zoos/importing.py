@@ -44,9 +44,9 @@ def import_networks(
     refuse_to_overwrite(out, overwrite)
     described = read_description(architecture) if architecture is not None else None
     skips = Skips(allowed=config.skip_damaged)
-    sources = find_networks(paths, skips)
+    sources, entries = find_networks(paths, skips), ()
     if labels is not None:
-        sources = join_labels(sources, Path(labels), partial=config.partial_labels)
+        sources, entries = join_labels(sources, Path(labels), partial=config.partial_labels)
     settings = import_settings(config, labels=labels, architecture=architecture)
     with writing(out, KIND, config=settings, seed=None, overwrite=overwrite) as folder:
         writer = ShardWriter(folder, int(config.shard_mb * 2**20))
@@ -60,9 +60,11 @@ def import_networks(
             reason = skips.rows[0]["reason"] if skips.rows else "there is none"
             raise MetarepError("no network could be imported", met=reason, fix="name a path with whole files")
         reader.descriptions.require_all_used()
-        writer.finish()
+        entries += writer.finish(categorical=config.categorical, numeric=config.numeric)
         if skips.rows:
             write_whole(folder / SKIPPED, to_csv(skips.rows))
+    for entry in entries:
+        progress.say(f"{entry.subject} {entry.where}: {entry.what}" + (f" ({entry.why})" if entry.why else ""))
     if skips.rows:
         progress.say(f"{len(skips.rows):,} damaged files left out: {out / SKIPPED}")
     return out

@@ -1,0 +1,187 @@
+"""Copies among networks, found by their values: in another format, at another precision, with units permuted or scaled.
+
+Every tensor has a digest of its values that neither their order nor their signs change, and every network one of its tensors
+that neither their order nor their names change. A copy at half precision is found by the digest of what the original becomes
+when it is rounded so: nothing is compared within a tolerance, and networks that came to nearly the same values in training
+are no copies. Networks with scaled units are compared by sums over their tensors, each unit's scale undone. Work grows in
+proportion to the number of networks, of which a few numbers each are kept.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from metarep.networks.architecture import Architecture, readable
+from metarep.networks.symmetry_groups import Symmetries
+from metarep.networks.tensor_symmetry import scaled, unit_rows
+
+PRECISIONS = ("float16", "bfloat16", "float32", "float64")
+"""Precisions that copies are kept at; the first that holds all values of a network exactly is its own."""
+
+SCALE_TOLERANCE = 1e-5
+"""Sums of scaled copies differ relatively by less, since scaling rounds every value to float32."""
+
+MAX_SCALED = 5_000_000
+"""Scaled copies are looked for among networks of at most so many parameters."""
+
+MIN_SHARED, N_SHARED = 64, 8
+"""Of each network the digests of so many of its largest tensors are kept, where they have so many values."""
+
+PIECE = 1 << 16
+"""Values that are digested at once, so that they stay in the cache."""
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """What a network and its copies have in common.
+
+    own: the network's own precision. digests: of all its values at each precision. tensors: digests of single tensors.
+    sums: (T, 2) float64, of absolute values and of squares, once the scale of units is undone; None without symmetries.
+    """
+
+    own: str
+    digests: Mapping[str, int]
+    tensors: tuple[int, ...]
+    sums: np.ndarray | None
+
+
+@dataclass(frozen=True)
+class Copies:
+    """Networks, by their numbers, that hold the same values, and how they do so in words."""
+
+    networks: tuple[int, ...]
+    how: str
+
+
+def fingerprint(architecture: Architecture, tensors: Mapping[str, torch.Tensor], symmetries: Symmetries) -> Fingerprint:
+    """The fingerprint of one network; tensors that hold no weights do not count."""
+    weights = {tensor.name: tensors[tensor.name].detach() for tensor in architecture.tensors if readable(tensor)}
+    found = [_digested(value) for value in weights.values()]
+    own = next((name for name in PRECISIONS if all(name in one.exact for one in found)), PRECISIONS[-1])
+    digests = {name: hash(frozenset((one.size, one.digests[name]) for one in found)) for name in PRECISIONS}
+    large = sorted((one for one in found if one.varies and one.size >= MIN_SHARED), key=lambda one: -one.size)[:N_SHARED]
+    small = sum(one.size for one in found) <= MAX_SCALED
+    return Fingerprint(
+        own,
+        digests,
+        tuple(one.digests["float32"] for one in large),
+        _sums(weights, symmetries) if small and symmetries.groups else None,
+    )
+
+
+def find_copies(prints: Sequence[Fingerprint], architecture: Sequence[int]) -> list[Copies]:
+    """Groups of copies among networks of the architectures given by number; every network is in one group at most of each
+    kind.
+    """
+    own: dict[tuple[str, int], int] = {}
+    for number, one in enumerate(prints):
+        own.setdefault((one.own, one.digests[one.own]), number)
+    first = [own[one.own, one.digests[one.own]] for one in prints]
+    equal: dict[int, list[int]] = defaultdict(list)
+    rounded: dict[int, list[int]] = defaultdict(list)
+    for number, one in enumerate(prints):
+        equal[first[number]].append(number)
+        for name in PRECISIONS:
+            coarser = own.get((name, one.digests[name]))
+            if name != one.own and coarser is not None and first[number] != coarser:
+                rounded[coarser].append(number)
+    found = [Copies(tuple(group), "the same values") for group in equal.values() if len(group) > 1]
+    found += [Copies((number, *group), "the same values, rounded") for number, group in rounded.items()]
+    return found + [Copies(group, "the same values but for the scale of units") for group in _scaled(prints, architecture, first)]
+
+
+def shared_tensors(prints: Sequence[Fingerprint]) -> Iterator[tuple[int, ...]]:
+    """Groups of networks, by their numbers, that share a large tensor bit for bit without being copies of each other."""
+    holders: dict[int, list[int]] = defaultdict(list)
+    for number, one in enumerate(prints):
+        for digest in dict.fromkeys(one.tensors):
+            holders[digest].append(number)
+    for group in dict.fromkeys(tuple(group) for group in holders.values() if len(group) > 1):
+        if len({prints[number].digests["bfloat16"] for number in group}) > 1:
+            yield group
+
+
+def _scaled(prints: Sequence[Fingerprint], architecture: Sequence[int], first: Sequence[int]) -> Iterator[tuple[int, ...]]:
+    """Groups of networks whose sums agree though their values do not: neighbours in order of the sum of all."""
+    known: dict[int, list[int]] = defaultdict(list)
+    for number, one in enumerate(prints):
+        if one.sums is not None and first[number] == number:
+            known[architecture[number]].append(number)
+    for numbers in known.values():
+        totals = {number: float(prints[number].sums.sum()) for number in numbers}
+        group: list[int] = []
+        for number in sorted(numbers, key=totals.__getitem__):
+            if group and np.allclose(prints[number].sums, prints[group[0]].sums, rtol=SCALE_TOLERANCE, atol=1e-9):
+                group.append(number)
+                continue
+            if len(group) > 1:
+                yield tuple(sorted(group))
+            group = [number]
+        if len(group) > 1:
+            yield tuple(sorted(group))
+
+
+def _sums(weights: Mapping[str, torch.Tensor], symmetries: Symmetries) -> np.ndarray:
+    """(T, 2): sums over each tensor, with what feeds a unit scaled to length 1, group by group from the input on."""
+    found = {name: value.double() for name, value in weights.items()}
+    for units in symmetries.groups:
+        sides = {member.side for member in units.members if member.tensor in found}
+        if not units.interchangeable or not {"in", "out"} <= sides:
+            continue
+        energy = sum(
+            unit_rows(found[member.tensor], member, units.n).square().sum(dim=-1)
+            for member in units.members
+            if member.side == "in" and member.tensor in found
+        )
+        factor = torch.where((energy > 0) & energy.isfinite(), energy, 1.0).rsqrt()
+        found = scaled(found, Symmetries((replace(units, positive_scale=True),)), [factor])
+    return np.array([[float(value.abs().sum()), float(value.square().sum())] for value in found.values()])
+
+
+@dataclass(frozen=True)
+class _Digested:
+    """A tensor's size, its digests by precision, the precisions that hold its values exactly, and whether these differ."""
+
+    size: int
+    digests: dict[str, int]
+    exact: frozenset[str]
+    varies: bool
+
+
+def _digested(value: torch.Tensor) -> _Digested:
+    exact, totals, ends = set(PRECISIONS), dict.fromkeys(PRECISIONS, 0), []
+    for piece in value.reshape(-1).split(PIECE):
+        wide = piece.abs() if piece.dtype == torch.float64 else piece.float().abs()
+        single = wide.float()
+        rounded = {"float16": single.half(), "bfloat16": single.bfloat16(), "float32": single, "float64": wide}
+        exact = {name for name in exact if bool((rounded[name].to(wide.dtype) == wide).all())}
+        for name, values in rounded.items():
+            totals[name] = (totals[name] + _digest(values)) % 2**64
+        ends.append(torch.stack(torch.aminmax(single)))
+    low, high = torch.stack(ends).unbind(dim=-1)
+    return _Digested(value.numel(), totals, frozenset(exact), bool(low.min() < high.max()))
+
+
+def _digest(values: torch.Tensor) -> int:
+    """The sum of a hash of each value's bits, of values that are not negative."""
+    if values.itemsize == 2:
+        return int(_HASHES[values.view(torch.int16).numpy()].sum())
+    bits = values.numpy().view(np.uint64 if values.itemsize == 8 else np.uint32)
+    return int(_mixed(bits.astype(np.uint64)).sum())
+
+
+def _mixed(bits: np.ndarray) -> np.ndarray:
+    """(N,) uint64: the finaliser of SplitMix64 (Steele, Lea, Flood 2014)."""
+    bits = bits + np.uint64(0x9E3779B97F4A7C15)
+    bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return bits ^ (bits >> np.uint64(31))
+
+
+_HASHES = _mixed(np.arange(1 << 15, dtype=np.uint64))
+"""Of every value of 16 bits that is not negative."""

@@ -56,6 +56,10 @@ class SymmetryGroup:
 
 @dataclass(frozen=True)
 class Symmetries:
-    """All groups of a network. An axis of a tensor that no group names is in no symmetry that is known."""
+    """All groups of a network. An axis of a tensor that no group names is in no symmetry that is known.
+
+    `notes` are sentences on why no unit is interchangeable, and on which symmetry is assumed and cannot be checked.
+    """
 
     groups: tuple[SymmetryGroup, ...]
+    notes: tuple[str, ...] = ()

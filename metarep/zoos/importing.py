@@ -9,8 +9,9 @@ from typing import Any
 
 from metarep.artefact import refuse_to_overwrite, sha256_of, write_whole, writing
 from metarep.errors import MetarepError
+from metarep.formats.contents import Checkpoint
 from metarep.formats.described import ArchitectureFile, Descriptions, flat_slices, read_description
-from metarep.formats.readers import Checkpoint, files_behind, read_checkpoint
+from metarep.formats.readers import files_behind, read_checkpoint
 from metarep.networks.architecture import Architecture
 from metarep.progress import Progress
 from metarep.tables import read_csv, to_csv

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from metarep.artefact import canonical_json, write_whole
-from metarep.formats.readers import dtype_of
+from metarep.formats.contents import dtype_of
 from metarep.formats.safetensors_files import write_safetensors
 from metarep.networks.architecture import Architecture, readable
 from metarep.zoos.columns import Contents, split_of, write_columns

@@ -61,16 +61,15 @@ class Copies:
 def fingerprint(architecture: Architecture, tensors: Mapping[str, torch.Tensor], symmetries: Symmetries) -> Fingerprint:
     """The fingerprint of one network; tensors that hold no weights do not count."""
     weights = {tensor.name: tensors[tensor.name].detach() for tensor in architecture.tensors if readable(tensor)}
-    found = [_digested(value) for value in weights.values()]
-    own = next((name for name in PRECISIONS if all(name in one.exact for one in found)), PRECISIONS[-1])
-    digests = {name: hash(frozenset((one.size, one.digests[name]) for one in found)) for name in PRECISIONS}
-    large = sorted((one for one in found if one.varies and one.size >= MIN_SHARED), key=lambda one: -one.size)[:N_SHARED]
-    small = sum(one.size for one in found) <= MAX_SCALED
+    sizes = np.array([value.numel() for value in weights.values()])
+    digests, exact, varies = _digested(list(weights.values()))
+    own = next((name for name in PRECISIONS if name in exact), PRECISIONS[-1])
+    large = sorted(np.flatnonzero(varies & (sizes >= MIN_SHARED)), key=lambda at: -sizes[at])[:N_SHARED]
     return Fingerprint(
         own,
-        digests,
-        tuple(one.digests["float32"] for one in large),
-        _sums(weights, symmetries) if small and symmetries.groups else None,
+        {name: hash(frozenset(zip(sizes.tolist(), found.tolist(), strict=True))) for name, found in digests.items()},
+        tuple(int(digests["float32"][at]) for at in large),
+        _sums(weights, symmetries) if symmetries.groups and sizes.sum() <= MAX_SCALED else None,
     )
 
 
@@ -143,36 +142,46 @@ def _sums(weights: Mapping[str, torch.Tensor], symmetries: Symmetries) -> np.nda
     return np.array([[float(value.abs().sum()), float(value.square().sum())] for value in found.values()])
 
 
-@dataclass(frozen=True)
-class _Digested:
-    """A tensor's size, its digests by precision, the precisions that hold its values exactly, and whether these differ."""
-
-    size: int
-    digests: dict[str, int]
-    exact: frozenset[str]
-    varies: bool
-
-
-def _digested(value: torch.Tensor) -> _Digested:
-    exact, totals, ends = set(PRECISIONS), dict.fromkeys(PRECISIONS, 0), []
-    for piece in value.reshape(-1).split(PIECE):
-        wide = piece.abs() if piece.dtype == torch.float64 else piece.float().abs()
-        single = wide.float()
-        rounded = {"float16": single.half(), "bfloat16": single.bfloat16(), "float32": single, "float64": wide}
-        exact = {name for name in exact if bool((rounded[name].to(wide.dtype) == wide).all())}
-        for name, values in rounded.items():
-            totals[name] = (totals[name] + _digest(values)) % 2**64
-        ends.append(torch.stack(torch.aminmax(single)))
-    low, high = torch.stack(ends).unbind(dim=-1)
-    return _Digested(value.numel(), totals, frozenset(exact), bool(low.min() < high.max()))
+def _digested(values: Sequence[torch.Tensor]) -> tuple[dict[str, np.ndarray], set[str], np.ndarray]:
+    """(T,) uint64 digests of T tensors by precision; the precisions that hold all values exactly; (T,) whether values differ."""
+    totals = {name: np.zeros(len(values), np.uint64) for name in PRECISIONS}
+    exact, least, most = set(PRECISIONS), np.full(len(values), np.inf), np.zeros(len(values))
+    for numbers, starts, piece in _pieces(values):
+        single = piece.float()
+        rounded = {"float16": single.half(), "bfloat16": single.bfloat16(), "float32": single, "float64": piece}
+        exact = {name for name in exact if bool((rounded[name].to(piece.dtype) == piece).all())}
+        for name, some in rounded.items():
+            totals[name][numbers] += np.add.reduceat(_hashes(some), starts)
+        least[numbers] = np.fmin(least[numbers], np.fmin.reduceat(piece.numpy(), starts))
+        most[numbers] = np.fmax(most[numbers], np.fmax.reduceat(piece.numpy(), starts))
+    return totals, exact, least < most
 
 
-def _digest(values: torch.Tensor) -> int:
-    """The sum of a hash of each value's bits, of values that are not negative."""
+def _pieces(values: Sequence[torch.Tensor]) -> Iterator[tuple[list[int], list[int], torch.Tensor]]:
+    """Absolute values of the tensors, PIECE or so at once and float64 where one is: which tensors, where each starts, and they."""
+    wide = torch.float64 if any(value.dtype == torch.float64 for value in values) else torch.float32
+    waiting: list[tuple[int, torch.Tensor]] = []
+    for number, value in enumerate(values):
+        for piece in value.reshape(-1).split(PIECE):
+            if sum(len(one) for _, one in waiting) + len(piece) > PIECE:
+                yield _joined(waiting, wide)
+                waiting = []
+            waiting.append((number, piece))
+    if waiting:
+        yield _joined(waiting, wide)
+
+
+def _joined(pieces: Sequence[tuple[int, torch.Tensor]], dtype: torch.dtype) -> tuple[list[int], list[int], torch.Tensor]:
+    starts = np.cumsum([0, *(len(piece) for _, piece in pieces[:-1])])
+    return [number for number, _ in pieces], starts.tolist(), torch.cat([piece.to(dtype) for _, piece in pieces]).abs()
+
+
+def _hashes(values: torch.Tensor) -> np.ndarray:
+    """(N,) uint64: a hash of the bits of each value that is not negative."""
     if values.itemsize == 2:
-        return int(_HASHES[values.view(torch.int16).numpy()].sum())
+        return _HASHES[values.view(torch.int16).numpy()]
     bits = values.numpy().view(np.uint64 if values.itemsize == 8 else np.uint32)
-    return int(_mixed(bits.astype(np.uint64)).sum())
+    return _mixed(bits.astype(np.uint64))
 
 
 def _mixed(bits: np.ndarray) -> np.ndarray:

@@ -91,7 +91,9 @@ def find_copies(prints: Sequence[Fingerprint], architecture: Sequence[int]) -> l
                 rounded[coarser].append(number)
     found = [Copies(tuple(group), "the same values") for group in equal.values() if len(group) > 1]
     found += [Copies((number, *group), "the same values, rounded") for number, group in rounded.items()]
-    return found + [Copies(group, "the same values but for the scale of units") for group in _scaled(prints, architecture, first)]
+    return found + [
+        Copies(group, "the same values but for the scale of units") for group in _scaled(prints, architecture, first)
+    ]
 
 
 def shared_tensors(prints: Sequence[Fingerprint]) -> Iterator[tuple[int, ...]]:
@@ -143,7 +145,7 @@ def _sums(weights: Mapping[str, torch.Tensor], symmetries: Symmetries) -> np.nda
 
 
 def _digested(values: Sequence[torch.Tensor]) -> tuple[dict[str, np.ndarray], set[str], np.ndarray]:
-    """(T,) uint64 digests of T tensors by precision; the precisions that hold all values exactly; (T,) whether values differ."""
+    """Of T tensors: (T,) uint64 digests by precision, which precisions hold all values exactly, (T,) whether values differ."""
     totals = {name: np.zeros(len(values), np.uint64) for name in PRECISIONS}
     exact, least, most = set(PRECISIONS), np.full(len(values), np.inf), np.zeros(len(values))
     for numbers, starts, piece in _pieces(values):
@@ -158,7 +160,7 @@ def _digested(values: Sequence[torch.Tensor]) -> tuple[dict[str, np.ndarray], se
 
 
 def _pieces(values: Sequence[torch.Tensor]) -> Iterator[tuple[list[int], list[int], torch.Tensor]]:
-    """Absolute values of the tensors, PIECE or so at once and float64 where one is: which tensors, where each starts, and they."""
+    """Absolute values of the tensors, at most PIECE at once, float64 where one is: which tensors, where each starts, values."""
     wide = torch.float64 if any(value.dtype == torch.float64 for value in values) else torch.float32
     waiting: list[tuple[int, torch.Tensor]] = []
     for number, value in enumerate(values):

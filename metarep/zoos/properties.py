@@ -19,6 +19,7 @@ from metarep.errors import MetarepError
 OWN_COLUMNS = (
     "network_id",
     "run_id",
+    "member",
     "snapshot_of",
     "epoch",
     "split",
@@ -41,7 +42,10 @@ FEW = 3
 
 @dataclass(frozen=True)
 class Source:
-    """One network to import: who it is, the file (relative to its root, and on this machine), the row of an array of many."""
+    """One network to import: who it is, the file (relative to its root, and on this machine), the row of an array of many.
+
+    `run_id` is "" where nothing says it. `is_snapshot` is whether the file holds a later state of the same network.
+    """
 
     network_id: str
     run_id: str
@@ -50,6 +54,7 @@ class Source:
     epoch: int | None = None
     row: int | None = None
     suffix: str | None = None
+    is_snapshot: bool = False
     properties: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -33,10 +33,10 @@ METRICS = (
 )
 """What stands beside a count or a word: a metric with its value, a version."""
 
-NAMELESS = frozenset(
-    "model models net nets network networks weight weights checkpoint checkpoints ckpt ckpts snapshot snapshots state states "
-    "dict module params pytorch torch tf flax onnx adapter diffusion rl consolidated saved".split()
-) | {""}
+NAMELESS = re.compile(
+    r"|(model|net|network|weight|checkpoint|ckpt|snapshot|state|epoch|step|param)s?|module|saved|dict"
+    r"|pytorch|torch|tf|flax|onnx|adapter|diffusion|rl|consolidated"
+)
 """Words that every network could be called by: a file or folder that has no others is named by the folder above it."""
 
 RUN_FOLDER = re.compile(r"(?:run|trial|version|job)(?:\d+|[_-].+)", re.I)
@@ -63,7 +63,8 @@ def guess_run(network_id: str) -> Guess:
     counts = [count for part in (*folders, name) for count in part.counts]
     kept = [part.rest for part in folders if not _nameless(part.rest)]
     numbered = _nameless(re.sub(r"\d", "", name.rest))
-    if kept and (RUN_FOLDER.fullmatch(kept[-1]) or (REPEAT_FOLDER.fullmatch(kept[-1]) and numbered)) or _nameless(name.rest):
+    is_folder = kept and (RUN_FOLDER.fullmatch(kept[-1]) or (numbered and REPEAT_FOLDER.fullmatch(kept[-1])))
+    if is_folder or _nameless(name.rest):
         return Guess("/".join(kept), _epoch(counts))
     told = any(part.told for part in (*folders, name))
     return Guess("/".join([*kept, name.rest]), _epoch(counts)) if told else Guess(None)
@@ -90,7 +91,7 @@ def _stripped(name: str) -> _Part:
 
 
 def _nameless(rest: str) -> bool:
-    return {*re.split(r"[\W_]+", rest.lower()), ""} <= NAMELESS
+    return all(NAMELESS.fullmatch(word) for word in re.split(r"[\W_]+", rest.lower()))
 
 
 def _epoch(counts: list[dict[str, str]]) -> int | None:

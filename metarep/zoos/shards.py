@@ -19,7 +19,7 @@ from metarep.formats.contents import dtype_of
 from metarep.formats.safetensors_files import write_safetensors
 from metarep.networks.architecture import Architecture, readable
 from metarep.zoos.columns import Contents, split_of, write_columns
-from metarep.zoos.parameters import ARCHITECTURES, shard_name
+from metarep.zoos.parameters import ARCHITECTURES, InShards, shard_name
 from metarep.zoos.properties import property_columns
 
 NETWORKS = "networks.parquet"
@@ -40,6 +40,7 @@ class ShardWriter:
     architectures: dict[Architecture, int] = field(default_factory=dict)
     rows: list[dict[str, Any]] = field(default_factory=list)
     properties: list[Mapping[str, Any]] = field(default_factory=list)
+    _changed: dict[int, Architecture] = field(default_factory=dict)
     _waiting: dict[int, list[tuple[dict[str, Any], Tensors]]] = field(default_factory=dict)
     _bytes: int = 0
     _n_shards: int = 0
@@ -47,7 +48,7 @@ class ShardWriter:
     def add(self, row: Mapping[str, Any], architecture: Architecture, tensors: Tensors, properties: Mapping[str, Any]) -> None:
         """One network; its tensors are copied or written before this returns. `row` has at least a network_id and a run_id."""
         index = self.architectures.setdefault(architecture, len(self.architectures))
-        row = {"split": split_of(row["run_id"]), "snapshot_of": "", **row}
+        row = {"snapshot_of": "", **row}
         row |= {"architecture": index, "n_params": architecture.n_params, "finite": all_finite(architecture, tensors)}
         self.rows.append(row)
         self.properties.append(properties)
@@ -60,6 +61,22 @@ class ShardWriter:
         kept = {name: value.clone(memory_format=torch.contiguous_format) for name, value in tensors.items()}
         self._waiting.setdefault(index, []).append((row, kept))
         self._bytes += size
+
+    @property
+    def known(self) -> list[Architecture]:
+        """The architectures by number, with what was changed."""
+        return [self._changed.get(number, one) for number, one in enumerate(self.architectures)]
+
+    def change(self, number: int, architecture: Architecture) -> None:
+        """Says that tensors of the networks of one architecture, given by its number, are something else than was thought."""
+        self.flush()
+        self._changed[number] = architecture
+        stored = InShards(self.folder, tuple(self.known))
+        for row in (row for row in self.rows if row["architecture"] == number):
+            row["n_params"] = architecture.n_params
+            if not row["finite"]:
+                columns = {name: np.array([row[name]]) for name in ("architecture", "shard", "row")}
+                row["finite"] = all_finite(architecture, stored.tensors(columns, 0))
 
     def flush(self) -> None:
         """Writes what waits in memory."""
@@ -87,9 +104,10 @@ class ShardWriter:
         Where `contents` does not say it, texts among the properties are labels, and numbers and the epoch worth predicting.
         """
         self.flush()
-        known = [architecture.to_json() for architecture in self.architectures]
+        known = [architecture.to_json() for architecture in self.known]
         write_whole(self.folder / ARCHITECTURES, canonical_json(known) + "\n")
-        columns = {name: _column([row[name] for row in self.rows]) for name in self.rows[0]}
+        rows = [{"split": split_of(row["run_id"]), **row} for row in self.rows]
+        columns = {name: _column([row[name] for row in rows]) for name in rows[0]}
         added = property_columns(self.properties)
         write_columns(self.folder / NETWORKS, columns | added, contents or _contents_of(columns, added))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -45,6 +45,10 @@ class Held:
     checkpoint: Checkpoint
     epoch: int | None = None
     snapshot: bool = False
+
+    def holding(self, tensors: dict[str, torch.Tensor]) -> Held:
+        """The same with other tensors."""
+        return replace(self, checkpoint=replace(self.checkpoint, tensors=tensors))
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,8 @@ def import_networks(
     partial_labels: Annotated[bool, typer.Option("--partial-labels", help="labels need not match all files")] = False,
     member: Annotated[str | None, typer.Option(help="of files with several networks the one to take, or all")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="what had to be guessed and is in doubt is an error")] = False,
+    categorical: Annotated[list[str] | None, typer.Option(metavar="COLUMN", help="a column of classes; repeatable")] = None,
+    numeric: Annotated[list[str] | None, typer.Option(metavar="COLUMN", help="a column of numbers; repeatable")] = None,
 ) -> None:
     """Make a zoo of checkpoints that others trained.
 
@@ -36,9 +38,8 @@ def import_networks(
     from metarep.zoos.importing import import_networks as import_
 
     flags = {"skip_damaged": skip_damaged or None, "partial_labels": partial_labels or None, "strict": strict or None}
-    path = import_(
-        given.settings(member=member, **flags), paths, given.out, labels=labels, architecture=architecture, **given.how
-    )
+    flags |= {"member": member, "categorical": categorical or None, "numeric": numeric or None}
+    path = import_(given.settings(**flags), paths, given.out, labels=labels, architecture=architecture, **given.how)
     say_where("zoo", path)
     for line in summary_lines(path):
         typer.echo(line)

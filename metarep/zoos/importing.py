@@ -66,7 +66,8 @@ def import_networks(
         gathered.require_networks()
         gathered.reader.descriptions.require_all_used()
         if labels is not None:
-            gathered.sources = join_labels(gathered.sources, Path(labels), partial=config.partial_labels)
+            gathered.sources, entries = join_labels(gathered.sources, Path(labels), partial=config.partial_labels)
+            account.add(*entries)
         gathered.finish()
         if config.strict:
             account.require_certain()
@@ -200,7 +201,7 @@ class Gathered:
             row |= {"run_id": source.run_id, "epoch": source.epoch, "snapshot_of": snapshot_of}
         self.writer.properties = [source.properties for source in self.sources]
         self.account.add(*self._constants(), *self._remarks(), *entries)
-        self.writer.finish()
+        self.account.add(*self.writer.finish(categorical=self.config.categorical, numeric=self.config.numeric))
 
     def _constants(self) -> Iterator[Entry]:
         """Makes buffers of tensors that no network learned; says which."""

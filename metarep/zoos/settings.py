@@ -19,4 +19,6 @@ class ImportConfig(Settings):
     snapshots: Literal["networks", "aside"] = Field(
         "networks", description="earlier states of a run: networks like others, or set aside as snapshots of the latest"
     )
+    categorical: tuple[str, ...] = Field((), description="columns that are categories, however they look")
+    numeric: tuple[str, ...] = Field((), description="columns that are numbers to predict, however they look")
     shard_mb: float = Field(64, gt=0, description="MiB of networks in a shard, and in memory; a larger network has its own")

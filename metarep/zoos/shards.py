@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 import torch
 
+from metarep.account import Entry
 from metarep.artefact import canonical_json, write_whole
 from metarep.formats.contents import dtype_of
 from metarep.formats.safetensors_files import write_safetensors
 from metarep.networks.architecture import Architecture, readable
-from metarep.zoos.columns import Contents, split_of, write_columns
+from metarep.zoos.columns import Contents, splits_of, write_columns
 from metarep.zoos.parameters import ARCHITECTURES, InShards, shard_name
-from metarep.zoos.properties import property_columns
+from metarep.zoos.readings import numbers_of, read_columns, varies
 
 NETWORKS = "networks.parquet"
 """The table of a zoo with shards."""
@@ -46,7 +47,9 @@ class ShardWriter:
     _n_shards: int = 0
 
     def add(self, row: Mapping[str, Any], architecture: Architecture, tensors: Tensors, properties: Mapping[str, Any]) -> None:
-        """One network; its tensors are copied or written before this returns. `row` has at least a network_id and a run_id."""
+        """One network; its tensors are copied or written before this returns. `row` has at least a network_id and a run_id; a
+        split, where it has none, follows from the runs of all networks.
+        """
         index = self.architectures.setdefault(architecture, len(self.architectures))
         row = {"snapshot_of": "", **row}
         row |= {"architecture": index, "n_params": architecture.n_params, "finite": all_finite(architecture, tensors)}
@@ -98,26 +101,26 @@ class ShardWriter:
             row |= {"shard": self._n_shards, "row": number}
         self._n_shards += 1
 
-    def finish(self, contents: Contents | None = None) -> None:
-        """Writes the last shards, the architectures and the table of networks.
+    def finish(
+        self, contents: Contents | None = None, *, categorical: Sequence[str] = (), numeric: Sequence[str] = ()
+    ) -> tuple[Entry, ...]:
+        """Writes the last shards, the architectures and the table of networks; returns how each property was read.
 
-        Where `contents` does not say it, texts among the properties are labels, and numbers and the epoch worth predicting.
+        Where `contents` does not say what is a label and what a property, `readings` decides; an epoch that differs among
+        networks is worth predicting.
         """
         self.flush()
         known = [architecture.to_json() for architecture in self.known]
         write_whole(self.folder / ARCHITECTURES, canonical_json(known) + "\n")
-        rows = [{"split": split_of(row["run_id"]), **row} for row in self.rows]
+        splits = splits_of([row["run_id"] for row in self.rows])
+        rows = [{"split": split, **row} for split, row in zip(splits, self.rows, strict=True)]
         columns = {name: _column([row[name] for row in rows]) for name in rows[0]}
-        added = property_columns(self.properties)
-        write_columns(self.folder / NETWORKS, columns | added, contents or _contents_of(columns, added))
-
-
-def _contents_of(columns: Mapping[str, np.ndarray], added: Mapping[str, np.ndarray]) -> Contents:
-    labels = tuple(name for name, values in added.items() if values.dtype == object)
-    numbers = {name: values for name, values in added.items() if values.dtype != object}
-    if "epoch" in columns:
-        numbers = {"epoch": columns["epoch"], **numbers}
-    return Contents(None, labels, tuple(name for name, values in numbers.items() if not np.isnan(values).all()))
+        found = read_columns(self.properties, categorical=categorical, numeric=numeric)
+        epochs = numbers_of(columns["epoch"]) if "epoch" in columns else np.zeros(0)
+        counted = ("epoch",) if varies(epochs) else ()
+        read = Contents(None, found.labels, (*counted, *found.properties))
+        write_columns(self.folder / NETWORKS, columns | found.columns, contents or read)
+        return found.entries
 
 
 def _column(values: Sequence[Any]) -> np.ndarray:

@@ -70,7 +70,7 @@ def read_keras(path: Path) -> Contents:
 
 
 def _layer_names(config: Any) -> dict[str, str]:
-    """{group: layer} in the order of a model's config, as version 3 names groups: by class, with a number from the second on."""
+    """{group: layer} in the order of a config, as version 3 names groups: by class, with a number from the second on."""
     names: dict[str, str] = {}
     seen: Counter[str] = Counter()
     for layer in config["config"]["layers"]:
@@ -133,13 +133,13 @@ class _Weights:
             if self.n_objects > MAX_OBJECTS:
                 raise MetarepError(f"{self.path} is nested without end", fix="save it again")
             if not isinstance(group.get(part, getlink=True), self.h5py.HardLink):
-                raise MetarepError(f"{self.path}: {ascii(name)} is not in the file", met="a link elsewhere or nothing")
+                raise MetarepError(f"{self.path}: {name!a} is not in the file", met="a link elsewhere or nothing")
             group = group[part]
         return group
 
     def _add(self, name: str, data: Any) -> None:
         if not isinstance(data, self.h5py.Dataset) or data.external or data.is_virtual or data.shape is None:
-            raise MetarepError(f"{self.path}: {ascii(name)} is no array in the file", met=type(data).__name__)
+            raise MetarepError(f"{self.path}: {name!a} is no array in the file", met=type(data).__name__)
         if name in self.tensors or not name.isprintable():
             raise MetarepError(f"{self.path}: no name for a tensor", met=ascii(name)[:80], expected="texts, each once")
         self.n_bytes += data.size * data.dtype.itemsize

@@ -58,4 +58,4 @@ def _part(path: Path, name: str, file: Path, read: Callable[[Path], Saved]) -> S
     try:
         return read(file)
     except MetarepError as error:
-        raise MetarepError(str(error).replace(str(file), f"{path}: {ascii(name)}")) from error
+        raise MetarepError(str(error).replace(str(file), f"{path}: {name!a}")) from error

@@ -41,7 +41,8 @@ class Fingerprint:
     """What a network and its copies have in common.
 
     own: the network's own precision. digests: of all its values at each precision. tensors: digests of single tensors.
-    sums: (T, 2) float64, of absolute values and of squares, once the scale of units is undone; None without symmetries.
+    sums: (T, 2) float64, of absolute values and of squares, once the scale of units is undone; None without symmetries, and
+    where a value is not finite.
     """
 
     own: str
@@ -127,7 +128,7 @@ def _scaled(prints: Sequence[Fingerprint], architecture: Sequence[int], first: S
             yield tuple(sorted(group))
 
 
-def _sums(weights: Mapping[str, torch.Tensor], symmetries: Symmetries) -> np.ndarray:
+def _sums(weights: Mapping[str, torch.Tensor], symmetries: Symmetries) -> np.ndarray | None:
     """(T, 2): sums over each tensor, with what feeds a unit scaled to length 1, group by group from the input on."""
     found = {name: value.double() for name, value in weights.items()}
     for units in symmetries.groups:
@@ -141,7 +142,8 @@ def _sums(weights: Mapping[str, torch.Tensor], symmetries: Symmetries) -> np.nda
         )
         factor = torch.where((energy > 0) & energy.isfinite(), energy, 1.0).rsqrt()
         found = scaled(found, Symmetries((replace(units, positive_scale=True),)), [factor])
-    return np.array([[float(value.abs().sum()), float(value.square().sum())] for value in found.values()])
+    sums = np.array([[float(value.abs().sum()), float(value.square().sum())] for value in found.values()])
+    return sums if np.isfinite(sums).all() else None
 
 
 def _digested(values: Sequence[torch.Tensor]) -> tuple[dict[str, np.ndarray], set[str], np.ndarray]:

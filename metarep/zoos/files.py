@@ -11,24 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from metarep.account import Entry
-from metarep.formats.readers import suffix_of
+from metarep.formats.readers import TRAINERS, suffix_of
 from metarep.zoos.account import Account
 
 CACHES = (".git", ".hg", ".svn", ".cache", ".ipynb_checkpoints", "__pycache__", "__MACOSX", "node_modules")
 """Folders of other programs, of which nothing is said."""
 
-TRAINER = re.compile(
-    r"(optimizer|optimiser|optim|(lr_?)?scheduler|(grad_?)?scaler|rng_?state|random_states?|training_args|sampler"
-    r"|\w*optim_states)[_.\d]*\.(pt|pth|bin|pkl|ckpt|safetensors|npz)"
-    r"|opt\d+\.(pt|pth)",
-    re.I,
-)
-"""Files that training scripts write beside a network: states of optimisers, schedulers and random number generators."""
-
 FOREIGN = {
     **dict.fromkeys((".pkl", ".pickle", ".joblib", ".dill"), "a pickle, and nothing but tensors is ever unpickled"),
     **dict.fromkeys((".index", ".meta", ".data-00000-of-00001", ".pb", ".tflite"), "TensorFlow's, which is not read"),
-    **dict.fromkeys((".pdparams", ".params", ".caffemodel", ".t7", ".mlmodel", ".engine", ".nemo"), "of no known format"),
+    **dict.fromkeys((".pdparams", ".params", ".caffemodel", ".t7", ".mlmodel", ".ggml", ".mat", ".tar"), "of no known format"),
     **dict.fromkeys(
         (".h5", ".hdf5", ".keras", ".msgpack", ".gguf", ".ggml", ".mat", ".zip", ".tar", ".gz"), "of no known format"
     ),
@@ -80,7 +72,7 @@ def _entries(here: Path, folder: Path, account: Account) -> Iterator[os.DirEntry
 
 def no_network(path: Path) -> str | None:
     """Why a file that may look like one is not read as a network; None where nothing of the kind is known."""
-    if TRAINER.fullmatch(path.name):
+    if TRAINERS.fullmatch(path.name):
         return "what a training script keeps beside a network"
     if suffix_of(path):
         return None

@@ -87,10 +87,10 @@ def import_settings(
 def sources_unchanged(zoo: Path, config: ImportConfig, paths: Sequence[Path | str]) -> bool:
     """Whether the files under `paths` are those that a zoo was imported from, byte for byte."""
     reader, networks = Reader(None), open_zoo(zoo, check_hashes=False)
-    passed_over = {entry.where for entry in read_account(zoo) if entry.subject == "file"}
-    found = [source for source in find_networks(paths, Account(config.skip_damaged)) if source.file not in passed_over]
-    now = {source.file: reader.sha256(source) for source in found}
-    return now == dict(zip(networks["file"], networks["sha256"], strict=True))
+    then = dict(zip(networks["file"], networks["sha256"], strict=True))
+    passed_over = {entry.where for entry in read_account(zoo) if entry.subject == "file"} - {*then}
+    sources = find_networks(paths, Account(config.skip_damaged))
+    return {one.file: reader.sha256(one) for one in sources if one.file not in passed_over} == then
 
 
 class Reader:
@@ -168,7 +168,7 @@ class Gathered:
             else:
                 dtypes = ", ".join(sorted({tensor.dtype for tensor in architecture.tensors}))
                 why = f"it holds no weights: none of its tensors is of real floating-point numbers ({dtypes})"
-                self.account.add(Entry("file", _place(source, held.member), "passed over", why, doubt=True))
+                self.account.add(Entry("file", source.file, f"passed over {held.member}".strip(), why, doubt=True))
 
     def _add(self, source: Source, held: Held, architecture: Architecture) -> None:
         tensors = held.checkpoint.tensors

@@ -74,9 +74,10 @@ def _guesses(sources: Sequence[Source], given: Sequence[bool]) -> Iterator[Entry
         what = f"{n_networks:,} networks count as {_counted(len(several), 'run')} by the names of files and folders"
         run, some = next(iter(several.items()))
         yield Entry("run", f"{run} ({_listed([source.network_id for source in some])})", what, OVERRIDE)
-    if len(by_run) > len(several):
-        what = f"{_counted(len(by_run) - len(several), 'file counts', 'files count')} as a run each"
-        yield Entry("run", "", what, f"no name says which belong together; {OVERRIDE}")
+    alone = sum(len(some) for run, some in by_run.items() if run not in several)
+    if alone:
+        what = f"{_counted(alone, 'network')} of {_counted(len(by_run) - len(several), 'file')}, by their names a run a file"
+        yield Entry("run", "", what, OVERRIDE)
 
 
 class _Runs:
@@ -137,5 +138,5 @@ def _listed(names: Sequence[str], between: str = ", ") -> str:
     return between.join(names[:FEW]) + more
 
 
-def _counted(n: int, one: str, many: str = "") -> str:
-    return f"{n:,} {one if n == 1 else many or one + 's'}"
+def _counted(n: int, noun: str) -> str:
+    return f"{n:,} {noun}" + ("" if n == 1 else "s")

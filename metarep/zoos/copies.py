@@ -21,7 +21,7 @@ from metarep.networks.symmetry_groups import Symmetries
 from metarep.networks.tensor_symmetry import scaled, unit_rows
 
 PRECISIONS = ("float16", "bfloat16", "float32", "float64")
-"""Precisions that copies are kept at; the first that holds all values of a network exactly is its own."""
+"""Precisions that copies are kept at. Those that hold all values of a network exactly, and no wider ones, are its own."""
 
 SCALE_TOLERANCE = 1e-5
 """Sums of scaled copies differ relatively by less, since scaling rounds every value to float32."""
@@ -40,12 +40,12 @@ PIECE = 1 << 16
 class Fingerprint:
     """What a network and its copies have in common.
 
-    own: the network's own precision. digests: of all its values at each precision. tensors: digests of single tensors.
+    own: the network's own precisions. digests: of all its values at each precision. tensors: digests of single tensors.
     sums: (T, 2) float64, of absolute values and of squares, once the scale of units is undone; None without symmetries, and
     where a value is not finite.
     """
 
-    own: str
+    own: tuple[str, ...]
     digests: Mapping[str, int]
     tensors: tuple[int, ...]
     sums: np.ndarray | None
@@ -64,7 +64,7 @@ def fingerprint(architecture: Architecture, tensors: Mapping[str, torch.Tensor],
     weights = {tensor.name: tensors[tensor.name].detach() for tensor in architecture.tensors if readable(tensor)}
     sizes = np.array([value.numel() for value in weights.values()])
     digests, exact, varies = _digested(list(weights.values()))
-    own = next((name for name in PRECISIONS if name in exact), PRECISIONS[-1])
+    own = tuple(name for name in PRECISIONS[:2] if name in exact) or ("float32" if "float32" in exact else "float64",)
     large = sorted(np.flatnonzero(varies & (sizes >= MIN_SHARED)), key=lambda at: -sizes[at])[:N_SHARED]
     return Fingerprint(
         own,
@@ -80,15 +80,16 @@ def find_copies(prints: Sequence[Fingerprint], architecture: Sequence[int]) -> l
     """
     own: dict[tuple[str, int], int] = {}
     for number, one in enumerate(prints):
-        own.setdefault((one.own, one.digests[one.own]), number)
-    first = [own[one.own, one.digests[one.own]] for one in prints]
+        for name in one.own:
+            own.setdefault((name, one.digests[name]), number)
+    first = [own[one.own[0], one.digests[one.own[0]]] for one in prints]
     equal: dict[int, list[int]] = defaultdict(list)
     rounded: dict[int, list[int]] = defaultdict(list)
     for number, one in enumerate(prints):
         equal[first[number]].append(number)
         for name in PRECISIONS:
             coarser = own.get((name, one.digests[name]))
-            if name != one.own and coarser is not None and first[number] != coarser:
+            if name not in one.own and coarser is not None and first[number] != coarser:
                 rounded[coarser].append(number)
     found = [Copies(tuple(group), "the same values") for group in equal.values() if len(group) > 1]
     found += [Copies((number, *group), "the same values, rounded") for number, group in rounded.items()]

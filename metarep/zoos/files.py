@@ -65,7 +65,7 @@ def files_under(folder: Path, account: Account) -> list[Path]:
 def _entries(here: Path, folder: Path, account: Account) -> Iterator[os.DirEntry]:
     try:
         with os.scandir(here) as entries:
-            yield from (entry for entry in entries if entry.name not in CACHES)
+            yield from sorted((entry for entry in entries if entry.name not in CACHES), key=lambda entry: entry.name)
     except OSError as error:
         account.add(Entry("file", shown(here, folder), "a folder that cannot be opened", str(error), doubt=True))
 

@@ -19,7 +19,7 @@ from metarep.networks.architecture import Architecture, readable
 from metarep.networks.inference import symmetries_of
 from metarep.networks.symmetry_groups import Symmetries
 from metarep.progress import Progress
-from metarep.zoos.account import Account, read_account
+from metarep.zoos.account import ACCOUNT, Account, read_account
 from metarep.zoos.constants import Constants
 from metarep.zoos.copies import Fingerprint, fingerprint
 from metarep.zoos.flat_arrays import FlatArray, open_flat
@@ -72,6 +72,8 @@ def import_networks(
         if config.strict:
             account.require_certain()
         account.write(folder)
+    if n_doubts := sum(entry.doubt for entry in account.entries):
+        progress.say(f"{n_doubts:,} of the {len(account.entries):,} entries in the account are in doubt: {out / ACCOUNT}")
     return out
 
 
@@ -204,27 +206,30 @@ class Gathered:
         self.account.add(*self.writer.finish(categorical=self.config.categorical, numeric=self.config.numeric))
 
     def _constants(self) -> Iterator[Entry]:
-        """Makes buffers of tensors that no network learned; says which."""
-        for number, architecture in enumerate(self.writer.known):
-            own = [i for i, row in enumerate(self.writer.rows) if row["architecture"] == number]
+        """Makes buffers of tensors that no network learned; says which are equal in all networks though they are known."""
+        for number, own in self._by_architecture().items():
+            architecture = self.writer.known[number]
             n_runs = len({self.sources[i].run_id for i in own})
             unknown, frozen = self.constants[number].equal(architecture, n_runs)
             if unknown:
                 self.writer.change(number, architecture.changed({name: {"role": "buffer"} for name in unknown}))
             if frozen:
                 what = f"{len(frozen)} tensors are equal in all {len(own):,} networks: {', '.join(frozen[:3])}"
-                why = "frozen, or as they were when training began"
-                yield Entry("tensor", self._having(own), what, why)
+                yield Entry("tensor", self._having(own), what, "frozen, or as they were when training began")
 
     def _remarks(self) -> Iterator[Entry]:
-        own = defaultdict(list)
+        known = self.writer.known
+        for number, own in self._by_architecture().items():
+            yield from remarks(known[number], self.reader.symmetries(known[number]), self._having(own))
+        names = [source.network_id for source in self.sources]
+        yield from remark_on_sizes(names, [row["n_params"] for row in self.writer.rows])
+
+    def _by_architecture(self) -> dict[int, list[int]]:
+        """The networks of each architecture, all by their numbers."""
+        found = defaultdict(list)
         for i, row in enumerate(self.writer.rows):
-            own[row["architecture"]].append(i)
-        for number, architecture in enumerate(self.writer.known):
-            yield from remarks(architecture, self.reader.symmetries(architecture), self._having(own[number]))
-        yield from remark_on_sizes(
-            [source.network_id for source in self.sources], [row["n_params"] for row in self.writer.rows]
-        )
+            found[row["architecture"]].append(i)
+        return found
 
     def _having(self, numbers: Sequence[int]) -> str:
         first = self.sources[numbers[0]].network_id

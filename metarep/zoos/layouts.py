@@ -110,7 +110,7 @@ def _in_folder(folder: Path, root: Path, account: Account) -> Iterator[Source]:
             by_run[run].append(file)
         else:
             yield from _one(file, root, account)
-    for zoo in zoos:
+    for zoo in sorted(zoos):
         account.add(Entry("file", shown(zoo, root), "a zoo that metarep wrote", "its networks are not imported again"))
     for place in sorted(arrays, key=natural):
         with account.catching(shown(place, root)):

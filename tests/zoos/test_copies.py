@@ -1,5 +1,7 @@
 """Copies of networks are found by their values, whatever their names, order and precision; kin that is no copy is not."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 
@@ -15,7 +17,7 @@ WIDTHS = (5, 9, 7, 2)
 def network(seed: int) -> dict[str, torch.Tensor]:
     draw = torch.Generator().manual_seed(seed)
     tensors = {}
-    for number, (n_in, n_out) in enumerate(zip(WIDTHS, WIDTHS[1:], strict=False)):
+    for number, (n_in, n_out) in enumerate(pairwise(WIDTHS)):
         tensors[f"{2 * number}.weight"] = torch.randn(n_out, n_in, generator=draw)
         tensors[f"{2 * number}.bias"] = torch.randn(n_out, generator=draw)
     return tensors

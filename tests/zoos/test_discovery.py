@@ -91,7 +91,7 @@ def test_files_without_weights_are_no_networks(tmp_path):
     zoo, entries = imported(tmp_path)
     assert zoo["network_id"].tolist() == ["good"]
     assert any(entry.where == "counts.pt" and "no weights" in entry.why for entry in entries)
-    with pytest.raises(MetarepError, match="--strict: .*counts.pt"):
+    with pytest.raises(MetarepError, match=r"--strict: .*counts\.pt"):
         imported(tmp_path, strict=True)
 
 

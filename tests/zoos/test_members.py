@@ -1,5 +1,7 @@
 """Several networks in one file: all that are apart, one by its name, or each of those that lie side by side."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 from checkpoint_files import floats
@@ -13,7 +15,7 @@ from metarep.zoos.zoo import open_zoo
 
 def network(seed, widths=(4, 12, 3)):
     draw = torch.Generator().manual_seed(seed)
-    pairs = enumerate(zip(widths, widths[1:], strict=False))
+    pairs = enumerate(pairwise(widths))
     shapes = {f"{2 * n}.{kind}": shape for n, (a, b) in pairs for kind, shape in (("weight", (b, a)), ("bias", (b,)))}
     return {name: torch.randn(shape, generator=draw) for name, shape in shapes.items()}
 

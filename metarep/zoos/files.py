@@ -72,12 +72,21 @@ def _entries(here: Path, folder: Path, account: Account) -> Iterator[os.DirEntry
 
 def no_network(path: Path) -> str | None:
     """Why a file that may look like one is not read as a network; None where nothing of the kind is known."""
+    if not _is_text(path):
+        return "its path is no text in UTF-8, which no reader opens: rename it"
     if TRAINERS.fullmatch(path.name):
         return "what a training script keeps beside a network"
     if suffix_of(path):
         return None
     name = path.name.lower()
     return next((why for suffix, why in FOREIGN.items() if name.endswith(suffix)), None)
+
+
+def _is_text(path: Path) -> bool:
+    try:
+        return bool(str(path).encode())
+    except UnicodeEncodeError:
+        return False
 
 
 def shown(path: Path, root: Path) -> str:

@@ -65,7 +65,7 @@ def test_every_format_is_read_exactly(tmp_path):
 def test_networks_of_one_architecture_share_a_shard_until_it_is_full(tmp_path):
     for seed in range(6):
         torch.save(floats(seed), tmp_path / f"{seed}.pt")
-    assert len(imported(tmp_path, tmp_path / "zoo" / "a").artefact.manifest["files"]) == 3
+    assert len(imported(tmp_path, tmp_path / "zoo" / "a").artefact.manifest["files"]) == 4
     small = imported([tmp_path / f"{i}.pt" for i in range(6)], tmp_path / "zoo" / "b", ImportConfig(shard_mb=3 * 64 / 2**20))
     assert small["shard"].tolist() == [0, 0, 0, 1, 1, 1]
     tiny = imported([tmp_path / f"{i}.pt" for i in range(6)], tmp_path / "zoo" / "c", ImportConfig(shard_mb=1e-6))

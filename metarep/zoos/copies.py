@@ -41,8 +41,8 @@ class Fingerprint:
     """What a network and its copies have in common.
 
     own: the network's own precisions. digests: of all its values at each precision. tensors: digests of single tensors.
-    sums: (T, 2) float64, of absolute values and of squares, once the scale of units is undone; None without symmetries, and
-    where a value is not finite.
+    sums: (T, 2) float64, of absolute values and of squares, once the scale of units is undone; None where no units are
+    interchangeable, and where a value is not finite.
     """
 
     own: tuple[str, ...]
@@ -94,7 +94,7 @@ def find_copies(prints: Sequence[Fingerprint], architecture: Sequence[int]) -> l
     found = [Copies(tuple(group), "the same values") for group in equal.values() if len(group) > 1]
     found += [Copies((number, *group), "the same values, rounded") for number, group in rounded.items()]
     return found + [
-        Copies(group, "the same values but for the scale of units") for group in _scaled(prints, architecture, first)
+        Copies(group, "nearly the same values, but for the scale of units") for group in _scaled(prints, architecture, first)
     ]
 
 
@@ -131,7 +131,7 @@ def _scaled(prints: Sequence[Fingerprint], architecture: Sequence[int], first: S
 
 def _sums(weights: Mapping[str, torch.Tensor], symmetries: Symmetries) -> np.ndarray | None:
     """(T, 2): sums over each tensor, with what feeds a unit scaled to length 1, group by group from the input on."""
-    found = {name: value.double() for name, value in weights.items()}
+    found, is_scaled = {name: value.double() for name, value in weights.items()}, False
     for units in symmetries.groups:
         sides = {member.side for member in units.members if member.tensor in found}
         if not units.interchangeable or not {"in", "out"} <= sides:
@@ -143,8 +143,9 @@ def _sums(weights: Mapping[str, torch.Tensor], symmetries: Symmetries) -> np.nda
         )
         factor = torch.where((energy > 0) & energy.isfinite(), energy, 1.0).rsqrt()
         found = scaled(found, Symmetries((replace(units, positive_scale=True),)), [factor])
+        is_scaled = True
     sums = np.array([[float(value.abs().sum()), float(value.square().sum())] for value in found.values()])
-    return sums if np.isfinite(sums).all() else None
+    return sums if is_scaled and np.isfinite(sums).all() else None
 
 
 def _digested(values: Sequence[torch.Tensor]) -> tuple[dict[str, np.ndarray], set[str], np.ndarray]:

@@ -23,13 +23,18 @@ from metarep.formats.contents import Checkpoint, Contents, Held
 WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network", "model_state", "params", "variables", "module")
 """Keys that say no more than that a network follows."""
 
-MAX_NODES = 1_000_000
+MAX_NODES = 300_000
+CONTAINERS = (dict, list, tuple)
 MAX_DEPTH = 30
 
 SAVE_STATE_DICT = "save it with torch.save(model.state_dict(), path)"
 
-_WEIGHT = re.compile(r"weights?|bias(es)?|kernel|scale|embeddings?|gamma|beta|mean|var|[wb]\d*|[WbB]_\w+", re.IGNORECASE)
-_LAYER = re.compile(rf"{_WEIGHT.pattern}|(weight|bias|kernel|running)_\w+|\w+_(weight|bias|kernel|embedding)", re.IGNORECASE)
+_WEIGHT = re.compile(r"weights?|bias(es)?|kernel|embeddings?|[wb]\d*|(?-i:[Wb]_[A-Z]\w*)", re.IGNORECASE)
+_LAYER = re.compile(
+    rf"{_WEIGHT.pattern}|scale|gamma|beta|mean|var|(weight|bias|kernel|running)_\w+|\w+_(weight|bias|kernel|embedding)",
+    re.IGNORECASE,
+)
+_RESULT = re.compile(r".*(loss|acc|metric|curve|history|reward|return|score).*", re.IGNORECASE)
 _NETWORK = re.compile(r"\w*(params|variables|model|net|actor|critic|generator|discriminator|policy|student|teacher)\w*")
 _ENSEMBLE = re.compile(r"ensemble|members|models|net(work)?s|agents|critics|actors|heads|experts", re.IGNORECASE)
 _EPOCH_LIST = re.compile(r"epoch|step|iter|checkpoint|ckpt", re.IGNORECASE)
@@ -75,21 +80,19 @@ def networks_of(
     """The networks in the content of a file, each under its path of keys, and an entry for each tensor that is in none.
 
     Names of trees of layers are joined by `separator`; `plain` is asked for each tensor of a network. Contents without networks
-    are what training leaves beside them. Raises MetarepError where there is no tensor, and for names that are no texts.
+    tell in their entry what the file holds instead. Raises MetarepError for names that are no texts.
     """
-    if any(number > MAX_NODES or depth > MAX_DEPTH for number, depth in enumerate(_depths(content))):
+    if not _is_bounded(content):
         raise MetarepError(f"{path} is nested without end", expected=f"at most {MAX_DEPTH} levels", fix=SAVE_STATE_DICT)
     search = _Search(path, separator, plain)
     found = search.networks(content, ())
     if not found:
-        weak = [one for one in search.weak if any(map(_measured, one.tensors.values()))]
+        weak = [one for one in search.weak if _could_be_network(one.tensors)]
         found = [search.found(one.path, one.tensors) for one in weak]
-        search.weak = [one for one in search.weak if one not in weak]
-    if not found and search.states:
-        what = next(iter(search.states.values()))
-        return Contents((), (Entry("file", "", what, "it is no network"),))
+        search.weak = [one for one in search.weak if not any(one is other for other in weak)]
     if not found:
-        raise _no_tensors(path, content)
+        what = next(iter(search.states.values()), None) or _shown(content)
+        return Contents((), (Entry("file", "", what, "it is no network"),))
     found = search.settled(found)
     names = {one.path: "/".join(one.path) for one in found}
     short = {at: re.sub(rf"(?<=.)(/({'|'.join(WRAPPERS)}))+$", "", name) for at, name in names.items()}
@@ -123,18 +126,20 @@ class _Search:
             return []
         if tree := self._tree(node, at):
             return [self.found(at, tree)]
-        own = {name: value for key, one in node.items() for name, value in self._tensors(key, one)}
+        own: dict[str, torch.Tensor] = {}
+        for key, one in node.items():
+            own |= {self._name(name, own): value for name, value in self._tensors(key, one)}
         lists = {key: _epochs(node, len(one)) for key, one in node.items() if isinstance(one, list | tuple)}
         below = [
             self.networks(value, (*at, self._text(key)), lists.get(key))
             for key, value in node.items()
             if not isinstance(value, torch.Tensor) and not _packed(value)
         ]
-        numbers = [_EPOCH_KEY.fullmatch(str(key)) for key in node]
-        if len(below) > 1 and all(numbers):
-            return self._run(below, at, [int(match[1]) for match in numbers if match])
+        epochs = [_epoch_of_key(key) for key in node]
+        if len(below) > 1 and not own and None not in epochs:
+            return self._run(below, at, None if list(node) == list(range(len(node))) else epochs)
         found = [one for part in below for one in part]
-        if own and _is_state_dict(own):
+        if _is_state_dict(own) and (not found or (len(own) > 1 and any(value.ndim > 1 for value in own.values()))):
             return [self.found(at, own), *found]
         if own:
             self.weak.append(Found(at, own))
@@ -162,7 +167,7 @@ class _Search:
                 dated = replace(one, epoch=epochs[number]) if epochs else one
                 groups.setdefault(one.path[len(at) + 1 :], []).append(dated)
         found: list[Found] = []
-        for rest, group in groups.items():
+        for group in groups.values():
             alike = len(group) > 1 and len({one.signature for one in group}) == 1
             if alike and not (epochs is None and at and _ENSEMBLE.fullmatch(at[-1])):
                 last = max(range(len(group)), key=lambda i: (group[i].epoch or 0, i))
@@ -170,7 +175,7 @@ class _Search:
                 what = f"{len(group)} states of one network in a list"
                 why = "the last is taken for final, the others for its snapshots"
                 why += "" if epochs else "; the file does not tell their epochs"
-                self.entries.append(Entry("run", "/".join((*at, *rest)), what, why, doubt=epochs is None))
+                self.entries.append(Entry("run", "/".join(at), what, why, doubt=epochs is None))
             found += group
         return found
 
@@ -186,12 +191,13 @@ class _Search:
             flat[self._name(self.separator.join(map(self._text, names)), flat)] = value
         return flat
 
-    def _tensors(self, key: Any, value: Any) -> Iterator[tuple[str, torch.Tensor]]:
-        """A tensor under its name, or weight and bias out of the pair in which PyTorch's quantised layers keep them."""
+    @staticmethod
+    def _tensors(key: Any, value: Any) -> Iterator[tuple[Any, torch.Tensor]]:
+        """A tensor under its key, or weight and bias out of the pair in which PyTorch's quantised layers keep them."""
         if isinstance(value, torch.Tensor):
-            yield self._name(key, ()), value
+            yield key, value
         elif _packed(value):
-            stem = re.sub(r"(_packed_params\.?)+$", "", self._name(key, ()))
+            stem = re.sub(r"(_packed_params\.?)+$", "", str(key))
             yield from ((stem + role, one) for role, one in zip(("weight", "bias"), value, strict=False) if one is not None)
 
     def _name(self, key: Any, seen: Any) -> str:
@@ -222,8 +228,10 @@ class _Search:
     def account(self) -> Iterator[Entry]:
         """What was guessed, and the tensors that are in no network."""
         yield from self.entries
-        for at, what in self.states.items():
-            yield Entry("key", "/".join(at), what, "it is no network")
+        for what in dict.fromkeys(self.states.values()):
+            places = ["/".join(at) for at, state in self.states.items() if state == what]
+            more = f", and {len(places) - 1} more" if len(places) > 1 else ""
+            yield Entry("key", places[0], what + more, "it is no network")
         for one in self.weak:
             left = {name: value for name, value in one.tensors.items() if _measured(value) or not _EPOCH_LIST.search(name)}
             if not left:
@@ -246,13 +254,17 @@ def training_state(key: str, node: Mapping[Any, Any]) -> str:
     return known
 
 
-def _depths(node: Any, depth: int = 0) -> Iterator[int]:
-    """The depth of each dictionary and list in a content; it stops at one that is too deep."""
-    yield depth
-    parts = node.values() if isinstance(node, Mapping) else node if isinstance(node, list | tuple) else ()
-    for part in parts if depth <= MAX_DEPTH else ():
-        if isinstance(part, Mapping | list | tuple):
-            yield from _depths(part, depth + 1)
+def _is_bounded(content: Any) -> bool:
+    """Whether a content has no more dictionaries and lists in it than can be looked through, nor levels."""
+    waiting, n_nodes = [(content, 0)], 0
+    while waiting:
+        node, depth = waiting.pop()
+        n_nodes += 1
+        if n_nodes > MAX_NODES or depth > MAX_DEPTH:
+            return False
+        parts = node.values() if isinstance(node, dict) else node if isinstance(node, list | tuple) else ()
+        waiting.extend((part, depth + 1) for part in parts if isinstance(part, CONTAINERS))
+    return True
 
 
 def _equal(one: Found, other: Found) -> bool:
@@ -262,9 +274,30 @@ def _equal(one: Found, other: Found) -> bool:
 def _is_state_dict(tensors: Mapping[str, torch.Tensor]) -> bool:
     """Whether names and values are those of weights, and not of data or results kept beside them."""
     return any(
-        (_measured(value) or value.ndim > 1) and ("." in name or "/" in name or _LAYER.fullmatch(name) is not None)
+        (_measured(value) or value.ndim > 1) and ("." in name or "/" in name or (value.ndim > 1 and _WEIGHT.fullmatch(name)))
         for name, value in tensors.items()
     )
+
+
+def _could_be_network(tensors: Mapping[str, torch.Tensor]) -> bool:
+    """Whether tensors that nothing names as weights may be some, in a file that holds no others."""
+    measured = [name for name, value in tensors.items() if _measured(value)]
+    listed = all(name.isdecimal() for name in tensors)
+    return bool(measured) and not all(map(_RESULT.fullmatch, measured)) and (not listed or len(measured) == len(tensors))
+
+
+def _epoch_of_key(key: Any) -> int | None:
+    match = _EPOCH_KEY.fullmatch(str(key))
+    return key if isinstance(key, int) else int(match[1]) if match else None
+
+
+def _shown(content: Any) -> str:
+    """What a file holds in place of a network."""
+    if isinstance(content, torch.Tensor):
+        return "the state of a random number generator" if content.dtype == torch.uint8 else "a single tensor"
+    if not isinstance(content, Mapping):
+        return f"a {type(content).__name__} and no state dict"
+    return "no tensors of a network: " + (", ".join(str(key)[:40] for key in list(content)[:5]) or "nothing")
 
 
 def _is_tree(node: Any) -> bool:
@@ -320,10 +353,3 @@ def _own_epoch(node: Any) -> int | None:
     """The epoch that an element of a list tells itself."""
     values = [node[name] for name in _EPOCH if name in node] if isinstance(node, Mapping) else []
     return next((value for value in values if isinstance(value, int) and not isinstance(value, bool)), None)
-
-
-def _no_tensors(path: Path, content: Any) -> MetarepError:
-    if not isinstance(content, Mapping):
-        return MetarepError(f"{path} holds no state dict", met=type(content).__name__, fix=SAVE_STATE_DICT)
-    met = ", ".join(str(key)[:40] for key in list(content)[:5]) or "nothing"
-    return MetarepError(f"{path} holds no tensors of a network", met=met, expected="a state dict", fix=SAVE_STATE_DICT)

@@ -50,10 +50,14 @@ def fold(graph: Any, tensors: dict[str, torch.Tensor], value: Value) -> int:
             touched |= set(node.input[1:])
             n_weights += 1
             _unquantise(node, weight, tensors, value)
-        elif _passes(node) and node.output[0] not in shown:
-            renamed[node.output[0]] = node.input[0]
+        elif _passes(node):
             touched |= set(node.input[1:])
-            gone.append(number)
+            if node.output[0] in shown:
+                node.op_type = "Identity"
+                del node.input[1:]
+            else:
+                renamed[node.output[0]] = node.input[0]
+                gone.append(number)
     for number in reversed(gone):
         del graph.node[number]
     read = set(_read(graph))

@@ -24,7 +24,6 @@ AWQ_ORDER = (0, 4, 1, 5, 2, 6, 3, 7)
 WHOLE = (torch.int8, torch.uint8, torch.int16, torch.int32, torch.int64)
 FLOAT8 = (torch.float8_e4m3fn, torch.float8_e5m2, torch.float8_e4m3fnuz, torch.float8_e5m2fnuz)
 WEIGHTS = ("weight", "kernel", "qweight", "weight_packed", "_data")
-MAX_VALUES = 1 << 34
 
 
 class Read(NamedTuple):
@@ -49,12 +48,11 @@ def dequantised(tensors: Tensors) -> tuple[dict[str, torch.Tensor], tuple[Entry,
                 kinds[kind] += 1
                 doubts |= {kind: one.doubt} if one.doubt else {}
         if value.is_quantized:
-            beside = tuple(name.rpartition("weight")[0] + other for other in ("scale", "zero_point"))
-            read[name] = Read(name, value.dequantize(), (name, *beside))
+            read[name] = Read(name, value.dequantize(), (name,))
             kinds["PyTorch"] += 1
     if not read and not any(value.dtype in WHOLE for value in tensors.values()):
         return dict(tensors), ()
-    gone = {name for one in read.values() for name in one.used}
+    gone = {name for one in read.values() for name in one.used} | (_of_activations(tensors) if kinds["PyTorch"] else set())
     kept: dict[str, torch.Tensor] = {}
     for name, value in tensors.items():
         if name in read:
@@ -62,11 +60,18 @@ def dequantised(tensors: Tensors) -> tuple[dict[str, torch.Tensor], tuple[Entry,
         elif name not in gone:
             kept[name] = value
     entries = [
-        Entry("tensor", "", f"{n} quantised weights ({kind})", "read as the numbers they stand for, in float32")
+        Entry("tensor", "", f"quantised weights: {n} ({kind})", "read as the numbers they stand for, in float32")
         for kind, n in kinds.items()
+        if n
     ]
     entries += [Entry("tensor", "", f"quantised weights ({kind})", why, doubt=True) for kind, why in doubts.items()]
     return kept, (*entries, *_unread(kept))
+
+
+def _of_activations(tensors: Tensors) -> set[str]:
+    """The scales and zero points by which PyTorch's quantised layers round what they read and put out."""
+    stems = {name.removesuffix("scale") for name in tensors if name.endswith("scale") and tensors[name].numel() == 1}
+    return {stem + other for stem in stems if stem + "zero_point" in tensors for other in ("scale", "zero_point")}
 
 
 def _unread(tensors: Tensors) -> list[Entry]:
@@ -76,7 +81,7 @@ def _unread(tensors: Tensors) -> list[Entry]:
         return []
     dtype = str(tensors[found[0]].dtype).removeprefix("torch.")
     packed = "packed " if found[0].endswith(("qweight", "packed")) else ""
-    what = f"{len(found)} {dtype} weights: {', '.join(found[:3])}"
+    what = f"{dtype} weights: {', '.join(found[:3])}" + (f" and {len(found) - 3} more" if len(found) > 3 else "")
     return [Entry("tensor", "", what, f"{packed}{dtype} weights are not read; the network is read without them", doubt=True)]
 
 

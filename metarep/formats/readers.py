@@ -106,7 +106,9 @@ def read_checkpoint(path: Path, suffix: str | None = None, member: str = "") -> 
 def sole(path: Path, contents: Contents, member: str = "") -> Checkpoint:
     """The network called `member` in a file's contents, or for "" the only one that is no snapshot; else MetarepError."""
     if not contents.networks:
-        raise MetarepError(f"{path} holds no network", met=contents.entries[0].what, fix="name the file of the network")
+        raise MetarepError(
+            f"{path} holds no network", met=contents.entries[0].what, fix=f"name the file of one, or {SAVE_STATE_DICT}"
+        )
     finals = [held for held in contents.networks if not held.snapshot]
     fits = [held for held in contents.networks if held.member == member] if member else finals
     if len(fits) != 1:

@@ -142,7 +142,9 @@ def write_qdq(path: Path) -> dict[str, np.ndarray]:
         node("Relu", ["a"], ["r"]),
         node("Identity", ["r"], ["i"]),
         node("DequantizeLinear", ["w1q", "s1", "z1"], ["w1"]),
-        node("Gemm", ["i", "w1", "b1"], ["y"], transB=1),
+        node("Gemm", ["i", "w1", "b1"], ["z"], transB=1),
+        node("QuantizeLinear", ["z", "sa", "za"], ["zq"]),
+        node("DequantizeLinear", ["zq", "sa", "za"], ["y"]),
     ]
     value = lambda name: helper.make_tensor_value_info(name, TensorProto.FLOAT, None)  # noqa: E731
     protos = [numpy_helper.from_array(np.asarray(one), name) for name, one in held.items()]

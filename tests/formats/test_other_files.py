@@ -124,6 +124,23 @@ def test_onnx_with_quantised_weights_is_the_network_that_it_stands_for(tmp_path)
     assert [tensor.role for tensor in contents.networks[0].checkpoint.architecture.tensors] == ["weight", "bias"] * 2
 
 
+def test_operators_of_whole_numbers_become_those_that_they_stand_for(tmp_path):
+    rng = np.random.default_rng(1)
+    weight, scale, bias = (
+        rng.integers(-99, 99, (4, 3, 2, 2)).astype("i1"),
+        rng.uniform(0.1, 1, 4).astype("f"),
+        np.arange(4, dtype="i4"),
+    )
+    held = {"w": weight, "sw": scale, "zw": np.zeros(4, "i1"), "b": bias, "sx": np.float32(0.5), "zx": np.uint8(3)}
+    nodes = [helper.make_node("QLinearConv", ["x", "sx", "zx", "w", "sw", "zw", "sx", "zx", "b"], ["y"])]
+    protos = [numpy_helper.from_array(np.asarray(value), name) for name, value in held.items()]
+    onnx.save(helper.make_model(helper.make_graph(nodes, "g", [], [], protos)), tmp_path / "x.onnx")
+    found = only(tmp_path / "x.onnx")
+    same(found, {"w/dequantised": weight * scale[:, None, None, None], "b/dequantised": bias * 0.5 * scale}, rtol=1e-6)
+    tensors = read_checkpoint(tmp_path / "x.onnx").architecture.tensors
+    assert [(tensor.kind, tensor.role) for tensor in tensors] == [("conv2d", "weight"), ("conv2d", "bias")]
+
+
 def test_whole_numbers_of_onnx_without_a_scale_are_said(tmp_path):
     weight = numpy_helper.from_array(np.ones((3, 4), "i1"), "w")
     nodes = [helper.make_node("MatMulInteger", ["x", "w"], ["y"])]

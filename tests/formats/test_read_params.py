@@ -76,8 +76,8 @@ def test_a_bomb_does_not_go_off(tmp_path):
     [
         ({f"{n}.{k}": v for n in "ab" for k, v in network().state_dict().items()}, "more than one 2-2-1 network.*a.0.weight"),
         (torch.nn.Linear(2, 3).state_dict(), r"not a 2-2-1 network; met weight \(3, 2\), bias \(3,\); expected .*\(2, 2\)"),
-        ({}, "holds no tensors"),
-        ([1, 2], "no state dict; met list"),
+        ({}, "holds no network; met no tensors of a network: nothing"),
+        ([1, 2], "holds no network; met a list and no state dict"),
         ({k: v * torch.nan for k, v in network().state_dict().items()}, "not finite"),
     ],
 )

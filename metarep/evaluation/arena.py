@@ -136,7 +136,7 @@ def labels_of(zoo: Zoo) -> dict[str, np.ndarray]:
     """Its labels, each (N,) of texts, without those that have too many classes or one alone; and the architecture."""
     found = {name: zoo.label(name) for name in zoo.labels}
     found |= {"architecture": np.array([str(number) for number in zoo.architecture], dtype=object)}
-    return {name: values for name, values in found.items() if varies(values) and not why_no_label(values[values != ""])}
+    return {name: values for name, values in found.items() if varies(values) and not why_no_label(values, zoo.run_id)}
 
 
 def numbers_of(zoo: Zoo) -> dict[str, np.ndarray]:

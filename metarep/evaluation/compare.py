@@ -98,7 +98,8 @@ def cluster(
                 write_whole(folder / f"{name}.csv", to_csv(rows))
         sides = {"n_train": "train", "n_probe_train": "probe_train"}
         counts = {name: min(len(getattr(fold, side)) for fold in arena.folds) for name, side in sides.items()}
-        counts |= {"n_test": len(arena.measured), "n_folds": len(arena.folds), **arena.columns, "notes": tables.notes}
+        counts |= {"n_test": len(arena.measured), "n_folds": len(arena.folds), **arena.columns}
+        counts |= {"notes": list(dict.fromkeys(tables.notes))}
         known = {"label": arena.main_label, "labels": list(arena.labels), "properties": list(arena.numbers)}
         write_whole(folder / "metrics.json", canonical_json({"rule_for_k": RULE} | counts | known) + "\n")
     return Path(out)
@@ -219,11 +220,11 @@ def umap_arm(tables: Tables, one: Representation, xs: Sequence[np.ndarray], aren
     n_places = min(len(np.unique(x[fold.train], axis=0)) for x, fold in zip(xs, arena.folds, strict=True))
     n_neighbors = min(config.umap_neighbors, n_places - 1)
     if n_places < MIN_PLACES:
-        tables.notes.append(f"{one.name}: no map of {n_places} different networks; {MIN_PLACES} are the least")
+        tables.notes.append(f"no map of {n_places} different networks; {MIN_PLACES} are the least")
         return
     if n_neighbors < config.umap_neighbors:
         what = f"{n_neighbors} neighbours in place of {config.umap_neighbors} (umap_neighbors)"
-        tables.notes.append(f"{one.name}: UMAP with {what}, since {n_places} networks that are fitted on differ")
+        tables.notes.append(f"UMAP with {what}, since {n_places} networks that are fitted on differ")
     how = {"n_neighbors": n_neighbors, "seed": config.seed}
     placed = [fit_umap(x[fold.train], **how)(x) for x, fold in zip(xs, arena.folds, strict=True)]
     drawn = placed[0] if len(placed) == 1 else fit_umap(one.vectors, **how)(one.vectors)

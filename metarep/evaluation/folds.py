@@ -1,8 +1,9 @@
 """Which networks are fitted on and which are measured on: one split by run, or folds by run where there are few runs.
 
 Of FEW_RUNS runs and more those of the split "train" are fitted on and those of "test" are measured on. Of fewer, every network
-is measured once: runs are dealt to N_FOLDS folds, and whatever is fitted (scalers, components, clusters, probes) is fitted
-anew for each fold, on the runs of the others. What was found out of fold is pooled and measured as one.
+is measured once: runs are dealt to N_FOLDS folds, below twice as many to one each, and whatever is fitted (scalers, components,
+clusters, probes) is fitted anew for each fold, on the runs of the others. What was found out of fold is pooled and measured as
+one. The number of clusters alone is one for all folds: it follows, without labels, from the means of their curves.
 
 The encoder is not fitted anew: in a cross-validation it was pretrained, without labels, on the zoo's training networks, and
 these are measured here in their turn. Only networks of the split "test" are ones that it never saw.
@@ -28,7 +29,7 @@ TEST, CROSS_VALIDATED = "test", "cross-validated"
 MIN_FIT, MIN_TEST = 5, 5
 """Networks whose label or property has to be known, in every fold to fit on and in all folds together to measure on."""
 
-SAID = f"fewer than {FEW_RUNS} runs: every network is measured by what was fitted on the other runs, in at most {N_FOLDS} folds"
+SAID = f"fewer than {FEW_RUNS} runs: every network is measured by what was fitted on other runs, in a cross-validation by run"
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,8 @@ def folds_of(
     if len(runs) >= FEW_RUNS:
         sides = [tuple(np.flatnonzero(split == name) for name in ("train", "test"))]
     elif len(runs) > 1:
-        held = [np.isin(run, some) for some in np.array_split(rng.permutation(runs), min(N_FOLDS, len(runs)))]
+        n_folds = N_FOLDS if len(runs) >= 2 * N_FOLDS else len(runs)
+        held = [np.isin(run, some) for some in np.array_split(rng.permutation(runs), n_folds)]
         sides = [(np.flatnonzero(~one), np.flatnonzero(one)) for one in held]
     else:
         fix = "add networks of other runs, or give them other run ids in the column run_id of --labels"

@@ -40,9 +40,14 @@ def linear_classifier():
     return make_pipeline(StandardScaler(), logistic())
 
 
-def neighbour_classifier(n_networks: int = N_NEIGHBORS):
-    """The nearest neighbours on standardised features, five of them, or as many as there are networks."""
-    return make_pipeline(StandardScaler(), KNeighborsClassifier(min(N_NEIGHBORS, n_networks)))
+def n_neighbors(n_networks: int) -> int:
+    """How many neighbours vote: five, or of few networks an odd number of at most a third."""
+    return min(N_NEIGHBORS, max(1, (n_networks // 3 - 1) | 1))
+
+
+def neighbour_classifier(n_networks: int = 3 * N_NEIGHBORS):
+    """The nearest of so many networks on standardised features."""
+    return make_pipeline(StandardScaler(), KNeighborsClassifier(n_neighbors(n_networks)))
 
 
 def linear_regressor():
@@ -72,7 +77,7 @@ class Draw:
         self.rows = fold.probe_train[drawn]
         scaler = StandardScaler().fit(x[self.rows])
         self.x, self.x_test = scaler.transform(x[self.rows]), scaler.transform(x[fold.test])
-        nearest = NearestNeighbors(n_neighbors=min(N_NEIGHBORS, len(self.rows))).fit(self.x)
+        nearest = NearestNeighbors(n_neighbors=n_neighbors(len(self.rows))).fit(self.x)
         self.neighbours = nearest.kneighbors(self.x_test, return_distance=False)
 
 

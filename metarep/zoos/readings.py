@@ -42,7 +42,7 @@ MIN_KNOWN = 5
 MIN_ROWS = 10
 """Fewer networks in the order of their numbers are no sign that these count rows."""
 
-NUMERIC = "--numeric reads it as a number"
+NUMERIC, NAMES = "--numeric reads it as a number", "it names networks or runs one by one"
 
 SEEDS = frozenset(("seed", "seeds", "rng"))
 IDS = frozenset(
@@ -51,8 +51,11 @@ IDS = frozenset(
 IDS |= {"path", "filepath", "file", "filename", "folder", "dir", "directory", "url", "uri", "ckpt", "checkpoint", "wandb"}
 IDS |= {"unnamed", "pid", "host", "hostname", "ip", "timestamp", "date", "datetime"}
 SPLITS = frozenset(("train", "training", "valid", "val", "validation", "dev", "test", "testing", "eval", "holdout"))
-COUNTS = frozenset(("epoch", "epochs", "step", "steps", "iteration", "iterations", "iter", "time", "width", "depth", "layers"))
-"""Words of names, and of splits the values, that say what a column is; those of COUNTS may count up without counting rows."""
+TIMES = frozenset(("epoch", "epochs", "step", "steps", "iteration", "iterations", "iter", "time"))
+SIZES = frozenset(("width", "depth", "layers", "units", "hidden", "rank"))
+"""Words of names, and of splits the values, that say what a column is: times are no classes, and neither times nor sizes count
+rows where they go up by one.
+"""
 
 
 @dataclass(frozen=True)
@@ -105,7 +108,7 @@ def varies(values: np.ndarray) -> bool:
 
 
 def _digits(value: float) -> str:
-    return "" if math.isnan(value) else str(int(value)) if value.is_integer() else repr(value)
+    return "" if math.isnan(value) else str(int(value)) if value.is_integer() else repr(float(value))
 
 
 def _number(text: str) -> float:
@@ -119,9 +122,14 @@ def _number(text: str) -> float:
 
 
 def read_columns(
-    networks: Sequence[Mapping[str, Any]], *, categorical: Sequence[str] = (), numeric: Sequence[str] = ()
+    networks: Sequence[Mapping[str, Any]],
+    run_ids: Sequence[str],
+    *,
+    categorical: Sequence[str] = (),
+    numeric: Sequence[str] = (),
 ) -> Readings:
-    """The columns of what is known of networks, one mapping each; those named are read as that and nothing else.
+    """The columns of what is known of networks (N,), one mapping each, of some runs (N,); those named are read as that and
+    nothing else.
 
     Raises MetarepError for a name that is no column, or that is named twice.
     """
@@ -134,7 +142,7 @@ def read_columns(
     for name in names:
         cells = [_cell(known.get(name)) for known in networks]
         forced = "category" if name in categorical else "number" if name in numeric else None
-        found[name] = read_column(name, cells, forced)
+        found[name] = read_column(name, cells, run_ids, forced)
     sure = [name for name, one in found.items() if one.is_label and not one.is_property]
     both = [name for name, one in found.items() if one.is_label and one.is_property]
     entries = tuple(Entry("column", name, one.what, one.why, one.doubt) for name, one in found.items())
@@ -148,8 +156,9 @@ def _cell(value: Any) -> str:
     return str(value).strip() if not isinstance(value, bool) else str(value).lower()
 
 
-def read_column(name: str, cells: Sequence[str], forced: str | None = None) -> Reading:
+def read_column(name: str, cells: Sequence[str], run_ids: Sequence[str], forced: str | None = None) -> Reading:
     """How the texts (N,) of one column are read."""
+    run = np.array(run_ids, dtype=object)
     texts = np.array(["" if cell in MISSING else cell for cell in cells], dtype=object)
     numbers = numbers_of(texts)
     words = Counter(cell for cell in texts[np.isnan(numbers)] if cell.upper() not in MISSING_NUMBERS)
@@ -167,52 +176,53 @@ def read_column(name: str, cells: Sequence[str], forced: str | None = None) -> R
     if forced == "number":
         return Reading(numbers, False, True, "a number, as asked for", f"no numbers: {_listed(words)}" if words else "")
     if not words:
-        return _read_numbers(name, numbers, texts if is_truth else None)
-    return _read_texts(name, texts, numbers, words)
+        return _read_numbers(name, numbers, run, texts if is_truth else None)
+    return _read_texts(name, texts, numbers, run, words)
 
 
-def _read_numbers(name: str, numbers: np.ndarray, truths: np.ndarray | None) -> Reading:
+def _read_numbers(name: str, numbers: np.ndarray, run: np.ndarray, truths: np.ndarray | None) -> Reading:
     values, words, known = numbers if truths is None else truths, _words(name), numbers[np.isfinite(numbers)]
     distinct = np.unique(known)
     whole = bool((known == np.floor(known)).all())
     if whole and SEEDS.intersection(words):
         return Reading(values, False, False, "left out: a seed says nothing of a network", NUMERIC)
     if whole and words[-1] in IDS:
-        if 2 * len(distinct) > len(known):
-            return Reading(values, False, False, "left out: it names networks one by one", NUMERIC)
+        if 2 * len(distinct) > len(set(run[np.isfinite(numbers)])):
+            return Reading(values, False, False, f"left out: {NAMES}", NUMERIC)
         return Reading(values, True, False, f"a category of {len(distinct)} values", f"an id is no number; {NUMERIC}")
-    if whole and _counts_rows(known) and not COUNTS.intersection(words):
+    if whole and _counts_rows(known) and not (TIMES | SIZES).intersection(words):
         return Reading(values, False, False, "left out: it counts the networks", NUMERIC, doubt=True)
     if len(known) < min(MIN_KNOWN, len(numbers)):
         return Reading(values, False, False, f"left out: known for {len(known)} of {len(numbers)} networks")
     is_class = set(distinct.tolist()) == {0, 1} or PER_VALUE * len(distinct) <= len(known)
-    if whole and is_class and len(distinct) <= FEW_VALUES:
+    if whole and is_class and len(distinct) <= FEW_VALUES and not TIMES.intersection(words):
         what = f"a category of {len(distinct)} values, and a number"
         return Reading(values, True, True, what, "--categorical or --numeric keeps one of the two")
     return Reading(values, False, True, "a number", _known(len(known), len(numbers)))
 
 
-def _read_texts(name: str, texts: np.ndarray, numbers: np.ndarray, words: Counter) -> Reading:
+def _read_texts(name: str, texts: np.ndarray, numbers: np.ndarray, run: np.ndarray, words: Counter) -> Reading:
     present = texts[texts != ""]
-    reason = why_no_label(present)
+    reason = why_no_label(texts, run)
     if reason and 2 * int(np.isfinite(numbers).sum()) > len(present):
         why = f"no numbers: {_listed(words)}; --categorical reads the column as texts"
         return Reading(numbers, False, True, "a number", why, doubt=True)
     if reason is None and {str(text).casefold() for text in present} <= SPLITS:
         reason = "it says how networks were split"
-    if _words(name)[-1] in IDS and 2 * len(set(present)) > len(present):
-        reason = "it names networks one by one"
+    if _words(name)[-1] in IDS and 2 * len(set(present)) > len(set(run[texts != ""])):
+        reason = NAMES
     if reason:
         return Reading(texts, False, False, f"left out: {reason}", "--categorical reads it as a label all the same")
     return Reading(texts, True, False, f"a category of {len(set(present))} values", _known(len(present), len(texts)))
 
 
-def why_no_label(present: np.ndarray) -> str | None:
-    """Why the classes (M,) of networks that have one tell nothing of these; None where they may."""
-    n, n_classes = len(present), len(set(present.tolist()))
+def why_no_label(texts: np.ndarray, run: np.ndarray) -> str | None:
+    """Why classes (N,) of networks of some runs (N,) tell nothing of these, "" for no class; None where they may."""
+    present = texts[texts != ""]
+    n, n_classes = len(set(run[texts != ""].tolist())), len(set(present.tolist()))
     too_many = PER_CLASS * n_classes > n if n_classes > FEW_CLASSES else n >= MIN_KNOWN and 3 * n_classes > 2 * n
     if too_many:
-        return f"{n_classes} classes in {n} networks are too many"
+        return f"{n_classes} classes in {n} {'networks' if n == len(present) else 'runs'} are too many"
     return f"{n_classes:,} classes; {MAX_CLASSES} are the most" if n_classes > MAX_CLASSES else None
 
 

@@ -115,7 +115,7 @@ class ShardWriter:
         splits = splits_of([row["run_id"] for row in self.rows])
         rows = [{"split": split, **row} for split, row in zip(splits, self.rows, strict=True)]
         columns = {name: _column([row[name] for row in rows]) for name in rows[0]}
-        found = read_columns(self.properties, categorical=categorical, numeric=numeric)
+        found = read_columns(self.properties, [row["run_id"] for row in rows], categorical=categorical, numeric=numeric)
         epochs = numbers_of(columns["epoch"]) if "epoch" in columns else np.zeros(0)
         counted = ("epoch",) if varies(epochs) else ()
         read = Contents(None, found.labels, (*counted, *found.properties))

@@ -170,7 +170,8 @@ def small(tmp_path_factory):
 
 
 def test_ten_networks_are_compared(small, tmp_path):
-    config = ClusterConfig(umap=False, n_bootstraps=2, n_permutations=20)
+    few = {"clusterers": ("kmeans",), "ks": (2, 3, 4, 5, 16), "baselines": ("pca",), "n_probe_seeds": 1}
+    config = ClusterConfig(umap=False, n_bootstraps=2, n_permutations=20, **few)
     path = cluster(config, [small], tmp_path / "clusters")
     rows = [row for row in read_csv(path / "agreement.csv") if row["representation"] == "made"]
     assert {row["k"] for row in rows if row["clusterer"] == "kmeans"} == {2, 3, 4}

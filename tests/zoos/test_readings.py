@@ -11,7 +11,7 @@ N = 60
 
 def read(name, values, **forced):
     """(is a label, is a property, its values, the entry) of one column."""
-    found = read_columns([{name: value} for value in values], **forced)
+    found = read_columns([{name: value} for value in values], range(len(values)), **forced)
     (entry,) = found.entries
     assert (entry.subject, entry.where) == ("column", name)
     return name in found.labels, name in found.properties, found.columns[name], entry
@@ -91,15 +91,23 @@ def test_one_reading_can_be_asked_for():
 
 
 def test_sure_labels_come_first():
-    found = read_columns([{"depth": i % 2, "task": "ab"[i % 2]} for i in range(N)])
+    found = read_columns([{"depth": i % 2, "task": "ab"[i % 2]} for i in range(N)], range(N))
     assert (found.labels, found.properties) == (("task", "depth"), ("depth",))
 
 
 def test_many_classes_are_a_label_where_each_has_its_networks():
     classes = np.array([f"c{i % 100}" for i in range(1000)], dtype=object)
-    assert why_no_label(classes) is None
-    assert "too many" in why_no_label(classes[:300])
-    assert "too many" in why_no_label(classes[:10])
+    runs = np.arange(1000)
+    assert why_no_label(classes, runs) is None
+    assert "too many" in why_no_label(classes[:300], runs[:300])
+    assert "too many" in why_no_label(classes[:10], runs[:10])
+    assert "in 100 runs" in why_no_label(classes, runs % 100)  # each names a run
+
+
+def test_ids_and_times_of_runs_are_no_classes():
+    known = [{"trial_id": f"t{i // 6}", "training_iteration": i % 6, "lr": 0.1 * (i // 6)} for i in range(N)]
+    found = read_columns(known, [f"run{i // 6}" for i in range(N)])
+    assert (found.labels, found.properties) == ((), ("training_iteration", "lr"))
 
 
 def test_what_differs_by_rounding_alone_does_not_vary():

@@ -20,6 +20,7 @@ from metarep.zoos.readings import MISSING
 OWN_COLUMNS = (
     "network_id",
     "run_id",
+    "member",
     "snapshot_of",
     "epoch",
     "split",
@@ -46,7 +47,10 @@ FEW = 3
 
 @dataclass(frozen=True)
 class Source:
-    """One network to import: who it is, the file (relative to its root, and on this machine), the row of an array of many."""
+    """One network to import: who it is, the file (relative to its root, and on this machine), the row of an array of many.
+
+    `run_id` is "" where nothing says it. `is_snapshot` is whether the file holds a later state of the same network.
+    """
 
     network_id: str
     run_id: str
@@ -55,6 +59,7 @@ class Source:
     epoch: int | None = None
     row: int | None = None
     suffix: str | None = None
+    is_snapshot: bool = False
     properties: Mapping[str, Any] = field(default_factory=dict)
 
 

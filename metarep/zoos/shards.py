@@ -20,7 +20,7 @@ from metarep.formats.contents import dtype_of
 from metarep.formats.safetensors_files import write_safetensors
 from metarep.networks.architecture import Architecture, readable
 from metarep.zoos.columns import Contents, splits_of, write_columns
-from metarep.zoos.parameters import ARCHITECTURES, shard_name
+from metarep.zoos.parameters import ARCHITECTURES, InShards, shard_name
 from metarep.zoos.readings import numbers_of, read_columns, varies
 
 NETWORKS = "networks.parquet"
@@ -41,6 +41,7 @@ class ShardWriter:
     architectures: dict[Architecture, int] = field(default_factory=dict)
     rows: list[dict[str, Any]] = field(default_factory=list)
     properties: list[Mapping[str, Any]] = field(default_factory=list)
+    _changed: dict[int, Architecture] = field(default_factory=dict)
     _waiting: dict[int, list[tuple[dict[str, Any], Tensors]]] = field(default_factory=dict)
     _bytes: int = 0
     _n_shards: int = 0
@@ -63,6 +64,22 @@ class ShardWriter:
         kept = {name: value.clone(memory_format=torch.contiguous_format) for name, value in tensors.items()}
         self._waiting.setdefault(index, []).append((row, kept))
         self._bytes += size
+
+    @property
+    def known(self) -> list[Architecture]:
+        """The architectures by number, with what was changed."""
+        return [self._changed.get(number, one) for number, one in enumerate(self.architectures)]
+
+    def change(self, number: int, architecture: Architecture) -> None:
+        """Says that tensors of the networks of one architecture, given by its number, are something else than was thought."""
+        self.flush()
+        self._changed[number] = architecture
+        stored = InShards(self.folder, tuple(self.known))
+        for row in (row for row in self.rows if row["architecture"] == number):
+            row["n_params"] = architecture.n_params
+            if not row["finite"]:
+                columns = {name: np.array([row[name]]) for name in ("architecture", "shard", "row")}
+                row["finite"] = all_finite(architecture, stored.tensors(columns, 0))
 
     def flush(self) -> None:
         """Writes what waits in memory."""
@@ -93,7 +110,7 @@ class ShardWriter:
         networks is worth predicting.
         """
         self.flush()
-        known = [architecture.to_json() for architecture in self.architectures]
+        known = [architecture.to_json() for architecture in self.known]
         write_whole(self.folder / ARCHITECTURES, canonical_json(known) + "\n")
         splits = splits_of([row["run_id"] for row in self.rows])
         rows = [{"split": split, **row} for split, row in zip(splits, self.rows, strict=True)]

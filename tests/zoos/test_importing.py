@@ -65,7 +65,7 @@ def test_every_format_is_read_exactly(tmp_path):
 def test_networks_of_one_architecture_share_a_shard_until_it_is_full(tmp_path):
     for seed in range(6):
         torch.save(floats(seed), tmp_path / f"{seed}.pt")
-    assert len(imported(tmp_path, tmp_path / "zoo" / "a").artefact.manifest["files"]) == 3
+    assert len(imported(tmp_path, tmp_path / "zoo" / "a").artefact.manifest["files"]) == 4
     small = imported([tmp_path / f"{i}.pt" for i in range(6)], tmp_path / "zoo" / "b", ImportConfig(shard_mb=3 * 64 / 2**20))
     assert small["shard"].tolist() == [0, 0, 0, 1, 1, 1]
     tiny = imported([tmp_path / f"{i}.pt" for i in range(6)], tmp_path / "zoo" / "c", ImportConfig(shard_mb=1e-6))
@@ -93,7 +93,9 @@ def noise(dtype: torch.dtype, shape: tuple[int, ...], seed: int) -> torch.Tensor
 
 
 TENSOR = st.builds(noise, st.sampled_from(EXTREMES), st.lists(st.integers(0, 3), max_size=4).map(tuple), st.integers(0, 2**31))
-STATE = st.lists(st.tuples(st.from_regex(r"[a-z0-9_.]{1,12}", fullmatch=True), TENSOR), min_size=1, max_size=5).map(dict)
+STATE = st.lists(st.tuples(st.from_regex(r"[a-z0-9_.]{1,12}", fullmatch=True), TENSOR), max_size=5).map(
+    lambda pairs: {**dict(pairs), "fc.weight": torch.eye(3)}
+)
 
 
 @settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -29,8 +29,8 @@ KINDS = (
     "bias",
     OTHER,
 )
-BUFFER_ROLES = ("running_mean", "running_var", "counter")
-"""Roles of tensors that training keeps count with and no gradient moves."""
+BUFFER_ROLES = ("running_mean", "running_var", "counter", "buffer")
+"""Roles of tensors that no gradient moves: what training keeps count with, masks, position tables by formula, constants."""
 
 Named = tuple[str, tuple[int, ...], str]
 """A tensor's name, shape and dtype ("float32")."""
@@ -66,10 +66,13 @@ class Architecture:
     """The tensors of a network in order.
 
     `chain` is whether its layers stand one behind the other and nothing goes around them; None where no graph says it.
+    `components` are the prefixes of names ("model", "ema_model.module") under which several networks stand side by side;
+    () for one network.
     """
 
     tensors: tuple[Tensor, ...]
     chain: bool | None = None
+    components: tuple[str, ...] = ()
 
     @property
     def n_params(self) -> int:
@@ -88,7 +91,7 @@ class Architecture:
     def to_json(self) -> dict[str, Any]:
         """Plain data, from which `from_json` makes the same architecture; what is not known is left out."""
         tensors = [_known(asdict(tensor)) | {"shape": list(tensor.shape)} for tensor in self.tensors]
-        return _known({"tensors": tensors, "chain": self.chain})
+        return _known({"tensors": tensors, "chain": self.chain, "components": list(self.components) or None})
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Architecture:
@@ -96,7 +99,7 @@ class Architecture:
         try:
             lists = ("shape", "axes")
             entries = [entry | {name: tuple(entry[name]) for name in lists if name in entry} for entry in data["tensors"]]
-            return cls(tuple(Tensor(**entry) for entry in entries), data.get("chain"))
+            return cls(tuple(Tensor(**entry) for entry in entries), data.get("chain"), tuple(data.get("components", ())))
         except (KeyError, TypeError) as error:
             raise MetarepError("no architecture", met=repr(error), expected="tensors with name, shape, dtype, kind") from error
 
@@ -106,9 +109,9 @@ class Architecture:
 
 
 def readable(tensor: Tensor) -> bool:
-    """Whether a tensor holds weights: real floating-point numbers, not packed, not empty, no counter."""
+    """Whether a tensor holds weights: real floating-point numbers, not packed, not empty, no counter, no buffer."""
     real = tensor.dtype.startswith(("float", "bfloat")) and not tensor.dtype.startswith("float4")
-    return real and tensor.role != "counter" and tensor.size > 0
+    return real and tensor.role not in ("counter", "buffer") and tensor.size > 0
 
 
 def readable_tensors(architecture: Architecture, tensors: Mapping[str, torch.Tensor], *, where: str) -> dict[str, torch.Tensor]:

@@ -85,8 +85,8 @@ class Further(Protocol):
 class Symmetries:
     """All groups of a network. An axis of a tensor that no group names is in no symmetry that is known.
 
-    `further` are symmetries of other kinds, in order of depth. `notes` are sentences on why no unit is interchangeable, and
-    on what is assumed and not checked.
+    `notes` are sentences on why no unit is interchangeable, and on which symmetry is assumed and cannot be checked. `further`
+    are symmetries of other kinds, in order of depth.
     """
 
     groups: tuple[SymmetryGroup, ...]

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from metarep.errors import MetarepError
-from metarep.model.augment import jitter, permute_units, scale_units
+from metarep.model.augment import draw_further, jitter, permute_units, scale_units
 from metarep.model.batches import Segment
 from metarep.model.behaviour import Behaviour, Probes, ProbeSpace, space_name
 from metarep.model.settings import PretrainConfig
@@ -64,6 +64,8 @@ class WholeNetworks:
         tensors = {name: value[rows] for name, value in self.tensors.items()}
         if generator is not None and config.units == "shuffled":
             tensors = permute_units(tensors, self.symmetries, generator=generator)
+            if config.further_symmetries:
+                tensors = draw_further(tensors, self.symmetries, config.scale_units, generator=generator)
         if generator is not None and config.scale_units > 0:
             tensors = scale_units(tensors, self.symmetries, config.scale_units, generator=generator)
         return [self.segment(tensors)]
@@ -262,7 +264,8 @@ def cut_windows(
 
 def _ordered(one: Cohort, row: int, config: PretrainConfig, train: bool, generator: torch.Generator) -> dict[str, torch.Tensor]:
     if train and config.units == "shuffled":
-        return one.subjects.shuffled_tensors(row, log_scale_std=config.scale_units, generator=generator)
+        how = {"log_scale_std": config.scale_units, "further": config.further_symmetries}
+        return one.subjects.shuffled_tensors(row, **how, generator=generator)
     return one.subjects.raw_tensors(row) if config.units == "raw" else one.subjects.tensors(row)
 
 

@@ -114,8 +114,16 @@ class Chain:
                 return {}
             gradients = torch.autograd.grad(looked_at.sum(), kept)
         terms = [(h * g).detach() for h, g in zip(kept, gradients, strict=True)]
-        summed = [term.flatten(3).sum(-1) if term.ndim > 3 else term for term in terms]
-        return {layer.group: term.transpose(1, 2) for layer, term in zip(self.layers, summed, strict=False)}
+        return self._by_group([term.flatten(3).sum(-1) if term.ndim > 3 else term for term in terms])
+
+    def largest(self, tensors: Tensors, inputs: torch.Tensor) -> dict[int, torch.Tensor]:
+        """For each group of hidden units, by its number, (B, n, S): the activation, of a channel its largest."""
+        kept: list[torch.Tensor] = []
+        self._run({name: value.detach() for name, value in tensors.items()}, inputs, kept=kept)
+        return self._by_group([value.flatten(3).amax(-1) if value.ndim > 3 else value for value in kept])
+
+    def _by_group(self, values: Sequence[torch.Tensor]) -> dict[int, torch.Tensor]:
+        return {layer.group: value.transpose(1, 2).detach() for layer, value in zip(self.layers, values, strict=False)}
 
     def _run(self, tensors: Tensors, inputs: torch.Tensor, kept: list[torch.Tensor] | None) -> torch.Tensor:
         values = inputs.view(1, len(inputs), *self.input_shape)

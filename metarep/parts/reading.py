@@ -15,6 +15,7 @@ from metarep.embeddings.readout import read_networks, unit_groups
 from metarep.model.transformer import ClozeModel
 from metarep.model.windows import Plan
 from metarep.networks.architecture import Architecture, readable_tensors
+from metarep.networks.further_inference import with_further
 from metarep.networks.inference import symmetries_of
 from metarep.networks.symmetry_groups import Symmetries
 from metarep.networks.tensor_symmetry import canonical_form
@@ -43,7 +44,7 @@ class Parts:
 def read_parts(config: PartsConfig, model: ClozeModel, source: Source, progress: Progress) -> dict[str, Parts]:
     """The units, layers and windows of a network beside those of its shuffled copies, without kinds of which it has none."""
     tensors = readable_tensors(source.architecture, source.tensors, where=source.name)
-    symmetries = symmetries_of(source.architecture, relu=source.relu)
+    symmetries = with_further(source.architecture, symmetries_of(source.architecture, relu=source.relu))
     plan = model.plan_of(source.architecture, symmetries, context=config.context)
     generator = torch.Generator().manual_seed(config.seed)
     found: dict[str, list[np.ndarray]] = {"unit": [], "layer": [], "window": []}

@@ -6,6 +6,7 @@ network of another run. A vector that knows functions alone would move by 0.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,6 @@ from metarep.artefact import open_artefact, write_whole, writing
 from metarep.embeddings.registry import kind_named
 from metarep.embeddings.settings import EmbedConfig
 from metarep.embeddings.stage import embed_tensors, network_vectors, read_zoo
-from metarep.errors import MetarepError
 from metarep.evaluation.resampling import interval, resamples
 from metarep.evaluation.rewriting import REWRITINGS, Networks, Rewriting
 from metarep.evaluation.settings import AuditConfig
@@ -30,12 +30,20 @@ from metarep.tables import to_csv
 from metarep.zoos.zoo import Zoo, open_zoo, say_left_out
 
 TABLE = "audit.csv"
+COLUMNS = (
+    *("representation", "rewriting", "metric", "value", "low", "high"),
+    *("function", "n_networks", "n_runs", "output_change"),
+)
 N_INPUTS = 256
 EQUAL = 1e-3
 """Outputs that move by a smaller share of their largest size are equal: networks are rewritten in float32."""
 
 N_CHECKED = 5
 """Networks of an architecture that are run before and after each rewriting."""
+
+
+MAX_VALUES = 20_000_000
+"""Parameters that are held at once."""
 
 
 def audit(
@@ -52,7 +60,7 @@ def audit(
     """Rewrites some networks of a zoo in every way that is known of them, into `out`/audit.csv; returns `out`.
 
     `draw` makes the PNG of a figure from the rows of the table. Raises MetarepError for a kind that the model or the networks
-    do not allow, and where there are no two runs to compare.
+    do not allow.
     """
     progress = progress or Progress()
     subjects = open_zoo(zoo).finite()
@@ -63,8 +71,8 @@ def audit(
         auditor = Auditor(config, network_model, subjects, tuple(trained.config.get("probe_range", (0.0, 1.0))))
         with progress.task("audit", len(auditor.audited) * len(REWRITINGS), "copies") as task:
             rows = auditor.rows(advance=task.advance)
-        write_whole(folder / TABLE, to_csv(rows))
-        if draw is not None:
+        write_whole(folder / TABLE, to_csv(rows) if rows else ",".join(COLUMNS) + "\n")
+        if draw is not None and rows:
             write_whole(folder / "audit.png", draw(rows))
     return Path(out)
 
@@ -109,8 +117,6 @@ class Auditor:
             moved = [one for networks in self._networks() for one in self._moved(rewriting, networks, nearest)]
             found += self._rows(rewriting, moved) if moved else []
             advance(len(self.audited))
-        if not found:
-            raise MetarepError("nothing can be done to these networks", fix="say what their tensors are with --architecture")
         return found
 
     def _vectors(self, rows: np.ndarray) -> dict[int, np.ndarray]:
@@ -130,23 +136,22 @@ class Auditor:
         for row in self.audited.tolist():
             own = self.vectors[row]
             others = [self.vectors[other] for other in rows if run[other] != run[row] and len(self.vectors[other]) == len(own)]
-            distance = min((float(np.linalg.norm(own - other)) for other in others), default=0.0)
-            if distance > 0:
+            if others and (distance := min(float(np.linalg.norm(own - other)) for other in others)) > 0:
                 found[row] = distance
-        if not found:
-            met = f"{len(set(run))} runs among {len(rows)} networks"
-            raise MetarepError("no network has another one to compare it with", met=met, expected="two runs that differ")
         return found
 
     def _networks(self) -> Iterator[Networks]:
         """The audited networks by architecture, some at a time."""
         subjects = self.subjects
         for number in np.unique(subjects.architecture[self.audited]):
-            rows = self.audited[subjects.architecture[self.audited] == number]
+            same = self.audited[subjects.architecture[self.audited] == number]
             stated = Stated(subjects.activation, subjects.output_activations[number])
             architecture = subjects.architectures[number]
-            own = subjects.stacked(rows)
-            yield Networks(torch.from_numpy(rows), architecture, subjects.symmetries[number], own, stated, self._inputs(own))
+            size = max(1, MAX_VALUES // max(1, architecture.n_params))
+            for rows in np.split(same, range(size, len(same), size)):
+                own = subjects.stacked(rows)
+                symmetries, inputs = subjects.symmetries[number], self._inputs(own)
+                yield Networks(torch.from_numpy(rows), architecture, symmetries, own, stated, inputs)
 
     def _inputs(self, tensors: dict[str, torch.Tensor]) -> torch.Tensor | None:
         """Inputs (S, n) in the range that the model's probes have, for networks whose first tensor is a matrix."""
@@ -166,9 +171,9 @@ class Auditor:
             changes = self._output_changes(own, copies) if rewriting.keeps_function else []
             for at, row in enumerate(copies.rows.tolist()):
                 before = self.vectors[row]
-                if row in nearest and len(vectors[at]) == len(before):
+                if len(vectors[at]) == len(before):
                     distance = float(np.linalg.norm(vectors[at] * self.scale[len(before)] - before))
-                    yield Moved(row, distance / nearest[row], changes[at] if at < len(changes) else float("nan"))
+                    yield Moved(row, distance / nearest.get(row, math.nan), changes[at] if at < len(changes) else math.nan)
 
     def _output_changes(self, networks: Networks, copies: Networks) -> list[float]:
         """Of the first few networks; none where no forward pass is known."""
@@ -215,6 +220,8 @@ def sentence(rows: Sequence[dict[str, Any]]) -> str:
     kept = [name for name in medians if name != "renumbered"]
     parts = [f"{copies[name]} {'move ' if at == 0 else ''}by {_spoken(medians[name])}" for at, name in enumerate(kept)]
     said = []
+    if not medians:
+        return "No way is known to rewrite these networks and keep their function, so nothing was audited."
     if parts:
         parts[0] += " of the distance to the nearest other network"
         text = "; ".join(parts)
@@ -222,8 +229,8 @@ def sentence(rows: Sequence[dict[str, Any]]) -> str:
     if "renumbered" in medians:
         row = medians["renumbered"]
         said.append(
-            f"No unit of {row['n_networks']} networks is known to be interchangeable, so their vectors depend on the order in which "
-            f"units were saved: {copies['renumbered']} move by {_spoken(row)} of that distance."
+            f"No unit of {row['n_networks']} networks is known to be interchangeable, so their vectors depend on the order in "
+            f"which units were saved: {copies['renumbered']} move by {_spoken(row)} of that distance."
         )
     return " ".join(said)
 

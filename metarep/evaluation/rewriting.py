@@ -143,7 +143,7 @@ def _splits(architecture: Architecture, units: SymmetryGroup) -> bool:
 
 
 def resized(networks: Networks, number: int, index: Sequence[int], share: torch.Tensor) -> Networks:
-    """The networks with the units `index` of a group in place of its own; what reads each counts by its share, (len(index),)."""
+    """The networks with the units `index` of a group in place of its own, what reads each of them times its `share`."""
     units = networks.symmetries.groups[number]
     tensors = dict(networks.tensors)
     for member in (m for m in units.members if m.tensor in tensors):

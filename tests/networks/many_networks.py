@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import torch
 from residual_networks import ResidualMLP, ResNet
@@ -31,7 +32,7 @@ class Wired(nn.Module):
 
 def mlp(*widths: int, act=nn.ReLU, norm=None) -> nn.Sequential:
     layers: list[nn.Module] = []
-    for a, b in zip(widths[:-1], widths[1:], strict=True):
+    for a, b in pairwise(widths):
         layers += [nn.Linear(a, b), *([norm(b)] if norm else []), act()]
     return nn.Sequential(*layers[: -1 - bool(norm)])
 

@@ -11,9 +11,11 @@ import torch
 
 from metarep.errors import MetarepError
 from metarep.networks.axes import Axes, axes_by_name
-from metarep.networks.depth import depth_key
+from metarep.networks.components import component_of, components_of
+from metarep.networks.depth import depth_key, module_key
+from metarep.networks.fitting import Step, fitted
 from metarep.networks.graph import Graph, with_graph
-from metarep.networks.naming import OTHER, Parts, read_tensor, split_name
+from metarep.networks.naming import OTHER, Parts, Reading, Shape, read_tensor, split_names
 
 KINDS = (
     "linear",
@@ -31,6 +33,9 @@ KINDS = (
 )
 BUFFER_ROLES = ("running_mean", "running_var", "counter", "buffer")
 """Roles of tensors that no gradient moves: what training keeps count with, masks, position tables by formula, constants."""
+
+CHAINED = ("linear", "conv1d", "conv2d", "embedding", "batch_norm", "layer_norm", "rms_norm")
+"""Kinds of layers whose order widths can tell."""
 
 Named = tuple[str, tuple[int, ...], str]
 """A tensor's name, shape and dtype ("float32")."""
@@ -67,12 +72,13 @@ class Architecture:
 
     `chain` is whether its layers stand one behind the other and nothing goes around them; None where no graph says it.
     `components` are the prefixes of names ("model", "ema_model.module") under which several networks stand side by side;
-    () for one network.
+    () for one network. `unordered` are tensors of layers of which neither widths nor names tell which stands first.
     """
 
     tensors: tuple[Tensor, ...]
     chain: bool | None = None
     components: tuple[str, ...] = ()
+    unordered: tuple[str, ...] = ()
 
     @property
     def n_params(self) -> int:
@@ -91,7 +97,8 @@ class Architecture:
     def to_json(self) -> dict[str, Any]:
         """Plain data, from which `from_json` makes the same architecture; what is not known is left out."""
         tensors = [_known(asdict(tensor)) | {"shape": list(tensor.shape)} for tensor in self.tensors]
-        return _known({"tensors": tensors, "chain": self.chain, "components": list(self.components) or None})
+        lists = {name: list(value) or None for name, value in (("components", self.components), ("unordered", self.unordered))}
+        return _known({"tensors": tensors, "chain": self.chain} | lists)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Architecture:
@@ -99,7 +106,8 @@ class Architecture:
         try:
             lists = ("shape", "axes")
             entries = [entry | {name: tuple(entry[name]) for name in lists if name in entry} for entry in data["tensors"]]
-            return cls(tuple(Tensor(**entry) for entry in entries), data.get("chain"), tuple(data.get("components", ())))
+            listed = {name: tuple(data.get(name, ())) for name in ("components", "unordered")}
+            return cls(tuple(Tensor(**entry) for entry in entries), data.get("chain"), **listed)
         except (KeyError, TypeError) as error:
             raise MetarepError("no architecture", met=repr(error), expected="tensors with name, shape, dtype, kind") from error
 
@@ -134,10 +142,11 @@ def readable_tensors(architecture: Architecture, tensors: Mapping[str, torch.Ten
 def read_architecture(named: Sequence[Named], *, ordered: bool = True, graph: Graph | None = None) -> Architecture:
     """What names and shapes say, and the network's graph where there is one.
 
-    `named` are (name, shape, dtype); with `ordered` they stand as in the network, else they are put in the order
-    that their names suggest. Tensors of which nothing is known are of kind and role "other".
+    `named` are (name, shape, dtype); with `ordered` they stand as in the network, else they are put in the order that widths
+    and names suggest. Layers are counted in the one order in which their widths fit, where there is one.
+    Tensors of which nothing is known are of kind and role "other".
     """
-    parts = {name: split_name(name) for name, _, _ in named}
+    parts = split_names({name: shape for name, shape, _ in named})
     if not ordered:
         named = sorted(named, key=lambda entry: (depth_key(parts[entry[0]]), entry[0]))
     siblings = _siblings((parts[name], shape) for name, shape, _ in named)
@@ -147,14 +156,63 @@ def read_architecture(named: Sequence[Named], *, ordered: bool = True, graph: Gr
     if graph is not None:
         readings = with_graph(readings, graph)
         axes |= {name: use.axes for name, use in graph.uses.items() if use.axes is not None}
-    numbers: dict[str, int] = {}
-    for reading in readings.values():
-        numbers.setdefault(reading.operation, len(numbers))
-    tensors = tuple(
-        Tensor(name, tuple(shape), dtype, read.kind, read.role, numbers[read.operation], axes[name])
-        for (name, shape, dtype), read in zip(named, readings.values(), strict=True)
-    )
-    return Architecture(tensors, graph.chain if graph is not None else None)
+    shapes = {name: tuple(shape) for name, shape, _ in named}
+    components = components_of({(*parts[name].module, parts[name].leaf): shape for name, shape in shapes.items()})
+    order = list(dict.fromkeys(reading.operation for reading in readings.values()))
+    doubtful: set[str] = set()
+    if graph is None:
+        order, doubtful = _by_widths(parts, shapes, readings, axes, components, ordered=ordered)
+    numbers = {operation: number for number, operation in enumerate(order)}
+    tensors = [
+        Tensor(name, shapes[name], dtype, readings[name].kind, readings[name].role, numbers[readings[name].operation], axes[name])
+        for name, _, dtype in named
+    ]
+    if not ordered:
+        tensors.sort(key=lambda tensor: tensor.layer)
+    unordered = tuple(tensor.name for tensor in tensors if readings[tensor.name].operation in doubtful)
+    return Architecture(tuple(tensors), graph.chain if graph is not None else None, components, unordered)
+
+
+def _by_widths(
+    parts: Mapping[str, Parts],
+    shapes: Mapping[str, Shape],
+    readings: Mapping[str, Reading],
+    axes: Mapping[str, Axes | None],
+    components: Sequence[str],
+    *,
+    ordered: bool,
+) -> tuple[list[str], set[str]]:
+    """Operations in order, and those whose order is in doubt: each network by its widths where they fit, else as they are."""
+    groups: dict[int | None, dict[str, Step | None]] = {}
+    for name, reading in readings.items():
+        step = _step(parts[name], shapes[name], reading, axes[name])
+        group = groups.setdefault(component_of(".".join(parts[name].module), components), {})
+        known = group.setdefault(reading.operation, step)
+        group[reading.operation] = known or step
+    order: list[str] = []
+    doubtful: set[str] = set()
+    for group in groups.values():
+        steps = {operation: step for operation, step in group.items() if step is not None}
+        found = fitted(steps, ordered=ordered) if len(steps) > 1 and all(s.kind in CHAINED for s in steps.values()) else None
+        if found is None:
+            order += group
+            continue
+        doubtful |= found.doubtful
+        places = [operation for operation in group if operation in steps]
+        moved = dict(zip(places, found.layers, strict=True))
+        order += [moved.get(operation, operation) for operation in group]
+    return order, doubtful
+
+
+def _step(parts: Parts, shape: Shape, reading: Reading, axes: Axes | None) -> Step | None:
+    """What a tensor says of the widths of its layer; None for those that say nothing."""
+    if reading.role in ("weight", "scale") and len(shape) == 1 and reading.kind.endswith("norm"):
+        return Step(parts.module, module_key(parts.module), shape[0], shape[0], reading.kind)
+    if reading.role in BUFFER_ROLES or len(shape) < 2:
+        return None
+    out, source = axes or ((1, 0) if reading.kind == "embedding" else (0, 1))
+    n_in = None if reading.kind == "embedding" else shape[source]
+    return Step(parts.module, module_key(parts.module), n_in, shape[out], reading.kind)
 
 
 def _known(entries: dict[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,9 @@ Axes = tuple[int, int]
 FIRST, SECOND, LAST, LAST_BUT_ONE = (0, 1), (1, 0), (-1, -2), (-2, -1)
 """Output axis and input axis."""
 
+LENS_LAYERS = frozenset({"in", "out", "gate", "enc", "dec", "unembed"})
+"""Layers of TransformerLens and SAELens, which keep (in, out) where no bias says otherwise."""
+
 AFFINE = ("linear", "conv1d", "conv2d")
 _TRANSPOSED = re.compile(r"(.*_)?conv\dd_transpose(_\d+)?$", re.I)
 
@@ -46,4 +49,6 @@ def _ways(parts: Parts, shape: Shape) -> tuple[Axes, ...]:
         depthwise = "depthwise" in parts.own and shape[-1] < shape[-2]
         swapped = len(shape) > 2 and (depthwise or bool(_TRANSPOSED.match(parts.own)))
         return (LAST_BUT_ONE, LAST, FIRST, SECOND) if swapped else (LAST, LAST_BUT_ONE, FIRST, SECOND)
+    if parts.leaf == "w" and parts.own in LENS_LAYERS:
+        return LAST, FIRST
     return (FIRST, SECOND, LAST) if "weight" in parts.leaf else (FIRST, LAST, SECOND)

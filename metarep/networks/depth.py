@@ -14,7 +14,9 @@ from metarep.networks.naming import Parts
 
 _WORDS = (
     r"emb|embed.*|.*_embed(ding)?s?|tok.*|wte|wpe|stem|patch.*|shared|cls_token|class_emb.*|pos_.*|position.*",
-    r"encoder",
+    r"input|in|inp|input_(?!.*norm).*|first|first_.*|start|initial|initial_.*|init_.*"
+    r"|(fc|conv|lin|linear|proj|layer|dense)_?(in|first|init|start)",
+    r"enc|encoder",
     r"input_?layer_?norm|ln_?1|norm_?1|layer_?norm_?1|attention_norm|layernorm_before|.*attn_layer_norm",
     r".*attn|.*attention|self",
     r"q|q_.*|wq|query|.*_q",
@@ -25,9 +27,11 @@ _WORDS = (
     "",  # whatever is not named here
     r"fc|lin|linear|dense|mlp|feed_forward|ffn",
     r"down_proj|c_proj",
-    r"decoder",
+    r"dec|decoder",
     r".*norm|ln|ln_f|norm_f",
-    r"head|.*_head|classifier|output|out|.*logits|score|cls|pooler|fc_out|out_proj|o_proj|to_out|wo|o|fc_final|embed_out",
+    r"head|.*_head|classifier|output|out|.*logits|score|cls|pooler|fc_out|out_proj|o_proj|to_out|wo|o|embed_out|unembed"
+    r"|(fc|conv|lin|linear|layer|dense)_?out|output_.*|out_.*",
+    r"final|final_(?!.*norm).*|last|last_(?!.*norm).*|end|.*(?<!norm)_(final|last|end)",
 )
 _RANKS = tuple((rank, re.compile(f"({words})$", re.I)) for rank, words in enumerate(_WORDS) if words)
 _MIDDLE = _WORDS.index("")
@@ -42,12 +46,22 @@ _RECURRENT_LEAF = re.compile(r"(.+)_l(\d+)(_reverse)?$")
 
 def depth_key(parts: Parts) -> tuple[Any, ...]:
     """Sorts names as the tensors probably stand in the network."""
-    return (tuple(_component_key(part) for part in parts.module), _leaf_key(parts.leaf))
+    return (module_key(parts.module), _leaf_key(parts.leaf))
+
+
+def module_key(module: tuple[str, ...]) -> tuple[tuple[int, int, int, str], ...]:
+    """Sorts modules so; for each component its rank by word, its number, whether it is a norm, and the component itself."""
+    return tuple(_component_key(part) for part in module)
+
+
+def numbered(part: str) -> tuple[str, int]:
+    """The word and the number of a component: ("fc", 2) of "fc2", ("", 3) of "3"; -1 where it has none."""
+    match = _NUMBERED.match(part)
+    return (match[1], int(match[2][:18])) if match else (part, -1)
 
 
 def _component_key(part: str) -> tuple[int, int, int, str]:
-    match = _NUMBERED.match(part)
-    word, number = (match[1], int(match[2][:18])) if match else (part, -1)
+    word, number = numbered(part)
     whole = next((rank for rank, words in _RANKS if words.match(part)), None)
     rank = next((rank for rank, words in _RANKS if words.match(word)), _MIDDLE) if whole is None else whole
     return (rank, number, int("norm" in word.lower() or word.lower() == "bn"), part)

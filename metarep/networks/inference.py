@@ -1,77 +1,109 @@
 """The symmetries of a network from the names and shapes of its tensors, since a state dict has no graph.
 
-A plain chain of linear and convolutional layers, with norms between them, is read from end to end; so are residual networks
-whose every tensor is known by name (`residual_conv`, `residual_stream`). Anything else (attention, recurrent layers,
-shapes that do not fit) is read only where names leave no doubt: the hidden units of a transformer's MLP, the units of a
-recurrent layer inside it. Whatever is in doubt is a group that is not interchangeable: a false symmetry would be worse
-than a missed one.
+Steps, each a pure function: buffers and the prefix that all names share are set aside (`operations`), networks that stand side
+by side are read one by one (`components`), and each is read as what it is declared to be, or as the first of these that it is:
+
+- a network of plain layers: a chain, towers, heads (`plain`, `structure`);
+- a residual network of convolutions (`residual_conv`) or a residual stream (`residual_stream`), known as a whole;
+- anything else, of which only units are known that nothing outside can see: in lists of layers, known blocks, the MLPs of
+  transformers (`inside`), in front of the last layer of a recurrent stack.
+
+Heads of attention come on top (`heads`). Whatever is in doubt is a group that is not interchangeable: a false symmetry is
+worse than a missed one. Notes say what is assumed, and why nothing is interchangeable where nothing is.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
+from metarep.errors import MetarepError
 from metarep.networks.architecture import Architecture
-from metarep.networks.chain import chain_of
-from metarep.networks.operations import AFFINE, Operation, operations_of
+from metarep.networks.components import component_of
+from metarep.networks.heads import heads_of, n_attentions
+from metarep.networks.inside import groups_inside
+from metarep.networks.operations import AFFINE, NORMS, Operation, operations_of
+from metarep.networks.plain import key_of, may_be_gone_around, plain_structure, sequence
 from metarep.networks.residual_conv import residual_conv
 from metarep.networks.residual_stream import mlp_readers, stream_of
-from metarep.networks.symmetry_groups import Member, Symmetries, SymmetryGroup
+from metarep.networks.structure import Structure, Wiring
+from metarep.networks.symmetry_groups import Symmetries, SymmetryGroup
 
-GATES = {"lstm": 4, "gru": 3}
-_SKIPS = re.compile(
-    r"down_?sample|short_?cut|skip|highway|gate|dense_?block|res(idual|net|_?block|_?\d|$)"
-    r"|(layer|block|stage|group)s?_?\d+\.\d+\.|(layer|block|stage|group)s?[._]?\d+\.[a-z_]*\d|blocks[._]?\d+\.",
-    re.I,
-)
-"""Modules around which a network may go: those that say so, and numbered blocks of numbered parts, as in residual networks."""
+TWINS = (("pi_features_extractor", "features_extractor"), ("vf_features_extractor", "features_extractor"))
+"""Modules that Stable-Baselines3 keeps under several names; they change places together, whether or not they are one."""
 
-_BESIDE = re.compile(
-    r"(^|[._])(query|key|value|q|k|v|actor|critic|policy|pi|vf|qf|adv|advantage|target|generator|discriminator|teacher|student"
-    r"|branch|tower|path|b|mu|log_?var|log_?std)_?\d*([._]|$)",
-    re.I,
-)
-"""Modules that stand beside others, not behind them: the parts of an attention, two networks in one file, branches, heads."""
-
-_BLOCK = re.compile(r"(.*?(?:^|[._a-zA-Z])\d+)\.(.+)")
-"""A numbered block and a part of it."""
+ORDER_MATTERS = "embeddings of this architecture depend on the order in which its units were saved"
 
 
 def symmetries_of(architecture: Architecture, *, relu: bool = False) -> Symmetries:
     """The groups of units that names and shapes show; `relu`: a ReLU is known to stand behind every hidden layer."""
     operations = list(operations_of(architecture))
-    chain = _whole_chain(architecture, operations, relu)
-    if chain is not None:
-        return Symmetries(chain)
-    groups = residual_conv(operations)
-    stream = None if groups else stream_of(operations)
-    groups = groups if stream is None else (stream,)
-    return Symmetries((*groups, *_others(operations, groups)))
+    twins, operations = _without_twins(operations)
+    groups: list[SymmetryGroup] = []
+    notes: list[str] = []
+    for part in _networks(architecture, operations):
+        found, said = _network(architecture, part, relu=relu)
+        groups += found
+        notes += said
+    groups += heads_of(operations)
+    if len(architecture.components) > 1:
+        names = ", ".join(architecture.components)
+        notes.append(f"{len(architecture.components)} networks are taken to stand side by side: {names}")
+    groups = [_with_twins(units, twins) for units in groups]
+    groups, in_doubt = _in_order(architecture, groups)
+    return Symmetries(tuple(groups), tuple(dict.fromkeys([*notes, *in_doubt, *_on_units(operations, groups)])))
 
 
-def _whole_chain(architecture: Architecture, operations: Sequence[Operation], relu: bool) -> tuple[SymmetryGroup, ...] | None:
-    """The groups of a plain chain, input first; None for anything else. Where a graph is known, it says which of both it is."""
-    if architecture.chain is False or (architecture.chain is None and _in_doubt(operations)):
-        return None
-    return chain_of(operations, relu=relu)
-
-
-def _in_doubt(operations: Sequence[Operation]) -> bool:
-    """Whether names say that layers may stand beside each other or that something goes around them.
-
-    Numbered blocks whose parts have names and which put out as many units as they read may be gone around. What names cannot
-    say stays: x + f(x) in a network of layers called conv1, conv2, conv3, or in a list of square layers.
-    """
-    modules = [operation.module for operation in operations]
-    if not operations or any(_SKIPS.search(module) or _BESIDE.search(module) for module in modules):
-        return True
-    blocks: dict[str, list[Operation]] = {}
+def _networks(architecture: Architecture, operations: Sequence[Operation]) -> list[list[Operation]]:
+    """The operations of each component, their modules without its prefix; all of them where there is one network."""
+    parts: dict[int | None, list[Operation]] = {}
     for operation in operations:
-        part = _BLOCK.fullmatch(operation.module)
-        if part and operation.kind in AFFINE and operation.weight is not None and not part[2].isdigit():
-            blocks.setdefault(part[1], []).append(operation)
-    return any(block[0].n_in == block[-1].n_out for block in blocks.values())
+        at = component_of(operation.path, architecture.components)
+        inside = operation.module if at is None else operation.path[len(architecture.components[at]) + 1 :]
+        parts.setdefault(at, []).append(replace(operation, module=inside))
+    return list(parts.values())
+
+
+def _network(
+    architecture: Architecture, operations: Sequence[Operation], *, relu: bool
+) -> tuple[list[SymmetryGroup], list[str]]:
+    """The groups of one network, and what is to be said of them."""
+    by_name = {key_of(operation): operation for operation in operations}
+    tree = sequence(operations) if architecture.chain else None if architecture.chain is False else plain_structure(operations)
+    why = ["the graph is no chain of layers" if architecture.chain is False else _why_not_plain(operations)]
+    if tree is not None and len(by_name) == len(operations):
+        try:
+            return list(Wiring(by_name, relu).run(tree)), _assumed(tree)
+        except MetarepError as error:
+            why = [f"layers do not stand one behind the other by their widths: {error}"]
+    groups = list(residual_conv(operations))
+    stream = None if groups else stream_of(operations)
+    groups += [stream] if stream is not None else []
+    held = {(member.tensor, member.axis) for units in groups for member in units.members}
+    for units in groups_inside(operations):
+        places = {(member.tensor, member.axis) for member in units.members}
+        if not places & held:
+            groups.append(units)
+            held |= places
+    groups += _others(operations, groups)
+    return groups, [] if any(units.interchangeable for units in groups) else why
+
+
+def _why_not_plain(operations: Sequence[Operation]) -> str:
+    if sum(operation.is_layer for operation in operations) < 2:
+        return "no layer is known that reads another"
+    if may_be_gone_around(operations):
+        return "names say that something may go around layers"
+    unknown = next((o.label for o in operations if not (o.is_layer or o.recurrent or o.kind in (*NORMS, "embedding"))), None)
+    if unknown is not None:
+        return f"what {unknown} does with the units of other layers is not known"
+    return "names leave open which layer reads which"
+
+
+def _assumed(tree: Structure) -> list[str]:
+    if all(isinstance(part, str) for part in tree.parts):
+        return []
+    return ["which layers stand side by side is taken from their names and widths"]
 
 
 def _others(operations: Sequence[Operation], groups: Sequence[SymmetryGroup]) -> Iterator[SymmetryGroup]:
@@ -80,14 +112,16 @@ def _others(operations: Sequence[Operation], groups: Sequence[SymmetryGroup]) ->
     readers = mlp_readers(operations) if _has_blocks(operations) else {}
     taken: set[int] = set()
     for number, operation in enumerate(operations):
-        if operation.kind in GATES:
-            yield from _recurrent(operation)
+        if operation.recurrent is not None:
+            units = operation.recurrent
+            if (units.members[0].tensor, units.members[0].axis) not in held:
+                yield SymmetryGroup(f"units of {units.name}", units.n, units.members, interchangeable=False)
             continue
         if operation.weight is None or operation.kind == "embedding" or number in taken:
             continue
         if (operation.weight.name, operation.axes[0]) in held:
             continue
-        name = f"units of {operation.module or operation.weight.name}"
+        name = f"units of {operation.label}"
         if number not in readers:
             yield SymmetryGroup(name, operation.n_out, operation.feeding(), interchangeable=False)
             continue
@@ -103,19 +137,44 @@ def _has_blocks(operations: Sequence[Operation]) -> bool:
     In any other the layers fc1 and fc2 may be read by further ones.
     """
     kinds = {operation.kind for operation in operations}
-    return any("." in operation.module for operation in operations) or not kinds <= {*AFFINE}
+    return any("." in operation.path for operation in operations) or not kinds <= {*AFFINE}
 
 
-def _recurrent(operation: Operation) -> Iterator[SymmetryGroup]:
-    """The hidden units of an LSTM or GRU layer; who reads its output is not known, so they are not interchangeable."""
-    gates = GATES[operation.kind]
-    hidden = next((t for t in operation.tensors if t.role == "hidden" and len(t.shape) == 2), None)
-    if hidden is None or hidden.shape[0] != gates * hidden.shape[1]:
-        return
-    n = hidden.shape[1]
-    rows = tuple(
-        Member(t.name, 0, "in", outer=gates)
-        for t in operation.tensors
-        if t.shape and t.shape[0] == gates * n and len(t.shape) < 3
-    )
-    yield SymmetryGroup(f"units of {hidden.name}", n, (*rows, Member(hidden.name, 1, "out")), interchangeable=False)
+def _without_twins(operations: Sequence[Operation]) -> tuple[dict[str, list[str]], list[Operation]]:
+    """The tensors that stand for others under a second name, by the first, and the operations without theirs."""
+    names = {tensor.name: tensor.shape for operation in operations for tensor in operation.tensors}
+    twins: dict[str, list[str]] = {}
+    dropped = set()
+    for name, shape in names.items():
+        for copy, original in TWINS:
+            first = name.replace(copy, original)
+            if first != name and names.get(first) == shape:
+                twins.setdefault(first, []).append(name)
+                dropped.add(name)
+    return twins, [o for o in operations if not all(tensor.name in dropped for tensor in o.tensors)]
+
+
+def _with_twins(units: SymmetryGroup, twins: dict[str, list[str]]) -> SymmetryGroup:
+    more = (replace(member, tensor=twin) for member in units.members for twin in twins.get(member.tensor, ()))
+    return replace(units, members=(*units.members, *more))
+
+
+def _in_order(architecture: Architecture, groups: Sequence[SymmetryGroup]) -> tuple[list[SymmetryGroup], list[str]]:
+    """The groups, held where the order of their layers is in doubt."""
+    doubtful = set(architecture.unordered)
+    found, held = [], False
+    for units in groups:
+        unknown = units.interchangeable and any(member.tensor in doubtful for member in units.members)
+        held = held or unknown
+        found.append(replace(units, interchangeable=False, positive_scale=False) if unknown else units)
+    names = ", ".join(architecture.unordered[:4])
+    said = f"neither widths nor names tell in which order these layers stand, so their units are not taken for interchangeable: {names}"
+    return found, [said] if held else []
+
+
+def _on_units(operations: Sequence[Operation], groups: Sequence[SymmetryGroup]) -> Iterator[str]:
+    heads = sum(units.name.startswith("heads of") for units in groups)
+    if n_attentions(operations) > heads:
+        yield "how many heads its attention has is not known from names and shapes, so heads are not taken for interchangeable"
+    if not any(units.interchangeable for units in groups):
+        yield ORDER_MATTERS

@@ -11,11 +11,25 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from metarep.networks.buffers import is_buffer
+
 Shape = tuple[int, ...]
 
 OTHER = "other"
 WEIGHT_LEAVES = frozenset({"weight", "kernel", "w", "gamma", "scale", "embedding", "weight_orig", "g"})
 BIAS_LEAVES = frozenset({"bias", "b", "beta", "offset"})
+LISTED = {
+    **dict.fromkeys(("weights", "weight_list", "ws", "kernels"), "weight"),
+    **dict.fromkeys(("biases", "bias_list", "bs"), "bias"),
+}
+"""Lists of parameters (weights.0, biases.0), and leaves of TensorFlow's slim (fc1/weights), by what their entries are."""
+
+INTERPRETABILITY = {
+    **{"w_e": ("embed", "embedding"), "w_pos": ("pos_embed", "embedding"), "w_u": ("unembed", "w"), "b_u": ("unembed", "b")},
+    **{f"{side}_{part}": (part, side) for side in "wb" for part in ("q", "k", "v", "o", "in", "out", "gate", "enc", "dec", "ln")},
+}
+"""Leaves of TransformerLens and SAELens (W_Q, b_in, W_enc), by the module and the leaf that they stand for."""
+
 RUNNING = {
     "running_mean": "running_mean",
     "moving_mean": "running_mean",
@@ -75,6 +89,7 @@ _EMBEDDING_LEAF = re.compile(r"(pos_embed(ding)?|position(al)?_embeddings?|pos_e
 _RECURRENT = re.compile(r"(weight_ih|weight_hh|bias_ih|bias_hh|weight_hr)(_l\d+)?(_reverse)?$")
 _JOINED = re.compile(r"(.+)_(weight|bias|kernel|gamma|beta|w|b)$")
 _OUTPUT = re.compile(r"^([^:]+):\d+$")
+_ARRAY = re.compile(r"((?:arr|array|param|params|parameter|layer|weights?|tensor|var|variable)?[._]?)(\d+)", re.I)
 _BARE = re.compile(r"(w|weight|kernel|b|bias)_?(\d+)$", re.I)
 
 
@@ -109,9 +124,18 @@ def split_name(name: str) -> Parts:
     """The pieces of "block.0.fc1.weight", "dense/kernel:0", "fc1_weight" or "W1".
 
     The ":0" of TensorFlow says nothing; the number of "onnx::MatMul_12" or "onnx::1" is all that tells two tensors apart.
+    Lists of parameters are turned around: "weights.0" is the weight of layer 0.
     """
     parts = [part for part in re.split(r"[./]", _OUTPUT.sub(r"\1", name)) if part] or [name]
     *module, leaf = parts
+    if leaf.isdigit() and module and module[-1].lower() in LISTED:
+        return Parts((*module[:-1], leaf), LISTED[module[-1].lower()])
+    if leaf.lower() in LISTED and module:
+        listed = LISTED[leaf.lower()]
+        return Parts(tuple(module), "kernel" if "/" in name and listed == "weight" else listed)
+    if leaf.lower() in INTERPRETABILITY:
+        own, kept = INTERPRETABILITY[leaf.lower()]
+        return Parts(tuple(module) if module and module[-1] == own else (*module, own), kept)
     whole = {*FUSED_LEAVES, *RUNNING, *KERAS_RECURRENT}
     if leaf.lower() not in whole and not _RECURRENT.match(leaf):
         if bare := _BARE.match(leaf):
@@ -121,9 +145,29 @@ def split_name(name: str) -> Parts:
     return Parts(tuple(module), leaf.lower())
 
 
+def split_names(shapes: Mapping[str, Shape]) -> dict[str, Parts]:
+    """The pieces of all names of a network.
+
+    Where names are nothing but numbers (arr_0, arr_1 …) that take turns, a weight and then a vector as long as one of its
+    axes, each two of them are weight and bias of one layer.
+    """
+    matches = {name: _ARRAY.fullmatch(name) for name in shapes}
+    if len(shapes) < 2 or len({match and match[1] for match in matches.values()}) != 1 or None in matches.values():
+        return {name: split_name(name) for name in shapes}
+    names = sorted(shapes, key=lambda name: int(matches[name][2][:18]))
+    found, layer = {}, ""
+    for before, name in zip([None, *names], names, strict=False):
+        is_bias = before is not None and len(shapes[name]) == 1 and len(shapes[before]) > 1 and shapes[name][0] in shapes[before]
+        layer = layer if is_bias else name
+        found[name] = Parts((layer,), "bias" if is_bias else "w")
+    return found
+
+
 def read_tensor(parts: Parts, shape: Shape, siblings: Mapping[str, Shape]) -> Reading:
     """Kind, role and operation of one tensor; `siblings` are the leaves of its module with their shapes, its own among them."""
     module = ".".join(parts.module)
+    if parts.leaf not in RUNNING and is_buffer(".".join((*parts.module, parts.leaf)), parts.leaf, shape, siblings):
+        return Reading(OTHER, "buffer", f"{module}.{parts.leaf}")
     for rule in (_recurrent, _statistics, _attention, _norm, _embedding, _affine):
         found = rule(parts, shape, siblings, module)
         if found is not None:

@@ -2,24 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from metarep.networks.architecture import Architecture, Tensor
-from metarep.networks.naming import split_name
+from metarep.networks.naming import split_name, split_names
 from metarep.networks.symmetry_groups import Member
 
 AFFINE = ("linear", "conv1d", "conv2d")
 NORMS = ("batch_norm", "layer_norm", "rms_norm")
 PLAIN_ROLES = frozenset({"weight", "bias", "scale", "shift", "running_mean", "running_var", "counter"})
+_ELEMENTWISE = re.compile(r"(.*_)?(p?relu|act\w*|alphas?|slopes?|gains?|scale|layer_?scale|snake|nonlin\w*)_?\d*|\d+", re.I)
+"""Modules of slopes and gains, one for each unit or one for all."""
+
+
+class Recurrent(NamedTuple):
+    """The hidden units of a recurrent layer: name, how many, what they are fed by and read through, and how it reads inputs."""
+
+    name: str
+    n: int
+    members: tuple[Member, ...]
+    reader: Member
+    n_in: int
 
 
 @dataclass
 class Operation:
-    """The tensors of one layer."""
+    """The tensors of one layer: `path` is the module in their names, `module` what is left of it without a shared prefix."""
 
     kind: str
-    module: str
+    path: str
+    module: str = ""
     tensors: list[Tensor] = field(default_factory=list)
 
     @property
@@ -31,6 +46,12 @@ class Operation:
     @property
     def vectors(self) -> list[Tensor]:
         return [tensor for tensor in self.tensors if len(tensor.shape) == 1 and tensor.role != "counter"]
+
+    @property
+    def label(self) -> str:
+        """What it is called in sentences."""
+        tensor = self.weight or self.tensors[0]
+        return self.module or tensor.name
 
     @property
     def axes(self) -> tuple[int, int]:
@@ -61,15 +82,52 @@ class Operation:
         return self.tensors[0].layer
 
     @property
+    def is_layer(self) -> bool:
+        """Whether it is a linear layer or a convolution with one weight."""
+        return self.kind in AFFINE and self.weight is not None
+
+    @property
     def plain(self) -> bool:
         """Whether it is a linear layer, a convolution or a norm and nothing besides, such as spectral norms or adapters."""
         known = all(tensor.kind == self.kind and tensor.role in PLAIN_ROLES for tensor in self.tensors)
-        return known and (self.kind in NORMS or (self.kind in AFFINE and self.weight is not None))
+        return known and (self.kind in NORMS or self.is_layer)
+
+    @property
+    def known_whole(self) -> bool:
+        """Whether every vector beside the weight runs over its outputs, and no pixels stand where channels are looked for."""
+        pixels_first = self.weight.axes is None and len(self.weight.shape) > 2
+        foreign = any(vector.shape[0] != self.n_out for vector in self.vectors)
+        return not foreign and not (pixels_first and split_name(self.weight.name).leaf == "kernel")
 
     @property
     def has_statistics(self) -> bool:
         """Whether it keeps a running mean: a batch norm, whereas scale and shift alone may be a group norm's."""
         return any(tensor.role == "running_mean" for tensor in self.tensors)
+
+    @property
+    def is_elementwise(self) -> bool:
+        """Whether it is slopes or gains by its name, vectors of which there is one value for each unit."""
+        return bool(self.vectors) and bool(_ELEMENTWISE.fullmatch(self.module.rpartition(".")[2] or "0"))
+
+    @property
+    def recurrent(self) -> Recurrent | None:
+        """The units of an LSTM, GRU or plain recurrent layer in one direction, whose gates stand in blocks; None for others."""
+        by_role = {tensor.role: tensor for tensor in self.tensors}
+        inputs, hidden = by_role.get("input"), by_role.get("hidden")
+        if inputs is None or hidden is None or "projection" in by_role or not len(inputs.shape) == len(hidden.shape) == 2:
+            return None
+        rows, columns = hidden.axes or (0, 1)
+        n, total = hidden.shape[columns], hidden.shape[rows]
+        if not n or total not in (n, 3 * n, 4 * n) or inputs.shape[rows] != total:
+            return None
+        gates = total // n
+        biases = [tensor for tensor in self.tensors if tensor.role.endswith("bias")]
+        if any(tensor.shape[-1:] != (total,) for tensor in biases) or len(biases) + 2 != len(self.tensors):
+            return None
+        fed = [Member(tensor.name, rows, "in", outer=gates) for tensor in (inputs, hidden)]
+        fed += [Member(tensor.name, len(tensor.shape) - 1, "in", outer=gates) for tensor in biases]
+        members = (*fed, Member(hidden.name, columns, "out"))
+        return Recurrent(hidden.name, n, members, Member(inputs.name, columns, "out"), inputs.shape[columns])
 
     def feeding(self) -> tuple[Member, ...]:
         """The members through which the operation feeds its output units."""
@@ -81,10 +139,9 @@ class Operation:
         """Whether its weight is a convolution's as Keras and Flax keep it, whose channels stand behind the pixels."""
         return self.kind != "linear" and 0 not in self.axes
 
-    def reading(self, positions: int = 1, *, channels_last: bool = False) -> Member:
-        """The member through which the operation reads its input units, several positions each: neighbours, or far apart."""
-        outer, inner = (positions, 1) if channels_last else (1, positions)
-        return Member(self.weight.name, self.axes[1], "out", outer=outer, inner=inner)
+    def reading(self) -> Member:
+        """The member through which the operation reads its input units."""
+        return Member(self.weight.name, self.axes[1], "out")
 
     def owning(self) -> tuple[Member, ...]:
         """The members of a norm, which belong to the units that it stands on."""
@@ -92,12 +149,30 @@ class Operation:
 
 
 def operations_of(architecture: Architecture) -> Iterator[Operation]:
-    """Its operations in order of depth."""
+    """Its operations in order of depth, without buffers."""
     by_layer: dict[int, Operation] = {}
+    parts = split_names({tensor.name: tensor.shape for tensor in architecture.tensors})
     for tensor in architecture.tensors:
-        module = ".".join(split_name(tensor.name).module)
-        operation = by_layer.setdefault(tensor.layer, Operation(tensor.kind, module))
+        if tensor.role == "buffer" or (not tensor.shape and tensor.role != "counter"):
+            continue
+        operation = by_layer.setdefault(tensor.layer, Operation(tensor.kind, ".".join(parts[tensor.name].module)))
         operation.tensors.append(tensor)
         if operation.kind == "bias":
             operation.kind = tensor.kind
-    yield from by_layer.values()
+    found = [by_layer[layer] for layer in sorted(by_layer)]
+    prefix = shared_prefix([operation.path for operation in found])
+    for operation in found:
+        operation.module = operation.path[len(prefix) :]
+    yield from found
+
+
+def shared_prefix(modules: Sequence[str]) -> str:
+    """What all modules begin with, such as "module." or "model.net.": whole components, none of them in front of a number."""
+    if len(modules) < 2:
+        return ""
+    prefix = ""
+    while True:
+        rest = [module[len(prefix) :].split(".") for module in modules]
+        if len({parts[0] for parts in rest}) > 1 or any(len(parts) < 2 or parts[1].isdigit() for parts in rest):
+            return prefix
+        prefix += rest[0][0] + "."

@@ -16,11 +16,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal
 
-from metarep.networks.chain import chain_of
+from metarep.networks.inside import inner_groups
 from metarep.networks.operations import Operation
+from metarep.networks.plain import key_of, sequence
+from metarep.networks.structure import Structure, residual
 from metarep.networks.symmetry_groups import SymmetryGroup
 
 _NUMBERED = r"(?:res(?:idual)?_?)?(?:layer|stage|group|block)s?[._]?"
@@ -92,17 +94,38 @@ class Root:
 
 
 def residual_conv(operations: Sequence[Operation]) -> tuple[SymmetryGroup, ...]:
-    """The interchangeable groups of a residual network of convolutions, streams first; () for others, and in doubt."""
+    """The interchangeable groups of a residual network of convolutions, streams among them; () for others, and in doubt."""
     found, root = _split(operations)
     blocks = [block for block in found if block.complete]
     place = _norm_place(blocks, root)
     if place is None:
         return ()
-    ends = [_through(block.path(place)) for block in blocks]
-    inner = tuple(units for groups in ends for units in groups[1:-1])
-    if root is None or len(blocks) < len(found) or not all(ends):
-        return inner
-    return (*_streams(root, blocks, ends, place), *inner)
+    by_name = {key_of(operation): operation for operation in operations}
+    if root is not None and len(blocks) == len(found):
+        whole = _whole(root, blocks, place)
+        groups = inner_groups(whole, by_name) if whole is not None else ()
+        if groups:
+            return groups
+    return tuple(units for block in blocks for units in inner_groups(sequence(block.path(place)), by_name))
+
+
+def _whole(root: Root, blocks: Sequence[Block], place: NormPlace) -> Structure | None:
+    """The whole network; None where it is not known which stream a norm outside of the blocks stands on, where the layer at
+    the end reads each channel more than once, and for norms across in front of convolutions."""
+    ends = {"first": root.stem.n_out, "last": next(o for o in reversed(blocks[-1].path(place)) if o.is_layer).n_out}
+    outside: dict[str, list[Operation]] = {"first": [], "last": []}
+    for norm in root.norms:
+        fitting = [end for end, n in ends.items() if all(vector.shape == (n,) for vector in norm.vectors)]
+        if len(fitting) == 2 and any(block.across for block in blocks):
+            fitting = ["first"] if root.norm_of_stem and place == "behind" else []
+        if not fitting:
+            return None
+        outside[fitting[0]].append(norm)
+    if root.head.n_in != ends["last"] or (place == "before" and any(len(block.across) > 1 for block in blocks)):
+        return None
+    middle = [residual(*sequence(block.path(place)).parts, across=sequence(block.across).parts) for block in blocks]
+    first, last = (sequence(norms).parts for norms in outside.values())
+    return Structure("sequence", (key_of(root.stem), *first, *middle, *last, key_of(root.head)))
 
 
 def _split(operations: Sequence[Operation]) -> tuple[list[Block], Root | None]:
@@ -160,47 +183,3 @@ def _norm_place(blocks: Sequence[Block], root: Root | None) -> NormPlace | None:
     if all(norm.layer > max(layers) for norm in root.norms) and all(norm.layer < conv.layer for conv, norm in pairs):
         return "before"
     return None
-
-
-def _through(path: Sequence[Operation]) -> tuple[SymmetryGroup, ...]:
-    """The groups along a path: what it reads, units inside, what it feeds; () where its layers do not fit."""
-    first = next(operation for operation in path if operation.kind.startswith("conv"))
-    groups = chain_of(path, start=SymmetryGroup("inputs", first.n_in, (), interchangeable=False))
-    return groups if groups is not None and len(groups) > 1 else ()
-
-
-def _streams(
-    root: Root, blocks: Sequence[Block], ends: Sequence[tuple[SymmetryGroup, ...]], place: NormPlace
-) -> tuple[SymmetryGroup, ...]:
-    """The streams from the convolution in front to the linear layer at the end; () where anything does not fit."""
-    found = [_stream(root.stem, SymmetryGroup("", root.stem.n_out, root.stem.feeding()))]
-    for block, (source, *_, result) in zip(blocks, ends, strict=True):
-        across = _through(block.across) if block.across else ()
-        if len(across) != min(2, 2 * len(block.across)) or (place == "before" and len(block.across) > 1):
-            return ()
-        for units, begins in ((source, False), *zip(across, (False, True), strict=False), (result, False)):
-            if begins:
-                found.append(_stream(block.across[0], units))
-            elif units.n == found[-1].n:
-                found[-1] = replace(found[-1], members=found[-1].members + units.members)
-            else:
-                return ()
-    for norm in root.norms:
-        at = _stream_of_norm(norm, found, root, place)
-        if at is None:
-            return ()
-        found[at] = replace(found[at], members=found[at].members + norm.owning())
-    reading = chain_of((root.head,), start=found[-1])
-    return () if reading is None else (*found[:-1], reading[0])
-
-
-def _stream(operation: Operation, units: SymmetryGroup) -> SymmetryGroup:
-    return SymmetryGroup(f"stream from {operation.module}", units.n, units.members)
-
-
-def _stream_of_norm(norm: Operation, streams: Sequence[SymmetryGroup], root: Root, place: NormPlace) -> int | None:
-    """Which stream a norm outside of the blocks stands on, the first or the last; None in doubt."""
-    fitting = {number for number in (0, len(streams) - 1) if all(v.shape == (streams[number].n,) for v in norm.vectors)}
-    if len(fitting) == 2 and root.norm_of_stem and place == "behind":
-        return 0
-    return fitting.pop() if len(fitting) == 1 else None

@@ -35,6 +35,7 @@ MLP_PAIRS = (
     ("up_proj", "down_proj"),
     ("intermediate.dense", "output.dense"),
     ("mlp_in", "mlp_out"),
+    ("mlp.in", "mlp.out"),
     ("ffn.0", "ffn.2"),
     ("ffn.0", "ffn.3"),
     ("mlp.0", "mlp.2"),
@@ -42,7 +43,7 @@ MLP_PAIRS = (
 )
 """The layer that feeds the hidden units of a transformer's MLP, and the one that reads them, by the ends of their modules."""
 
-GATED = (("gate_proj", "up_proj"), ("wi_0", "wi_1"), ("w1", "w3"))
+GATED = (("gate_proj", "up_proj"), ("wi_0", "wi_1"), ("w1", "w3"), ("mlp.gate", "mlp.in"))
 
 
 def _words(pattern: str) -> re.Pattern[str]:
@@ -163,6 +164,8 @@ def _axes(tensor: Tensor, transposed: bool | None) -> tuple[int, int] | None:
         named = {True: (1, 0), False: (0, 1), None: None}[transposed]
     elif parts.leaf == "weight" or parts.leaf.endswith("proj_weight"):
         named = (0, 1)
+    elif parts.leaf == "w" and len(tensor.shape) == 2:
+        named = tensor.axes or (0, 1)
     return named if tensor.axes in (None, named) else None
 
 
@@ -213,7 +216,7 @@ def _alone(tensor: Tensor, d: int, transposed: bool | None) -> Found | None:
     """The members of a tensor of attention, of an embedding, or of one that stands alone."""
     name, shape = tensor.name.lower(), tensor.shape
     if tensor.kind == "attention":
-        return _attention(tensor, transposed)
+        return _attention(tensor, d, transposed)
     if tensor.kind == "embedding" and len(shape) == 2 and split_name(name).module:
         module = ".".join(split_name(name).module)
         if shape[0] == shape[1] and not _TABLE.match(module):
@@ -229,13 +232,17 @@ def _alone(tensor: Tensor, d: int, transposed: bool | None) -> Found | None:
     return () if head or mask or _ROTARY.search(name) else None
 
 
-def _attention(tensor: Tensor, transposed: bool | None) -> Found | None:
+def _attention(tensor: Tensor, d: int, transposed: bool | None) -> Found | None:
     if tensor.role.endswith("_bias"):
         return (Member(tensor.name, 0, "in"),) if tensor.role == "output_bias" else ()
+    side = "in" if tensor.role == "output" else "out"
+    if len(tensor.shape) == 3:  # with an axis of heads, as TransformerLens and Flax have it
+        along = [axis for axis, n in enumerate(tensor.shape) if n == d]
+        return (Member(tensor.name, along[0], side),) if len(along) == 1 else None
     axes = _axes(tensor, transposed)
     if axes is None or len(tensor.shape) != 2:
         return None
-    return (Member(tensor.name, axes[0], "in") if tensor.role == "output" else Member(tensor.name, axes[1], "out"),)
+    return (Member(tensor.name, axes[0 if side == "in" else 1], side),)
 
 
 def mlp_readers(operations: Sequence[Operation]) -> dict[int, tuple[tuple[int, ...], int]]:

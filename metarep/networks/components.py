@@ -1,0 +1,95 @@
+"""Several networks side by side in one set of names: an ensemble, actor and critic, a network and its moving average.
+
+Prefixes are split where the names beneath them are a network's each: where all of them are words for networks that stand
+beside others (`netG`, `netD`), where equal tensors repeat under prefixes that are no numbered layers (`model`,
+`ema_model.module`), and under the numbers of a list whose name says that it holds networks (`models.0`, `models.1`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+Shape = tuple[int, ...]
+Path = tuple[str, ...]
+Named = Mapping[Path, Shape]
+"""Tensors by the components of their names."""
+
+BESIDE = re.compile(
+    r"(?:net_?)?(?:actors?|critics?|polic(?:y|ies)|pi|vf|qf|vs?|qs?|values?|adv(?:antage)?|generator|gen|discriminator|disc|[gd]|[gd]_[ab]"
+    r"|users?|items?|quer(?:y|ies)|docs?|documents?|teacher|student|target|online|source|predictor_target|ema|shadow|[st]|dynamics|reward)"
+    r"(?:_?(?:net(?:work)?s?|model|tower|encoder|mlp|function))?(?:_?(?:target|ema|old|main|local|online|copy))?_?[\dab]*",
+    re.IGNORECASE,
+)
+"""First components of names that are each a network of its own where all of them are."""
+
+LISTS = re.compile(
+    r"(?:\w*_)?(?:models?|nets?|networks?|members?|ensembles?|experts_nets|critics?|actors?|q_?(?:fs?|s|nets?|networks?)?|qs|vs|policies"
+    r"|learners|estimators|agents|generators|discriminators|[st])",
+    re.IGNORECASE,
+)
+"""Lists of networks, by their last component."""
+
+_NUMBER = re.compile(r"(.*?)_?\d+")
+
+
+def components_of(named: Named) -> tuple[str, ...]:
+    """The prefixes under which networks stand side by side, in their order; () where there is one network."""
+    weights = {path: shape for path, shape in named.items() if len(shape) > 1 and len(path) > 1}
+    if not weights or any(len(shape) > 1 and len(path) < 2 for path, shape in named.items()):
+        return ()
+    found = _split((), weights)
+    return tuple(".".join(prefix) for prefix in found) if len(found) > 1 else ()
+
+
+def component_of(name: str, components: Sequence[str]) -> int | None:
+    """The number of the component that a dotted name belongs to; None for none."""
+    return next((at for at, prefix in enumerate(components) if name == prefix or name.startswith(prefix + ".")), None)
+
+
+def _split(prefix: Path, weights: Named) -> list[Path]:
+    """The prefixes of the networks under one prefix: itself where it is one network."""
+    children = _children(weights)
+    while len(children) == 1 and all(len(path) > 2 for path in weights):
+        ((first, weights),) = children.items()
+        prefix, children = (*prefix, first), _children(weights)
+    if len(children) < 2 or any(() in below for below in children.values()):
+        return [prefix]
+    several = max(len(_layers(below)) for below in children.values()) > 1
+    if not several or not (_are_words(children) or _are_copies(children) or _are_listed(prefix, children)):
+        return [prefix]
+    return [found for first, below in children.items() for found in _split((*prefix, first), below)]
+
+
+def _children(weights: Named) -> dict[str, dict[Path, Shape]]:
+    found: dict[str, dict[Path, Shape]] = {}
+    for (first, *rest), shape in weights.items():
+        found.setdefault(first, {})[tuple(rest)] = shape
+    return found
+
+
+def _layers(below: Named) -> set[Path]:
+    return {path[:-1] for path in below}
+
+
+def _are_words(children: Mapping[str, Named]) -> bool:
+    return all(BESIDE.fullmatch(first) for first in children)
+
+
+def _are_copies(children: Mapping[str, Named]) -> bool:
+    """Whether the same tensors repeat under names that are no numbers of layers, past what only one of them has in front."""
+    words = {match[1] if (match := _NUMBER.fullmatch(first)) else first for first in children}
+    return len(words) == len(children) and len({tuple(_inner(below).items()) for below in children.values()}) == 1
+
+
+def _inner(below: Named) -> Named:
+    """The tensors without the components that all of them share."""
+    while below and all(len(path) > 2 for path in below) and len({path[0] for path in below}) == 1:
+        below = {path[1:]: shape for path, shape in below.items()}
+    return dict(sorted(below.items()))
+
+
+def _are_listed(prefix: Path, children: Mapping[str, Named]) -> bool:
+    numbered = all(first.isdigit() for first in children)
+    alike = len({tuple(sorted(below)) for below in children.values()}) == 1
+    return numbered and alike and bool(prefix) and bool(LISTS.fullmatch(prefix[-1]))

@@ -1,0 +1,116 @@
+"""Units inside a network that is not known as a whole: between the layers of a list that nothing else can see into, and
+between the two layers of a transformer's MLP."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+from metarep.errors import MetarepError
+from metarep.networks.operations import NORMS, Operation
+from metarep.networks.plain import key_of, sequence
+from metarep.networks.structure import PASS, Structure, Wiring
+from metarep.networks.symmetry_groups import SymmetryGroup
+
+BLOCKS: tuple[tuple[str, Structure], ...] = (
+    (
+        "inverted residual with squeeze and excitation (timm)",
+        Structure(
+            "sequence",
+            (
+                *("conv_pw", "bn1", "conv_dw", "bn2"),
+                Structure("elementwise", (PASS, Structure("sequence", ("se.conv_reduce", "se.conv_expand")))),
+                "conv_pwl",
+            ),
+        ),
+    ),
+    ("inverted residual (timm)", Structure("sequence", ("conv_pw", "bn1", "conv_dw", "bn2", "conv_pwl"))),
+    ("squeeze and excitation", Structure("sequence", ("se.conv_reduce", "se.conv_expand"))),
+    ("squeeze and excitation (torchvision)", Structure("sequence", ("se.fc1", "se.fc2"))),
+)
+"""Blocks whose inner units nothing outside can see, by the names of their parts."""
+
+
+def lists_of_layers(operations: Sequence[Operation]) -> Iterator[tuple[Operation, ...]]:
+    """Runs of layers, each a numbered part of one list (`net.0`, `net.2`), that stand one behind the other in it.
+
+    Numbers left out are those of activations, and norms have numbers of their own: such a list runs its parts in order,
+    whereas one of layers alone may hold branches. A part may be a layer with its norm (`conv.0.0`, `conv.0.1`).
+    """
+    lists: dict[str, list[tuple[tuple[int, ...], Operation]]] = {}
+    for operation in operations:
+        match = re.fullmatch(r"(?:(.*?)\.)?(\d+(?:\.\d+)*)", operation.module)
+        if match is None:
+            continue
+        numbers = match[2].split(".")
+        for depth in range(max(0, len(numbers) - 2), len(numbers)):  # the list itself, and one that holds pairs
+            name = ".".join([*([match[1]] if match[1] is not None else []), *numbers[:depth]])
+            lists.setdefault(name, []).append((tuple(int(n[:18]) for n in numbers[depth:]), operation))
+    for entries in lists.values():
+        firsts = [numbers[0] for numbers, _ in entries]
+        layers = [numbers[0] for numbers, operation in entries if operation.is_layer]
+        nested = any(len(numbers) > 1 for numbers, _ in entries)
+        whole = len(layers) == len(set(layers)) > 1 and all(o.is_layer or o.kind in NORMS for _, o in entries)
+        gaps = any(b - a > 1 for a, b in zip(firsts, firsts[1:], strict=False))
+        norms = any(operation.kind in NORMS for numbers, operation in entries if len(numbers) == 1)
+        if whole and (gaps or norms) and not (nested and not norms):
+            yield tuple(operation for _, operation in entries)
+
+
+def groups_inside(operations: Sequence[Operation]) -> tuple[SymmetryGroup, ...]:
+    """The interchangeable groups of lists of layers and of known blocks."""
+    by_name = {key_of(operation): operation for operation in operations}
+    trees = [tree for layers in lists_of_layers(operations) for tree in _fitting(layers, by_name)]
+    trees += [tree for _, block in BLOCKS for tree in _occurrences(block, by_name)]
+    found: list[SymmetryGroup] = []
+    held: set[tuple[str, int]] = set()
+    for tree in trees:
+        for units in inner_groups(tree, by_name):
+            places = {(member.tensor, member.axis) for member in units.members}
+            if not places & held:
+                found.append(units)
+                held |= places
+    return tuple(found)
+
+
+def inner_groups(tree: Structure, by_name: Mapping[str, Operation]) -> tuple[SymmetryGroup, ...]:
+    """The interchangeable groups between the first and the last layer of a tree; () where widths do not fit."""
+    try:
+        groups = Wiring(by_name).run(tree)
+    except MetarepError:
+        return ()
+    return tuple(units for units in groups if units.interchangeable)
+
+
+def _fitting(layers: Sequence[Operation], by_name: Mapping[str, Operation]) -> Iterator[Structure]:
+    """The longest runs of a list that fit; a run does not begin with a norm."""
+    run: list[Operation] = []
+    for operation in layers:
+        if run or operation.is_layer:
+            if run and not _fits([*run, operation], by_name):
+                yield sequence(run)
+                run = []
+            run += [operation] if run or operation.is_layer else []
+    if run:
+        yield sequence(run)
+
+
+def _fits(run: Sequence[Operation], by_name: Mapping[str, Operation]) -> bool:
+    try:
+        Wiring(by_name).run(sequence(run))
+    except MetarepError:
+        return False
+    return True
+
+
+def _occurrences(block: Structure, by_name: Mapping[str, Operation]) -> Iterator[Structure]:
+    parts = block.modules()
+    for name in by_name:
+        if name == parts[0] or name.endswith("." + parts[0]):
+            stem = name[: len(name) - len(parts[0])]
+            if all(stem + part in by_name for part in parts):
+                yield _under(stem, block)
+
+
+def _under(stem: str, tree: Structure) -> Structure:
+    return Structure(tree.way, tuple(stem + part if isinstance(part, str) else _under(stem, part) for part in tree.parts))

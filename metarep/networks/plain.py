@@ -1,0 +1,176 @@
+"""The structure of networks of plain layers by names and widths: chains, towers, heads, variational autoencoders.
+
+A network is plain where every layer with units is linear, a convolution, a norm, an embedding or recurrent, and no name says
+that something goes around them. Layers that no word sets apart stand one behind the other; words such as `policy_net` and
+`value_net` make towers, which begin where the others end. Where widths do not fit that, there is no plain structure.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from metarep.networks.operations import AFFINE, NORMS, Operation
+from metarep.networks.structure import Structure
+
+Tree = Structure | str
+
+_SKIPS = re.compile(
+    r"down_?sample|short_?cut|skip|highway|gate|dense_?(?:block|layer)|res(?:idual|net|_?block|_?conv|blk|_?\d|$)|inception|fire"
+    r"|(?:layer|block|stage|group)s?_?\d+\.\d+\.|(?:layer|block|stage|group)s?[._]?\d+\.[a-z_]*\d|blocks[._]?\d+\."
+    r"|unet|(?:^|[._])(?:up|down)_?(?:conv|blocks?|layers?|path|\d|$|\.)|lateral|fpn|merge|concat",
+    re.IGNORECASE,
+)
+"""Modules around which a network may go: those that say so, and numbered blocks of numbered parts, as in residual networks."""
+
+_TOWERS: Mapping[str, str] = {
+    "policy": r"(?:pi|actor|policy|action|act|p)(?:_?(?:net|network|head|layer|logits|out|mean|fc|linear|encoder|features_extractor))?",
+    "value": r"(?:v|vf|critic|values?|baseline)(?:_?(?:net|network|head|layer|out|fc|linear|stream|encoder|features_extractor))?",
+    "advantage": r"(?:a|adv|advantage)s?(?:_?(?:net|network|head|layer|out|fc|linear|stream))?",
+    "mean": r"(?:(?:fc|linear|lin|layer|conv|z|latent|q|enc|encoder|to|hidden2|h2)_?)?(?:mu|means?|loc)(?:_?(?:layer|head|linear|fc|net|z))?",
+    "spread": r"(?:(?:fc|linear|lin|layer|conv|z|latent|q|enc|encoder|to|hidden2|h2)_?)?(?:log_?var(?:iance)?s?|log_?sigma2?|log_?std|sigma|"
+    r"var(?:iance)?|std|scale)(?:_?(?:layer|head|linear|fc|net|z|x))?",
+    "query": r"query|q_proj|q",
+    "key": r"key|k_proj|k",
+}
+"""Words for layers that stand beside others, by the tower that they belong to."""
+
+_NUMBERED_TOWER = re.compile(r"(?:branch|tower|path|head|b|q|qf|critic|expert|task|classifiers?)_?(\d+[ab]?|[ab])|(\w+)_(?:head|branch|tower)")
+_LISTED_TOWERS = re.compile(r"(?:branches|towers|paths|heads|experts|critics|tasks|outputs|output_layers|classifiers)")
+_PATTERNS = {tower: re.compile(pattern) for tower, pattern in _TOWERS.items()}
+_BLOCK = re.compile(r"(.*?(?:^|[._a-zA-Z])\d+)\.(.+)")
+"""A numbered block and a part of it."""
+
+
+def plain_structure(operations: Sequence[Operation]) -> Structure | None:
+    """The tree of a network of plain layers, its leaves the labels of operations; None for others and in doubt."""
+    operations = [operation for operation in operations if not _stands_aside(operation, operations)]
+    if not operations or may_be_gone_around(operations):
+        return None
+    towers: dict[str, list[Operation]] = {}
+    trunk: list[Operation] = []
+    tail: list[Operation] = []
+    for operation in operations:
+        tower = tower_of(operation.module)
+        (towers.setdefault(tower, []) if tower else tail if towers else trunk).append(operation)
+    for number, operation in enumerate(tail if trunk and all(_is_head(one, trunk, towers) for one in tail) else ()):
+        towers[f"head {number}"] = [operation]
+        tail = tail[: -number - 1]
+    heads = tuple(sequence(part) for part in towers.values())
+    if not towers or (len(towers) == 1 and not tail):
+        return _row([*trunk, *(one for part in towers.values() for one in part)])
+    if not tail:
+        return Structure("sequence", (*sequence(trunk).parts, Structure("parallel", heads)))
+    if set(towers) == {"mean", "spread"}:
+        return Structure("sequence", (*sequence(trunk).parts, Structure("elementwise", heads), *sequence(tail).parts))
+    return None
+
+
+def sequence(operations: Sequence[Operation]) -> Structure:
+    """Operations one behind the other; the directions of one recurrent layer stand side by side."""
+    parts: list[Tree] = []
+    for operation in operations:
+        back = operation.recurrent is not None and operation.recurrent.name.endswith("_reverse")
+        if back and parts and parts[-1] == operation.recurrent.name.removesuffix("_reverse"):
+            parts[-1] = Structure("parallel", (parts[-1], key_of(operation)))
+        else:
+            parts.append(key_of(operation))
+    return Structure("sequence", tuple(parts))
+
+
+def key_of(operation: Operation) -> str:
+    """What an operation is called in trees: its module, the name of its hidden weight where it is recurrent."""
+    return operation.recurrent.name if operation.recurrent is not None else operation.label
+
+
+def tower_of(module: str) -> str | None:
+    """The tower that a module stands in by its name; None for the trunk."""
+    parts = module.lower().split(".")
+    for at, part in enumerate(parts):
+        if _LISTED_TOWERS.fullmatch(part) and at + 1 < len(parts) and parts[at + 1].isdigit():
+            return f"{part} {parts[at + 1]}"
+        known = next((tower for tower, pattern in _PATTERNS.items() if pattern.fullmatch(part)), None)
+        if known is not None:
+            return known
+        if _NUMBERED_TOWER.fullmatch(part):
+            return part
+    return None
+
+
+def may_be_gone_around(operations: Sequence[Operation]) -> bool:
+    """Whether names say that something may go around layers.
+
+    Numbered blocks of several layers that put out as many units as they read may be gone around; a list of single layers
+    (`layers.0.linear`) is not. What names cannot say stays: x + f(x) in a network of layers called conv1, conv2, conv3.
+    """
+    if any(_SKIPS.search(operation.module) for operation in operations):
+        return True
+    blocks: dict[str, list[Operation]] = {}
+    for operation in operations:
+        part = _BLOCK.fullmatch(operation.module)
+        if part and operation.is_layer and not re.fullmatch(r"[\d.]+", part[2]):
+            blocks.setdefault(part[1], []).append(operation)
+    return any(len(block) > 1 and block[0].n_in == block[-1].n_out for block in blocks.values())
+
+
+def _stands_aside(operation: Operation, operations: Sequence[Operation]) -> bool:
+    """Whether an operation has no weight and no vector as long as any hidden layer is wide: a scale of inputs, a spread of actions."""
+    if any(len(tensor.shape) > 1 for tensor in operation.tensors) or operation.kind in NORMS:
+        return False
+    widths = {one.n_out for one in operations if one.is_layer} | {one.recurrent.n for one in operations if one.recurrent}
+    ends = {operations[-1].n_out} if operations[-1].is_layer else set()
+    lengths = {tensor.shape[0] for tensor in operation.tensors if tensor.shape} - {1}
+    inner = {one.n_out for one in operations[:-1] if one.is_layer}
+    return not lengths & (widths - (ends - inner)) and not operation.is_elementwise
+
+
+def _is_head(operation: Operation, trunk: Sequence[Operation], towers: Mapping[str, Sequence[Operation]]) -> bool:
+    """Whether a layer reads what the trunk puts out, and cannot read the towers."""
+    if operation.kind != "linear" or not operation.is_layer or not trunk[-1].is_layer:
+        return False
+    widths = [tower[-1].n_out for tower in towers.values() if tower[-1].is_layer]
+    return operation.n_in == trunk[-1].n_out and operation.n_in not in (*widths, sum(widths))
+
+
+def _row(operations: Sequence[Operation]) -> Structure:
+    """A sequence; two layers alike that cannot stand one behind the other stand side by side (mean and spread of a
+    variational autoencoder, whose decoder reads a sample of both), and so do the heads that end it."""
+    n_heads = _heads_at_end(operations)
+    parts: list[Tree] = []
+    end = len(operations) - n_heads
+    at = 0
+    while at < end:
+        one, other = operations[at], operations[at + 1] if at + 1 < end else None
+        if other is not None and _alike(one, other):
+            following = operations[at + 2].n_in if at + 2 < end and operations[at + 2].is_layer else 0
+            way = "elementwise" if following == one.n_out else "parallel"
+            parts.append(Structure(way, (key_of(one), key_of(other))))
+            at += 2
+            continue
+        run = at
+        while run < end and not (run + 1 < end and _alike(operations[run], operations[run + 1])):
+            run += 1
+        parts += sequence(operations[at:run]).parts
+        at = run
+    heads = tuple(key_of(one) for one in operations[end:])
+    return Structure("sequence", (*parts, *((Structure("parallel", heads),) if heads else ())))
+
+
+def _alike(one: Operation, other: Operation) -> bool:
+    layers = one.is_layer and other.is_layer and one.kind == other.kind
+    return layers and (one.n_in, one.n_out) == (other.n_in, other.n_out) and one.n_in != one.n_out
+
+
+def _heads_at_end(operations: Sequence[Operation]) -> int:
+    """How many of the last layers read one and the same value: linear ones that do not fit each other."""
+    if len(operations) < 3 or not operations[-1].is_layer or operations[-1].kind != "linear":
+        return 0
+    width, n = operations[-1].n_in, 0
+    while n < len(operations) - 1:
+        one = operations[-1 - n]
+        if not (one.is_layer and one.kind == "linear" and one.n_in == width and one.n_out != width):
+            break
+        n += 1
+    before = operations[-1 - n]
+    reads = before.is_layer and before.n_out == width
+    return n if n > 1 and reads else 0

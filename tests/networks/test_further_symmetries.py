@@ -58,7 +58,7 @@ def test_no_signs_where_no_odd_activation_is_stated(activation):
 
 
 def test_no_signs_behind_a_norm_or_a_convolution():
-    norm = normal(a__weight=(6, 3), a__bias=(6,), n__weight=(6,), n__bias=(6,), b__weight=(2, 6), b__bias=(2,))
+    norm = normal(**{"0__weight": (6, 3), "0__bias": (6,), "1__weight": (6,), "1__bias": (6,), "3__weight": (2, 6)})
     assert any(units.interchangeable for units in found_in(norm).groups)
     assert found_in(norm, activation="tanh").further == ()
     pooled = normal(**{"0__weight": (6, 3, 3, 3), "0__bias": (6,), "2__weight": (2, 6, 3, 3), "2__bias": (2,)})

@@ -38,6 +38,9 @@ _TOWERS: Mapping[str, str] = {
 _NUMBERED_TOWER = re.compile(r"(?:branch|tower|path|head|b|q|qf|critic|expert|task|classifiers?)_?(\d+[ab]?|[ab])|(\w+)_(?:head|branch|tower)")
 _LISTED_TOWERS = re.compile(r"(?:branches|towers|paths|heads|experts|critics|tasks|outputs|output_layers|classifiers)")
 _PATTERNS = {tower: re.compile(pattern) for tower, pattern in _TOWERS.items()}
+_ASIDE = re.compile(r"(?:^|\.)(?:log_?(?:std|stddev|sigma|var|alpha)s?|logit_scale|temperature|action_(?:scale|bias)|max_action)\d*$")
+"""Vectors that scale what is put out."""
+
 _BLOCK = re.compile(r"(.*?(?:^|[._a-zA-Z])\d+)\.(.+)")
 """A numbered block and a part of it."""
 
@@ -114,14 +117,16 @@ def may_be_gone_around(operations: Sequence[Operation]) -> bool:
 
 
 def _stands_aside(operation: Operation, operations: Sequence[Operation]) -> bool:
-    """Whether an operation has no weight and no vector as long as any hidden layer is wide: a scale of inputs, a spread of actions."""
+    """Whether an operation has neither a weight nor a vector as long as any hidden layer is wide, or is known to scale outputs."""
     if any(len(tensor.shape) > 1 for tensor in operation.tensors) or operation.kind in NORMS:
         return False
-    widths = {one.n_out for one in operations if one.is_layer} | {one.recurrent.n for one in operations if one.recurrent}
-    ends = {operations[-1].n_out} if operations[-1].is_layer else set()
+    if all(_ASIDE.search(tensor.name.lower()) for tensor in operation.tensors):
+        return True
+    layers = [one for one in operations if one.is_layer]
+    read = {one.n_in for one in layers} | {one.n_out for one in layers if one.kind != "linear"}
+    hidden = {one.n_out for one in layers} & read | {one.recurrent.n for one in operations if one.recurrent}
     lengths = {tensor.shape[0] for tensor in operation.tensors if tensor.shape} - {1}
-    inner = {one.n_out for one in operations[:-1] if one.is_layer}
-    return not lengths & (widths - (ends - inner)) and not operation.is_elementwise
+    return not lengths & hidden and not operation.is_elementwise
 
 
 def _is_head(operation: Operation, trunk: Sequence[Operation], towers: Mapping[str, Sequence[Operation]]) -> bool:

@@ -73,12 +73,14 @@ class Architecture:
     `chain` is whether its layers stand one behind the other and nothing goes around them; None where no graph says it.
     `components` are the prefixes of names ("model", "ema_model.module") under which several networks stand side by side;
     () for one network. `unordered` are tensors of layers of which neither widths nor names tell which stands first.
+    `evidence` are symmetries by name whose outputs were compared, each with "checked" or "refuted".
     """
 
     tensors: tuple[Tensor, ...]
     chain: bool | None = None
     components: tuple[str, ...] = ()
     unordered: tuple[str, ...] = ()
+    evidence: tuple[tuple[str, str], ...] = ()
 
     @property
     def n_params(self) -> int:
@@ -98,7 +100,7 @@ class Architecture:
         """Plain data, from which `from_json` makes the same architecture; what is not known is left out."""
         tensors = [_known(asdict(tensor)) | {"shape": list(tensor.shape)} for tensor in self.tensors]
         lists = {name: list(value) or None for name, value in (("components", self.components), ("unordered", self.unordered))}
-        return _known({"tensors": tensors, "chain": self.chain} | lists)
+        return _known({"tensors": tensors, "chain": self.chain, "evidence": dict(self.evidence) or None} | lists)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Architecture:
@@ -107,6 +109,7 @@ class Architecture:
             lists = ("shape", "axes")
             entries = [entry | {name: tuple(entry[name]) for name in lists if name in entry} for entry in data["tensors"]]
             listed = {name: tuple(data.get(name, ())) for name in ("components", "unordered")}
+            listed["evidence"] = tuple(data.get("evidence", {}).items())
             return cls(tuple(Tensor(**entry) for entry in entries), data.get("chain"), **listed)
         except (KeyError, TypeError) as error:
             raise MetarepError("no architecture", met=repr(error), expected="tensors with name, shape, dtype, kind") from error

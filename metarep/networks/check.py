@@ -1,18 +1,21 @@
 """Whether what names and shapes claim is true: outputs under a random draw of each symmetry, where a forward pass is known.
 
 A symmetry is checked if outputs at random inputs stay equal to rounding, and if noise on the same tensors moves them: else the
-inputs may not reach its units, and it stays assumed. A symmetry under which outputs move is refuted and dropped.
+inputs may not reach its units, and it stays assumed. A symmetry under which outputs move is refuted, and dropped.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 import torch
 
-from metarep.networks.forward_passes import ForwardPass
-from metarep.networks.symmetry_groups import Evidence, Symmetries, SymmetryGroup
+from metarep.networks.architecture import Architecture
+from metarep.networks.forward_passes import ForwardPass, Stated, forward_pass
+from metarep.networks.further_inference import scale_of, with_evidence, with_further
+from metarep.networks.inference import symmetries_of
+from metarep.networks.symmetry_groups import Evidence, Symmetries
 from metarep.networks.tensor_symmetry import random_symmetry
 
 Tensors = Mapping[str, torch.Tensor]
@@ -25,27 +28,46 @@ NOTICED = 100
 """A change is no rounding if it is so many times larger."""
 
 
-def checked(symmetries: Symmetries, tensors: Tensors, forward: ForwardPass | None, *, seed: int = 0) -> Symmetries:
-    """The symmetries of a network with the evidence for each, and notes on those that are refuted or assumed.
+def checked(symmetries: Symmetries, tensors: Tensors, forward: ForwardPass, *, seed: int = 0) -> Symmetries:
+    """The symmetries of a network with the evidence for each; those that are refuted are dropped, with a note."""
+    return with_evidence(symmetries, dict(evidence_of(symmetries, tensors, forward, seed=seed)))
 
-    A refuted group is no longer interchangeable, or has no scale; any other refuted symmetry is left out.
+
+def with_checks(
+    architecture: Architecture, tensors: Tensors, *, stated: Stated | None = None, forward: ForwardPass | None = None
+) -> Architecture:
+    """The architecture with the evidence that one of its networks gives, run as `forward` says or as the registry knows.
+
+    As it is where no forward pass is known, or where it cannot run these tensors.
     """
-    claimed = [units.name for units in symmetries.groups if units.interchangeable] + [one.name for one in symmetries.further]
+    stated = stated or Stated()
+    how = {"activation": stated.activation, "output_activation": stated.output_activation}
+    symmetries = with_further(architecture, symmetries_of(architecture, relu=stated.activation == "relu"), **how)
+    forward = forward or forward_pass(architecture, symmetries, stated)
     if forward is None:
-        note = f"no forward pass is known, so it is assumed and not checked that nothing changes with {_listed(claimed)}"
-        return replace(symmetries, notes=(*symmetries.notes, note)) if claimed else symmetries
+        return architecture
+    try:
+        return replace(architecture, evidence=tuple(evidence_of(symmetries, tensors, forward)))
+    except (RuntimeError, ValueError, KeyError, IndexError):  # a layout that only looks like one that is known
+        return architecture
+
+
+def evidence_of(
+    symmetries: Symmetries, tensors: Tensors, forward: ForwardPass, *, seed: int = 0
+) -> Iterator[tuple[str, Evidence]]:
+    """The names of symmetries whose outputs were compared, "checked" or "refuted"; those that stay assumed are left out."""
     check = Check(tensors, forward, seed)
-    groups, notes = [], list(symmetries.notes)
     for units in symmetries.groups:
-        found, said = _checked_group(check, units)
-        groups.append(found)
-        notes += said
-    further = []
+        if not units.interchangeable or units.n < 2:
+            continue
+        found = check.evidence(Symmetries((replace(units, positive_scale=False),)))
+        yield from [(units.name, found)] if found != "assumed" else []
+        if units.positive_scale and found != "refuted":
+            scale = check.evidence(Symmetries((units,)), log_scale_std=LOG_SCALE_STD)
+            yield from [(scale_of(units), scale)] if scale != "assumed" else []
     for one in symmetries.further:
-        evidence, moved = check.evidence(Symmetries((), (), (one,)), further=True, log_scale_std=LOG_SCALE_STD)
-        notes += _said(one.name, evidence, moved, forward)
-        further += [] if evidence == "refuted" else [replace(one, evidence=evidence)]
-    return Symmetries(tuple(groups), tuple(notes), tuple(further))
+        found = check.evidence(Symmetries((), (), (one,)), further=True, log_scale_std=LOG_SCALE_STD)
+        yield from [(one.name, found)] if found != "assumed" else []
 
 
 class Check:
@@ -59,16 +81,14 @@ class Check:
         self.outputs = self._run(self.tensors)
         self.tolerance = TOLERANCE[self.dtype] * max(float(self.outputs.abs().max()), 1e-30)
 
-    def evidence(self, symmetries: Symmetries, **how: object) -> tuple[Evidence, float]:
-        """What holds of all given symmetries at once, and how far outputs move as a share of their largest size."""
+    def evidence(self, symmetries: Symmetries, **how: object) -> Evidence:
+        """What holds of all given symmetries at once."""
         changed = random_symmetry(self.tensors, symmetries, generator=self.generator, **how)
         touched = [name for name, value in changed.items() if not torch.equal(value, self.tensors[name])]
-        moved = self._moved(changed)
-        if moved > self.tolerance:
-            return "refuted", moved / float(self.outputs.abs().max())
+        if self._moved(changed) > self.tolerance:
+            return "refuted"
         noise = {name: self.tensors[name] + self._noise(self.tensors[name]) for name in touched}
-        reached = self._moved(self.tensors | noise) > NOTICED * self.tolerance
-        return ("checked" if reached else "assumed"), 0.0
+        return "checked" if self._moved(self.tensors | noise) > NOTICED * self.tolerance else "assumed"
 
     def _noise(self, value: torch.Tensor) -> torch.Tensor:
         spread = float(value.std(correction=0)) or 1.0
@@ -84,32 +104,3 @@ class Check:
 
     def _cast(self, value: torch.Tensor) -> torch.Tensor:
         return value.to(self.dtype) if value.is_floating_point() else value
-
-
-def _checked_group(check: Check, units: SymmetryGroup) -> tuple[SymmetryGroup, Sequence[str]]:
-    if not units.interchangeable or units.n < 2:
-        return units, ()
-    order = Symmetries((replace(units, positive_scale=False),))
-    evidence, moved = check.evidence(order)
-    said = _said(units.name, evidence, moved, check.forward)
-    if evidence == "refuted":
-        return replace(units, interchangeable=False, positive_scale=False, evidence="refuted"), said
-    found = replace(units, evidence=evidence)
-    if units.positive_scale:
-        scale, moved = check.evidence(Symmetries((units,)), log_scale_std=LOG_SCALE_STD)
-        if scale == "refuted":
-            said += _said(f"the scale of {units.name}", scale, moved, check.forward)
-            found = replace(found, positive_scale=False)
-    return found, said
-
-
-def _said(name: str, evidence: Evidence, moved: float, forward: ForwardPass) -> list[str]:
-    if evidence == "refuted":
-        return [f"{name}: no symmetry, since a random draw moves the outputs of {forward.name} by {moved:.1g} of their size"]
-    if evidence == "assumed":
-        return [f"{name}: assumed, since the outputs of {forward.name} do not depend on them at random inputs"]
-    return []
-
-
-def _listed(names: Sequence[str], most: int = 3) -> str:
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from metarep.networks.architecture import Architecture, Tensor
 from metarep.networks.further_symmetries import Block, LogitShift, Rotation, Signs
 from metarep.networks.inference import symmetries_of
 from metarep.networks.operations import Operation, operations_of
-from metarep.networks.symmetry_groups import Further, Member, Symmetries, SymmetryGroup
+from metarep.networks.symmetry_groups import Evidence, Further, Member, Symmetries, SymmetryGroup
 
 ODD = frozenset({"tanh", "sin", "erf", "softsign", "hardtanh", "identity"})
 """Activations f with f(−x) = −f(x)."""
@@ -43,7 +44,28 @@ def with_further(
     found += _lora(architecture.tensors)
     if output_activation == "softmax":
         found += _logits(symmetries.groups)
-    return Symmetries(symmetries.groups, symmetries.notes, tuple(found))
+    return with_evidence(Symmetries(symmetries.groups, symmetries.notes, tuple(found)), dict(architecture.evidence))
+
+
+def with_evidence(symmetries: Symmetries, evidence: Mapping[str, Evidence]) -> Symmetries:
+    """The symmetries with what is known of each by its name: those that are refuted are dropped, with a note on each."""
+    groups = []
+    for units in symmetries.groups:
+        known = evidence.get(units.name, "assumed") if units.interchangeable else "assumed"
+        kept = {} if known != "refuted" else {"interchangeable": False, "positive_scale": False}
+        scale = units.positive_scale and evidence.get(scale_of(units)) != "refuted"
+        groups.append(replace(units, **{"evidence": known, "positive_scale": scale, **kept}))
+    further = [replace(one, evidence=evidence.get(one.name, "assumed")) for one in symmetries.further]
+    refuted = [
+        f"{name}: no symmetry, since a random draw of it moves the outputs" for name in evidence if evidence[name] == "refuted"
+    ]
+    kept_further = tuple(one for one in further if one.evidence != "refuted")
+    return Symmetries(tuple(groups), (*symmetries.notes, *refuted), kept_further)
+
+
+def scale_of(units: SymmetryGroup) -> str:
+    """What the positive scale of a group is called where evidence is kept."""
+    return f"scale of {units.name}"
 
 
 def _odd_units(architecture: Architecture) -> Iterator[Signs]:

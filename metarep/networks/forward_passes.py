@@ -131,7 +131,7 @@ def recurrent(architecture: Architecture, symmetries: Symmetries, stated: Stated
 
     def outputs(tensors: Tensors, inputs: torch.Tensor) -> torch.Tensor:
         own = {name.removeprefix(stem): value for name, value in tensors.items() if name not in rest}
-        states, _ = functional_call(module, own, (inputs.to(tensors[head].dtype),))
+        states, _ = functional_call(module, own, (inputs.to(tensors[head].dtype),), strict=True)
         return F.linear(states[:, -1], tensors[head], tensors.get(head.removesuffix("weight") + "bias"))
 
     return ForwardPass("recurrent layers with a linear head", outputs, numbers(5, n_in))
@@ -169,7 +169,7 @@ def encoder(architecture: Architecture, symmetries: Symmetries, stated: Stated) 
         for number in range(len(found)):
             prefix = f"{stem}{number}."
             own = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
-            states = functional_call(block, own, (states,))
+            states = functional_call(block, own, (states,), strict=True)
         return affine(tensors, last, states)
 
     draw = words(shapes[first][0], 6) if table else numbers(6, shapes[first][1])

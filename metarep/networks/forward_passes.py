@@ -10,7 +10,6 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-import numpy as np
 import torch
 from torch import nn
 from torch.func import functional_call
@@ -230,28 +229,3 @@ def _attention(tensors: Tensors, module: str, states: torch.Tensor) -> torch.Ten
     )
     mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)
     return torch.einsum("bhte,hed->btd", mixed, tensors[f"{module}W_O"]) + tensors.get(f"{module}b_O", 0)
-
-
-def of_onnx(model: bytes, names: Mapping[str, str] | None = None) -> ForwardPass:
-    """An ONNX graph, run by the reference evaluator of the package `onnx`, with its initialisers in float32.
-
-    `names` {tensor: initialiser} where these differ. Axes of an input whose length is open are 1.
-    """
-    import onnx
-    from onnx import numpy_helper
-    from onnx.reference import ReferenceEvaluator
-
-    graph = onnx.load_from_string(model)
-    own = {one.name: numpy_helper.to_array(one) for one in graph.graph.initializer}
-    inputs = [one for one in graph.graph.input if one.name not in own]
-    shape = tuple(max(1, axis.dim_value) for axis in inputs[0].type.tensor_type.shape.dim)
-    names = names or {}
-
-    def outputs(tensors: Tensors, values: torch.Tensor) -> torch.Tensor:
-        given = {names.get(name, name): value.numpy() for name, value in tensors.items()}
-        evaluator = ReferenceEvaluator(graph)
-        evaluator.rt_inits_ |= {name: given[name].astype(own[name].dtype) for name in given if name in own}
-        rows = [evaluator.run(None, {inputs[0].name: row[None].numpy().astype(np.float32)})[0] for row in values]
-        return torch.from_numpy(np.concatenate(rows)).double()
-
-    return ForwardPass("an ONNX graph", outputs, numbers(*shape[1:]), exact=False)

@@ -18,6 +18,9 @@ ODD = frozenset({"tanh", "sin", "erf", "softsign", "hardtanh", "identity"})
 CELL_GATE = 2
 """The gate of an LSTM or GRU behind which a tanh stands: the third of PyTorch's and Keras' orders."""
 
+FEW = 3
+"""Symmetries that a sentence names."""
+
 RECURRENT = ("lstm", "gru")
 _LORA = re.compile(r"(.*?lora)_?(a|down|b|up)((?:[._].*)?)$", re.I)
 _POSITION = re.compile(r"(?:^|[._])(?:wpe|w_pos|pos_?embed\w*|position_?embed\w*|embed_positions)(?:[._]|$)", re.I)
@@ -61,6 +64,14 @@ def with_evidence(symmetries: Symmetries, evidence: Mapping[str, Evidence]) -> S
     ]
     kept_further = tuple(one for one in further if one.evidence != "refuted")
     return Symmetries(tuple(groups), (*symmetries.notes, *refuted), kept_further)
+
+
+def assumed(symmetries: Symmetries) -> tuple[str, ...]:
+    """A sentence on the symmetries that no forward pass has checked; none where there are none."""
+    units = [one.name for one in symmetries.groups if one.interchangeable and one.n > 1 and one.evidence == "assumed"]
+    names = units + [one.name for one in symmetries.further if one.evidence == "assumed"]
+    listed = ", ".join(names[:FEW]) + (f" and {len(names) - FEW} more" if len(names) > FEW else "")
+    return (f"assumed from names and shapes, not checked by outputs: {listed}",) if names else ()
 
 
 def scale_of(units: SymmetryGroup) -> str:

@@ -10,10 +10,11 @@ from residual_networks import subject
 from torch import nn
 
 from metarep.errors import MetarepError
+from metarep.formats.onnx_forward import of_onnx
 from metarep.networks.architecture import Architecture, read_architecture
 from metarep.networks.chain_forward import Steps, chain_forward
 from metarep.networks.check import checked, with_checks
-from metarep.networks.forward_passes import Stated, forward_pass, numbers, of_module, of_onnx
+from metarep.networks.forward_passes import Stated, forward_pass, numbers, of_module
 from metarep.networks.further_inference import with_further
 from metarep.networks.further_symmetries import Signs
 from metarep.networks.inference import symmetries_of
@@ -148,7 +149,7 @@ def test_a_stride_without_a_padding_is_refused_and_sizes_that_do_not_fit_are_non
 
 
 def test_an_onnx_graph_checks_itself():
-    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("onnx")
     from onnx import helper, numpy_helper
 
     module, x = mlp()
@@ -167,7 +168,10 @@ def test_an_onnx_graph_checks_itself():
     assert [units.evidence for units in found.groups if units.interchangeable] == ["checked"] * 2
     false = Symmetries((), (), (Signs("s", 9, symmetries.groups[1].members),))
     assert checked(false, one.tensors, forward).further == ()
-    assert onnx.__version__
+    with pytest.raises(KeyError):
+        forward.outputs(one.tensors | {"9.weight": x}, x)
+    grown = helper.make_node("Expand", ["x", "0.bias"], [last])
+    assert of_onnx(helper.make_model(helper.make_graph([grown], "g", ends[:1], ends[1:], own)).SerializeToString()) is None
 
 
 def test_a_users_module_is_run_as_it_is():

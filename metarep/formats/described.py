@@ -1,8 +1,23 @@
-"""An architecture that a person writes down: a small YAML that says of tensors what their names do not."""
+"""An architecture that a person writes down: a small YAML that says of tensors and layers what their names do not.
+
+    tensors:                       # by name or pattern
+      enc.*.w: {kind: linear, role: weight, axes: [1, 0]}
+    structure:                     # a list is a sequence; leaves are modules, as they stand in the names of tensors
+      - embed
+      - residual: [block.fc1, block.fc2]            # x + fc2(fc1(x)); `across: [...]` in place of x
+      - parallel: [[policy.0, policy.2], [value.0, value.2]]     # towers that read the same; `concatenate` is the same
+    activation: relu               # behind all hidden layers
+    fixed: {embed.weight: [1]}     # axes whose units keep their order
+    n_heads: 4
+
+`elementwise: [[a], [b]]` adds or multiplies what two paths put out. A structure is taken for all networks that have its modules,
+and must name every layer with a weight.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -11,6 +26,8 @@ from pydantic import Field
 
 from metarep.errors import MetarepError
 from metarep.networks.architecture import KINDS, Architecture, Tensor
+from metarep.networks.inference import has_modules, symmetries_of
+from metarep.networks.structure import Declared, parse_structure
 from metarep.settings import Settings, load_config
 
 
@@ -27,12 +44,20 @@ class TensorDescription(Settings):
 class ArchitectureFile(Settings):
     """`tensors`: descriptions by name or by pattern (`enc.*.w`); a name goes before patterns, the first that fits is taken."""
 
-    tensors: dict[str, TensorDescription] = Field(min_length=1)
+    tensors: dict[str, TensorDescription] = Field(default_factory=dict, min_length=1)
+    structure: Any = Field(None, description="how layers stand to each other")
+    activation: str | None = Field(None, description="behind all hidden layers, such as relu")
+    fixed: dict[str, tuple[int, ...]] = Field(default_factory=dict, description="axes whose units keep their order, by tensor")
+    n_heads: int | None = Field(None, ge=1, description="heads of every attention")
 
 
 def read_description(path: Path | str) -> ArchitectureFile:
     """The YAML at `path`. Raises MetarepError for other keys and unknown kinds."""
     described = load_config(ArchitectureFile, path)
+    if not described.model_fields_set:
+        raise MetarepError(f"{path} describes nothing", expected="tensors, structure, activation, fixed or n_heads")
+    if described.structure is not None:
+        parse_structure(described.structure)
     for name, tensor in described.tensors.items():
         if tensor.kind is not None and tensor.kind not in KINDS:
             raise MetarepError(f"{path}: tensors.{name}.kind", met=tensor.kind, expected="one of " + ", ".join(KINDS))
@@ -55,12 +80,35 @@ class Descriptions:
     """Applies a description to architectures and knows which of its entries have fitted a tensor."""
 
     def __init__(self, described: ArchitectureFile | None):
+        self.described = described
         self.tensors: Mapping[str, TensorDescription] = described.tensors if described else {}
+        self.structure = parse_structure(described.structure) if described and described.structure is not None else None
         self.used: set[str] = set()
 
     def apply(self, architecture: Architecture) -> Architecture:
-        """The architecture with what is described. Raises MetarepError where a shape is another one."""
-        return architecture.changed({tensor.name: self._changes(tensor) for tensor in architecture.tensors})
+        """The architecture with what is described. Raises MetarepError where a shape is another one, for axes that a tensor does
+        not have, and for a structure that does not fit it."""
+        found = architecture.changed({tensor.name: self._changes(tensor) for tensor in architecture.tensors})
+        if self.described is None or not self.described.model_fields_set - {"tensors"}:
+            return found
+        structure = self.structure if self.structure is not None and has_modules(found, self.structure) else None
+        declared = Declared(structure, self.described.activation, tuple(self._fixed(found)), self.described.n_heads)
+        found = replace(found, declared=declared)
+        if structure is not None:
+            self.used.add("structure")
+            symmetries_of(found)
+        return found
+
+    def _fixed(self, architecture: Architecture) -> Iterator[tuple[str, int]]:
+        for pattern, axes in self.described.fixed.items():
+            for tensor in architecture.tensors:
+                if tensor.name != pattern and not fnmatchcase(tensor.name, pattern):
+                    continue
+                self.used.add(f"fixed {pattern}")
+                if not set(axes) <= set(range(len(tensor.shape))):
+                    expected = f"some of {len(tensor.shape)} axes, counted from 0"
+                    raise MetarepError(f"fixed: tensor {tensor.name} has no such axes", met=list(axes), expected=expected)
+                yield from ((tensor.name, axis) for axis in axes)
 
     def _changes(self, tensor: Tensor) -> dict[str, Any]:
         key = tensor.name if tensor.name in self.tensors else None
@@ -78,6 +126,11 @@ class Descriptions:
 
     def require_all_used(self) -> None:
         """Raises MetarepError for entries that fitted no tensor of any network."""
+        fixed = self.described.fixed if self.described else ()
         unused = [key for key in self.tensors if key not in self.used]
+        unused += [f"fixed {key}" for key in fixed if f"fixed {key}" not in self.used]
+        if self.structure is not None and "structure" not in self.used:
+            met = ", ".join(self.structure.modules()[:4])
+            raise MetarepError("no network has all layers that the structure names", met=met, fix="names are those of tensors without .weight")
         if unused:
             raise MetarepError("the architecture describes tensors that no network has", met=", ".join(unused[:3]))

@@ -10,12 +10,13 @@ from typing import Any
 import torch
 
 from metarep.errors import MetarepError
-from metarep.networks.axes import Axes, axes_by_name
+from metarep.networks.axes import Axes, axes_by_name, turned_alike
 from metarep.networks.components import component_of, components_of
 from metarep.networks.depth import depth_key, module_key
 from metarep.networks.fitting import Step, fitted
 from metarep.networks.graph import Graph, with_graph
 from metarep.networks.naming import OTHER, Parts, Reading, Shape, read_tensor, split_names
+from metarep.networks.structure import Declared
 
 KINDS = (
     "linear",
@@ -73,13 +74,15 @@ class Architecture:
     `chain` is whether its layers stand one behind the other and nothing goes around them; None where no graph says it.
     `components` are the prefixes of names ("model", "ema_model.module") under which several networks stand side by side;
     () for one network. `unordered` are tensors of layers of which neither widths nor names tell which stands first.
-    `evidence` are symmetries by name whose outputs were compared, each with "checked" or "refuted".
+    `declared` is what a person said of it. `evidence` are symmetries by name whose outputs were compared, each
+    with "checked" or "refuted".
     """
 
     tensors: tuple[Tensor, ...]
     chain: bool | None = None
     components: tuple[str, ...] = ()
     unordered: tuple[str, ...] = ()
+    declared: Declared | None = None
     evidence: tuple[tuple[str, str], ...] = ()
 
     @property
@@ -100,7 +103,9 @@ class Architecture:
         """Plain data, from which `from_json` makes the same architecture; what is not known is left out."""
         tensors = [_known(asdict(tensor)) | {"shape": list(tensor.shape)} for tensor in self.tensors]
         lists = {name: list(value) or None for name, value in (("components", self.components), ("unordered", self.unordered))}
-        return _known({"tensors": tensors, "chain": self.chain, "evidence": dict(self.evidence) or None} | lists)
+        declared = self.declared.to_json() if self.declared is not None else None
+        own = {"tensors": tensors, "chain": self.chain, "declared": declared, "evidence": dict(self.evidence) or None}
+        return _known(own | lists)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Architecture:
@@ -109,8 +114,9 @@ class Architecture:
             lists = ("shape", "axes")
             entries = [entry | {name: tuple(entry[name]) for name in lists if name in entry} for entry in data["tensors"]]
             listed = {name: tuple(data.get(name, ())) for name in ("components", "unordered")}
+            declared = Declared.from_json(data["declared"]) if "declared" in data else None
             listed["evidence"] = tuple(data.get("evidence", {}).items())
-            return cls(tuple(Tensor(**entry) for entry in entries), data.get("chain"), **listed)
+            return cls(tuple(Tensor(**entry) for entry in entries), data.get("chain"), declared=declared, **listed)
         except (KeyError, TypeError) as error:
             raise MetarepError("no architecture", met=repr(error), expected="tensors with name, shape, dtype, kind") from error
 
@@ -156,10 +162,11 @@ def read_architecture(named: Sequence[Named], *, ordered: bool = True, graph: Gr
     beside = {name: siblings[parts[name].module] for name in parts}
     readings = {name: read_tensor(parts[name], shape, beside[name]) for name, shape, _ in named}
     axes = {name: axes_by_name(parts[name], shape, readings[name], beside[name]) for name, shape, _ in named}
+    shapes = {name: tuple(shape) for name, shape, _ in named}
+    axes = turned_alike(parts, shapes, beside, axes)
     if graph is not None:
         readings = with_graph(readings, graph)
         axes |= {name: use.axes for name, use in graph.uses.items() if use.axes is not None}
-    shapes = {name: tuple(shape) for name, shape, _ in named}
     components = components_of({(*parts[name].module, parts[name].leaf): shape for name, shape in shapes.items()})
     order = list(dict.fromkeys(reading.operation for reading in readings.values()))
     doubtful: set[str] = set()

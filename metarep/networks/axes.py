@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from itertools import pairwise
 
 from metarep.networks.naming import BIAS_LEAVES, GATES, KERAS_RECURRENT, Parts, Reading, Shape
 
@@ -44,11 +45,31 @@ def axes_by_name(parts: Parts, shape: Shape, reading: Reading, siblings: Mapping
     return None if axes == FIRST and parts.leaf != "kernel" else axes
 
 
+def turned_alike(
+    parts: Mapping[str, Parts], shapes: Mapping[str, Shape], siblings: Mapping[str, Mapping[str, Shape]], axes: Mapping[str, Axes | None]
+) -> dict[str, Axes | None]:
+    """The axes of all weights; bare matrices (`W1`, `W`) that nothing decides on lie as those do that something does.
+
+    Where nothing decides on any, they keep (in, out) if more of them fit the one before so than as (out, in).
+    """
+    bare = [name for name in shapes if parts[name].leaf == "w" and len(shapes[name]) == 2]
+    lengths = {name: {shape[0] for leaf, shape in siblings[name].items() if leaf in BIAS_LEAVES and shape} for name in bare}
+    turned = [name for name in bare if axes[name] == SECOND]
+    kept = [name for name in bare if axes[name] is None and lengths[name] == {shapes[name][0]} != {shapes[name][1]}]
+    open_ = [name for name in bare if axes[name] is None and name not in kept]
+    if kept or not open_:
+        return dict(axes)
+    fits = [sum(shapes[a][way[0]] == shapes[b][way[1]] for a, b in pairwise(bare)) for way in (FIRST, SECOND)]
+    return {**axes, **dict.fromkeys(open_ if turned or fits[1] > fits[0] else (), SECOND)}
+
+
 def _ways(parts: Parts, shape: Shape) -> tuple[Axes, ...]:
     if parts.leaf == "kernel":
         depthwise = "depthwise" in parts.own and shape[-1] < shape[-2]
         swapped = len(shape) > 2 and (depthwise or bool(_TRANSPOSED.match(parts.own)))
         return (LAST_BUT_ONE, LAST, FIRST, SECOND) if swapped else (LAST, LAST_BUT_ONE, FIRST, SECOND)
+    if parts.leaf == "log_std":
+        return (SECOND,)
     if parts.leaf == "w" and parts.own in LENS_LAYERS:
         return LAST, FIRST
     return (FIRST, SECOND, LAST) if "weight" in parts.leaf else (FIRST, LAST, SECOND)

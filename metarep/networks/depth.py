@@ -35,6 +35,9 @@ _WORDS = (
 )
 _RANKS = tuple((rank, re.compile(f"({words})$", re.I)) for rank, words in enumerate(_WORDS) if words)
 _MIDDLE = _WORDS.index("")
+EARLY = frozenset(range(_WORDS.index(r"enc|encoder") + 1))
+LATE = frozenset(range(_WORDS.index(r"dec|decoder"), len(_WORDS)))
+"""Ranks of words for the beginning and the end of a network."""
 _LEAVES = (
     *("weight", "kernel", "recurrent_kernel", "w", "gamma", "scale", "in_proj_weight", "weight_ih", "weight_hh"),
     *("in_proj_bias", "bias", "bias_ih", "bias_hh", "b", "beta"),

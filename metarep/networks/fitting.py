@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from metarep.networks.depth import numbered
+from metarep.networks.depth import EARLY, LATE, numbered
 
 MAX_STEPS = 20_000
 """Layers tried before the search ends without an order."""
@@ -49,14 +49,23 @@ def is_chain(steps: Sequence[Step]) -> bool:
 
 def fitted(steps: Mapping[str, Step], *, ordered: bool) -> Order | None:
     """The first order in which all layers fit; with `ordered` nothing is in doubt. None where there is none."""
-    names = list(steps) if ordered else sorted(steps, key=lambda name: (steps[name].key, steps[name].module))
-    if is_chain([steps[name] for name in names]):
-        path: list[str] | None = names
+    by_words = sorted(steps, key=lambda name: (steps[name].key, steps[name].module))
+    names = list(steps) if ordered else by_words
+    if ordered and _ends_first([steps[name] for name in names]) and is_chain([steps[name] for name in by_words]):
+        path: list[str] | None = by_words
+    elif is_chain([steps[name] for name in names]):
+        path = names
     else:
         path = _search(names, steps)
     if path is None:
         return None
     return Order(tuple(path), frozenset() if ordered else _doubtful(path, steps))
+
+
+def _ends_first(steps: Sequence[Step]) -> bool:
+    """Whether a file begins with what is named as the end of a network, such as a decoder before its encoder."""
+    ranks = [step.key[0][0] for step in steps if step.key]
+    return bool(ranks) and ranks[0] in LATE and any(rank in EARLY for rank in ranks)
 
 
 def _search(names: Sequence[str], steps: Mapping[str, Step]) -> list[str] | None:

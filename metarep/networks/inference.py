@@ -26,8 +26,9 @@ from metarep.networks.operations import AFFINE, NORMS, Operation, operations_of
 from metarep.networks.plain import key_of, may_be_gone_around, plain_structure, sequence
 from metarep.networks.residual_conv import residual_conv
 from metarep.networks.residual_stream import mlp_readers, stream_of
-from metarep.networks.structure import Structure, Wiring
+from metarep.networks.structure import Declared, Structure
 from metarep.networks.symmetry_groups import Symmetries, SymmetryGroup
+from metarep.networks.wiring import Wiring
 
 TWINS = (("pi_features_extractor", "features_extractor"), ("vf_features_extractor", "features_extractor"))
 """Modules that Stable-Baselines3 keeps under several names; they change places together, whether or not they are one."""
@@ -39,19 +40,56 @@ def symmetries_of(architecture: Architecture, *, relu: bool = False) -> Symmetri
     """The groups of units that names and shapes show; `relu`: a ReLU is known to stand behind every hidden layer."""
     operations = list(operations_of(architecture))
     twins, operations = _without_twins(operations)
+    declared = architecture.declared or Declared()
+    relu = relu or declared.activation == "relu"
     groups: list[SymmetryGroup] = []
     notes: list[str] = []
-    for part in _networks(architecture, operations):
+    if declared.structure is not None:
+        groups += declared_groups(declared.structure, operations, relu=relu)
+    for part in _networks(architecture, operations) if declared.structure is None else ():
         found, said = _network(architecture, part, relu=relu)
         groups += found
         notes += said
-    groups += heads_of(operations)
+    groups += heads_of(operations, declared.n_heads)
     if len(architecture.components) > 1:
         names = ", ".join(architecture.components)
         notes.append(f"{len(architecture.components)} networks are taken to stand side by side: {names}")
     groups = [_with_twins(units, twins) for units in groups]
     groups, in_doubt = _in_order(architecture, groups)
+    fixed = set(declared.fixed)
+    groups = [_held(units) if fixed & {(m.tensor, m.axis) for m in units.members} else units for units in groups]
     return Symmetries(tuple(groups), tuple(dict.fromkeys([*notes, *in_doubt, *_on_units(operations, groups)])))
+
+
+def has_modules(architecture: Architecture, tree: Structure) -> bool:
+    """Whether an architecture has all modules that a tree names."""
+    names = {name for o in operations_of(architecture) for name in (o.path, o.module, o.label, *(t.name for t in o.tensors))}
+    return set(tree.modules()) <= names
+
+
+def declared_groups(tree: Structure, operations: Sequence[Operation], *, relu: bool = False) -> tuple[SymmetryGroup, ...]:
+    """The groups of a declared structure. Raises MetarepError where it names no layer, leaves one out, or widths do not fit."""
+    by_name = {key_of(operation): operation for operation in operations}
+    named: set[str] = set()
+
+    def resolved(part: Structure | str) -> Structure | str:
+        if isinstance(part, Structure):
+            return Structure(part.way, tuple(resolved(inner) for inner in part.parts))
+        own = [o for o in operations if part in (o.path, o.module, o.label, *(tensor.name for tensor in o.tensors))]
+        if not own:
+            raise MetarepError(f"the structure names {part}", expected="a layer such as " + ", ".join(list(by_name)[:4]))
+        named.update(key_of(operation) for operation in own)
+        return key_of(own[0]) if len(own) == 1 else sequence(own)
+
+    whole = resolved(tree)
+    left = [name for name, operation in by_name.items() if operation.weight is not None and name not in named]
+    if left:
+        raise MetarepError("the structure leaves out layers", met=", ".join(left[:4]), expected="every layer that has a weight")
+    return Wiring(by_name, relu, strict=True).run(whole)
+
+
+def _held(units: SymmetryGroup) -> SymmetryGroup:
+    return replace(units, interchangeable=False, positive_scale=False)
 
 
 def _networks(architecture: Architecture, operations: Sequence[Operation]) -> list[list[Operation]]:
@@ -166,7 +204,7 @@ def _in_order(architecture: Architecture, groups: Sequence[SymmetryGroup]) -> tu
     for units in groups:
         unknown = units.interchangeable and any(member.tensor in doubtful for member in units.members)
         held = held or unknown
-        found.append(replace(units, interchangeable=False, positive_scale=False) if unknown else units)
+        found.append(_held(units) if unknown else units)
     names = ", ".join(architecture.unordered[:4])
     said = f"neither widths nor names tell in which order these layers stand, so their units are not taken for interchangeable: {names}"
     return found, [said] if held else []

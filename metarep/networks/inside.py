@@ -9,8 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from metarep.errors import MetarepError
 from metarep.networks.operations import NORMS, Operation
 from metarep.networks.plain import key_of, sequence
-from metarep.networks.structure import PASS, Structure, Wiring
+from metarep.networks.structure import PASS, Structure
 from metarep.networks.symmetry_groups import SymmetryGroup
+from metarep.networks.wiring import Wiring
 
 BLOCKS: tuple[tuple[str, Structure], ...] = (
     (
@@ -27,6 +28,10 @@ BLOCKS: tuple[tuple[str, Structure], ...] = (
     ("inverted residual (timm)", Structure("sequence", ("conv_pw", "bn1", "conv_dw", "bn2", "conv_pwl"))),
     ("squeeze and excitation", Structure("sequence", ("se.conv_reduce", "se.conv_expand"))),
     ("squeeze and excitation (torchvision)", Structure("sequence", ("se.fc1", "se.fc2"))),
+    ("low rank", Structure("sequence", ("lora_A", "lora_B"))),
+    ("low rank (peft)", Structure("sequence", ("lora_A.default", "lora_B.default"))),
+    ("low rank (diffusers)", Structure("sequence", ("lora_down", "lora_up"))),
+    ("low rank (diffusers, older)", Structure("sequence", ("lora.down", "lora.up"))),
 )
 """Blocks whose inner units nothing outside can see, by the names of their parts."""
 
@@ -40,21 +45,36 @@ def lists_of_layers(operations: Sequence[Operation]) -> Iterator[tuple[Operation
     lists: dict[str, list[tuple[tuple[int, ...], Operation]]] = {}
     for operation in operations:
         match = re.fullmatch(r"(?:(.*?)\.)?(\d+(?:\.\d+)*)", operation.module)
-        if match is None:
-            continue
-        numbers = match[2].split(".")
+        numbers = match[2].split(".") if match is not None else []
         for depth in range(max(0, len(numbers) - 2), len(numbers)):  # the list itself, and one that holds pairs
             name = ".".join([*([match[1]] if match[1] is not None else []), *numbers[:depth]])
             lists.setdefault(name, []).append((tuple(int(n[:18]) for n in numbers[depth:]), operation))
-    for entries in lists.values():
-        firsts = [numbers[0] for numbers, _ in entries]
-        layers = [numbers[0] for numbers, operation in entries if operation.is_layer]
-        nested = any(len(numbers) > 1 for numbers, _ in entries)
-        whole = len(layers) == len(set(layers)) > 1 and all(o.is_layer or o.kind in NORMS for _, o in entries)
-        gaps = any(b - a > 1 for a, b in zip(firsts, firsts[1:], strict=False))
-        norms = any(operation.kind in NORMS for numbers, operation in entries if len(numbers) == 1)
-        if whole and (gaps or norms) and not (nested and not norms):
-            yield tuple(operation for _, operation in entries)
+    for name, entries in lists.items():
+        held = {numbers[0] for numbers, _ in entries}
+        foreign = [number for operation in operations if (number := _number_in(name, operation.module)) not in held | {None}]
+        runs: dict[int, list[tuple[tuple[int, ...], Operation]]] = {}
+        for numbers, operation in entries:
+            runs.setdefault(sum(number < numbers[0] for number in foreign), []).append((numbers, operation))
+        for run in runs.values():
+            if _runs_in_order(run):
+                yield tuple(operation for _, operation in run)
+
+
+def _number_in(name: str, module: str) -> int | None:
+    """The number of the part of a list that a module belongs to; None for modules outside."""
+    rest = module.removeprefix(name + ".") if name and module.startswith(name + ".") else "" if name else module
+    first = rest.partition(".")[0]
+    return int(first[:18]) if first.isdigit() else None
+
+
+def _runs_in_order(entries: Sequence[tuple[tuple[int, ...], Operation]]) -> bool:
+    firsts = [numbers[0] for numbers, _ in entries]
+    layers = [numbers[0] for numbers, operation in entries if operation.is_layer]
+    nested = any(len(numbers) > 1 for numbers, _ in entries)
+    whole = len(layers) == len(set(layers)) > 1 and all(o.is_layer or o.kind in NORMS for _, o in entries)
+    gaps = any(b - a > 1 for a, b in zip(firsts, firsts[1:], strict=False))
+    norms = any(operation.kind in NORMS for numbers, operation in entries if len(numbers) == 1)
+    return whole and (gaps or norms) and not (nested and not norms)
 
 
 def groups_inside(operations: Sequence[Operation]) -> tuple[SymmetryGroup, ...]:
@@ -76,7 +96,7 @@ def groups_inside(operations: Sequence[Operation]) -> tuple[SymmetryGroup, ...]:
 def inner_groups(tree: Structure, by_name: Mapping[str, Operation]) -> tuple[SymmetryGroup, ...]:
     """The interchangeable groups between the first and the last layer of a tree; () where widths do not fit."""
     try:
-        groups = Wiring(by_name).run(tree)
+        groups = Wiring(by_name, strict=True).run(tree)
     except MetarepError:
         return ()
     return tuple(units for units in groups if units.interchangeable)
@@ -97,7 +117,7 @@ def _fitting(layers: Sequence[Operation], by_name: Mapping[str, Operation]) -> I
 
 def _fits(run: Sequence[Operation], by_name: Mapping[str, Operation]) -> bool:
     try:
-        Wiring(by_name).run(sequence(run))
+        Wiring(by_name, strict=True).run(sequence(run))
     except MetarepError:
         return False
     return True

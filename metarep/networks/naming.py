@@ -90,6 +90,7 @@ _RECURRENT = re.compile(r"(weight_ih|weight_hh|bias_ih|bias_hh|weight_hr)(_l\d+)
 _JOINED = re.compile(r"(.+)_(weight|bias|kernel|gamma|beta|w|b)$")
 _OUTPUT = re.compile(r"^([^:]+):\d+$")
 _ARRAY = re.compile(r"((?:arr|array|param|params|parameter|layer|weights?|tensor|var|variable)?[._]?)(\d+)", re.I)
+_MATRIX = re.compile(r"(W|b)_([A-Za-z]\w*)")
 _BARE = re.compile(r"(w|weight|kernel|b|bias)_?(\d+)$", re.I)
 
 
@@ -133,6 +134,8 @@ def split_name(name: str) -> Parts:
     if leaf.lower() in LISTED and module:
         listed = LISTED[leaf.lower()]
         return Parts(tuple(module), "kernel" if "/" in name and listed == "weight" else listed)
+    if matrix := _MATRIX.fullmatch(leaf) if leaf.lower() not in INTERPRETABILITY else None:
+        return Parts((*module, matrix[2]), matrix[1].lower())
     if leaf.lower() in INTERPRETABILITY:
         own, kept = INTERPRETABILITY[leaf.lower()]
         return Parts(tuple(module) if module and module[-1] == own else (*module, own), kept)
@@ -172,6 +175,8 @@ def read_tensor(parts: Parts, shape: Shape, siblings: Mapping[str, Shape]) -> Re
         found = rule(parts, shape, siblings, module)
         if found is not None:
             return found
+    if parts.leaf == "log_std" and len(shape) == 2:  # (hidden, actions), of policies whose noise depends on the state
+        return Reading("linear", "weight", f"{module}.{parts.leaf}")
     return Reading(OTHER, OTHER, module or parts.leaf)
 
 

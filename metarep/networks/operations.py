@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import NamedTuple
 
 from metarep.networks.architecture import Architecture, Tensor
@@ -30,12 +31,17 @@ class Recurrent(NamedTuple):
 
 @dataclass
 class Operation:
-    """The tensors of one layer: `path` is the module in their names, `module` what is left of it without a shared prefix."""
+    """The tensors of one layer: `path` is the module in their names, `module` what is left of it without a shared prefix.
+
+    `may_be_grouped`: a convolution that reads fewer channels than the one before it in the file puts out, which may be a
+    convolution in groups, or one that stands elsewhere.
+    """
 
     kind: str
     path: str
     module: str = ""
     tensors: list[Tensor] = field(default_factory=list)
+    may_be_grouped: bool = False
 
     @property
     def weight(self) -> Tensor | None:
@@ -163,7 +169,24 @@ def operations_of(architecture: Architecture) -> Iterator[Operation]:
     prefix = shared_prefix([operation.path for operation in found])
     for operation in found:
         operation.module = operation.path[len(prefix) :]
+    found = _with_biases(found)
+    convolutions = [operation for operation in found if operation.kind.startswith("conv") and operation.is_layer]
+    for before, operation in pairwise(convolutions):
+        operation.may_be_grouped = operation.n_in < before.n_out and before.n_out % operation.n_in == 0
     yield from found
+
+
+def _with_biases(operations: Sequence[Operation]) -> list[Operation]:
+    """Biases that stand beside the module of their weight (`conv1.bias`, `conv1.lin.weight`), as in PyTorch Geometric, join it."""
+    found: list[Operation] = []
+    for operation in operations:
+        inner = [o for o in operations if o.module.startswith(operation.module + ".") and o.is_layer and not o.vectors]
+        alone = operation.kind == "bias" and len(operation.tensors) == 1 and bool(operation.module)
+        if alone and len(inner) == 1 and inner[0].n_out == operation.tensors[0].shape[0]:
+            inner[0].tensors.append(operation.tensors[0])
+        else:
+            found.append(operation)
+    return found
 
 
 def shared_prefix(modules: Sequence[str]) -> str:

@@ -29,7 +29,7 @@ _TOWERS: Mapping[str, str] = {
     "advantage": r"(?:a|adv|advantage)s?(?:_?(?:net|network|head|layer|out|fc|linear|stream))?",
     "mean": r"(?:(?:fc|linear|lin|layer|conv|z|latent|q|enc|encoder|to|hidden2|h2)_?)?(?:mu|means?|loc)(?:_?(?:layer|head|linear|fc|net|z))?",
     "spread": r"(?:(?:fc|linear|lin|layer|conv|z|latent|q|enc|encoder|to|hidden2|h2)_?)?(?:log_?var(?:iance)?s?|log_?sigma2?|log_?std|sigma|"
-    r"var(?:iance)?|std|scale)(?:_?(?:layer|head|linear|fc|net|z|x))?",
+    r"var(?:iance)?|std)(?:_?(?:layer|head|linear|fc|net|z|x))?",
     "query": r"query|q_proj|q",
     "key": r"key|k_proj|k",
 }
@@ -38,7 +38,7 @@ _TOWERS: Mapping[str, str] = {
 _NUMBERED_TOWER = re.compile(r"(?:branch|tower|path|head|b|q|qf|critic|expert|task|classifiers?)_?(\d+[ab]?|[ab])|(\w+)_(?:head|branch|tower)")
 _LISTED_TOWERS = re.compile(r"(?:branches|towers|paths|heads|experts|critics|tasks|outputs|output_layers|classifiers)")
 _PATTERNS = {tower: re.compile(pattern) for tower, pattern in _TOWERS.items()}
-_ASIDE = re.compile(r"(?:^|\.)(?:log_?(?:std|stddev|sigma|var|alpha)s?|logit_scale|temperature|action_(?:scale|bias)|max_action)\d*$")
+_ASIDE = re.compile(r"(?:^|\.)(?:(?:b_(?:dec|pre)|pre_bias|decoder_bias|dec_bias)|log_?(?:std|stddev|sigma|var|alpha)s?|logit_scale|temperature|action_(?:scale|bias)|max_action)\d*$")
 """Vectors that scale what is put out."""
 
 _BLOCK = re.compile(r"(.*?(?:^|[._a-zA-Z])\d+)\.(.+)")
@@ -48,17 +48,21 @@ _BLOCK = re.compile(r"(.*?(?:^|[._a-zA-Z])\d+)\.(.+)")
 def plain_structure(operations: Sequence[Operation]) -> Structure | None:
     """The tree of a network of plain layers, its leaves the labels of operations; None for others and in doubt."""
     operations = [operation for operation in operations if not _stands_aside(operation, operations)]
-    if not operations or may_be_gone_around(operations):
+    if not operations or may_be_gone_around(operations) or _looks_like_a_transformer(operations):
         return None
     towers: dict[str, list[Operation]] = {}
     trunk: list[Operation] = []
     tail: list[Operation] = []
     for operation in operations:
-        tower = tower_of(operation.module)
+        tower = tower_of(operation.module or operation.label)
         (towers.setdefault(tower, []) if tower else tail if towers else trunk).append(operation)
     for number, operation in enumerate(tail if trunk and all(_is_head(one, trunk, towers) for one in tail) else ()):
         towers[f"head {number}"] = [operation]
         tail = tail[: -number - 1]
+    if "policy" in towers and len(towers.get("spread", [])) == 1 and not trunk:  # a matrix of spreads, read beside the last layer
+        last = Structure("parallel", (key_of(towers["policy"].pop()), key_of(towers.pop("spread")[0])))
+        policy = Structure("sequence", (*sequence(towers.pop("policy")).parts, last))
+        return Structure("parallel", (policy, *(sequence(part) for part in towers.values())))
     heads = tuple(sequence(part) for part in towers.values())
     if not towers or (len(towers) == 1 and not tail):
         return _row([*trunk, *(one for part in towers.values() for one in part)])
@@ -116,6 +120,17 @@ def may_be_gone_around(operations: Sequence[Operation]) -> bool:
     return any(len(block) > 1 and block[0].n_in == block[-1].n_out for block in blocks.values())
 
 
+def _looks_like_a_transformer(operations: Sequence[Operation]) -> bool:
+    """Whether ids are embedded and either norms or the two layers of an MLP stand behind them, around which a stream may go."""
+    if not any(operation.kind == "embedding" for operation in operations):
+        return False
+    widths = {operation.n_out for operation in operations if operation.is_layer}
+    returns = any(operation.is_layer and operation.n_in in widths for operation in operations)
+    names = {operation.module.rpartition(".")[2] for operation in operations}
+    pairs = any(pair <= names for pair in ({"fc1", "fc2"}, {"linear1", "linear2"}, {"w1", "w2"}, {"lin1", "lin2"}))
+    return returns and (pairs or any(operation.kind in ("layer_norm", "rms_norm") for operation in operations))
+
+
 def _stands_aside(operation: Operation, operations: Sequence[Operation]) -> bool:
     """Whether an operation has neither a weight nor a vector as long as any hidden layer is wide, or is known to scale outputs."""
     if any(len(tensor.shape) > 1 for tensor in operation.tensors) or operation.kind in NORMS:
@@ -123,8 +138,8 @@ def _stands_aside(operation: Operation, operations: Sequence[Operation]) -> bool
     if all(_ASIDE.search(tensor.name.lower()) for tensor in operation.tensors):
         return True
     layers = [one for one in operations if one.is_layer]
-    read = {one.n_in for one in layers} | {one.n_out for one in layers if one.kind != "linear"}
-    hidden = {one.n_out for one in layers} & read | {one.recurrent.n for one in operations if one.recurrent}
+    hidden = {one.n_out for at, one in enumerate(layers) if one.kind != "linear" or any(r.n_in == one.n_out for r in layers[at:])}
+    hidden |= {one.recurrent.n for one in operations if one.recurrent}
     lengths = {tensor.shape[0] for tensor in operation.tensors if tensor.shape} - {1}
     return not lengths & hidden and not operation.is_elementwise
 

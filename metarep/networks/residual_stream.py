@@ -90,7 +90,7 @@ def stream_of(operations: Sequence[Operation]) -> SymmetryGroup | None:
     readers = mlp_readers(operations)
     ups = {number for feeders, _ in readers.values() for number in feeders}
     downs = {reader for _, reader in readers.values()}
-    widths = {operations[number].n_in for number in ups}
+    widths = {operations[number].n_in for number in ups} or _widths_of_attention(operations)
     foreign = any(_FOREIGN.search(operation.module.lower()) for operation in operations)
     if len(widths) != 1 or foreign or not _has_both_ends(operations) or not _knows_places(operations, readers):
         return None
@@ -110,6 +110,11 @@ def stream_of(operations: Sequence[Operation]) -> SymmetryGroup | None:
     if any(shapes[member.tensor][member.axis] != d for member in members):
         return None
     return SymmetryGroup("residual stream", d, tuple(members))
+
+
+def _widths_of_attention(operations: Sequence[Operation]) -> set[int]:
+    """How wide the stream is where no MLP tells it: as what attention puts out."""
+    return {tensor.shape[0] for o in operations for tensor in o.tensors if tensor.role == "output_bias" and len(tensor.shape) == 1}
 
 
 def _has_both_ends(operations: Sequence[Operation]) -> bool:
@@ -237,7 +242,9 @@ def _attention(tensor: Tensor, d: int, transposed: bool | None) -> Found | None:
         return (Member(tensor.name, 0, "in"),) if tensor.role == "output_bias" else ()
     side = "in" if tensor.role == "output" else "out"
     if len(tensor.shape) == 3:  # with an axis of heads, as TransformerLens and Flax have it
-        along = [axis for axis, n in enumerate(tensor.shape) if n == d]
+        along = [axis for axis, n in enumerate(tensor.shape) if n == d and axis > 0]
+        if len(along) == 2 and split_name(tensor.name).leaf == "w":
+            along = [2] if tensor.role == "output" else [1]
         return (Member(tensor.name, along[0], side),) if len(along) == 1 else None
     axes = _axes(tensor, transposed)
     if axes is None or len(tensor.shape) != 2:

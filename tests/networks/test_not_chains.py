@@ -123,7 +123,10 @@ def test_what_is_called_free_leaves_the_function(name):
 def test_a_head_that_fits_by_a_multiple_is_no_flattened_channel():
     """8 = 4 · 2, but no pixels stand behind a linear layer; behind a convolution they do."""
     heads = [("fc1.weight", (8, 6)), ("left.weight", (4, 8)), ("right.weight", (4, 8))]
-    assert not any(u.interchangeable for u in symmetries_of(read_architecture([(*one, "float32") for one in heads])).groups)
+    free = [u for u in symmetries_of(read_architecture([(*one, "float32") for one in heads])).groups if u.interchangeable]
+    assert [{(m.tensor, m.axis) for m in u.members} for u in free] == [
+        {("fc1.weight", 0), ("left.weight", 1), ("right.weight", 1)}
+    ]
     chain = [("conv.weight", (4, 1, 3, 3)), ("fc.weight", (5, 8)), ("out.weight", (2, 5))]
     assert [
         u.n for u in symmetries_of(read_architecture([(*one, "float32") for one in chain])).groups if u.interchangeable

@@ -12,7 +12,7 @@ from torch import nn
 from metarep.embeddings.readout import read_networks
 from metarep.model.transformer import ClozeModel
 from metarep.model.windows import build_plan
-from metarep.networks.architecture import Architecture, read_architecture, readable_tensors
+from metarep.networks.architecture import Architecture, read_architecture, readable, readable_tensors
 from metarep.networks.inference import symmetries_of
 from metarep.networks.symmetry_groups import Symmetries, SymmetryGroup
 from metarep.networks.tensor_symmetry import canonical, permuted, random_symmetry
@@ -222,7 +222,7 @@ def test_every_parameter_on_a_stream_counts_once(name, context):
     tensors, at = {}, 1
     for tensor in architecture.tensors:
         tensors[tensor.name] = torch.arange(at, at + tensor.size, dtype=torch.float64).reshape(tensor.shape)
-        at += tensor.size if tensor.role != "counter" else 0
+        at += tensor.size if readable(tensor) else 0
     values, counted = plan.view_values(tensors), []
     for shape in plan.shapes:
         here = torch.from_numpy(plan.counted(shape, shape.firsts)).unsqueeze(-1) & shape.layout.present

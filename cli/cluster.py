@@ -34,7 +34,7 @@ def cluster(
     say_where("clusters", path)
     label = json.loads((path / "metrics.json").read_text())["label"]
     if label is None:
-        typer.echo("the zoo has no labels; k_curve.csv, assignments.csv and probes.csv hold what was found")
+        typer.echo("no label can be compared; k_curve.csv, assignments.csv and probes.csv hold what was found")
         return
     typer.echo(f"ARI of k-means with the label {label}, on held-out networks, each at its own k (agreement.csv has all):")
     wanted = {"clusterer": "kmeans", "space": "native", "label": label, "metric": "ari", "chosen": 1}

@@ -19,11 +19,16 @@ def import_networks(
     architecture: Annotated[Path | None, typer.Option(help="a YAML that says of tensors what their names do not")] = None,
     skip_damaged: Annotated[bool, typer.Option("--skip-damaged", help="leave damaged files out and list them")] = False,
     partial_labels: Annotated[bool, typer.Option("--partial-labels", help="labels need not match all files")] = False,
+    member: Annotated[str | None, typer.Option(help="of files with several networks the one to take, or all")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="what had to be guessed and is in doubt is an error")] = False,
+    categorical: Annotated[list[str] | None, typer.Option(metavar="COLUMN", help="a column of classes; repeatable")] = None,
+    numeric: Annotated[list[str] | None, typer.Option(metavar="COLUMN", help="a column of numbers; repeatable")] = None,
 ) -> None:
     """Make a zoo of checkpoints that others trained.
 
     Reads state dicts of PyTorch (.pt, .pth, .bin, .ckpt), .safetensors, both also sharded, .npz, .onnx, runs with per-epoch
-    checkpoints and a result.json, and folders with weights.npy and metrics.csv. Nothing but tensors is ever unpickled.
+    checkpoints and a result.json, and folders with weights.npy and metrics.csv. Nothing but tensors is ever unpickled. At the
+    end stands an account of what was passed over and guessed, which lies in the zoo as account.csv.
 
     \b
     Examples:
@@ -32,7 +37,8 @@ def import_networks(
     """
     from metarep.zoos.importing import import_networks as import_
 
-    flags = {"skip_damaged": skip_damaged or None, "partial_labels": partial_labels or None}
+    flags = {"skip_damaged": skip_damaged or None, "partial_labels": partial_labels or None, "strict": strict or None}
+    flags |= {"member": member, "categorical": categorical or None, "numeric": numeric or None}
     path = import_(given.settings(**flags), paths, given.out, labels=labels, architecture=architecture, **given.how)
     say_where("zoo", path)
     for line in summary_lines(path):
@@ -40,11 +46,10 @@ def import_networks(
 
 
 def summary_lines(path: Path) -> list[str]:
-    """What a zoo holds: how many networks, their architectures, kinds and dtypes, and what was left out."""
+    """What a zoo holds: how many networks, their architectures, kinds and dtypes, and the account of its import."""
     from collections import Counter
 
-    from metarep.tables import read_csv
-    from metarep.zoos.importing import SKIPPED
+    from metarep.zoos.account import account_lines, read_account
     from metarep.zoos.zoo import open_zoo
 
     zoo = open_zoo(path, check_hashes=False)
@@ -73,9 +78,7 @@ def summary_lines(path: Path) -> list[str]:
     if not zoo["finite"].all():
         n_left_out = int((~zoo["finite"]).sum())
         lines.append(f"networks with NaN or infinity: {n_left_out:,}, which pretraining and embedding leave out")
-    if (path / SKIPPED).is_file():
-        lines.append(f"left out as damaged: {len(read_csv(path / SKIPPED)):,}, listed in {SKIPPED}")
-    return lines
+    return [*lines, *account_lines(read_account(path), path)]
 
 
 FEW = 10

@@ -20,7 +20,7 @@ def predict(
 ) -> None:
     """Predict properties of networks from frozen embeddings, linearly and with boosted trees, beside weight statistics.
 
-    Splits are by training run; R² and Kendall's τ are of held-out runs.
+    Splits are by training run; R² and Kendall's τ are of held-out runs. Of fewer than 40 runs each is held out in its turn.
 
     \b
     Example:
@@ -30,5 +30,9 @@ def predict(
 
     settings = given.settings(targets=targets.split(",") if targets else None)
     path = run(settings, list(embeddings), given.out, zoo=zoo, **given.how)
-    print_csv(path / "predictions.csv", ("target", "representation", "regressor", "metric", "value", "low", "high", "null"))
+    if (path / "predictions.csv").is_file():
+        columns = ("target", "representation", "regressor", "metric", "value", "low", "high", "null", "n_networks", "n_runs")
+        print_csv(path / "predictions.csv", columns)
+    else:
+        typer.echo("no property can be predicted; left_out.csv says why")
     say_where("predictions", path)

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.special import xlogy
 from sklearn.metrics.cluster import expected_mutual_information
 
-from metarep.evaluation.resampling import interval, permuted_tables
+from metarep.evaluation.resampling import interval, n_groups, permuted_tables, resampled_cells
 
 N_BOOTSTRAPS = 500
 METRICS = ("ari", "ami", "homogeneity", "completeness")
@@ -14,10 +14,16 @@ METRICS = ("ari", "ami", "homogeneity", "completeness")
 
 def contingency(labels: np.ndarray, clusters: np.ndarray) -> np.ndarray:
     """(K, L) counts; rows are the clusters that occur, columns the labels that occur, both sorted."""
-    _, row = np.unique(clusters, return_inverse=True)
-    _, column = np.unique(labels if labels.dtype.kind in "iu" else labels.astype(str), return_inverse=True)
+    row, column = codes(labels, clusters)
     shape = (row.max() + 1, column.max() + 1)
     return np.bincount(row * shape[1] + column, minlength=shape[0] * shape[1]).reshape(shape)
+
+
+def codes(labels: np.ndarray, clusters: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(N,) and (N,): the row and the column of each network in their contingency table."""
+    _, row = np.unique(clusters, return_inverse=True)
+    _, column = np.unique(labels if labels.dtype.kind in "iu" else labels.astype(str), return_inverse=True)
+    return row, column
 
 
 def adjusted_rand(tables: np.ndarray) -> np.ndarray:
@@ -52,13 +58,17 @@ def shared_information(tables: np.ndarray, chance: float) -> dict[str, np.ndarra
     return found | {"homogeneity": ratio(shared, labels), "completeness": ratio(shared, clusters)}
 
 
-def agreement(labels: np.ndarray, clusters: np.ndarray, *, seed: int, n_permutations: int) -> dict[str, dict[str, float]]:
-    """For each of METRICS `value`, `low`, `high` and `null` of N networks: bootstrap intervals over networks, and the 95th
-    percentile when labels are permuted among them. In resamples chance has the mutual information of the whole sample.
+def agreement(
+    labels: np.ndarray, clusters: np.ndarray, *, seed: int, n_permutations: int, groups: np.ndarray | None = None
+) -> dict[str, dict[str, float]]:
+    """For each of METRICS `value`, `low`, `high` and `null` of N networks: bootstrap intervals over runs, `groups` (N,) of the
+    networks, and the 95th percentile when labels are permuted among networks. In resamples chance has the mutual information
+    of the whole sample.
     """
-    table = contingency(labels, clusters)
-    n = int(table.sum())
-    drawn = np.random.default_rng(seed).multinomial(n, table.ravel() / n, size=N_BOOTSTRAPS).reshape(-1, *table.shape)
+    table, n = contingency(labels, clusters), len(labels)
+    rows, columns, counts = resampled_cells(*codes(labels, clusters), N_BOOTSTRAPS, seed=seed, groups=groups)
+    drawn = np.zeros((N_BOOTSTRAPS, *table.shape), dtype=np.int64)
+    drawn[:, rows, columns] = counts[1:]
     permuted = permuted_tables(table, n_permutations, seed=seed)
     chance = float(expected_mutual_information(table, n))
     tables = np.concatenate([table[None], drawn, permuted])
@@ -67,7 +77,7 @@ def agreement(labels: np.ndarray, clusters: np.ndarray, *, seed: int, n_permutat
         found["ari"][1 + N_BOOTSTRAPS :] = 0.0
     rows = {}
     for metric in METRICS:
-        low, high = interval(found[metric][1 : 1 + N_BOOTSTRAPS])
+        low, high = interval(found[metric][1 : 1 + N_BOOTSTRAPS], n_groups(n, groups))
         null = float(np.quantile(found[metric][1 + N_BOOTSTRAPS :], 0.95))
         rows[metric] = {"value": float(found[metric][0]), "low": low, "high": high, "null": null}
     return rows

@@ -2,31 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from metarep.embeddings.store import Embeddings
 from metarep.errors import MetarepError
 from metarep.evaluation.baselines import baselines_of
+from metarep.evaluation.folds import (
+    MIN_FIT,
+    MIN_TEST,
+    SAID,
+    Fold,
+    evaluation_split,
+    folds_of,
+    gathered,
+    measured_rows,
+    split_off,
+)
 from metarep.evaluation.settings import ClusterConfig
+from metarep.zoos.readings import varies, why_no_label
 from metarep.zoos.zoo import Zoo
 
-FEW_CLASSES, MAX_CLASSES, MIN_PER_CLASS = 10, 50, 10
-"""A text with more different values than the second is a name, not a label; so is one with more than the first whose values
-have fewer networks than the third on average.
-"""
-
 MIN_FIT_NETWORKS = 10
-"""Below this a probe's share of them is no longer enough for its five neighbours."""
+"""Fewer are no training split: a probe's share of them is not enough for its five neighbours."""
 
 EMBEDDING, BASELINE, ORACLE, JOINT = "embedding", "baseline", "oracle", "joint"
 
 
 @dataclass(frozen=True)
 class Representation:
-    """Vectors (N, D) float64 of networks; `origin` is "embedding", "baseline", "oracle" or "joint", `model` "" without one."""
+    """Vectors (N, D) float64 of networks; `origin` is "embedding", "baseline", "oracle" or "joint", `model` "" without one.
+
+    `by_fold` are those of a representation that is itself fitted on the training networks of each fold.
+    """
 
     name: str
     origin: str
@@ -35,99 +46,131 @@ class Representation:
     untrained: bool
     description: str
     vectors: np.ndarray
+    by_fold: tuple[np.ndarray, ...] = ()
 
     @property
     def columns(self) -> dict[str, str | int]:
         """The columns that say in every table which representation it is."""
         return {"representation": self.name, "model": self.model, "kind": self.kind, "untrained": int(self.untrained)}
 
+    def in_folds(self, folds: Sequence[Fold]) -> list[np.ndarray]:
+        """The vectors (N, D) for each fold."""
+        return list(self.by_fold) or [self.vectors] * len(folds)
+
 
 @dataclass(frozen=True)
 class Arena:
-    """Row numbers of training and test networks, and what is known of all N networks of the zoo.
+    """The N networks that are fitted or measured on, in which folds, and what is known of them.
 
-    Clusters are fitted on the networks `train`, probes on `probe_train`. `labels` are texts (N,), "" where a network has none;
-    the first is the one that figures lead with. `numbers` (N,) are probed too, NaN where a network has none.
+    `labels` are texts (N,), "" where a network has none; the first is the one that figures lead with. `numbers` (N,) are probed
+    too, NaN where a network has none. `ks` are numbers of clusters; `left_out` are rows (what, name, reason) on labels,
+    properties and ks that cannot be measured.
     """
 
     zoo: Zoo
-    train: np.ndarray
-    probe_train: np.ndarray
-    test: np.ndarray
+    folds: tuple[Fold, ...]
     labels: Mapping[str, np.ndarray]
     numbers: Mapping[str, np.ndarray]
+    ks: tuple[int, ...]
+    left_out: tuple[dict[str, str], ...] = ()
 
     @property
     def main_label(self) -> str | None:
         """The label that figures lead with; None where there is none."""
         return next(iter(self.labels), None)
 
+    @cached_property
+    def run(self) -> np.ndarray:
+        """(N,) text."""
+        return self.zoo.run_id.astype(str)
 
-def arena_of(zoo: Zoo, config: ClusterConfig) -> Arena:
-    """The networks of a zoo, a seeded choice where there are more than the config admits. Raises MetarepError for too few."""
-    return Arena(zoo, **chosen_rows(zoo.split, config), labels=labels_of(zoo), numbers=numbers_of(zoo))
+    @cached_property
+    def measured(self) -> np.ndarray:
+        """(M,): the rows that are measured, fold by fold."""
+        return measured_rows(self.folds)
 
-
-def labels_of(zoo: Zoo) -> dict[str, np.ndarray]:
-    """Its labels that have some different values, but not too many, each (N,) of texts; and the architecture."""
-    found = {name: zoo[name] for name in zoo.labels}
-    found |= {"architecture": np.array([str(number) for number in zoo.architecture], dtype=object)}
-    most = min(MAX_CLASSES, max(FEW_CLASSES, len(zoo) // MIN_PER_CLASS))
-    return {name: values for name, values in found.items() if 2 <= len(set(values) - {""}) <= most}
-
-
-def numbers_of(zoo: Zoo) -> dict[str, np.ndarray]:
-    """Its numeric properties, each (N,) float64, NaN where there is none; those that differ among networks."""
-    found = {name: zoo[name].astype(np.float64) for name in zoo.properties}
-    return {name: values for name, values in found.items() if len(np.unique(values[np.isfinite(values)])) > 1}
+    @property
+    def columns(self) -> dict[str, str | int]:
+        """The columns of every table that say what it was measured on."""
+        return {"evaluation_split": evaluation_split(self.folds)}
 
 
-def chosen_rows(split: np.ndarray, config: ClusterConfig) -> dict[str, np.ndarray]:
-    """The rows "train", "probe_train" and "test", a seeded choice where there are more than the config admits."""
-    rng = np.random.default_rng(config.seed)
+def arena_of(zoo: Zoo, config: ClusterConfig, say: Callable[[str], None] = lambda text: None) -> Arena:
+    """The networks of a zoo that are compared, a seeded choice where there are more than the config admits.
+
+    `say` is told what is left out, and why. Raises MetarepError for too few networks.
+    """
     most_k = max(config.ks)
     if config.max_fit_networks <= most_k:
         met, expected, fix = config.max_fit_networks, f"more than {most_k}", "raise it, or set ks to smaller numbers"
         raise MetarepError(f"max_fit_networks is too small for {most_k} clusters", met=met, expected=expected, fix=fix)
-    least = {"train": max(most_k + 1, MIN_FIT_NETWORKS), "test": most_k + 1}
-    rows = {}
-    for name, most in (("train", config.max_fit_networks), ("test", config.max_test_networks)):
-        found = np.flatnonzero(split == name)
-        if len(found) < least[name]:
-            expected, fix = f"at least {least[name]}", "build a larger zoo, or set ks to smaller numbers"
-            problem = f"too few {name} networks for up to {most_k} clusters"
-            raise MetarepError(problem, met=len(found), expected=expected, fix=fix)
-        drawn = rng.permutation(found)
-        rows[name] = np.sort(drawn[:most])
-        if name == "train":
-            rows["probe_train"] = np.sort(drawn[: config.max_probe_networks or most])
-    return rows
+    most = {"most_fit": config.max_fit_networks, "most_test": config.max_test_networks, "most_probe": config.max_probe_networks}
+    folds = folds_of(zoo.split, zoo.run_id, seed=config.seed, **most)
+    require_enough(folds)
+    if len(folds) > 1:
+        say(SAID)
+    known = {"label": labels_of(zoo), "property": numbers_of(zoo)}
+    (labels, no_labels), (numbers, no_numbers) = (split_off(values, folds, what, say) for what, values in known.items())
+    n_fit = min(len(fold.train) for fold in folds)
+    ks = tuple(k for k in config.ks if 2 * k <= n_fit) or (2,)
+    left_out = [*no_labels, *no_numbers]
+    if dropped := [str(k) for k in config.ks if k not in ks]:
+        reason = f"fewer than two networks a cluster among {n_fit} that are fitted on"
+        say(f"k = {', '.join(dropped)} left out: {reason}")
+        left_out += [{"what": "k", "name": k, "reason": reason} for k in dropped]
+    rows, folds = gathered(folds)
+    some = ({name: values[rows] for name, values in known.items()} for known in (labels, numbers))
+    return Arena(zoo.select(rows), folds, *some, ks, tuple(left_out))
+
+
+def require_enough(folds: Sequence[Fold]) -> None:
+    """Raises MetarepError where there are too few networks to fit or to measure on."""
+    n_fit, n_test = min(len(fold.train) for fold in folds), len(measured_rows(folds))
+    least = (MIN_FIT, MIN_TEST) if len(folds) > 1 else (MIN_FIT_NETWORKS, MIN_TEST)
+    if n_fit < least[0] or n_test < least[1]:
+        met, expected = f"{n_fit} to fit on and {n_test} to measure on", f"at least {least[0]} and {least[1]}"
+        raise MetarepError("too few networks to compare", met=met, expected=expected, fix="add networks, or build a larger zoo")
+
+
+def labels_of(zoo: Zoo) -> dict[str, np.ndarray]:
+    """Its labels, each (N,) of texts, without those that have too many classes or one alone; and the architecture."""
+    found = {name: zoo.label(name) for name in zoo.labels}
+    found |= {"architecture": np.array([str(number) for number in zoo.architecture], dtype=object)}
+    return {name: values for name, values in found.items() if varies(values) and not why_no_label(values[values != ""])}
+
+
+def numbers_of(zoo: Zoo) -> dict[str, np.ndarray]:
+    """Its numeric properties that differ among networks, each (N,) float64, NaN where there is none."""
+    found = {name: zoo.number(name) for name in zoo.properties}
+    return {name: values for name, values in found.items() if varies(values)}
 
 
 def representations_of(
     zoo: Zoo,
     embeddings: Sequence[Embeddings],
-    train: np.ndarray,
+    folds: Sequence[Fold],
     *,
     baselines: bool | Sequence[str],
     joint: Mapping[str, tuple[str, ...]],
 ) -> list[Representation]:
     """The embeddings of the networks of a zoo, the baselines that it allows (all, or those named), and joint ones.
 
-    `train` are the rows that a baseline may be fitted on. Raises MetarepError for embeddings of another zoo, for two that no
-    column tells apart, and for unknown parts of a joint one.
+    Baselines that are fitted are fitted on the training networks of each fold. Raises MetarepError for embeddings of another
+    zoo, for two that no column tells apart, and for unknown parts of a joint one.
     """
     require_different(embeddings)
     found = [Representation(e.name, EMBEDDING, e.model, e.kind, e.untrained, "", vectors_of(e, zoo)) for e in embeddings]
-    fitted = np.zeros(len(zoo), dtype=bool)
-    fitted[train] = True
+    fitted = [np.isin(np.arange(len(zoo)), fold.train) for fold in folds]
     for one in baselines_of(zoo) if baselines else ():
         if baselines is True or one.name in baselines:
             origin = ORACLE if one.oracle else BASELINE
-            found.append(Representation(one.name, origin, "", one.name, False, one.description, one.make(zoo, fitted)))
+            made = tuple(one.make(zoo, rows) for rows in (fitted if one.is_fitted else fitted[:1]))
+            by_fold = made if len(made) > 1 else ()
+            found.append(Representation(one.name, origin, "", one.name, False, one.description, made[0], by_fold))
     for name, parts in joint.items():
-        vectors = np.concatenate([named(found, part, name).vectors for part in parts], axis=1)
-        found.append(Representation(name, JOINT, "", "joint", False, " and ".join(parts), vectors))
+        beside = [named(found, part, name).in_folds(folds) for part in parts]
+        made = tuple(np.concatenate(one, axis=1) for one in zip(*beside, strict=True))
+        found.append(Representation(name, JOINT, "", "joint", False, " and ".join(parts), made[0], made))
     return found
 
 

@@ -46,23 +46,26 @@ CHUNK = 4096
 
 @dataclass(frozen=True)
 class Baseline:
-    """A representation: what it is, what it needs, how it is made, and whether it is known by running networks (an oracle)."""
+    """A representation: what it is, what it needs, how it is made, whether it is known by running networks (an oracle), and
+    whether it is fitted on the rows that `make` is given.
+    """
 
     name: str
     description: str
     needs: tuple[Need, ...]
     make: Make
     oracle: bool = False
+    is_fitted: bool = False
 
 
 BASELINES: dict[str, Baseline] = {}
 
 
-def baseline(name: str, description: str, *, needs: tuple[Need, ...] = (), oracle: bool = False):
+def baseline(name: str, description: str, *, needs: tuple[Need, ...] = (), oracle: bool = False, is_fitted: bool = False):
     """Registers a function as a baseline."""
 
     def register(make: Make) -> Make:
-        BASELINES[name] = Baseline(name, description, needs, make, oracle)
+        BASELINES[name] = Baseline(name, description, needs, make, oracle, is_fitted)
         return make
 
     return register
@@ -117,7 +120,7 @@ def canonical(spec: NetworkSpec, params: np.ndarray) -> np.ndarray:
     return canonical_order(spec, canonical_scale(spec, params))
 
 
-@baseline("pca", "the leading principal components of the parameters", needs=("one architecture",))
+@baseline("pca", "the leading principal components of the parameters", needs=("one architecture",), is_fitted=True)
 def principal_components(zoo: Zoo, train: np.ndarray) -> np.ndarray:
     """(N, D): the components that hold 95 % of the variance of standardised parameters on training rows, 50 at most."""
     params = raw(zoo, train)

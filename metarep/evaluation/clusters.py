@@ -68,7 +68,7 @@ def fit_gmm(x: np.ndarray, k: int, *, seed: int) -> Clustering:
     """A Gaussian mixture with full covariances, on at most 12 principal components, the best of STARTS starts."""
     scaler = StandardScaler().fit(x)
     scaled = scaler.transform(x)
-    pca = PCA(min(GMM_MAX_DIMENSIONS, *x.shape), svd_solver="covariance_eigh").fit(scaled)
+    pca = PCA(min(GMM_MAX_DIMENSIONS, x.shape[1], max(1, len(x) // 4)), svd_solver="covariance_eigh").fit(scaled)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         mixture = GaussianMixture(k, reg_covar=1e-3, tol=1e-2, max_iter=60, n_init=STARTS, random_state=seed)
@@ -120,6 +120,32 @@ def sweep(clusterer: str, x: np.ndarray, ks: Sequence[int], *, n_bootstraps: int
         curve.append(row | {"silhouette": silhouette(whole)})
     k = choose_k(*({k: row[name] for k, row in zip(ks, curve, strict=True)} for name in ("least_jaccard", "silhouette")))
     return Sweep(fitted, [row | {"chosen": int(own == k)} for own, row in zip(ks, curve, strict=True)])
+
+
+@dataclass(frozen=True)
+class FoldedSweep:
+    """The sweeps of several folds as one: for each k the clusterings of the folds, and a curve of the folds' means."""
+
+    clusterings: list[list[Clustering]]
+    curve: list[dict]
+
+    @property
+    def chosen(self) -> list[Clustering]:
+        """The clusterings at the k of the rule, one a fold."""
+        return next(one for one, row in zip(self.clusterings, self.curve, strict=True) if row["chosen"])
+
+
+def mean_sweep(sweeps: Sequence[Sweep]) -> FoldedSweep:
+    """What the sweeps of folds say together: one k for all, by the rule, from the means of their curves."""
+    clusterings = [list(of_k) for of_k in zip(*(one.clusterings.values() for one in sweeps), strict=True)]
+    if len(sweeps) == 1:
+        return FoldedSweep(clusterings, sweeps[0].curve)
+    curve = [
+        {name: float(np.mean([row[name] for row in rows])) for name in ("k", "stability", "least_jaccard", "silhouette")}
+        for rows in zip(*(one.curve for one in sweeps), strict=True)
+    ]
+    k = choose_k(*(dict(enumerate(row[name] for row in curve)) for name in ("least_jaccard", "silhouette")))
+    return FoldedSweep(clusterings, [row | {"k": round(row["k"]), "chosen": int(at == k)} for at, row in enumerate(curve)])
 
 
 def fit_umap(x: np.ndarray, *, n_neighbors: int, seed: int) -> Callable[[np.ndarray], np.ndarray]:

@@ -16,8 +16,9 @@ from metarep.embeddings.store import Embeddings, load_embeddings
 from metarep.errors import MetarepError
 from metarep.evaluation.agreement import agreement
 from metarep.evaluation.arena import EMBEDDING, Arena, Representation, arena_of, embedded_in_all, representations_of
-from metarep.evaluation.clusters import RULE, Clustering, fit_umap, sweep
+from metarep.evaluation.clusters import RULE, Clustering, fit_umap, mean_sweep, sweep
 from metarep.evaluation.describe import describe
+from metarep.evaluation.folds import SAID, out_of_fold, same_names
 from metarep.evaluation.probes import probe_rows
 from metarep.evaluation.settings import ClusterConfig
 from metarep.progress import Progress
@@ -27,20 +28,29 @@ from metarep.zoos.zoo import open_zoo
 NATIVE, UMAP = "native", "umap"
 """The two arms of clustering: on the vectors themselves, and on their UMAP coordinates."""
 
+MIN_PLACES = 5
+"""Of fewer different networks there is no map."""
+
+NOT_DESCRIBED = f"{SAID}; too few to say what sets clusters apart, and to test it on others"
+
 MAPPED_BASELINES = ("raw", "oracle")
 """Beside embeddings, what has a UMAP where the settings name nothing."""
 
 
 @dataclass
 class Tables:
-    """The rows of every table, and the clusters of the test networks by (representation, clusterer, space, k)."""
+    """The rows of every table, the clusters of the measured networks by (representation, clusterer, space, k), and sentences
+    for the user.
+    """
 
     rows: dict[str, list[dict]] = field(default_factory=lambda: defaultdict(list))
     clusters: dict[tuple, np.ndarray] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
     def extend(self, other: Tables) -> None:
         """Adds the rows of another."""
         self.clusters |= other.clusters
+        self.notes += other.notes
         for name, rows in other.rows.items():
             self.rows[name] += rows
 
@@ -64,9 +74,9 @@ def cluster(
     if zoo is None and not loaded:
         raise MetarepError("nothing to cluster", expected="at least one embeddings folder, or --zoo")
     networks = open_zoo(zoo if zoo is not None else loaded[0].artefact.input_path("zoo"))
-    arena = arena_of(embedded_in_all(loaded, networks.final()), config)
+    arena = arena_of(embedded_in_all(loaded, networks.final()), config, progress.say)
     how = {"baselines": config.baselines, "joint": config.joint}
-    representations = representations_of(arena.zoo, loaded, arena.train, **how)
+    representations = representations_of(arena.zoo, loaded, arena.folds, **how)
     inputs = {"zoo": networks.artefact, **{f"embeddings_{i}": e.artefact for i, e in enumerate(loaded)}}
     with writing(out, "clusters", config=config.resolved(), seed=config.seed, inputs=inputs, overwrite=overwrite) as folder:
         tables = Tables()
@@ -74,6 +84,9 @@ def cluster(
             for one, part in zip(representations, compare_all(representations, arena, config), strict=True):
                 tables.extend(part)
                 task.advance(1, one.name)
+        for note in dict.fromkeys(tables.notes):
+            progress.say(note)
+        tables.rows["left_out"] = list(arena.left_out)
         tables.rows["representations"] = [
             one.columns | {"origin": one.origin, "description": one.description, "n_dimensions": one.vectors.shape[1]}
             for one in representations
@@ -83,7 +96,9 @@ def cluster(
         for name, rows in tables.rows.items():
             if rows:
                 write_whole(folder / f"{name}.csv", to_csv(rows))
-        counts = {"n_train": len(arena.train), "n_probe_train": len(arena.probe_train), "n_test": len(arena.test)}
+        sides = {"n_train": "train", "n_probe_train": "probe_train"}
+        counts = {name: min(len(getattr(fold, side)) for fold in arena.folds) for name, side in sides.items()}
+        counts |= {"n_test": len(arena.measured), "n_folds": len(arena.folds), **arena.columns, "notes": tables.notes}
         known = {"label": arena.main_label, "labels": list(arena.labels), "properties": list(arena.numbers)}
         write_whole(folder / "metrics.json", canonical_json({"rule_for_k": RULE} | counts | known) + "\n")
     return Path(out)
@@ -101,21 +116,24 @@ def compare_all(representations: Sequence[Representation], arena: Arena, config:
 
 def compare_one(one: Representation, arena: Arena, config: ClusterConfig, *, described: bool) -> Tables:
     """Everything about one representation."""
-    tables, x = Tables(), one.vectors
+    tables, xs = Tables(), one.in_folds(arena.folds)
     for clusterer in config.clusterers:
-        chosen = sweep_k(tables, one, clusterer, NATIVE, x[arena.train], x[arena.test], arena, config)
+        chosen = sweep_k(tables, one, clusterer, NATIVE, xs, arena, config)
         if clusterer == "kmeans":
-            assign_clusters(tables, one, chosen, arena)
-            if described:
-                found = describe(arena.zoo, arena.train, arena.test, chosen.predict(x), arena.labels, seed=config.seed)
+            clusters = same_names(arena.folds, [fit.predict(x) for fit, x in zip(chosen, xs, strict=True)])
+            assign_clusters(tables, one, chosen, clusters, arena)
+            if described and len(arena.folds) == 1:
+                (fold,) = arena.folds
+                found = describe(arena.zoo, fold.train, fold.test, clusters[0], arena.labels, seed=config.seed)
                 for table, rows in found.items():
                     tables.rows[table] += [one.columns | row for row in rows]
-    known = {**arena.labels, **arena.numbers}
-    targets = {target: (values[arena.probe_train], values[arena.test]) for target, values in known.items()}
-    probes = probe_rows(x[arena.probe_train], x[arena.test], targets, n_seeds=config.n_probe_seeds, seed=config.seed)
-    tables.rows["probes"] += [one.columns | row for row in probes]
+            elif described:
+                tables.notes.append(NOT_DESCRIBED)
+    known = [*arena.labels.items(), *arena.numbers.items()]
+    probes = probe_rows(xs, arena.folds, known, arena.run, n_seeds=config.n_probe_seeds, seed=config.seed)
+    tables.rows["probes"] += [one.columns | row | arena.columns for row in probes]
     if is_mapped(one, config):
-        umap_arm(tables, one, arena, config)
+        umap_arm(tables, one, xs, arena, config)
     return tables
 
 
@@ -127,61 +145,95 @@ def is_mapped(one: Representation, config: ClusterConfig) -> bool:
 
 
 def sweep_k(
-    tables: Tables, one: Representation, clusterer: str, space: str, x_train, x_test, arena: Arena, config: ClusterConfig
-) -> Clustering:
-    """One clusterer over every k: rows of k_curve and agreement; returns the clustering at the chosen k."""
-    found = sweep(clusterer, x_train, config.ks, n_bootstraps=config.n_bootstraps, seed=config.seed)
-    for clustering, row in zip(found.clusterings.values(), found.curve, strict=True):
+    tables: Tables,
+    one: Representation,
+    clusterer: str,
+    space: str,
+    xs: Sequence[np.ndarray],
+    arena: Arena,
+    config: ClusterConfig,
+) -> list[Clustering]:
+    """One clusterer over every k: rows of k_curve and agreement; returns the clustering of each fold at the chosen k.
+
+    Of several folds the curve is their mean, and the clusters of the networks that each measures are pooled under the names
+    that those of the first fold have.
+    """
+    how = {"n_bootstraps": config.n_bootstraps, "seed": config.seed}
+    found = mean_sweep([sweep(clusterer, x[fold.train], arena.ks, **how) for x, fold in zip(xs, arena.folds, strict=True)])
+    for clusterings, row in zip(found.clusterings, found.curve, strict=True):
         key = one.columns | {"clusterer": clusterer, "space": space}
         tables.rows["k_curve"].append(key | row)
-        test = clustering.predict(x_test)
+        named = same_names(arena.folds, [fit.predict(x) for fit, x in zip(clusterings, xs, strict=True)])
+        test = out_of_fold(arena.folds, named)
         tables.clusters[*one.columns.values(), clusterer, space, row["k"]] = test
         key |= {"k": row["k"], "chosen": row["chosen"]}
         for label, values in arena.labels.items():
-            truth = values[arena.test]
+            truth = values[arena.measured]
             known = truth != ""
-            how = {"seed": config.seed, "n_permutations": config.n_permutations}
-            for metric, columns in agreement(truth[known], test[known], **how).items() if known.any() else ():
-                tables.rows["agreement"].append(key | {"label": label, "metric": metric, **columns, "n": int(known.sum())})
+            run = arena.run[arena.measured][known]
+            how = {"seed": config.seed, "n_permutations": config.n_permutations, "groups": run}
+            about = {"n": int(known.sum()), "n_runs": len(set(run.tolist())), **arena.columns}
+            for metric, columns in agreement(truth[known], test[known], **how).items():
+                tables.rows["agreement"].append(key | {"label": label, "metric": metric, **columns, **about})
     return found.chosen
 
 
-def assign_clusters(tables: Tables, one: Representation, clustering: Clustering, arena: Arena) -> None:
-    """Which network is in which k-means cluster, how far from its centre, and how clusters and each label meet."""
-    x = one.vectors
-    spread = x[arena.train].std(axis=0)
-    spread = np.where(spread > 0, spread, 1)
-    for split, rows in (("train", arena.train), ("test", arena.test)):
-        assigned = clustering.predict(x[rows])
-        distance = np.linalg.norm((x[rows] - clustering.centres[assigned]) / spread, axis=1)
+def assign_clusters(
+    tables: Tables, one: Representation, chosen: Sequence[Clustering], clusters: Sequence[np.ndarray], arena: Arena
+) -> None:
+    """Which network is in which k-means cluster, how far from its centre, and how clusters and each label meet.
+
+    Networks that are fitted on are listed where there is one fold; of several, each is measured in its own.
+    """
+    listed = {"test": arena.measured}
+    distances = []
+    for x, fold, fit in zip(one.in_folds(arena.folds), arena.folds, chosen, strict=True):
+        spread = x[fold.train].std(axis=0)
+        spread = np.where(spread > 0, spread, 1)
+        distances.append(np.linalg.norm((x - fit.centres[fit.predict(x)]) / spread, axis=1))
+    values = {"test": [out_of_fold(arena.folds, some) for some in (clusters, distances)]}
+    if len(arena.folds) == 1:
+        train = arena.folds[0].train
+        listed, values = {"train": train} | listed, {"train": [clusters[0][train], distances[0][train]]} | values
+    for split, rows in listed.items():
         tables.rows["assignments"] += [
             one.columns | {"network_id": name, "cluster": int(number), "distance_to_centre": float(d), "split": split}
-            for name, number, d in zip(arena.zoo.network_id[rows], assigned, distance, strict=True)
+            for name, number, d in zip(arena.zoo.network_id[rows], *values[split], strict=True)
         ]
-        for label, values in arena.labels.items() if split == "test" else ():
-            texts = values[rows].astype(str)
-            for number in np.unique(assigned):
-                names, counts = np.unique(texts[assigned == number], return_counts=True)
-                tables.rows["contingency"] += [
-                    one.columns | {"cluster": int(number), "label": label, "value": str(name), "n": int(n)}
-                    for name, n in zip(names, counts, strict=True)
-                ]
+    for label, texts in arena.labels.items():
+        own = texts[arena.measured].astype(str)
+        for number in np.unique(values["test"][0]):
+            names, counts = np.unique(own[(values["test"][0] == number) & (own != "")], return_counts=True)
+            tables.rows["contingency"] += [
+                one.columns | {"cluster": int(number), "label": label, "value": str(name), "n": int(n)}
+                for name, n in zip(names, counts, strict=True)
+            ]
 
 
-def umap_arm(tables: Tables, one: Representation, arena: Arena, config: ClusterConfig) -> None:
-    """UMAP of the training networks, test networks placed in it; clusters on its coordinates as a second arm."""
-    x_train, x_test = one.vectors[arena.train], one.vectors[arena.test]
-    if len(np.unique(x_train, axis=0)) <= config.umap_neighbors:
-        return  # a map needs more places than neighbours
-    place = fit_umap(x_train, n_neighbors=config.umap_neighbors, seed=config.seed)
-    train_xy, test_xy = place(x_train), place(x_test)
+def umap_arm(tables: Tables, one: Representation, xs: Sequence[np.ndarray], arena: Arena, config: ClusterConfig) -> None:
+    """UMAP of the networks that are fitted on, the others placed in it; clusters on its coordinates as a second arm.
+
+    The map that is drawn is that of the one fold. Where there are several it is fitted on all networks: a picture, on which
+    nothing is measured.
+    """
+    n_places = min(len(np.unique(x[fold.train], axis=0)) for x, fold in zip(xs, arena.folds, strict=True))
+    n_neighbors = min(config.umap_neighbors, n_places - 1)
+    if n_places < MIN_PLACES:
+        tables.notes.append(f"{one.name}: no map of {n_places} different networks; {MIN_PLACES} are the least")
+        return
+    if n_neighbors < config.umap_neighbors:
+        what = f"{n_neighbors} neighbours in place of {config.umap_neighbors} (umap_neighbors)"
+        tables.notes.append(f"{one.name}: UMAP with {what}, since {n_places} networks that are fitted on differ")
+    how = {"n_neighbors": n_neighbors, "seed": config.seed}
+    placed = [fit_umap(x[fold.train], **how)(x) for x, fold in zip(xs, arena.folds, strict=True)]
+    drawn = placed[0] if len(placed) == 1 else fit_umap(one.vectors, **how)(one.vectors)
     tables.rows["umap"] += [
-        one.columns | {"network_id": name, "x": x, "y": y}
-        for name, (x, y) in zip(arena.zoo.network_id[arena.test], test_xy, strict=True)
+        one.columns | {"network_id": name, "x": x, "y": y, "n_neighbors": n_neighbors}
+        for name, (x, y) in zip(arena.zoo.network_id[arena.measured], drawn[arena.measured], strict=True)
     ]
     for clusterer in ("kmeans", "hdbscan"):
         if clusterer in config.clusterers:
-            sweep_k(tables, one, clusterer, UMAP, train_xy, test_xy, arena, config)
+            sweep_k(tables, one, clusterer, UMAP, placed, arena, config)
 
 
 def replicates(embeddings: Sequence[Embeddings]) -> list[list[tuple]]:

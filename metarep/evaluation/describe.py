@@ -16,7 +16,11 @@ from scipy.stats import rankdata
 from metarep.evaluation.resampling import wilson
 from metarep.evaluation.unexplained import Side, unexplained_rows
 from metarep.zoos.domain import Property, domain_of
+from metarep.zoos.readings import varies
 from metarep.zoos.zoo import Zoo
+
+LEAST_NETWORKS = 5
+"""Of fewer training or test networks no cluster is described."""
 
 MAX_CONDITIONS, BEAM = 3, 8
 WORTH = 0.02
@@ -42,9 +46,15 @@ def describe(
     """The rows of descriptions.csv, rules.csv and unexplained.csv for clusters `assigned` (N,) of all networks of a zoo.
 
     `train` and `test` are row numbers, `labels` {name: (N,)} what is known already, in the order in which it is looked at.
+    Described are the networks that have every label which at least half of them have; the other labels are left aside.
     No rows for a zoo of whose networks nothing can be said.
     """
+    labels = {name: values for name, values in labels.items() if 2 * np.count_nonzero(values != "") >= len(zoo)}
+    labelled = np.all([values != "" for values in labels.values()], axis=0) if labels else np.ones(len(zoo), dtype=bool)
+    train, test = train[labelled[train]], test[labelled[test]]
     rows = np.concatenate([train, test])
+    if min(len(train), len(test)) < LEAST_NETWORKS:
+        return {}
     found = properties_of(zoo.select(rows), {name: values[rows] for name, values in labels.items()})
     if not found:
         return {}
@@ -65,8 +75,10 @@ def properties_of(zoo: Zoo, labels: Mapping[str, np.ndarray]) -> list[Property]:
         for label, values in labels.items()
         for value in sorted(set(values) - {""})
     ]
-    numbers = {name: zoo[name].astype(np.float64) for name in zoo.properties}
-    return facts + [Property(name, values, "properties") for name, values in numbers.items() if np.isfinite(values).all()]
+    numbers = {name: zoo.number(name) for name in zoo.properties if name not in labels}
+    return facts + [
+        Property(name, values, "properties") for name, values in numbers.items() if np.isfinite(values).all() and varies(values)
+    ]
 
 
 def cliffs_delta(inside: np.ndarray, outside: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -2,7 +2,7 @@
 
 All windows of one shape share the same masks. R² is that of values as the model sees them (standardised), about the mean of
 their slot where networks share slots, else of their kind and role, so that telling a weight from a bias earns nothing.
-Intervals resample networks; nulls permute predictions among windows of one shape.
+Intervals resample runs; nulls permute predictions among windows of one shape.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from metarep.artefact import open_artefact, write_whole, writing
 from metarep.errors import MetarepError
 from metarep.evaluation.masked import Block, Scored, blocks_of, masks_of, score
-from metarep.evaluation.resampling import explained, resamples, summary, total_squares
+from metarep.evaluation.resampling import explained, resamples, steady, summary, total_squares
 from metarep.evaluation.settings import MaskedR2Config
 from metarep.model.layout import ROLES
 from metarep.model.pretraining import load_model
@@ -58,7 +58,7 @@ def masked_r2(
 def masked_r2_rows(
     config: MaskedR2Config, model: ClozeModel, train: Zoo, test: Zoo, *, progress: Progress | None = None
 ) -> list[dict]:
-    """Rows (masking, ratio, predictor, group, value, r2, low, high, null_p95, n_values).
+    """Rows (masking, ratio, predictor, group, value, r2, low, high, null_p95, n_values, n_runs).
 
     group: all, kind (of parameter), slot, layer, architecture, or a label of the zoo; value: which.
     """
@@ -79,8 +79,9 @@ def masked_r2_rows(
                     found.append(score(config, model, block, masks))
                 task.advance(1, masking)
             if found:
+                cells = Cells(model, found, slot_names(model, blocks), test.run_id.astype(str))
                 head = {"masking": masking, "ratio": "" if ratio is None else ratio}
-                rows += [head | row for row in grouped(config, Cells(model, found, slot_names(model, blocks)), test, found)]
+                rows += [head | row for row in grouped(config, cells, test, found)]
     return rows
 
 
@@ -92,7 +93,7 @@ def grouped(config: MaskedR2Config, cells: Cells, zoo: Zoo, found: Sequence[Scor
         for group, value, chosen in cells.groups():
             yield {"predictor": predictor, "group": group, "value": value, **cells.r2(sums, chosen)}
         for label in zoo.labels:
-            names = zoo[label].astype(str)
+            names = zoo.label(label).astype(str)
             values = sorted(set(names[everyone]) - {""})
             for value in values if 1 < len(values) <= MAX_LABEL_VALUES else ():
                 sums = cells.sums(found, predictor, everyone[names[everyone] == value], config)
@@ -102,8 +103,8 @@ def grouped(config: MaskedR2Config, cells: Cells, zoo: Zoo, found: Sequence[Scor
 class Cells:
     """Masked values by class, layer and architecture: all that is needed of them are sums over the networks of a cell."""
 
-    def __init__(self, model: ClozeModel, found: Sequence[Scored], slots: dict[int, str]):
-        self.slot_names = slots
+    def __init__(self, model: ClozeModel, found: Sequence[Scored], slots: dict[int, str], run: np.ndarray):
+        self.slot_names, self.run = slots, run
         self.n_classes = len(model.class_mean)
         self.n_layers = 1 + max(int(one.layer.max()) for one in found)
         self.key = np.unique(np.concatenate([np.unique(self._keys(one)) for one in found]))
@@ -136,20 +137,21 @@ class Cells:
             permuted += _by_cell(truth**2 + predicted**2, cell, k)
             for draw in permuted:
                 draw -= 2 * _by_cell(truth * predicted[rng.permutation(len(rows))], cell, k)
-        weights = resamples(config.n_bootstraps, len(networks), seed=config.seed)
-        return {"totals": [weights @ total for total in totals], "permuted": permuted}
+        runs = self.run[networks]
+        weights = resamples(config.n_bootstraps, len(networks), seed=config.seed, groups=runs)
+        return {"totals": [weights @ total for total in totals], "permuted": permuted, "n_runs": len(set(runs.tolist()))}
 
     def r2(self, sums: dict, chosen: np.ndarray) -> dict:
-        """The columns r2, low, high, null_p95 and n_values of some cells."""
+        """The columns r2, low, high, null_p95, n_values and n_runs of some cells; NaN where their values do not vary."""
         _, member = np.unique(self.class_of[chosen], return_inverse=True)
         same = np.eye(member.max() + 1)[member]
         count, first, second = (total[:, chosen] @ same for total in sums["totals"][:3])
         left = sums["totals"][3][:, chosen].sum(axis=1)
-        total = total_squares(count, first, second).sum(axis=1)
+        total = steady(total_squares(count, first, second).sum(axis=1), count.sum(axis=1))
         null = explained(sums["permuted"][:, chosen].sum(axis=1), total[:1])
-        found = summary(explained(left, total), null)
+        found = summary(explained(left, total), null, sums["n_runs"])
         columns = {"r2": found["value"], "low": found["low"], "high": found["high"], "null_p95": found["null"]}
-        return columns | {"n_values": round(count[0].sum())}
+        return columns | {"n_values": round(count[0].sum()), "n_runs": sums["n_runs"]}
 
     def groups(self) -> Iterator[tuple[str, str, np.ndarray]]:
         """(group, value, its cells), those that there are several of."""

@@ -1,11 +1,12 @@
 """The stage that predicts properties of networks (accuracy, epoch, gap) from frozen embeddings, beside baselines.
 
-Regressors are fitted on training networks and measured on test networks; splits are by training run, and so are the folds by
-which settings are chosen and the resamples of the intervals.
+Regressors are fitted on the training networks of each fold and measured on its test networks (`folds`); folds are by training
+run, and so are those by which settings are chosen and the resamples of the intervals.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
@@ -22,16 +23,18 @@ from metarep.artefact import write_whole, writing
 from metarep.embeddings.store import load_embeddings
 from metarep.errors import MetarepError
 from metarep.evaluation.arena import Representation, representations_of
+from metarep.evaluation.folds import SAID, Fold, evaluation_split, folds_of, measured_rows, split_off
 from metarep.evaluation.probes import linear_regressor
 from metarep.evaluation.resampling import interval, r2_draws, resamples
 from metarep.evaluation.settings import PredictConfig
 from metarep.progress import Progress
 from metarep.tables import to_csv
+from metarep.zoos.readings import varies
 from metarep.zoos.zoo import Zoo, open_zoo
 
 TREE_CHOICES = ({"max_leaf_nodes": 8, "learning_rate": 0.06}, {"max_leaf_nodes": 31, "learning_rate": 0.06})
 N_FOLDS = 3
-MIN_NETWORKS = 10
+"""Folds of the training runs by which the size of a tree is chosen."""
 
 
 def predict(
@@ -45,20 +48,26 @@ def predict(
 ) -> Path:
     """Predicts the numeric properties of a zoo from its embeddings, into `out`/predictions.csv; returns `out`.
 
-    `zoo` may be left out where the embeddings say where it lies. Raises MetarepError for embeddings of another zoo, unknown
-    targets, and fewer than ten training or test networks.
+    Properties that do not vary or that too few networks have are listed in left_out.csv with the reason; there is no
+    predictions.csv where none is left. `zoo` may be left out where the embeddings say where it lies. Raises MetarepError for
+    embeddings of another zoo, unknown targets, and networks of a single run.
     """
+    progress = progress or Progress()
     loaded = [load_embeddings(path) for path in embeddings]
     networks = open_zoo(zoo if zoo is not None else loaded[0].artefact.input_path("zoo")).finite()
-    targets = numeric_properties(networks, config.targets)
+    folds = folds_of(networks.split, networks.run_id, seed=config.seed)
+    if len(folds) > 1:
+        progress.say(SAID)
+    targets, left_out = split_off(numeric_properties(networks, config.targets), folds, "property", progress.say)
     how = {"baselines": config.baselines, "joint": config.joint}
-    train, test = (np.flatnonzero(networks.split == split) for split in ("train", "test"))
-    representations = representations_of(networks, loaded, train, **how)
+    representations = representations_of(networks, loaded, folds, **how)
     inputs = {"zoo": networks.artefact, **{f"embeddings_{i}": one.artefact for i, one in enumerate(loaded)}}
     with writing(out, "predictions", config=config.resolved(), seed=config.seed, inputs=inputs, overwrite=overwrite) as folder:
         run = networks.run_id.astype(str)
-        rows = prediction_rows(representations, targets, run, train, test, config, progress or Progress())
-        write_whole(folder / "predictions.csv", to_csv(rows))
+        rows = prediction_rows(representations, targets, run, folds, config, progress) if targets else []
+        for name, table in (("predictions", rows), ("left_out", left_out)):
+            if table:
+                write_whole(folder / f"{name}.csv", to_csv(table))
     return Path(out)
 
 
@@ -68,15 +77,14 @@ def numeric_properties(zoo: Zoo, wanted: tuple[str, ...]) -> dict[str, np.ndarra
     if unknown or not zoo.properties:
         met, expected = unknown[0] if unknown else "none", ", ".join(zoo.properties) or "some"
         raise MetarepError("no numeric property", met=met, expected=expected)
-    return {name: zoo[name].astype(np.float64) for name in wanted or zoo.properties}
+    return {name: zoo.number(name) for name in wanted or zoo.properties}
 
 
 def prediction_rows(
     representations: Sequence[Representation],
     targets: Mapping[str, np.ndarray],
     run: np.ndarray,
-    train: np.ndarray,
-    test: np.ndarray,
+    folds: Sequence[Fold],
     config: PredictConfig,
     progress: Progress,
 ) -> list[dict[str, Any]]:
@@ -86,28 +94,40 @@ def prediction_rows(
     jobs = [(one, target) for target in targets for one in representations]
     rows: list[dict[str, Any]] = []
     with parallel_config("loky", inner_max_num_threads=1), progress.task("predict", len(jobs), "regressions") as task:
-        calls = (delayed(metrics_of)(one.vectors, targets[target], run, train, test, config) for one, target in jobs)
+        calls = (delayed(metrics_of)(one.in_folds(folds), targets[target], run, folds, config) for one, target in jobs)
         found = Parallel(n_jobs=min(cpu_count(), len(jobs)), return_as="generator")(calls)
         for (one, target), metrics in zip(jobs, found, strict=True):
-            rows += [one.columns | {"target": target, **row} for row in metrics]
+            about = {"evaluation_split": evaluation_split(folds)}
+            rows += [one.columns | {"target": target, **row} | about for row in metrics]
             task.advance(1, f"{target}, {one.name}")
     return rows
 
 
 def metrics_of(
-    x: np.ndarray, y: np.ndarray, run: np.ndarray, train: np.ndarray, test: np.ndarray, config: PredictConfig
+    xs: Sequence[np.ndarray], y: np.ndarray, run: np.ndarray, folds: Sequence[Fold], config: PredictConfig
 ) -> list[dict[str, Any]]:
-    """What each regressor makes of x (N, D) and y (N,), NaN where there is no value. Raises MetarepError for too few."""
-    train, test = train[np.isfinite(y[train])], test[np.isfinite(y[test])]
-    if min(len(train), len(test)) < MIN_NETWORKS:
-        met, expected = f"{len(train)} train and {len(test)} test networks", f"at least {MIN_NETWORKS} of each"
-        raise MetarepError("too few networks to predict from", met=met, expected=expected, fix="add more")
+    """What each regressor makes of vectors (N, D), one array a fold, and y (N,), NaN where there is no value."""
+    known, measured = np.isfinite(y), measured_rows(folds)
+    tested = known[measured]
+    truth, groups = y[measured][tested], run[measured][tested]
+    fits_on = [fold.train[known[fold.train]] for fold in folds]
+    sides = [(x[rows], rows, x[fold.test]) for x, rows, fold in zip(xs, fits_on, folds, strict=True)]
+
+    def found(fit: Callable, values: np.ndarray) -> np.ndarray:
+        """(M,): what is predicted for the measured networks by fits to values (N,)."""
+        fits = [fit(x, values[rows], run[rows], config)(x_test) for x, rows, x_test in sides]
+        return np.concatenate(fits)[tested]
+
     rng = np.random.default_rng(config.seed)
-    nulls = [linear_regressor().fit(x[train], rng.permutation(y[train])).predict(x[test]) for _ in range(config.n_permutations)]
+    fitted = np.unique(np.concatenate(fits_on))
+    nulls = []
+    for _ in range(config.n_permutations):
+        permuted = y.copy()
+        permuted[fitted] = rng.permutation(y[fitted])
+        nulls.append(found(fit_linear, permuted))
     rows = []
     for regressor, fit in REGRESSORS.items():
-        predicted = fit(x[train], y[train], run[train], config)(x[test])
-        rows += [{"regressor": regressor, **row} for row in metric_rows(y[test], predicted, nulls, run[test], config)]
+        rows += [{"regressor": regressor, **row} for row in metric_rows(truth, found(fit, y), nulls, groups, config)]
     return rows
 
 
@@ -115,17 +135,18 @@ def metric_rows(
     y: np.ndarray, predicted: np.ndarray, nulls: Sequence[np.ndarray], run: np.ndarray, config: PredictConfig
 ) -> Iterator[dict[str, Any]]:
     """R² and Kendall's τ with intervals from resampled runs; the nulls are linear fits to permuted values."""
-    weights = resamples(config.n_bootstraps, len(y), seed=config.seed, groups=run)
+    weights, n_runs = resamples(config.n_bootstraps, len(y), seed=config.seed, groups=run), len(set(run))
     for metric, (score, draws_of) in METRICS.items():
         draws = draws_of(y, predicted, weights)
-        low, high = interval(draws[1:])
+        low, high = interval(draws[1:], n_runs)
         null = float(np.quantile([score(y, found) for found in nulls], 0.95))
         value = {"metric": metric, "value": float(draws[0]), "low": low, "high": high, "null": null}
-        yield value | {"n_networks": len(y), "n_runs": len(set(run))}
+        yield value | {"n_networks": len(y), "n_runs": n_runs}
 
 
 def _tau(y: np.ndarray, predicted: np.ndarray) -> float:
-    return float(np.nan_to_num(kendalltau(y, predicted).statistic))
+    """NaN where y does not vary; 0 where predictions do not, which order nothing."""
+    return float(np.nan_to_num(kendalltau(y, predicted).statistic)) if varies(y) else math.nan
 
 
 def _tau_draws(y: np.ndarray, predicted: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -146,7 +167,8 @@ def fit_trees(x: np.ndarray, y: np.ndarray, run: np.ndarray, config: PredictConf
     """Gradient-boosted trees; the size of a tree is chosen by folds over runs."""
     shared = {"max_iter": config.n_trees, "random_state": config.seed, "early_stopping": False}
     build = lambda choice: HistGradientBoostingRegressor(**shared, **choice)  # noqa: E731
-    folds = list(GroupKFold(min(N_FOLDS, len(np.unique(run)))).split(x, y, run))
+    n_runs = len(np.unique(run))
+    folds = list(GroupKFold(min(N_FOLDS, n_runs)).split(x, y, run)) if n_runs > 1 else []
     errors = np.zeros(len(TREE_CHOICES))
     for (number, choice), (rows, held) in product(enumerate(TREE_CHOICES), folds):
         errors[number] += np.square(build(choice).fit(x[rows], y[rows]).predict(x[held]) - y[held]).sum()

@@ -1,12 +1,13 @@
 """Frozen probes: what can be told from a representation by a linear map or from its neighbours.
 
-Fitted on training networks, measured on test networks; a seed draws 80 % of the training networks.
+Fitted on the training networks of each fold, measured on its test networks; a seed draws 80 % of the training networks.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -16,7 +17,9 @@ from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from metarep.evaluation.folds import MIN_FIT, Fold, measured_rows, why_not
 from metarep.evaluation.resampling import balanced_accuracy, class_metric, r2_metric
+from metarep.zoos.readings import is_known
 
 N_NEIGHBORS = 5
 TRAIN_SHARE = 0.8
@@ -37,9 +40,9 @@ def linear_classifier():
     return make_pipeline(StandardScaler(), logistic())
 
 
-def neighbour_classifier():
-    """Five nearest neighbours on standardised features."""
-    return make_pipeline(StandardScaler(), KNeighborsClassifier(N_NEIGHBORS))
+def neighbour_classifier(n_networks: int = N_NEIGHBORS):
+    """The nearest neighbours on standardised features, five of them, or as many as there are networks."""
+    return make_pipeline(StandardScaler(), KNeighborsClassifier(min(N_NEIGHBORS, n_networks)))
 
 
 def linear_regressor():
@@ -59,72 +62,92 @@ def fit_probe(build: Callable, x: np.ndarray, y: np.ndarray) -> Predict:
 
 
 class Draw:
-    """One seed's share of the training networks: what all targets share, standardised features and neighbours."""
+    """One seed's share of the networks x (N, D) that a fold fits on: what all targets that these networks have share,
+    standardised features and neighbours.
+    """
 
-    def __init__(self, x_train: np.ndarray, x_test: np.ndarray, *, seed: int, number: int):
-        self.rng = np.random.default_rng([seed, number])
-        self.rows = self.rng.permutation(len(x_train))[: max(2, int(TRAIN_SHARE * len(x_train)))]
-        scaler = StandardScaler().fit(x_train[self.rows])
-        self.x, self.x_test = scaler.transform(x_train[self.rows]), scaler.transform(x_test)
+    def __init__(self, x: np.ndarray, fold: Fold, *, seed: int, number: int):
+        n_fit = len(fold.probe_train)
+        drawn = np.random.default_rng([seed, number]).permutation(n_fit)[: max(min(MIN_FIT, n_fit), int(TRAIN_SHARE * n_fit))]
+        self.rows = fold.probe_train[drawn]
+        scaler = StandardScaler().fit(x[self.rows])
+        self.x, self.x_test = scaler.transform(x[self.rows]), scaler.transform(x[fold.test])
         nearest = NearestNeighbors(n_neighbors=min(N_NEIGHBORS, len(self.rows))).fit(self.x)
         self.neighbours = nearest.kneighbors(self.x_test, return_distance=False)
 
-    def predict(self, probe: str, y: np.ndarray, known: np.ndarray) -> np.ndarray:
-        """What a probe says of all test networks, fitted on y (N,) of the training networks that are `known` (N,) bool."""
-        return PROBES[probe](self, y[self.rows], known[self.rows])
 
-
-def _linear(draw: Draw, y: np.ndarray, kept: np.ndarray) -> np.ndarray:
+def _linear(draw: Draw, y: np.ndarray) -> np.ndarray:
     if y.dtype == object:
-        return fit_probe(logistic, draw.x[kept], y[kept])(draw.x_test)
-    return RidgeCV(alphas=ALPHAS).fit(draw.x[kept], y[kept]).predict(draw.x_test)
+        return fit_probe(logistic, draw.x, y)(draw.x_test)
+    return RidgeCV(alphas=ALPHAS).fit(draw.x, y).predict(draw.x_test)
 
 
-def _nearest(draw: Draw, y: np.ndarray, kept: np.ndarray) -> np.ndarray:
-    neighbours = draw.neighbours
-    if not kept.all():
-        rows = np.flatnonzero(kept)
-        nearest = NearestNeighbors(n_neighbors=min(N_NEIGHBORS, len(rows))).fit(draw.x[rows])
-        neighbours = rows[nearest.kneighbors(draw.x_test, return_distance=False)]
+def _nearest(draw: Draw, y: np.ndarray) -> np.ndarray:
     if y.dtype != object:
-        return y[neighbours].mean(axis=1)
+        return y[draw.neighbours].mean(axis=1)
     classes, code = np.unique(y.astype(str), return_inverse=True)
-    votes = (code[neighbours][:, :, None] == np.arange(len(classes))).sum(axis=1)
+    votes = (code[draw.neighbours][:, :, None] == np.arange(len(classes))).sum(axis=1)
     return classes[votes.argmax(axis=1)]
 
 
-PROBES: dict[str, Callable[[Draw, np.ndarray, np.ndarray], np.ndarray]] = {"linear": _linear, "nearest_neighbours": _nearest}
+PROBES: dict[str, Callable[[Draw, np.ndarray], np.ndarray]] = {"linear": _linear, "nearest_neighbours": _nearest}
+"""Fitted on the values of a draw's networks; they say those of all that its fold measures."""
 
 
 def probe_rows(
-    x_train: np.ndarray,
-    x_test: np.ndarray,
-    targets: Mapping[str, tuple[np.ndarray, np.ndarray]],
+    xs: Sequence[np.ndarray],
+    folds: Sequence[Fold],
+    targets: Iterable[tuple[str, np.ndarray]],
+    run: np.ndarray,
     *,
     n_seeds: int,
     seed: int,
 ) -> Iterator[dict]:
-    """Rows (target, probe, metric, value, low, high, null, std, null_fit, n) for targets {name: (train values, test values)}.
+    """Rows (target, probe, metric, value, low, high, null, std, null_fit, n, n_runs) of vectors (N, D), one array a fold, for
+    targets (name, values (N,)).
 
-    Texts give balanced accuracy, numbers R²; networks with "" or NaN are left out. `value` and `std` are over seeds; `low` and
-    `high` the 95 % bootstrap interval of the mean over test networks; `null` the 95th percentile when predictions are permuted
-    among test networks; `null_fit` what a probe reaches that was fitted on permuted values.
+    Texts give balanced accuracy, numbers R²; networks with "" or NaN are left out, and targets that `why_not` has a reason
+    for. What is found in all folds is pooled. `value` and `std` are over seeds; `low` and `high` the 95 % bootstrap interval of
+    the mean over runs (N,); `null` the 95th percentile when predictions are permuted among networks; `null_fit` what a probe
+    reaches that was fitted on permuted values.
     """
-    draws = [Draw(x_train, x_test, seed=seed, number=number) for number in range(n_seeds)]
-    for target, (y_train, y_test) in targets.items():
-        is_text = y_train.dtype == object
-        known = (y_train != "") if is_text else np.isfinite(y_train)
-        tested = (y_test != "") if is_text else np.isfinite(y_test)
-        truth = y_test[tested]
-        if known[draws[0].rows].sum() < N_NEIGHBORS or len(truth) < 2:
+    every = np.ones(len(run), dtype=bool)
+    draws = {every.tobytes(): _draws(xs, folds, every, n_seeds, seed)}
+    for target, y in targets:
+        if why_not(y, folds):
             continue
-        permuted = y_train.copy()
-        permuted[known] = np.random.default_rng([seed, len(y_train)]).permutation(y_train[known])
-        for probe in PROBES:
-            found = np.column_stack([draw.predict(probe, y_train, known)[tested] for draw in draws])
-            null = draws[0].predict(probe, permuted, known)[tested]
-            metric = "balanced_accuracy" if is_text else "r2"
+        known = is_known(y)
+        if known.tobytes() not in draws:
+            draws[known.tobytes()] = _draws(xs, folds, known, n_seeds, seed)
+        own = draws[known.tobytes()]
+        tested = known[measured_rows(folds)]
+        truth, groups = (values[measured_rows(folds)][tested] for values in (y, run))
+        permuted = [_permuted(y, known, fold, seed) for fold in folds]
+        for probe, predict in PROBES.items():
+            found = np.column_stack([np.concatenate([predict(one, y[one.rows]) for one in of_seed])[tested] for of_seed in own])
+            null = np.concatenate([predict(one, values[one.rows]) for one, values in zip(own[0], permuted, strict=True)])[
+                tested
+            ]
+            is_text = y.dtype == object
             score = balanced_accuracy if is_text else r2_score
-            spread = class_metric(truth, found, seed=seed) if is_text else r2_metric(truth, *found.T, seed=seed)
+            spread = (
+                class_metric(truth, found, seed=seed, groups=groups)
+                if is_text
+                else r2_metric(truth, *found.T, seed=seed, groups=groups)
+            )
             further = {"std": float(np.std([score(truth, one) for one in found.T])), "null_fit": float(score(truth, null))}
-            yield {"target": target, "probe": probe, "metric": metric, **spread, **further, "n": len(truth)}
+            about = {"target": target, "probe": probe, "metric": "balanced_accuracy" if is_text else "r2"}
+            yield about | spread | further | {"n": len(truth), "n_runs": len(set(groups.tolist()))}
+
+
+def _draws(xs: Sequence[np.ndarray], folds: Sequence[Fold], known: np.ndarray, n_seeds: int, seed: int) -> list[list[Draw]]:
+    """For each seed a draw of the known networks (N,) bool of each fold."""
+    fitted = [replace(fold, probe_train=fold.probe_train[known[fold.probe_train]]) for fold in folds]
+    return [[Draw(x, fold, seed=seed, number=number) for x, fold in zip(xs, fitted, strict=True)] for number in range(n_seeds)]
+
+
+def _permuted(y: np.ndarray, known: np.ndarray, fold: Fold, seed: int) -> np.ndarray:
+    """(N,): values of the networks that a fold fits on, permuted among those that have one."""
+    rows, found = fold.probe_train[known[fold.probe_train]], y.copy()
+    found[rows] = np.random.default_rng([seed, len(fold.probe_train)]).permutation(y[rows])
+    return found

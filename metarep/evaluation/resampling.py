@@ -4,6 +4,10 @@ A resample of networks says how often each network is drawn, so a metric that fo
 of (B, N) weights with these sums. A null permutes what was predicted (or the labels) among networks; it is the 95th
 percentile of the metric over permutations. Where classes and predictions are all that counts, both follow from their
 contingency table: resampling is a multinomial draw of its cells, permuting a random table with its margins (Patefield 1981).
+
+Networks of one run are drawn together. Below `FEW_RUNS` runs two things keep intervals from claiming too much: percentiles are
+those of Student's t (Hesterberg, "What teachers should know about the bootstrap", 2015), and of tables one run in each resample
+may tell nothing, so that 10 right answers out of 10 are no certainty (as in the Wilson interval).
 """
 
 from __future__ import annotations
@@ -12,14 +16,21 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-from scipy.stats import binomtest, random_table
+from scipy.sparse import coo_array
+from scipy.stats import binomtest, norm, random_table, t
+
+from metarep.zoos.columns import FEW_RUNS
+from metarep.zoos.readings import ROUNDING, varies
 
 LEVELS = (0.025, 0.975)
 N_DRAWS = 200
 """Resamples of the networks, and permutations of the predictions, where nothing else is said."""
 
-ROUNDING = 1e-12
-"""A smaller share of the sum of squares than this is no variance."""
+VANISHING = 0.01
+"""A resample that varies by less than this share of what the sample does has no R²: it is not drawn."""
+
+MIN_DRAWN = 0.5
+"""With fewer of the resamples than this share there is no interval."""
 
 
 def resamples(n_bootstraps: int, n: int, *, seed: int, groups: np.ndarray | None = None) -> np.ndarray:
@@ -47,49 +58,106 @@ def total_squares(count: np.ndarray, first: np.ndarray, second: np.ndarray) -> n
     return np.where(total > ROUNDING * second, total, 0.0)
 
 
+def steady(total: np.ndarray, count: np.ndarray) -> np.ndarray:
+    """Squared deviations (B,) of `count` (B,) values in resamples, the first one the sample; 0 in those that hardly vary."""
+    return np.where(total / np.maximum(count, 1) >= VANISHING * total[0] / max(count[0], 1), total, 0.0)
+
+
 def r2_draws(truth: np.ndarray, predicted: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """(B,): R² of predictions for N networks, truth and predicted (N,) or (N, M), all entries in one, for weights (B, N).
 
-    The total is about the mean of the resample; this is scikit-learn's `r2_score` of the resampled entries.
+    The total is about the mean of the resample; this is scikit-learn's `r2_score` of the resampled entries, NaN where these
+    hardly vary. The first weights are those of the sample itself.
     """
     truth, predicted = (np.asarray(part, np.float64).reshape(len(part), -1) for part in (truth, predicted))
     centred = truth - truth.mean()  # the same R², and no cancellation where the mean is far from 0
     sums = np.stack([np.full(len(truth), truth.shape[1]), centred.sum(1), np.square(centred).sum(1)], axis=1)
     count, first, second = (weights @ sums).T
-    return explained(weights @ np.square(truth - predicted).sum(axis=1), total_squares(count, first, second))
+    total = steady(total_squares(count, first, second), count)
+    return explained(weights @ np.square(truth - predicted).sum(axis=1), total)
 
 
 def permuted_r2(truth: np.ndarray, predicted: np.ndarray, *, seed: int, n_draws: int = N_DRAWS) -> np.ndarray:
     """(n_draws,): the same when predictions are permuted among networks."""
     rng = np.random.default_rng(seed)
     truth, predicted = (np.asarray(part, np.float64).reshape(len(part), -1) for part in (truth, predicted))
-    total = np.square(truth - truth.mean()).sum()
+    total = np.square(truth - truth.mean()).sum() if varies(truth) else np.zeros(())
     squares = np.square(truth).sum() + np.square(predicted).sum()
     products = np.array([np.vdot(truth, predicted[rng.permutation(len(truth))]) for _ in range(n_draws)])
     return explained(squares - 2 * products, total)
 
 
-def r2_metric(truth: np.ndarray, *predicted: np.ndarray, seed: int, n_draws: int = N_DRAWS) -> dict[str, float]:
-    """`value`, `low`, `high` and `null` of the mean R² of one or several sets of predictions for N networks."""
-    weights = resamples(n_draws, len(truth), seed=seed)
+def r2_metric(
+    truth: np.ndarray, *predicted: np.ndarray, seed: int, n_draws: int = N_DRAWS, groups: np.ndarray | None = None
+) -> dict[str, float]:
+    """`value`, `low`, `high` and `null` of the mean R² of one or several sets of predictions for N networks; groups (N,) are
+    their runs.
+    """
+    weights = resamples(n_draws, len(truth), seed=seed, groups=groups)
     draws = np.mean([r2_draws(truth, one, weights) for one in predicted], axis=0)
-    return summary(draws, np.mean([permuted_r2(truth, one, seed=seed, n_draws=n_draws) for one in predicted], axis=0))
+    permuted = np.mean([permuted_r2(truth, one, seed=seed, n_draws=n_draws) for one in predicted], axis=0)
+    return summary(draws, permuted, n_groups(len(truth), groups))
 
 
 def class_metric(
-    truth: np.ndarray, predicted: np.ndarray, *, seed: int, n_draws: int = N_DRAWS, score: Callable | None = None
+    truth: np.ndarray,
+    predicted: np.ndarray,
+    *,
+    seed: int,
+    n_draws: int = N_DRAWS,
+    score: Callable | None = None,
+    groups: np.ndarray | None = None,
 ) -> dict[str, float]:
     """`value`, `low`, `high` and `null` of the balanced accuracy of predictions (N,), or of another `score` of tables.
 
-    Predictions (N, S) are those of S probes: value and interval are of their mean score, the null of the first.
+    Predictions (N, S) are those of S probes: value and interval are of their mean score, the null of the first. groups (N,) are
+    the runs of the networks.
     """
     names, codes = np.unique(np.column_stack([truth, predicted]).astype(str), return_inverse=True)
-    cells, n_networks = np.unique(codes.reshape(len(truth), -1), axis=0, return_counts=True)
-    drawn = np.random.default_rng(seed).multinomial(len(truth), n_networks / len(truth), size=n_draws)
-    counts, score = np.concatenate([n_networks[None], drawn]), score or mean_recall
-    draws = np.mean([score(_tables(cells[:, [0, probe]], counts, len(names))) for probe in range(1, cells.shape[1])], axis=0)
-    table = _tables(cells[:, :2], n_networks, len(names))
-    return summary(draws, score(permuted_tables(table, n_draws, seed=seed)))
+    codes, score = codes.reshape(len(truth), -1), score or mean_recall
+    answers, answer = np.unique(codes[:, 1:], axis=0, return_inverse=True)
+    rows, columns, counts = resampled_cells(codes[:, 0], answer.reshape(-1), n_draws, seed=seed, groups=groups)
+    given = answers[columns]
+    draws = np.mean([score(_tables(rows, one, counts, len(names))) for one in given.T], axis=0)
+    table = _tables(rows, given[:, 0], counts[0], len(names))
+    return summary(draws, score(permuted_tables(table, n_draws, seed=seed)), n_groups(len(truth), groups))
+
+
+def resampled_cells(
+    rows: np.ndarray, columns: np.ndarray, n_draws: int, *, seed: int, groups: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The cells (C,) and (C,) of a contingency table of codes (N,) and (N,) that a resample may fill, and the counts
+    (n_draws + 1, C) in resamples of runs, the first that of the sample itself.
+
+    Below FEW_RUNS runs a resample draws one more than there are, one that has the margins of the table and tells nothing.
+    """
+    n, n_runs, rng = len(rows), n_groups(len(rows), groups), np.random.default_rng(seed)
+    shape = (rows.max() + 1, columns.max() + 1)
+    own = np.unique(rows * shape[1] + columns)
+    cells, nothing = own, None
+    if n_runs < FEW_RUNS:
+        margins = np.bincount(rows) / n, np.bincount(columns) / n
+        nothing = np.outer(*margins).ravel()
+        cells = np.flatnonzero(nothing)
+        nothing = nothing[cells]
+    cell = np.searchsorted(cells, rows * shape[1] + columns)
+    table = np.bincount(cell, minlength=len(cells))
+    if n_runs == n:
+        share = table / n if nothing is None else (table + nothing) / (n + 1)
+        drawn = rng.multinomial(n, share, size=n_draws)
+    else:
+        _, member = np.unique(groups, return_inverse=True)
+        by_run = coo_array((np.ones(n), (cell, member)), shape=(len(cells), n_runs)).tocsr()
+        n_empty = np.zeros(n_draws, int) if nothing is None else rng.binomial(n_runs, 1 / (n_runs + 1), size=n_draws)
+        drawn = (by_run @ rng.multinomial(n_runs - n_empty, np.full(n_runs, 1 / n_runs)).T).T.astype(np.int64)
+        if nothing is not None:
+            drawn += rng.multinomial(n_empty * max(1, round(n / n_runs)), nothing)
+    return cells // shape[1], cells % shape[1], np.concatenate([table[None], drawn])
+
+
+def n_groups(n: int, groups: np.ndarray | None) -> int:
+    """How many runs n networks are of; each is one where nothing is said."""
+    return n if groups is None else len(set(groups.tolist()))
 
 
 def permuted_tables(table: np.ndarray, n_draws: int, *, seed: int) -> np.ndarray:
@@ -100,10 +168,10 @@ def permuted_tables(table: np.ndarray, n_draws: int, *, seed: int) -> np.ndarray
     return random_table(*margins, seed=seed).rvs(n_draws)
 
 
-def _tables(cells: np.ndarray, counts: np.ndarray, n_labels: int) -> np.ndarray:
-    """Tables (…, L, L) of truth and predictions that hold `counts` (…, C) networks in `cells` (C, 2)."""
+def _tables(rows: np.ndarray, columns: np.ndarray, counts: np.ndarray, n_labels: int) -> np.ndarray:
+    """Tables (…, L, L) of truth and predictions that hold `counts` (…, C) networks in cells of rows (C,) and columns (C,)."""
     tables = np.zeros((*counts.shape[:-1], n_labels, n_labels), dtype=np.int64)
-    np.add.at(tables, (..., cells[:, 0], cells[:, 1]), counts)
+    np.add.at(tables, (..., rows, columns), counts)
     return tables
 
 
@@ -124,16 +192,22 @@ def balanced_accuracy(truth: np.ndarray, predicted: np.ndarray) -> float:
     return float(np.mean([(predicted[truth == label] == label).mean() for label in np.unique(truth)]))
 
 
-def interval(draws: np.ndarray) -> tuple[float, float]:
-    """The ends of 95 % of draws, those left out that are not finite; NaN where none is."""
+def interval(draws: np.ndarray, n_runs: int | None = None) -> tuple[float, float]:
+    """The ends of 95 % of draws of so many runs, those left out that are not finite; NaN where most are, or of one run."""
     finite = draws[np.isfinite(draws)]
-    low, high = np.quantile(finite, LEVELS) if len(finite) else (math.nan, math.nan)
+    if len(finite) < MIN_DRAWN * len(draws) or not len(finite) or n_runs == 1:
+        return math.nan, math.nan
+    levels = LEVELS
+    if n_runs is not None and n_runs < FEW_RUNS:
+        below = float(norm.cdf(np.sqrt(n_runs / (n_runs - 1)) * t.ppf(LEVELS[0], n_runs - 1)))
+        levels = (below, 1 - below)
+    low, high = np.quantile(finite, levels)
     return float(low), float(high)
 
 
-def summary(draws: np.ndarray, permuted: np.ndarray) -> dict[str, float]:
+def summary(draws: np.ndarray, permuted: np.ndarray, n_runs: int | None = None) -> dict[str, float]:
     """`value`, `low`, `high` and `null` from draws (B,), whose first is the sample itself, and from permutations."""
-    low, high = interval(draws[1:])
+    low, high = interval(draws[1:], n_runs)
     return {"value": float(draws[0]), "low": low, "high": high, "null": float(np.quantile(permuted, 0.95))}
 
 

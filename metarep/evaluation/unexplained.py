@@ -15,6 +15,7 @@ from scipy.special import xlogy
 from scipy.stats import rankdata
 from sklearn.ensemble import ExtraTreesClassifier
 
+from metarep.evaluation.resampling import VANISHING
 from metarep.zoos.domain import Property
 
 N_SHUFFLES = 200
@@ -171,7 +172,7 @@ def shares(bins: np.ndarray, clusters: np.ndarray, cell: np.ndarray, rng: np.ran
     most = ((null - mean) / spread).max(axis=1)
     p = (1 + (most[:, None] >= (own - mean) / spread).sum(axis=0)) / (1 + N_SHUFFLES)
     left = rest - mean  # what can be known beyond chance
-    scale = np.where(left > 1e-9, 1 / np.maximum(left, 1e-9), 0.0)
+    scale = np.where(left > max(VANISHING * rest, 1e-9), 1 / np.maximum(left, 1e-9), 0.0)
     return Shares(scale * (own - mean), scale * (np.quantile(null, 0.95, axis=0) - mean), p)
 
 

@@ -14,18 +14,13 @@ import numpy as np
 import torch
 
 from metarep.errors import MetarepError
+from metarep.formats.archives import entries_of
 from metarep.formats.torch_files import DAMAGE
 
 HEAD_BYTES = 1 << 16
-MAX_RATIO = 100
-FREE_BYTES = 256 << 20
-"""Compressed archives may unfold to MAX_RATIO times their size, or to FREE_BYTES if that is more."""
-
 SAVE_ARRAYS = "save plain arrays with numpy.savez(path, **arrays)"
 HEAD_ERRORS = (tokenize.TokenError, SyntaxError, *DAMAGE)
 """What NumPy may raise over the head of a damaged array."""
-
-_ERRORS = (zipfile.BadZipFile, zlib.error, *HEAD_ERRORS)
 
 
 def read_npz(path: Path) -> dict[str, torch.Tensor]:
@@ -33,18 +28,14 @@ def read_npz(path: Path) -> dict[str, torch.Tensor]:
     try:
         with zipfile.ZipFile(path) as archive:
             return _members(path, archive)
-    except _ERRORS as error:
+    except (zipfile.BadZipFile, zlib.error, *HEAD_ERRORS) as error:
         raise MetarepError(f"{path} is damaged or no .npz archive", met=repr(error)[:120], fix=SAVE_ARRAYS) from error
 
 
 def _members(path: Path, archive: zipfile.ZipFile) -> dict[str, torch.Tensor]:
-    entries = [entry for entry in archive.infolist() if entry.filename.endswith(".npy")]
+    entries = [entry for entry in entries_of(path, archive) if entry.filename.endswith(".npy")]
     if not entries:
         raise MetarepError(f"{path} holds no arrays", expected="members that end in .npy", fix=SAVE_ARRAYS)
-    if len({entry.filename for entry in entries}) < len(entries):
-        raise MetarepError(f"{path}: two arrays have one name", fix=SAVE_ARRAYS)
-    if sum(entry.file_size for entry in entries) > max(FREE_BYTES, MAX_RATIO * path.stat().st_size):
-        raise MetarepError(f"{path} unfolds to more than {MAX_RATIO} times its size", fix="save it uncompressed")
     return {entry.filename.removesuffix(".npy"): _member(path, archive, entry) for entry in entries}
 
 

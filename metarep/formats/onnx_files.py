@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from metarep.account import Entry
 from metarep.errors import MetarepError
+from metarep.formats.archives import package
+from metarep.formats.contents import Contents, only
 from metarep.formats.npz_files import to_torch
 from metarep.formats.onnx_chain import is_chain
+from metarep.formats.onnx_fold import fold, inlined
 from metarep.formats.onnx_graph import graphs, read_uses
 from metarep.formats.safetensors_files import plain_name
 from metarep.formats.torch_files import DAMAGE
@@ -39,61 +44,79 @@ DTYPES = {
     "FLOAT8E5M2": torch.float8_e5m2,
 }
 
-FLOATING = ("FLOAT", "DOUBLE", "FLOAT16", "BFLOAT16")
+WEIGHTS = ("FLOAT", "DOUBLE", "FLOAT16", "BFLOAT16", "INT8", "UINT8")
+"""The data types of constants that may be weights."""
 
 
-def read_onnx(path: Path) -> tuple[dict[str, torch.Tensor], bool, Graph]:
-    """The weights of a model by name, that they are in order, and what its graph does with them.
+def read_onnx(path: Path) -> Contents:
+    """The weights of a model by name, in the order of its nodes, and what its graph does with them.
 
-    Weights are initialisers and floating-point constants of more than one value, as some exporters write them, of the graph
-    and of the graphs in its branches; those that no node reads stand last. Values in other files are read from plain files in
-    the same folder only. Raises MetarepError for damage, for sizes that do not fit the shapes, and where the package `onnx` is
-    missing.
+    Weights are initialisers and constants of more than one value, as some exporters write them, of the graph, of the graphs in
+    its branches and of its functions; those that no node reads stand last. Quantised ones are read as the numbers that they
+    stand for. Values in other files are read from plain files in the same folder only. Raises MetarepError for damage, for
+    sizes that do not fit the shapes, and where the package `onnx` is missing.
     """
-    onnx = _package(path)
+    onnx = package(path, "onnx", "onnx")
     from google.protobuf.message import DecodeError
 
     try:
-        model = onnx.load(path, load_external_data=False)
-    except (DecodeError, *DAMAGE) as error:
+        model = inlined(path, onnx.load(path, load_external_data=False), onnx)
+    except (DecodeError, RecursionError, *DAMAGE) as error:
         raise MetarepError(f"{path} is damaged or no ONNX model", met=repr(error)[:120], fix="export it again") from error
     tensors: dict[str, torch.Tensor] = {}
     uses: dict[str, Use] = {}
+    n_quantised = 0
     for branch, nodes_before, graph in graphs(model.graph):
         if len(graph.sparse_initializer):
             raise MetarepError(f"{path} holds sparse initialisers", expected="dense ones", fix="export it dense")
-        own: dict[str, torch.Tensor] = {}
-        for name, proto in _weights(graph, onnx):
-            if not isinstance(name, str) or branch + name in tensors or not name.isprintable():  # bytes: no UTF-8
-                raise MetarepError(f"{path}: no name for an initialiser", met=repr(name)[:80], expected="texts, each once")
-            own[name] = tensors[branch + name] = _tensor(path, onnx, proto)
+        own = _weights(path, graph, onnx)
+        small = {node.output[0]: proto for node, proto in _constants(graph) if math.prod(proto.dims) <= 1}
+        n_quantised += fold(graph, own, lambda name, own=own, small=small: _value(path, onnx, own, small, name))
+        clash = next((name for name in own if branch + name in tensors), None)
+        if clash is not None:
+            raise MetarepError(f"{path}: no name for an initialiser", met=repr(clash)[:80], expected="texts, each once")
+        tensors |= {branch + name: value for name, value in own.items()}
         uses |= {branch + name: use for name, use in read_uses(graph, own, nodes_before).items()}
     if not tensors:
         raise MetarepError(f"{path} holds no initialisers", expected="an ONNX model with its parameters", fix="export it again")
     uses = dict(sorted(uses.items(), key=lambda entry: entry[1].node))
     in_order = {name: tensors[name] for name in (*uses, *tensors)}
-    return in_order, True, Graph(uses, chain=is_chain(model.graph, tensors, uses))
+    contents = only(in_order, True, Graph(uses, chain=is_chain(model.graph, tensors, uses)))
+    return replace(contents, entries=tuple(_account(in_order, n_quantised)))
 
 
-def _weights(graph: Any, onnx: Any) -> Iterator[tuple[str, Any]]:
-    """Initialisers, then floating-point constants of more than one value: (name, proto)."""
-    for proto in graph.initializer:
-        yield proto.name, proto
-    floating = {getattr(onnx.TensorProto, name) for name in FLOATING}
+def _account(tensors: dict[str, torch.Tensor], n_quantised: int) -> Iterator[Entry]:
+    if n_quantised:
+        yield Entry("tensor", "", f"quantised weights: {n_quantised}", "read as the numbers they stand for, in float32")
+    unread = [name for name, value in tensors.items() if value.dtype in (torch.int8, torch.uint8) and value.ndim > 1]
+    if unread:
+        what = f"weights of 8 bits: {', '.join(unread[:3])}" + (f" and {len(unread) - 3} more" if len(unread) > 3 else "")
+        yield Entry("tensor", "", what, "they are not read; the network is read without them", doubt=True)
+
+
+def _weights(path: Path, graph: Any, onnx: Any) -> dict[str, torch.Tensor]:
+    """Initialisers, then constants of more than one value that are floating-point or of a byte."""
+    weights = {getattr(onnx.TensorProto, name) for name in WEIGHTS}
+    constants = ((node.output[0], proto) for node, proto in _constants(graph))
+    large = ((name, one) for name, one in constants if one.data_type in weights and math.prod(one.dims) > 1)
+    found: dict[str, torch.Tensor] = {}
+    for name, proto in (*((proto.name, proto) for proto in graph.initializer), *large):
+        if not isinstance(name, str) or name in found or not name.isprintable():  # bytes: no UTF-8
+            raise MetarepError(f"{path}: no name for an initialiser", met=repr(name)[:80], expected="texts, each once")
+        found[name] = _tensor(path, onnx, proto)
+    return found
+
+
+def _constants(graph: Any) -> Iterator[tuple[Any, Any]]:
+    """(node, proto) of each constant that is a tensor."""
     for node in graph.node:
         for attribute in node.attribute if node.op_type == "Constant" and len(node.output) == 1 else ():
-            proto = attribute.t
-            if attribute.name == "value" and proto.data_type in floating and math.prod(proto.dims) > 1:
-                yield node.output[0], proto
+            if attribute.name == "value" and attribute.HasField("t"):
+                yield node, attribute.t
 
 
-def _package(path: Path) -> Any:
-    try:
-        import onnx
-    except ImportError as error:
-        fix = "pip install 'metarep[onnx]'"
-        raise MetarepError(f"{path}: ONNX files ask for the package onnx", met="none", fix=fix) from error
-    return onnx
+def _value(path: Path, onnx: Any, own: Mapping[str, torch.Tensor], small: Mapping[str, Any], name: str) -> torch.Tensor | None:
+    return own[name] if name in own else _tensor(path, onnx, small[name]) if name in small else None
 
 
 def _tensor(path: Path, onnx: Any, proto: Any) -> torch.Tensor:

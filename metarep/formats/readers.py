@@ -1,81 +1,72 @@
-"""One network out of one file, whatever the format."""
+"""The networks in a file, whatever the format."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import torch
 
+from metarep.account import Entry
 from metarep.errors import MetarepError
+from metarep.formats.contents import Checkpoint, Contents, only
+from metarep.formats.flax_files import read_flax
+from metarep.formats.gguf_files import read_gguf
+from metarep.formats.keras_files import read_keras
+from metarep.formats.members import SAVE_STATE_DICT
 from metarep.formats.npz_files import read_npz
 from metarep.formats.onnx_files import read_onnx
+from metarep.formats.quantised import dequantised
 from metarep.formats.safetensors_files import read_safetensors
 from metarep.formats.shards import INDEX_SUFFIXES, read_index, shards_of
-from metarep.formats.torch_files import SAVE_STATE_DICT, read_torch, starts_as_torch
-from metarep.networks.architecture import Architecture, Named, read_architecture
-from metarep.networks.graph import Graph
+from metarep.formats.torch_files import read_torch, starts_as_torch
+from metarep.formats.zip_files import read_zip
 from metarep.networks.spec import NetworkSpec
 
 RESERVED = "__metadata__"
 """A name that safetensors keeps for itself."""
 
 
-@dataclass(frozen=True)
-class Checkpoint:
-    """A network's tensors by name; `ordered` where they stand as in the network. Values may lie in the file until used.
-
-    `graph` is what the file itself says is done with them.
-    """
-
-    tensors: dict[str, torch.Tensor]
-    ordered: bool = True
-    graph: Graph | None = None
-
-    @property
-    def named(self) -> tuple[Named, ...]:
-        """(name, shape, dtype) of each tensor."""
-        return tuple((name, tuple(value.shape), dtype_name(value.dtype)) for name, value in self.tensors.items())
-
-    @property
-    def architecture(self) -> Architecture:
-        """What its tensors are, as names, shapes and the file's graph say."""
-        return read_architecture(self.named, ordered=self.ordered, graph=self.graph)
-
-
-READERS: dict[str, Callable[[Path], Checkpoint]] = {
-    **dict.fromkeys((".pt", ".pth", ".pt.tar", ".pth.tar", ".bin", ".ckpt"), lambda path: Checkpoint(read_torch(path))),
-    ".bin.index.json": lambda path: Checkpoint(read_index(path, read_torch), ordered=False),
-    ".safetensors.index.json": lambda path: Checkpoint(
-        read_index(path, lambda shard: read_safetensors(shard)[0]), ordered=False
-    ),
-    ".safetensors": lambda path: Checkpoint(*read_safetensors(path)),
-    ".npz": lambda path: Checkpoint(read_npz(path)),
-    ".onnx": lambda path: Checkpoint(*read_onnx(path)),
+READERS: dict[str, Callable[[Path], Contents]] = {
+    **dict.fromkeys((".pt", ".pth", ".pt.tar", ".pth.tar", ".bin", ".ckpt"), read_torch),
+    ".bin.index.json": lambda path: only(read_index(path, lambda shard: sole(shard, read_torch(shard)).tensors), ordered=False),
+    ".safetensors.index.json": lambda path: only(read_index(path, lambda shard: read_safetensors(shard)[0]), ordered=False),
+    ".safetensors": lambda path: only(*read_safetensors(path)),
+    ".npz": lambda path: only(read_npz(path)),
+    ".onnx": read_onnx,
+    ".zip": read_zip,
+    **dict.fromkeys((".h5", ".hdf5", ".keras"), read_keras),
+    ".msgpack": read_flax,
+    ".gguf": read_gguf,
 }
 """How a file is read, by the end of its name."""
 
 SHARED_SUFFIXES = (".bin", ".ckpt")
 """Ends that the files of other programs have too: here the first bytes decide whether PyTorch wrote a file."""
 
-SETTINGS = "training_args.bin"
-"""Pickled settings that Hugging Face's trainer puts beside a network; a file of this name is none."""
+LFS = b"version https://git-lfs"
+"""How the pointers begin that Git LFS leaves in place of files."""
+
+TRAINERS = re.compile(r"(training_args|optimizer|scheduler|scaler|rng_state|random_states)(_\d+)*\.(bin|pt|pth)", re.IGNORECASE)
+"""Names of what Hugging Face's trainers put beside a network. A file of such a name that cannot be read is none."""
 
 
 def suffix_of(path: Path) -> str | None:
     """The known end of a file's name, or None."""
     name = path.name.lower()
     suffix = next((suffix for suffix in READERS if name.endswith(suffix)), None)
-    foreign = suffix in SHARED_SUFFIXES and path.is_file() and not starts_as_torch(path)
-    return None if foreign or name == SETTINGS else suffix
+    foreign = suffix in SHARED_SUFFIXES and path.is_file() and not (starts_as_torch(path) or _is_pointer(path))
+    return None if foreign else suffix
 
 
-def read_checkpoint(path: Path, suffix: str | None = None) -> Checkpoint:
-    """The network in a file, read by its suffix or as if it had the one given.
+def read_contents(path: Path, suffix: str | None = None) -> Contents:
+    """The networks in a file, read by its suffix or as if it had the one given, and what was left in it.
 
-    Raises MetarepError for unknown suffixes, and for files that are empty, damaged or hold anything but tensors.
+    A file that holds no network by what is in it (the state of an optimiser, of a random number generator) has contents
+    without networks and an entry that says so. Raises MetarepError for unknown suffixes, and for files that are empty or
+    damaged or hold anything but tensors.
     """
     suffix = suffix or suffix_of(path)
     if not path.is_file():
@@ -84,12 +75,51 @@ def read_checkpoint(path: Path, suffix: str | None = None) -> Checkpoint:
         raise MetarepError(f"{path} is of no known format", expected=", ".join(READERS), fix="rename or convert it")
     if not path.stat().st_size:
         raise MetarepError(f"{path} is empty", fix="copy or save it again")
-    checkpoint = READERS[suffix](path)
-    if not checkpoint.tensors:
-        raise MetarepError(f"{path} holds no tensors", expected="a network's parameters")
-    if RESERVED in checkpoint.tensors:
-        raise MetarepError(f"{path}: a tensor has a reserved name", met=RESERVED, fix="rename it")
-    return checkpoint
+    if _is_pointer(path):
+        raise MetarepError(f"{path} is a Git LFS pointer, not a network", fix="git lfs pull")
+    try:
+        contents = READERS[suffix](path)
+    except MetarepError:
+        if not TRAINERS.fullmatch(path.name):
+            raise
+        return Contents((), (Entry("file", "", "what a trainer puts beside a network, by its name", "it is no network"),))
+    read = [dequantised(held.checkpoint.tensors) for held in contents.networks]
+    networks = tuple(held.holding(tensors) for held, (tensors, _) in zip(contents.networks, read, strict=True))
+    for held in networks:
+        if not held.checkpoint.tensors:
+            raise MetarepError(f"{path} holds no tensors", expected="a network's parameters")
+        if RESERVED in held.checkpoint.tensors:
+            raise MetarepError(f"{path}: a tensor has a reserved name", met=RESERVED, fix="rename it")
+    more = (replace(entry, where=held.member) for held, (_, entries) in zip(networks, read, strict=True) for entry in entries)
+    return Contents(networks, (*contents.entries, *more))
+
+
+def read_checkpoint(path: Path, suffix: str | None = None, member: str = "") -> Checkpoint:
+    """One network of a file: that called `member`, or for "" the only one that is no snapshot.
+
+    Raises MetarepError as `read_contents` does, where the file holds no network, and where it holds several or none of them
+    is called `member`.
+    """
+    return sole(path, read_contents(path, suffix), member)
+
+
+def sole(path: Path, contents: Contents, member: str = "") -> Checkpoint:
+    """The network called `member` in a file's contents, or for "" the only one that is no snapshot; else MetarepError."""
+    if not contents.networks:
+        raise MetarepError(f"{path} holds no network", met=contents.entries[0].what, fix="name the file of the network")
+    finals = [held for held in contents.networks if not held.snapshot]
+    fits = [held for held in contents.networks if held.member == member] if member else finals
+    if len(fits) != 1:
+        names = [held.member or path.name for held in contents.networks]
+        met = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+        problem = f"{path} holds no network {member!r}" if member else f"{path} holds several networks"
+        raise MetarepError(problem, met=met, fix="say which one by this name")
+    return fits[0].checkpoint
+
+
+def _is_pointer(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(LFS)) == LFS
 
 
 def read_params(path: Path, spec: NetworkSpec) -> np.ndarray:
@@ -123,16 +153,3 @@ def files_behind(path: Path) -> tuple[Path, ...]:
     if suffix_of(path) in INDEX_SUFFIXES:
         return (path, *sorted(shards_of(path)))
     return (path,)
-
-
-def dtype_name(dtype: torch.dtype) -> str:
-    """ "float32" for torch.float32."""
-    return str(dtype).removeprefix("torch.")
-
-
-def dtype_of(name: str) -> torch.dtype:
-    """The inverse of `dtype_name`. Raises MetarepError for other texts."""
-    dtype = getattr(torch, name, None)
-    if not isinstance(dtype, torch.dtype):
-        raise MetarepError("no dtype of PyTorch", met=name, expected="such as float32")
-    return dtype

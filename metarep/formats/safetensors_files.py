@@ -23,6 +23,8 @@ DTYPES = {
     torch.bfloat16: "BF16",
     torch.float8_e4m3fn: "F8_E4M3",
     torch.float8_e5m2: "F8_E5M2",
+    torch.float8_e4m3fnuz: "F8_E4M3FNUZ",
+    torch.float8_e5m2fnuz: "F8_E5M2FNUZ",
     torch.complex64: "C64",
     torch.int64: "I64",
     torch.int32: "I32",
@@ -34,6 +36,13 @@ DTYPES = {
     torch.uint8: "U8",
     torch.bool: "BOOL",
 }
+_RECENT = {"float8_e8m0fnu": "F8_E8M0", "float4_e2m1fn_x2": "F4"}
+DTYPES |= {getattr(torch, name): code for name, code in _RECENT.items() if hasattr(torch, name)}
+"""The dtypes that the format knows; later versions of PyTorch alone have the recent ones."""
+
+PAIRS = "F4"
+"""The dtype of which two values share a byte: in a file the last axis is twice as long as PyTorch's."""
+
 READ_ERRORS = (SafetensorError, OSError, ValueError, RuntimeError, TypeError, KeyError, AttributeError, OverflowError)
 
 
@@ -86,10 +95,10 @@ def write_safetensors(path: Path, entries: Sequence[Entry], metadata: Mapping[st
         size = dtype.itemsize
         for length in shape:
             size *= length
-        foreign = dtype not in DTYPES
+        foreign, pairs = dtype not in DTYPES, DTYPES.get(dtype) == PAIRS and bool(shape)
         head[name] = {
             "dtype": DTYPES.get(dtype, "U8"),
-            "shape": [*shape, dtype.itemsize] if foreign else list(shape),
+            "shape": [*shape, dtype.itemsize] if foreign else [*shape[:-1], 2 * shape[-1]] if pairs else list(shape),
             "data_offsets": [at, at + size],
         }
         at += size

@@ -10,16 +10,16 @@ import struct
 import warnings
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Sequence, Set
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from metarep.errors import MetarepError
-
-WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network", "model_state")
-"""Keys under which training scripts put a state dict."""
+from metarep.formats.contents import Contents
+from metarep.formats.members import SAVE_STATE_DICT, networks_of
 
 DAMAGE = (
     *(RuntimeError, EOFError, ValueError, LookupError, AttributeError, TypeError, ArithmeticError, MemoryError, OSError),
@@ -27,43 +27,61 @@ DAMAGE = (
 )
 """What reading a damaged file may raise."""
 
-SAVE_STATE_DICT = "save it with torch.save(model.state_dict(), path)"
-
 ZIP_MAGIC = b"PK\x03\x04"
 LEGACY_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 """How torch.save begins a file that is no archive: its magic number, pickled."""
 
 MAX_GROWTH = 4
+MAX_SHARING = 1000
 SLACK = 1 << 20
-"""Tensors may share memory in a file; together they may be so many times as large as the file, and so many bytes more."""
+"""Tensors together may be MAX_GROWTH times as large as their file, or MAX_SHARING times with those that several layers share,
+and so many bytes more."""
 
 ALLOCATING = frozenset({"bytearray"})
 """Harmless classes that a pickle could ask for at any size."""
 
 
-def read_torch(path: Path) -> dict[str, torch.Tensor]:
-    """The tensors of a state dict by name, in its order.
+def read_torch(path: Path) -> Contents:
+    """The networks in a file that torch.save wrote.
 
     Raises MetarepError for damaged files (their checksums are held against their bytes), for pickles of anything but
     tensors and plain containers, and for tensors that are larger than the file.
     """
-    with path.open("rb") as file:
-        archive = file.read(len(ZIP_MAGIC)) == ZIP_MAGIC  # as torch.load decides it
-        file.seek(0)
-        if not archive:
-            _refuse_allocations(path, file)
-    sizes = _check_archive(path) if archive else None
-    content = state_dict_of(read_saved(path, mmap=sizes is not None), path)
-    tensors: dict[str, torch.Tensor] = {}
-    for key, value in content.items():
-        if isinstance(value, torch.Tensor):
-            name = _name(path, key, tensors)
-            tensors[name] = _plain(path, name, value, sizes)
-    if not tensors:
-        raise _no_tensors(path, content)
-    if sum(tensor.nbytes for tensor in tensors.values()) > MAX_GROWTH * path.stat().st_size + SLACK:
+    return networks_of_saved(path, [Saved.read(path)])
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What a file held, tensors and plain containers, and the lengths of its archive's records; None where it is no archive."""
+
+    content: Any
+    sizes: Set[int] | None
+    n_bytes: int
+
+    @classmethod
+    def read(cls, path: Path, *, mmap: bool = True) -> Saved:
+        """A file's content; with `mmap` the tensors of an archive lie in the file until used."""
+        with path.open("rb") as file:
+            archive = file.read(len(ZIP_MAGIC)) == ZIP_MAGIC  # as torch.load decides it
+            file.seek(0)
+            if not archive:
+                _refuse_allocations(path, file)
+        sizes = _check_archive(path) if archive else None
+        return cls(read_saved(path, mmap=mmap and archive), sizes, path.stat().st_size)
+
+
+def networks_of_saved(path: Path, files: Sequence[Saved], content: Any = None) -> Contents:
+    """The networks in `content`, or in that of the only one of the `files` that its tensors lie in."""
+    whole = any(file.sizes is None for file in files)
+    sizes = None if whole else set().union(*(file.sizes or () for file in files))
+    content = files[0].content if content is None else content
+    contents = networks_of(path, content, plain=lambda name, value: _plain(path, name, value, sizes))
+    values = [value for held in contents.networks for value in held.checkpoint.tensors.values()]
+    own = {(value.data_ptr(), value.shape, value.stride(), value.dtype): value.nbytes for value in values}
+    n_bytes = sum(file.n_bytes for file in files)
+    if sum(own.values()) > MAX_GROWTH * n_bytes + SLACK or sum(v.nbytes for v in values) > MAX_SHARING * n_bytes + SLACK:
         raise MetarepError(f"{path}: tensors are larger than the file", expected="values for all of them", fix=SAVE_STATE_DICT)
-    return tensors
+    return contents
 
 
 def read_saved(path: Path, *, mmap: bool = False) -> Any:
@@ -87,16 +105,6 @@ def read_saved(path: Path, *, mmap: bool = False) -> Any:
         raise MetarepError(f"{path} is damaged or was not written by torch.save", fix=SAVE_STATE_DICT) from error
 
 
-def state_dict_of(content: Any, path: Path) -> Mapping[Any, Any]:
-    """The state dict in what a file held, out of its WRAPPERS if there are any. Raises MetarepError where there is none."""
-    for key in WRAPPERS:
-        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
-            content = content[key]
-    if not isinstance(content, Mapping):
-        raise MetarepError(f"{path} holds no state dict", met=type(content).__name__, fix=SAVE_STATE_DICT)
-    return content
-
-
 def starts_as_torch(path: Path) -> bool:
     """Whether a file begins as those do that torch.save writes, or is empty."""
     with path.open("rb") as file:
@@ -104,29 +112,13 @@ def starts_as_torch(path: Path) -> bool:
     return not head or head.startswith((ZIP_MAGIC, LEGACY_MAGIC))
 
 
-def _no_tensors(path: Path, content: Mapping[Any, Any]) -> MetarepError:
-    inside = [str(key) for key, value in content.items() if isinstance(value, Mapping)]
-    met = ", ".join(map(str, list(content)[:5])) or "nothing"
-    fix = f"save one network's state dict a file, such as that under {inside[0]!r}" if inside else SAVE_STATE_DICT
-    return MetarepError(f"{path} holds no tensors", met=met, expected="a state dict", fix=fix)
-
-
-def _name(path: Path, key: Any, seen: Mapping[str, Any]) -> str:
-    name = str(key)
-    if not isinstance(key, str | int) or name in seen or not name.isprintable():
-        raise MetarepError(
-            f"{path}: no name for a tensor", met=repr(key)[:80], expected="texts, each once", fix=SAVE_STATE_DICT
-        )
-    return name
-
-
 def _plain(path: Path, name: str, value: torch.Tensor, sizes: Set[int] | None) -> torch.Tensor:
-    """The values alone: no gradient, no lazy conjugate.
+    """The values alone: no gradient, no lazy conjugate. Quantised ones stay so.
 
     Raises MetarepError for tensors that are not simply arrays, and where the archive has no record of their length.
     """
-    if value.layout != torch.strided or value.is_quantized or value.is_meta or value.is_nested:
-        what = "quantised" if value.is_quantized else "without values" if value.is_meta else str(value.layout)
+    if value.layout != torch.strided or value.is_meta or value.is_nested:
+        what = "without values" if value.is_meta else str(value.layout)
         raise MetarepError(f"{path}: {name} is no plain tensor", met=what, expected="a dense one", fix="save it dense")
     if sizes is not None and value.untyped_storage().nbytes() not in sizes:
         met = f"{value.untyped_storage().nbytes():,} bytes"

@@ -13,8 +13,9 @@ from metarep.artefact import MANIFEST, Artefact
 from metarep.errors import MetarepError
 from metarep.formats.described import read_description
 from metarep.networks.architecture import Architecture
+from metarep.zoos.account import Account
 from metarep.zoos.importing import Reader
-from metarep.zoos.layouts import Skips, find_networks
+from metarep.zoos.layouts import find_networks
 from metarep.zoos.zoo import open_zoo
 
 
@@ -62,12 +63,14 @@ def _of_zoo(path: Path, network_id: str | None, architecture: Path | str | None)
 
 def _of_file(path: Path, architecture: Path | str | None) -> Source:
     described = read_description(architecture) if architecture is not None else None
-    found = find_networks([path], Skips(allowed=False))
+    account = Account()
+    found = find_networks([path], account)
+    account.require_whole(0)
     if len(found) > 1:
         fix = "name one file; or import them, and name the zoo with --network"
         raise MetarepError(f"{path} holds several networks", met=len(found), expected="one", fix=fix)
     reader = Reader(described)
-    checkpoint = reader.read(found[0])
+    checkpoint = reader.checkpoint(found[0])
     known = reader.architecture(checkpoint)
     reader.descriptions.require_all_used()
     settings = {"network": found[0].file, "sha256": reader.sha256(found[0])}

@@ -67,13 +67,14 @@ def map_blocks(results: Results) -> list[Block]:
         properties = {n: v[rows] for n, v in results.properties.items() if np.isfinite(v[rows]).any()}
         properties = dict(list(properties.items())[:MAX_PROPERTIES])
         colours = {name: label_colours(results, name) for name in labels}
+        fitted = "fitted on training networks, with test networks placed in it"
+        fitted = "of all networks" if results.is_cross_validated else fitted
         blocks.append(
             Drawing(
                 "umap",
                 lambda: maps.map_figure(xy, number, labels, properties, colours),
                 "UMAP of test networks coloured by labels, by cluster and by properties",
-                "UMAP, fitted on training networks, with test networks placed in it. The axes mean nothing and distances "
-                "between islands little. Numbers name clusters.",
+                f"UMAP, {fitted}. The axes mean nothing and distances between islands little. Numbers name clusters.",
             )
         )
     label = results.main_label
@@ -85,12 +86,13 @@ def map_blocks(results: Results) -> list[Block]:
 
 
 def contingency(results: Results, representation: str, label: str) -> dict[int, dict[str, int]]:
-    """{cluster: {value of a label: n test networks}}."""
+    """{cluster: {value of a label: n test networks}}; networks without one are not counted."""
     found: dict[int, Counter[str]] = {}
     for name, row in assigned(results, representation).items():
         counts = found.setdefault(row["cluster"], Counter())
-        if row["split"] == "test":
-            counts[str(results.labels[label][results.row_of[name]])] += 1
+        value = str(results.labels[label][results.row_of[name]])
+        if row["split"] == "test" and value:
+            counts[value] += 1
     return dict(sorted(found.items()))
 
 
@@ -121,7 +123,7 @@ def cluster_rows(results: Results) -> list[dict]:
 def most_common(counts: Mapping[str, int]) -> str:
     """The most common value among a cluster's networks with its share: "96% 3"; "" where there is none."""
     value = max(counts, key=counts.get, default=None)
-    return "" if value is None else f"{counts[value] / sum(counts.values()):.0%} {value or 'without'}"
+    return "" if value is None else f"{counts[value] / sum(counts.values()):.0%} {value}"
 
 
 def gallery_blocks(results: Results) -> list[Block]:

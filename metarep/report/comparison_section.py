@@ -12,7 +12,7 @@ from metarep.report.blocks import Block, Drawing, Heading, Section, Table, Text,
 from metarep.report.figures import Panel
 from metarep.report.representations import BASELINE, BASELINES, CLOZE, LOOKS, ORACLE, UNTRAINED
 from metarep.report.results import MAIN_ARM, NATIVE, Results
-from metarep.report.wording import Finding, Score, arm_title, compare, listed, num, plain, relation, spoken
+from metarep.report.wording import Finding, Score, arm_title, capital, compare, listed, num, plain, relation, spoken
 
 LINEAR, NEIGHBOURS = "linear", "nearest_neighbours"
 PROBES = {LINEAR: "a linear probe", NEIGHBOURS: "a probe of five nearest neighbours"}
@@ -30,6 +30,8 @@ def section(results: Results) -> Section:
         fitted = (
             f"fitted on {about.get('n_train', 0):,} training networks, measured on {about.get('n_test', 0):,} test networks"
         )
+        if results.is_cross_validated:
+            fitted += f", in a cross-validation by run of {about['n_folds']} folds, each fitted anew"
         rule = f"The number of clusters k was chosen without labels: {about.get('rule_for_k', '')}."
         blocks.append(Text(f"Every representation is {fitted}. {rule}"))
     if panels := panels_of(results):
@@ -55,7 +57,19 @@ def section(results: Results) -> Section:
     blocks += [Heading("Every label and every property"), targets_table(results)]
     if label:
         blocks += [Heading("How much depends on k"), *k_drawings(results, label)]
+    blocks += left_out_blocks(results)
     return Section("comparison", "The comparison", blocks, findings(results))
+
+
+def left_out_blocks(results: Results) -> list[Block]:
+    """What could not be measured, and why; what was done otherwise than the settings say."""
+    rows = [row for stage in ("clusters", "predictions") for row in results.table(f"{stage}/left_out")]
+    cells = list(dict.fromkeys((row["what"], plain(str(row["name"])), row["reason"]) for row in rows))
+    notes = list(dict.fromkeys(results.metrics.get("clusters", {}).get("notes", ())))
+    if not cells and not notes:
+        return []
+    table = [Table(["what", "name", "why"], [list(one) for one in cells], n_left=3)] if cells else []
+    return [Heading("What was left out"), *table, *(Text(f"{capital(note)}.", small=True) for note in notes)]
 
 
 def panels_of(results: Results) -> list[Panel]:
@@ -173,7 +187,8 @@ def caution(results: Results) -> Finding | None:
     n = results.metrics.get("clusters", {}).get("n_test")
     if n is None or n >= FEW_TEST_NETWORKS:
         return None
-    return Finding("Caution", f"The comparison rests on {n:,} test networks only; read the intervals before the values.")
+    of = "networks in a cross-validation by run" if results.is_cross_validated else "test networks only"
+    return Finding("Caution", f"The comparison rests on {n:,} {of}; read the intervals before the values.")
 
 
 def leader(results: Results, label: str) -> Finding | None:

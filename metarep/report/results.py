@@ -13,6 +13,7 @@ import numpy as np
 
 from metarep.artefact import MANIFEST, Artefact, open_artefact
 from metarep.errors import MetarepError
+from metarep.evaluation.folds import CROSS_VALIDATED
 from metarep.report.representations import (
     BASELINE,
     BASELINES,
@@ -26,6 +27,7 @@ from metarep.report.representations import (
 from metarep.report.wording import Score, plain
 from metarep.tables import read_csv
 from metarep.zoos.domain import Domain, domain_of
+from metarep.zoos.readings import varies
 from metarep.zoos.zoo import Zoo, open_zoo
 
 KMEANS, NATIVE = "kmeans", "native"
@@ -78,16 +80,21 @@ class Results:
 
     @cached_property
     def labels(self) -> dict[str, np.ndarray]:
-        """The labels (N,) of finished networks, as text, that differ among them; the main one first."""
-        found = {name: self.final[name].astype(str) for name in self.zoo.labels}
+        """The labels (N,) of finished networks, as text, that differ among them; the main one first; "" where there is none."""
+        found = {name: self.final.label(name).astype(str) for name in self.zoo.labels}
         found["architecture"] = self.final.architecture.astype(str)
         return {name: values for name, values in found.items() if len(set(values) - {""}) > 1}
 
     @cached_property
     def properties(self) -> dict[str, np.ndarray]:
         """The numeric properties (N,) of finished networks that differ among them; NaN where one is not known."""
-        found = {name: self.final[name].astype(np.float64) for name in self.zoo.properties}
-        return {name: values for name, values in found.items() if np.nanmax(values, initial=-1e300) > np.nanmin(values)}
+        found = {name: self.final.number(name) for name in self.zoo.properties}
+        return {name: values for name, values in found.items() if varies(values)}
+
+    @cached_property
+    def is_cross_validated(self) -> bool:
+        """Whether there were so few runs that every network was measured in its turn."""
+        return self.metrics.get("clusters", {}).get("evaluation_split") == CROSS_VALIDATED
 
     @cached_property
     def main_label(self) -> str | None:

@@ -26,7 +26,8 @@ WORDS = {
     "the mean share of correct predictions over the values of a label.",
     "Masked R²": "The share of the variance of masked parameters that is predicted: 1 is all, 0 no more than the mean.",
     "Null": "What a metric reaches in at most 95 of 100 draws when labels or predictions are permuted among networks.",
-    "Split": "Everything is fitted on training networks and measured on test networks. Networks of one run share a split.",
+    "Split": "Everything is fitted on training networks and measured on test networks. Networks of one run share a split. Of "
+    "few runs every network is a test network once, in a cross-validation by run.",
     "Clearly": "Two values differ clearly where their 95 % intervals do not overlap.",
 }
 
@@ -73,7 +74,7 @@ def architecture_table(results: Results) -> Table:
 
 def label_rows(results: Results, label: str) -> list[dict]:
     """For each value of a label that occurs: n, share and its Wilson interval, in the order of the label's values."""
-    values, rows = results.labels[label], []
+    values, rows = results.labels[label][results.labels[label] != ""], []
     for value in results.values_of(label):
         n = int((values == value).sum())
         low, high = wilson(n, len(values))

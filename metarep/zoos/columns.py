@@ -25,6 +25,10 @@ REQUIRED = ("network_id", "run_id", "split", "snapshot_of", "finite")
 SPLITS = (("train", 0.7), ("valid", 0.8), ("test", 1.0))
 """Each split ends at this share of the hash of `run_id`."""
 
+FEW_RUNS = 40
+"""Of fewer runs a hash may leave a split empty, and a fifth are too few to measure on: 8 right answers out of 8 say only that
+at least two thirds are right. They are split by rank, and what is measured is cross-validated."""
+
 
 @dataclass(frozen=True)
 class Contents:
@@ -39,6 +43,20 @@ def split_of(run_id: str) -> str:
     """train (70 %), valid (10 %) or test (20 %): a function of the run alone, so that relatives stay together."""
     share = int.from_bytes(hashlib.sha256(run_id.encode()).digest()[:8], "big") / 2**64
     return next(name for name, end in SPLITS if share < end)
+
+
+def splits_of(run_ids: Sequence[str]) -> list[str]:
+    """The split of each network (N,) of a zoo, by its run: `split_of`, and of fewer than FEW_RUNS runs by the rank of their
+    hash, so that each split has its share: of six runs and more at least two.
+    """
+    runs = sorted(set(run_ids), key=lambda run: hashlib.sha256(run.encode()).digest())
+    if not 3 <= len(runs) < FEW_RUNS:
+        return [split_of(run) for run in run_ids]
+    least = 2 if len(runs) >= 6 else 1
+    n_valid, n_test = (max(least, round(share * len(runs))) for share in (0.1, 0.2))
+    bounds = {"train": len(runs) - n_valid - n_test, "valid": n_valid, "test": n_test}
+    split = dict(zip(runs, [name for name, n in bounds.items() for _ in range(n)], strict=True))
+    return [split[run] for run in run_ids]
 
 
 def write_columns(path: Path, columns: Mapping[str, Sequence[Any] | np.ndarray], contents: Contents) -> None:

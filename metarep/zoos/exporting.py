@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from metarep.errors import MetarepError
-from metarep.formats.readers import dtype_name
+from metarep.formats.contents import dtype_name
 from metarep.formats.safetensors_files import DTYPES, ORDER, write_safetensors
 from metarep.zoos.zoo import open_zoo
 

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 
 from metarep.errors import MetarepError
+from metarep.formats.contents import Checkpoint
 from metarep.formats.npz_files import HEAD_ERRORS, to_torch
-from metarep.formats.readers import Checkpoint
 from metarep.zoos.properties import OWN_COLUMNS, Source, read_table, whole_number
 
 WEIGHTS = "weights.npy"

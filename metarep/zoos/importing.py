@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from metarep.artefact import refuse_to_overwrite, sha256_of, write_whole, writing
+from metarep.account import Entry
+from metarep.artefact import refuse_to_overwrite, sha256_of, writing
 from metarep.errors import MetarepError
+from metarep.formats.contents import Checkpoint, Contents, Held
 from metarep.formats.described import ArchitectureFile, Descriptions, flat_slices, read_description
-from metarep.formats.readers import Checkpoint, files_behind, read_checkpoint
-from metarep.networks.architecture import Architecture
+from metarep.formats.readers import files_behind, read_checkpoint, read_contents
+from metarep.networks.architecture import Architecture, readable
+from metarep.networks.inference import symmetries_of
+from metarep.networks.symmetry_groups import Symmetries
 from metarep.progress import Progress
-from metarep.tables import read_csv, to_csv
+from metarep.zoos.account import Account, read_account
+from metarep.zoos.constants import Constants
+from metarep.zoos.copies import Fingerprint, fingerprint
 from metarep.zoos.flat_arrays import FlatArray, open_flat
-from metarep.zoos.layouts import Skips, find_networks
+from metarep.zoos.kinship import snapshots, with_runs
+from metarep.zoos.layouts import find_networks
+from metarep.zoos.members import chosen_members
 from metarep.zoos.properties import Source, join_labels
+from metarep.zoos.remarks import remark_on_sizes, remarks
 from metarep.zoos.settings import ImportConfig
 from metarep.zoos.shards import ShardWriter
 from metarep.zoos.zoo import KIND, open_zoo
-
-SKIPPED = "skipped.csv"
 
 
 def import_networks(
@@ -37,33 +46,32 @@ def import_networks(
     """Reads the networks under `paths` (files, folders, glob patterns) into the folder `out` and returns it.
 
     `labels` is a CSV that joins by its column `file`, `architecture` a YAML that says of tensors what their names do not.
-    Raises MetarepError for the first damaged file, unless `config.skip_damaged`, and leaves nothing half-written.
+    What is passed over or guessed stands in the zoo's account. Raises MetarepError that lists the damaged files, unless
+    `config.skip_damaged`, and what is in doubt, if `config.strict`; leaves nothing half-written.
     """
     out, progress = Path(out), progress or Progress()
     refuse_to_overwrite(out, overwrite)
     described = read_description(architecture) if architecture is not None else None
-    skips = Skips(allowed=config.skip_damaged)
-    sources = find_networks(paths, skips)
-    if labels is not None:
-        sources = join_labels(sources, Path(labels), partial=config.partial_labels)
+    account = Account(config.skip_damaged)
+    sources = find_networks(paths, account)
     settings = import_settings(config, labels=labels, architecture=architecture)
     with writing(out, KIND, config=settings, seed=None, overwrite=overwrite) as folder:
-        writer = ShardWriter(folder, int(config.shard_mb * 2**20))
-        reader = Reader(described)
-        with progress.task("import", len(sources), "networks") as task:
+        gathered = Gathered(config, Reader(described), ShardWriter(folder, int(config.shard_mb * 2**20)), account)
+        with progress.task("import", len(sources), "files") as task:
             for source in sources:
-                with skips.catching(source.file):
-                    _import_one(reader, writer, source)
+                with account.catching(source.file):
+                    gathered.add(source)
                 task.advance()
-        if not writer.rows:
-            reason = skips.rows[0]["reason"] if skips.rows else "there is none"
-            raise MetarepError("no network could be imported", met=reason, fix="name a path with whole files")
-        reader.descriptions.require_all_used()
-        writer.finish()
-        if skips.rows:
-            write_whole(folder / SKIPPED, to_csv(skips.rows))
-    if skips.rows:
-        progress.say(f"{len(skips.rows):,} damaged files left out: {out / SKIPPED}")
+        account.require_whole(len(gathered.sources))
+        gathered.require_networks()
+        gathered.reader.descriptions.require_all_used()
+        if labels is not None:
+            gathered.sources, entries = join_labels(gathered.sources, Path(labels), partial=config.partial_labels)
+            account.add(*entries)
+        gathered.finish()
+        if config.strict:
+            account.require_certain()
+        account.write(folder)
     return out
 
 
@@ -78,34 +86,33 @@ def import_settings(
 
 def sources_unchanged(zoo: Path, config: ImportConfig, paths: Sequence[Path | str]) -> bool:
     """Whether the files under `paths` are those that a zoo was imported from, byte for byte."""
-    skips, reader = Skips(allowed=config.skip_damaged), Reader(None)
-    networks = open_zoo(zoo, check_hashes=False)
-    damaged = {row["file"] for row in read_csv(zoo / SKIPPED)} if (zoo / SKIPPED).is_file() else set()
-    now = {source.file: reader.sha256(source) for source in find_networks(paths, skips) if source.file not in damaged}
-    return now == dict(zip(networks["file"], networks["sha256"], strict=True))
-
-
-def _import_one(reader: Reader, writer: ShardWriter, source: Source) -> None:
-    checkpoint = reader.read(source)
-    row = {"network_id": source.network_id, "run_id": source.run_id, "epoch": source.epoch}
-    row |= {"file": source.file, "sha256": reader.sha256(source)}
-    writer.add(row, reader.architecture(checkpoint), checkpoint.tensors, source.properties)
+    reader, networks = Reader(None), open_zoo(zoo, check_hashes=False)
+    then = dict(zip(networks["file"], networks["sha256"], strict=True))
+    passed_over = {entry.where for entry in read_account(zoo) if entry.subject == "file"} - {*then}
+    sources = find_networks(paths, Account(config.skip_damaged))
+    return {one.file: reader.sha256(one) for one in sources if one.file not in passed_over} == then
 
 
 class Reader:
-    """Reads networks one by one and remembers what many of them share: architectures, arrays, hashes."""
+    """Reads files one by one and remembers what many networks share: architectures, their symmetries, arrays, hashes."""
 
     def __init__(self, described: ArchitectureFile | None):
         self.described = described
         self.descriptions = Descriptions(described)
         self._architectures: dict[tuple[Any, ...], Architecture] = {}
+        self._symmetries: dict[Architecture, Symmetries] = {}
         self._flat: FlatArray | None = None
         self._hash: tuple[Path, str] | None = None
 
-    def read(self, source: Source) -> Checkpoint:
-        """The network of a source; for a row of a flat array the array is opened once."""
-        if source.row is None:
-            return read_checkpoint(source.path, source.suffix)
+    def contents(self, source: Source) -> Contents:
+        """What the file of a source holds; for a row of a flat array the array is opened once."""
+        return read_contents(source.path, source.suffix) if source.row is None else Contents((Held("", self._row(source)),))
+
+    def checkpoint(self, source: Source) -> Checkpoint:
+        """The only network of a source. Raises MetarepError where there are several."""
+        return read_checkpoint(source.path, source.suffix) if source.row is None else self._row(source)
+
+    def _row(self, source: Source) -> Checkpoint:
         if self._flat is None or self._flat.path != source.path:
             self._flat = open_flat(source.path, flat_slices(self.described) if self.described else None)
         return self._flat.checkpoint(source.row)
@@ -118,6 +125,12 @@ class Reader:
             self._architectures[key] = self.descriptions.apply(checkpoint.architecture)
         return self._architectures[key]
 
+    def symmetries(self, architecture: Architecture) -> Symmetries:
+        """The symmetries of an architecture."""
+        if architecture not in self._symmetries:
+            self._symmetries[architecture] = symmetries_of(architecture)
+        return self._symmetries[architecture]
+
     def sha256(self, source: Source) -> str:
         """Of the source file; of an index, that of the hashes of the index and its shards in order of their names."""
         if self._hash is None or self._hash[0] != source.path:
@@ -125,3 +138,98 @@ class Reader:
             joined = hashlib.sha256("\n".join(digests).encode()).hexdigest()
             self._hash = (source.path, digests[0] if len(digests) == 1 else joined)
         return self._hash[1]
+
+
+@dataclass
+class Gathered:
+    """The networks of an import: parameters go to the writer at once, what needs all networks to be known stays here."""
+
+    config: ImportConfig
+    reader: Reader
+    writer: ShardWriter
+    account: Account
+    sources: list[Source] = field(default_factory=list)
+    prints: list[Fingerprint] = field(default_factory=list)
+    constants: dict[int, Constants] = field(default_factory=lambda: defaultdict(Constants))
+    members: dict[str, None] = field(default_factory=dict)
+
+    def add(self, source: Source) -> None:
+        """The networks in a file. Raises MetarepError for a damaged one."""
+        contents = self.reader.contents(source)
+        networks, entries = chosen_members(contents.networks, self.config.member, self.reader.architecture)
+        known = [self.reader.architecture(held.checkpoint) for held in networks]
+        self.members |= dict.fromkeys(held.member for held in contents.networks)
+        self.account.add(*(replace(entry, where=_place(source, entry.where)) for entry in (*contents.entries, *entries)))
+        if contents.networks and not networks:
+            self.account.add(Entry("file", source.file, "passed over", f"it holds no network called {self.config.member!r}"))
+        for held, architecture in zip(networks, known, strict=True):
+            if any(readable(tensor) for tensor in architecture.tensors):
+                self._add(source, held, architecture)
+            else:
+                dtypes = ", ".join(sorted({tensor.dtype for tensor in architecture.tensors}))
+                why = f"it holds no weights: none of its tensors is of real floating-point numbers ({dtypes})"
+                self.account.add(Entry("file", source.file, f"passed over {held.member}".strip(), why, doubt=True))
+
+    def _add(self, source: Source, held: Held, architecture: Architecture) -> None:
+        tensors = held.checkpoint.tensors
+        network_id = f"{source.network_id}/{held.member}" if held.member else source.network_id
+        row = {"network_id": network_id, "run_id": "", "member": held.member, "epoch": None}
+        row |= {"file": source.file, "sha256": self.reader.sha256(source)}
+        self.writer.add(row, architecture, tensors, {})
+        epoch = source.epoch if held.epoch is None else held.epoch
+        self.sources.append(replace(source, network_id=network_id, epoch=epoch, is_snapshot=held.snapshot))
+        self.prints.append(fingerprint(architecture, tensors, self.reader.symmetries(architecture)))
+        self.constants[self.writer.rows[-1]["architecture"]].observe(architecture, tensors)
+
+    def require_networks(self) -> None:
+        """Raises MetarepError where there is none."""
+        if self.sources:
+            return
+        if self.config.member is not None and any(self.members):
+            names = ", ".join(self.members)[:200]
+            raise MetarepError(f"no file holds a network called {self.config.member!r}", met=names, expected="one of them")
+        reasons = [f"{entry.where}: {entry.why or entry.what}" for entry in self.account.entries if entry.subject == "file"]
+        fix = "name a path with whole files"
+        raise MetarepError("no network could be imported", met=" | ".join(reasons[:3]) or "there is none", fix=fix)
+
+    def finish(self) -> None:
+        """Decides what needs all networks: runs, copies, constants. Writes the tables of the zoo."""
+        numbers = [row["architecture"] for row in self.writer.rows]
+        self.sources, entries = with_runs(self.sources, self.prints, numbers)
+        earlier = snapshots(self.sources) if self.config.snapshots == "aside" else [""] * len(numbers)
+        for row, source, snapshot_of in zip(self.writer.rows, self.sources, earlier, strict=True):
+            row |= {"run_id": source.run_id, "epoch": source.epoch, "snapshot_of": snapshot_of}
+        self.writer.properties = [source.properties for source in self.sources]
+        self.account.add(*self._constants(), *self._remarks(), *entries)
+        self.account.add(*self.writer.finish(categorical=self.config.categorical, numeric=self.config.numeric))
+
+    def _constants(self) -> Iterator[Entry]:
+        """Makes buffers of tensors that no network learned; says which."""
+        for number, architecture in enumerate(self.writer.known):
+            own = [i for i, row in enumerate(self.writer.rows) if row["architecture"] == number]
+            n_runs = len({self.sources[i].run_id for i in own})
+            unknown, frozen = self.constants[number].equal(architecture, n_runs)
+            if unknown:
+                self.writer.change(number, architecture.changed({name: {"role": "buffer"} for name in unknown}))
+            if frozen:
+                what = f"{len(frozen)} tensors are equal in all {len(own):,} networks: {', '.join(frozen[:3])}"
+                why = "frozen, or as they were when training began"
+                yield Entry("tensor", self._having(own), what, why)
+
+    def _remarks(self) -> Iterator[Entry]:
+        own = defaultdict(list)
+        for i, row in enumerate(self.writer.rows):
+            own[row["architecture"]].append(i)
+        for number, architecture in enumerate(self.writer.known):
+            yield from remarks(architecture, self.reader.symmetries(architecture), self._having(own[number]))
+        yield from remark_on_sizes(
+            [source.network_id for source in self.sources], [row["n_params"] for row in self.writer.rows]
+        )
+
+    def _having(self, numbers: Sequence[int]) -> str:
+        first = self.sources[numbers[0]].network_id
+        return first if len(numbers) == 1 else f"{first} and {len(numbers) - 1:,} more of its architecture"
+
+
+def _place(source: Source, member: str) -> str:
+    return f"{source.file}/{member}" if member else source.file

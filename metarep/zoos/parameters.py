@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from metarep.errors import MetarepError
-from metarep.formats.readers import dtype_of
+from metarep.formats.contents import dtype_of
 from metarep.formats.safetensors_files import DTYPES, open_rows
 from metarep.networks.architecture import Architecture, read_architecture
 from metarep.networks.spec import NetworkSpec

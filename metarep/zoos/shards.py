@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 import torch
 
+from metarep.account import Entry
 from metarep.artefact import canonical_json, write_whole
-from metarep.formats.readers import dtype_of
+from metarep.formats.contents import dtype_of
 from metarep.formats.safetensors_files import write_safetensors
 from metarep.networks.architecture import Architecture, readable
-from metarep.zoos.columns import Contents, split_of, write_columns
-from metarep.zoos.parameters import ARCHITECTURES, shard_name
-from metarep.zoos.properties import property_columns
+from metarep.zoos.columns import Contents, splits_of, write_columns
+from metarep.zoos.parameters import ARCHITECTURES, InShards, shard_name
+from metarep.zoos.readings import numbers_of, read_columns, varies
 
 NETWORKS = "networks.parquet"
 """The table of a zoo with shards."""
@@ -40,14 +41,17 @@ class ShardWriter:
     architectures: dict[Architecture, int] = field(default_factory=dict)
     rows: list[dict[str, Any]] = field(default_factory=list)
     properties: list[Mapping[str, Any]] = field(default_factory=list)
+    _changed: dict[int, Architecture] = field(default_factory=dict)
     _waiting: dict[int, list[tuple[dict[str, Any], Tensors]]] = field(default_factory=dict)
     _bytes: int = 0
     _n_shards: int = 0
 
     def add(self, row: Mapping[str, Any], architecture: Architecture, tensors: Tensors, properties: Mapping[str, Any]) -> None:
-        """One network; its tensors are copied or written before this returns. `row` has at least a network_id and a run_id."""
+        """One network; its tensors are copied or written before this returns. `row` has at least a network_id and a run_id; a
+        split, where it has none, follows from the runs of all networks.
+        """
         index = self.architectures.setdefault(architecture, len(self.architectures))
-        row = {"split": split_of(row["run_id"]), "snapshot_of": "", **row}
+        row = {"snapshot_of": "", **row}
         row |= {"architecture": index, "n_params": architecture.n_params, "finite": all_finite(architecture, tensors)}
         self.rows.append(row)
         self.properties.append(properties)
@@ -60,6 +64,22 @@ class ShardWriter:
         kept = {name: value.clone(memory_format=torch.contiguous_format) for name, value in tensors.items()}
         self._waiting.setdefault(index, []).append((row, kept))
         self._bytes += size
+
+    @property
+    def known(self) -> list[Architecture]:
+        """The architectures by number, with what was changed."""
+        return [self._changed.get(number, one) for number, one in enumerate(self.architectures)]
+
+    def change(self, number: int, architecture: Architecture) -> None:
+        """Says that tensors of the networks of one architecture, given by its number, are something else than was thought."""
+        self.flush()
+        self._changed[number] = architecture
+        stored = InShards(self.folder, tuple(self.known))
+        for row in (row for row in self.rows if row["architecture"] == number):
+            row["n_params"] = architecture.n_params
+            if not row["finite"]:
+                columns = {name: np.array([row[name]]) for name in ("architecture", "shard", "row")}
+                row["finite"] = all_finite(architecture, stored.tensors(columns, 0))
 
     def flush(self) -> None:
         """Writes what waits in memory."""
@@ -81,25 +101,26 @@ class ShardWriter:
             row |= {"shard": self._n_shards, "row": number}
         self._n_shards += 1
 
-    def finish(self, contents: Contents | None = None) -> None:
-        """Writes the last shards, the architectures and the table of networks.
+    def finish(
+        self, contents: Contents | None = None, *, categorical: Sequence[str] = (), numeric: Sequence[str] = ()
+    ) -> tuple[Entry, ...]:
+        """Writes the last shards, the architectures and the table of networks; returns how each property was read.
 
-        Where `contents` does not say it, texts among the properties are labels, and numbers and the epoch worth predicting.
+        Where `contents` does not say what is a label and what a property, `readings` decides; an epoch that differs among
+        networks is worth predicting.
         """
         self.flush()
-        known = [architecture.to_json() for architecture in self.architectures]
+        known = [architecture.to_json() for architecture in self.known]
         write_whole(self.folder / ARCHITECTURES, canonical_json(known) + "\n")
-        columns = {name: _column([row[name] for row in self.rows]) for name in self.rows[0]}
-        added = property_columns(self.properties)
-        write_columns(self.folder / NETWORKS, columns | added, contents or _contents_of(columns, added))
-
-
-def _contents_of(columns: Mapping[str, np.ndarray], added: Mapping[str, np.ndarray]) -> Contents:
-    labels = tuple(name for name, values in added.items() if values.dtype == object)
-    numbers = {name: values for name, values in added.items() if values.dtype != object}
-    if "epoch" in columns:
-        numbers = {"epoch": columns["epoch"], **numbers}
-    return Contents(None, labels, tuple(name for name, values in numbers.items() if not np.isnan(values).all()))
+        splits = splits_of([row["run_id"] for row in self.rows])
+        rows = [{"split": split, **row} for split, row in zip(splits, self.rows, strict=True)]
+        columns = {name: _column([row[name] for row in rows]) for name in rows[0]}
+        found = read_columns(self.properties, categorical=categorical, numeric=numeric)
+        epochs = numbers_of(columns["epoch"]) if "epoch" in columns else np.zeros(0)
+        counted = ("epoch",) if varies(epochs) else ()
+        read = Contents(None, found.labels, (*counted, *found.properties))
+        write_columns(self.folder / NETWORKS, columns | found.columns, contents or read)
+        return found.entries
 
 
 def _column(values: Sequence[Any]) -> np.ndarray:

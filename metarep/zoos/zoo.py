@@ -19,6 +19,7 @@ from metarep.errors import MetarepError
 from metarep.networks.spec import NetworkSpec
 from metarep.progress import Progress
 from metarep.zoos.columns import Contents, read_columns, stack_rows
+from metarep.zoos.readings import numbers_of, texts_of
 
 if TYPE_CHECKING:  # torch costs seconds, and who builds or counts networks needs none
     import torch
@@ -70,6 +71,14 @@ class Zoo:
     def properties(self) -> tuple[str, ...]:
         """The numeric columns that are worth predicting."""
         return self.contents.properties
+
+    def label(self, name: str) -> np.ndarray:
+        """(N,) texts: a column as classes, "" where a network has none."""
+        return texts_of(self[name])
+
+    def number(self, name: str) -> np.ndarray:
+        """(N,) float64: a column as numbers, NaN where a network has none."""
+        return numbers_of(self[name])
 
     @property
     def network_id(self) -> np.ndarray:

@@ -22,6 +22,7 @@ from metarep.evaluation.clusters import (
     sweep,
     umap_start,
 )
+from metarep.evaluation.folds import Fold
 from metarep.evaluation.probes import PROBES, linear_classifier, neighbour_classifier, probe_rows
 from metarep.evaluation.resampling import balanced_accuracy, permuted_tables
 
@@ -109,16 +110,22 @@ def test_stability_tells_blobs_from_noise_and_the_rule_takes_the_best_separated_
     assert choose_k({2: 0.5, 3: 0.7, 4: 0.7}, silhouettes) == 3
 
 
+def probed(x, targets, n_train=400, n_seeds=1):
+    """The rows of probes fitted on the first rows and measured on the others."""
+    fold = Fold(np.arange(n_train), np.arange(n_train, len(x)), np.arange(n_train))
+    return list(probe_rows([x], [fold], targets, np.arange(len(x)).astype(str), n_seeds=n_seeds, seed=0))
+
+
 def test_probes_read_what_is_there_and_score_chance_on_noise():
     x, labels = blobs(600)
     y = x[:, 0] + 0.1 * x[:, 1]
-    targets = {"label": (labels[:400], labels[400:]), "number": (y[:400], y[400:])}
-    right = list(probe_rows(x[:400], x[400:], targets, n_seeds=2, seed=0))
+    targets = [("label", labels), ("number", y)]
+    right = probed(x, targets, n_seeds=2)
     assert [row["probe"] for row in right] == 2 * list(PROBES)
     assert min(row["value"] for row in right) > 0.9
     assert max(row["null_fit"] for row in right) < 0.5
     noise = RNG.standard_normal((600, 4))
-    wrong = {(r["target"], r["probe"]): r["value"] for r in probe_rows(noise[:400], noise[400:], targets, n_seeds=2, seed=0)}
+    wrong = {(r["target"], r["probe"]): r["value"] for r in probed(noise, targets, n_seeds=2)}
     assert wrong["label", "linear"] == pytest.approx(1 / 3, abs=0.1)
     assert wrong["number", "linear"] < 0.1
 
@@ -126,7 +133,7 @@ def test_probes_read_what_is_there_and_score_chance_on_noise():
 def test_probes_are_scikit_learns_pipelines():
     x, labels = blobs(500, distance=1.5)
     draw = np.random.default_rng([0, 0]).permutation(400)[:320]
-    found = {r["probe"]: r for r in probe_rows(x[:400], x[400:], {"y": (labels[:400], labels[400:])}, n_seeds=1, seed=0)}
+    found = {r["probe"]: r for r in probed(x, [("y", labels)])}
     for name, build in (("linear", linear_classifier), ("nearest_neighbours", neighbour_classifier)):
         slow = build().fit(x[draw], labels[draw].astype(str)).predict(x[400:])
         assert found[name]["value"] == pytest.approx(balanced_accuracy(labels[400:], slow))
@@ -136,7 +143,7 @@ def test_networks_without_a_label_are_left_out_of_its_probe():
     x, labels = blobs(600)
     unknown = labels.copy()
     unknown[::3] = ""
-    rows = list(probe_rows(x[:400], x[400:], {"label": (unknown[:400], unknown[400:])}, n_seeds=1, seed=0))
+    rows = probed(x, [("label", unknown)])
     assert all(row["value"] > 0.95 and row["n"] == (unknown[400:] != "").sum() for row in rows)
 
 

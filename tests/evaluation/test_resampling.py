@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import r2_score
 
+from metarep.evaluation.folds import Fold
 from metarep.evaluation.probes import probe_rows
 from metarep.evaluation.resampling import (
     accuracy,
@@ -121,5 +122,6 @@ def test_answers_that_know_nothing_lie_at_the_null_and_right_ones_above():
     assert np.mean(above) <= 0.15
     x = rng.normal(size=(300, 3))
     labels = CLASSES[x.argmax(axis=1)]
-    for row in probe_rows(x[:200], x[200:], {"label": (labels[:200], labels[200:])}, n_seeds=2, seed=0):
+    fold = Fold(np.arange(200), np.arange(200, 300), np.arange(200))
+    for row in probe_rows([x], [fold], [("label", labels)], np.arange(300).astype(str), n_seeds=2, seed=0):
         assert row["null"] < row["low"] <= row["value"] <= row["high"]

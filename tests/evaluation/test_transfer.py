@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 
 from metarep.domains.multiplier.domain import DOMAIN
+from metarep.evaluation.folds import Fold
 from metarep.evaluation.settings import MaskedR2Config, TransferConfig
 from metarep.evaluation.transfer import (
-    Carried,
+    Found,
+    Origin,
     Target,
-    carried_rows,
     fit,
+    found_rows,
     masked_rows,
     summary,
     target_of,
@@ -45,17 +47,18 @@ def zoo_of(params, start):
 
 
 ZOO = zoo_of(*RNG.standard_normal((2, 120, 9)).astype(np.float32))
-TARGET = Target("e03", ZOO, {"mode": MODE}, {"log_error": ERROR})
+RUNS = Zoo({"network_id": np.arange(N).astype(str), "run_id": np.arange(N).astype(str)})
+TARGET = Target("e03", RUNS, {"mode": MODE}, {"log_error": ERROR})
 
 
 def rows_of(mode, error):
-    probes = {
-        ("mode", "linear"): lambda x: mode,
-        ("log_error", "linear"): lambda x: error,
-        ("unknown", "linear"): lambda x: mode,
+    predicted = {
+        ("mode", "linear", "balanced_accuracy"): mode,
+        ("log_error", "linear", "r2"): error,
+        ("unknown", "linear", "balanced_accuracy"): mode,
     }
-    carried = Carried(probes, lambda x: np.unique(mode, return_inverse=True)[1], "mode")
-    rows = list(carried_rows(carried, np.zeros((N, 2)), TARGET, TransferConfig()))
+    found = Found(predicted, np.unique(mode, return_inverse=True)[1], "mode")
+    rows = list(found_rows(found, TARGET, TransferConfig()))
     assert {row["label"] for row in rows} == {"mode", "log_error"}
     return {(row["label"], row["probe"], row["metric"]): row for row in rows}
 
@@ -83,16 +86,18 @@ def test_the_null_is_the_95th_percentile_and_not_the_mean():
 
 def test_what_is_fitted_on_the_source_is_found_in_the_target():
     x = np.eye(4)[np.unique(MODE, return_inverse=True)[1]] * 4 + 0.1 * RNG.standard_normal((N, 4))
-    carried = fit(x, TARGET, TransferConfig(k=4))
-    found = {(r["label"], r["probe"], r["metric"]): r["value"] for r in carried_rows(carried, x, TARGET, TransferConfig())}
+    rows = np.arange(N)
+    source = Origin(TARGET.zoo, (Fold(rows, rows, rows),), TARGET.labels, TARGET.numbers, [])
+    carried = fit(x, source, rows, TransferConfig(k=4))
+    found = {(r["label"], r["probe"], r["metric"]): r["value"] for r in found_rows(carried.to(x), TARGET, TransferConfig())}
     assert found["mode", "nearest_neighbours", "balanced_accuracy"] > 0.99
     assert found["mode", "clusters", "ari"] > 0.99
 
 
 def test_networks_without_a_label_are_not_asked_about_it():
     unlabelled = replace(TARGET, labels={"mode": np.where(np.arange(N) < 100, MODE, "")})
-    carried = Carried({("mode", "linear"): lambda x: MODE.astype(str)}, lambda x: np.zeros(N, int), "mode")
-    rows = list(carried_rows(carried, np.zeros((N, 2)), unlabelled, TransferConfig()))
+    found = Found({("mode", "linear", "balanced_accuracy"): MODE.astype(str)}, np.zeros(N, int), "mode")
+    rows = list(found_rows(found, unlabelled, TransferConfig()))
     assert {row["n"] for row in rows} == {100}
 
 

@@ -210,7 +210,7 @@ def test_shards_without_their_index_are_left_out_where_that_is_asked_for(tmp_pat
         refused(tmp_path / "in", said)
         zoo = open_zoo(import_networks(LENIENT, [tmp_path / "in"], tmp_path / "zoo", overwrite=True))
         assert zoo["network_id"] == ["x"]
-        assert said in (tmp_path / "zoo" / "skipped.csv").read_text()
+        assert said in (tmp_path / "zoo" / "account.csv").read_text()
 
 
 @pytest.mark.parametrize("name", ["x.bin", "x.ckpt", "x.pth.tar"])
@@ -322,7 +322,7 @@ def test_texts_and_numbers_that_no_table_holds(tmp_path):
     index.write_text(json.dumps({"weight_map": {"\ud800": "model-00001-of-00002.safetensors"}}))
     torch.save(floats(), tmp_path / "in" / "x.pt")
     import_networks(LENIENT, [tmp_path / "in"], tmp_path / "3")
-    assert "lacks a tensor" in (tmp_path / "3" / "skipped.csv").read_text()
+    assert "lacks a tensor" in (tmp_path / "3" / "account.csv").read_text()
 
 
 def test_a_zoo_among_the_files_is_no_network(tmp_path):
@@ -350,7 +350,7 @@ def test_damaged_files_are_left_out_where_that_is_asked_for(tmp_path):
     refused(tmp_path / "in", "cannot be read as results")
     zoo = open_zoo(import_networks(LENIENT, [tmp_path / "in"], tmp_path / "zoo"))
     assert len(zoo) == 5 + 3
-    text = (tmp_path / "zoo" / "skipped.csv").read_text()
+    text = (tmp_path / "zoo" / "account.csv").read_text()
     for said in ("new.pt is empty", "plain.npz is damaged", "runs/NN_tune_trainable_00001"):
         assert said in text
     for file in (tmp_path / "in").glob("*.*"):

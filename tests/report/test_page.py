@@ -10,7 +10,7 @@ from synthetic_run import PROFILE, UNTRAINED, cluster_tables, write_run, write_z
 
 from metarep.artefact import canonical_json, open_artefact, write_whole, writing
 from metarep.errors import MetarepError
-from metarep.formats.readers import Checkpoint
+from metarep.formats.contents import Checkpoint
 from metarep.networks.spec import NetworkSpec
 from metarep.report import page
 from metarep.report.clusters_section import cluster_rows

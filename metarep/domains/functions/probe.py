@@ -14,6 +14,7 @@ from pydantic import Field
 from metarep.embeddings.store import Embeddings
 from metarep.errors import MetarepError
 from metarep.evaluation.arena import BASELINE, Representation, representations_of
+from metarep.evaluation.folds import Fold
 from metarep.evaluation.probes import linear_classifier, neighbour_classifier
 from metarep.evaluation.resampling import class_metric, wilson
 from metarep.networks.forward import forward
@@ -40,8 +41,9 @@ class FunctionsConfig(Settings):
 
 def representations(config: FunctionsConfig, zoo: Zoo, embeddings: Sequence[Embeddings]) -> list[Representation]:
     """What needs no pretraining, and embeddings, of a zoo of one architecture."""
+    rows = np.arange(len(zoo))
     found = representations_of(
-        zoo, embeddings, np.arange(len(zoo)), baselines=("raw", "canonical", "weight_statistics"), joint={}
+        zoo, embeddings, [Fold(rows, rows, rows)], baselines=("raw", "canonical", "weight_statistics"), joint={}
     )
     outputs = outputs_along(zoo.spec, zoo.params.astype(np.float64), *config.domain, config.n_points)
     words = "the outputs at evenly spaced inputs"

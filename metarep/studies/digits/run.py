@@ -19,6 +19,7 @@ from metarep.embeddings.settings import EmbedConfig
 from metarep.embeddings.stage import embed_networks
 from metarep.evaluation.arena import Representation
 from metarep.evaluation.baselines import BASELINES
+from metarep.evaluation.folds import Fold
 from metarep.evaluation.predict import metric_rows, prediction_rows
 from metarep.evaluation.probes import linear_regressor
 from metarep.evaluation.settings import PredictConfig
@@ -155,7 +156,7 @@ def run(context: Context) -> Result:
     train, test = np.flatnonzero(split == "train"), np.flatnonzero(split == "test")
     settings = config.predict.model_copy(update={"seed": context.config.seed})
     shown = [Representation(name, "", "", "", name == "untrained", "", x) for name, x in vectors.items()]
-    found = prediction_rows(shown, columns, run_id, train, test, settings, context.progress)
+    found = prediction_rows(shown, columns, run_id, [Fold(train, test, train)], settings, context.progress)
     kept = ("representation", "target", "regressor", "metric", "value", "low", "high", "null", "n_networks", "n_runs")
     rows = [{name: row[name] for name in kept} for row in found]
     others = list(design_rows(vectors, columns, zoo, train, test, settings))

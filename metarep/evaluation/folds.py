@@ -1,0 +1,130 @@
+"""Which networks are fitted on and which are measured on: one split by run, or folds by run where there are few runs.
+
+Of FEW_RUNS runs and more those of the split "train" are fitted on and those of "test" are measured on. Of fewer, every network
+is measured once: runs are dealt to N_FOLDS folds, and whatever is fitted (scalers, components, clusters, probes) is fitted
+anew for each fold, on the runs of the others. What was found out of fold is pooled and measured as one.
+
+The encoder is not fitted anew: in a cross-validation it was pretrained, without labels, on the zoo's training networks, and
+these are measured here in their turn. Only networks of the split "test" are ones that it never saw.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from metarep.errors import MetarepError
+from metarep.evaluation.agreement import contingency
+from metarep.zoos.columns import FEW_RUNS
+from metarep.zoos.readings import is_known, varies
+
+N_FOLDS = 5
+TEST, CROSS_VALIDATED = "test", "cross-validated"
+"""What tables say of what was measured, in the column `evaluation_split`."""
+
+MIN_FIT, MIN_TEST = 5, 5
+"""Networks whose label or property has to be known, in every fold to fit on and in all folds together to measure on."""
+
+SAID = f"fewer than {FEW_RUNS} runs: every network is measured by what was fitted on the other runs, in at most {N_FOLDS} folds"
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Row numbers: what is fitted on `train` is measured on `test`; probes are fitted on some of `train`, or all."""
+
+    train: np.ndarray
+    test: np.ndarray
+    probe_train: np.ndarray
+
+
+def folds_of(
+    split: np.ndarray, run: np.ndarray, *, seed: int = 0, most_fit: int | None = None, most_test: int | None = None,
+    most_probe: int | None = None,
+) -> tuple[Fold, ...]:  # fmt: skip
+    """One fold by the split (N,), or several by run (N,); a seeded choice where there are more networks than so many."""
+    rng, runs = np.random.default_rng(seed), np.unique(run)
+    if len(runs) >= FEW_RUNS:
+        sides = [tuple(np.flatnonzero(split == name) for name in ("train", "test"))]
+    elif len(runs) > 1:
+        held = [np.isin(run, some) for some in np.array_split(rng.permutation(runs), min(N_FOLDS, len(runs)))]
+        sides = [(np.flatnonzero(~one), np.flatnonzero(one)) for one in held]
+    else:
+        fix = "add networks of other runs, or give them other run ids in the column run_id of --labels"
+        raise MetarepError("nothing to measure on: the networks are of one run", met=f"{len(run)} networks", fix=fix)
+    folds = []
+    for train, test in sides:
+        fitted, measured = rng.permutation(train), rng.permutation(test)
+        folds.append(
+            Fold(*(np.sort(one) for one in (fitted[:most_fit], measured[:most_test], fitted[: most_probe or most_fit])))
+        )
+    return tuple(folds)
+
+
+def gathered(folds: Sequence[Fold]) -> tuple[np.ndarray, tuple[Fold, ...]]:
+    """The rows (M,) that are in any fold, sorted, and the folds among these."""
+    rows = np.unique(np.concatenate([side for fold in folds for side in (fold.train, fold.test)]))
+    sides = ((fold.train, fold.test, fold.probe_train) for fold in folds)
+    return rows, tuple(Fold(*(np.searchsorted(rows, side) for side in of_fold)) for of_fold in sides)
+
+
+def evaluation_split(folds: Sequence[Fold]) -> str:
+    """What tables call it."""
+    return TEST if len(folds) == 1 else CROSS_VALIDATED
+
+
+def measured_rows(folds: Sequence[Fold]) -> np.ndarray:
+    """The rows (M,) that are measured, fold by fold."""
+    return np.concatenate([fold.test for fold in folds])
+
+
+def out_of_fold(folds: Sequence[Fold], values: Sequence[np.ndarray]) -> np.ndarray:
+    """(M, …): of values (N, …) for each fold, those of the networks that it measures."""
+    return np.concatenate([own[fold.test] for fold, own in zip(folds, values, strict=True)])
+
+
+def same_names(folds: Sequence[Fold], clusters: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Clusters (N,) of each fold under the names that those of the first fold have, matched by the networks fitted on.
+
+    A cluster that has no match gets a name of its own; noise, −1, keeps its name.
+    """
+    first, found = clusters[0], [clusters[0]]
+    for fold, own in zip(folds[1:], clusters[1:], strict=True):
+        there, here = np.unique(first[fold.train]), np.unique(own[fold.train])
+        rows, columns = linear_sum_assignment(contingency(first[fold.train], own[fold.train]), maximize=True)
+        name = {int(here[row]): int(there[column]) for row, column in zip(rows, columns, strict=True)}
+        free = iter(range(int(max(first.max(), own.max())) + 1, int(max(first.max(), own.max())) + 2 + len(here)))
+        name |= {int(one): next(free) for one in np.unique(own) if int(one) not in name}
+        name |= {-1: -1}
+        found.append(np.array([name[int(one)] for one in own]))
+    return found
+
+
+def why_not(values: np.ndarray, folds: Sequence[Fold], *, probes: bool = True) -> str | None:
+    """Why a label (texts) or a property (numbers), (N,), cannot be measured with these folds; None where it can.
+
+    With `probes` it has to be known of the networks fitted on too. Every metric asks here whether it has a denominator.
+    """
+    known, measured = is_known(values), measured_rows(folds)
+    own = values[measured][known[measured]]
+    n_fit = min(int(known[fold.probe_train].sum()) for fold in folds) if probes else MIN_FIT
+    if len(own) < MIN_TEST or n_fit < MIN_FIT:
+        return f"known for {n_fit} networks to fit on and {len(own)} to measure on; {MIN_FIT} of each are the least"
+    if not varies(own):
+        return f"the same in all {len(own)} networks that are measured"
+    return None
+
+
+def split_off(
+    known: dict[str, np.ndarray], folds: Sequence[Fold], what: str, say: Callable[[str], None]
+) -> tuple[dict[str, np.ndarray], list[dict[str, str]]]:
+    """Those labels or properties, `what` they are, that can be measured, and rows (what, name, reason) for the others, which
+    `say` is told too.
+    """
+    reasons = {name: why_not(values, folds) for name, values in known.items()}
+    rows = [{"what": what, "name": name, "reason": reason} for name, reason in reasons.items() if reason]
+    for row in rows:
+        say(f"{what} {row['name']} is left out: {row['reason']}")
+    return {name: values for name, values in known.items() if reasons[name] is None}, rows

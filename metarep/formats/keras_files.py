@@ -1,0 +1,173 @@
+"""Networks of Keras, without TensorFlow: HDF5 files of its versions 1 to 3, and .keras archives.
+
+Versions 1 and 2, and `model.save("….h5")` of 3, list layers and weights by name in their order. Version 3's weights lie under
+the path of their object with a number each (`layers/dense/vars/0`); the numbers are named after the kind of the layer, and the
+archive's config.json tells the layers' names and order.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import zipfile
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from metarep.account import Entry
+from metarep.errors import MetarepError
+from metarep.formats.archives import ZIP_ERRORS, entries_of, package, refuse_growth
+from metarep.formats.contents import Contents, only
+from metarep.formats.npz_files import to_torch
+
+WEIGHTS = "model.weights.h5"
+CONFIG = "config.json"
+HDF5 = b"\x89HDF\r\n\x1a\n"
+MAX_DEPTH = 32
+MAX_OBJECTS = 100_000
+
+STATES = ("optimizer", "optimizer_weights", "compile_metrics", "metrics", "loss", "seed_generator")
+"""Groups of what training leaves beside the layers."""
+
+CONTAINERS = ("layers", "vars", "_layer_checkpoint_dependencies")
+"""Groups whose names say nothing of a layer."""
+
+VARIABLES = {
+    r".*(dense|conv\d?d?|conv\dd_transpose)": ("kernel", "bias"),
+    r"embedding": ("embeddings",),
+    r"batch_normalization": ("gamma", "beta", "moving_mean", "moving_variance"),
+    r"(layer|group)_normalization": ("gamma", "beta"),
+    r"(.*_)?cell": ("kernel", "recurrent_kernel", "bias"),
+    r"p_re_lu": ("alpha",),
+}
+"""What the numbered variables of a layer are, by its kind."""
+
+
+def read_keras(path: Path) -> Contents:
+    """The network in a file of Keras, its names as `dense_1/kernel`.
+
+    Raises MetarepError for damage, for links and values outside the file, and where the package `h5py` is missing.
+    """
+    h5py = package(path, "h5py", "keras")
+    order: dict[str, str] = {}
+    source: Any = path
+    try:
+        with path.open("rb") as file:
+            hdf5 = file.read(len(HDF5)) == HDF5
+        if not hdf5:
+            with zipfile.ZipFile(path) as archive:
+                parts = {entry.filename: entry for entry in entries_of(path, archive)}
+                source = io.BytesIO(archive.read(parts[WEIGHTS]))
+                order = _layer_names(json.loads(archive.read(parts[CONFIG]))) if CONFIG in parts else {}
+        with h5py.File(source, "r") as file:
+            return _Weights(path, h5py).contents(file, order)
+    except (RecursionError, *ZIP_ERRORS) as error:
+        raise MetarepError(f"{path} is damaged or no file of Keras", met=repr(error)[:120], fix="save it again") from error
+
+
+def _layer_names(config: Any) -> dict[str, str]:
+    """{group: layer} in the order of a config, as version 3 names groups: by class, with a number from the second on."""
+    names: dict[str, str] = {}
+    seen: Counter[str] = Counter()
+    for layer in config["config"]["layers"]:
+        kind = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=.)(?=[A-Z][a-z])", "_", str(layer["class_name"])).lower()
+        names[f"{kind}_{seen[kind]}" if seen[kind] else kind] = str(layer["config"]["name"])
+        seen[kind] += 1
+    return names
+
+
+class _Weights:
+    """Reads the datasets of one file; what does not lie in the file itself is refused."""
+
+    def __init__(self, path: Path, h5py: Any):
+        self.path = path
+        self.h5py = h5py
+        self.tensors: dict[str, torch.Tensor] = {}
+        self.n_bytes = 0
+        self.n_objects = 0
+
+    def contents(self, file: Any, order: Mapping[str, str]) -> Contents:
+        """The network, with entries for the states beside it."""
+        listed = file.get("model_weights", file)
+        layers = _texts(listed.attrs, "layer_names")
+        if layers:
+            for layer in layers:
+                for name in _texts(self._at(listed, layer).attrs, "weight_names"):
+                    full = name.partition(":")[0]
+                    full = full if full.startswith(layer + "/") else f"{layer}/{full}"
+                    self._add(full, self._at(self._at(listed, layer), name))
+        else:
+            for name in sorted(file, key=_natural):
+                if name not in STATES:
+                    self._walk(self._at(file, name), (name,), order)
+        states = [
+            Entry("key", name, "what training leaves beside layers", "it is no network") for name in STATES if name in file
+        ]
+        if not self.tensors:
+            return Contents((), (Entry("file", "", "an HDF5 file without weights of Keras", "it is no network"),))
+        ranks = {name: rank for rank, name in enumerate(order.values())}
+        by_layer = sorted(self.tensors.items(), key=lambda item: ranks.get(item[0].partition("/")[0], len(ranks)))
+        return Contents(only(dict(by_layer), bool(layers or order)).networks, tuple(states))
+
+    def _walk(self, node: Any, at: tuple[str, ...], order: Mapping[str, str]) -> None:
+        """Adds the numbered variables below a group of version 3."""
+        if len(at) > MAX_DEPTH or not isinstance(node, self.h5py.Group) or at[-1].startswith("seed_generator"):
+            return
+        for name in sorted(node, key=_natural):
+            child = self._at(node, name)
+            if at[-1] == "vars" and isinstance(child, self.h5py.Dataset):
+                groups = [part for part in at if part not in CONTAINERS]
+                layer = [order.get(groups[0], groups[0]), *groups[1:]] if groups else ["variables"]
+                self._add("/".join((*layer, _variable(groups[-1] if groups else "", len(node), name))), child)
+            else:
+                self._walk(child, (*at, name), order)
+
+    def _at(self, group: Any, name: str) -> Any:
+        """What a group holds under a path of names, in the file itself."""
+        for part in name.split("/"):
+            self.n_objects += 1
+            if self.n_objects > MAX_OBJECTS:
+                raise MetarepError(f"{self.path} is nested without end", fix="save it again")
+            if not isinstance(group.get(part, getlink=True), self.h5py.HardLink):
+                raise MetarepError(f"{self.path}: {name!a} is not in the file", met="a link elsewhere or nothing")
+            group = group[part]
+        return group
+
+    def _add(self, name: str, data: Any) -> None:
+        if not isinstance(data, self.h5py.Dataset) or data.external or data.is_virtual or data.shape is None:
+            raise MetarepError(f"{self.path}: {name!a} is no array in the file", met=type(data).__name__)
+        if name in self.tensors or not name.isprintable():
+            raise MetarepError(f"{self.path}: no name for a tensor", met=ascii(name)[:80], expected="texts, each once")
+        self.n_bytes += data.size * data.dtype.itemsize
+        refuse_growth(self.path, self.n_bytes)
+        if data.dtype.kind not in "fiub":
+            raise MetarepError(f"{self.path}: {name} holds no numbers", met=data.dtype)
+        self.tensors[name] = to_torch(self.path, name, data[()])
+
+
+def _variable(kind: str, n: int, number: str) -> str:
+    """The name of a layer's variable; its number where the kind is not known or has another count of them."""
+    names = next((names for form, names in VARIABLES.items() if re.fullmatch(form + r"(_\d+)?", kind)), ())
+    known = number.isdecimal() and int(number) < len(names) and (n == len(names) or names[0] == "kernel")
+    return names[int(number)] if known else f"variable_{number}"
+
+
+def _texts(attributes: Any, name: str) -> list[str]:
+    """A list of texts among attributes; long ones are kept in several parts."""
+    parts = [attributes[name]] if name in attributes else list(_numbered(attributes, name))
+    return [text.decode() if isinstance(text, bytes) else str(text) for part in parts for text in part]
+
+
+def _numbered(attributes: Any, name: str) -> Iterator[Any]:
+    number = 0
+    while f"{name}{number}" in attributes:
+        yield attributes[f"{name}{number}"]
+        number += 1
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    return [(int(part[:18]), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)]

@@ -1,0 +1,61 @@
+"""Zip archives that hold state dicts, as Stable-Baselines3 writes them."""
+
+from __future__ import annotations
+
+import tempfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+from metarep.account import Entry
+from metarep.errors import MetarepError
+from metarep.formats.archives import ZIP_ERRORS, entries_of
+from metarep.formats.contents import Contents
+from metarep.formats.safetensors_files import read_safetensors
+from metarep.formats.torch_files import Saved, networks_of_saved, read_torch
+
+
+def _safetensors(file: Path) -> Saved:
+    tensors, _ = read_safetensors(file)
+    return Saved({name: value.clone() for name, value in tensors.items()}, None, file.stat().st_size)
+
+
+PARTS: dict[str, Callable[[Path], Saved]] = {
+    **dict.fromkeys((".pth", ".pt", ".bin"), lambda file: Saved.read(file, mmap=False)),
+    ".safetensors": _safetensors,
+}
+"""How the files in an archive are read, by the end of their names; the others are left in it."""
+
+
+def read_zip(path: Path) -> Contents:
+    """The networks in the state dicts of an archive, under the names of its files.
+
+    Raises MetarepError for damaged archives, for those that unfold too far, and for state dicts that hold anything but tensors.
+    """
+    saved: dict[str, Saved] = {}
+    try:
+        with zipfile.ZipFile(path) as archive, tempfile.TemporaryDirectory() as folder:
+            entries = entries_of(path, archive)
+            if any(entry.filename.rpartition("/")[2] == "data.pkl" for entry in entries):
+                return read_torch(path)  # torch.save's own archive under another name
+            for number, entry in enumerate(entries):
+                suffix = Path(entry.filename).suffix.lower()
+                if suffix in PARTS and entry.file_size:
+                    file = Path(folder) / f"{number}{suffix}"
+                    file.write_bytes(archive.read(entry))
+                    saved[entry.filename.removesuffix(suffix)] = _part(path, entry.filename, file, PARTS[suffix])
+    except ZIP_ERRORS as error:
+        raise MetarepError(
+            f"{path} is damaged or no zip archive", met=repr(error)[:120], fix="copy or save it again"
+        ) from error
+    if not saved:
+        return Contents((), (Entry("file", "", "a zip archive without state dicts", "it is no network"),))
+    return networks_of_saved(path, list(saved.values()), {name: one.content for name, one in saved.items()})
+
+
+def _part(path: Path, name: str, file: Path, read: Callable[[Path], Saved]) -> Saved:
+    """A file of the archive; errors name it and not where it was unpacked."""
+    try:
+        return read(file)
+    except MetarepError as error:
+        raise MetarepError(str(error).replace(str(file), f"{path}: {name!a}")) from error

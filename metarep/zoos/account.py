@@ -1,0 +1,121 @@
+"""The account of an import: what was passed over, set aside or guessed, on the screen and beside the networks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import get_args
+
+from metarep.account import Entry, Subject
+from metarep.artefact import write_whole
+from metarep.errors import MetarepError
+from metarep.tables import read_csv, to_csv
+from metarep.zoos.properties import plain_text
+
+ACCOUNT = "account.csv"
+"""The table of entries in a zoo: subject, where, what, why, doubt."""
+
+SUBJECTS: dict[str, str] = {
+    "file": "files",
+    "key": "keys left in files",
+    "tensor": "tensors",
+    "buffer": "buffers, which are no weights",
+    "member": "several networks in a file",
+    "architecture": "architectures",
+    "column": "columns",
+    "run": "training runs",
+    "copy": "copies",
+}
+"""What each subject is called where entries are printed; in this order."""
+
+FEW = 3
+"""Entries of a subject, and places of an entry, that are printed."""
+
+DAMAGED = "damaged"
+"""What an entry says of a file that `--skip-damaged` left out."""
+
+
+@dataclass
+class Account:
+    """Gathers entries. Damaged files are gathered too, and with `skip_damaged` entries like others."""
+
+    skip_damaged: bool = False
+    entries: list[Entry] = field(default_factory=list)
+    damaged: list[tuple[str, MetarepError]] = field(default_factory=list)
+
+    def add(self, *entries: Entry) -> None:
+        """Adds entries."""
+        self.entries += entries
+
+    @contextmanager
+    def catching(self, file: str) -> Iterator[None]:
+        """Notes a MetarepError of the block under the name of the file."""
+        try:
+            yield
+        except MetarepError as error:
+            self.damaged.append((file, error))
+
+    def require_whole(self, n_read: int) -> None:
+        """Raises MetarepError that lists the damaged files, unless they are left out; `n_read` networks were read."""
+        if not self.damaged:
+            return
+        reasons = [str(error) for _, error in self.damaged]
+        if not self.skip_damaged:
+            fix = "--skip-damaged leaves them out" if n_read else ""
+            if len(reasons) == 1:
+                raise MetarepError(reasons[0], fix=fix.replace("them", "it")) from self.damaged[0][1]
+            listed = " | ".join(reasons[: 3 * FEW]) + (" | …" if len(reasons) > 3 * FEW else "")
+            raise MetarepError(f"{len(reasons):,} files cannot be read: {listed}", fix=fix)
+        self.add(*(Entry("file", file, DAMAGED, plain_text(str(error))) for file, error in self.damaged))
+
+    def require_certain(self) -> None:
+        """Raises MetarepError that lists what is in doubt."""
+        doubts = [entry for entry in self.entries if entry.doubt]
+        if doubts:
+            listed = " | ".join(_line(group) for group in _alike(doubts))
+            raise MetarepError(f"--strict: {len(doubts):,} doubts: {listed}", fix="settle them, or import without --strict")
+
+    def write(self, folder: Path) -> None:
+        """Writes the entries into a zoo."""
+        if self.entries:
+            write_whole(folder / ACCOUNT, to_csv([asdict(entry) for entry in self.entries]))
+
+
+def read_account(zoo: Path) -> list[Entry]:
+    """The entries of an imported zoo; none for a zoo without any, and for one that was built."""
+    return [Entry(**row) for row in read_csv(zoo / ACCOUNT)] if (zoo / ACCOUNT).is_file() else []
+
+
+def account_lines(entries: Sequence[Entry], zoo: Path) -> list[str]:
+    """The entries grouped by subject, the first few of each, doubts first; and where all of them are."""
+    if not entries:
+        return []
+    lines = []
+    for subject in get_args(Subject):
+        groups = sorted(_alike([one for one in entries if one.subject == subject]), key=lambda group: not group[0].doubt)
+        if groups:
+            lines.append(f"{SUBJECTS[subject]}:")
+            lines += ["  " + _line(group) for group in groups[:FEW]]
+            lines += [f"  and {len(groups) - FEW:,} more"] if len(groups) > FEW else []
+    n_doubts = sum(entry.doubt for entry in entries)
+    doubts = f"{n_doubts:,} in doubt, marked with ?" if n_doubts else "none in doubt"
+    return [f"account: {len(entries):,} entries, {doubts}; all of them: {zoo / ACCOUNT}", *("  " + line for line in lines)]
+
+
+def _alike(entries: Sequence[Entry]) -> list[list[Entry]]:
+    """Entries that say the same of several places, together."""
+    groups: dict[tuple[str, str, str], list[Entry]] = {}
+    for entry in entries:
+        groups.setdefault((entry.subject, entry.what, entry.why), []).append(entry)
+    return list(groups.values())
+
+
+def _line(group: Sequence[Entry]) -> str:
+    """Entries that say the same as one line: where, what, why."""
+    first = group[0]
+    places = ", ".join(dict.fromkeys(entry.where for entry in group[:FEW] if entry.where))
+    places += f" and {len(group) - FEW:,} more" if len(group) > FEW else ""
+    parts = [part for part in (places, first.what, first.why) if part]
+    return ("? " if first.doubt else "") + ": ".join(parts)

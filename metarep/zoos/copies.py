@@ -1,0 +1,200 @@
+"""Copies among networks, found by their values: in another format, at another precision, with units permuted or scaled.
+
+Every tensor has a digest of its values that neither their order nor their signs change, and every network one of its tensors
+that neither their order nor their names change. A copy at half precision is found by the digest of what the original becomes
+when it is rounded so: nothing is compared within a tolerance, and networks that came to nearly the same values in training
+are no copies. Networks with scaled units are compared by sums over their tensors, each unit's scale undone. Work grows in
+proportion to the number of networks, of which a few numbers each are kept.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from metarep.networks.architecture import Architecture, readable
+from metarep.networks.symmetry_groups import Symmetries
+from metarep.networks.tensor_symmetry import scaled, unit_rows
+
+PRECISIONS = ("float16", "bfloat16", "float32", "float64")
+"""Precisions that copies are kept at; the first that holds all values of a network exactly is its own."""
+
+SCALE_TOLERANCE = 1e-5
+"""Sums of scaled copies differ relatively by less, since scaling rounds every value to float32."""
+
+MAX_SCALED = 5_000_000
+"""Scaled copies are looked for among networks of at most so many parameters."""
+
+MIN_SHARED, N_SHARED = 64, 8
+"""Of each network the digests of so many of its largest tensors are kept, where they have so many values."""
+
+PIECE = 1 << 16
+"""Values that are digested at once, so that they stay in the cache."""
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """What a network and its copies have in common.
+
+    own: the network's own precision. digests: of all its values at each precision. tensors: digests of single tensors.
+    sums: (T, 2) float64, of absolute values and of squares, once the scale of units is undone; None without symmetries, and
+    where a value is not finite.
+    """
+
+    own: str
+    digests: Mapping[str, int]
+    tensors: tuple[int, ...]
+    sums: np.ndarray | None
+
+
+@dataclass(frozen=True)
+class Copies:
+    """Networks, by their numbers, that hold the same values, and how they do so in words."""
+
+    networks: tuple[int, ...]
+    how: str
+
+
+def fingerprint(architecture: Architecture, tensors: Mapping[str, torch.Tensor], symmetries: Symmetries) -> Fingerprint:
+    """The fingerprint of one network; tensors that hold no weights do not count."""
+    weights = {tensor.name: tensors[tensor.name].detach() for tensor in architecture.tensors if readable(tensor)}
+    sizes = np.array([value.numel() for value in weights.values()])
+    digests, exact, varies = _digested(list(weights.values()))
+    own = next((name for name in PRECISIONS if name in exact), PRECISIONS[-1])
+    large = sorted(np.flatnonzero(varies & (sizes >= MIN_SHARED)), key=lambda at: -sizes[at])[:N_SHARED]
+    return Fingerprint(
+        own,
+        {name: hash(frozenset(zip(sizes.tolist(), found.tolist(), strict=True))) for name, found in digests.items()},
+        tuple(int(digests["float32"][at]) for at in large),
+        _sums(weights, symmetries) if symmetries.groups and sizes.sum() <= MAX_SCALED else None,
+    )
+
+
+def find_copies(prints: Sequence[Fingerprint], architecture: Sequence[int]) -> list[Copies]:
+    """Groups of copies among networks of the architectures given by number; every network is in one group at most of each
+    kind.
+    """
+    own: dict[tuple[str, int], int] = {}
+    for number, one in enumerate(prints):
+        own.setdefault((one.own, one.digests[one.own]), number)
+    first = [own[one.own, one.digests[one.own]] for one in prints]
+    equal: dict[int, list[int]] = defaultdict(list)
+    rounded: dict[int, list[int]] = defaultdict(list)
+    for number, one in enumerate(prints):
+        equal[first[number]].append(number)
+        for name in PRECISIONS:
+            coarser = own.get((name, one.digests[name]))
+            if name != one.own and coarser is not None and first[number] != coarser:
+                rounded[coarser].append(number)
+    found = [Copies(tuple(group), "the same values") for group in equal.values() if len(group) > 1]
+    found += [Copies((number, *group), "the same values, rounded") for number, group in rounded.items()]
+    return found + [
+        Copies(group, "the same values but for the scale of units") for group in _scaled(prints, architecture, first)
+    ]
+
+
+def shared_tensors(prints: Sequence[Fingerprint]) -> Iterator[tuple[int, ...]]:
+    """Groups of networks, by their numbers, that share a large tensor bit for bit without being copies of each other."""
+    holders: dict[int, list[int]] = defaultdict(list)
+    for number, one in enumerate(prints):
+        for digest in dict.fromkeys(one.tensors):
+            holders[digest].append(number)
+    for group in dict.fromkeys(tuple(group) for group in holders.values() if len(group) > 1):
+        if len({prints[number].digests["bfloat16"] for number in group}) > 1:
+            yield group
+
+
+def _scaled(prints: Sequence[Fingerprint], architecture: Sequence[int], first: Sequence[int]) -> Iterator[tuple[int, ...]]:
+    """Groups of networks whose sums agree though their values do not: neighbours in order of the sum of all."""
+    known: dict[int, list[int]] = defaultdict(list)
+    for number, one in enumerate(prints):
+        if one.sums is not None and first[number] == number:
+            known[architecture[number]].append(number)
+    for numbers in known.values():
+        totals = {number: float(prints[number].sums.sum()) for number in numbers}
+        group: list[int] = []
+        for number in sorted(numbers, key=totals.__getitem__):
+            if group and np.allclose(prints[number].sums, prints[group[0]].sums, rtol=SCALE_TOLERANCE, atol=1e-9):
+                group.append(number)
+                continue
+            if len(group) > 1:
+                yield tuple(sorted(group))
+            group = [number]
+        if len(group) > 1:
+            yield tuple(sorted(group))
+
+
+def _sums(weights: Mapping[str, torch.Tensor], symmetries: Symmetries) -> np.ndarray | None:
+    """(T, 2): sums over each tensor, with what feeds a unit scaled to length 1, group by group from the input on."""
+    found = {name: value.double() for name, value in weights.items()}
+    for units in symmetries.groups:
+        sides = {member.side for member in units.members if member.tensor in found}
+        if not units.interchangeable or not {"in", "out"} <= sides:
+            continue
+        energy = sum(
+            unit_rows(found[member.tensor], member, units.n).square().sum(dim=-1)
+            for member in units.members
+            if member.side == "in" and member.tensor in found
+        )
+        factor = torch.where((energy > 0) & energy.isfinite(), energy, 1.0).rsqrt()
+        found = scaled(found, Symmetries((replace(units, positive_scale=True),)), [factor])
+    sums = np.array([[float(value.abs().sum()), float(value.square().sum())] for value in found.values()])
+    return sums if np.isfinite(sums).all() else None
+
+
+def _digested(values: Sequence[torch.Tensor]) -> tuple[dict[str, np.ndarray], set[str], np.ndarray]:
+    """Of T tensors: (T,) uint64 digests by precision, which precisions hold all values exactly, (T,) whether values differ."""
+    totals = {name: np.zeros(len(values), np.uint64) for name in PRECISIONS}
+    exact, least, most = set(PRECISIONS), np.full(len(values), np.inf), np.zeros(len(values))
+    for numbers, starts, piece in _pieces(values):
+        single = piece.float()
+        rounded = {"float16": single.half(), "bfloat16": single.bfloat16(), "float32": single, "float64": piece}
+        exact = {name for name in exact if bool((rounded[name].to(piece.dtype) == piece).all())}
+        for name, some in rounded.items():
+            totals[name][numbers] += np.add.reduceat(_hashes(some), starts)
+        least[numbers] = np.fmin(least[numbers], np.fmin.reduceat(piece.numpy(), starts))
+        most[numbers] = np.fmax(most[numbers], np.fmax.reduceat(piece.numpy(), starts))
+    return totals, exact, least < most
+
+
+def _pieces(values: Sequence[torch.Tensor]) -> Iterator[tuple[list[int], list[int], torch.Tensor]]:
+    """Absolute values of the tensors, at most PIECE at once, float64 where one is: which tensors, where each starts, values."""
+    wide = torch.float64 if any(value.dtype == torch.float64 for value in values) else torch.float32
+    waiting: list[tuple[int, torch.Tensor]] = []
+    for number, value in enumerate(values):
+        for piece in value.reshape(-1).split(PIECE):
+            if sum(len(one) for _, one in waiting) + len(piece) > PIECE:
+                yield _joined(waiting, wide)
+                waiting = []
+            waiting.append((number, piece))
+    if waiting:
+        yield _joined(waiting, wide)
+
+
+def _joined(pieces: Sequence[tuple[int, torch.Tensor]], dtype: torch.dtype) -> tuple[list[int], list[int], torch.Tensor]:
+    starts = np.cumsum([0, *(len(piece) for _, piece in pieces[:-1])])
+    return [number for number, _ in pieces], starts.tolist(), torch.cat([piece.to(dtype) for _, piece in pieces]).abs()
+
+
+def _hashes(values: torch.Tensor) -> np.ndarray:
+    """(N,) uint64: a hash of the bits of each value that is not negative."""
+    if values.itemsize == 2:
+        return _HASHES[values.view(torch.int16).numpy()]
+    bits = values.numpy().view(np.uint64 if values.itemsize == 8 else np.uint32)
+    return _mixed(bits.astype(np.uint64))
+
+
+def _mixed(bits: np.ndarray) -> np.ndarray:
+    """(N,) uint64: the finaliser of SplitMix64 (Steele, Lea, Flood 2014)."""
+    bits = bits + np.uint64(0x9E3779B97F4A7C15)
+    bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return bits ^ (bits >> np.uint64(31))
+
+
+_HASHES = _mixed(np.arange(1 << 15, dtype=np.uint64))
+"""Of every value of 16 bits that is not negative."""

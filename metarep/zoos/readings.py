@@ -1,0 +1,235 @@
+"""How columns of labels and properties are read: as categories, as numbers, as both where that is in doubt, or as neither.
+
+A column of whole numbers with few different values may say which class a network is of, or how much of something it has: it is
+a label and a property. Seeds, ids, paths and row numbers are neither, since nothing about a network follows from them. What
+is missing ("", NA, nan, …) is no value: a number is NaN there, and a network without a label is of no class.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from metarep.account import Entry
+from metarep.errors import MetarepError
+
+MISSING = frozenset(["", "-", "--", "?", "#N/A", "#NA", "<NA>", "N/A", "NA", "n/a", "NULL", "null", "NaN", "nan", "None"])
+"""Texts that stand for no value; `none` may be a class."""
+
+MISSING_NUMBERS = frozenset(text.upper() for text in MISSING)
+"""Those of a column of numbers, in any case of letters."""
+
+TRUTHS = {"true": 1.0, "false": 0.0, "yes": 1.0, "no": 0.0}
+
+FEW_VALUES, PER_VALUE = 20, 3
+"""Whole numbers of at most so many values, each of so many networks on average, may be classes."""
+
+FEW_CLASSES, MAX_CLASSES, PER_CLASS = 10, 200, 5
+"""A text of more than the first number of classes is a label only if they have `PER_CLASS` networks on average."""
+
+ROUNDING = 1e-12
+"""A smaller share of the whole than this is no difference."""
+
+MIN_KNOWN = 5
+"""A number that fewer networks have is not worth predicting."""
+
+MIN_ROWS = 10
+"""Fewer networks in the order of their numbers are no sign that these count rows."""
+
+NUMERIC = "--numeric reads it as a number"
+
+SEEDS = frozenset(("seed", "seeds", "rng"))
+IDS = frozenset(
+    ("id", "ids", "idx", "index", "uuid", "guid", "hash", "sha", "sha1", "sha256", "md5", "digest", "commit", "row")
+)
+IDS |= {"path", "filepath", "file", "filename", "folder", "dir", "directory", "url", "uri", "ckpt", "checkpoint", "wandb"}
+IDS |= {"unnamed", "pid", "host", "hostname", "ip", "timestamp", "date", "datetime"}
+SPLITS = frozenset(("train", "training", "valid", "val", "validation", "dev", "test", "testing", "eval", "holdout"))
+COUNTS = frozenset(("epoch", "epochs", "step", "steps", "iteration", "iterations", "iter", "time", "width", "depth", "layers"))
+"""Words of names, and of splits the values, that say what a column is; those of COUNTS may count up without counting rows."""
+
+
+@dataclass(frozen=True)
+class Readings:
+    """Columns (N,), float64 or texts; which of them are labels, the surest first, and which properties; what was decided."""
+
+    columns: Mapping[str, np.ndarray] = field(default_factory=dict)
+    labels: tuple[str, ...] = ()
+    properties: tuple[str, ...] = ()
+    entries: tuple[Entry, ...] = ()
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One column: its values, whether it is a label and a property, what that is in words and why."""
+
+    values: np.ndarray
+    is_label: bool
+    is_property: bool
+    what: str
+    why: str = ""
+    doubt: bool = False
+
+
+def texts_of(values: np.ndarray) -> np.ndarray:
+    """(N,) objects: a column as classes, "" where there is none; whole numbers without a point."""
+    if values.dtype == object:
+        return values
+    if values.dtype.kind == "f":
+        return np.array([_digits(value) for value in values.tolist()], dtype=object)
+    return values.astype(str).astype(object)
+
+
+def numbers_of(values: np.ndarray) -> np.ndarray:
+    """(N,) float64: a column as numbers, NaN where there is none."""
+    return values.astype(np.float64) if values.dtype != object else np.array([_number(text) for text in values], np.float64)
+
+
+def is_known(values: np.ndarray) -> np.ndarray:
+    """(N,) bool: where texts are not "" and numbers finite."""
+    return values != "" if values.dtype == object else np.isfinite(values)
+
+
+def varies(values: np.ndarray) -> bool:
+    """Whether there are two different ones among numbers or texts (N,), by more than rounding; NaN counts for nothing."""
+    known = values[is_known(values)]
+    if known.dtype == object:
+        return len(set(known.tolist())) > 1
+    return len(known) > 1 and float(np.ptp(known)) > ROUNDING * float(np.abs(known).max())
+
+
+def _digits(value: float) -> str:
+    return "" if math.isnan(value) else str(int(value)) if value.is_integer() else repr(value)
+
+
+def _number(text: str) -> float:
+    """The number that a text is, NaN for a missing one and for others."""
+    if text.casefold() in TRUTHS:
+        return TRUTHS[text.casefold()]
+    try:
+        return float(text) if re.fullmatch(r"[-+.\deE]+|[-+]?inf(inity)?", text, re.IGNORECASE) else math.nan
+    except ValueError:
+        return math.nan
+
+
+def read_columns(
+    networks: Sequence[Mapping[str, Any]], *, categorical: Sequence[str] = (), numeric: Sequence[str] = ()
+) -> Readings:
+    """The columns of what is known of networks, one mapping each; those named are read as that and nothing else.
+
+    Raises MetarepError for a name that is no column, or that is named twice.
+    """
+    names = list(dict.fromkeys(name for known in networks for name in known))
+    for name in (*categorical, *numeric):
+        if name not in names or (name in categorical and name in numeric):
+            met = "no such column" if name not in names else "both are asked for"
+            raise MetarepError(f"--categorical or --numeric {name}", met=met, expected="one of " + (", ".join(names) or "none"))
+    found = {}
+    for name in names:
+        cells = [_cell(known.get(name)) for known in networks]
+        forced = "category" if name in categorical else "number" if name in numeric else None
+        found[name] = read_column(name, cells, forced)
+    sure = [name for name, one in found.items() if one.is_label and not one.is_property]
+    both = [name for name, one in found.items() if one.is_label and one.is_property]
+    entries = tuple(Entry("column", name, one.what, one.why, one.doubt) for name, one in found.items())
+    properties = tuple(name for name, one in found.items() if one.is_property)
+    return Readings({name: one.values for name, one in found.items()}, (*sure, *both), properties, entries)
+
+
+def _cell(value: Any) -> str:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    return str(value).strip() if not isinstance(value, bool) else str(value).lower()
+
+
+def read_column(name: str, cells: Sequence[str], forced: str | None = None) -> Reading:
+    """How the texts (N,) of one column are read."""
+    texts = np.array(["" if cell in MISSING else cell for cell in cells], dtype=object)
+    numbers = numbers_of(texts)
+    words = Counter(cell for cell in texts[np.isnan(numbers)] if cell.upper() not in MISSING_NUMBERS)
+    is_truth = not words and all(cell.casefold() in TRUTHS for cell in texts[np.isfinite(numbers)])
+    known = numbers[np.isfinite(numbers)]
+    if not words:
+        texts[np.isnan(numbers)] = ""
+    if not words and not len(known):
+        return Reading(texts, False, False, "left out: no network has a value")
+    if forced == "category":
+        texts = texts_of(numbers) if not words and not is_truth else texts
+        return Reading(texts, True, False, f"a category of {len(set(texts) - {''})} values, as asked for")
+    if not words and len(set(known.tolist())) == 1:
+        return Reading(numbers, False, False, f"left out: {_digits(known[0])} in all {len(known)} networks that have a value")
+    if forced == "number":
+        return Reading(numbers, False, True, "a number, as asked for", f"no numbers: {_listed(words)}" if words else "")
+    if not words:
+        return _read_numbers(name, numbers, texts if is_truth else None)
+    return _read_texts(name, texts, numbers, words)
+
+
+def _read_numbers(name: str, numbers: np.ndarray, truths: np.ndarray | None) -> Reading:
+    values, words, known = numbers if truths is None else truths, _words(name), numbers[np.isfinite(numbers)]
+    distinct = np.unique(known)
+    whole = bool((known == np.floor(known)).all())
+    if whole and SEEDS.intersection(words):
+        return Reading(values, False, False, "left out: a seed says nothing of a network", NUMERIC)
+    if whole and words[-1] in IDS:
+        if 2 * len(distinct) > len(known):
+            return Reading(values, False, False, "left out: it names networks one by one", NUMERIC)
+        return Reading(values, True, False, f"a category of {len(distinct)} values", f"an id is no number; {NUMERIC}")
+    if whole and _counts_rows(known) and not COUNTS.intersection(words):
+        return Reading(values, False, False, "left out: it counts the networks", NUMERIC, doubt=True)
+    if len(known) < min(MIN_KNOWN, len(numbers)):
+        return Reading(values, False, False, f"left out: known for {len(known)} of {len(numbers)} networks")
+    is_class = set(distinct.tolist()) == {0, 1} or PER_VALUE * len(distinct) <= len(known)
+    if whole and is_class and len(distinct) <= FEW_VALUES:
+        what = f"a category of {len(distinct)} values, and a number"
+        return Reading(values, True, True, what, "--categorical or --numeric keeps one of the two")
+    return Reading(values, False, True, "a number", _known(len(known), len(numbers)))
+
+
+def _read_texts(name: str, texts: np.ndarray, numbers: np.ndarray, words: Counter) -> Reading:
+    present = texts[texts != ""]
+    reason = why_no_label(present)
+    if reason and 2 * int(np.isfinite(numbers).sum()) > len(present):
+        why = f"no numbers: {_listed(words)}; --categorical reads the column as texts"
+        return Reading(numbers, False, True, "a number", why, doubt=True)
+    if reason is None and {str(text).casefold() for text in present} <= SPLITS:
+        reason = "it says how networks were split"
+    if _words(name)[-1] in IDS and 2 * len(set(present)) > len(present):
+        reason = "it names networks one by one"
+    if reason:
+        return Reading(texts, False, False, f"left out: {reason}", "--categorical reads it as a label all the same")
+    return Reading(texts, True, False, f"a category of {len(set(present))} values", _known(len(present), len(texts)))
+
+
+def why_no_label(present: np.ndarray) -> str | None:
+    """Why the classes (M,) of networks that have one tell nothing of these; None where they may."""
+    n, n_classes = len(present), len(set(present.tolist()))
+    too_many = PER_CLASS * n_classes > n if n_classes > FEW_CLASSES else n >= MIN_KNOWN and 3 * n_classes > 2 * n
+    if too_many:
+        return f"{n_classes} classes in {n} networks are too many"
+    return f"{n_classes:,} classes; {MAX_CLASSES} are the most" if n_classes > MAX_CLASSES else None
+
+
+def _counts_rows(known: np.ndarray) -> bool:
+    """Whether whole numbers go up by one from network to network, from 0 or 1."""
+    return len(known) >= MIN_ROWS and known[0] in (0, 1) and bool((np.diff(known) == 1).all())
+
+
+def _known(n_known: int, n: int) -> str:
+    return "" if n_known == n else f"known for {n_known} of {n} networks"
+
+
+def _listed(words: Counter, most: int = 3) -> str:
+    listed = ", ".join(f"{word} ({n})" for word, n in words.most_common(most))
+    return listed + (f" and {len(words) - most} more" if len(words) > most else "")
+
+
+def _words(name: str) -> list[str]:
+    """The words of a name in lower case; the last one says what kind of thing it is: "id" of `wandb_id`."""
+    return re.findall(r"[a-z]+\d*", re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()) or [""]

@@ -1,0 +1,61 @@
+"""What the account says of the architectures of a zoo: tensors unread or unknown, buffers, units without symmetry, sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from metarep.account import Entry
+from metarep.networks.architecture import BUFFER_ROLES, OTHER, Architecture, Tensor, readable
+from metarep.networks.symmetry_groups import Symmetries
+
+MUCH = 0.1
+"""A share of the values of a network that is worth a doubt where it is not read."""
+
+TIMES_LARGER = 100
+"""Networks so many times as large as the median one are named."""
+
+FEW = 3
+
+
+def remarks(architecture: Architecture, symmetries: Symmetries, where: str) -> Iterator[Entry]:
+    """Entries on one architecture; `where` says which networks have it."""
+    tensors = architecture.tensors
+    n_values = sum(tensor.size for tensor in tensors)
+    buffers = [tensor for tensor in tensors if tensor.role == "buffer"]
+    if buffers:
+        yield Entry("buffer", where, _listed(buffers), "set aside: kept, but neither counted nor read")
+    for dtype in dict.fromkeys(tensor.dtype for tensor in tensors if _unread(tensor)):
+        unread = [tensor for tensor in tensors if tensor.dtype == dtype and _unread(tensor)]
+        size = sum(tensor.size for tensor in unread)
+        what = f"{size:,} values of {dtype} are not read: {_listed(unread)}"
+        yield Entry("tensor", where, what, "weights are real floating-point numbers", doubt=size > MUCH * n_values)
+    weights = [tensor for tensor in tensors if readable(tensor)]
+    unknown = [tensor for tensor in weights if tensor.kind == OTHER]
+    if unknown:
+        what = f"{len(unknown)} of {len(weights)} tensors are of no known kind: {_listed(unknown)}"
+        yield Entry("tensor", where, what, "--architecture says what they are", doubt=len(unknown) == len(weights))
+    for note in symmetries.notes:
+        yield Entry("architecture", where, note, "")
+
+
+def remark_on_sizes(network_id: Sequence[str], n_params: Sequence[int]) -> Iterator[Entry]:
+    """An entry where a few networks are far larger than all others."""
+    sizes = np.asarray(n_params)
+    large = np.flatnonzero(sizes > TIMES_LARGER * np.median(sizes))
+    if len(large):
+        first = int(large[sizes[large].argmax()])
+        what = f"{sizes[first]:,} parameters among networks of {int(np.median(sizes)):,} (the median)"
+        why = f"it holds {sizes[first] / sizes.sum():.0%} of all parameters, and so much of the time that reading the zoo takes"
+        yield Entry("architecture", network_id[first], what, why)
+
+
+def _unread(tensor: Tensor) -> bool:
+    """Whether a tensor of more than one value is left out because of its dtype."""
+    return tensor.size > 1 and tensor.role not in BUFFER_ROLES and not readable(tensor)
+
+
+def _listed(tensors: Sequence[Tensor]) -> str:
+    shown = [f"{tensor.name} {'x'.join(map(str, tensor.shape)) or 'scalar'}" for tensor in tensors[:FEW]]
+    return ", ".join(shown) + (f" and {len(tensors) - FEW} more" if len(tensors) > FEW else "")

@@ -24,7 +24,7 @@ from metarep.evaluation.rewriting import REWRITINGS, Networks, Rewriting
 from metarep.evaluation.settings import AuditConfig
 from metarep.model.pretraining import load_model
 from metarep.model.transformer import ClozeModel
-from metarep.networks.forward_passes import Stated
+from metarep.networks.check import stated_of
 from metarep.progress import Progress
 from metarep.tables import to_csv
 from metarep.zoos.zoo import Zoo, open_zoo, say_left_out
@@ -145,8 +145,8 @@ class Auditor:
         subjects = self.subjects
         for number in np.unique(subjects.architecture[self.audited]):
             same = self.audited[subjects.architecture[self.audited] == number]
-            stated = Stated(subjects.activation, subjects.output_activations[number])
             architecture = subjects.architectures[number]
+            stated = stated_of(architecture, subjects.activation, subjects.output_activations[number])
             size = max(1, MAX_VALUES // max(1, architecture.n_params))
             for rows in np.split(same, range(size, len(same), size)):
                 own = subjects.stacked(rows)

@@ -35,6 +35,8 @@ def of_onnx(model: bytes) -> ForwardPass | None:
     from onnx.reference import ReferenceEvaluator
 
     graph = onnx.load_from_string(model)
+    if any(one.data_location == onnx.TensorProto.EXTERNAL for one in graph.graph.initializer):
+        return None
     own = {one.name: numpy_helper.to_array(one) for one in graph.graph.initializer}
     inputs = [one for one in graph.graph.input if one.name not in own]
     plain = all(node.op_type in OPERATORS and node.domain in ("", "ai.onnx") for node in graph.graph.node)

@@ -21,6 +21,7 @@ from metarep.model.settings import PretrainConfig
 from metarep.model.windows import Plan, Shape, plan_of
 from metarep.networks.architecture import Architecture
 from metarep.networks.chain_forward import Chain, chain_forward
+from metarep.networks.check import stated_of
 from metarep.networks.symmetry_groups import Symmetries
 from metarep.progress import Progress
 from metarep.zoos.zoo import Zoo
@@ -200,12 +201,13 @@ def cohorts_of(zoos: Sequence[Zoo], split: str, config: PretrainConfig, chunk: i
 
 def forward_of(subjects: Zoo, number: int, config: PretrainConfig) -> Chain | None:
     """How networks of an architecture, given by its number in the zoo, are run; None where that is neither known nor stated."""
-    activation = subjects.activation or config.activation
-    if activation is None:
+    architecture = subjects.architectures[number]
+    stated = stated_of(architecture, subjects.activation or config.activation, subjects.output_activations[number])
+    if stated.activation is None:
         return None
     shape = None if config.probes is None else read_probes(config).shape[1:]
-    how = {"activation": activation, "output_activation": subjects.output_activations[number], "input_shape": shape}
-    return chain_forward(subjects.architectures[number], subjects.symmetries[number], **how)
+    how = {"activation": stated.activation, "output_activation": stated.output_activation, "input_shape": shape}
+    return chain_forward(architecture, subjects.symmetries[number], **how)
 
 
 def read_probes(config: PretrainConfig) -> np.ndarray:

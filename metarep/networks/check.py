@@ -15,6 +15,7 @@ from metarep.networks.architecture import Architecture
 from metarep.networks.forward_passes import ForwardPass, Stated, forward_pass
 from metarep.networks.further_inference import scale_of, with_evidence, with_further
 from metarep.networks.inference import symmetries_of
+from metarep.networks.structure import Declared
 from metarep.networks.symmetry_groups import Evidence, Symmetries
 from metarep.networks.tensor_symmetry import random_symmetry
 
@@ -32,7 +33,7 @@ NOTICED = 100
 
 
 def checked(symmetries: Symmetries, tensors: Tensors, forward: ForwardPass, *, seed: int = 0) -> Symmetries:
-    """The symmetries of a network with the evidence for each; those that are refuted are dropped, with a note."""
+    """The symmetries of a network with the evidence for each; those that are refuted are dropped."""
     return with_evidence(symmetries, dict(evidence_of(symmetries, tensors, forward, seed=seed)))
 
 
@@ -41,18 +42,24 @@ def with_checks(
 ) -> Architecture:
     """The architecture with the evidence that one of its networks gives, run as `forward` says or as the registry knows.
 
-    As it is where no forward pass is known, or where it cannot run these tensors.
+    `stated` is what is declared of it, where nothing else is given. As it is where no forward pass is known, or where it
+    cannot run these tensors.
     """
-    stated = stated or Stated()
+    stated = stated or stated_of(architecture)
     how = {"activation": stated.activation, "output_activation": stated.output_activation}
     symmetries = with_further(architecture, symmetries_of(architecture, relu=stated.activation == "relu"), **how)
-    forward = forward or forward_pass(architecture, symmetries, stated)
-    if forward is None:
-        return architecture
     try:
-        return replace(architecture, evidence=tuple(evidence_of(symmetries, tensors, forward)))
-    except (RuntimeError, ValueError, KeyError, IndexError):  # a layout that only looks like one that is known
+        forward = forward or forward_pass(architecture, symmetries, stated)
+        found = () if forward is None else tuple(evidence_of(symmetries, tensors, forward))
+    except Exception:  # of any kind: tensors of a file that only look like a layout that is known
         return architecture
+    return replace(architecture, evidence=found)
+
+
+def stated_of(architecture: Architecture, activation: str | None = None, output_activation: str | None = None) -> Stated:
+    """What is declared of an architecture, and else what its zoo says of all."""
+    own = architecture.declared or Declared()
+    return Stated(own.activation or activation, own.output_activation or output_activation, n_heads=own.n_heads)
 
 
 def evidence_of(
@@ -82,6 +89,8 @@ class Check:
         self.forward, self.generator = forward, torch.Generator().manual_seed(seed)
         self.inputs = forward.draw(N_INPUTS, self.generator)
         self.outputs = self._run(self.tensors)
+        if not bool(self.outputs.isfinite().all()):
+            raise ValueError("outputs are not finite")
         self.tolerance = TOLERANCE[self.dtype] * max(float(self.outputs.abs().max()), 1e-30)
 
     def evidence(self, symmetries: Symmetries, **how: object) -> Evidence:

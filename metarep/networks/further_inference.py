@@ -10,6 +10,7 @@ from metarep.networks.architecture import Architecture, Tensor
 from metarep.networks.further_symmetries import Block, LogitShift, Rotation, Signs
 from metarep.networks.inference import symmetries_of
 from metarep.networks.operations import Operation, operations_of
+from metarep.networks.structure import Declared
 from metarep.networks.symmetry_groups import Evidence, Further, Member, Symmetries, SymmetryGroup
 
 ODD = frozenset({"tanh", "sin", "erf", "softsign", "hardtanh", "identity"})
@@ -36,8 +37,11 @@ def with_further(
     """The symmetries with those of other kinds beside them.
 
     Signs need an odd activation that is stated to stand behind the hidden layers, shifts of logits a stated softmax at the
-    end. Rotations are read off attention whose number of heads is known and LoRA pairs off names.
+    end; what is declared of the architecture goes before what the zoo says. Rotations are read off attention whose number of
+    heads is known, and LoRA pairs off names.
     """
+    declared = architecture.declared or Declared()
+    activation, output_activation = declared.activation or activation, declared.output_activation or output_activation
     found: list[Further] = []
     if activation in ODD:
         found += _odd_units(architecture)
@@ -51,7 +55,7 @@ def with_further(
 
 
 def with_evidence(symmetries: Symmetries, evidence: Mapping[str, Evidence]) -> Symmetries:
-    """The symmetries with what is known of each by its name: those that are refuted are dropped, with a note on each."""
+    """The symmetries with what is known of each by its name: those that are refuted are dropped."""
     groups = []
     for units in symmetries.groups:
         known = evidence.get(units.name, "assumed") if units.interchangeable else "assumed"
@@ -59,11 +63,8 @@ def with_evidence(symmetries: Symmetries, evidence: Mapping[str, Evidence]) -> S
         scale = units.positive_scale and evidence.get(scale_of(units)) != "refuted"
         groups.append(replace(units, **{"evidence": known, "positive_scale": scale, **kept}))
     further = [replace(one, evidence=evidence.get(one.name, "assumed")) for one in symmetries.further]
-    refuted = [
-        f"{name}: no symmetry, since a random draw of it moves the outputs" for name in evidence if evidence[name] == "refuted"
-    ]
     kept_further = tuple(one for one in further if one.evidence != "refuted")
-    return Symmetries(tuple(groups), (*symmetries.notes, *refuted), kept_further)
+    return Symmetries(tuple(groups), symmetries.notes, kept_further)
 
 
 def assumed(symmetries: Symmetries) -> tuple[str, ...]:

@@ -45,10 +45,8 @@ def test_a_false_scale_and_a_false_sign_are_dropped_and_a_true_order_stays():
     assert [units.positive_scale for units in false.groups] == [False] * 4
     assert [units.evidence for units in false.groups[1:3]] == ["checked"] * 2
     assert [further.evidence for further in false.further] == ["checked"] * 2
-    assert sum(note.startswith("scale of units of") for note in false.notes) == 2
     signs = checked(with_further(architecture, symmetries, activation="tanh"), one.tensors, forward)
     assert signs.further == ()
-    assert sum("no symmetry" in note for note in signs.notes) == 2
 
 
 def test_a_false_order_is_refuted():
@@ -57,7 +55,6 @@ def test_a_false_order_is_refuted():
     false = Symmetries((replace(first, members=first.members[:-1]), symmetries.groups[2]))
     found = checked(false, one.tensors, forward)
     assert [(units.interchangeable, units.evidence) for units in found.groups] == [(False, "refuted"), (True, "checked")]
-    assert any(first.name in note and "no symmetry" in note for note in found.notes)
 
 
 def test_units_that_no_input_reaches_stay_assumed():
@@ -81,7 +78,6 @@ def test_evidence_is_kept_with_the_architecture():
     false = replace(again, evidence=((symmetries.groups[1].name, "refuted"),))
     dropped = with_further(false, symmetries_of(false))
     assert [units.interchangeable for units in dropped.groups] == [False, False, True, False]
-    assert any("no symmetry" in note for note in dropped.notes)
 
 
 def test_layouts_that_only_look_known_give_no_evidence():

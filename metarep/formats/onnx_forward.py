@@ -37,7 +37,10 @@ def of_onnx(model: bytes) -> ForwardPass | None:
     graph = onnx.load_from_string(model)
     if any(one.data_location == onnx.TensorProto.EXTERNAL for one in graph.graph.initializer):
         return None
-    own = {one.name: numpy_helper.to_array(one) for one in graph.graph.initializer}
+    try:
+        own = {one.name: numpy_helper.to_array(one) for one in graph.graph.initializer}
+    except (TypeError, ValueError):
+        return None
     inputs = [one for one in graph.graph.input if one.name not in own]
     plain = all(node.op_type in OPERATORS and node.domain in ("", "ai.onnx") for node in graph.graph.node)
     if len(inputs) != 1 or inputs[0].type.tensor_type.elem_type != onnx.TensorProto.FLOAT or not plain:

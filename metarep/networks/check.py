@@ -6,8 +6,9 @@ inputs may not reach its units, and it stays assumed. A symmetry under which out
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 
 import torch
 
@@ -20,6 +21,7 @@ from metarep.networks.symmetry_groups import Evidence, Symmetries
 from metarep.networks.tensor_symmetry import random_symmetry
 
 Tensors = Mapping[str, torch.Tensor]
+Seen = Callable[[torch.Tensor], torch.Tensor]
 N_INPUTS = 16
 N_DRAWS = 20
 """Draws of a symmetry until one changes a tensor: two units stay in place in half of them."""
@@ -27,6 +29,9 @@ N_DRAWS = 20
 LOG_SCALE_STD = 0.5
 TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-4}
 """Largest change of outputs, as a share of their largest size, that counts as rounding, by what the pass computes in."""
+
+SEEN = {"softmax shift": partial(torch.softmax, dim=-1)}
+"""Through what the outputs are compared, by the kind of symmetry."""
 
 NOTICED = 100
 """A change is no rounding if it is so many times larger."""
@@ -51,7 +56,14 @@ def with_checks(
     try:
         forward = forward or forward_pass(architecture, symmetries, stated)
         found = () if forward is None else tuple(evidence_of(symmetries, tensors, forward))
-    except Exception:  # of any kind: tensors of a file that only look like a layout that is known
+    except (
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        RuntimeError,
+        TypeError,
+        ValueError,
+    ):  # only looks like a known layout
         return architecture
     return replace(architecture, evidence=found)
 
@@ -76,7 +88,8 @@ def evidence_of(
             scale = check.evidence(Symmetries((units,)), log_scale_std=LOG_SCALE_STD)
             yield from [(scale_of(units), scale)] if scale != "assumed" else []
     for one in symmetries.further:
-        found = check.evidence(Symmetries((), (), (one,)), further=True, log_scale_std=LOG_SCALE_STD)
+        seen = SEEN.get(one.kind, torch.Tensor.double)
+        found = check.evidence(Symmetries((), (), (one,)), seen, further=True, log_scale_std=LOG_SCALE_STD)
         yield from [(one.name, found)] if found != "assumed" else []
 
 
@@ -93,24 +106,24 @@ class Check:
             raise ValueError("outputs are not finite")
         self.tolerance = TOLERANCE[self.dtype] * max(float(self.outputs.abs().max()), 1e-30)
 
-    def evidence(self, symmetries: Symmetries, **how: object) -> Evidence:
-        """What holds of all given symmetries at once."""
+    def evidence(self, symmetries: Symmetries, seen: Seen = torch.Tensor.double, **how: object) -> Evidence:
+        """What holds of all given symmetries at once, of outputs `seen` as they are or through a function."""
         for _ in range(N_DRAWS):
             changed = random_symmetry(self.tensors, symmetries, generator=self.generator, **how)
             touched = [name for name, value in changed.items() if not torch.equal(value, self.tensors[name])]
             if touched:
                 break
-        if self._moved(changed) > self.tolerance:
+        if self._moved(changed, seen) > self.tolerance:
             return "refuted"
         noise = {name: self.tensors[name] + self._noise(self.tensors[name]) for name in touched}
-        return "checked" if self._moved(self.tensors | noise) > NOTICED * self.tolerance else "assumed"
+        return "checked" if self._moved(self.tensors | noise, seen) > NOTICED * self.tolerance else "assumed"
 
     def _noise(self, value: torch.Tensor) -> torch.Tensor:
         spread = float(value.std(correction=0)) or 1.0
         return spread * torch.randn(value.shape, generator=self.generator, dtype=value.dtype)
 
-    def _moved(self, tensors: Tensors) -> float:
-        moved = (self._run(tensors) - self.outputs).abs().max()
+    def _moved(self, tensors: Tensors, seen: Seen) -> float:
+        moved = (seen(self._run(tensors)) - seen(self.outputs)).abs().max()
         return float("inf") if moved.isnan() else float(moved)
 
     def _run(self, tensors: Tensors) -> torch.Tensor:

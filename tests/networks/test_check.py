@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from many_networks import ARCHITECTURES, SERIES, WORDS, Hooked, recurrent
+from many_networks import ARCHITECTURES, NUMBERS, SERIES, WORDS, Hooked, Wired, recurrent
 from residual_networks import subject
 from torch import nn
 
@@ -78,6 +78,15 @@ def test_evidence_is_kept_with_the_architecture():
     false = replace(again, evidence=((symmetries.groups[1].name, "refuted"),))
     dropped = with_further(false, symmetries_of(false))
     assert [units.interchangeable for units in dropped.groups] == [False, False, True, False]
+
+
+@pytest.mark.parametrize("module", [recurrent(), mlp()[0]])
+def test_shifts_of_logits_are_checked_behind_their_softmax(module):
+    x = SERIES if isinstance(module, Wired) else NUMBERS
+    one, architecture, _, _ = of(module, x)
+    stated = Stated("relu", "softmax")
+    found = dict(with_checks(architecture, one.tensors, stated=stated).evidence)
+    assert [found[name] for name in found if name.startswith("shift")] == ["checked"]
 
 
 def test_layouts_that_only_look_known_give_no_evidence():

@@ -33,6 +33,9 @@ TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-4}
 SEEN = {"softmax shift": partial(torch.softmax, dim=-1)}
 """Through what the outputs are compared, by the kind of symmetry."""
 
+FOREIGN = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+"""What running tensors raises that only look like a layout that is known."""
+
 NOTICED = 100
 """A change is no rounding if it is so many times larger."""
 
@@ -56,14 +59,7 @@ def with_checks(
     try:
         forward = forward or forward_pass(architecture, symmetries, stated)
         found = () if forward is None else tuple(evidence_of(symmetries, tensors, forward))
-    except (
-        ArithmeticError,
-        AttributeError,
-        LookupError,
-        RuntimeError,
-        TypeError,
-        ValueError,
-    ):  # only looks like a known layout
+    except FOREIGN:
         return architecture
     return replace(architecture, evidence=found)
 

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 DRAW = torch.Generator().manual_seed(0)
 PICTURES, NUMBERS = torch.randn(3, 1, 8, 8, generator=DRAW), torch.randn(4, 5, generator=DRAW)
+COLOURS = torch.randn(3, 2, 8, 8, generator=DRAW)
 SERIES, WAVES = torch.randn(3, 6, 5, generator=DRAW), torch.randn(3, 2, 12, generator=DRAW)
 POINTS, WORDS = torch.rand(9, 2, generator=DRAW) * 2 - 1, torch.arange(18).reshape(3, 6) * 7 % 11
 
@@ -128,7 +129,7 @@ def waves() -> nn.Sequential:
 
 
 def depthwise() -> nn.Sequential:
-    layers = (nn.Conv2d(1, 6, 1), nn.ReLU(), nn.Conv2d(6, 6, 3, groups=6), nn.ReLU(), nn.Conv2d(6, 4, 1), nn.Flatten())
+    layers = (nn.Conv2d(2, 6, 1), nn.ReLU(), nn.Conv2d(6, 6, 3, groups=6), nn.ReLU(), nn.Conv2d(6, 4, 1), nn.Flatten())
     return nn.Sequential(*layers, nn.Linear(4 * 36, 3))
 
 
@@ -170,7 +171,7 @@ ARCHITECTURES = {
     "cnn, tanh": (lambda: cnn(act=nn.Tanh), PICTURES),
     "cnn, batch norms": (lambda: cnn(norm=nn.BatchNorm2d), PICTURES),
     "cnn, group norms": (lambda: cnn(norm=lambda n: nn.GroupNorm(2, n)), PICTURES),
-    "cnn, depthwise": (depthwise, PICTURES),
+    "cnn, depthwise": (depthwise, COLOURS),
     "cnn of series": (waves, WAVES),
     "resnet": (lambda: ResNet([[(4, 4)], [(6, 6)]]), PICTURES),
     "resnet, bottlenecks": (lambda: ResNet([[(5, 6, 10)], [(7, 8, 12)]]), PICTURES),

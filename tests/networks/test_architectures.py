@@ -39,7 +39,7 @@ FOUND = {
     "actor and critic": ([8, 8], []),
     "duel": ([], []),
     "deep set": ([6, 4, 6], []),
-    "lora": ([], ["LoRA"]),
+    "lora": ([2], ["LoRA"]),
     "cnn": ([4, 6], []),
     "cnn, tanh": ([4, 6], []),
     "cnn, batch norms": ([4, 6], []),

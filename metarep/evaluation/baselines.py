@@ -195,7 +195,7 @@ def log_fisher(spec: NetworkSpec, params: np.ndarray) -> np.ndarray:
     return np.log10(fisher_information(spec, params) + FISHER_FLOOR)
 
 
-@of_params("contributions", "what each hidden unit contributes to the output at probe inputs, strongest unit first")
+@of_params("exact_contributions", "what each hidden unit contributes to the output at probe inputs, strongest unit first")
 def strongest_contributions(spec: NetworkSpec, params: np.ndarray) -> np.ndarray:
     """(N, 25 a hidden unit): what each contributes (`contributions`), units by the mean square of it, the largest first."""
     layers = contributions(spec, canonical_order(spec, params), midpoints(spec.widths[0], N_PROBES))

@@ -11,8 +11,8 @@
     n_heads: 4
     output_activation: softmax
 
-`elementwise: [[a], [b]]` adds or multiplies what two paths put out. A structure is taken for all networks that have its modules,
-and must name every layer with a weight.
+`elementwise: [[a], [b]]` adds or multiplies what two paths put out. A structure is taken for all networks that have its
+modules, and must name every layer with a weight.
 """
 
 from __future__ import annotations
@@ -88,8 +88,8 @@ class Descriptions:
         self.used: set[str] = set()
 
     def apply(self, architecture: Architecture) -> Architecture:
-        """The architecture with what is described. Raises MetarepError where a shape is another one, for axes that a tensor does
-        not have, and for a structure that does not fit it."""
+        """The architecture with what is described. Raises MetarepError where a shape is another one, for axes that a tensor
+        does not have, and for a structure that does not fit it."""
         found = architecture.changed({tensor.name: self._changes(tensor) for tensor in architecture.tensors})
         if self.described is None or not self.described.model_fields_set - {"tensors"}:
             return found
@@ -134,6 +134,8 @@ class Descriptions:
         unused += [f"fixed {key}" for key in fixed if f"fixed {key}" not in self.used]
         if self.structure is not None and "structure" not in self.used:
             met = ", ".join(self.structure.modules()[:4])
-            raise MetarepError("no network has all layers that the structure names", met=met, fix="names are those of tensors without .weight")
+            raise MetarepError(
+                "no network has all layers that the structure names", met=met, fix="names are those of tensors without .weight"
+            )
         if unused:
             raise MetarepError("the architecture describes tensors that no network has", met=", ".join(unused[:3]))

@@ -174,7 +174,9 @@ def read_architecture(named: Sequence[Named], *, ordered: bool = True, graph: Gr
         order, doubtful = _by_widths(parts, shapes, readings, axes, components, ordered=ordered)
     numbers = {operation: number for number, operation in enumerate(order)}
     tensors = [
-        Tensor(name, shapes[name], dtype, readings[name].kind, readings[name].role, numbers[readings[name].operation], axes[name])
+        Tensor(
+            name, shapes[name], dtype, readings[name].kind, readings[name].role, numbers[readings[name].operation], axes[name]
+        )
         for name, _, dtype in named
     ]
     if not ordered:

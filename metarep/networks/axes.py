@@ -46,7 +46,10 @@ def axes_by_name(parts: Parts, shape: Shape, reading: Reading, siblings: Mapping
 
 
 def turned_alike(
-    parts: Mapping[str, Parts], shapes: Mapping[str, Shape], siblings: Mapping[str, Mapping[str, Shape]], axes: Mapping[str, Axes | None]
+    parts: Mapping[str, Parts],
+    shapes: Mapping[str, Shape],
+    siblings: Mapping[str, Mapping[str, Shape]],
+    axes: Mapping[str, Axes | None],
 ) -> dict[str, Axes | None]:
     """The axes of all weights; bare matrices (`W1`, `W`) that nothing decides on lie as those do that something does.
 

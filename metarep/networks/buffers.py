@@ -32,8 +32,12 @@ BUFFER_NAMES = (
 
 BESIDE_WEIGHTS = re.compile(r"means?|stds?|filters?|grid|scaling_factor|betas|sigmas")
 _NAMES = re.compile("|".join(BUFFER_NAMES))
-_LOSS = re.compile(r"(?:^|\.)(?:loss\w*|\w*_loss|criterion|loss_f(?:n|unction|unc)|lpips|perceptual\w*|metrics?|\w*_metrics?)\.")
-_INPUTS = re.compile(r"(?:^|\.)(?:\w*normali[sz]er\w*|\w*scaler|\w*rms|obs_norm|ret_rms|(?:input|output)_?norm(?:ali[sz]ation)?)\.")
+_LOSS = re.compile(
+    r"(?:^|\.)(?:loss\w*|\w*_loss|criterion|loss_f(?:n|unction|unc)|lpips|perceptual\w*|metrics?|\w*_metrics?)\."
+)
+_INPUTS = re.compile(
+    r"(?:^|\.)(?:\w*normali[sz]er\w*|\w*scaler|\w*rms|obs_norm|ret_rms|(?:input|output)_?norm(?:ali[sz]ation)?)\."
+)
 _TABLE = re.compile(r"(?:^|\.)(?:pos\w*enc\w*|pe|sin\w*|positional_?encod\w*)\.pe$|(?:^|\.)(?:rope|rotary\w*)\.\w+$")
 _SQUARE_BIAS = re.compile(r"(?:^|\.)(?:\w*attn|\w*attention)\.bias$")
 
@@ -96,7 +100,9 @@ def _is_triangle(square: torch.Tensor) -> bool:
         return False
     flags = (square == low).int()
     whole = bool(((square == low) | (square == 0)).all())
-    return whole and any(torch.equal(flags, turn(torch.ones_like(flags), d)) for turn in (torch.tril, torch.triu) for d in (-1, 0, 1))
+    return whole and any(
+        torch.equal(flags, turn(torch.ones_like(flags), d)) for turn in (torch.tril, torch.triu) for d in (-1, 0, 1)
+    )
 
 
 def _is_table_of_sines(rows: torch.Tensor) -> bool:

@@ -56,7 +56,7 @@ def fitted(steps: Mapping[str, Step], *, ordered: bool) -> Order | None:
     elif is_chain([steps[name] for name in names]):
         path = names
     else:
-        path = _search(names, steps)
+        path = None if ordered else _search(names, steps)
     if path is None:
         return None
     return Order(tuple(path), frozenset() if ordered else _doubtful(path, steps))
@@ -91,10 +91,12 @@ def _search(names: Sequence[str], steps: Mapping[str, Step]) -> list[str] | None
 
 
 def _must_precede(one: Step, other: Step) -> bool:
-    """Whether both have a number in one list, the first the lower."""
+    """Whether both have a number in one list, the first the lower, or words say so (an encoder and a decoder)."""
     at = next((at for at, (a, b) in enumerate(zip(one.module, other.module, strict=False)) if a != b), None)
     if at is None:
         return False
+    if one.key[at][0] in EARLY and other.key[at][0] in LATE:
+        return True
     (word, number), (other_word, other_number) = numbered(one.module[at]), numbered(other.module[at])
     return word == other_word and 0 <= number < other_number
 

@@ -206,7 +206,7 @@ def _in_order(architecture: Architecture, groups: Sequence[SymmetryGroup]) -> tu
         held = held or unknown
         found.append(_held(units) if unknown else units)
     names = ", ".join(architecture.unordered[:4])
-    said = f"neither widths nor names tell in which order these layers stand, so their units are not taken for interchangeable: {names}"
+    said = f"neither widths nor names tell in which order {names} stand, so their units are not taken for interchangeable"
     return found, [said] if held else []
 
 

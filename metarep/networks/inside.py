@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 
 from metarep.errors import MetarepError
 from metarep.networks.operations import NORMS, Operation
@@ -72,7 +73,7 @@ def _runs_in_order(entries: Sequence[tuple[tuple[int, ...], Operation]]) -> bool
     layers = [numbers[0] for numbers, operation in entries if operation.is_layer]
     nested = any(len(numbers) > 1 for numbers, _ in entries)
     whole = len(layers) == len(set(layers)) > 1 and all(o.is_layer or o.kind in NORMS for _, o in entries)
-    gaps = any(b - a > 1 for a, b in zip(firsts, firsts[1:], strict=False))
+    gaps = any(b - a > 1 for a, b in pairwise(firsts))
     norms = any(operation.kind in NORMS for numbers, operation in entries if len(numbers) == 1)
     return whole and (gaps or norms) and not (nested and not norms)
 
@@ -85,7 +86,7 @@ def groups_inside(operations: Sequence[Operation]) -> tuple[SymmetryGroup, ...]:
     found: list[SymmetryGroup] = []
     held: set[tuple[str, int]] = set()
     for tree in trees:
-        for units in inner_groups(tree, by_name):
+        for units in inner_groups(tree, by_name, inside=True):
             places = {(member.tensor, member.axis) for member in units.members}
             if not places & held:
                 found.append(units)
@@ -93,10 +94,10 @@ def groups_inside(operations: Sequence[Operation]) -> tuple[SymmetryGroup, ...]:
     return tuple(found)
 
 
-def inner_groups(tree: Structure, by_name: Mapping[str, Operation]) -> tuple[SymmetryGroup, ...]:
+def inner_groups(tree: Structure, by_name: Mapping[str, Operation], *, inside: bool = False) -> tuple[SymmetryGroup, ...]:
     """The interchangeable groups between the first and the last layer of a tree; () where widths do not fit."""
     try:
-        groups = Wiring(by_name, strict=True).run(tree)
+        groups = Wiring(by_name, strict=True, inside=inside).run(tree)
     except MetarepError:
         return ()
     return tuple(units for units in groups if units.interchangeable)

@@ -26,7 +26,11 @@ LISTED = {
 
 INTERPRETABILITY = {
     **{"w_e": ("embed", "embedding"), "w_pos": ("pos_embed", "embedding"), "w_u": ("unembed", "w"), "b_u": ("unembed", "b")},
-    **{f"{side}_{part}": (part, side) for side in "wb" for part in ("q", "k", "v", "o", "in", "out", "gate", "enc", "dec", "ln")},
+    **{
+        f"{side}_{part}": (part, side)
+        for side in "wb"
+        for part in ("q", "k", "v", "o", "in", "out", "gate", "enc", "dec", "ln")
+    },
 }
 """Leaves of TransformerLens and SAELens (W_Q, b_in, W_enc), by the module and the leaf that they stand for."""
 
@@ -160,7 +164,9 @@ def split_names(shapes: Mapping[str, Shape]) -> dict[str, Parts]:
     names = sorted(shapes, key=lambda name: int(matches[name][2][:18]))
     found, layer = {}, ""
     for before, name in zip([None, *names], names, strict=False):
-        is_bias = before is not None and len(shapes[name]) == 1 and len(shapes[before]) > 1 and shapes[name][0] in shapes[before]
+        is_bias = (
+            before is not None and len(shapes[name]) == 1 and len(shapes[before]) > 1 and shapes[name][0] in shapes[before]
+        )
         layer = layer if is_bias else name
         found[name] = Parts((layer,), "bias" if is_bias else "w")
     return found
@@ -169,7 +175,11 @@ def split_names(shapes: Mapping[str, Shape]) -> dict[str, Parts]:
 def read_tensor(parts: Parts, shape: Shape, siblings: Mapping[str, Shape]) -> Reading:
     """Kind, role and operation of one tensor; `siblings` are the leaves of its module with their shapes, its own among them."""
     module = ".".join(parts.module)
-    if parts.leaf not in RUNNING and is_buffer(".".join((*parts.module, parts.leaf)), parts.leaf, shape, siblings):
+    name = ".".join((*parts.module, parts.leaf))
+    joined = f"{parts.own}_{parts.leaf}"  # class_weight, masked_bias
+    alone = len(shape) < 2 and len(siblings) == 1 and parts.leaf == "weight"
+    joined = joined if alone or joined == "masked_bias" else parts.leaf
+    if parts.leaf not in RUNNING and any(is_buffer(name, leaf, shape, siblings) for leaf in {parts.leaf, joined}):
         return Reading(OTHER, "buffer", f"{module}.{parts.leaf}")
     for rule in (_recurrent, _statistics, _attention, _norm, _embedding, _affine):
         found = rule(parts, shape, siblings, module)

@@ -177,7 +177,7 @@ def operations_of(architecture: Architecture) -> Iterator[Operation]:
 
 
 def _with_biases(operations: Sequence[Operation]) -> list[Operation]:
-    """Biases that stand beside the module of their weight (`conv1.bias`, `conv1.lin.weight`), as in PyTorch Geometric, join it."""
+    """Biases beside the module of their weight (`conv1.bias`, `conv1.lin.weight`), as in PyTorch Geometric, join it."""
     found: list[Operation] = []
     for operation in operations:
         inner = [o for o in operations if o.module.startswith(operation.module + ".") and o.is_layer and not o.vectors]

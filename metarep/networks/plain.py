@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from metarep.networks.operations import AFFINE, NORMS, Operation
+from metarep.networks.operations import NORMS, Operation
 from metarep.networks.structure import Structure
 
 Tree = Structure | str
@@ -23,22 +23,27 @@ _SKIPS = re.compile(
 )
 """Modules around which a network may go: those that say so, and numbered blocks of numbered parts, as in residual networks."""
 
+_PLACE = r"(?:(?:fc|linear|lin|layer|conv|z|latent|q|enc|encoder|to|hid(?:den)?_?2|h2)_?)?"
 _TOWERS: Mapping[str, str] = {
-    "policy": r"(?:pi|actor|policy|action|act|p)(?:_?(?:net|network|head|layer|logits|out|mean|fc|linear|encoder|features_extractor))?",
-    "value": r"(?:v|vf|critic|values?|baseline)(?:_?(?:net|network|head|layer|out|fc|linear|stream|encoder|features_extractor))?",
-    "advantage": r"(?:a|adv|advantage)s?(?:_?(?:net|network|head|layer|out|fc|linear|stream))?",
-    "mean": r"(?:(?:fc|linear|lin|layer|conv|z|latent|q|enc|encoder|to|hidden2|h2)_?)?(?:mu|means?|loc)(?:_?(?:layer|head|linear|fc|net|z))?",
-    "spread": r"(?:(?:fc|linear|lin|layer|conv|z|latent|q|enc|encoder|to|hidden2|h2)_?)?(?:log_?var(?:iance)?s?|log_?sigma2?|log_?std|sigma|"
-    r"var(?:iance)?|std)(?:_?(?:layer|head|linear|fc|net|z|x))?",
+    "policy": r"(?:pi|actor|policy|action|act)(?:_?(?:net|network|head|layer|logits|out|mean|fc|linear|encoder))?|pi_\w+",
+    "value": r"(?:v|vf|critic|values?|baseline)(?:_?(?:net|network|head|layer|out|fc|linear|stream|encoder))?|vf_\w+",
+    "advantage": r"(?:adv|advantage)s?(?:_?(?:net|network|head|layer|out|fc|linear|stream))?",
+    "mean": _PLACE + r"(?:mu|means?|loc)(?:_?(?:layer|head|linear|fc|net|z))?",
+    "spread": _PLACE
+    + r"(?:log_?var(?:iance)?s?|log_?sigma2?|log_?std|sigma|var(?:iance)?|std)(?:_?(?:layer|head|linear|fc|net|z|x))?",
     "query": r"query|q_proj|q",
     "key": r"key|k_proj|k",
 }
 """Words for layers that stand beside others, by the tower that they belong to."""
 
-_NUMBERED_TOWER = re.compile(r"(?:branch|tower|path|head|b|q|qf|critic|expert|task|classifiers?)_?(\d+[ab]?|[ab])|(\w+)_(?:head|branch|tower)")
+_NUMBERED_TOWER = re.compile(
+    r"(?:branch|tower|path|head|b|q|qf|critic|expert|task|classifiers?)_?(\d+[ab]?|[ab])|(\w+)_(?:head|branch|tower)"
+)
 _LISTED_TOWERS = re.compile(r"(?:branches|towers|paths|heads|experts|critics|tasks|outputs|output_layers|classifiers)")
 _PATTERNS = {tower: re.compile(pattern) for tower, pattern in _TOWERS.items()}
-_ASIDE = re.compile(r"(?:^|\.)(?:(?:b_(?:dec|pre)|pre_bias|decoder_bias|dec_bias)|log_?(?:std|stddev|sigma|var|alpha)s?|logit_scale|temperature|action_(?:scale|bias)|max_action)\d*$")
+_ASIDE = re.compile(
+    r"(?:^|\.)(?:(?:b_(?:dec|pre)|pre_bias|decoder_bias|dec_bias)|log_?(?:std|stddev|sigma|var|alpha)s?|logit_scale|temperature|action_(?:scale|bias)|max_action)\d*$"
+)
 """Vectors that scale what is put out."""
 
 _BLOCK = re.compile(r"(.*?(?:^|[._a-zA-Z])\d+)\.(.+)")
@@ -59,7 +64,9 @@ def plain_structure(operations: Sequence[Operation]) -> Structure | None:
     for number, operation in enumerate(tail if trunk and all(_is_head(one, trunk, towers) for one in tail) else ()):
         towers[f"head {number}"] = [operation]
         tail = tail[: -number - 1]
-    if "policy" in towers and len(towers.get("spread", [])) == 1 and not trunk:  # a matrix of spreads, read beside the last layer
+    if (
+        "policy" in towers and len(towers.get("spread", [])) == 1 and not trunk
+    ):  # a matrix of spreads, read beside the last layer
         last = Structure("parallel", (key_of(towers["policy"].pop()), key_of(towers.pop("spread")[0])))
         policy = Structure("sequence", (*sequence(towers.pop("policy")).parts, last))
         return Structure("parallel", (policy, *(sequence(part) for part in towers.values())))
@@ -132,13 +139,15 @@ def _looks_like_a_transformer(operations: Sequence[Operation]) -> bool:
 
 
 def _stands_aside(operation: Operation, operations: Sequence[Operation]) -> bool:
-    """Whether an operation has neither a weight nor a vector as long as any hidden layer is wide, or is known to scale outputs."""
+    """Whether an operation has no weight and no vector as long as a hidden layer is wide, or is known to scale outputs."""
     if any(len(tensor.shape) > 1 for tensor in operation.tensors) or operation.kind in NORMS:
         return False
     if all(_ASIDE.search(tensor.name.lower()) for tensor in operation.tensors):
         return True
     layers = [one for one in operations if one.is_layer]
-    hidden = {one.n_out for at, one in enumerate(layers) if one.kind != "linear" or any(r.n_in == one.n_out for r in layers[at:])}
+    hidden = {
+        one.n_out for at, one in enumerate(layers) if one.kind != "linear" or any(r.n_in == one.n_out for r in layers[at:])
+    }
     hidden |= {one.recurrent.n for one in operations if one.recurrent}
     lengths = {tensor.shape[0] for tensor in operation.tensors if tensor.shape} - {1}
     return not lengths & hidden and not operation.is_elementwise
@@ -188,7 +197,8 @@ def _heads_at_end(operations: Sequence[Operation]) -> int:
     width, n = operations[-1].n_in, 0
     while n < len(operations) - 1:
         one = operations[-1 - n]
-        if not (one.is_layer and one.kind == "linear" and one.n_in == width and one.n_out != width):
+        alike = one.is_layer and bool(one.vectors) == bool(operations[-1].vectors)
+        if not (alike and one.kind == "linear" and one.n_in == width and one.n_out != width):
             break
         n += 1
     before = operations[-1 - n]

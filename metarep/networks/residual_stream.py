@@ -114,7 +114,9 @@ def stream_of(operations: Sequence[Operation]) -> SymmetryGroup | None:
 
 def _widths_of_attention(operations: Sequence[Operation]) -> set[int]:
     """How wide the stream is where no MLP tells it: as what attention puts out."""
-    return {tensor.shape[0] for o in operations for tensor in o.tensors if tensor.role == "output_bias" and len(tensor.shape) == 1}
+    return {
+        tensor.shape[0] for o in operations for tensor in o.tensors if tensor.role == "output_bias" and len(tensor.shape) == 1
+    }
 
 
 def _has_both_ends(operations: Sequence[Operation]) -> bool:
@@ -128,7 +130,7 @@ def _has_both_ends(operations: Sequence[Operation]) -> bool:
     heads = any(
         (o.kind == "linear" and _HEAD.match(module) and not _NUMBER.search(module))
         or (o.kind == "bias" and _HEAD_BIAS.match(module))
-        or (o.kind == "embedding" and _TIED.match(module))
+        or (o.kind == "embedding" and _TIED.match(o.path.lower()))
         for o, module in modules
     )
     return embeds and heads

@@ -1,7 +1,7 @@
 """The symmetry groups that follow from a structure: units are followed along its tree from layer to layer.
 
-Sums tie the units of their terms together; the first layers read inputs, and what no layer reads are outputs, neither of which is
-interchangeable.
+Sums tie the units of their terms together; the first layers read inputs, and what no layer reads are outputs, neither of
+which is interchangeable.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from metarep.networks.symmetry_groups import Member, Side, SymmetryGroup
 
 _PORTED = re.compile(r"dense_?\d*(_\d+)?$")
 """Layers named as Keras names them: where such a network was ported, it may flatten pixels as Keras does."""
+
 
 @dataclass(frozen=True)
 class Piece:
@@ -58,11 +59,13 @@ class Value:
 
 @dataclass
 class Wiring:
-    """Groups in the making. A group is dropped by `merge`, and its number then stands for the one that it became part of."""
+    """Groups in the making. With `strict` no layer reads more than what stands before it, and with `inside` the first layer may
+    be any within a network. A group is dropped by `merge`, and its number then stands for the one that it became part of."""
 
     operations: Mapping[str, Operation]
     relu: bool = False
     strict: bool = False
+    inside: bool = False
     groups: dict[int, SymmetryGroup] = field(default_factory=dict)
     became: dict[int, int] = field(default_factory=dict)
 
@@ -156,7 +159,9 @@ class Wiring:
         if operation.kind == "embedding":
             return self._embed(operation, value)
         if operation.kind not in AFFINE or not operation.known_whole:
-            raise MetarepError(f"{operation.module} is no layer whose units are known", met=operation.kind, expected=", ".join(AFFINE))
+            raise MetarepError(
+                f"{operation.module} is no layer whose units are known", met=operation.kind, expected=", ".join(AFFINE)
+            )
         if value is not None and self._is_depthwise(operation, value):
             return self._depthwise(operation, value)
         grouped = value is not None and operation.kind != "linear" and operation.n_in < value.size
@@ -164,7 +169,8 @@ class Wiring:
             return self._grouped(operation, value)
         self._read(operation, operation.weight.name, operation.axes[1], operation.n_in, value)
         made = self.new(f"units of {operation.label}", operation.n_out, operation.feeding(), positive_scale=self.relu)
-        if value is None and operation.may_be_grouped:
+        alone = self.inside and operation.kind != "linear" and operation.n_in == 1 < operation.n_out
+        if value is None and (operation.may_be_grouped or alone):  # a filter for each channel, perhaps
             self.hold(made)
         return Value((Piece(made, operation.n_out),), operation.kind, operation.channels_last)
 
@@ -179,7 +185,12 @@ class Wiring:
             for piece in value.pieces:  # in front of them or behind
                 self.hold(piece.group)
             return
-        if times > 1 and value.source.startswith("conv") and not value.channels_last and _PORTED.match(operation.module.rpartition(".")[2]):
+        if (
+            times > 1
+            and value.source.startswith("conv")
+            and not value.channels_last
+            and _PORTED.match(operation.module.rpartition(".")[2])
+        ):
             for piece in value.pieces:
                 self.hold(piece.group)
             return
@@ -190,7 +201,7 @@ class Wiring:
         self._place(value, times, tensor, axis, "out")
 
     def _reads_more(self, operation: Operation, n_in: int, value: Value) -> bool:
-        """Whether a linear layer reads inputs of the network beside the units before it, and surely no units of other layers."""
+        """Whether a linear layer reads inputs of the network beside the units before it, and no units of other layers."""
         more = n_in - value.size
         widths = [group.n for group in self.groups.values() if group.name != "inputs"]
         hidden = {sum(some) for n in (1, 2) for some in combinations(widths, n)}
@@ -218,9 +229,13 @@ class Wiring:
             value = Value((Piece(self.new("inputs", n, (), interchangeable=False), n),), "linear")
         if value is None or any(vector.shape[0] not in (1, value.size) for vector in vectors):
             expected = "what it reads" if value is None else f"vectors of {value.size}"
-            raise MetarepError(f"{operation.label} does not fit what stands before it", met="a norm or a vector", expected=expected)
+            raise MetarepError(
+                f"{operation.label} does not fit what stands before it", met="a norm or a vector", expected=expected
+            )
         if operation.kind not in (*NORMS, "bias") and not operation.is_elementwise:
-            raise MetarepError(f"{operation.label} is no layer whose units are known", met=operation.kind, expected=", ".join(AFFINE))
+            raise MetarepError(
+                f"{operation.label} is no layer whose units are known", met=operation.kind, expected=", ".join(AFFINE)
+            )
         for vector in vectors:
             if vector.shape[0] == value.size:
                 side = "in" if operation.kind == "bias" else "own"
@@ -253,7 +268,9 @@ class Wiring:
         """One filter or several for each channel."""
         times = operation.n_out // value.size
         for member in operation.feeding():
-            self._place(replace(value, source="conv", channels_last=False), times, member.tensor, member.axis, "in", scale=False)
+            self._place(
+                replace(value, source="conv", channels_last=False), times, member.tensor, member.axis, "in", scale=False
+            )
         pieces = tuple(replace(piece, inner=times * piece.inner) for piece in value.pieces)
         return Value(pieces, operation.kind, operation.channels_last)
 

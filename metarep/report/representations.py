@@ -43,6 +43,7 @@ TITLES = {
     "fisher": "Fisher information",
     "log_fisher": "log Fisher information",
     "contributions": "contributions of units",
+    "exact_contributions": "exact contributions",
     "loss": "loss alone",
 }
 

@@ -5,7 +5,6 @@ Parameters of one kind are those that a permutation of hidden units can exchange
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -14,7 +13,7 @@ import torch
 
 from metarep.embeddings.specs import param_of_token, plan_of_spec, segment_of
 from metarep.evaluation.imputers import fit_gaussian, unit_orders
-from metarep.evaluation.resampling import N_DRAWS, explained, interval, resamples, total_squares
+from metarep.evaluation.resampling import N_DRAWS, explained, resamples, total_squares
 from metarep.model.masks import leave_one_out_masks
 from metarep.model.transformer import ClozeModel
 from metarep.model.windows import plan_of
@@ -134,14 +133,3 @@ def share_explained(left: np.ndarray, total: np.ndarray) -> np.ndarray:
     """(B, C + 1): 1 − left / total for sums of squares by kind (B, C), and for both summed over kinds."""
     total = np.broadcast_to(total, left.shape)
     return explained(*(np.concatenate([sums, sums.sum(axis=1, keepdims=True)], axis=1) for sums in (left, total)))
-
-
-def number(value: float) -> float | None:
-    """A plain float, or None for what is not finite."""
-    return float(value) if math.isfinite(value) else None
-
-
-def columns(name: str, draws: np.ndarray) -> dict[str, float | None]:
-    """Three columns of a table from draws (B,) whose first one is the sample itself: value, low, high."""
-    low, high = interval(draws[1:])
-    return {name: number(draws[0]), f"{name}_low": number(low), f"{name}_high": number(high)}

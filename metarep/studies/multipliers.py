@@ -9,7 +9,6 @@ from metarep.model.pretraining import load_model
 from metarep.model.settings import PretrainConfig
 from metarep.model.transformer import ClozeModel
 from metarep.studies.study import Context
-from metarep.training.settings import ZooConfig
 from metarep.zoos.zoo import Zoo, open_zoo
 
 SMALL_MODEL = PretrainConfig(d_model=32, n_layers=3, n_heads=4, n_steps=1200, warmup_steps=100)
@@ -18,8 +17,7 @@ SMALL_MODEL = PretrainConfig(d_model=32, n_layers=3, n_heads=4, n_steps=1200, wa
 
 def multipliers(context: Context, name: str = "e09") -> Zoo:
     """`n_networks` networks from scratch, those that did not diverge."""
-    families = [{"variant": "e09", "n_networks": context.config.n_networks}]
-    return context.zoo(name, ZooConfig(families=families, seed=context.config.seed)).final()
+    return context.family(name, variant="e09", n_networks=context.config.n_networks).final()
 
 
 def large_zoo(context: Context) -> Zoo:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from metarep.report.page import png_of
 from metarep.runner import Stage, publish, run_stages
 from metarep.settings import Settings
 from metarep.studies.page import render
-from metarep.studies.study import Claim, Context, Result, Series, Study
+from metarep.studies.study import Context, Result, Series, Study
 from metarep.tables import to_csv
 
 RESULT = "result.json"
@@ -65,16 +64,15 @@ def published_name(path: Path) -> str:
 
 def stage_of(study: Study, series: Series, config: Settings, out: Path) -> Stage:
     """The stage that makes one study."""
-    make = partial(_make, study, series, config, out / SHARED)
+
+    def make(path: Path, *, overwrite: bool, progress: Progress) -> None:
+        context = Context(config, out / SHARED, progress)
+        result = study.run(context)
+        how = {"config": study.config_of(config), "seed": config.seed, "inputs": context.used}
+        with writing(path, series.one, **how, overwrite=overwrite) as folder:
+            write_result(folder, study, result)
+
     return Stage(study.folder, series.one, study.config_of(config), make, finds_inputs=True)
-
-
-def _make(study: Study, series: Series, config: Any, shared: Path, path: Path, *, overwrite: bool, progress: Progress) -> None:
-    context = Context(config, shared, progress)
-    result = study.run(context)
-    how = {"config": study.config_of(config), "seed": config.seed, "inputs": context.used}
-    with writing(path, series.one, **how, overwrite=overwrite) as folder:
-        write_result(folder, study, result)
 
 
 def write_result(folder: Path, study: Study, result: Result) -> None:
@@ -93,18 +91,12 @@ def as_json(study: Study, result: Result) -> dict[str, Any]:
         "study": study.name,
         "title": study.title,
         "shows": study.shows,
-        "claims": [claim_json(claim) for claim in result.claims],
+        "claims": [claim.as_json() for claim in result.claims],
         "sentences": list(result.sentences),
         "numbers": dict(result.numbers),
-        "figures": [{"name": name, "caption": f.caption, "alt": f.alt or f.caption} for name, f in result.figures.items()],
-        "shown": [name for name in result.shown if result.tables[name]],
+        "figures": [{"name": name, "caption": figure.caption} for name, figure in result.figures.items()],
+        "shown": [name for name in result.shown or result.tables if result.tables[name]],
     }
-
-
-def claim_json(claim: Claim) -> dict[str, Any]:
-    """A claim's fields, and whether the published value was met."""
-    fields = {name: list(value) if isinstance(value, tuple) else value for name, value in vars(claim).items()}
-    return fields | {"met": claim.met}
 
 
 def finished(out: Path, series: Series) -> list[tuple[Study, dict[str, Any]]]:
@@ -127,12 +119,13 @@ def write_report(out: Path, series: Series, progress: Progress) -> None:
 def summary_row(study: Study, found: Mapping[str, Any]) -> dict[str, Any]:
     """What a study shows, and its first claim beside the published and the best value."""
     first = found["claims"][0]
+    ends = [shown(first[end], first["decimals"]) for end in ("low", "high")]
     return {
         "study": study.name,
         "shows": study.shows,
         "quantity": first["name"],
         "published": shown(first["published"], first["decimals"]),
-        "found": shown(first["value"], first["decimals"]) + spread(first),
+        "found": shown(first["value"], first["decimals"]) + ("" if first["low"] is None else f" [{', '.join(ends)}]"),
         "best_known": shown(first["best"], max(first["decimals"], 4)),
         "verdict": verdict(found["claims"]),
     }
@@ -143,13 +136,11 @@ def verdict(claims: list[dict[str, Any]]) -> str:
     published = [claim for claim in claims if claim["met"] is not None]
     if not published:
         return "nothing was published"
-    missed = [
-        f"{claim['name']} ({shown(claim['value'], claim['decimals'])} against {shown(claim['published'], claim['decimals'])})"
-        for claim in published
-        if not claim["met"]
-    ]
+    missed = [one for one in published if not one["met"]]
     if missed:
-        return f"{len(published) - len(missed)} of {len(published)} published values met; not met: {', '.join(missed)}"
+        pairs = [[shown(one[which], one["decimals"]) for which in ("value", "published")] for one in missed]
+        told = [f"{one['name']} ({' against '.join(pair)})" for one, pair in zip(missed, pairs, strict=True)]
+        return f"{len(published) - len(missed)} of {len(published)} published values met; not met: {', '.join(told)}"
     by_seed = all(claim["seed_known"] for claim in published)
     number = "the published value" if len(published) == 1 else f"all {len(published)} published values"
     return f"{number} met" + ("" if by_seed else " within the spread of seeds, since the seed was not published")
@@ -162,10 +153,3 @@ def shown(value: Any, decimals: int) -> str:
     if isinstance(value, list):
         return ", ".join(shown(v, decimals) for v in value)
     return f"{value:.{decimals}f}".replace("-", "−") if isinstance(value, float) else str(value)
-
-
-def spread(claim: Mapping[str, Any]) -> str:
-    """The claim's interval in brackets, where it has one."""
-    if claim["low"] is None:
-        return ""
-    return f" [{shown(float(claim['low']), claim['decimals'])}, {shown(float(claim['high']), claim['decimals'])}]"

@@ -44,29 +44,18 @@ QUESTIONS = Series(
     "How much material, does it transfer, what input, is it too hard?",
     "What the notes left open about learning from parameters alone, each with an experiment: models pretrained for the "
     "purpose, networks held out, nulls beside the metrics.",
-    (
-        Study(
-            "1",
-            "size",
-            "How big must the subject material be?",
-            "zoo sizes against model sizes, and whether networks leak",
-            (*ASKED, "size"),
-        ),
-        Study("2", "sources", "Does it transfer?", "what is carried over from which zoo to which", (*ASKED, "sources")),
-        Study(
-            "3",
-            "input",
-            "What should the input look like?",
-            "designs of the input, and what becomes of a unit, a layer, a network",
-            (*ASKED, "input"),
-        ),
-        Study(
-            "4", "ceiling", "Is the task too hard?", "how much of a masked parameter the others say at all", (*ASKED, "ceiling")
-        ),
+    tuple(
+        Study(name, folder, title, shows, (*ASKED, folder))
+        for name, folder, title, shows in (
+            ("1", "size", "How big must the subject material be?", "zoo sizes against model sizes, and whether networks leak"),
+            ("2", "sources", "Does it transfer?", "what is carried over from which zoo to which"),
+            ("3", "input", "What should the input look like?", "designs of it; what becomes of a unit, a layer, a network"),
+            ("4", "ceiling", "Is the task too hard?", "how much of a masked parameter the others say at all"),
+        )
     ),
 )
 
-READ = ("seed", "model", "zoo", "n_networks", "pretrain", "n_bootstraps")
+READ, OWN = ("seed", "model", "zoo", "n_networks", "pretrain", "n_bootstraps"), ("seed", "n_bootstraps")
 BEYOND = Series(
     "beyond",
     "beyond",
@@ -74,36 +63,20 @@ BEYOND = Series(
     "What does a model of tiny networks see in larger ones?",
     "Models held to what they have never seen the like of: one of 2-2-1 networks to parts of larger ones, where truth is "
     "planted or ablation is the check; others to architectures left out, to convolutional networks and to size.",
-    (
-        Study(
-            "planted",
-            "planted",
-            "Blocks planted in a wide layer",
-            "which of them a model of 2-2-1 networks finds and names",
-            (*READ, "planted"),
-        ),
-        Study(
-            "trained",
-            "trained",
-            "The parts of trained networks",
-            "what becomes of the error where a part is ablated",
-            (*READ, "trained"),
-        ),
-        Study(
-            "architectures",
-            "architectures",
-            "Architectures that were left out",
-            "what a model carries over to them",
-            ("seed", "n_bootstraps", "architectures"),
-        ),
-        Study(
-            "digits",
-            "digits",
-            "Convolutional networks",
-            "accuracy, epoch and gap from frozen embeddings",
-            ("seed", "n_bootstraps", "digits"),
-        ),
-        Study("large", "large", "Large networks", "time and memory by size", ("seed", "n_bootstraps", "digits", "large")),
+    tuple(
+        Study(name, name, title, shows, settings)
+        for name, title, shows, settings in (
+            (
+                "planted",
+                "Blocks planted in a wide layer",
+                "which a model of 2-2-1 networks finds and names",
+                (*READ, "planted"),
+            ),
+            ("trained", "The parts of trained networks", "what becomes of the error where one is ablated", (*READ, "trained")),
+            ("architectures", "Architectures that were left out", "what a model carries over to them", (*OWN, "architectures")),
+            ("digits", "Convolutional networks", "accuracy, epoch and gap from frozen embeddings", (*OWN, "digits")),
+            ("large", "Large networks", "time and memory by size", (*OWN, "digits", "large")),
+        )
     ),
 )
 """Models other than that of 2-2-1 networks are pretrained by the studies themselves."""

@@ -11,27 +11,11 @@ from metarep.evaluation.settings import PredictConfig
 from metarep.model.settings import PretrainConfig
 from metarep.settings import Settings, with_defaults
 
-SourceName = Literal[
-    "product",
-    "seeds",
-    "e05",
-    "e06",
-    "e07",
-    "e08",
-    "inputs",
-    "wide",
-    "diagonal",
-    "slow",
-    "fast",
-    "width3",
-    "width4",
-    "depth2",
-    "sum",
-    "quotient",
-    "square",
-    "max",
-    "random",
-]
+Recipe = Literal["product", "seeds", "e05", "e06", "e07", "e08"]
+Inputs = Literal["inputs", "wide", "diagonal", "slow", "fast"]
+Shape = Literal["width3", "width4", "depth2"]
+Task = Literal["product", "sum", "quotient", "square", "max"]
+SourceName = Literal[Recipe, Inputs, Shape, "sum", "quotient", "square", "max", "random"]
 
 
 class ExperimentConfig(Settings):
@@ -52,9 +36,7 @@ class SizeConfig(Settings):
     """Question 1: zoo sizes against model sizes."""
 
     train_networks: tuple[int, ...] = Field((100, 300, 1000, 3000, 10_000, 30_000, 100_000), min_length=2)
-    model_sizes: tuple[tuple[int, int], ...] = Field(
-        ((16, 1), (32, 2), (64, 3)), min_length=1, description="width and layers of each model"
-    )
+    model_sizes: tuple[tuple[int, int], ...] = Field(((16, 1), (32, 2), (64, 3)), min_length=1, description="width, layers")
     n_steps: int = Field(1500, ge=1)
     max_test_networks: int = Field(2000, ge=20)
     k: int = Field(6, ge=2, description="clusters of the embeddings")
@@ -95,16 +77,11 @@ class CeilingConfig(Settings):
     max_test_networks: int = Field(2000, ge=20)
 
 
+ASKED = {"behaviour_weight": 1.0, "unmasked_share": 0.5, "n_layers": 3}
+"""Of models that are asked for behaviour."""
+
 QuestionPretrain = with_defaults(
-    PretrainConfig,
-    "QuestionPretrain",
-    behaviour_weight=1.0,
-    unmasked_share=0.5,
-    jitter=1.0,
-    d_model=48,
-    n_layers=3,
-    n_steps=1000,
-    warmup_steps=100,
+    PretrainConfig, "QuestionPretrain", **ASKED, jitter=1.0, d_model=48, n_steps=1000, warmup_steps=100
 )
 
 
@@ -129,9 +106,7 @@ class QuestionConfig(Settings):
 
 ArchitecturesPretrain = with_defaults(PretrainConfig, "ArchitecturesPretrain", chunk=1, n_steps=1500, batch_size=64)
 DigitsPretrain = with_defaults(PretrainConfig, "DigitsPretrain", chunk=9, n_steps=1500, batch_size=32, max_windows=20_000)
-BeyondPretrain = with_defaults(
-    PretrainConfig, "BeyondPretrain", behaviour_weight=1.0, unmasked_share=0.5, n_layers=3, n_steps=3000
-)
+BeyondPretrain = with_defaults(PretrainConfig, "BeyondPretrain", **ASKED, n_steps=3000)
 
 
 class ArchitecturesConfig(Settings):
@@ -143,9 +118,7 @@ class ArchitecturesConfig(Settings):
     left_out: tuple[str, ...] = Field(
         ("2-3-1", "2-12-1", "2-3-3-1", "2-2-2-2-1"), min_length=1, description="read for the first time when tested"
     )
-    tasks: tuple[Literal["product", "sum", "quotient", "square", "max"], ...] = Field(
-        ("product", "sum", "square", "max"), min_length=2
-    )
+    tasks: tuple[Task, ...] = Field(("product", "sum", "square", "max"), min_length=2)
     n_networks: int = Field(100, ge=5, description="of each architecture and task")
     n_training_steps: int = Field(1500, ge=1, description="of each network")
     pretrain: ArchitecturesPretrain = ArchitecturesPretrain()

@@ -11,13 +11,16 @@ from dataclasses import dataclass, field
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
 
 from metarep.artefact import Artefact, open_artefact
 from metarep.errors import MetarepError
 from metarep.progress import Progress
 from metarep.runner import Stage, run_stages
 from metarep.settings import Settings
+from metarep.studies.rows import ends
 from metarep.training.build import build_zoo
 from metarep.training.settings import ZooConfig
 from metarep.zoos.zoo import Zoo, open_zoo
@@ -28,7 +31,7 @@ if TYPE_CHECKING:
     from metarep.model.settings import PretrainConfig
     from metarep.model.transformer import ClozeModel
 
-Number = float | Sequence[float]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -54,10 +57,17 @@ class Claim:
     seed_known: bool = True
 
     @classmethod
-    def of(cls, name: str, row: Mapping[str, Any], metric: str, **fields: Any) -> Claim:
-        """A metric of a table's row with its interval: `<metric>_low` and `<metric>_high`, of "value" `low` and `high`."""
-        ends = "" if metric == "value" else f"{metric}_"
-        return cls(name, row[metric], low=row[f"{ends}low"], high=row[f"{ends}high"], **fields)
+    def of(cls, name: str, row: Mapping[str, Any], metric: str = "value", **fields: Any) -> Claim:
+        """A metric of a table's row with its interval, as `rows.ends` finds it."""
+        low, high = ends(row, metric)
+        return cls(name, row[metric], low=low, high=high, **fields)
+
+    @classmethod
+    def over_all(cls, name: str, values: np.ndarray, whom: str, published: Any = None, **fields: Any) -> Claim:
+        """The median of values (N,) or (N, M), with the range that holds 95 % of them."""
+        low, high = np.quantile(values, [0.025, 0.975])
+        span = {"low": float(low), "high": float(high), "over": f"95 % of {len(values):,} {whom}"}
+        return cls(name, np.median(values, axis=0).tolist(), published, **span | fields)
 
     @property
     def met(self) -> bool | None:
@@ -68,23 +78,23 @@ class Claim:
         if isinstance(self.published, str):
             return self.value == self.published
         slack = 0.5 * 10**-self.decimals * (1 + 1e-6)
-        published = _flat(self.published)
+        found, published = (np.atleast_1d(np.asarray(value, float)) for value in (self.value, self.published))
         if not self.seed_known:
-            return all(self.low - slack <= p <= self.high + slack for p in published)
-        return all(abs(v - p) <= slack for v, p in zip(_flat(self.value), published, strict=True))
+            return bool(((self.low - slack <= published) & (published <= self.high + slack)).all())
+        return all(abs(v - p) <= slack for v, p in zip(found, published, strict=True))
 
-
-def _flat(value: Number) -> list[float]:
-    return [float(v) for v in value] if isinstance(value, Sequence) else [float(value)]
+    def as_json(self) -> dict[str, Any]:
+        """The fields, and whether the published value was met, as plain JSON data."""
+        fields = {name: list(value) if isinstance(value, tuple) else value for name, value in vars(self).items()}
+        return fields | {"met": self.met}
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A drawing and the sentence below it; `alt` says in words what it shows."""
+    """A drawing, and below it the sentences that say in words what it shows."""
 
     drawing: matplotlib.figure.Figure
     caption: str
-    alt: str = ""
 
 
 @dataclass(frozen=True)
@@ -92,7 +102,7 @@ class Result:
     """All that a study found. The first claim is the one in the table of all studies.
 
     sentences: what was found, in plain words, each with its number in it, each computed.
-    tables: tidy rows by name; each becomes `<name>.csv`, and those named in `shown` are on the page.
+    tables: tidy rows by name; each becomes `<name>.csv`; on the page are those named in `shown`, or all.
     figures: by name; each becomes `figures/<name>.png`.
     numbers: whatever else belongs into result.json (plain JSON data, no NaN).
     """
@@ -102,7 +112,7 @@ class Result:
     tables: Mapping[str, list[dict[str, Any]]] = field(default_factory=dict)
     figures: Mapping[str, Figure] = field(default_factory=dict)
     numbers: Mapping[str, Any] = field(default_factory=dict)
-    shown: tuple[str, ...] = ()
+    shown: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -131,6 +141,10 @@ class Context:
         (artefact,) = self.made(Stage(name, "zoo", config.resolved(), partial(build_zoo, config), finds_inputs=True))
         return open_zoo(artefact.path)
 
+    def family(self, name: str, *, n_snapshots: int = 0, **family: Any) -> Zoo:
+        """A zoo of one family of networks, with the seed of the settings."""
+        return self.zoo(name, ZooConfig(families=[family], n_snapshots=n_snapshots, seed=self.config.seed))
+
     def models(self, wanted: Mapping[str, tuple[PretrainConfig, Sequence[Path]]]) -> dict[str, ClozeModel]:
         """Models by name, each pretrained on the zoos in some folders as its config says; several side by side."""
         from metarep.model.pretraining import load_model, pretrain
@@ -145,6 +159,18 @@ class Context:
     def model_artefact(self, name: str) -> Artefact:
         """The artefact of a model that `models` made."""
         return open_artefact(self.shared / "models" / name, "model")
+
+    def side_by_side(self, what: str, jobs: Mapping[str, Callable[[], T]]) -> list[T]:
+        """What each of some jobs returns, each in a process of one thread."""
+        from joblib import Parallel, cpu_count, delayed, parallel_config
+
+        found = []
+        with self.progress.task(what, len(jobs), "jobs") as task, parallel_config("loky", inner_max_num_threads=1):
+            parallel = Parallel(n_jobs=min(cpu_count(), len(jobs)), return_as="generator")
+            for name, one in zip(jobs, parallel(delayed(job)() for job in jobs.values()), strict=True):
+                found.append(one)
+                task.advance(1, name)
+        return found
 
 
 @dataclass(frozen=True)

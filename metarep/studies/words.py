@@ -2,39 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
 
 from metarep.report.wording import listed, num
-
-Row = Mapping[str, Any]
+from metarep.studies.rows import Row, ends
 
 
 def spoken(row: Row, name: str = "value", digits: int = 2) -> str:
     """A metric of a row with its 95 % interval, such as "0.85 [0.83, 0.87]"; "n/a" where there is none."""
-    low, high = ("low", "high") if name == "value" else (f"{name}_low", f"{name}_high")
     if row[name] is None:
         return "n/a"
-    ends = "" if row[low] is None else f" [{num(row[low], digits)}, {num(row[high], digits)}]"
-    return num(row[name], digits) + ends
+    low, high = ends(row, name)
+    return num(row[name], digits) + ("" if low is None else f" [{num(low, digits)}, {num(high, digits)}]")
 
 
-def share(row: Row) -> str:
+def share(row: Row, digits: int = 1) -> str:
     """A share with its 95 % interval, in percent."""
-    return f"{row['share']:.1%} [{row['low']:.1%}, {row['high']:.1%}]"
+    return f"{row['share']:.{digits}%} [{row['low']:.{digits}%}, {row['high']:.{digits}%}]"
 
 
-def relation(one: Row, other: Row, name: str = "value") -> str:
+def relation(one: Row, other: Row, name: str = "value", other_name: str = "") -> str:
     """How the interval of one row's metric lies to another's: "clearly" is said of intervals that do not overlap."""
-    low, high = ("low", "high") if name == "value" else (f"{name}_low", f"{name}_high")
-    if one[low] > other[high]:
+    (low, high), (other_low, other_high) = ends(one, name), ends(other, other_name or name)
+    if low > other_high:
         return "clearly above"
-    return "clearly below" if one[high] < other[low] else "not clearly different from"
+    return "clearly below" if high < other_low else "not clearly different from"
 
 
 def change(row: Row) -> str:
     """The verb for a change whose interval is `low` … `high`."""
     return "falls" if row["high"] < 0 else "rises" if row["low"] > 0 else "does not clearly change"
+
+
+def back(met: bool) -> str:
+    """Whether a published value comes back."""
+    return "comes back" if met else "does not come back"
 
 
 def signed(value: float, digits: int) -> str:
@@ -47,6 +49,9 @@ def counted(n: int, noun: str) -> str:
     return f"{n:,} {noun}{'' if n == 1 else 's'}"
 
 
-def named(words: Mapping[str, Sequence[str]], template: str = "{} {}") -> list[str]:
-    """Each word with the names that belong to it, of those that have some."""
-    return [template.format(word, listed(list(names))) for word, names in words.items() if names]
+def grouped(word_of: Mapping[str, str], template: str = "{} {}") -> str:
+    """Names by the word that is said of each, such as "above a and b; below c"; names of which "" is said are left out."""
+    names: dict[str, list[str]] = {}
+    for name, word in word_of.items():
+        names.setdefault(word, []).append(name)
+    return "; ".join(template.format(word, listed(own)) for word, own in names.items() if word)

@@ -6,7 +6,7 @@ import pytest
 from metarep.domains.multiplier.sections.one_hidden import OneHidden
 from metarep.networks.forward import forward
 from metarep.progress import Progress
-from metarep.studies.trained.parts import contributions, membership, residuals, rises, selectivity, shuffled
+from metarep.studies.trained.parts import Ablated, membership, selectivity, shuffled
 from metarep.studies.trained.two_products import SPEC, initial_params, train_two_products, two_products
 
 
@@ -24,16 +24,16 @@ def test_rises_are_those_of_the_ablated_network():
     ablated[:, [0, 2]] = hidden[:, [0, 2]].mean(axis=0)
     errors = [np.square(h @ network.readout.T + network.offset - y).mean(axis=0) for h in (ablated, hidden)]
     group = np.array([[True, False, True, False]])
-    found = rises(contributions(network, x), residuals(network, x, y), group)
-    np.testing.assert_allclose(found[0], errors[0] - errors[1])
+    found = Ablated.on(network, x, y)
+    np.testing.assert_allclose(found.rises(group)[0], errors[0] - errors[1])
+    np.testing.assert_allclose(found.off, (hidden == 0).mean(axis=0))
 
 
 def test_groups_of_one_output_are_selective_and_mixed_ones_are_not():
     rng = np.random.default_rng(0)
     network, x = network_of_two(rng), rng.standard_normal((500, 3))
-    y = residuals(network, x, np.zeros((500, 2)))
-    parts, errors = contributions(network, x), residuals(network, x, y)
-    own, mixed = (selectivity(rises(parts, errors, membership(np.array(labels)))) for labels in ([0, 0, 1, 1], [0, 1, 0, 1]))
+    found = Ablated.on(network, x, Ablated.on(network, x, np.zeros((500, 2))).errors)
+    own, mixed = (selectivity(found.rises(membership(np.array(labels)))) for labels in ([0, 0, 1, 1], [0, 1, 0, 1]))
     assert own == pytest.approx(1)
     assert mixed < own - 0.1
     assert np.isnan(selectivity(np.zeros((2, 2))))

@@ -11,6 +11,7 @@ from metarep.studies import multipliers
 from metarep.studies.dynamics import figures as dynamics_figures
 from metarep.studies.dynamics import retrained as dynamics_retrained
 from metarep.studies.dynamics import run as dynamics_run
+from metarep.studies.dynamics import text as dynamics_text
 from metarep.studies.settings import ExperimentConfig
 from metarep.studies.study import Context
 from metarep.tables import to_csv
@@ -20,7 +21,7 @@ from metarep.tables import to_csv
 def result(tmp_path_factory):
     """A run with 60 networks, in which "long" is hardly longer."""
     patch = pytest.MonkeyPatch()
-    for module in (dynamics_retrained, dynamics_run, dynamics_run, dynamics_figures):
+    for module in (dynamics_retrained, dynamics_text, dynamics_figures):
         patch.setattr(module, "LONG", dynamics_retrained.RECIPE.n_steps + 400)
     patch.setattr(dynamics_retrained, "N_NULLS", 1)
     patch.setattr(dynamics_retrained, "MAX_TWINS", 50)
@@ -48,25 +49,25 @@ def test_everything_can_be_written(result):
     assert all(any(character.isdigit() for character in text) for text in result.sentences)
 
 
-def settings_of(before, after):
-    return dynamics_retrained.Retrained([], {dynamics_retrained.RECIPE.lr: (np.array(before, object), np.array(after, object))})
+def pairs_of(before, after):
+    return {dynamics_retrained.RECIPE.lr: (np.array(before, object), np.array(after, object))}
 
 
 def test_a_stage_is_called_one_only_where_most_leave_it():
-    passing = dynamics_run.settings_sentences(settings_of(["2.5"] * 40 + ["3"] * 40, ["3"] * 80))
+    passing = dynamics_text.settings_sentences(pairs_of(["2.5"] * 40 + ["3"] * 40, ["3"] * 80))
     assert "A stage on the way" in passing[1]
     assert "mode 2.5" in passing[1]
     assert "40 of them for mode 3" in passing[2]
-    still = dynamics_run.settings_sentences(settings_of(["2.5"] * 40 + ["3"] * 40, ["2.5"] * 40 + ["3"] * 40))
+    still = dynamics_text.settings_sentences(pairs_of(["2.5"] * 40 + ["3"] * 40, ["2.5"] * 40 + ["3"] * 40))
     assert "none is shown to be merely a stage" in still[1]
     assert "0.0%" in still[2]
 
 
 def test_a_bare_majority_among_several_looks_is_no_stage():
     row = {"n": 67, "of": 112}
-    assert dynamics_run._is_left(row, 1)
-    assert not dynamics_run._is_left(row, 15)
-    assert dynamics_run._is_left({"n": 100, "of": 112}, 15)
+    assert dynamics_text.is_left(row, 1)
+    assert not dynamics_text.is_left(row, 15)
+    assert dynamics_text.is_left({"n": 100, "of": 112}, 15)
 
 
 def birth_of(twin, accuracy):
@@ -81,7 +82,7 @@ def birth_of(twin, accuracy):
 
 
 def test_the_words_on_birth_follow_the_numbers():
-    strong, weak = (dynamics_run.birth_sentences(birth_of(*numbers)) for numbers in ((0.98, 0.8), (0.4, 0.2)))
+    strong, weak = (dynamics_text.birth_sentences(birth_of(*numbers)) for numbers in ((0.98, 0.8), (0.4, 0.2)))
     assert strong[0].startswith("The initialisation decides the mode:")
     assert weak[0].startswith("The data decide")
     assert ", above the" in strong[1]

@@ -9,7 +9,14 @@ from metarep.domains.multiplier.scan import random_initialisations
 from metarep.domains.multiplier.scores import published
 from metarep.networks.spec import NetworkSpec
 from metarep.networks.symmetry import permute_units
-from metarep.studies.e10.run import invariance_sentences, make_claims, margin_sentences, published_sentences, reasons
+from metarep.studies.e10.run import (
+    invariance_sentences,
+    make_claims,
+    margin_sentences,
+    part_sentences,
+    published_sentences,
+    way_sentences,
+)
 from metarep.studies.e10.ways import AS_PUBLISHED, OTHER_FOLD, OTHER_SIGN, pairs_that_round_to_one, part_rows, way_rows, ways_of
 from metarep.zoos.zoo import Zoo
 
@@ -70,15 +77,15 @@ def test_parts_and_ways_find_networks_built_like_the_published_ones():
     assert way["way"] == AS_PUBLISHED
     assert way["share"] == 1.0
     assert way["published_auc_random_low"] > 0.97
-    assert "the score finds these" in " ".join(reasons(list(rows.values()), [way]))
+    assert "the score finds these" in next(way_sentences([way]))
 
 
 def test_reasons_turn_round_with_the_figures():
     row = {"weight": 4, "part": "angle", "auc_random": 0.8, "auc_random_low": 0.7, "auc_random_high": 0.9}
     row |= {"auc_others": 0.2, "auc_others_low": 0.1, "auc_others_high": 0.3}
-    against_random, against_others = reasons([row], [])
-    assert "1 separates (angle 0.80)" in against_random
-    assert "1 inverts (angle 0.20)" in against_others
+    against_random, against_others = part_sentences([row])
+    assert "it separates by angle 0.80" in against_random
+    assert "it inverts by angle 0.20" in against_others
 
 
 @pytest.mark.parametrize(

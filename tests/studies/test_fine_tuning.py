@@ -53,8 +53,8 @@ def test_fewer_parents_than_asked_for_are_not_used_twice(context):
     assert "fewer than the 150" in e05_run.mode_sentence(pairs, 150)
 
 
-def draws(n: int) -> e05_run.Bootstrap:
-    return e05_run.Bootstrap(np.random.default_rng(0).integers(0, n, (200, n)))
+def draws(n: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, n, (200, n))
 
 
 @pytest.mark.parametrize(("change", "word"), [(-0.3, "falls"), (0.3, "rises"), (0.0, "does not clearly change")])

@@ -52,7 +52,7 @@ def test_the_best_mode_is_named_from_the_numbers():
     for part in ("in mode 4", "do not name", "mode 3, 2.00 times"):
         assert part in unnamed
     named = optima_text.best_sentence(some_best([0.08, 0.003, 0.003, 0.001, 0.0015]))
-    for part in ("in mode 3", "one that the notes name", "mode 4 with 0.001500, 1.50 times"):
+    for part in ("in mode 3", "one that the notes name", "0.001500, in mode 4, 1.50 times"):
         assert part in named
 
 

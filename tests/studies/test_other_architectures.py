@@ -1,27 +1,23 @@
 """The studies that pretrain models of their own, with tiny settings, from nothing to their pages."""
 
-import csv
+import io
 import json
+import subprocess
+from contextlib import redirect_stdout
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from metarep.studies.digits.run import without_quartiles
+from metarep.studies.large import measure
 from metarep.studies.large.run import SHAPES, growth
 from metarep.studies.running import run_series
 from metarep.studies.series import BEYOND
 from metarep.studies.settings import BeyondConfig
+from metarep.tables import read_csv
 
-MODEL = {
-    "chunk": 3,
-    "context": 32,
-    "d_model": 16,
-    "n_layers": 1,
-    "n_heads": 2,
-    "n_steps": 10,
-    "eval_every": 5,
-    "batch_size": 8,
-}
+MODEL = {"chunk": 3, "context": 32, "d_model": 16, "n_layers": 1, "n_heads": 2, "n_steps": 10, "eval_every": 5, "batch_size": 8}
 CONFIG = BeyondConfig.model_validate(
     {
         "n_bootstraps": 20,
@@ -45,37 +41,44 @@ CONFIG = BeyondConfig.model_validate(
 
 @pytest.fixture(scope="module")
 def out(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("beyond") / "beyond"
-    for name in ("architectures", "digits", "large"):
-        run_series(CONFIG, name, folder, series=BEYOND)
+    """All three; of the processes that measure large networks only the first is one, since to start one takes the longest."""
+    folder, start, started = tmp_path_factory.mktemp("beyond") / "beyond", subprocess.run, []
+
+    def run(command, **options):
+        started.append(command)
+        if len(started) == 1:
+            return start(command, **options)
+        with redirect_stdout(io.StringIO()) as text:
+            measure.main(*command[3:])
+        return SimpleNamespace(stdout=text.getvalue())
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(subprocess, "run", run)
+        for name in ("architectures", "digits", "large"):
+            run_series(CONFIG, name, folder, series=BEYOND)
     return folder
 
 
-def rows_of(path):
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
 def test_architectures_have_every_metric_with_interval_and_null(out):
-    rows = rows_of(out / "architectures" / "cells.csv")
+    rows = read_csv(out / "architectures" / "cells.csv")
     assert {row["metric"] for row in rows} == {"masked_r2", "task", "log_error"}
     assert {row["representation"] for row in rows} == {"others", "all", "untrained", "weight statistics"}
-    assert all(float(row["low"]) <= float(row["value"]) <= float(row["high"]) for row in rows)
+    assert all(row["low"] <= row["value"] <= row["high"] for row in rows)
 
 
 def test_digits_are_predicted_by_every_representation_and_on_designs_left_out(out):
-    rows = rows_of(out / "digits" / "predictions.csv")
+    rows = read_csv(out / "digits" / "predictions.csv")
     expected = {"layers", "pooled", "untrained", "weight_statistics", "mean and spread of weights", "layers + statistics"}
     assert {row["representation"] for row in rows} == expected
     assert {row["target"] for row in rows} == {"test_accuracy", "epoch", "gap"}
-    assert {row["design"] for row in rows_of(out / "digits" / "designs.csv")} == {"two-conv", "three-conv-norm"}
+    assert {row["design"] for row in read_csv(out / "digits" / "designs.csv")} == {"two-conv", "three-conv-norm"}
 
 
 def test_large_measures_each_size(out):
-    rows = rows_of(out / "large" / "sizes.csv")
+    rows = read_csv(out / "large" / "sizes.csv")
     assert [row["kind"] for row in rows] == ["linear", "linear", "convolutions", "transformer"]
-    assert all(float(row["n_params"]) > 5000 for row in rows)
-    assert all(0 < float(row["peak_gib"]) < 8 for row in rows)
+    assert all(row["n_params"] > 5000 for row in rows)
+    assert all(0 < row["peak_gib"] < 8 for row in rows)
 
 
 def test_the_page_has_a_section_each(out):

@@ -123,8 +123,8 @@ def test_sentences_about_planted_blocks_follow_the_numbers():
     ahead = [planted_row(method, sigma, 0.9 if method == CLOZE else 0.9 - sigma) for sigma in (0, 0.4) for method in METHODS]
     assert "ahead at 0.4" in noise(ahead)
     assert "nowhere" in noise(rows)
-    assert "breaks as it must" in control([planted_row(method, 0, 0.2) for method in METHODS], rows, "mixed")
-    assert "does not break" in control(rows, rows, "initial")
+    assert "breaks as it must" in control([planted_row(method, 0, 0.2) for method in METHODS], rows, "other units")
+    assert "does not break" in control(rows, rows, "other units")
 
 
 def block_network(rng):
@@ -152,8 +152,8 @@ def test_groups_of_one_output_lead_random_ones():
 def test_ablated_clusters_cost_what_their_units_say():
     rng = np.random.default_rng(0)
     networks = [block_network(rng) for _ in range(6)]
-    labels, off = np.tile([0, 0, 0, 0, 1], (6, 1)), np.zeros((6, 5))
-    rows = cluster_rows(networks, labels, off, n_random=30, n_bootstraps=50, seed=0)
+    labels = np.tile([0, 0, 0, 0, 1], (6, 1))
+    rows = cluster_rows(networks, labels, n_random=30, n_bootstraps=50, seed=0)
     assert rows[1]["rise"] == pytest.approx(0, abs=1e-12)
     assert rows[0]["ratio"] > 1
     assert "idle 1" in ablated([{"method": CLOZE} | row for row in rows], CLOZE)

@@ -5,7 +5,6 @@ import json
 import numpy as np
 import pytest
 
-from metarep.report.style import spread_apart
 from metarep.studies.running import run_series
 from metarep.studies.series import QUESTIONS
 from metarep.studies.settings import QuestionConfig
@@ -111,14 +110,7 @@ def test_rank_correlation_and_groups():
 
 def test_overfitting_is_named_where_it_is():
     row = {"train_networks": 100, "overfit": 0.0, "best_step": 20}
-    assert "none of the models" in overfitting({"m": [row]}, [100])
-    text = overfitting({"m": [row | {"overfit": 0.5}], "small": [row]}, [100])
+    assert "none of the models" in overfitting({"m": [row]})
+    text = overfitting({"m": [row | {"overfit": 0.5}], "small": [row]})
     assert "m with up to 100 networks" in text
     assert "not seen in small" in text
-
-
-def test_labels_are_pushed_apart_in_their_order():
-    placed = spread_apart([0.5, 0.51, 0.1, 0.5], 0.1)
-    assert np.diff(np.sort(placed)).min() >= 0.1 - 1e-12
-    assert placed[2] == pytest.approx(0.1)
-    assert (spread_apart([0.99, 1.0, 1.0], 0.1) <= 1 + 1e-12).all()

@@ -9,7 +9,7 @@ import pytest
 from metarep.errors import MetarepError
 from metarep.progress import Progress
 from metarep.studies.multipliers import multipliers
-from metarep.studies.running import claim_json, run_series, verdict
+from metarep.studies.running import run_series, verdict
 from metarep.studies.series import BEYOND, EXPERIMENTS, QUESTIONS
 from metarep.studies.settings import BeyondConfig, ExperimentConfig
 from metarep.studies.study import Claim, Context, Figure, Result, Study
@@ -46,10 +46,9 @@ def test_texts_are_compared_as_they_are():
 
 def test_a_verdict_names_what_was_missed():
     met, missed, unpublished = Claim("a", 1.0, 1.0), Claim("b", 0.35, 1.0), Claim("c", 2.0)
-    as_json = claim_json
-    assert verdict([as_json(unpublished)]) == "nothing was published"
-    assert verdict([as_json(met), as_json(unpublished)]) == "the published value met"
-    assert verdict([as_json(met), as_json(missed)]) == "1 of 2 published values met; not met: b (0.3500 against 1.0000)"
+    assert verdict([unpublished.as_json()]) == "nothing was published"
+    assert verdict([met.as_json(), unpublished.as_json()]) == "the published value met"
+    assert verdict([met.as_json(), missed.as_json()]) == "1 of 2 published values met; not met: b (0.3500 against 1.0000)"
 
 
 def test_an_unknown_name_is_one_line_that_lists_the_known_ones():

@@ -21,9 +21,10 @@ from metarep.evaluation.resampling import class_metric, r2_metric
 from metarep.evaluation.settings import MaskedR2Config
 from metarep.evaluation.weight_statistics import weight_statistics
 from metarep.model.transformer import ClozeModel, untrained_like
-from metarep.report.style import MUTED, PALETTE, drawing
+from metarep.report.style import PALETTE
 from metarep.report.wording import num
-from metarep.studies.drawing import legend_outside, marks
+from metarep.studies.drawing import Series, dots_figure, series_of
+from metarep.studies.rows import Row, Rows, by, values, where
 from metarep.studies.settings import ArchitecturesConfig
 from metarep.studies.study import Claim, Context, Figure, Result
 from metarep.training.settings import ZooConfig
@@ -39,7 +40,6 @@ N_BINS = 3
 
 
 def run(context: Context) -> Result:
-    """See the head of this file."""
     config = context.config.architectures
     zoos = {SEEN: build(context, SEEN, config.seen), LEFT_OUT: build(context, LEFT_OUT, config.left_out)}
     settings = config.pretrain.changed({"seed": context.config.seed}, where="architectures.pretrain")
@@ -54,10 +54,9 @@ def run(context: Context) -> Result:
         rows += probe_rows(context, zoos, vectors, spec)
     return Result(
         claims=claims(rows),
-        sentences=sentences(rows, config, {name: len(zoo) for name, zoo in zoos.items()}),
+        sentences=tuple(sentences(rows, config, (len(zoos[SEEN]), len(zoos[LEFT_OUT])))),
         tables={"cells": rows},
         figures=figures(rows, config.left_out),
-        shown=("cells",),
     )
 
 
@@ -117,57 +116,39 @@ def probe_rows(
                 yield row | {"metric": metric} | measure(left[column][test], predicted, **draws) | {"n": len(test)}
 
 
-PANELS = {"masked_r2": "masked R²", "task": "task: balanced accuracy", "log_error": "log error: R²"}
-SERIES = (
-    ("others", "others", PALETTE[0], "o", "model of other architectures"),
-    ("all", "itself", PALETTE[1], "D", "model of all, probe of its own"),
-    ("weight statistics", "others", PALETTE[2], "s", "weight statistics"),
-    ("untrained", "others", PALETTE[3], "^", "untrained model"),
-)
-FLOOR = -0.3
-"""R² that lie below are drawn at the edge."""
+METRICS = {"masked_r2": "Masked R²", "task": "Task, balanced accuracy", "log_error": "Error, R² of its logarithm"}
+TITLES = {
+    "others": "model of other architectures",
+    "all": "model of all",
+    "untrained": "untrained model",
+    STATISTICS: STATISTICS,
+}
 
 
-def figures(rows: list[dict[str, Any]], targets: tuple[str, ...]) -> dict[str, Figure]:
+def figures(rows: Rows, targets: tuple[str, ...]) -> dict[str, Figure]:
     """A panel a metric, a row an architecture that was left out, a dot a representation with its interval."""
-    cells = {(row["metric"], row["representation"], row["fitted_on"], row["target"]): row for row in rows}
-    with drawing(10.5, 1.6 + 0.62 * len(targets)) as figure:
-        axes = figure.subplots(1, len(PANELS), sharey=True)
-        for ax, (metric, title) in zip(axes, PANELS.items(), strict=True):
-            for at, (name, fitted_on, colour, marker, label) in enumerate(SERIES):
-                keys = [(metric, name, "" if metric == "masked_r2" else fitted_on, target) for target in targets]
-                own = [(row + 0.17 * (at - 1.5), cells[key]) for row, key in enumerate(keys) if key in cells]
-                if not own:
-                    continue
-                y, found = zip(*own, strict=True)
-                marks(ax, np.array(y), found, "value", across=True, floor=FLOOR, color=colour, fmt=marker, label=label)
-                nulls = [max(row["null"], FLOOR) for row in found]
-                ax.plot(nulls, y, "|", color=MUTED, ms=7)
-            ax.set(title=title, ylim=(len(targets) - 0.5, -0.5))
-            ax.grid(axis="y", alpha=0.0)
-            ax.set_xlim(right=1.03)
-        axes[0].set_yticks(range(len(targets)), targets)
-        legend_outside(figure, axes[1], "lower center")
+    panels, others = {}, {name: title for name, title in TITLES.items() if name != "all"}
+    for metric, title in METRICS.items():
+        fitted = where(rows, metric=metric, fitted_on="" if metric == "masked_r2" else "others")
+        own = where(rows, metric=metric, fitted_on="" if metric == "masked_r2" else "itself", representation="all")
+        bound = Series("model of all, probe of its own", own, PALETTE[4], "D", null="null")
+        panels[title] = [*series_of(fitted, "representation", others, null="null"), bound]
+    figure = dots_figure(panels, "target", {target: target for target in targets}, floor=-0.3)
     caption = "Architectures that the model never saw, a row each; dots with 95 % intervals over networks; ticks: the null."
     return {"targets": Figure(figure, caption)}
 
 
-METRICS = {"masked_r2": "Masked R²", "task": "Task, balanced accuracy", "log_error": "Error, R² of its logarithm"}
-TITLES = {"others": "model of other architectures", "all": "model of all", "untrained": "untrained"}
-Rows = list[dict[str, Any]]
-
-
-def picked(rows: Rows, metric: str, representation: str, fitted_on: str = "") -> dict[str, dict[str, Any]]:
-    """The rows of one metric and representation by target."""
-    wanted = (metric, representation, fitted_on)
-    return {row["target"]: row for row in rows if (row["metric"], row["representation"], row["fitted_on"]) == wanted}
+def picked(rows: Rows, metric: str, representation: str, fitted_on: str) -> dict[str, Row]:
+    """The rows of one metric and representation by target; masked R² is fitted on nothing."""
+    fitted_on = "" if metric == "masked_r2" else fitted_on
+    return by(rows, "target", metric=metric, representation=representation, fitted_on=fitted_on)
 
 
 def claims(rows: Rows) -> tuple[Claim, ...]:
     """The mean share of what the model of all architectures reaches that the model of other ones keeps."""
     found = []
-    for metric, fitted, title in (("task", "others", "task by a linear probe"), ("masked_r2", "", "masked R²")):
-        kept, bound = picked(rows, metric, "others", fitted), picked(rows, metric, "all", fitted and "itself")
+    for metric, title in (("task", "task by a linear probe"), ("masked_r2", "masked R²")):
+        kept, bound = picked(rows, metric, "others", "others"), picked(rows, metric, "all", "itself")
         shares = [kept[target]["value"] / bound[target]["value"] for target in kept if bound[target]["value"] > 0]
         name = f"{title}: share of what a model and a probe of the target itself reach, mean over architectures never seen"
         if shares:
@@ -176,24 +157,21 @@ def claims(rows: Rows) -> tuple[Claim, ...]:
     return tuple(found) or (Claim("architectures on which the model of all predicts anything", 0),)
 
 
-def sentences(rows: Rows, config: ArchitecturesConfig, counts: dict[str, int]) -> tuple[str, ...]:
-    """In plain words."""
-    seen, left_out = counts.values()
-    said = [
-        f"{seen:,} networks of {', '.join(config.seen)} and {left_out:,} of {', '.join(config.left_out)}, trained on "
+def sentences(rows: Rows, config: ArchitecturesConfig, counts: tuple[int, int]) -> Iterator[str]:
+    yield (
+        f"{counts[0]:,} networks of {', '.join(config.seen)} and {counts[1]:,} of {', '.join(config.left_out)}, trained on "
         f"{', '.join(config.tasks)}; the model of the others reads the latter first when it is tested."
-    ]
+    )
     for metric, title in METRICS.items():
-        fitted = "" if metric == "masked_r2" else "others"
-        names = dict.fromkeys(row["representation"] for row in rows if row["metric"] == metric)
-        parts = [_median(TITLES.get(name, name), picked(rows, metric, name, fitted)) for name in names]
-        own = picked(rows, metric, "all", "itself") if fitted else {}
-        more = f" Fitted on the target itself: {_median('model of all', own)}." if own else ""
-        said.append(f"{title}, median of {len(config.left_out)} architectures: {'; '.join(parts)}.{more}")
-    return tuple(said)
+        names = values(where(rows, metric=metric), "representation")
+        parts = [median(TITLES[name], picked(rows, metric, name, "others")) for name in names]
+        own = median(TITLES["all"], picked(rows, metric, "all", "itself"))
+        more = "" if metric == "masked_r2" else f" Fitted on the target itself: {own}."
+        yield f"{title}, median of {len(config.left_out)} architectures: {'; '.join(parts)}.{more}"
 
 
-def _median(title: str, cells: dict[str, dict[str, Any]]) -> str:
+def median(title: str, cells: dict[str, Row]) -> str:
+    """The middle value of a representation, and the least."""
     least = min(cells, key=lambda target: cells[target]["value"])
     middle = float(np.median([cell["value"] for cell in cells.values()]))
     return f"{title} {num(middle)} (least on {least}: {num(cells[least]['value'])})"

@@ -8,7 +8,7 @@ smooth predictor could exceed. Both depend on how dense the bank is, so they are
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,17 +24,15 @@ from metarep.evaluation.neighbours import (
     units_of,
 )
 from metarep.studies.ceiling.figures import figures
-from metarep.studies.ceiling.text import ALL, CEILING, IMPUTER, LOCAL, MEAN_OF, MODEL, sentences
-from metarep.studies.masked import Held, columns, imputed_in_turn, kinds_of, number, predicted_in_turn, share_explained
+from metarep.studies.ceiling.text import ALL, CEILING, IMPUTER, LOCAL, MEAN_OF, MODEL, claims, sentences
+from metarep.studies.masked import Held, imputed_in_turn, kinds_of, predicted_in_turn, share_explained
 from metarep.studies.multipliers import large_zoo, question_model
-from metarep.studies.study import Claim, Context, Result
+from metarep.studies.rows import columns, number
+from metarep.studies.study import Context, Result
 from metarep.zoos.zoo import Zoo
 
-MODEL_NAME = "ceiling"
 
-
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """What a bank says of every parameter of N networks when it is masked.
 
     mean, local: (N, P) predictions. delta, gamma: (N, P, p) what the Gamma test averages, nearest neighbour first.
@@ -72,7 +70,7 @@ def run(context: Context) -> Result:
         "by_mode": mode_rows(predicted, held, test["mode"].astype(str)),
     }
     return Result(
-        claims(tables),
+        claims(tables["predictability"]),
         sentences(tables, context.config, sizes, n_fit),
         tables=tables,
         figures=figures(tables, sizes),
@@ -113,17 +111,11 @@ def ceiling_draws(answer: Answer, held: Held) -> np.ndarray:
 
 def model_predictions(context: Context, zoo: Zoo, test: Zoo) -> np.ndarray:
     """(N, P): what a model says that was pretrained for the cloze test alone, few parameters masked at a time."""
-    config, most = context.config.ceiling, context.config.pretrain.mask_ratio_max
-    wanted = question_model(
-        context,
-        max_train_networks=config.n_train_networks,
-        n_steps=config.n_steps,
-        behaviour_weight=0.0,
-        jitter=0.0,
-        mask_ratio_max=max(min(config.mask_ratio_max, most), context.config.pretrain.mask_ratio_min),
-        unit_mask_share=0.0,
-    )
-    model = context.models({MODEL_NAME: (wanted, [zoo.artefact.path])})[MODEL_NAME]
+    config, shared = context.config.ceiling, context.config.pretrain
+    few = max(min(config.mask_ratio_max, shared.mask_ratio_max), shared.mask_ratio_min)
+    alone = {"behaviour_weight": 0.0, "jitter": 0.0, "mask_ratio_max": few, "unit_mask_share": 0.0}
+    wanted = question_model(context, max_train_networks=config.n_train_networks, n_steps=config.n_steps, **alone)
+    model = context.models({"ceiling": (wanted, [zoo.artefact.path])})["ceiling"]
     return predicted_in_turn(model, zoo.spec, test.params)
 
 
@@ -132,32 +124,37 @@ def null_of(held: Held, predicted: np.ndarray) -> np.ndarray:
     return np.quantile(held.permuted_r2(predicted), 0.95, axis=0)
 
 
+def named_columns(held: Held) -> list[tuple[int, str]]:
+    """The columns of R² (B, C + 1) with their names: all parameters first, then each kind."""
+    return [(-1, ALL), *enumerate(held.kinds.names)]
+
+
 def predictability_rows(beside: dict[str, np.ndarray], nulls: dict[str, np.ndarray], held: Held) -> list[dict]:
     """One row for all and for each kind: R² with intervals, the nulls (C + 1,) of what makes predictions, and the model's share
     of what can be predicted.
     """
     rows = []
-    for column, name in ((-1, ALL), *enumerate(held.kinds.names)):
-        row = {
-            "parameter": name,
-            "n_values": int((held.kinds.number == column).sum() or len(held.kinds.number)) * len(held.values),
-        }
+    for at, name in named_columns(held):
+        n_values = int((held.kinds.number == at).sum() or len(held.kinds.number)) * len(held.values)
+        row = {"parameter": name, "n_values": n_values}
         for label, draws in beside.items():
-            row |= columns(label, draws[:, column])
-            row |= {f"{label}_null": number(nulls[label][column])} if label in nulls else {}
-        ratio = beside[MODEL][:, column] / np.where(beside[CEILING][:, column] > 0, beside[CEILING][:, column], np.nan)
-        rows.append(row | columns("share", ratio))
+            row |= columns(label, draws[:, at])
+            row |= {f"{label}_null": number(nulls[label][at])} if label in nulls else {}
+        reach = beside[CEILING][:, at]
+        rows.append(row | columns("share", beside[MODEL][:, at] / np.where(reach > 0, reach, np.nan)))
     return rows
 
 
 def convergence_rows(draws: dict[int, dict[str, np.ndarray]], held: Held) -> list[dict]:
     """One row for each size of the bank and each kind of parameter."""
-    return [
-        {"bank": n, "parameter": name}
-        | {key: value for label, values in found.items() for key, value in columns(label, values[:, column]).items()}
-        for n, found in draws.items()
-        for column, name in ((-1, ALL), *enumerate(held.kinds.names))
-    ]
+    rows = []
+    for n, found in draws.items():
+        for at, name in named_columns(held):
+            row = {"bank": n, "parameter": name}
+            for label, values in found.items():
+                row |= columns(label, values[:, at])
+            rows.append(row)
+    return rows
 
 
 def mode_rows(predicted: dict[str, np.ndarray], held: Held, of_network: np.ndarray) -> list[dict]:
@@ -167,33 +164,18 @@ def mode_rows(predicted: dict[str, np.ndarray], held: Held, of_network: np.ndarr
     all that the model leaves unexplained.
     """
     left = {name: held.kinds.sums(np.square(held.values - values)) for name, values in predicted.items()}
-    size, total = np.bincount(held.kinds.number), held.total[0]
-    rows = []
+    total, rows = held.total[0], []
     for mode in (m for m in MODES if (of_network == m).any()):
         own = of_network == mode
-        for column, name in ((None, ALL), *enumerate(held.kinds.names)):
-            kinds = slice(None) if column is None else [column]
-            variance = total[kinds].sum() / (len(own) * size[kinds].sum())
+        drawn = held.weights[:, own].sum(axis=1)
+        for at, name in named_columns(held):
+            kinds = slice(None) if name == ALL else [at]
+            variance = total[kinds].sum() / len(own)
             row = {"mode": mode, "parameter": name, "n": int(own.sum()), "share_of_networks": float(own.mean())}
             for label, squares in left.items():
-                per_network = squares[:, kinds].sum(axis=1) / size[kinds].sum() / max(variance, 1e-12)
-                weights = held.weights[:, own]
-                drawn = weights.sum(axis=1)
-                means = np.divide(weights @ per_network[own], drawn, out=np.full(len(drawn), np.nan), where=drawn > 0)
-                row |= columns(f"left_{label}", means)
-            everywhere = left[MODEL][:, kinds].sum()
-            rows.append(row | {"share_of_unexplained": number(left[MODEL][own][:, kinds].sum() / max(everywhere, 1e-12))})
+                summed = held.weights[:, own] @ squares[own][:, kinds].sum(axis=1)
+                means = np.divide(summed, drawn, out=np.full(len(drawn), np.nan), where=drawn > 0)
+                row |= columns(f"left_{label}", means / max(variance, 1e-12))
+            everywhere = max(left[MODEL][:, kinds].sum(), 1e-12)
+            rows.append(row | {"share_of_unexplained": number(left[MODEL][own][:, kinds].sum() / everywhere)})
     return rows
-
-
-def claims(tables: dict) -> tuple[Claim, ...]:
-    """The model's share of what can be predicted first, then both halves of it, and each kind's."""
-    rows = {row["parameter"]: row for row in tables["predictability"]}
-    whole = rows.pop(ALL)
-    return (
-        Claim.of("share of the predictable variance that the model predicts", whole, "share", best=1.0),
-        Claim.of("masked R² of the model", whole, MODEL, best=whole[CEILING]),
-        Claim.of("masked R² of the local linear fit", whole, LOCAL, best=whole[CEILING]),
-        Claim.of("R² that the Gamma test puts within reach", whole, CEILING),
-        *(Claim.of(f"masked R² of the model, {name}", row, MODEL, best=row[CEILING]) for name, row in rows.items()),
-    )

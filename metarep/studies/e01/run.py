@@ -2,57 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
 
-from metarep.domains.multiplier.expected_error import expected_error
 from metarep.domains.multiplier.figures.plane import Point
-from metarep.studies.e01.trained import (
-    excess_sentence,
-    parameter_rows,
-    small_zoo,
-    trained_claims,
-    trained_figures,
-    trained_sentence,
-)
-from metarep.studies.published import PUBLISHED
+from metarep.studies.e01.trained import about_optimum, small_zoo
 from metarep.studies.study import Context, Result
 
 
 def run(context: Context) -> Result:
     """The optimum over the square in rationals, and where training from many initialisations ends."""
-    zoo = small_zoo(context, "e01")
     best, error = linear_optimum()
-    params, notes, best_error = zoo.params.astype(float), PUBLISHED["1"], float(error)
-    best_params, published = np.array([float(value) for value in best]), np.array([*notes["weight"], notes["bias"]])
-    exact = expected_error(zoo.spec, params, input_distribution="square")
-    published_exact = float(expected_error(zoo.spec, published[None], input_distribution="square")[0])
-    claims = trained_claims(zoo, notes, best_params, best_error)
-    return Result(
-        claims,
-        (
-            f"The best linear network over the unit square is exactly {best[0]} x1 + {best[1]} x2 − {-best[2]}, with the error "
-            f"{error} = {best_error:.6f}: the solution of the normal equations in rational numbers.",
-            trained_sentence(claims[0], len(zoo), "initialisations"),
-            excess_sentence(exact - best_error, published_exact - best_error, best_error),
-        ),
-        tables={"parameters": parameter_rows(params, best_params, published)},
-        figures=trained_figures(
-            zoo,
-            exact,
-            Point("best linear network", best_params, best_error),
-            Point("published", published, notes["valid_mse"]),
-            words="A plane cannot follow the saddle: it is too low in two corners and too high in two.",
-        ),
-        numbers={
-            "optimum": [str(value) for value in best],
-            "optimum_error": str(error),
-            "expected_error_median": float(np.median(exact)),
-            "published_expected_error": published_exact,
-        },
-        shown=("parameters",),
+    optimum = Point("best linear network", np.array([float(value) for value in best]), float(error))
+    words = "A plane cannot follow the saddle: it is too low in two corners and too high in two."
+    found = about_optimum(small_zoo(context, "e01"), "1", optimum, who="initialisations", words=words)
+    sentence = (
+        f"The best linear network over the unit square is exactly {best[0]} x1 + {best[1]} x2 − {-best[2]}, with the error "
+        f"{error} = {optimum.error:.6f}: the solution of the normal equations in rational numbers."
     )
+    numbers = {"optimum": [str(value) for value in best], "optimum_error": str(error), **found.numbers}
+    return replace(found, sentences=(sentence, *found.sentences), numbers=numbers)
 
 
 def linear_optimum() -> tuple[tuple[Fraction, ...], Fraction]:

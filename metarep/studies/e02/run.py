@@ -2,87 +2,59 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
-from metarep.domains.multiplier.expected_error import expected_error
 from metarep.domains.multiplier.figures.plane import Point
 from metarep.domains.multiplier.geometry import UNIT_SQUARE
 from metarep.domains.multiplier.minimise import Minimum, minimise
-from metarep.evaluation.resampling import wilson
 from metarep.networks.spec import NetworkSpec
-from metarep.studies.e01.trained import (
-    excess_sentence,
-    parameter_rows,
-    small_zoo,
-    trained_claims,
-    trained_figures,
-    trained_sentence,
-)
-from metarep.studies.published import PUBLISHED
+from metarep.studies.e01.trained import about_optimum, small_zoo
+from metarep.studies.rows import share_of
 from metarep.studies.study import Context, Result
+from metarep.studies.words import share
 from metarep.zoos.zoo import Zoo
 
 
 def run(context: Context) -> Result:
     """The optimum by exact integration, where training ends, and how many networks are dead before and behind it."""
-    zoo, notes = small_zoo(context, "e02"), PUBLISHED["2"]
+    zoo = small_zoo(context, "e02")
     born_dead, dead = is_dead(zoo.init_params), is_dead(zoo.params)
-    living = zoo.select(~dead)
     best = rectified_optimum(zoo.init_params[~born_dead].astype(float))
-    params, published = living.params.astype(float), np.array([*notes["weight"], notes["bias"]])
-    exact = expected_error(SPEC, params, input_distribution="square")
-    published_exact = float(expected_error(SPEC, published[None], input_distribution="square")[0])
-    claims = trained_claims(living, notes, best.params, best.error)
-    return Result(
-        claims,
-        (
-            optimum_sentence(best),
-            trained_sentence(claims[0], len(living), "living networks"),
-            excess_sentence(exact - best.error, published_exact - best.error, best.error),
-            death_sentence(born_dead, dead),
-        ),
-        tables={"parameters": parameter_rows(params, best.params, published), "deaths": death_rows(zoo, born_dead, dead)},
-        figures=trained_figures(
-            living,
-            exact,
-            Point("best network", best.params, best.error),
-            Point("published", published, notes["valid_mse"]),
-            words="The line is where the output turns on: the corner that a plane would send below 0 is cut off.",
-            living="living ",
-        ),
-        numbers={
-            "optimum": best.params.tolist(),
-            "optimum_error": best.error,
-            "optimum_symmetric": best.symmetric,
-            "optimum_reached_from": best.n_reached,
-            "optimum_starts": best.n_starts,
-            "gradient_norm": best.gradient_norm,
-            "least_curvature": best.least_curvature,
-            "expected_error_median": float(np.median(exact)),
-            "published_expected_error": published_exact,
-            "n_born_dead": int(born_dead.sum()),
-            "n_dead": int(dead.sum()),
-        },
-        shown=("parameters", "deaths"),
+    words = "The line is where the output turns on: the corner that a plane would send below 0 is cut off."
+    optimum = Point("best network", best.params, best.error)
+    found = about_optimum(zoo.select(~dead), "2", optimum, who="living networks", words=words)
+    numbers = {
+        "optimum": best.params.tolist(),
+        "optimum_error": best.error,
+        "optimum_symmetric": best.symmetric,
+        "optimum_reached_from": best.n_reached,
+        "optimum_starts": best.n_starts,
+        "gradient_norm": best.gradient_norm,
+        "least_curvature": best.least_curvature,
+        "n_born_dead": int(born_dead.sum()),
+        "n_dead": int(dead.sum()),
+    }
+    return replace(
+        found,
+        sentences=(optimum_sentence(best), *found.sentences, death_sentence(born_dead, dead)),
+        tables={**found.tables, "deaths": death_rows(zoo, born_dead, dead)},
+        numbers=numbers | found.numbers,
     )
 
 
 def death_rows(zoo: Zoo, born_dead: np.ndarray, dead: np.ndarray) -> list[dict]:
     """Counts and shares (Wilson) of networks by whether they lived before and behind training, with the median error."""
-    rows = []
-    for name, chosen in (
-        ("lives", ~born_dead & ~dead),
-        ("dies in training", ~born_dead & dead),
-        ("born dead", born_dead & dead),
-        ("comes back to life", born_dead & ~dead),
-    ):
-        low, high = wilson(int(chosen.sum()), len(zoo))
-        error = float(np.median(zoo["valid_mse"][chosen])) if chosen.any() else None
-        share = float(chosen.mean())
-        rows.append({"fate": name, "n": int(chosen.sum()), "share": share, "low": low, "high": high, "median_mse": error})
-    return rows
+    fates = {
+        "lives": ~born_dead & ~dead,
+        "dies in training": ~born_dead & dead,
+        "born dead": born_dead & dead,
+        "comes back to life": born_dead & ~dead,
+    }
+    error = {fate: float(np.median(zoo["valid_mse"][own])) if own.any() else None for fate, own in fates.items()}
+    return [{"fate": fate, **share_of(own.sum(), len(own)), "median_mse": error[fate]} for fate, own in fates.items()]
 
 
 SPEC = NetworkSpec((2, 1), output_relu=True)
@@ -152,14 +124,10 @@ def optimum_sentence(best: Optimum) -> str:
 
 def death_sentence(born_dead: np.ndarray, dead: np.ndarray) -> str:
     """How many networks are 0 on the whole square after training, and how many of them were born so."""
-    n = len(dead)
-    low, high = wilson(int(dead.sum()), n)
-    low_born, high_born = wilson(int(born_dead.sum()), n)
+    after, before = (share_of(own.sum(), len(own)) for own in (dead, born_dead))
     died, revived = int((dead & ~born_dead).sum()), int((born_dead & ~dead).sum())
-    on_the_way = f"{died:,} died on the way" if died else "none died on the way"
-    back = f", {revived:,} came back to life" if revived else ", none came back to life"
     return (
-        f"{dead.sum():,} of {n:,} networks are dead after training ({dead.mean():.1%} [{low:.1%}, {high:.1%}]): their "
-        f"output is 0 on the whole square. {born_dead.sum():,} were born dead ({born_dead.mean():.1%} [{low_born:.1%}, "
-        f"{high_born:.1%}]), {on_the_way}{back}."
+        f"{after['n']:,} of {len(dead):,} networks are dead after training ({share(after)}): their output is 0 on the whole "
+        f"square. {before['n']:,} were born dead ({share(before)}), {f'{died:,}' if died else 'none'} died on the way, "
+        f"{f'{revived:,}' if revived else 'none'} came back to life."
     )

@@ -11,12 +11,11 @@ from metarep.domains.multiplier.scores import scan_score
 from metarep.studies.e03.run import transformation, turned
 from metarep.studies.published import NETWORKS, PARAMETERS, PUBLISHED, SEED
 from metarep.studies.study import Claim, Context, Result
-from metarep.training.settings import ZooConfig
 
 
 def run(context: Context) -> Result:
     """Trains the published seed by the recipe and holds every published number against it."""
-    zoo = context.zoo("e04", ZooConfig(families=[{"variant": "e04", "seeds": [SEED]}], seed=context.config.seed))
+    zoo = context.family("e04", variant="e04", seeds=[SEED])
     params, published = zoo.params[0].astype(float), NETWORKS[SEED]
     minimum = minimise(zoo.spec, params[None])
     claims = (
@@ -41,4 +40,4 @@ def run(context: Context) -> Result:
     )
     rows = zip(PARAMETERS, params, published["params"], off, strict=True)
     table = [{"parameter": n, "reproduced": float(v), "published": p, "difference": float(d)} for n, v, p, d in rows]
-    return Result(claims, sentences, tables={"parameters": table}, figures=figures, numbers=numbers, shown=("parameters",))
+    return Result(claims, sentences, tables={"parameters": table}, figures=figures, numbers=numbers)

@@ -7,7 +7,8 @@ What skew is, and why a rotation has none, is explained in `domains/multiplier/s
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,14 +19,40 @@ from metarep.domains.multiplier.figures.square import draw_network
 from metarep.domains.multiplier.minimise import minimise
 from metarep.domains.multiplier.modes import MULTIPLIER, label_modes
 from metarep.domains.multiplier.skew import off_right_angle, skew, stretch
-from metarep.evaluation.resampling import wilson
 from metarep.report.wording import listed
 from metarep.studies.multipliers import multipliers
 from metarep.studies.published import PUBLISHED, SEED
+from metarep.studies.rows import Row, Rows, share_of
 from metarep.studies.study import Claim, Context, Figure, Result
-from metarep.studies.words import change, signed
-from metarep.training.settings import ZooConfig
+from metarep.studies.words import back, change, share, signed
 from metarep.zoos.zoo import Zoo
+
+MEASURES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "skew": skew,
+    "stretch": stretch,
+    "degrees off a right angle": off_right_angle,
+}
+DISTRIBUTIONS = {"product": "the recipe's inputs", "square": "inputs uniform on the square"}
+PARTS = ("product below 1/2", "product above 1/2")
+SIDE = 100
+
+
+class Pairs(NamedTuple):
+    """Parents and children params (N, 9), float64, row by row, and the children's errors (N,) on their validation samples."""
+
+    parent: np.ndarray
+    child: np.ndarray
+    valid_mse: np.ndarray
+
+    def each(self, measure: Callable[[np.ndarray], np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """A measure of the parents, and of the children."""
+        return measure(self.parent), measure(self.child)
+
+
+def interval(values: np.ndarray, draws: np.ndarray, statistic: Callable = np.mean) -> tuple[float, float]:
+    """The 95 % percentile interval of a statistic of values (N,) over draws (B, N) of their indices: a pair stays a pair."""
+    low, high = np.quantile(statistic(values[draws], axis=1), [0.025, 0.975])
+    return float(low), float(high)
 
 
 def run(context: Context) -> Result:
@@ -33,30 +60,26 @@ def run(context: Context) -> Result:
     config, published = context.config, PUBLISHED["5"]["valid_mse"]
     own, family = published_pair(context), mode_3_pairs(context)
     n = len(family.parent)
-    draws = Bootstrap(np.random.default_rng([config.seed, 5]).integers(0, n, (config.n_bootstraps, n)))
-    measured = {name: (measure(family.parent), measure(family.child)) for name, measure in MEASURES.items()}
-    skews = [skew_row(name, *pair, draws) for name, pair in measured.items()]
-    parts = split_error(family.parent), split_error(family.child)
-    splits = [change_row("part", name, parts[0][:, i], parts[1][:, i], draws) for i, name in enumerate(PARTS)]
-    splits.append(change_row("part", "whole square", parts[0].sum(axis=1), parts[1].sum(axis=1), draws))
-    distributions = []
-    for inputs, name in DISTRIBUTIONS.items():
-        errors = (expected_error(MULTIPLIER, params, input_distribution=inputs) for params in (family.parent, family.child))
-        distributions.append(change_row("input_distribution", name, *errors, draws))
-    minimum = minimise(MULTIPLIER, own.child, input_distribution="square")
-    over = f"{n:,} parents, paired bootstrap"
+    draws = np.random.default_rng([config.seed, 5]).integers(0, n, (config.n_bootstraps, n))
+    skews = [skew_row(name, *family.each(measure), draws) for name, measure in MEASURES.items()]
+    before, after = family.each(split_error)
+    splits = [change_row("part", name, before[:, i], after[:, i], draws) for i, name in enumerate(PARTS)]
+    splits.append(change_row("part", "whole square", before.sum(axis=1), after.sum(axis=1), draws))
+    distributions = [
+        change_row("input_distribution", name, *family.each(partial(expected_error, MULTIPLIER, input_distribution=key)), draws)
+        for key, name in DISTRIBUTIONS.items()
+    ]
+    best = float(minimise(MULTIPLIER, own.child, input_distribution="square").error[0])
+    over = {"over": f"{n:,} parents, paired bootstrap"}
     claims = (
-        Claim("valid_mse", float(own.valid_mse[0]), published, best=float(minimum.error[0])),
-        Claim("median change of the skew", skews[0]["change"], low=skews[0]["low"], high=skews[0]["high"], over=over),
-        *(
-            Claim(f"change of the error, {row['part']}", row["change"], low=row["low"], high=row["high"], over=over)
-            for row in splits[:2]
-        ),
+        Claim("valid_mse", float(own.valid_mse[0]), published, best=best),
+        Claim.of("median change of the skew", skews[0], "change", **over),
+        *(Claim.of(f"change of the error, {row['part']}", row, "change", **over) for row in splits[:2]),
     )
     return Result(
         claims,
         (
-            published_sentence(own, published, claims[0].met, float(minimum.error[0])),
+            published_sentence(own, published, claims[0].met, best),
             mode_sentence(family, config.n_parents),
             *(skew_sentence(row) for row in skews[:2]),
             where_sentence(splits),
@@ -67,79 +90,43 @@ def run(context: Context) -> Result:
             "error_by_product": splits,
             "published": published_rows(own),
         },
-        figures=figures(family, own, measured, splits),
+        figures=figures(family, own, splits),
         numbers={"n_parents": n, "share_of_square_below": share_below(), "skew_is": "artanh of |cos| of the angle of the rows"},
-        shown=("skew", "error_by_product", "error_by_input_distribution", "published"),
     )
-
-
-MEASURES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "skew": skew,
-    "stretch": stretch,
-    "degrees off a right angle": off_right_angle,
-}
-
-DISTRIBUTIONS = {"product": "the recipe's inputs", "square": "inputs uniform on the square"}
-
-PARTS = ("product below 1/2", "product above 1/2")
-
-
-class Pairs(NamedTuple):
-    """Parents and children params (N, 9), float64, row by row, and the children's errors (N,) on their validation samples."""
-
-    parent: np.ndarray
-    child: np.ndarray
-    valid_mse: np.ndarray
-
-
-class Bootstrap(NamedTuple):
-    """Parents drawn again: indices (B, N). A pair stays a pair, so that differences are paired."""
-
-    draws: np.ndarray
-
-    def interval(self, values: np.ndarray, statistic: Callable = np.mean) -> tuple[float, float]:
-        """The 95 % percentile interval of a statistic of values (N,)."""
-        low, high = np.quantile(statistic(values[self.draws], axis=1), [0.025, 0.975])
-        return float(low), float(high)
 
 
 def published_pair(context: Context) -> Pairs:
     """The published network of experiment 4 and its child on data of the same seed."""
-    zoo = context.zoo("e04", ZooConfig(families=[{"variant": "e04", "seeds": [SEED]}], seed=context.config.seed))
-    return _children(context, "e05_published", zoo, "e04", {"seeds": [SEED]})
+    return _children(context, "e05_published", context.family("e04", variant="e04", seeds=[SEED]), seeds=[SEED])
 
 
 def mode_3_pairs(context: Context) -> Pairs:
     """The first `n_parents` mode-3 networks of the shared zoo, or all of them if they are fewer, with one child each."""
     zoo = multipliers(context).where(mode="3")
-    n = min(context.config.n_parents, max(len(zoo), 1))
-    return _children(context, "e05", zoo, "e09", {"n_networks": n})
+    return _children(context, "e05", zoo, n_networks=min(context.config.n_parents, max(len(zoo), 1)))
 
 
-def _children(context: Context, name: str, parents: Zoo, folder: str, entry: dict) -> Pairs:
-    family = {"variant": "e05", "parents": str(context.shared / folder), **entry}
-    children = context.zoo(name, ZooConfig(families=[family], seed=context.config.seed)).final()
+def _children(context: Context, name: str, parents: Zoo, **own: Any) -> Pairs:
+    children = context.family(name, variant="e05", parents=str(parents.artefact.path), **own).final()
     place = {network: i for i, network in enumerate(parents["network_id"])}
     of = [place[network] for network in children["parent_id"]]
     return Pairs(parents.params[of].astype(np.float64), children.params.astype(np.float64), children["valid_mse"])
 
 
-def skew_row(name: str, parent: np.ndarray, child: np.ndarray, draws: Bootstrap) -> dict:
+def skew_row(name: str, parent: np.ndarray, child: np.ndarray, draws: np.ndarray) -> dict:
     """Medians of one measure, the median change of a pair with its interval, and in how many pairs it falls (Wilson)."""
-    change = child - parent
-    low, high = draws.interval(change, np.median)
-    falls = int((change < 0).sum())
-    share_low, share_high = wilson(falls, len(change))
-    row = {"measure": name, "n": len(change), "parent": float(np.median(parent)), "child": float(np.median(child))}
-    row |= {"change": float(np.median(change)), "low": low, "high": high}
-    return row | {"share_that_falls": falls / len(change), "share_low": share_low, "share_high": share_high}
+    moved = child - parent
+    (low, high), falls = interval(moved, draws, np.median), share_of((moved < 0).sum(), len(moved))
+    row = {"measure": name, "n": len(moved), "parent": float(np.median(parent)), "child": float(np.median(child))}
+    row |= {"change": float(np.median(moved)), "low": low, "high": high}
+    return row | {"share_that_falls": falls["share"], "share_low": falls["low"], "share_high": falls["high"]}
 
 
-def change_row(key: str, name: str, parent: np.ndarray, child: np.ndarray, draws: Bootstrap) -> dict:
+def change_row(key: str, name: str, parent: np.ndarray, child: np.ndarray, draws: np.ndarray) -> dict:
     """Mean errors of parents and children with intervals, and the mean change of a pair with its own."""
     row = {key: name, "n": len(parent)}
     for who, values, ends in (("parent", parent, "parent_"), ("child", child, "child_"), ("change", child - parent, "")):
-        low, high = draws.interval(values)
+        low, high = interval(values, draws)
         row |= {who: float(values.mean()), f"{ends}low": low, f"{ends}high": high}
     return row | {"share_that_falls": float((child < parent).mean())}
 
@@ -151,43 +138,30 @@ def published_rows(own: Pairs) -> list[dict]:
     for inputs, name in DISTRIBUTIONS.items():
         values[f"expected error, {name}"] = expected_error(MULTIPLIER, both, input_distribution=inputs)
     values |= {f"part of the error, {name}": part for name, part in zip(PARTS, split_error(both).T, strict=True)}
-    return [
-        {"quantity": name, "parent": float(v[0]), "child": float(v[1]), "change": float(v[1] - v[0])}
-        for name, v in values.items()
-    ]
+    return [{"quantity": k, "parent": float(a), "child": float(b), "change": float(b - a)} for k, (a, b) in values.items()]
 
 
-SIDE = 100
-
-
-def figures(
-    family: Pairs, own: Pairs, measured: dict[str, tuple[np.ndarray, np.ndarray]], splits: list[dict]
-) -> dict[str, Figure]:
+def figures(family: Pairs, own: Pairs, splits: Rows) -> dict[str, Figure]:
     """Skews of all pairs, errors over the square, the published network before and after."""
     titles = {"skew": "skew, free of units' scales", "stretch": "stretch, as drawn"}
-    shown = {name: measured[name] for name in titles}
     both = np.concatenate([own.parent, own.child])
     stars = {name: tuple(float(value) for value in MEASURES[name](both)) for name in titles}
-    heads = [
-        f"{who}\nskew {stars['skew'][i]:.3f}, stretch {stars['stretch'][i]:.3f}" for i, who in enumerate(("parent", "child"))
-    ]
+    skews = zip(("parent", "child"), stars["skew"], stars["stretch"], strict=True)
+    heads = [f"{who}\nskew {turned:.3f}, stretch {stretched:.3f}" for who, turned, stretched in skews]
     return {
         "skew": Figure(
-            skew_figure(shown, stars, titles),
+            skew_figure({name: family.each(MEASURES[name]) for name in titles}, stars, titles),
             "Each point is a parent with its child; 0 is a rotation. Left: the skew, which no scale of units changes. "
             "Right: the stretch of the square at the pre-activations.",
-            "Skew of children against that of their parents",
         ),
         "error": Figure(
-            error_figure(error_map(family.parent, side=SIDE), error_map(family.child, side=SIDE), splits[:2], level=HALF),
+            error_figure(*family.each(partial(error_map, side=SIDE)), splits[:2], level=HALF),
             f"Where {len(family.parent):,} parents and their children err on the square, on average (each with its mirror "
             "image); the curve is the product 1/2. Right: the error below and above it.",
-            "Errors over the square before and after",
         ),
         "pre_activations": Figure(
             pre_activations_figure(MULTIPLIER, both, heads),
             "The square at the pre-activations of the published network and its child; grey is where a unit is off.",
-            "Pre-activations of the published network and its child",
         ),
         "stages": Figure(
             draw_network(MULTIPLIER, own.child[0], title=f"child of the published network, error {own.valid_mse[0]:.4f}"),
@@ -198,32 +172,31 @@ def figures(
 
 def published_sentence(own: Pairs, published: float, met: bool, best: float) -> str:
     """Whether the published error comes back, and what becomes of the published network's skew."""
-    before, after = skew(np.concatenate([own.parent, own.child]))
-    on_square = expected_error(MULTIPLIER, np.concatenate([own.parent, own.child]), input_distribution="square")
+    on_square = own.each(partial(expected_error, MULTIPLIER, input_distribution="square"))
     return (
         f"The child of the published network ends at the error {own.valid_mse[0]:.4f} on its own validation samples; the "
-        f"published {published:.4f} {'comes back' if met else 'does not come back'}. Its skew {_goes(before, after)}, and its "
-        f"expected error on the square {_goes(*on_square, digits=4)}; the minimum nearby has {best:.4f}."
+        f"published {published:.4f} {back(met)}. Its skew {goes(own.each(skew), 3)}, and its expected error on the square "
+        f"{goes(on_square, 4)}; the minimum nearby has {best:.4f}."
     )
 
 
-def _goes(before: float, after: float, digits: int = 3) -> str:
+def goes(pair: tuple[np.ndarray, np.ndarray], digits: int) -> str:
+    """From what to what one network's quantity goes, in words."""
+    before, after = (float(value[0]) for value in pair)
     verb = "falls" if after < before else "rises" if after > before else "stays"
     return f"{verb} from {before:.{digits}f} to {after:.{digits}f}"
 
 
 def mode_sentence(family: Pairs, asked: int) -> str:
     """Whether the children are still of mode 3, and whether there are as many as were asked for."""
-    modes, counts = np.unique(label_modes(MULTIPLIER, family.child).mode.astype(str), return_counts=True)
-    n, kept = len(family.child), int(counts[modes == "3"].sum())
-    low, high = wilson(kept, n)
-    others = [f"{count / n:.0%} are of mode {mode}" for mode, count in zip(modes, counts, strict=True) if mode != "3"]
+    mode, n = label_modes(MULTIPLIER, family.child).mode.astype(str), len(family.child)
+    others = [f"{(mode == other).mean():.0%} are of mode {other}" for other in np.unique(mode) if other != "3"]
     rest = f"; {listed(others)}" if others else ""
     fewer = "" if n >= asked else f" (fewer than the {asked:,} asked for, since the shared zoo has no more parents)"
-    return f"{kept / n:.0%} [{low:.0%}, {high:.0%}] of the {n:,} children{fewer} are still of mode 3{rest}."
+    return f"{share(share_of((mode == '3').sum(), n), 0)} of the {n:,} children{fewer} are still of mode 3{rest}."
 
 
-def skew_sentence(row: dict) -> str:
+def skew_sentence(row: Row) -> str:
     """Whether a measure falls over all parents."""
     meaning = {
         "skew": "how far the units' directions are from a right angle, whatever their scale",
@@ -236,12 +209,12 @@ def skew_sentence(row: dict) -> str:
     )
 
 
-def changed(row: dict, digits: int) -> str:
+def changed(row: Row, digits: int) -> str:
     """A change with its interval."""
     return f"{signed(row['change'], digits)} [{signed(row['low'], digits)}, {signed(row['high'], digits)}]"
 
 
-def where_sentence(splits: list[dict]) -> str:
+def where_sentence(splits: Rows) -> str:
     """Where the error goes: below or above a product of 1/2."""
     below, above, whole = splits
     before, after = (above[who] / whole[who] for who in ("parent", "child"))

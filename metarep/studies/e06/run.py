@@ -20,6 +20,33 @@ from metarep.studies.study import Claim, Context, Figure, Result
 from metarep.training.engines import train_fast
 from metarep.training.recipe import Plan, draw_reference
 
+GROUPS = {"hidden weight": (0, 1, 2, 3), "hidden bias": (4, 5), "output weight": (6, 7), "output bias": (8,)}
+"""The four choices, by the places of their parameters."""
+
+N_RANDOM, SPREAD = 10, 0.5
+"""Further starts of each descent, and the standard deviation of their noise."""
+
+DISTRIBUTIONS = {"product": "recipe", "square": "uniform on the square"}
+VALID = "recipe, 2,000 validation samples"
+LOWER = 1e-6
+"""Errors that differ by less count as equal."""
+
+
+class Ablation(NamedTuple):
+    """The error as chosen, and every set of the choices set free."""
+
+    start: float
+    freed: dict[tuple[str, ...], Freed]
+
+    def left(self, *chosen: str) -> float:
+        """The error that is left when some choices are free, by descents from the chosen values."""
+        return self.freed[tuple(name for name in GROUPS if name in chosen)].near.error if chosen else self.start
+
+    @property
+    def order(self) -> list[str]:
+        """The choices, first the one whose optimisation alone saves most."""
+        return sorted(GROUPS, key=self.left)
+
 
 def run(context: Context) -> Result:
     """The error of the hand-crafted network on every data there is, and its ablation on the exact expected error."""
@@ -34,7 +61,7 @@ def run(context: Context) -> Result:
     claims = (
         Claim("valid_mse", valid, published, best=everything.near.error),
         Claim("expected_error", found.start, best=everything.near.error),
-        Claim("costliest choice", costliest(found)),
+        Claim("costliest choice", found.order[0]),
     )
     return Result(
         claims,
@@ -47,35 +74,7 @@ def run(context: Context) -> Result:
         tables={"choices": choice_rows(found), "ablation": ablation_rows(found), "data": data},
         figures=figures(found),
         numbers={"parameters_all_free": everything.near.params.tolist(), "lowest_all_free": everything.best.error},
-        shown=("choices", "ablation", "data"),
     )
-
-
-GROUPS = {"hidden weight": (0, 1, 2, 3), "hidden bias": (4, 5), "output weight": (6, 7), "output bias": (8,)}
-"""The four choices, by the places of their parameters."""
-
-N_RANDOM, SPREAD = 10, 0.5
-"""Further starts of each descent, and the standard deviation of their noise."""
-
-DISTRIBUTIONS = {"product": "recipe", "square": "uniform on the square"}
-
-
-class Ablation(NamedTuple):
-    """The error as chosen, and every set of the choices set free."""
-
-    start: float
-    freed: dict[tuple[str, ...], Freed]
-
-    def saved(self, chosen: frozenset[str]) -> float:
-        """What setting a set of choices free saves, by descents from the chosen values."""
-        return self.start - self.left(chosen)
-
-    def left(self, chosen: frozenset[str]) -> float:
-        """The error that is left when a set of choices is free."""
-        return self.freed[tuple(name for name in GROUPS if name in chosen)].near.error if chosen else self.start
-
-
-VALID = "recipe, 2,000 validation samples"
 
 
 def error_rows(published: float) -> list[dict]:
@@ -106,37 +105,19 @@ def valid_errors(n: int, *, seed: int) -> np.ndarray:
     return train_fast(Plan(MULTIPLIER, "product", 1e-4, 0), seeds, start).valid_mse
 
 
-def costliest(found: Ablation) -> str:
-    """The choice whose optimisation alone saves most."""
-    return max(GROUPS, key=lambda name: found.saved(frozenset({name})))
-
-
 def choice_rows(found: Ablation) -> list[dict]:
     """One row a choice: what it saves alone, what it costs when it alone stays, and Shapley's value, with shares."""
-    values, everything = worth(list(GROUPS), found.saved), frozenset(GROUPS)
-    total = found.saved(everything)
-    rows = []
-    for name in GROUPS:
-        alone, stays = frozenset({name}), everything - {name}
-        near = found.freed[(name,)].near
-        rows.append(
-            {
-                "choice": name,
-                "chosen": _values(HANDCRAFTED, name),
-                "optimised_alone": _values(near.params, name),
-                "error_optimised_alone": near.error,
-                "saves_alone": found.saved(alone),
-                "share_saved_alone": found.saved(alone) / total,
-                "costs_when_it_alone_stays": round(found.left(stays) - found.left(everything), 12) + 0.0,
-                "average_saving": values[name],
-                "share_of_average": values[name] / total,
-            }
-        )
-    return sorted(rows, key=lambda row: -row["saves_alone"])
-
-
-def _values(params: np.ndarray, name: str) -> str:
-    return ", ".join(f"{value:.3f}" for value in params[list(GROUPS[name])]).replace("-", "−")
+    values = worth(list(GROUPS), lambda chosen: found.start - found.left(*chosen))
+    total, rows = found.start - found.left(*GROUPS), []
+    as_text = lambda params, name: ", ".join(f"{v:.3f}" for v in params[list(GROUPS[name])]).replace("-", "−")  # noqa: E731
+    for name in found.order:
+        near, saves = found.freed[(name,)].near, found.start - found.left(name)
+        stays = found.left(*(other for other in GROUPS if other != name))
+        row = {"choice": name, "chosen": as_text(HANDCRAFTED, name), "optimised_alone": as_text(near.params, name)}
+        row |= {"error_optimised_alone": near.error, "saves_alone": saves, "share_saved_alone": saves / total}
+        row["costs_when_it_alone_stays"] = round(stays - found.left(*GROUPS), 12) + 0.0
+        rows.append(row | {"average_saving": values[name], "share_of_average": values[name] / total})
+    return rows
 
 
 def ablation_rows(found: Ablation) -> list[dict]:
@@ -161,40 +142,30 @@ def ablation_rows(found: Ablation) -> list[dict]:
 
 def figures(found: Ablation) -> dict[str, Figure]:
     """The hand-crafted network, its ablation, and what each choice optimised alone makes of it."""
-    names = sorted(GROUPS, key=lambda name: found.left(frozenset({name})), reverse=True)
-    shown = [HANDCRAFTED, *(found.freed[(name,)].near.params for name in names), found.freed[tuple(GROUPS)].near.params]
-    errors = [found.start, *(found.left(frozenset({name})) for name in names), found.left(frozenset(GROUPS))]
-    titles = ["by hand", *(f"{name} optimised" for name in names), "all four optimised"]
+    worst_first = [(name,) for name in found.order[::-1]]
+    shown = {"by hand": (HANDCRAFTED, found.start)}
+    for names in (*worst_first, tuple(GROUPS)):
+        title = f"{names[0]} optimised" if len(names) == 1 else "all four optimised"
+        shown[title] = found.freed[names].near[:2]
+    titles = [f"{title}\nerror {error:.4f}" for title, (_, error) in shown.items()]
+    near, best = (np.array([getattr(one, which).error for one in found.freed.values()]) for which in ("near", "best"))
     return {
         "stages": Figure(
             draw_network(MULTIPLIER, HANDCRAFTED, title=f"hand-crafted network, expected error {found.start:.4f}"),
             "The hand-crafted network: the square turned by −135°, moved up, folded, and read along a line. Colour is the "
             "true product; grey is where the ReLU sets a unit to zero.",
-            "The hand-crafted network, step by step",
         ),
         "ablation": Figure(
-            freed_figure(
-                list(GROUPS),
-                list(found.freed),
-                np.array([freed.near.error for freed in found.freed.values()]),
-                np.array([freed.best.error for freed in found.freed.values()]),
-                found.start,
-            ),
+            freed_figure(list(GROUPS), list(found.freed), near, best, found.start),
             "Every set of the four choices optimised, the others as chosen: the exact expected error. The four rows with one "
             "filled dot say what each choice costs.",
-            "Error by which choices are optimised",
         ),
         "one_at_a_time": Figure(
-            gallery_figure(MULTIPLIER, shown, [f"{t}\nerror {e:.4f}" for t, e in zip(titles, errors, strict=True)]),
+            gallery_figure(MULTIPLIER, [params for params, _ in shown.values()], titles),
             "The output over the square as chosen by hand, with one choice optimised, and with all four; lines are where the "
             "units turn on.",
-            "Outputs of the hand-crafted network with one choice optimised",
         ),
     }
-
-
-LOWER = 1e-6
-"""Errors that differ by less count as equal."""
 
 
 def where_sentence(data: list[dict], published: float) -> str:
@@ -222,21 +193,19 @@ def seeds_sentence(over_seeds: np.ndarray, exact: float, published: float) -> st
 
 def cost_sentence(found: Ablation) -> str:
     """Which choice costs most, optimised alone."""
-    order = sorted(GROUPS, key=lambda name: -found.saved(frozenset({name})))
-    first, rest = order[0], [f"the {name} to {found.left(frozenset({name})):.4f}" for name in order[1:]]
-    share = found.saved(frozenset({first})) / found.saved(frozenset(GROUPS))
+    first, *rest = found.order
+    share = (found.start - found.left(first)) / (found.start - found.left(*GROUPS))
     return (
         f"The {first} costs most: optimised alone, with everything else as chosen, it takes the expected error from "
-        f"{found.start:.4f} to {found.left(frozenset({first})):.4f}, {share:.0%} of what all four together save; alone, "
-        f"{listed(rest)}."
+        f"{found.start:.4f} to {found.left(first):.4f}, {share:.0%} of what all four together save; alone, "
+        f"{listed([f'the {name} to {found.left(name):.4f}' for name in rest])}."
     )
 
 
 def descents_sentence(found: Ablation) -> str:
     """Whether the descents from the chosen values converged, and whether lower minima lie elsewhere."""
-    all_converged = all(freed.near.converged for freed in found.freed.values())
+    start = "All" if all(freed.near.converged for freed in found.freed.values()) else "Not all"
     largest = max(freed.near.gradient_norm for freed in found.freed.values())
-    start = "All" if all_converged else "Not all"
     lower = [names for names, freed in found.freed.items() if freed.best.error < freed.near.error - LOWER]
     alone = [names[0] for names in lower if len(names) == 1]
     text = f"{start} {len(found.freed)} descents converged (largest gradient {largest:.0e}). "

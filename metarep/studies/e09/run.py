@@ -10,14 +10,14 @@ from matplotlib.figure import Figure as Drawing
 from metarep.domains.multiplier.figures.mode_looks import MODE_COLOURS
 from metarep.domains.multiplier.figures.square import draw_small
 from metarep.domains.multiplier.modes import MODES, sign_patterns
-from metarep.evaluation.resampling import wilson
 from metarep.report.figures import label_figure
 from metarep.report.style import drawing
 from metarep.report.wording import listed
 from metarep.studies.multipliers import multipliers
 from metarep.studies.published import NETWORKS, PUBLISHED
+from metarep.studies.rows import share_of
 from metarep.studies.study import Claim, Context, Figure, Result
-from metarep.training.settings import ZooConfig
+from metarep.studies.words import share
 from metarep.zoos.zoo import Zoo
 
 
@@ -28,26 +28,23 @@ def run(context: Context) -> Result:
     modes, codes = group_rows(zoo, "mode"), group_rows(zoo, "quadrant_code")
     modes.sort(key=lambda row: MODES.index(row["group"]))
     unnamed = zoo.select(~np.isin(zoo["mode"], NAMED))
+    occurring = [mode for mode in NAMED if (zoo["mode"] == mode).any()]
     tables = {"modes": modes, "quadrant_codes": codes, "modes_by_code": crossed(zoo)}
     if len(unnamed):
         tables["unnamed"] = group_rows(unnamed, "quadrant_code", of=len(zoo))
     return Result(
-        (
-            Claim("published modes that occur", ", ".join(m for m in NAMED if (zoo["mode"] == m).any()), ", ".join(NAMED)),
-            *published_seeds(context),
-        ),
+        (Claim("published modes that occur", ", ".join(occurring), ", ".join(NAMED)), *published_seeds(context)),
         sentences(zoo, all_networks, modes, codes, unnamed),
         tables=tables,
         figures=figures(zoo, modes, codes, unnamed),
         numbers={"n": len(zoo), "n_diverged": all_networks - len(zoo), "share_unnamed": len(unnamed) / len(zoo)},
-        shown=tuple(tables),
     )
 
 
 def published_seeds(context: Context) -> tuple[Claim, ...]:
     """The modes of the networks whose seeds the notes give for this experiment."""
     seeds = [seed for seed, entry in NETWORKS.items() if entry["experiment"] == 9]
-    zoo = context.zoo("e09_published", ZooConfig(families=[{"variant": "e09", "seeds": seeds}], seed=context.config.seed))
+    zoo = context.family("e09_published", variant="e09", seeds=seeds)
     mode_of = dict(zip(zoo["seed"], zoo["mode"], strict=True))
     return tuple(Claim(f"mode of seed {seed}", str(mode_of[seed]), NETWORKS[seed]["mode"]) for seed in seeds)
 
@@ -63,27 +60,14 @@ def group_rows(zoo: Zoo, column: str, *, of: int | None = None) -> list[dict]:
     n_all, rows = of or len(zoo), []
     for name in sorted(set(zoo[column])):
         group = zoo.where(**{column: name})
-        low, high = wilson(len(group), n_all)
-        q1, q2, q3 = np.quantile(group["valid_mse"], [0.25, 0.5, 0.75])
-        areas = np.median(np.sort(group["active_area"], axis=1), axis=0)
+        row = {"group": name, **share_of(len(group), n_all)}
+        quartiles = np.quantile(group["valid_mse"], [0.25, 0.5, 0.75])
+        row |= {f"mse_{which}": float(value) for which, value in zip(("q1", "median", "q3"), quartiles, strict=True)}
+        low, high = np.median(np.sort(group["active_area"], axis=1), axis=0)
+        row |= {"active_area_low": float(low), "active_area_high": float(high)}
         signs, counts = np.unique(sign_patterns(group.spec, group.params).astype(str), return_counts=True)
-        rows.append(
-            {
-                "group": name,
-                "n": len(group),
-                "share": len(group) / n_all,
-                "low": low,
-                "high": high,
-                "mse_q1": float(q1),
-                "mse_median": float(q2),
-                "mse_q3": float(q3),
-                "active_area_low": float(areas[0]),
-                "active_area_high": float(areas[1]),
-                "output_signs": str(signs[counts.argmax()]),
-                "output_signs_share": float(counts.max() / len(group)),
-                "typical": group["network_id"][typical(group)],
-            }
-        )
+        row |= {"output_signs": str(signs[counts.argmax()]), "output_signs_share": float(counts.max() / len(group))}
+        rows.append(row | {"typical": group["network_id"][typical(group)]})
     return sorted(rows, key=lambda row: -row["n"])
 
 
@@ -112,31 +96,26 @@ ACROSS = 6
 
 
 def figures(zoo: Zoo, modes: list[dict], codes: list[dict], unnamed: Zoo) -> dict[str, Figure]:
-    """The figures of the page."""
     rows = [row | {"value": row["group"]} for row in modes]
     errors = {row["group"]: zoo.where(mode=row["group"])["log_error"] for row in modes}
     found = {
         "shares": Figure(
             label_figure("mode", rows, MODE_COLOURS, errors, "log10 of the validation error"),
             f"{len(zoo):,} networks: how often each mode is learned (Wilson intervals), and how its errors spread.",
-            "Share and error of each mode",
         ),
         "typical_by_mode": Figure(
             gallery(zoo, modes, "mode"),
             "The network at the middle of each mode: its output over the unit square, and where its units turn on.",
-            "A typical network of each mode",
         ),
         "typical_by_code": Figure(
             gallery(zoo, codes, "code"),
             "The network at the middle of each quadrant code: which of the four on/off combinations occur.",
-            "A typical network of each quadrant code",
         ),
     }
     if len(unnamed):
         found["unnamed"] = Figure(
             gallery(unnamed, group_rows(unnamed, "quadrant_code", of=len(zoo)), "code"),
             "Networks that no published mode describes, by quadrant code: the one at the middle of each.",
-            "Typical networks without a published mode",
         )
     return found
 
@@ -158,14 +137,13 @@ def gallery(zoo: Zoo, rows: Sequence[dict], kind: str) -> Drawing:
 
 
 def sentences(zoo: Zoo, n_all: int, modes: list[dict], codes: list[dict], unnamed: Zoo) -> tuple[str, ...]:
-    """What was found, in words."""
-    shares = [f"mode {r['group']} {r['share']:.1%} [{r['low']:.1%}, {r['high']:.1%}]" for r in modes]
-    best = min(modes, key=lambda row: row["mse_median"])
+    shares = [f"mode {row['group']} {share(row)}" for row in modes]
+    best, worst = (pick(modes, key=lambda row: row["mse_median"]) for pick in (min, max))
     diverged = n_all - len(zoo)
     return (
         f"Of {n_all:,} networks {diverged or 'none'} diverged; shares of the others, with 95 % intervals: {listed(shares)}.",
         f"The lowest median error is that of mode {best['group']}: {best['mse_median']:.4f}; the highest that of mode "
-        f"{max(modes, key=lambda row: row['mse_median'])['group']}: {max(row['mse_median'] for row in modes):.4f}.",
+        f"{worst['group']}: {worst['mse_median']:.4f}.",
         f"The quadrant code tells {len(codes)} kinds apart; the commonest, {codes[0]['group']}, has {codes[0]['share']:.1%} of "
         f"the networks, and {sum(row['share'] < 0.01 for row in codes)} kinds have less than 1 % each.",
         describe_unnamed(zoo, unnamed, modes),
@@ -176,16 +154,12 @@ def describe_unnamed(zoo: Zoo, unnamed: Zoo, modes: list[dict]) -> str:
     """A sentence on the networks that no published mode describes."""
     if not len(unnamed):
         return f"Every one of {len(zoo):,} networks is described by a published mode."
-    low, high = wilson(len(unnamed), len(zoo))
-    areas = np.median(np.sort(unnamed["active_area"], axis=1), axis=0)
-    error, named_best = (
-        float(np.median(unnamed["valid_mse"])),
-        min((row for row in modes if row["group"] in NAMED), key=lambda row: row["mse_median"]),
-    )
-    verdict = "below" if error < named_best["mse_median"] else "above"
+    low, high = np.median(np.sort(unnamed["active_area"], axis=1), axis=0)
+    error = float(np.median(unnamed["valid_mse"]))
+    best = min((row for row in modes if row["group"] in NAMED), key=lambda row: row["mse_median"])
     return (
-        f"{len(unnamed):,} networks ({len(unnamed) / len(zoo):.1%} [{low:.1%}, {high:.1%}]) are described by no published "
-        f"mode: both units straddle their boundaries, on over {areas[0]:.0%} and {areas[1]:.0%} of the square (medians), with "
-        f"a median error of {error:.4f}, {verdict} the best published mode's ({named_best['group']}: "
-        f"{named_best['mse_median']:.4f})."
+        f"{len(unnamed):,} networks ({share(share_of(len(unnamed), len(zoo)))}) are described by no published "
+        f"mode: both units straddle their boundaries, on over {low:.0%} and {high:.0%} of the square (medians), with "
+        f"a median error of {error:.4f}, {'below' if error < best['mse_median'] else 'above'} the best published mode's "
+        f"({best['group']}: {best['mse_median']:.4f})."
     )

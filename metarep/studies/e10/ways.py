@@ -13,17 +13,15 @@ import numpy as np
 from metarep.domains.multiplier.modes import MULTIPLIER, TOLERANCE
 from metarep.domains.multiplier.scan import POSITIVE
 from metarep.domains.multiplier.scores import PARTS, SCORES, WEIGHTS, diagonal_angle, published, published_parts
-from metarep.evaluation.resampling import wilson
 from metarep.evaluation.roc import Estimate, area, estimate
+from metarep.studies.rows import share_of
 from metarep.zoos.zoo import Zoo
 
-AS_PUBLISHED = "subtracts both units"
-
-OTHER_SIGN = "subtracts the bending unit, adds the other"
-
-OTHER_FOLD = "adds the bending unit"
-
-WAYS = (AS_PUBLISHED, OTHER_SIGN, OTHER_FOLD)
+AS_PUBLISHED, OTHER_SIGN, OTHER_FOLD = WAYS = (
+    "subtracts both units",
+    "subtracts the bending unit, adds the other",
+    "adds the bending unit",
+)
 
 
 def ways_of(params: np.ndarray, active_area: np.ndarray) -> np.ndarray:
@@ -68,11 +66,10 @@ def way_rows(zoo: Zoo, random: np.ndarray, n_bootstraps: int, *, seed: int) -> l
         own = way == name
         if not own.any():
             continue
-        low, high = wilson(int(own.sum()), len(own))
-        row = {"way": name, "n": int(own.sum()), "share": float(own.mean()), "low": low, "high": high}
-        row |= {"linear": float((found["active_area"][own].max(axis=1) > 1 - TOLERANCE).mean())}
-        row |= {"angle": float(np.degrees(np.median(diagonal_angle(found.params[own]))))}
-        row |= {"mse_median": float(np.median(found["valid_mse"][own]))}
+        row = {"way": name, **share_of(own.sum(), len(own))}
+        row["linear"] = float((found["active_area"][own].max(axis=1) > 1 - TOLERANCE).mean())
+        row["angle"] = float(np.degrees(np.median(diagonal_angle(found.params[own]))))
+        row["mse_median"] = float(np.median(found["valid_mse"][own]))
         for scan, (values, start, rest) in scores.items():
             row |= _auc_of(values[own], start, n_bootstraps, seed).row(f"{scan}_auc_random")
             row |= _auc_of(values[own], rest, n_bootstraps, seed).row(f"{scan}_auc_others")
@@ -82,8 +79,7 @@ def way_rows(zoo: Zoo, random: np.ndarray, n_bootstraps: int, *, seed: int) -> l
 
 def pairs_that_round_to_one(positive: np.ndarray, random: np.ndarray) -> float:
     """The share of all pairs of positives (P,) whose AUC against random (R,), the mean of theirs, rounds to 1.00."""
-    below = np.searchsorted(np.sort(random), positive, side="left") / len(random)
-    below = np.sort(below)
+    below = np.sort(np.searchsorted(np.sort(random), positive, side="left") / len(random))
     partners = len(below) - np.searchsorted(below, 2 * 0.995 - below - 1e-12, side="left")
     itself = below >= 0.995 - 1e-12
     n = len(below)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -28,8 +28,9 @@ from metarep.studies.input.inside import (
 )
 from metarep.studies.masked import Held, kinds_of, predicted_in_turn
 from metarep.studies.multipliers import large_zoo, question_model
+from metarep.studies.rows import Row, Rows, by, values, where
 from metarep.studies.study import Claim, Context, Result
-from metarep.studies.words import named, relation, spoken
+from metarep.studies.words import grouped, relation, spoken
 from metarep.zoos.parameters import as_sequential
 from metarep.zoos.zoo import Zoo
 
@@ -48,93 +49,74 @@ OTHER_METRICS = {
 }
 
 
-def by_cut(knockouts: Sequence[dict], kind: str = "all") -> dict[str, dict]:
-    """The rows of one kind of parameter by what is cut."""
-    return {row["cut"]: row for row in knockouts if row["kind"] == kind}
-
-
-def sentences(designs: Sequence[dict], depth: Sequence[dict], knockouts: Sequence[dict]) -> Iterator[str]:
-    """What was found, in words."""
+def sentences(designs: Rows, depth: Rows, knockouts: Rows) -> Iterator[str]:
     yield design_sentence(designs)
     yield symmetry_sentence(designs)
-    yield from depth_sentences(depth)
+    for level in values(depth, "level"):
+        parts = [arrival(where(depth, level=level, fact=fact)) for fact in values(where(depth, level=level), "fact")]
+        yield f"What the states of a {level} say, read linearly: {listed(parts)}."
     yield knockout_sentence(knockouts)
 
 
-def design_sentence(designs: Sequence[dict]) -> str:
+def design_sentence(designs: Rows) -> str:
     """How each design compares with the base on modes, and on what else designs differ from it."""
-    rows = {row["design"]: row for row in designs if row["metric"] == "mode"}
+    rows = by(designs, "design", metric="mode")
     base, best = rows[BASE], max(rows.values(), key=lambda row: row["value"])
-    beside = "; ".join(named(beside_base(rows), "{}: {}"))
     others = []
     for metric, words in OTHER_METRICS.items():
-        own = {row["design"]: row for row in designs if row["metric"] == metric}
-        if not any(beside_base(own).values()):
-            continue  # no design has an interval to compare
-        apart = "; ".join(named({word: names for word, names in beside_base(own).items() if word != LEVEL}, "{}: {}"))
-        others.append(f"{words} {spoken(own[BASE], digits=3)} ({apart or 'no design is clearly apart'})")
+        own = by(designs, "design", metric=metric)
+        if len(own) > 1:
+            apart = grouped({name: word for name, word in beside_base(own).items() if word != LEVEL}, "{}: {}")
+            others.append(f"{words} {spoken(own[BASE], digits=3)} ({apart or 'no design is clearly apart'})")
+    same = f" By the same comparison: {listed(others)}." if others else ""
     return (
         f"The mode is read off the states with a balanced accuracy of {spoken(base, digits=3)} (permuted: at most "
-        f"{num(base['null'])}) where tokens are parameters and positions say what they share; {beside}. Best: "
-        f"{best['design']} ({num(best['value'], 3)})." + (f" By the same comparison: {listed(others)}." if others else "")
+        f"{num(base['null'])}) where tokens are parameters and positions say what they share; "
+        f"{grouped(beside_base(rows), '{}: {}')}. Best: {best['design']} ({num(best['value'], 3)}).{same}"
     )
 
 
-def beside_base(rows: Mapping[str, dict]) -> dict[str, list[str]]:
-    """The other designs by how their intervals lie to the base's."""
+def beside_base(rows: Mapping[str, Row]) -> dict[str, str]:
+    """How the intervals of the other designs, with their values, lie to the base's; the better ones first."""
     words = {"clearly above": "clearly better", "not clearly different from": LEVEL, "clearly below": "clearly worse"}
-    found: dict[str, list[str]] = {word: [] for word in words.values()}
-    for name, row in rows.items():
-        if name != BASE:
-            found[words[relation(row, rows[BASE])]].append(f"{name} ({num(row['value'], 3)})")
-    return found
+    lies = {f"{name} ({num(row['value'], 3)})": relation(row, rows[BASE]) for name, row in rows.items() if name != BASE}
+    return {name: words[lie] for word in words for name, lie in lies.items() if lie == word}
 
 
-def symmetry_sentence(designs: Sequence[dict]) -> str:
+def symmetry_sentence(designs: Rows) -> str:
     """Which designs notice how a function is written down."""
-    value = {(row["design"], row["metric"]): row["value"] for row in designs}
-    names = [row["design"] for row in designs if row["metric"] == "moved_by_order"]
     parts = []
     for metric, words in (("moved_by_order", "hidden units are in another order"), ("moved_by_scale", "units are rescaled")):
-        blind = [name for name in names if value[name, metric] < NOTICED]
-        moved = [f"{name} {num(value[name, metric])}" for name in names if name not in blind]
-        parts.append(
-            f"When {words} the states of {listed(blind) or 'no design'} stay where they are"
-            + (f", the others move (by a share of the distance between two networks): {listed(moved)}" if moved else "")
-        )
+        rows = where(designs, metric=metric)
+        blind = [row["design"] for row in rows if row["value"] < NOTICED]
+        moved = [f"{row['design']} {num(row['value'])}" for row in rows if row["design"] not in blind]
+        rest = f", the others move (by a share of the distance between two networks): {listed(moved)}" if moved else ""
+        parts.append(f"When {words} the states of {listed(blind) or 'no design'} stay where they are{rest}")
     return ". ".join(parts) + "."
 
 
-def depth_sentences(depth: Sequence[dict]) -> Iterator[str]:
-    """Where in the model each fact can first be read, and what an untrained model of the same shape makes of it."""
-    for level in dict.fromkeys(row["level"] for row in depth):
-        parts = []
-        for fact in dict.fromkeys(row["fact"] for row in depth if row["level"] == level):
-            trained, untrained = (
-                [row["value"] for row in depth if (row["model"], row["level"], row["fact"]) == (model, level, fact)]
-                for model in ("trained", "untrained")
-            )
-            at = next(block for block, value in enumerate(trained) if value >= ARRIVED * trained[-1])
-            where = "before the first block" if at == 0 else f"behind block {at}"
-            text = f"{fact} {num(trained[0])} before and {num(trained[-1])} behind all blocks"
-            parts.append(f"{text} (it has arrived {where}; untrained {num(untrained[-1])})")
-        yield f"What the states of a {level} say, read linearly: {listed(parts)}."
-
-
-def knockout_sentence(knockouts: Sequence[dict]) -> str:
-    """Which links the prediction of a masked parameter depends on."""
-    whole = by_cut(knockouts)
-    order = sorted((name for name in whole if name != "nothing"), key=lambda name: whole[name]["value"])
-    lost = [f"{name} {spoken(whole[name])}" for name in order]
-    kinds = [kind for kind in dict.fromkeys(row["kind"] for row in knockouts) if kind != "all"]
-    most = [
-        f"{kind}: {min((c for c in whole if c != 'nothing'), key=lambda c: by_cut(knockouts, kind)[c]['value'])}"
-        for kind in kinds
-    ]
+def arrival(rows: Rows) -> str:
+    """Where in the model a fact can first be read, and what an untrained model of the same shape makes of it."""
+    trained, untrained = ([row["value"] for row in where(rows, model=model)] for model in ("trained", "untrained"))
+    at = next(block for block, value in enumerate(trained) if value >= ARRIVED * trained[-1])
+    arrived = f"behind block {at}" if at else "before the first block"
     return (
-        f"Masked parameters are predicted with R² {num(whole['nothing']['value'])} (permuted: at most "
-        f"{num(whole['nothing']['null'])}); without attention between tokens, by what "
-        f"they share: {listed(lost)}. The link that each kind of parameter misses most: {'; '.join(most)}."
+        f"{rows[0]['fact']} {num(trained[0])} before and {num(trained[-1])} behind all blocks (it has arrived {arrived}; "
+        f"untrained {num(untrained[-1])})"
+    )
+
+
+def knockout_sentence(knockouts: Rows) -> str:
+    """Which links the prediction of a masked parameter depends on."""
+    nothing = by(knockouts, "kind", cut="nothing")["all"]
+    cut = [row for row in knockouts if row["cut"] != "nothing"]
+    lost = [f"{row['cut']} {spoken(row)}" for row in sorted(where(cut, kind="all"), key=lambda row: row["value"])]
+    least = [min(where(cut, kind=kind), key=lambda row: row["value"]) for kind in values(cut, "kind") if kind != "all"]
+    most = "; ".join(f"{row['kind']}: {row['cut']}" for row in least)
+    return (
+        f"Masked parameters are predicted with R² {num(nothing['value'])} (permuted: at most {num(nothing['null'])}); without "
+        f"attention between tokens, by what they share: {listed(lost)}. The link that each kind of parameter misses most: "
+        f"{most}."
     )
 
 
@@ -173,8 +155,8 @@ def run(context: Context) -> Result:
             designs += design_rows(name, model, train, test, draws)
             task.advance(1, name)
         for name in CONTROLS:
-            vectors = (BASELINES[name].make(zoo, np.ones(len(zoo), dtype=bool)) for zoo in (train, test))
-            designs += told_rows(name, *vectors, train, test, draws)
+            make = BASELINES[name].make
+            designs += told_rows(name, lambda zoo, make=make: make(zoo, np.ones(len(zoo), dtype=bool)), train, test, draws)
         controls = {"trained": models[BASE], "untrained": untrained_like(models[BASE], seed=context.config.seed)}
         for name, model in controls.items():
             depth += [{"model": name, **row} for row in depth_rows(model, train, test, **draws)]
@@ -193,11 +175,13 @@ def run(context: Context) -> Result:
 def design_rows(name: str, model: ClozeModel, train: Zoo, test: Zoo, draws: dict) -> Iterator[dict]:
     """Rows (design, metric, value, low, high, null) of one model; None for the null of a distance."""
     spec = test.spec
-    states = [states_as_stored(model, spec, zoo.params) for zoo in (train, test)]
-    units = [pooled_stream(model, spec, zoo.params)["unit"][-1] for zoo in (train, test)]
-    yield from told_rows(name, *states, train, test, draws)
-    area = [facts_of(zoo)["unit"][OWN_AREA] for zoo in (train, test)]
-    yield row_of(name, "unit_area", read_linearly(units[0], area[0], units[1], area[1], **draws))
+    yield from told_rows(name, lambda zoo: states_as_stored(model, spec, zoo.params), train, test, draws)
+    units = [
+        part
+        for zoo in (train, test)
+        for part in (pooled_stream(model, spec, zoo.params)["unit"][-1], facts_of(zoo)["unit"][OWN_AREA])
+    ]
+    yield row_of(name, "unit_area", read_linearly(*units, **draws))
     kinds = kinds_of(spec)
     scale = units_of(train.params, kinds.number)
     held = Held.of(scale.of(test.params), kinds, **draws)
@@ -208,15 +192,15 @@ def design_rows(name: str, model: ClozeModel, train: Zoo, test: Zoo, draws: dict
         yield row_of(name, metric, found | {"null": None})
 
 
-def told_rows(name: str, x_train: np.ndarray, x_test: np.ndarray, train: Zoo, test: Zoo, draws: dict) -> Iterator[dict]:
+def told_rows(name: str, vectors: Callable[[Zoo], np.ndarray], train: Zoo, test: Zoo, draws: dict) -> Iterator[dict]:
     """What linear probes read of whole networks from their vectors (N, D)."""
+    x = [vectors(zoo) for zoo in (train, test)]
     for metric, column, kind in (("mode", "mode", object), ("error", "log_error", float)):
         y_train, y_test = (zoo[column].astype(kind) for zoo in (train, test))
-        yield row_of(name, metric, read_linearly(x_train, y_train, x_test, y_test, **draws))
+        yield row_of(name, metric, read_linearly(x[0], y_train, x[1], y_test, **draws))
 
 
 def row_of(design: str, metric: str, found: dict) -> dict:
-    """One row of designs.csv."""
     return {"design": design, "metric": metric, **{key: found[key] for key in METRIC}}
 
 
@@ -236,16 +220,16 @@ def states_as_stored(model: ClozeModel, spec: NetworkSpec, params: np.ndarray) -
     return np.concatenate([units.mean(dim=1).numpy(), units.amax(dim=1).numpy()], axis=1)
 
 
-def claims(designs: Sequence[dict], knockouts: Sequence[dict]) -> tuple[Claim, ...]:
+def claims(designs: Rows, knockouts: Rows) -> tuple[Claim, ...]:
     """What the base design reaches, beside the best of all designs."""
-    of = {(row["design"], row["metric"]): row for row in designs}
-    best = {metric: max(row["value"] for row in designs if row["metric"] == metric) for metric in TITLES}
+    base = by(designs, "metric", design=BASE)
+    best = {metric: max(row["value"] for row in where(designs, metric=metric)) for metric in TITLES}
     found = [
-        Claim.of(f"{title}, {BASE} positions", of[BASE, metric], "value", best=best[metric], decimals=3)
-        for metric, title in TITLES.items()
+        Claim.of(f"{title}, {BASE} positions", base[metric], best=best[metric], decimals=3) for metric, title in TITLES.items()
     ]
-    whole = by_cut(knockouts)
-    cut = min((name for name in whole if name != "nothing"), key=lambda name: whole[name]["value"])
+    whole = by(knockouts, "cut", kind="all")
+    nothing = whole.pop("nothing")
+    cut = min(whole, key=lambda name: whole[name]["value"])
     pairs = "tokens that share nothing" if cut == "nothing shared" else f"tokens of the {cut}"
     name = f"masked R² without attention between {pairs}"
-    return (*found, Claim.of(name, whole[cut], "value", best=whole["nothing"]["value"], decimals=3))
+    return (*found, Claim.of(name, whole[cut], best=nothing["value"], decimals=3))

@@ -18,9 +18,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from metarep.report.style import MUTED, PALETTE, drawing
+from metarep.report.style import MUTED
 from metarep.report.wording import num
 from metarep.studies.digits.run import digit_model, digit_zoo
+from metarep.studies.drawing import Series, lines_figure, series_of
+from metarep.studies.rows import values
 from metarep.studies.study import Claim, Context, Figure, Result
 from metarep.zoos.importing import import_networks
 from metarep.zoos.settings import ImportConfig
@@ -29,7 +31,6 @@ GIB = 2**30
 
 
 def run(context: Context) -> Result:
-    """See the head of this file."""
     config = context.config.large
     digit_model(context, digit_zoo(context))
     model = context.model_artefact("digits")
@@ -53,7 +54,6 @@ def run(context: Context) -> Result:
         tables={"sizes": rows},
         figures=figures(rows),
         numbers={"model_digest": model.digest},
-        shown=("sizes",),
     )
 
 
@@ -79,25 +79,25 @@ def linear_shapes(size: int) -> dict[str, tuple[int, ...]]:
 
 
 def convolution_shapes(size: int) -> dict[str, tuple[int, ...]]:
-    """Six 3 × 3 convolutions of one width, and a linear layer."""
+    """Seven 3 × 3 convolutions of one width, the first of three channels, and a linear layer."""
     width = round((size / 54) ** 0.5)
-    found: dict[str, tuple[int, ...]] = {"features.0.weight": (width, 3, 3, 3), "features.0.bias": (width,)}
-    for layer in range(1, 7):
-        found |= {f"features.{2 * layer}.weight": (width, width, 3, 3), f"features.{2 * layer}.bias": (width,)}
+    found: dict[str, tuple[int, ...]] = {}
+    for layer in range(7):
+        channels = width if layer else 3
+        found |= {f"features.{2 * layer}.weight": (width, channels, 3, 3), f"features.{2 * layer}.bias": (width,)}
     return found | {"classifier.weight": (10, width), "classifier.bias": (10,)}
 
 
 def transformer_shapes(size: int) -> dict[str, tuple[int, ...]]:
     """Six blocks of PyTorch's `TransformerEncoderLayer`, whose MLP is four times as wide."""
     width = round((size / 72) ** 0.5)
+    places = {"self_attn.in_proj_": (3, 1), "self_attn.out_proj.": (1, 1), "linear1.": (4, 1), "linear2.": (1, 4)}
     found: dict[str, tuple[int, ...]] = {}
     for block in range(6):
-        shapes = {"self_attn.in_proj_": (3, 1), "self_attn.out_proj.": (1, 1), "linear1.": (4, 1), "linear2.": (1, 4)}
-        parts: dict[str, tuple[int, ...]] = {}
-        for place, (rows, columns) in shapes.items():
-            parts |= {f"{place}weight": (rows * width, columns * width), f"{place}bias": (rows * width,)}
-        parts |= {f"norm{n}.{name}": (width,) for n in (1, 2) for name in ("weight", "bias")}
-        found |= {f"layers.{block}.{name}": shape for name, shape in parts.items()}
+        for place, (rows, columns) in places.items():
+            shapes = {"weight": (rows * width, columns * width), "bias": (rows * width,)}
+            found |= {f"layers.{block}.{place}{name}": shape for name, shape in shapes.items()}
+        found |= {f"layers.{block}.norm{n}.{name}": (width,) for n in (1, 2) for name in ("weight", "bias")}
     return found
 
 
@@ -106,23 +106,14 @@ SHAPES = {"linear": linear_shapes, "convolutions": convolution_shapes, "transfor
 
 def figures(rows: list[dict[str, Any]]) -> dict[str, Figure]:
     """Time and memory against the number of parameters: a line for linear layers, a mark for each other kind."""
-    with drawing(9, 3.4) as figure:
-        panels = (("seconds", "seconds", 60 * LIMIT_MINUTES), ("peak_gib", "GiB at most", LIMIT_GIB))
-        for ax, (name, title, limit) in zip(figure.subplots(1, 2), panels, strict=True):
-            for number, kind in enumerate(dict.fromkeys(row["kind"] for row in rows)):
-                own = [row for row in rows if row["kind"] == kind]
-                at = [row["n_params"] / 1e6 for row in own], [row[name] for row in own]
-                ax.plot(*at, f"{'osD'[number % 3]}-", color=PALETTE[number], label=kind)
-            ax.axhline(limit, color=MUTED, ls=":", lw=1.2)
-            ax.annotate(
-                "asked for", (0, limit), (4, -3), xycoords=("axes fraction", "data"), textcoords="offset points", va="top"
-            )
-            ax.set(xscale="log", xlabel="million parameters", title=title, ylim=(0, 1.1 * limit))
-            ticks = sorted({round(row["n_params"] / 1e6) for row in rows if row["kind"] == "linear"})
-            ax.set(xticks=ticks, xticklabels=ticks)
-            ax.minorticks_off()
-        figure.legend(*ax.get_legend_handles_labels(), loc="outside right center")
-    return {"sizes": Figure(figure, "Time and memory by size; the dotted lines are what was asked for.")}
+    rows = [row | {"million parameters": round(row["n_params"] / 1e6, 1)} for row in rows]
+    kinds = {kind: kind for kind in values(rows, "kind")}
+    panels = {}
+    for of, title, limit in (("seconds", "Seconds", 60 * LIMIT_MINUTES), ("peak_gib", "GiB at most", LIMIT_GIB)):
+        asked = [{"million parameters": row["million parameters"], of: limit} for row in rows]
+        lines = [*series_of(rows, "kind", kinds, of=of), Series("asked for", asked, MUTED, of=of, dashed=True)]
+        panels[title] = ("million parameters", lines)
+    return {"sizes": Figure(lines_figure(panels, ylim=0), "Time and memory by size, and what was asked for at the largest.")}
 
 
 LIMIT_MINUTES, LIMIT_GIB = 5.0, 4.0
@@ -136,7 +127,6 @@ def growth(rows: list[dict[str, Any]]) -> float:
 
 
 def sentences(rows: list[dict[str, Any]]) -> tuple[str, ...]:
-    """What was found."""
     linear = [row for row in rows if row["kind"] == "linear"]
     largest = linear[-1]
     inside = largest["seconds"] <= 60 * LIMIT_MINUTES and largest["peak_gib"] <= LIMIT_GIB

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from metarep.domains.multiplier.minimise import Minimum
-from metarep.domains.multiplier.modes import MODE_NAMES
+from metarep.domains.multiplier.modes import MODE_NAMES, MODES
 from metarep.domains.multiplier.optima import BestOfModes, Starts
 from metarep.report.wording import listed, times
 from metarep.studies.e01.run import linear_optimum
@@ -14,40 +14,31 @@ from metarep.studies.published import PUBLISHED
 NAMED = tuple(PUBLISHED["9"]["modes"])
 """The modes that the notes name."""
 
-LEVEL = 0.005
-"""Errors that differ by less than this share of them count as level."""
-
 
 def best_sentence(best: BestOfModes) -> str:
     """Which mode is best, and by what factor over the best one that the notes name."""
-    order = np.argsort(best.error)
-    first = best.modes[order[0]]
-    head = f"The lowest expected error found is {best.error[order[0]]:.6f}, in mode {first} ({MODE_NAMES[first]})"
-    if first in NAMED:
-        second = order[1]
-        return (
-            f"{head}, one that the notes name; the next best is mode {best.modes[second]} with {best.error[second]:.6f}, "
-            f"{best.error[second] / best.error[order[0]]:.2f} times as much."
-        )
-    inside = [i for i in order if best.modes[i] in NAMED and np.isfinite(best.inside_error[i])]
-    if not inside:
-        return f"{head}, which the notes do not name; no local minimum was found in any mode that they do."
-    i = min(inside, key=lambda j: best.inside_error[j])
-    return (
-        f"{head}, which the notes do not name; the lowest local minimum of a mode that they do is {best.inside_error[i]:.6f}, "
-        f"in mode {best.modes[i]}, {best.inside_error[i] / best.error[order[0]]:.2f} times as much."
-    )
+    first, second, *_ = order = np.argsort(best.error)
+    lowest, mode = best.error[first], best.modes[first]
+    head = f"The lowest expected error found is {lowest:.6f}, in mode {mode} ({MODE_NAMES[mode]})"
+    if mode in NAMED:
+        i, error, told = second, best.error[second], ", one that the notes name; the next best is"
+    else:
+        inside = [i for i in order if best.modes[i] in NAMED and np.isfinite(best.inside_error[i])]
+        if not inside:
+            return f"{head}, which the notes do not name; no local minimum was found in any mode that they do."
+        i = min(inside, key=lambda j: best.inside_error[j])
+        error, told = best.inside_error[i], ", which the notes do not name; the lowest local minimum of a mode that they do is"
+    return f"{head}{told} {error:.6f}, in mode {best.modes[i]}, {error / lowest:.2f} times as much."
 
 
 def flow_sentence(flows: list[dict]) -> str:
     """How many descents stay in their mode, and where those that leave go most."""
     parts = []
     for row in flows:
-        part = f"{row['stays']:.0%} of mode {row['start']} [{row['low']:.0%}, {row['high']:.0%}]"
-        others = {key.removeprefix("ends in "): n for key, n in row.items() if key.startswith("ends in ")}
-        others.pop(row["start"])
+        others = {mode: row[f"ends in {mode}"] for mode in MODES if mode != row["start"]}
         most = max(others, key=others.get)
-        parts.append(part + (f" (else mostly to {most})" if others[most] else ""))
+        where_to = f" (else mostly to {most})" if others[most] else ""
+        parts.append(f"{row['stays']:.0%} of mode {row['start']} [{row['low']:.0%}, {row['high']:.0%}]{where_to}")
     return f"Free to go where they like, {listed(parts)} end in the mode they start in."
 
 

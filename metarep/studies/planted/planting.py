@@ -20,7 +20,7 @@ from metarep.domains.multiplier.sections.sections import (
 )
 from metarep.evaluation.resampling import resamples
 from metarep.model.transformer import ClozeModel, untrained_like
-from metarep.studies.masked import columns
+from metarep.studies.rows import columns
 from metarep.zoos.zoo import Zoo
 
 SCALE_STD = 1.0
@@ -48,19 +48,17 @@ def plant(params: np.ndarray, *, sigma: float = 0.0, connections: Connections = 
     k = len(params)
     (weight, bias), (readout, offset) = MULTIPLIER.unpack(params)
     if connections == "shared":
-        network = OneHidden(weight.reshape(2 * k, 2), bias.ravel(), readout.reshape(1, 2 * k), offset.sum(axis=0))
+        weight, readout, offset = weight.reshape(2 * k, 2), readout.reshape(1, 2 * k), offset.sum(axis=0)
     else:
-        network = OneHidden(
-            between_blocks(weight, sigma, rng), bias.ravel(), between_blocks(readout, sigma, rng), offset.ravel()
-        )
+        weight, readout, offset = between_blocks(weight, sigma, rng), between_blocks(readout, sigma, rng), offset.ravel()
     order = rng.permutation(2 * k)
     scale = np.exp(SCALE_STD * rng.standard_normal(2 * k))
-    inputs, outputs = (rng.permutation(n) for n in (network.weight.shape[1], len(network.offset)))
+    inputs, outputs = rng.permutation(weight.shape[1]), rng.permutation(len(offset))
     network = OneHidden(
-        (network.weight * scale[:, None])[order][:, inputs],
-        (network.bias * scale)[order],
-        (network.readout / scale)[:, order][outputs],
-        network.offset[outputs],
+        (weight * scale[:, None])[order][:, inputs],
+        (bias.ravel() * scale)[order],
+        (readout / scale)[:, order][outputs],
+        offset[outputs],
     )
     return Planted(network, np.repeat(np.arange(k), 2)[order], params)
 
@@ -83,7 +81,6 @@ def mixed_units(params: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 Kind = Literal["zoo", "mixed", "initial"]
 CLOZE, UNTRAINED, CONNECTIVITY, RANDOM = METHODS = ("cloze", "untrained", "connectivity", "random")
-METRICS = ("found", "ari", "named", "named_of_found")
 
 
 @dataclass(frozen=True)
@@ -168,10 +165,10 @@ def judged(planted: Planted, units: np.ndarray, params: np.ndarray, section: np.
     truth = label_modes(MULTIPLIER, planted.params).mode.astype(str)
     names = np.full(len(units), "", dtype=object)
     names[section] = probe.modes(params)
+    one, other = planted.block[units].T
     found, named = (np.zeros(len(truth), dtype=bool) for _ in range(2))
-    for pair, name in zip(planted.block[units], names, strict=True):
-        if pair[0] == pair[1]:
-            found[pair[0]], named[pair[0]] = True, name == truth[pair[0]]
+    found[one[one == other]] = True
+    named[one[(one == other) & (names == truth[one])]] = True
     ari = adjusted_rand_score(planted.block, section_labels(units, len(planted.block)))
     return Outcome(truth, found, named, float(ari), len(units))
 
@@ -179,19 +176,10 @@ def judged(planted: Planted, units: np.ndarray, params: np.ndarray, section: np.
 def summarised(setting: Setting, method: str, own: list[Outcome], *, n_bootstraps: int, seed: int) -> dict[str, Any]:
     """A row of the table: shares of blocks and the mean ARI, with bootstrap intervals over networks."""
     weights = resamples(n_bootstraps, len(own), seed=seed)
-    blocks, found, named = (
-        weights @ np.array([float(count) for count in counts])
-        for counts in ([len(o.mode) for o in own], [o.found.sum() for o in own], [o.named.sum() for o in own])
-    )
-    with np.errstate(invalid="ignore", divide="ignore"):
-        draws = {
-            "found": found / blocks,
-            "ari": weights @ np.array([o.ari for o in own]) / weights.sum(axis=1),
-            "named": named / blocks,
-            "named_of_found": named / found,
-        }
+    counts = [[len(one.mode), one.found.sum(), one.named.sum(), one.ari, 1] for one in own]
+    blocks, found, named, ari, networks = (weights @ np.array(counts, float)).T
     row = {"connections": setting.connections, "blocks": setting.kind, "k": setting.k, "sigma": setting.sigma, "method": method}
     row |= {"n_networks": len(own), "n_blocks": int(blocks[0]), "sections": sum(o.n_sections for o in own) / float(blocks[0])}
-    for name in METRICS:
-        row |= columns(name, draws[name])
-    return row
+    with np.errstate(invalid="ignore", divide="ignore"):
+        row |= columns("found", found / blocks) | columns("ari", ari / networks)
+        return row | columns("named", named / blocks) | columns("named_of_found", named / found)

@@ -2,114 +2,97 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-
 from metarep.report.wording import listed, num
 from metarep.studies.planted.planting import CLOZE, CONNECTIVITY, RANDOM, UNTRAINED
+from metarep.studies.rows import Row, Rows, by, values, where
 from metarep.studies.study import Claim
-from metarep.studies.words import named, spoken
-
-Row = Mapping[str, Any]
+from metarep.studies.words import grouped, relation, spoken
 
 ASKED_ARI = 0.9
 """So much agreement was asked for without noise."""
 
-ABOUT = {"decimals": 2, "over": "networks", "best": 1.0}
 TITLES = {CLOZE: "the model", CONNECTIVITY: "connectivity alone", UNTRAINED: "an untrained model", RANDOM: "random pairs"}
 
 
-def picked(rows: Sequence[Row], connections: str = "apart", blocks: str = "zoo") -> list[Row]:
+def picked(rows: Rows, connections: str = "apart", blocks: str = "zoo") -> list[Row]:
     """The rows of one kind of connections and one kind of blocks."""
-    return [row for row in rows if (row["connections"], row["blocks"]) == (connections, blocks)]
+    return where(rows, connections=connections, blocks=blocks)
 
 
-def indexed(rows: Sequence[Row]) -> dict[tuple[int, float, str], Row]:
-    """Rows by k, sigma and method."""
-    return {(row["k"], row["sigma"], row["method"]): row for row in rows}
+def each(rows: Rows, method: str, name: str = "found") -> str:
+    """A method's metric for each number of blocks; of the model with intervals."""
+    own = where(rows, method=method)
+    if method == CLOZE:
+        return listed([f"{spoken(row, name)} of {row['k']} blocks" for row in own])
+    return f"{TITLES[method]} {listed([num(row[name]) for row in own])}"
 
 
-def by_blocks(rows: Sequence[Row], name: str) -> str:
-    """A figure for each number of blocks."""
-    return listed([f"{spoken(row, name)} of {row['k']} blocks" for row in rows])
-
-
-def claims(rows: Sequence[Row]) -> tuple[Claim, ...]:
+def claims(rows: Rows) -> tuple[Claim, ...]:
     """Found, grouped and named without noise; then what remains of it at the largest noise, beside connectivity."""
-    by = indexed(picked(rows))
-    sigmas, ks = sorted({sigma for _, sigma, _ in by}), sorted({k for k, _, _ in by})
+    about = {"decimals": 2, "over": "networks", "best": 1.0}
+    found = by(picked(rows), "k", "sigma", "method")
+    sigmas, ks = (sorted(values(picked(rows), name)) for name in ("sigma", "k"))
     made = []
     for k in ks:
-        clean = by[k, sigmas[0], CLOZE]
         for name, title in (
             ("ari", f"ARI of sections with {k} blocks, noise {sigmas[0]:g} (at least {ASKED_ARI} was asked for)"),
             ("found", f"share of {k} blocks found, noise {sigmas[0]:g}"),
             ("named_of_found", f"of those found, mode named rightly, {k} blocks, noise {sigmas[0]:g}"),
         ):
-            made.append(Claim.of(title, clean, name, **ABOUT))
+            made.append(Claim.of(title, found[k, sigmas[0], CLOZE], name, **about))
     for method in (CLOZE, CONNECTIVITY):
         title = f"share of {ks[-1]} blocks found at noise {sigmas[-1]:g}: {TITLES[method]}"
-        made.append(Claim.of(title, by[ks[-1], sigmas[-1], method], "found", **ABOUT))
+        made.append(Claim.of(title, found[ks[-1], sigmas[-1], method], "found", **about))
     return tuple(made)
 
 
-def sentences(rows: Sequence[Row], modes: Sequence[Row], alone: float) -> tuple[str, ...]:
-    """Everything that was found, a sentence or two a subject."""
-    apart = picked(rows)
-    least = min(row["sigma"] for row in apart)
-    clean = [row for row in apart if row["sigma"] == least]
+def sentences(rows: Rows, modes: Rows, alone: float) -> tuple[str, ...]:
+    least = min(values(picked(rows), "sigma"))
+    clean, shared = where(picked(rows), sigma=least), picked(rows, "shared")
+    commonest = max(row["n_blocks"] for row in modes) / sum(row["n_blocks"] for row in modes)
+    beyond = all(clearly_more(shared, method) for method in (CONNECTIVITY, RANDOM))
     return (
         grouping(clean, least),
-        naming(clean, modes, alone),
-        noise(apart),
-        sharing(picked(rows, "shared")),
-        *(control(picked(rows, blocks=kind), clean, kind) for kind in ("mixed", "initial")),
+        f"Of the blocks found, {each(clean, CLOZE, 'named_of_found')} are given their right mode by a probe that was fitted "
+        f"on 2-2-1 networks, on which its balanced accuracy is {num(alone)} ({num(commonest)} of all blocks are of the "
+        "commonest mode).",
+        noise(picked(rows)),
+        f"Where all blocks read the same two inputs and feed one output, the model finds {each(shared, CLOZE)} "
+        f"({each(shared, CONNECTIVITY)}, {each(shared, RANDOM)}): "
+        f"{'parameters tell who belongs together' if beyond else 'this is not clearly more than chance everywhere'}.",
+        control(picked(rows, blocks="mixed"), clean, "units of two different networks"),
+        control(picked(rows, blocks="initial"), clean, "networks at their initialisation"),
     )
 
 
-def of_method(rows: Sequence[Row], method: str) -> list[Row]:
-    """The rows of one method."""
-    return [row for row in rows if row["method"] == method]
+def clearly_more(rows: Rows, than: str) -> bool:
+    """Whether the model finds clearly more blocks than another method, for each number of them."""
+    pairs = zip(where(rows, method=CLOZE), where(rows, method=than), strict=True)
+    return all(relation(own, other, "found") == "clearly above" for own, other in pairs)
 
 
-def grouping(clean: Sequence[Row], sigma: float) -> str:
+def grouping(clean: Rows, sigma: float) -> str:
     """How well units are grouped with the least noise."""
-    own, random = of_method(clean, CLOZE), of_method(clean, RANDOM)
+    own = where(clean, method=CLOZE)
     kept = all(row["ari"] >= ASKED_ARI for row in own)
-    sure = all(row["ari_low"] >= ASKED_ARI for row in own)
-    verdict = f"the ARI of {ASKED_ARI} that was asked for is {'reached' if kept else 'not reached everywhere'}"
-    if kept and not sure:
-        verdict += ", though not by every interval's lower end"
+    sure = "" if not kept or all(row["ari_low"] >= ASKED_ARI for row in own) else ", though not by every interval's lower end"
+    others = "; ".join(each(clean, method, "ari") for method in (RANDOM, CONNECTIVITY, UNTRAINED))
     return (
-        f"With noise {sigma:g} between blocks the model finds these shares of them: {by_blocks(own, 'found')}; and {verdict}: "
-        f"{by_blocks(own, 'ari')} (random pairs {listed([num(row['ari']) for row in random])}; connectivity alone "
-        f"{listed([num(row['ari']) for row in of_method(clean, CONNECTIVITY)])}; an untrained model "
-        f"{listed([num(row['ari']) for row in of_method(clean, UNTRAINED)])})."
+        f"With noise {sigma:g} between blocks the model finds these shares of them: {each(clean, CLOZE)}; and the ARI of "
+        f"{ASKED_ARI} that was asked for is {'reached' if kept else 'not reached everywhere'}{sure}: "
+        f"{each(clean, CLOZE, 'ari')} ({others})."
     )
 
 
-def naming(clean: Sequence[Row], modes: Sequence[Row], alone: float) -> str:
-    """How often a found block is called by its mode, and which modes are missed."""
-    own = of_method(clean, CLOZE)
-    commonest = max(row["n_blocks"] for row in modes) / sum(row["n_blocks"] for row in modes)
-    return (
-        f"Of the blocks found, {by_blocks(own, 'named_of_found')} are given their right mode by a probe that was fitted on "
-        f"2-2-1 networks, on which its balanced accuracy is {num(alone)} ({num(commonest)} of all blocks are of the "
-        "commonest mode)."
-    )
-
-
-def noise(rows: Sequence[Row]) -> str:
-    """Up to which noise each method is ahead."""
-    by = indexed(rows)
-    sigmas = sorted({sigma for _, sigma, _ in by})
-    parts = []
-    for k in sorted({k for k, _, _ in by}):
-        ahead = [s for s in sigmas if by[k, s, CLOZE]["found_low"] > by[k, s, CONNECTIVITY]["found_high"]]
-        behind = [s for s in sigmas if by[k, s, CLOZE]["found_high"] < by[k, s, CONNECTIVITY]["found_low"]]
-        last = f"{spoken(by[k, sigmas[-1], CLOZE], 'found')} against {spoken(by[k, sigmas[-1], CONNECTIVITY], 'found')}"
-        words = named({"ahead": [f"{s:g}" for s in ahead], "behind": [f"{s:g}" for s in behind]}, "{} at {}")
-        clear = " and ".join(words) or "nowhere clearly apart"
+def noise(rows: Rows) -> str:
+    """Up to which noise the model is ahead."""
+    found, sigmas, parts = by(rows, "k", "sigma", "method"), sorted(values(rows, "sigma")), []
+    words = {"clearly above": "ahead", "clearly below": "behind"}
+    for k in sorted(values(rows, "k")):
+        pairs = {sigma: (found[k, sigma, CLOZE], found[k, sigma, CONNECTIVITY]) for sigma in sigmas}
+        lies = {f"{sigma:g}": words.get(relation(*pair, "found"), "") for sigma, pair in pairs.items()}
+        last = " against ".join(spoken(row, "found") for row in pairs[sigmas[-1]])
+        clear = grouped(lies, "{} at {}") or "nowhere clearly apart"
         parts.append(f"with {k} blocks {clear} ({last} found at {sigmas[-1]:g})")
     return (
         f"Over noise of {sigmas[0]:g} to {sigmas[-1]:g} the model is, by intervals that do not overlap, ahead of or behind "
@@ -117,26 +100,11 @@ def noise(rows: Sequence[Row]) -> str:
     )
 
 
-def sharing(rows: Sequence[Row]) -> str:
-    """Blocks that connections cannot tell apart."""
-    triples = list(zip(*(of_method(rows, method) for method in (CLOZE, CONNECTIVITY, RANDOM)), strict=True))
-    parts = [
-        f"{spoken(own, 'found')} of {own['k']} blocks (connectivity alone {num(other['found'])}, random pairs "
-        f"{num(random['found'])})"
-        for own, other, random in triples
-    ]
-    beyond = all(own["found_low"] > max(other["found_high"], random["found_high"]) for own, other, random in triples)
-    verdict = "parameters tell who belongs together" if beyond else "this is not clearly more than chance everywhere"
-    return f"Where all blocks read the same two inputs and feed one output, the model finds {listed(parts)}: {verdict}."
-
-
-def control(rows: Sequence[Row], clean: Sequence[Row], kind: str) -> str:
+def control(rows: Rows, clean: Rows, title: str) -> str:
     """Blocks that are none: units of different networks, or of initialisations."""
-    title = {"mixed": "units of two different networks", "initial": "networks at their initialisation"}[kind]
-    own, real = of_method(rows, CLOZE), of_method(clean, CLOZE)
-    breaks = all(a["found_high"] < b["found_low"] for a, b in zip(own, real, strict=True))
+    pairs = zip(where(rows, method=CLOZE), where(clean, method=CLOZE), strict=True)
+    breaks = all(relation(own, real, "found") == "clearly below" for own, real in pairs)
     return (
-        f"Connected as blocks but made of {title}, the model takes {by_blocks(own, 'found')} for sections, connectivity alone "
-        f"{listed([num(row['found']) for row in of_method(rows, CONNECTIVITY)])}: the control "
-        f"{'breaks as it must' if breaks else 'does not break everywhere'}."
+        f"Connected as blocks but made of {title}, the model takes {each(rows, CLOZE)} for sections, "
+        f"{each(rows, CONNECTIVITY)}: the control {'breaks as it must' if breaks else 'does not break everywhere'}."
     )

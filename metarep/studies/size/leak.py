@@ -15,7 +15,8 @@ from metarep.evaluation.neighbours import Units, nearest_distance, units_of
 from metarep.evaluation.resampling import LEVELS
 from metarep.evaluation.roc import area, estimate
 from metarep.networks.symmetry import canonical_scale
-from metarep.studies.masked import columns, kinds_of, number
+from metarep.studies.masked import kinds_of
+from metarep.studies.rows import columns, number
 from metarep.zoos.zoo import Zoo
 
 DUPLICATE = 0.001
@@ -46,16 +47,14 @@ def leak_rows(
         held_out = nearest_distance(train.spec, params, test.params, units)
         among = nearest_distance(train.spec, params, params[own], units, own=own)
         curve = estimate({"auc": area}, held_out, among, n_bootstraps, seed=seed)["auc"]
-        rows.append(_row(n, "held out", held_out) | curve.row("auc"))
-        rows.append(_row(n, "training", among) | {"auc": None, "auc_low": None, "auc_high": None})
+        chance = curve.row("auc")
+        for networks, distance in (("held out", held_out), ("training", among)):
+            row = {"train_networks": n, "networks": networks, "least": number(distance.min())}
+            row |= {f"q{100 * q:02.0f}": number(np.quantile(distance, q)) for q in QUANTILES}
+            row |= {"n_duplicates": int((distance < DUPLICATE).sum()), "n": len(distance)}
+            rows.append(row | (chance if networks == "held out" else dict.fromkeys(chance)))
         found[n] = held_out, among
     return rows, found
-
-
-def _row(n: int, networks: str, distance: np.ndarray) -> dict:
-    quantiles = {f"q{round(100 * q):02d}": number(v) for q, v in zip(QUANTILES, np.quantile(distance, QUANTILES), strict=True)}
-    near = {"n_duplicates": int((distance < DUPLICATE).sum()), "n": len(distance)}
-    return {"train_networks": n, "networks": networks, "least": number(distance.min()), **quantiles, **near}
 
 
 def memory_rows(
@@ -79,12 +78,8 @@ def memory_rows(
         null = np.quantile(np.abs(rank_correlation(np.broadcast_to(distance, shuffled.shape), shuffled)), 0.95)
         row = {"model": name, "train_networks": len(seen), "nearest_of": bank, "bank_networks": len(banks[bank])}
         row |= columns("rho", draws[bank]) | {"null": number(null)}
-        row |= (
-            columns("difference", draws[bank] - draws[UNSEEN])
-            if bank == AS_MANY
-            else dict.fromkeys(("difference", "difference_low", "difference_high"))
-        )
-        rows.append(row | {"n": len(error)})
+        difference = columns("difference", draws[bank] - draws[UNSEEN])
+        rows.append(row | (difference if bank == AS_MANY else dict.fromkeys(difference)) | {"n": len(error)})
     return rows, distances[SEEN]
 
 

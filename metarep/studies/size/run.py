@@ -7,7 +7,6 @@ not in what is kept.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -18,12 +17,13 @@ from metarep.evaluation.clusters import fit_kmeans
 from metarep.evaluation.neighbours import Units, units_of
 from metarep.model.settings import PretrainConfig
 from metarep.model.transformer import ClozeModel, untrained_like
-from metarep.studies.masked import Held, columns, imputed_in_turn, kinds_of, predicted_in_turn
+from metarep.studies.masked import Held, imputed_in_turn, kinds_of, predicted_in_turn
 from metarep.studies.multipliers import large_zoo, question_model
+from metarep.studies.rows import columns
 from metarep.studies.size.figures import figures
 from metarep.studies.size.leak import canonical_units, leak_rows, memory_rows
-from metarep.studies.size.text import NEAR, needed, sentences
-from metarep.studies.study import Claim, Context, Result
+from metarep.studies.size.text import claims, sentences
+from metarep.studies.study import Context, Result
 from metarep.tables import read_csv
 from metarep.zoos.zoo import Zoo
 
@@ -33,20 +33,10 @@ MAX_FIT = 3000
 N_LOGGED = 12
 """Rows of a model's log at least, so that the step of its best validation loss is known."""
 
-Key = tuple[int, int, int]
-"""A model: its width, its number of layers, and the number of its training networks."""
+CONTROL = ("control", "train_networks", "r2_held_out", "r2_held_out_low", "r2_held_out_high", "ari", "ari_low", "ari_high")
 
 
-class Measured(NamedTuple):
-    """A model's row of sizes.csv, its R² on test networks over resamples (B,), and its error (N,) on each of them."""
-
-    row: dict
-    draws: np.ndarray
-    error: np.ndarray
-
-
-@dataclass(frozen=True)
-class Material:
+class Material(NamedTuple):
     """What all models are measured on: networks of each split, a choice of test and of training networks, units."""
 
     train: Zoo
@@ -54,17 +44,6 @@ class Material:
     test: Zoo
     fit: Zoo
     units: Units
-    seed: int
-    n_bootstraps: int
-
-    def held(self, zoo: Zoo) -> Held:
-        """Networks with resamples."""
-        values = self.units.of(zoo.params)
-        return Held.of(values, kinds_of(zoo.spec), n_bootstraps=self.n_bootstraps, seed=self.seed)
-
-    def r2(self, zoo: Zoo, predicted: np.ndarray) -> np.ndarray:
-        """(B,): masked R² of predictions (N, P) of a zoo's networks, over all kinds of parameters."""
-        return self.held(zoo).r2(self.units.of(predicted))[:, -1]
 
 
 def run(context: Context) -> Result:
@@ -72,39 +51,40 @@ def run(context: Context) -> Result:
     config, zoo = context.config.size, large_zoo(context)
     material = gather(context, zoo)
     sizes = [n for n in config.train_networks if n <= len(material.train)] or [len(material.train)]
-    wanted = {(w, n_layers, n): settings(context, w, n_layers, n) for w, n_layers in config.model_sizes for n in sizes}
-    models = context.models({model_name(*key): (value, [zoo.artefact.path]) for key, value in wanted.items()})
-    found, curves = {}, []
+    wanted = {(size, n): settings(context, *size, n) for size in config.model_sizes for n in sizes}
+    names = {(size, n): f"size-{size[0]}x{size[1]}-{n}" for size, n in wanted}
+    made = context.models({names[key]: (value, [zoo.artefact.path]) for key, value in wanted.items()})
+    models = {key: made[name] for key, name in names.items()}
+    rows, curves, draws, errors = [], [], {}, {}
     with context.progress.task("measure", len(wanted), "models") as task:
         for key, pretrain in wanted.items():
-            log = read_csv(context.model_artefact(model_name(*key)).path / "log.csv")
-            found[key] = measure(context, models[model_name(*key)], material, key, log, pretrain)
-            about = {"model": size_title(*key[:2]), "train_networks": key[2]}
-            curves += [about | {name: row[name] for name in ("step", "train_loss", "valid_loss")} for row in log]
-            task.advance(1, model_name(*key))
-    controls = [imputer_row(material, n) for n in sizes]
-    controls += [untrained_row(context, models[model_name(*size, sizes[-1])], material, size) for size in config.model_sizes]
-    largest = max(config.model_sizes, key=lambda size: n_weights(models[model_name(*size, sizes[-1])]))
-    leaks, distances, memory, nearness = leak_and_memory(context, material, found, sizes, largest)
-    tables = {"sizes": [one.row for one in found.values()], "controls": controls, "curves": curves}
-    tables |= {"distances": leaks, "memory": memory}
+            log = read_csv(context.model_artefact(names[key]).path / "log.csv")
+            row, draws[key], errors[key] = measure(context, models[key], material, key, log, pretrain)
+            rows.append(row)
+            about = {"model": row["model"], "train_networks": key[1]}
+            curves += [about | {name: entry[name] for name in ("step", "train_loss", "valid_loss")} for entry in log]
+            task.advance(1, names[key])
+    controls = [imputer_row(context, material, n) for n in sizes]
+    for size in config.model_sizes:
+        found = clusters(context, untrained_like(models[size, sizes[-1]], seed=context.config.seed), material)
+        row = {"control": f"untrained, {title_of(*size)}", "train_networks": 0}
+        controls.append(dict.fromkeys(CONTROL) | row | {name: found[name] for name in ("ari", "ari_low", "ari_high")})
+    largest = max(config.model_sizes, key=lambda size: n_weights(models[size, sizes[-1]]))
+    own = {n: errors[largest, n] for n in sorted({sizes[0], sizes[-1]})}
+    leaks, distances, memory, nearness = leak_and_memory(context, material, title_of(*largest), own, sizes)
+    tables = {"sizes": rows, "controls": controls, "curves": curves, "distances": leaks, "memory": memory}
     dropped = [n for n in config.train_networks if n not in sizes]
     return Result(
-        claims(tables, found, sizes, largest),
-        sentences(tables, sizes, dropped, largest, len(material.train)),
+        claims(tables, np.stack([draws[largest, n] for n in sizes]), sizes, title_of(*largest)),
+        sentences(tables, sizes, dropped, title_of(*largest), len(material.train)),
         tables=tables,
-        figures=figures(tables, sizes, largest, distances, nearness),
+        figures=figures(tables, sizes, title_of(*largest), distances, nearness),
         numbers={"n_train": len(material.train), "n_test": len(material.test), "dropped_sizes": dropped},
         shown=("sizes", "controls", "distances", "memory"),
     )
 
 
-def model_name(width: int, n_layers: int, n: int) -> str:
-    """The folder of one model."""
-    return f"size-{width}x{n_layers}-{n}"
-
-
-def size_title(width: int, n_layers: int) -> str:
+def title_of(width: int, n_layers: int) -> str:
     """A model size as tables and figures call it: width times layers."""
     return f"width {width} × {n_layers}"
 
@@ -123,33 +103,43 @@ def settings(context: Context, width: int, n_layers: int, n: int) -> PretrainCon
     return question_model(context, max_train_networks=n, **own)
 
 
+def some(zoo: Zoo, n: int, *, seed: int, of: int | None = None) -> Zoo:
+    """At most n networks of a zoo, or of the first `of`."""
+    return zoo.select(np.sort(np.random.default_rng(seed).permutation(of or len(zoo))[:n]))
+
+
 def gather(context: Context, zoo: Zoo) -> Material:
     """The splits and the choices that all models share."""
-    seed, most = context.config.seed, context.config.size.max_test_networks
     train, valid, test = (zoo.where(split=name) for name in ("train", "valid", "test"))
-    rng = np.random.default_rng(seed)
-    test = test.select(np.sort(rng.permutation(len(test))[:most]))
+    rng = np.random.default_rng(context.config.seed)
+    test = test.select(np.sort(rng.permutation(len(test))[: context.config.size.max_test_networks]))
     fit = train.select(np.sort(rng.permutation(len(train))[:MAX_FIT]))
-    units = units_of(train.params, kinds_of(train.spec).number)
-    return Material(train, valid, test, fit, units, seed, context.config.n_bootstraps)
+    return Material(train, valid, test, fit, units_of(train.params, kinds_of(train.spec).number))
 
 
-def measure(context: Context, model: ClozeModel, material: Material, key: Key, log: list[dict], pretrain) -> Measured:
-    """Everything that is measured of one model."""
-    width, n_layers, n = key
-    seed, most = context.config.seed, context.config.size.max_test_networks
-    seen = material.train.select(np.sort(np.random.default_rng(seed).permutation(n)[:most]))
-    test, spec, units = material.test, material.test.spec, material.units
-    predicted = predicted_in_turn(model, spec, test.params)
-    on_test, on_seen = material.r2(test, predicted), material.r2(seen, predicted_in_turn(model, spec, seen.params))
+def held(context: Context, material: Material, zoo: Zoo) -> Held:
+    """Networks with resamples."""
+    draws = {"n_bootstraps": context.config.n_bootstraps, "seed": context.config.seed}
+    return Held.of(material.units.of(zoo.params), kinds_of(zoo.spec), **draws)
+
+
+def measure(
+    context: Context, model: ClozeModel, material: Material, key: tuple, log: list[dict], pretrain: PretrainConfig
+) -> tuple[dict, np.ndarray, np.ndarray]:
+    """A model's row of sizes.csv, its R² on test networks over resamples (B,), and its error (N,) on each of them."""
+    (width, n_layers), n = key
+    seen = some(material.train, context.config.size.max_test_networks, seed=context.config.seed, of=n)
+    zoos = {"test": material.test, "seen": seen}
+    predicted = {name: material.units.of(predicted_in_turn(model, zoo.spec, zoo.params)) for name, zoo in zoos.items()}
+    r2 = {name: held(context, material, zoo).r2(predicted[name])[:, -1] for name, zoo in zoos.items()}
     best = min(log, key=lambda row: row["valid_loss"])
-    row = {"model": size_title(width, n_layers), "width": width, "layers": n_layers, "weights": n_weights(model)}
+    row = {"model": title_of(width, n_layers), "width": width, "layers": n_layers, "weights": n_weights(model)}
     row |= {"train_networks": n, "epochs": pretrain.n_steps * pretrain.batch_size / n}
-    row |= columns("r2_held_out", on_test) | columns("r2_seen", on_seen) | columns("r2_gap", on_seen - on_test)
+    row |= columns("r2_held_out", r2["test"]) | columns("r2_seen", r2["seen"]) | columns("r2_gap", r2["seen"] - r2["test"])
     row |= {"best_step": best["step"], "best_valid_loss": best["valid_loss"], "last_valid_loss": log[-1]["valid_loss"]}
     row |= {"last_train_loss": log[-1]["train_loss"], "overfit": log[-1]["valid_loss"] - best["valid_loss"]}
     row |= clusters(context, model, material)
-    return Measured(row, on_test, np.square(units.of(predicted) - units.of(test.params)).mean(axis=1))
+    return row, r2["test"], np.square(predicted["test"] - material.units.of(material.test.params)).mean(axis=1)
 
 
 def clusters(context: Context, model: ClozeModel, material: Material) -> dict:
@@ -164,59 +154,26 @@ def clusters(context: Context, model: ClozeModel, material: Material) -> dict:
     return {"ari": found["value"], **{f"ari_{name}": found[name] for name in ("low", "high", "null")}}
 
 
-CONTROL = ("control", "train_networks", "r2_held_out", "r2_held_out_low", "r2_held_out_high", "ari", "ari_low", "ari_high")
-
-
-def imputer_row(material: Material, n: int) -> dict:
+def imputer_row(context: Context, material: Material, n: int) -> dict:
     """The linear-Gaussian imputer, fitted on the same training networks as a model."""
-    held, spec = material.held(material.test), material.test.spec
-    imputed = imputed_in_turn(spec, material.units.of(material.train.params[:n]), held.values)
+    test = held(context, material, material.test)
+    imputed = imputed_in_turn(material.test.spec, material.units.of(material.train.params[:n]), test.values)
     row = {"control": "linear-Gaussian imputer", "train_networks": n}
-    return dict.fromkeys(CONTROL) | row | columns("r2_held_out", held.r2(imputed)[:, -1])
-
-
-def untrained_row(context: Context, model: ClozeModel, material: Material, size: tuple[int, int]) -> dict:
-    """A freshly initialised model of one size: what its clusters reach without any training network."""
-    found = clusters(context, untrained_like(model, seed=context.config.seed), material)
-    row = {"control": f"untrained, {size_title(*size)}", "train_networks": 0}
-    return dict.fromkeys(CONTROL) | row | {name: found[name] for name in ("ari", "ari_low", "ari_high")}
+    return dict.fromkeys(CONTROL) | row | columns("r2_held_out", test.r2(imputed)[:, -1])
 
 
 def leak_and_memory(
-    context: Context, material: Material, found: dict[Key, Measured], sizes: list[int], largest: tuple[int, int]
+    context: Context, material: Material, model: str, errors: dict[int, np.ndarray], sizes: list[int]
 ) -> tuple[list[dict], dict, list[dict], dict]:
-    """Distances by zoo size, and the memory of the largest model at the smallest and the largest zoo."""
+    """Distances by zoo size, and the memory of the largest model by its errors, at the smallest and the largest zoo."""
     config, units = context.config, canonical_units(material.train)
     shared = {"n_bootstraps": config.n_bootstraps, "seed": config.seed}
-    most = config.size.max_test_networks
-    banks = sorted({*sizes, len(material.train)})
+    banks, most = sorted({*sizes, len(material.train)}), config.size.max_test_networks
     leaks, distances = leak_rows(material.train, material.test, units, banks, most=most, **shared)
     memory, nearness = [], {}
-    for n in sorted({sizes[0], sizes[-1]}):
-        error, seen = found[*largest, n].error, material.train.select(np.arange(n))
-        rows, distance = memory_rows(
-            size_title(*largest), error, seen, material.valid, material.test, units, n_null=config.n_bootstraps, **shared
-        )
+    for n, error in errors.items():
+        zoos = material.train.select(np.arange(n)), material.valid, material.test
+        rows, distance = memory_rows(model, error, *zoos, units, n_null=config.n_bootstraps, **shared)
         memory += rows
         nearness[n] = distance, error
     return leaks, distances, memory, nearness
-
-
-def claims(tables: dict, found: dict[Key, Measured], sizes: list[int], largest: tuple[int, int]) -> tuple[Claim, ...]:
-    """The size that is enough first; then what the largest model reaches on the largest zoo, overfitting, leak and memory."""
-    draws = np.stack([found[*largest, n].draws for n in sizes])
-    enough = [needed(column, sizes) for column in draws.T]
-    low, high = (int(v) for v in np.quantile(enough[1:], [0.025, 0.975], method="nearest"))
-    last = found[*largest, sizes[-1]].row
-    over = max((one.row for one in found.values()), key=lambda row: row["overfit"])
-    leak, memory = tables["distances"][-2], tables["memory"][-2]
-    name, with_all = size_title(*largest), f"{sizes[-1]:,} training networks"
-    nearness = "rank correlation of error with distance to what was seen, less unseen"
-    return (
-        Claim(f"training networks until {name} is within {NEAR} of its best R²", enough[0], low=low, high=high, decimals=0),
-        Claim.of(f"masked R², {with_all}", last, "r2_held_out"),
-        Claim.of(f"ARI with the mode, {with_all}", last, "ari"),
-        Claim(f"largest rise of the validation loss ({over['model']}, {over['train_networks']:,} networks)", over["overfit"]),
-        Claim.of("chance that a held-out network lies farther from training ones", leak, "auc", best=0.5),
-        Claim.of(nearness, memory, "difference", best=0.0),
-    )

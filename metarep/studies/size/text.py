@@ -6,15 +6,14 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from metarep.report.wording import ari, auc, listed, num
+from metarep.report.wording import ari, auc, capital, listed, num
+from metarep.studies.rows import Rows, by, values, where
 from metarep.studies.size.leak import AS_MANY, DUPLICATE, SEEN, UNSEEN
+from metarep.studies.study import Claim
 from metarep.studies.words import counted, relation, spoken
 
-NEAR = 0.02
-"""R² within so much of the best counts as enough."""
-
-NEAR_ARI = 0.05
-"""The same for the ARI, which hangs more on chance."""
+NEAR, NEAR_ARI = 0.02, 0.05
+"""R² within so much of the best counts as enough; of the ARI, which hangs more on chance, within so much."""
 
 LEARNS = 0.05
 """R²: a model that predicts less of the held-out networks has learned next to nothing."""
@@ -26,126 +25,126 @@ OVERFITS = 0.02
 """Nats: a last validation loss that lies so far above the best one is called overfitting."""
 
 
-def needed(values: Sequence[float], sizes: Sequence[int], near: float = NEAR) -> int:
+def needed(found: Sequence[float], sizes: Sequence[int], near: float = NEAR) -> int:
     """The least of the sizes whose value is within `near` of the best value."""
-    values = np.asarray(values, float)
-    return sizes[int(np.argmax(values >= values.max() - near))]
+    found = np.asarray(found, float)
+    return sizes[int(np.argmax(found >= found.max() - near))]
 
 
-def sentences(
-    tables: Mapping[str, list[dict]],
-    sizes: list[int],
-    dropped: list[int],
-    largest: tuple[int, int],
-    n_train: int,
-) -> tuple[str, ...]:
-    """What was found."""
-    rows = tables["sizes"]
-    of_model: dict[str, list[dict]] = {}
-    for row in rows:
-        of_model.setdefault(row["model"], []).append(row)
-    biggest = next(m for m, own in of_model.items() if (own[0]["width"], own[0]["layers"]) == largest)
+def claims(tables: Mapping[str, list[dict]], draws: np.ndarray, sizes: list[int], biggest: str) -> tuple[Claim, ...]:
+    """The size that is enough first; then what the largest model reaches on the largest zoo, overfitting, leak and memory.
+
+    draws (sizes, B): the largest model's R² in each resample.
+    """
+    enough = [needed(column, sizes) for column in draws.T]
+    low, high = (int(v) for v in np.quantile(enough[1:], [0.025, 0.975], method="nearest"))
+    last = by(tables["sizes"], "model", train_networks=sizes[-1])[biggest]
+    over = max(tables["sizes"], key=lambda row: row["overfit"])
+    leak, memory = tables["distances"][-2], tables["memory"][-2]
+    nearness = "rank correlation of error with distance to what was seen, less unseen"
+    return (
+        Claim(f"training networks until {biggest} is within {NEAR} of its best R²", enough[0], low=low, high=high, decimals=0),
+        Claim.of(f"masked R², {sizes[-1]:,} training networks", last, "r2_held_out"),
+        Claim.of(f"ARI with the mode, {sizes[-1]:,} training networks", last, "ari"),
+        Claim(f"largest rise of the validation loss ({over['model']}, {over['train_networks']:,} networks)", over["overfit"]),
+        Claim.of("chance that a held-out network lies farther from training ones", leak, "auc", best=0.5),
+        Claim.of(nearness, memory, "difference", best=0.0),
+    )
+
+
+def sentences(tables: Mapping[str, Rows], sizes: list[int], dropped: list[int], biggest: str, n_train: int) -> tuple[str, ...]:
+    of_model = {model: where(tables["sizes"], model=model) for model in values(tables["sizes"], "model")}
     left_out = f"; {listed([f'{n:,}' for n in dropped])} left out, since the zoo has {n_train:,}" if dropped else ""
     return (
         f"{counted(len(of_model), 'model size')} (times layers: {listed(list(of_model))}) on "
         f"{listed([f'{n:,}' for n in sizes])} training networks{left_out}. There is one pretraining seed: differences between "
         "neighbouring cells hold its chance, which no interval here shows.",
         enough(of_model, sizes),
-        against_size(of_model, tables["controls"], sizes),
+        against_imputer(tables["sizes"], tables["controls"], sizes),
         clusters(of_model, tables["controls"], sizes),
-        overfitting(of_model, sizes),
+        overfitting(of_model),
         seen_and_held_out(of_model[biggest], biggest),
         leak(tables["distances"]),
-        *(memory([row for row in tables["memory"] if row["train_networks"] == n]) for n in sorted({sizes[0], sizes[-1]})),
+        *(memory(where(tables["memory"], train_networks=n)) for n in sorted({sizes[0], sizes[-1]})),
     )
 
 
-def enough(of_model: Mapping[str, list[dict]], sizes: list[int]) -> str:
+def enough(of_model: Mapping[str, Rows], sizes: list[int]) -> str:
     """From which zoo size on more networks add little, for each model."""
-    parts, idle = [], []
+    parts, idle, last = [], [], []
     for model, own in of_model.items():
-        values = [row["r2_held_out"] for row in own]
-        at, best = needed(values, sizes), own[int(np.argmax(values))]
+        best, at = max(own, key=lambda row: row["r2_held_out"]), needed([row["r2_held_out"] for row in own], sizes)
+        reached = spoken(best, "r2_held_out")
         if best["r2_held_out"] < LEARNS:
-            idle.append(f"{model} (best {spoken(best, 'r2_held_out')})")
+            idle.append(f"{model} (best {reached})")
             continue
-        parts.append(f"{model}: {at:,} (best {spoken(best, 'r2_held_out')} with {best['train_networks']:,})")
-    nothing = f"Next to nothing is learned in these steps by {listed(idle)}." if idle else ""
-    if not parts:
-        return nothing
-    last = [model for model, own in of_model.items() if needed([r["r2_held_out"] for r in own], sizes) == sizes[-1]]
+        parts.append(f"{model}: {at:,} (best {reached} with {best['train_networks']:,})")
+        last += [model] if at == sizes[-1] else []
     verdict = f"Still gaining at the largest zoo: {listed(last)}." if last else "No model asks for the largest zoo."
-    text = f"Training networks that bring the held-out masked R² within {NEAR} of the best: {'; '.join(parts)}. {verdict}"
-    return f"{text} {nothing}".rstrip()
+    found = f"Training networks that bring the held-out masked R² within {NEAR} of the best: {'; '.join(parts)}. {verdict}"
+    nothing = f"Next to nothing is learned in these steps by {listed(idle)}."
+    return " ".join([*([found] if parts else []), *([nothing] if idle else [])])
 
 
-def against_size(of_model: Mapping[str, list[dict]], controls: list[dict], sizes: list[int]) -> str:
+def against_imputer(rows: Rows, controls: Rows, sizes: list[int]) -> str:
     """Which model is best at the smallest and the largest zoo, beside the imputer."""
     parts = []
     for n in dict.fromkeys((sizes[0], sizes[-1])):
-        own = [row for rows in of_model.values() for row in rows if row["train_networks"] == n]
-        best = max(own, key=lambda row: row["r2_held_out"])
-        imputer = next(row for row in controls if row["train_networks"] == n and row["ari"] is None)
-        verdict = relation(best, imputer, "r2_held_out")
+        best = max(where(rows, train_networks=n), key=lambda row: row["r2_held_out"])
+        (imputer,) = where(controls, train_networks=n, ari=None)
         parts.append(
             f"with {n:,} networks {best['model']} predicts held-out parameters best, R² {spoken(best, 'r2_held_out')}, "
-            f"{verdict} the linear-Gaussian imputer ({spoken(imputer, 'r2_held_out')})"
+            f"{relation(best, imputer, 'r2_held_out')} the linear-Gaussian imputer ({spoken(imputer, 'r2_held_out')})"
         )
-    return f"{listed(parts)}.".replace("with", "With", 1)
+    return f"{capital(listed(parts))}."
 
 
-def clusters(of_model: Mapping[str, list[dict]], controls: list[dict], sizes: list[int]) -> str:
+def clusters(of_model: Mapping[str, Rows], controls: Rows, sizes: list[int]) -> str:
     """How the agreement of clusters with the mode grows."""
-    parts = []
-    for model, own in of_model.items():
-        values = [row["ari"] for row in own]
-        at, last = needed(values, sizes, NEAR_ARI), own[-1]
-        parts.append(f"{model}: {ari(own[0])} with {sizes[0]:,}, {ari(last)} with {sizes[-1]:,}, near its best from {at:,} on")
+    parts = [
+        f"{model}: {ari(own[0])} with {sizes[0]:,}, {ari(own[-1])} with {sizes[-1]:,}, near its best from "
+        f"{needed([row['ari'] for row in own], sizes, NEAR_ARI):,} on"
+        for model, own in of_model.items()
+    ]
     untrained = max((row for row in controls if row["ari"] is not None), key=lambda row: row["ari"])
-    null = max(row["ari_null"] for own in of_model.values() for row in own)
     rows = [row for own in of_model.values() for row in own]
     beaten = sum(row["ari_low"] > untrained["ari_high"] for row in rows)
     return (
         f"Clusters agree with the mode with an ARI of ({'; '.join(parts)}). {beaten} of {len(rows)} models lie clearly above "
-        f"the best untrained one ({ari(untrained)}); permuted labels reach at most {num(null, 3)} (95th percentile)."
+        f"the best untrained one ({ari(untrained)}); permuted labels reach at most "
+        f"{num(max(row['ari_null'] for row in rows), 3)} (95th percentile)."
     )
 
 
-def overfitting(of_model: Mapping[str, list[dict]], sizes: list[int]) -> str:
+def overfitting(of_model: Mapping[str, Rows]) -> str:
     """Which models' validation loss rises again."""
-    parts, safe = [], []
-    for model, own in of_model.items():
-        over = [row for row in own if row["overfit"] > OVERFITS]
-        if not over:
-            safe.append(model)
-            continue
-        worst = max(over, key=lambda row: row["overfit"])
+    over = {model: [row for row in own if row["overfit"] > OVERFITS] for model, own in of_model.items()}
+    text = f"Overfitting, a last validation loss more than {OVERFITS} nats above the best: "
+    if not any(over.values()):
+        return f"{text}none of the models shows it."
+    parts = []
+    for model, own in ((model, own) for model, own in over.items() if own):
+        worst = max(own, key=lambda row: row["overfit"])
         parts.append(
-            f"{model} with up to {max(row['train_networks'] for row in over):,} networks (most with "
+            f"{model} with up to {max(row['train_networks'] for row in own):,} networks (most with "
             f"{worst['train_networks']:,}: {num(worst['overfit'])} nats above its best, of step {worst['best_step']:,})"
         )
-    text = f"Overfitting, a last validation loss more than {OVERFITS} nats above the best: "
-    if not parts:
-        return f"{text}none of the models shows it, not even on {sizes[0]:,} networks."
-    text += "; ".join(parts)
-    return f"{text}; not seen in {listed(safe)}." if safe else f"{text}."
+    safe = [model for model, own in over.items() if not own]
+    return f"{text}{'; '.join(parts)}{f'; not seen in {listed(safe)}' if safe else ''}."
 
 
-def seen_and_held_out(own: list[dict], model: str) -> str:
+def seen_and_held_out(own: Rows, model: str) -> str:
     """The gap between training networks and held-out ones, of the largest model."""
-    open_gaps = [row for row in own if (row["r2_gap_low"] or 0) > 0]
-    first, last = own[0], own[-1]
-    text = (
-        f"On the networks it saw, {model} has a masked R² of {spoken(first, 'r2_seen')} against "
-        f"{spoken(first, 'r2_held_out')} on held-out ones with {first['train_networks']:,} networks, and "
-        f"{spoken(last, 'r2_seen')} against {spoken(last, 'r2_held_out')} with {last['train_networks']:,}; "
-    )
-    if not open_gaps:
-        return f"{text}the gap is nowhere clearly above 0."
-    return f"{text}the gap is clearly above 0 with up to {max(row['train_networks'] for row in open_gaps):,} networks."
+    open_gaps = [row["train_networks"] for row in own if (row["r2_gap_low"] or 0) > 0]
+    parts = [
+        f"{spoken(row, 'r2_seen')} against {spoken(row, 'r2_held_out')} with {row['train_networks']:,}"
+        for row in (own[0], own[-1])
+    ]
+    gap = f"clearly above 0 with up to {max(open_gaps):,} networks" if open_gaps else "nowhere clearly above 0"
+    return f"Masked R² of {model} on the networks it saw and on held-out ones: {listed(parts)}; the gap is {gap}."
 
 
-def leak(rows: list[dict]) -> str:
+def leak(rows: Rows) -> str:
     """Whether held-out networks lie nearer to training networks than those to each other."""
     held_out, among = rows[-2], rows[-1]
     if held_out["auc_high"] < 0.5 - LEAKS:
@@ -165,10 +164,9 @@ def leak(rows: list[dict]) -> str:
     )
 
 
-def memory(rows: list[dict]) -> str:
+def memory(rows: Rows) -> str:
     """Whether the error of the largest model falls with nearness to what it saw, more than with nearness to the unseen."""
-    by = {row["nearest_of"]: row for row in rows}
-    seen, few, unseen = by[SEEN], by[AS_MANY], by[UNSEEN]
+    seen, few, unseen = (by(rows, "nearest_of")[bank] for bank in (SEEN, AS_MANY, UNSEEN))
     if few["difference_low"] > 0:
         verdict = "it remembers what it saw"
     elif few["difference_high"] < 0:

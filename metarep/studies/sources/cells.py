@@ -15,7 +15,7 @@ A resample draws networks, and the same ones for every source, so that ratios of
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,9 +42,7 @@ N_PERMUTATIONS = 100
 LEAST_UNITS = 5
 """A state that fewer of the target's test units are in does not count."""
 
-UNDEFINED = {"value": None, "low": None, "high": None, "null": None}
-Models = Mapping[str, ClozeModel | None]
-"""By representation: the model that reads it, None for raw parameters."""
+UNDEFINED = dict.fromkeys(("value", "low", "high", "null"))
 
 
 @dataclass(frozen=True)
@@ -63,7 +61,7 @@ def carry_over(source: Networks, targets: Sequence[Networks], model_path: Path, 
     has, `draws` the metric in every resample. Values are None where a metric is not defined.
     """
     model = load_model(model_path)
-    models: Models = {"cloze": model, "untrained": untrained_like(model, seed=measuring.seed), "raw": None}
+    models = {"cloze": model, "untrained": untrained_like(model, seed=measuring.seed), "raw": None}
     states = unit_states(active_area(source.spec, source.train)).ravel()
     probes, clusters = {}, {}
     for name, one in models.items():
@@ -75,10 +73,10 @@ def carry_over(source: Networks, targets: Sequence[Networks], model_path: Path, 
         clusters[name] = fit_kmeans(networks, min(measuring.k, len(networks)), seed=measuring.seed).predict
     rows = []
     for target in targets:
-        found = list(masked_rows(model, source, target, measuring))
         truth = unit_states(active_area(target.spec, target.test))
         unseen = float(1 - np.isin(truth, states).mean())
         units = {name: unit_vectors(one, target.spec, target.test) for name, one in models.items()}
+        found = list(masked_rows(model, source, target, measuring))
         for name, predict in probes.items():
             x = units[name.removesuffix("_neighbours")]
             row = probe_row(truth, predict(x.reshape(-1, x.shape[-1])).reshape(truth.shape), measuring)

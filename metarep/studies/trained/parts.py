@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,28 +19,40 @@ from metarep.domains.multiplier.sections.sections import (
 from metarep.evaluation.clusters import sweep
 from metarep.evaluation.resampling import resamples
 from metarep.model.transformer import ClozeModel
-from metarep.studies.masked import columns
+from metarep.studies.rows import columns, number
+
+LEVEL = 0.95
+"""A group's rise counts as more than chance above this quantile of random groups, as less below its complement."""
+
+N_STABILITY = 5
+"""Resamples of units for the rule for k."""
+
+MAX_UNITS = 2000
+"""Units that clusters are fitted on."""
 
 
-def contributions(network: OneHidden, x: np.ndarray) -> np.ndarray:
-    """(H, S, O): what each hidden unit adds to each output on inputs x (S, I), less its mean over them."""
-    hidden = np.maximum(x @ network.weight.T + network.bias, 0)
-    hidden = hidden - hidden.mean(axis=0)
-    return hidden.T[:, :, None] * network.readout.T[:, None, :]
-
-
-def residuals(network: OneHidden, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """(S, O): output less target y (S, O)."""
-    return np.maximum(x @ network.weight.T + network.bias, 0) @ network.readout.T + network.offset - y
-
-
-def rises(parts: np.ndarray, errors: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """(G, O): the rise of the mean squared error of each output where groups (G, H), True in the group, give their means.
-
-    parts (H, S, O) as of `contributions`, errors (S, O) as of `residuals`.
+class Ablated(NamedTuple):
+    """A network with what each hidden unit adds to each output on inputs, less its mean over them (H, S, O); its errors
+    (S, O); and the share of inputs at which each unit is off (H,).
     """
-    taken = np.tensordot(groups.astype(np.float64), parts, axes=1)
-    return np.square(errors - taken).mean(axis=1) - np.square(errors).mean(axis=0)
+
+    network: OneHidden
+    parts: np.ndarray
+    errors: np.ndarray
+    off: np.ndarray
+
+    @classmethod
+    def on(cls, network: OneHidden, x: np.ndarray, y: np.ndarray) -> Ablated:
+        """On inputs x (S, I) with targets y (S, O)."""
+        active = x @ network.weight.T + network.bias
+        hidden = np.maximum(active, 0)
+        parts = (hidden - hidden.mean(axis=0)).T[:, :, None] * network.readout.T[:, None, :]
+        return cls(network, parts, hidden @ network.readout.T + network.offset - y, (active <= 0).mean(axis=0))
+
+    def rises(self, groups: np.ndarray) -> np.ndarray:
+        """(G, O): the rise of the mean squared error of each output where groups (G, H), True within, give their means."""
+        taken = np.tensordot(groups.astype(np.float64), self.parts, axes=1)
+        return np.square(self.errors - taken).mean(axis=1) - np.square(self.errors).mean(axis=0)
 
 
 def selectivity(rise: np.ndarray) -> float:
@@ -65,49 +77,26 @@ def shuffled(groups: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray
     return groups[:, orders].transpose(1, 0, 2)
 
 
-LEVEL = 0.95
-"""A group's rise counts as more than chance above this quantile of random groups, as less below its complement."""
-
-N_STABILITY = 5
-"""Resamples of units for the rule for k."""
-
-MAX_UNITS = 2000
-"""Units that clusters are fitted on."""
-
-
-@dataclass(frozen=True)
-class Ablated:
-    """A network with what its units add on inputs, and its errors: parts (H, S, O), errors (S, O)."""
-
-    network: OneHidden
-    parts: np.ndarray
-    errors: np.ndarray
-
-    @classmethod
-    def on(cls, network: OneHidden, x: np.ndarray, y: np.ndarray) -> Ablated:
-        """On inputs x (S, I) with targets y (S, O)."""
-        return cls(network, contributions(network, x), residuals(network, x, y))
-
-    def rises(self, groups: np.ndarray) -> np.ndarray:
-        """(G, O): see `ablation.rises`."""
-        return rises(self.parts, self.errors, groups)
-
-
-def groupings(network: OneHidden, models: dict[str, ClozeModel], ratio: float) -> dict[tuple[str, str], np.ndarray]:
+def groupings(network: OneHidden, models: Mapping[str, ClozeModel], ratio: float) -> dict[tuple[str, str], np.ndarray]:
     """Labels (H,) by (method, grouping): pairs by matching, communities of any size; by models and by connectivity."""
-    pairs, n = all_pairs(network.n_units), network.n_units
-    connected = connectivity(network)
-    found = {("connectivity", "pairs"): matching(pairs, connected)}
-    labels = {("connectivity", "communities"): communities(pairs, np.maximum(connected, 0), n)}
-    for name, model in models.items():
-        affinity = affinities(network, model, ratio).affinity
-        found[name, "pairs"] = matching(pairs, affinity)
-        labels[name, "communities"] = communities(pairs, likelihood(affinity), n)
-    return labels | {key: section_labels(units, n) for key, units in found.items()}
+    every, n, found = all_pairs(network.n_units), network.n_units, {}
+    affinity = {"connectivity": connectivity(network)}
+    affinity |= {name: affinities(network, model, ratio).affinity for name, model in models.items()}
+    for name, values in affinity.items():
+        weights = np.maximum(values, 0) if name == "connectivity" else likelihood(values)
+        found[name, "communities"] = communities(every, weights, n)
+    return found | {(name, "pairs"): section_labels(matching(every, values), n) for name, values in affinity.items()}
+
+
+def means(own: list[tuple] | np.ndarray, n_metrics: int, *, n_bootstraps: int, seed: int) -> np.ndarray:
+    """(B, M): the means of metrics (N, M) over networks in each resample of these; NaN where there is no network."""
+    own = np.asarray(own, dtype=float).reshape(-1, n_metrics)
+    weights = resamples(n_bootstraps, max(len(own), 1), seed=seed)
+    return weights @ own / weights.sum(axis=1, keepdims=True) if len(own) else np.full((len(weights), n_metrics), np.nan)
 
 
 def selectivity_rows(
-    networks: list[Ablated], labels: list[dict[tuple[str, str], np.ndarray]], *, n_random: int, n_bootstraps: int, seed: int
+    networks: list[Ablated], labels: list[dict[tuple[str, str], np.ndarray]], *, n_random: int, **draws: int
 ) -> list[dict[str, Any]]:
     """A row for each grouping: selectivity of its groups of two units and more, beside random groups of the same sizes.
 
@@ -116,31 +105,28 @@ def selectivity_rows(
     rows = []
     for method, kind in labels[0]:
         own = []
-        for number, (network, found) in enumerate(zip(networks, labels, strict=True)):
+        for place, (network, found) in enumerate(zip(networks, labels, strict=True)):
             groups = membership(found[method, kind], least=2)
             if len(groups):
-                rng = np.random.default_rng([seed, number])
-                random = [selectivity(network.rises(one)) for one in shuffled(groups, n_random, rng)]
-                own.append((selectivity(network.rises(groups)), np.mean(random), len(groups), groups.sum()))
-        rows.append(selectivity_row(method, kind, np.array(own).reshape(-1, 4), len(networks), n_bootstraps, seed))
+                random = shuffled(groups, n_random, np.random.default_rng([draws["seed"], place]))
+                chance = np.mean([selectivity(network.rises(one)) for one in random])
+                own.append((selectivity(network.rises(groups)), chance, len(groups), groups.sum()))
+        rows.append(selectivity_row(method, kind, own, len(networks), **draws))
     return rows
 
 
-def selectivity_row(method: str, kind: str, own: np.ndarray, n: int, n_bootstraps: int, seed: int) -> dict[str, Any]:
+def selectivity_row(method: str, kind: str, own: list[tuple], n: int, **draws: int) -> dict[str, Any]:
     """One row from metrics (N, 4) of networks that have groups: selectivity, that of random groups, groups, units in them."""
-    row: dict[str, Any] = {"method": method, "grouping": kind, "n_networks": n, "with_groups": len(own)}
-    row |= {name: float(own[:, at].sum() / n) for at, name in ((2, "groups"), (3, "units"))}
-    usable = own[np.isfinite(own[:, :2]).all(axis=1)]
-    weights = resamples(n_bootstraps, max(len(usable), 1), seed=seed)
-    for at, name in enumerate(("selectivity", "random", "lead")):
-        values = usable[:, 0] - usable[:, 1] if name == "lead" else usable[:, at]
-        draws = weights @ values / weights.sum(axis=1) if len(usable) else np.full(n_bootstraps + 1, np.nan)
-        row |= columns(name, draws)
+    found = np.array(own, dtype=float).reshape(-1, 4)
+    row = {"method": method, "grouping": kind, "n_networks": n, "with_groups": len(found)}
+    row |= {name: float(found[:, at].sum() / n) for at, name in ((2, "groups"), (3, "units"))}
+    usable = [(one, chance, one - chance) for one, chance in found[:, :2] if np.isfinite([one, chance]).all()]
+    for name, values in zip(("selectivity", "random", "lead"), means(usable, 3, **draws).T, strict=True):
+        row |= columns(name, values)
     return row
 
 
-@dataclass(frozen=True)
-class UnitClusters:
+class UnitClusters(NamedTuple):
     """Clusters of units by what a model predicts of them: k, labels of units (N, U), and the rule's metrics by k."""
 
     k: int
@@ -157,45 +143,24 @@ def cluster_units(train: np.ndarray, test: np.ndarray, ks: tuple[int, ...], *, s
     return UnitClusters(found.chosen.n_clusters, labels, found.curve)
 
 
-def cluster_rows(
-    networks: list[Ablated], labels: np.ndarray, off: np.ndarray, *, n_random: int, n_bootstraps: int, seed: int
-) -> list[dict[str, Any]]:
+def cluster_rows(networks: list[Ablated], labels: np.ndarray, *, n_random: int, **draws: int) -> list[dict[str, Any]]:
     """A row for each cluster of units, labels (N, H): what its ablation costs, beside as many random units of the network.
 
-    off (N, H) is the share of inputs at which a unit is off, measured. `rise` and `random` are mean rises of the error;
-    `more` and `less` the shares of networks in which the rise lies above and below LEVEL of the random ones. Networks of whose
-    units all or none are in the cluster do not count.
+    `rise` and `random` are mean rises of the error; `more` and `less` the shares of networks in which the rise lies above and
+    below LEVEL of the random ones. Networks of whose units all or none are in the cluster do not count.
     """
     rows = []
     for cluster in np.unique(labels):
         own = []
-        for number, network in enumerate(networks):
-            group = labels[number] == cluster
+        for place, (network, group) in enumerate(zip(networks, labels == cluster, strict=True)):
             if 0 < group.sum() < len(group):
-                rng = np.random.default_rng([seed, number])
+                rng = np.random.default_rng([draws["seed"], place])
                 rise = network.rises(group[None])[0, 0]
                 random = network.rises(shuffled(group[None], n_random, rng)[:, 0])[:, 0]
                 more, less = (random < rise).mean() >= LEVEL, (random > rise).mean() >= LEVEL
-                own.append((rise, random.mean(), more, less, group.sum(), off[number][group].mean()))
-        rows.append(cluster_row(int(cluster), np.array(own, dtype=float).reshape(-1, 6), n_bootstraps, seed))
+                own.append((group.sum(), network.off[group].mean(), rise, random.mean(), more, less))
+        units, off, rise, random, more, less = means(own, 6, **draws).T
+        row = {"cluster": int(cluster), "n_networks": len(own), "units": number(units[0]), "off": number(off[0])}
+        row |= columns("rise", rise) | columns("random", random) | columns("ratio", rise / np.maximum(random, 1e-12))
+        rows.append(row | columns("more", more) | columns("less", less))
     return rows
-
-
-def cluster_row(cluster: int, own: np.ndarray, n_bootstraps: int, seed: int) -> dict[str, Any]:
-    """One row from figures (N, 6): rise, random, more, less, units, off."""
-    row: dict[str, Any] = {"cluster": cluster, "n_networks": len(own)}
-    weights = resamples(n_bootstraps, max(len(own), 1), seed=seed)
-    draws = {name: np.full(n_bootstraps + 1, np.nan) for name in ("units", "off", "rise", "random", "ratio", "more", "less")}
-    if len(own):
-        means = weights @ own / weights.sum(axis=1, keepdims=True)
-        draws = dict(zip(("rise", "random", "more", "less", "units", "off"), means.T, strict=True))
-        draws["ratio"] = draws["rise"] / np.maximum(draws["random"], 1e-12)
-    row |= {name: columns(name, draws[name])[name] for name in ("units", "off")}
-    for name in ("rise", "random", "ratio", "more", "less"):
-        row |= columns(name, draws[name])
-    return row
-
-
-def off_shares(network: OneHidden, x: np.ndarray) -> np.ndarray:
-    """(H,): the share of inputs x (S, I) at which each unit is off."""
-    return (x @ network.weight.T + network.bias <= 0).mean(axis=0)

@@ -14,6 +14,7 @@ from metarep import __version__
 from metarep.errors import MetarepError
 
 from .ablations import ablations
+from .audit import audit
 from .bench import bench_app
 from .build_digits import build_digits
 from .build_zoo import build_zoo
@@ -89,7 +90,7 @@ def _main(
 
 
 COMMANDS = (
-    *(run, build_zoo, build_digits, import_networks, export, pretrain, embed, cluster, parts, predict, transfer, scan),
+    *(run, build_zoo, build_digits, import_networks, export, pretrain, embed, cluster, parts, predict, transfer, audit, scan),
     *(experiment, question, beyond, dynamics, functions, ablations, report, show, info),
 )
 """In the order of `--help`."""

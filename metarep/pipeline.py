@@ -20,6 +20,7 @@ from metarep.artefact import MANIFEST, open_artefact, write_whole
 from metarep.embeddings.registry import kind_names
 from metarep.embeddings.stage import embed
 from metarep.errors import MetarepError
+from metarep.evaluation.audit import audit
 from metarep.evaluation.compare import cluster
 from metarep.evaluation.masked_r2 import masked_r2
 from metarep.evaluation.predict import predict
@@ -221,11 +222,20 @@ def _evaluation(
     if zoo.properties:
         asked = seeded(config.predict, config.seed)
         yield Stage("predictions", "predictions", asked.resolved(), partial(predict, asked, embedded, zoo=folder), compared)
+    yield _audit(config, representations, out, device)
     if targets := target_folders(config, out):
         settings, model = seeded(config.transfer, config.seed), out / model_name(MAIN)
         inputs = {"model": model, "source": folder, **{f"target_{name}": path for name, path in targets.items()}}
         make = partial(transfer, settings, model, list(targets.values()), device=device)
         yield Stage("transfer", "transfer", settings.resolved(), make, inputs)
+
+
+def _audit(config: RunConfig, representations: list[Representation], out: Path, device: str) -> Stage:
+    """How the first embedding of the run's own model moves when networks are rewritten."""
+    own = [one.kind for one in representations if one.model == MAIN and not one.untrained]
+    settings, inputs = seeded(config.audit, config.seed), _model_and_zoo(config, MAIN, out)
+    settings = settings.model_copy(update={"kind": settings.kind or next(iter(own), None)})
+    return Stage("audit", "audit", settings.resolved(), partial(audit, settings, *inputs.values(), device=device), inputs)
 
 
 def _domain_stages(config: RunConfig, zoo: ZooFacts, representations: list[Representation], out: Path) -> Iterator[Stage]:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import Discriminator, Field, Tag
 
 from metarep.embeddings.settings import EmbedConfig
-from metarep.evaluation.settings import ClusterConfig, MaskedR2Config, PredictConfig, TransferConfig
+from metarep.evaluation.settings import AuditConfig, ClusterConfig, MaskedR2Config, PredictConfig, TransferConfig
 from metarep.model.settings import PretrainConfig
 from metarep.report.settings import ReportConfig
 from metarep.settings import Settings
@@ -73,6 +73,7 @@ class RunConfig(Settings):
     masked_r2: MaskedR2Config = MaskedR2Config()
     cluster: ClusterConfig = ClusterConfig()
     predict: PredictConfig = PredictConfig()
+    audit: AuditConfig = AuditConfig()
     transfer: TransferConfig = TransferConfig()
     report: ReportConfig = ReportConfig()
     stages: dict[str, dict[str, Any]] = Field(

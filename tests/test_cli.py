@@ -21,6 +21,7 @@ COMMANDS = (
     "embed",
     "cluster",
     "transfer",
+    "audit",
     "ablations",
     "scan",
     "dynamics",
@@ -32,7 +33,19 @@ COMMANDS = (
     "bench zoo",
     "bench pretrain",
 )
-SEEDED = ("run", "build-zoo", "pretrain", "embed", "cluster", "transfer", "scan", "dynamics", "experiment", "bench zoo")
+SEEDED = (
+    "run",
+    "build-zoo",
+    "pretrain",
+    "embed",
+    "cluster",
+    "transfer",
+    "audit",
+    "scan",
+    "dynamics",
+    "experiment",
+    "bench zoo",
+)
 CONFIGURED = (*SEEDED, "import", "predict", "functions", "report")
 
 

@@ -36,6 +36,7 @@ def test_stages_are_made_from_earlier_ones(tmp_path):
         "embeddings/model/untrained/states",
         "clusters",
         "predictions",
+        "audit",
         "transfer",
         "report",
     ]

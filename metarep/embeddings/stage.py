@@ -15,14 +15,14 @@ from metarep.embeddings.registry import Kind, kind_named
 from metarep.embeddings.settings import EmbedConfig
 from metarep.embeddings.store import FILE, KIND, EmbeddingWriter
 from metarep.errors import MetarepError
-from metarep.model.augment import permute_units, scale_units
+from metarep.model.augment import draw_further, permute_units, scale_units
 from metarep.model.behaviour import ProbeSpace, space_name
 from metarep.model.pretraining import load_model
 from metarep.model.transformer import ClozeModel, untrained_like
 from metarep.model.windows import Plan
 from metarep.networks.chain_forward import input_and_output_widths
 from metarep.networks.symmetry_groups import Symmetries
-from metarep.networks.tensor_symmetry import canonical_orders, permuted
+from metarep.networks.tensor_symmetry import canonical_form
 from metarep.progress import Progress
 from metarep.tables import to_csv
 from metarep.zoos.zoo import Zoo, open_zoo, say_left_out
@@ -100,7 +100,7 @@ def embed_tensors(
     """
     config = EmbedConfig(kind=kind, **settings)
     check_needs(kind_named(kind), model, plan, plan.views[0].architecture.n_params)
-    placed = permuted(tensors, symmetries, canonical_orders(tensors, symmetries, n_lead=1))
+    placed, _ = canonical_form(tensors, symmetries, n_lead=1)
     readout = _read(model, plan, placed, kind_named(kind), config)
     return network_vectors(kind_named(kind), averaged(readout, placed, symmetries, kind_named(kind), config), config)
 
@@ -127,8 +127,7 @@ def read_zoo(model: ClozeModel, subjects: Zoo, rows: np.ndarray, config: EmbedCo
         size = max(1, 4 * config.tokens_per_batch // n_tokens)
         for at in range(0, len(same), size):
             tensors = subjects.stacked(same[at : at + size])
-            orders = canonical_orders(tensors, symmetries, n_lead=1)
-            placed = permuted(tensors, symmetries, orders)
+            placed, orders = canonical_form(tensors, symmetries, n_lead=1)
             del tensors
             known = {group: order for group, order in enumerate(orders) if order is not None}
             readout = _read(model, plan, placed, kind, config)
@@ -149,9 +148,9 @@ def averaged(
     """The readout with the readouts of random symmetric copies of the networks beside it, where copies are asked for."""
     generator = torch.Generator().manual_seed(config.seed)
     for _ in range(config.n_copies):
-        copy = permute_units(
-            scale_units(tensors, symmetries, config.copy_scale, generator=generator), symmetries, generator=generator
-        )
+        copy = scale_units(tensors, symmetries, config.copy_scale, generator=generator)
+        copy = draw_further(copy, symmetries, config.copy_scale, generator=generator)
+        copy = permute_units(copy, symmetries, generator=generator)
         readout.copies.append(_read(readout.model, readout.plan, copy, kind, config))
     return readout
 

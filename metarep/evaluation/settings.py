@@ -87,3 +87,25 @@ class PredictConfig(Settings):
     n_bootstraps: int = Field(300, ge=20)
     n_permutations: int = Field(20, ge=2)
     n_trees: int = Field(120, ge=1, description="boosted one after the other")
+
+
+class AuditConfig(Settings):
+    """How far embeddings move when networks are rewritten and their function is not."""
+
+    seed: int = Field(0, ge=0, description="of the sample of networks, of every draw and of resamples")
+    kind: str | None = Field(
+        None, description="the kind of embedding; by default that of `embed`, or layers where networks have no hidden units"
+    )
+    n_networks: int = Field(50, ge=2, description="finished networks that are rewritten, a sample")
+    n_others: int = Field(500, ge=2, description="finished networks among which the nearest other one is looked for")
+    n_bootstraps: int = Field(300, ge=20, description="resamples of the runs, for intervals")
+    tokens_per_batch: int = Field(16_384, ge=64, description="tokens that are read at once")
+
+    @field_validator("kind")
+    @classmethod
+    def _is_known(cls, kind: str | None) -> str | None:
+        from metarep.embeddings.registry import kind_names
+
+        if kind is not None and kind not in kind_names():
+            raise ValueError(f"one of {', '.join(kind_names())}")
+        return kind

@@ -9,6 +9,7 @@
     activation: relu               # behind all hidden layers
     fixed: {embed.weight: [1]}     # axes whose units keep their order
     n_heads: 4
+    output_activation: softmax
 
 `elementwise: [[a], [b]]` adds or multiplies what two paths put out. A structure is taken for all networks that have its
 modules, and must name every layer with a weight.
@@ -49,13 +50,14 @@ class ArchitectureFile(Settings):
     activation: str | None = Field(None, description="behind all hidden layers, such as relu")
     fixed: dict[str, tuple[int, ...]] = Field(default_factory=dict, description="axes whose units keep their order, by tensor")
     n_heads: int | None = Field(None, ge=1, description="heads of every attention")
+    output_activation: str | None = Field(None, description="behind the outputs, such as softmax")
 
 
 def read_description(path: Path | str) -> ArchitectureFile:
     """The YAML at `path`. Raises MetarepError for other keys and unknown kinds."""
     described = load_config(ArchitectureFile, path)
     if not described.model_fields_set:
-        raise MetarepError(f"{path} describes nothing", expected="tensors, structure, activation, fixed or n_heads")
+        raise MetarepError(f"{path} describes nothing", expected="one of " + ", ".join(ArchitectureFile.model_fields))
     if described.structure is not None:
         parse_structure(described.structure)
     for name, tensor in described.tensors.items():
@@ -92,7 +94,8 @@ class Descriptions:
         if self.described is None or not self.described.model_fields_set - {"tensors"}:
             return found
         structure = self.structure if self.structure is not None and has_modules(found, self.structure) else None
-        declared = Declared(structure, self.described.activation, tuple(self._fixed(found)), self.described.n_heads)
+        own = self.described
+        declared = Declared(structure, own.activation, tuple(self._fixed(found)), own.n_heads, own.output_activation)
         found = replace(found, declared=declared)
         if structure is not None:
             self.used.add("structure")

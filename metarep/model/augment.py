@@ -1,7 +1,8 @@
 """What is done to networks while a model learns from them; tensors are (B, *shape), another draw for each network.
 
 The exact symmetries leave the function as it is: permuting the units of an interchangeable group, and multiplying what feeds a
-ReLU unit by c > 0 while what reads it is divided by c. Jitter does not: it makes another network, whose behaviour is as
+ReLU unit by c > 0 while what reads it is divided by c, and where they are known signs, rotations of factors and shifts of
+logits (`networks.further_symmetries`). Jitter does not: it makes another network, whose behaviour is as
 easily computed, and which no training would have led to.
 """
 
@@ -12,7 +13,7 @@ from collections.abc import Mapping
 import torch
 
 from metarep.networks.symmetry_groups import Symmetries
-from metarep.networks.tensor_symmetry import permuted, scaled
+from metarep.networks.tensor_symmetry import permuted, random_further, scaled
 
 
 def permute_units(
@@ -37,6 +38,13 @@ def scale_units(
         for units in symmetries.groups
     ]
     return scaled(tensors, symmetries, factors)
+
+
+def draw_further(
+    tensors: Mapping[str, torch.Tensor], symmetries: Symmetries, std: float, *, generator: torch.Generator
+) -> dict[str, torch.Tensor]:
+    """Every symmetry beyond order and positive scale drawn at random; factors are exp(std · normal) in size."""
+    return random_further(tensors, symmetries, n_lead=1, generator=generator, log_scale_std=std)
 
 
 def jitter(

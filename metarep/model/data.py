@@ -14,13 +14,14 @@ import numpy as np
 import torch
 
 from metarep.errors import MetarepError
-from metarep.model.augment import jitter, permute_units, scale_units
+from metarep.model.augment import draw_further, jitter, permute_units, scale_units
 from metarep.model.batches import Segment
 from metarep.model.behaviour import Behaviour, Probes, ProbeSpace, space_name
 from metarep.model.settings import PretrainConfig
 from metarep.model.windows import Plan, Shape, plan_of
 from metarep.networks.architecture import Architecture
 from metarep.networks.chain_forward import Chain, chain_forward
+from metarep.networks.check import stated_of
 from metarep.networks.symmetry_groups import Symmetries
 from metarep.progress import Progress
 from metarep.zoos.zoo import Zoo
@@ -64,6 +65,8 @@ class WholeNetworks:
         tensors = {name: value[rows] for name, value in self.tensors.items()}
         if generator is not None and config.units == "shuffled":
             tensors = permute_units(tensors, self.symmetries, generator=generator)
+            if config.further_symmetries:
+                tensors = draw_further(tensors, self.symmetries, config.scale_units, generator=generator)
         if generator is not None and config.scale_units > 0:
             tensors = scale_units(tensors, self.symmetries, config.scale_units, generator=generator)
         return [self.segment(tensors)]
@@ -198,12 +201,13 @@ def cohorts_of(zoos: Sequence[Zoo], split: str, config: PretrainConfig, chunk: i
 
 def forward_of(subjects: Zoo, number: int, config: PretrainConfig) -> Chain | None:
     """How networks of an architecture, given by its number in the zoo, are run; None where that is neither known nor stated."""
-    activation = subjects.activation or config.activation
-    if activation is None:
+    architecture = subjects.architectures[number]
+    stated = stated_of(architecture, subjects.activation or config.activation, subjects.output_activations[number])
+    if stated.activation is None:
         return None
     shape = None if config.probes is None else read_probes(config).shape[1:]
-    how = {"activation": activation, "output_activation": subjects.output_activations[number], "input_shape": shape}
-    return chain_forward(subjects.architectures[number], subjects.symmetries[number], **how)
+    how = {"activation": stated.activation, "output_activation": stated.output_activation, "input_shape": shape}
+    return chain_forward(architecture, subjects.symmetries[number], **how)
 
 
 def read_probes(config: PretrainConfig) -> np.ndarray:
@@ -262,7 +266,8 @@ def cut_windows(
 
 def _ordered(one: Cohort, row: int, config: PretrainConfig, train: bool, generator: torch.Generator) -> dict[str, torch.Tensor]:
     if train and config.units == "shuffled":
-        return one.subjects.shuffled_tensors(row, log_scale_std=config.scale_units, generator=generator)
+        how = {"log_scale_std": config.scale_units, "further": config.further_symmetries}
+        return one.subjects.shuffled_tensors(row, **how, generator=generator)
     return one.subjects.raw_tensors(row) if config.units == "raw" else one.subjects.tensors(row)
 
 

@@ -18,7 +18,7 @@ class PretrainConfig(Settings):
         "Tokens and windows": ("chunk", "context", "overlap", "positions", "max_windows", "max_valid_windows"),
         "Masks": ("mask_ratio_min", "mask_ratio_max", "unit_mask_share", "value_mask_share"),
         "Behaviour": (*("behaviour_weight", "unmasked_share", "jitter", "n_probes", "probe_range", "probes", "activation"),),
-        "Symmetry": ("units", "scale_units", "n_copies"),
+        "Symmetry": ("units", "scale_units", "further_symmetries", "n_copies"),
         "Model": ("d_model", "n_layers", "n_heads", "head", "n_components"),
         "Optimisation": (
             *("n_steps", "batch_size", "lr", "warmup_steps", "weight_decay", "grad_clip", "eval_every"),
@@ -82,6 +82,11 @@ class PretrainConfig(Settings):
         "shuffled", description="order of interchangeable units: random at each step, as stored, or sorted by size"
     )
     scale_units: float = Field(0.0, ge=0, description="standard deviation of the log scale drawn for each ReLU unit; 0 is off")
+    further_symmetries: bool = Field(
+        True,
+        description="draw at random, with units=shuffled, what else is known to leave a network's function as it is: signs of "
+        "units behind odd activations, rotations of queries and keys, values and outputs, and LoRA factors, shifts of logits",
+    )
     n_copies: int = Field(1, ge=1, description="copies of each training network that is larger than one window")
 
     d_model: int = Field(64, ge=8, description="width of the transformer")

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from metarep.model.augment import permute_units, scale_units
+from metarep.model.augment import draw_further, permute_units, scale_units
 from metarep.model.data import WholeNetworks
 from metarep.model.settings import PretrainConfig
 from metarep.networks.chain_forward import Chain
@@ -41,6 +41,8 @@ def same_function(
         held = HeldOutputs(flat, spec, input_grid(spec.widths[0], *config.probe_range))
         parts = held.moved(config.view_noise, generator=generator).split([tensors[name][0].numel() for name in names], dim=1)
         tensors = {name: part.view_as(tensors[name]) for name, part in zip(names, parts, strict=True)}
+    if config.further_symmetries:
+        tensors = draw_further(tensors, subject.symmetries, config.view_scale, generator=generator)
     if config.view_scale > 0:
         tensors = scale_units(tensors, subject.symmetries, config.view_scale, generator=generator)
     return permute_units(tensors, subject.symmetries, generator=generator)

@@ -74,7 +74,8 @@ class Architecture:
     `chain` is whether its layers stand one behind the other and nothing goes around them; None where no graph says it.
     `components` are the prefixes of names ("model", "ema_model.module") under which several networks stand side by side;
     () for one network. `unordered` are tensors of layers of which neither widths nor names tell which stands first.
-    `declared` is what a person said of it.
+    `declared` is what a person said of it. `evidence` are symmetries by name whose outputs were compared, each
+    with "checked" or "refuted".
     """
 
     tensors: tuple[Tensor, ...]
@@ -82,6 +83,7 @@ class Architecture:
     components: tuple[str, ...] = ()
     unordered: tuple[str, ...] = ()
     declared: Declared | None = None
+    evidence: tuple[tuple[str, str], ...] = ()
 
     @property
     def n_params(self) -> int:
@@ -102,7 +104,8 @@ class Architecture:
         tensors = [_known(asdict(tensor)) | {"shape": list(tensor.shape)} for tensor in self.tensors]
         lists = {name: list(value) or None for name, value in (("components", self.components), ("unordered", self.unordered))}
         declared = self.declared.to_json() if self.declared is not None else None
-        return _known({"tensors": tensors, "chain": self.chain, "declared": declared} | lists)
+        own = {"tensors": tensors, "chain": self.chain, "declared": declared, "evidence": dict(self.evidence) or None}
+        return _known(own | lists)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Architecture:
@@ -112,6 +115,7 @@ class Architecture:
             entries = [entry | {name: tuple(entry[name]) for name in lists if name in entry} for entry in data["tensors"]]
             listed = {name: tuple(data.get(name, ())) for name in ("components", "unordered")}
             declared = Declared.from_json(data["declared"]) if "declared" in data else None
+            listed["evidence"] = tuple(data.get("evidence", {}).items())
             return cls(tuple(Tensor(**entry) for entry in entries), data.get("chain"), declared=declared, **listed)
         except (KeyError, TypeError) as error:
             raise MetarepError("no architecture", met=repr(error), expected="tensors with name, shape, dtype, kind") from error

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import prod
+from types import MappingProxyType
+from typing import Literal
 
 import torch
 from torch.nn import functional as F
@@ -24,18 +26,55 @@ ACTIVATIONS = {
     "gelu": F.gelu,
     "silu": F.silu,
     "leaky_relu": F.leaky_relu,
+    "elu": F.elu,
     "sin": torch.sin,
+    "erf": torch.erf,
+    "softsign": F.softsign,
+    "hardtanh": F.hardtanh,
     "identity": lambda x: x,
+    "softmax": lambda x: torch.softmax(x, dim=-1),
 }
 Tensors = Mapping[str, torch.Tensor]
 
 
+@dataclass(frozen=True)
+class Steps:
+    """How a convolution goes over its input and what is pooled behind its activation.
+
+    `padding` is a number of pixels on each side or "same"; `pool` pixels are taken together, all of them where it is 0.
+    """
+
+    stride: int = 1
+    padding: int | Literal["same"] = "same"
+    pool: int = 1
+    pooling: Literal["max", "average"] = "max"
+
+    def __post_init__(self):
+        if self.stride > 1 and self.padding == "same":
+            raise MetarepError("a stride above 1 needs a padding in pixels", met=f"stride={self.stride}", expected="padding=0")
+
+    def pooled(self, values: torch.Tensor) -> torch.Tensor:
+        """(B, S, channels, …) with fewer pixels."""
+        if self.pool == 1:
+            return values
+        name = f"{'' if self.pool else 'adaptive_'}{'max' if self.pooling == 'max' else 'avg'}_pool{values.ndim - 3}d"
+        found = getattr(F, name)(values.flatten(0, 1), self.pool or 1)
+        return found.view(*values.shape[:2], *found.shape[1:])
+
+    def size(self, length: int, kernel: int) -> int:
+        """Pixels along an axis behind the convolution and the pool."""
+        if self.padding != "same":
+            length = (length + 2 * self.padding - kernel) // self.stride + 1
+        return length // self.pool if self.pool else 1
+
+
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """One operation of a chain: its operation, and the number of the group of its output units."""
+    """One operation of a chain: its operation, the number of the group of its output units, and how it steps."""
 
     operation: Operation
     group: int
+    steps: Steps = Steps()
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +82,8 @@ class Chain:
     """A plain chain of linear and convolutional layers with one activation behind each but the last.
 
     Tensors are (B, *shape); inputs are flattened, (S, n_inputs). Convolutions have stride 1 and keep the size of what they
-    read. `input_shape` is (n,), or (channels, height, width) where the first layer is a convolution.
+    read where nothing else is stated. `input_shape` is (n,), or (channels, height, width) where the first layer is a
+    convolution.
     """
 
     layers: tuple[Layer, ...]
@@ -74,22 +114,32 @@ class Chain:
                 return {}
             gradients = torch.autograd.grad(looked_at.sum(), kept)
         terms = [(h * g).detach() for h, g in zip(kept, gradients, strict=True)]
-        summed = [term.flatten(3).sum(-1) if term.ndim > 3 else term for term in terms]
-        return {layer.group: term.transpose(1, 2) for layer, term in zip(self.layers, summed, strict=False)}
+        return self._by_group([term.flatten(3).sum(-1) if term.ndim > 3 else term for term in terms])
+
+    def largest(self, tensors: Tensors, inputs: torch.Tensor) -> dict[int, torch.Tensor]:
+        """For each group of hidden units, by its number, (B, n, S): the activation, of a channel its largest."""
+        kept: list[torch.Tensor] = []
+        self._run({name: value.detach() for name, value in tensors.items()}, inputs, kept=kept)
+        return self._by_group([value.flatten(3).amax(-1) if value.ndim > 3 else value for value in kept])
+
+    def _by_group(self, values: Sequence[torch.Tensor]) -> dict[int, torch.Tensor]:
+        return {layer.group: value.transpose(1, 2).detach() for layer, value in zip(self.layers, values, strict=False)}
 
     def _run(self, tensors: Tensors, inputs: torch.Tensor, kept: list[torch.Tensor] | None) -> torch.Tensor:
         values = inputs.view(1, len(inputs), *self.input_shape)
         for number, layer in enumerate(self.layers):
             last = number == len(self.layers) - 1
-            values = ACTIVATIONS[self.output_activation if last else self.activation](_apply(layer.operation, tensors, values))
+            values = ACTIVATIONS[self.output_activation if last else self.activation](_apply(layer, tensors, values))
             if kept is not None and not last:
                 values = values.requires_grad_() if not values.requires_grad else values
                 kept.append(values)
+            values = layer.steps.pooled(values)
         return values
 
 
-def _apply(operation: Operation, tensors: Tensors, values: torch.Tensor) -> torch.Tensor:
+def _apply(layer: Layer, tensors: Tensors, values: torch.Tensor) -> torch.Tensor:
     """values (B or 1, S, in, …) -> (B, S, out, …)."""
+    operation = layer.operation
     weight = tensors[operation.weight.name]
     out, into = operation.axes
     weight = weight.movedim((1 + out, 1 + into), (1, 2))
@@ -100,8 +150,8 @@ def _apply(operation: Operation, tensors: Tensors, values: torch.Tensor) -> torc
         return found if bias is None else found + bias.unsqueeze(1)
     stacked = values.expand(b, *values.shape[1:]).transpose(0, 1).flatten(1, 2)
     convolve = {"conv1d": F.conv1d, "conv2d": F.conv2d}[operation.kind]
-    padding = "same"
-    found = convolve(stacked, weight.flatten(0, 1), None if bias is None else bias.flatten(), padding=padding, groups=b)
+    how = {"stride": layer.steps.stride, "padding": layer.steps.padding, "groups": b}
+    found = convolve(stacked, weight.flatten(0, 1), None if bias is None else bias.flatten(), **how)
     return found.view(s, b, -1, *found.shape[2:]).transpose(0, 1)
 
 
@@ -112,8 +162,11 @@ def chain_forward(
     activation: str,
     output_activation: str = "identity",
     input_shape: Sequence[int] | None = None,
+    steps: Mapping[str, Steps] = MappingProxyType({}),
 ) -> Chain | None:
     """The forward pass of a plain chain; None for any other network, whose forward pass names and shapes do not tell.
+
+    `steps` are those of convolutions by module, as far as they are stated.
 
     Raises MetarepError for an activation that is not known, and where the first layer is a convolution and no `input_shape`
     says how large its input is.
@@ -134,9 +187,9 @@ def chain_forward(
         fix = "name a file of probe inputs, (n, channels, height, width)"
         raise MetarepError("the size of a convolution's input is not known", fix=fix)
     shape = (operations[0].n_in,) if operations[0].kind == "linear" else tuple(input_shape)
-    if not _fits(operations, shape):
+    layers = tuple(Layer(op, groups[op.weight.name], steps.get(op.module, Steps())) for op in operations)
+    if not _fits(layers, shape):
         return None
-    layers = tuple(Layer(op, groups[op.weight.name]) for op in operations)
     return Chain(layers, activation, output_activation, shape, operations[-1].n_out)
 
 
@@ -148,10 +201,10 @@ def input_and_output_widths(architecture: Architecture) -> tuple[int, int] | Non
     return operations[0].n_in, operations[-1].n_out
 
 
-def _fits(operations: Sequence[Operation], shape: tuple[int, ...]) -> bool:
-    """Whether each layer reads as many values as the one before puts out, where no layer pools or strides."""
+def _fits(layers: Sequence[Layer], shape: tuple[int, ...]) -> bool:
+    """Whether each layer reads as many values as the one before puts out."""
     size = shape
-    for operation in operations:
+    for operation, steps in ((layer.operation, layer.steps) for layer in layers):
         if operation.kind == "linear":
             if prod(size) != operation.n_in:
                 return False
@@ -159,5 +212,6 @@ def _fits(operations: Sequence[Operation], shape: tuple[int, ...]) -> bool:
         else:
             if len(size) != len(operation.weight.shape) - 1 or size[0] != operation.n_in:
                 return False
-            size = (operation.n_out, *size[1:])
+            kernel = [length for axis, length in enumerate(operation.weight.shape) if axis not in operation.axes]
+            size = (operation.n_out, *(steps.size(*ends) for ends in zip(size[1:], kernel, strict=True)))
     return True

@@ -40,17 +40,19 @@ WORDS = ("sequence", "parallel", "concatenate", "elementwise", "residual", "acro
 
 @dataclass(frozen=True)
 class Declared:
-    """What a person says of a network beside its tensors: its structure, the activation behind its hidden layers, axes whose
-    units keep their order (tensor, axis), and how many heads its attention has."""
+    """What a person says of a network beside its tensors: its structure, the activation behind its hidden layers and that
+    behind its outputs, axes whose units keep their order (tensor, axis), and how many heads its attention has."""
 
     structure: Structure | None = None
     activation: str | None = None
     fixed: tuple[tuple[str, int], ...] = ()
     n_heads: int | None = None
+    output_activation: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         fixed = [list(one) for one in self.fixed]
         known = {"activation": self.activation, "fixed": fixed, "n_heads": self.n_heads}
+        known |= {"output_activation": self.output_activation}
         return {key: value for key, value in known.items() if value} | (
             {"structure": self.structure.to_json()} if self.structure is not None else {}
         )
@@ -60,7 +62,7 @@ class Declared:
         """What `to_json` told."""
         tree = parse_structure(data["structure"]) if "structure" in data else None
         fixed = tuple((name, axis) for name, axis in data.get("fixed", ()))
-        return cls(tree, data.get("activation"), fixed, data.get("n_heads"))
+        return cls(tree, data.get("activation"), fixed, data.get("n_heads"), data.get("output_activation"))
 
 
 def residual(*path: Structure | str, across: Sequence[Structure | str] = ()) -> Structure:

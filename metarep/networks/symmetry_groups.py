@@ -7,10 +7,18 @@ multiplying what feeds a unit by c > 0 and dividing what reads it by c does so t
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
+
+if TYPE_CHECKING:
+    import torch
+
+Evidence = Literal["checked", "assumed", "refuted"]
+"""`checked`: outputs stay equal under a random draw of the symmetry; `assumed`: names, shapes or a graph say so, and no forward
+pass is known; `refuted`: outputs moved, so that it is no symmetry."""
 
 Side = Literal["in", "own", "out"]
 """`in`: the tensor feeds the unit (a weight's row, a bias); `own`: it belongs to the unit and does not scale with it (a norm's
@@ -52,14 +60,35 @@ class SymmetryGroup:
     members: tuple[Member, ...]
     interchangeable: bool = True
     positive_scale: bool = False
+    evidence: Evidence = "assumed"
+
+
+class Further(Protocol):
+    """A symmetry beyond the order and the positive scale of units, see `metarep.networks.further_symmetries`.
+
+    Both methods return tensors (…, *shape) of the same function, with `n_lead` axes before those of the network's own tensors:
+    `random` by a draw, whose factors are exp(log_scale_std · normal) in size, `canonical` the same for all that `random` makes.
+    """
+
+    name: str
+    kind: str
+    evidence: Evidence
+
+    def random(
+        self, tensors: Mapping[str, torch.Tensor], *, n_lead: int, generator: torch.Generator, log_scale_std: float
+    ) -> dict[str, torch.Tensor]: ...
+
+    def canonical(self, tensors: Mapping[str, torch.Tensor], *, n_lead: int) -> dict[str, torch.Tensor]: ...
 
 
 @dataclass(frozen=True)
 class Symmetries:
     """All groups of a network. An axis of a tensor that no group names is in no symmetry that is known.
 
-    `notes` are sentences on why no unit is interchangeable, and on which symmetry is assumed and cannot be checked.
+    `notes` are sentences on why no unit is interchangeable, and on which symmetry is assumed and cannot be checked. `further`
+    are symmetries of other kinds, in order of depth.
     """
 
     groups: tuple[SymmetryGroup, ...]
     notes: tuple[str, ...] = ()
+    further: tuple[Further, ...] = ()

@@ -53,29 +53,48 @@ def scaled(tensors: Tensors, symmetries: Symmetries, factors: Sequence[torch.Ten
         factor = torch.as_tensor(factor, dtype=torch.float64)
         if not units.positive_scale or not bool((factor > 0).all()):
             raise MetarepError(f"the units of {units.name} cannot be scaled so", expected="factors above 0, behind a ReLU")
-        n_lead = factor.ndim - 1
-        for member in (m for m in _present(units, found) if m.side != "own"):
-            value, axis = found[member.tensor], n_lead + member.axis
-            along = torch.ones(*factor.shape[:-1], value.shape[axis], dtype=torch.float64)
-            along[..., torch.from_numpy(member.positions(units.n))] = factor.unsqueeze(-1)
-            along = along if member.side == "in" else 1 / along
-            shape = [-1 if at == axis else 1 for at in range(n_lead, value.ndim)]
-            found[member.tensor] = (value * along.view(*factor.shape[:-1], *shape).to(value.device)).to(value.dtype)
+        found |= times_units(found, units.n, units.members, factor)
+    return found
+
+
+def times_units(tensors: Tensors, n: int, members: Sequence[Member], factor: torch.Tensor) -> dict[str, torch.Tensor]:
+    """The tensors of some members, what feeds each of n units times its factor (…, n), what reads it over it."""
+    found: dict[str, torch.Tensor] = {}
+    n_lead = factor.ndim - 1
+    for member in (m for m in members if m.side != "own" and m.tensor in tensors):
+        value, axis = found.get(member.tensor, tensors[member.tensor]), n_lead + member.axis
+        along = torch.ones(*factor.shape[:-1], value.shape[axis], dtype=torch.float64)
+        along[..., torch.from_numpy(member.positions(n))] = factor.unsqueeze(-1)
+        along = along if member.side == "in" else 1 / along
+        shape = [-1 if at == axis else 1 for at in range(n_lead, value.ndim)]
+        found[member.tensor] = (value * along.view(*factor.shape[:-1], *shape).to(value.device)).to(value.dtype)
     return found
 
 
 def random_symmetry(
-    tensors: Tensors, symmetries: Symmetries, *, generator: torch.Generator, log_scale_std: float = 0.0
+    tensors: Tensors, symmetries: Symmetries, *, generator: torch.Generator, log_scale_std: float = 0.0, further: bool = False
 ) -> dict[str, torch.Tensor]:
     """One network's units in a random order, group by group, and at a random log-normal scale where a group has a positive
-    one.
+    one; with `further` the other symmetries are drawn too.
     """
     orders = [torch.randperm(u.n, generator=generator) if u.interchangeable else None for u in symmetries.groups]
     found = permuted(tensors, symmetries, orders)
+    if further:
+        found = random_further(found, symmetries, n_lead=0, generator=generator, log_scale_std=log_scale_std)
     if log_scale_std == 0:
         return found
     draw = lambda n: torch.exp(log_scale_std * torch.randn(n, generator=generator)).double()  # noqa: E731
     return scaled(found, symmetries, [draw(u.n) if u.positive_scale else None for u in symmetries.groups])
+
+
+def random_further(
+    tensors: Tensors, symmetries: Symmetries, *, n_lead: int, generator: torch.Generator, log_scale_std: float = 0.0
+) -> dict[str, torch.Tensor]:
+    """The tensors (…, *shape) after a draw of every symmetry beyond order and positive scale, another one for each network."""
+    found = dict(tensors)
+    for one in symmetries.further:
+        found = one.random(found, n_lead=n_lead, generator=generator, log_scale_std=log_scale_std)
+    return found
 
 
 def canonical_orders(tensors: Tensors, symmetries: Symmetries, *, n_lead: int = 0) -> list[torch.Tensor | None]:
@@ -105,6 +124,22 @@ def canonical_orders(tensors: Tensors, symmetries: Symmetries, *, n_lead: int = 
 def canonical(tensors: Tensors, symmetries: Symmetries, *, n_lead: int = 0) -> dict[str, torch.Tensor]:
     """The tensors with the units of every interchangeable group in canonical order: the same bits for permuted copies."""
     return permuted(tensors, symmetries, canonical_orders(tensors, symmetries, n_lead=n_lead))
+
+
+def canonical_form(
+    tensors: Tensors, symmetries: Symmetries, *, n_lead: int = 0
+) -> tuple[dict[str, torch.Tensor], list[torch.Tensor | None]]:
+    """The tensors as they are embedded, and the orders (…, n) of `canonical_orders` that led there.
+
+    The further symmetries are undone first, which is why signs and rotations do not change the order of units. Copies agree to
+    the last bit where units are permuted or their signs turned, else to the rounding of their dtype. Masked values are
+    predicted from units in canonical order alone: a balanced product or logits of mean 0 would give them away.
+    """
+    found = dict(tensors)
+    for one in symmetries.further:
+        found = one.canonical(found, n_lead=n_lead)
+    orders = canonical_orders(found, symmetries, n_lead=n_lead)
+    return permuted(found, symmetries, orders), orders
 
 
 def unit_rows(value: torch.Tensor, member: Member, n: int, *, n_lead: int = 0) -> torch.Tensor:

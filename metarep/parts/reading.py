@@ -15,9 +15,10 @@ from metarep.embeddings.readout import read_networks, unit_groups
 from metarep.model.transformer import ClozeModel
 from metarep.model.windows import Plan
 from metarep.networks.architecture import Architecture, readable_tensors
+from metarep.networks.further_inference import with_further
 from metarep.networks.inference import symmetries_of
 from metarep.networks.symmetry_groups import Symmetries
-from metarep.networks.tensor_symmetry import canonical_orders, permuted
+from metarep.networks.tensor_symmetry import canonical_form
 from metarep.parts.settings import PartsConfig
 from metarep.parts.source import Source
 from metarep.progress import Progress
@@ -43,7 +44,7 @@ class Parts:
 def read_parts(config: PartsConfig, model: ClozeModel, source: Source, progress: Progress) -> dict[str, Parts]:
     """The units, layers and windows of a network beside those of its shuffled copies, without kinds of which it has none."""
     tensors = readable_tensors(source.architecture, source.tensors, where=source.name)
-    symmetries = symmetries_of(source.architecture, relu=source.relu)
+    symmetries = with_further(source.architecture, symmetries_of(source.architecture, relu=source.relu))
     plan = model.plan_of(source.architecture, symmetries, context=config.context)
     generator = torch.Generator().manual_seed(config.seed)
     found: dict[str, list[np.ndarray]] = {"unit": [], "layer": [], "window": []}
@@ -53,7 +54,7 @@ def read_parts(config: PartsConfig, model: ClozeModel, source: Source, progress:
             for kind, vectors in vectors_of(config, model, plan, symmetries, copy).items():
                 found[kind].append(vectors)
             task.advance(1)
-    places = places_of(plan, source.architecture, canonical_orders(tensors, symmetries))
+    places = places_of(plan, source.architecture, canonical_form(tensors, symmetries)[1])
     return {
         kind: Parts(kind, *places[kind], vectors[0], added_by_arrangement(np.stack(vectors)))
         for kind, vectors in found.items()
@@ -65,7 +66,7 @@ def vectors_of(
     config: PartsConfig, model: ClozeModel, plan: Plan, symmetries: Symmetries, tensors: dict[str, torch.Tensor]
 ) -> dict[str, np.ndarray]:
     """(M, D) of each kind of part: what the model makes of one network, its units in canonical order."""
-    placed = permuted(tensors, symmetries, canonical_orders(tensors, symmetries))
+    placed, _ = canonical_form(tensors, symmetries)
     alone = {name: value.unsqueeze(0) for name, value in placed.items()}
     readout = read_networks(model, plan, alone, tokens_per_batch=config.tokens_per_batch, with_windows=True)
     units = [torch.zeros(0, model.d_model), *(readout.units[one.group][0] for one in readout.groups)]

@@ -14,8 +14,12 @@ from metarep.artefact import refuse_to_overwrite, sha256_of, writing
 from metarep.errors import MetarepError
 from metarep.formats.contents import Checkpoint, Contents, Held
 from metarep.formats.described import ArchitectureFile, Descriptions, flat_slices, read_description
+from metarep.formats.onnx_forward import of_onnx
 from metarep.formats.readers import files_behind, read_checkpoint, read_contents
 from metarep.networks.architecture import Architecture, readable
+from metarep.networks.check import with_checks
+from metarep.networks.forward_passes import ForwardPass
+from metarep.networks.further_inference import with_further
 from metarep.networks.inference import symmetries_of
 from metarep.networks.symmetry_groups import Symmetries
 from metarep.progress import Progress
@@ -95,6 +99,10 @@ def sources_unchanged(zoo: Path, config: ImportConfig, paths: Sequence[Path | st
     return {one.file: reader.sha256(one) for one in sources if one.file not in passed_over} == then
 
 
+MAX_RUN = 1_000_000
+"""Parameters of an ONNX network that is run to check its symmetries."""
+
+
 class Reader:
     """Reads files one by one and remembers what many networks share: architectures, their symmetries, arrays, hashes."""
 
@@ -130,7 +138,7 @@ class Reader:
     def symmetries(self, architecture: Architecture) -> Symmetries:
         """The symmetries of an architecture."""
         if architecture not in self._symmetries:
-            self._symmetries[architecture] = symmetries_of(architecture)
+            self._symmetries[architecture] = with_further(architecture, symmetries_of(architecture))
         return self._symmetries[architecture]
 
     def sha256(self, source: Source) -> str:
@@ -154,6 +162,7 @@ class Gathered:
     prints: list[Fingerprint] = field(default_factory=list)
     constants: dict[int, Constants] = field(default_factory=lambda: defaultdict(Constants))
     members: dict[str, None] = field(default_factory=dict)
+    evidence: dict[int, tuple[tuple[str, str], ...]] = field(default_factory=dict)
 
     def add(self, source: Source) -> None:
         """The networks in a file. Raises MetarepError for a damaged one."""
@@ -181,7 +190,10 @@ class Gathered:
         epoch = source.epoch if held.epoch is None else held.epoch
         self.sources.append(replace(source, network_id=network_id, epoch=epoch, is_snapshot=held.snapshot))
         self.prints.append(fingerprint(architecture, tensors, self.reader.symmetries(architecture)))
-        self.constants[self.writer.rows[-1]["architecture"]].observe(architecture, tensors)
+        number = self.writer.rows[-1]["architecture"]
+        self.constants[number].observe(architecture, tensors)
+        if number not in self.evidence:
+            self.evidence[number] = with_checks(architecture, tensors, forward=_forward(source, architecture)).evidence
 
     def require_networks(self) -> None:
         """Raises MetarepError where there is none."""
@@ -202,7 +214,10 @@ class Gathered:
         for row, source, snapshot_of in zip(self.writer.rows, self.sources, earlier, strict=True):
             row |= {"run_id": source.run_id, "epoch": source.epoch, "snapshot_of": snapshot_of}
         self.writer.properties = [source.properties for source in self.sources]
-        self.account.add(*self._constants(), *self._remarks(), *entries)
+        self.account.add(*self._constants())
+        for number, evidence in self.evidence.items():
+            self.writer.change(number, replace(self.writer.known[number], evidence=evidence))
+        self.account.add(*self._remarks(), *entries)
         self.account.add(*self.writer.finish(categorical=self.config.categorical, numeric=self.config.numeric))
 
     def _constants(self) -> Iterator[Entry]:
@@ -234,6 +249,13 @@ class Gathered:
     def _having(self, numbers: Sequence[int]) -> str:
         first = self.sources[numbers[0]].network_id
         return first if len(numbers) == 1 else f"{first} and {len(numbers) - 1:,} more of its architecture"
+
+
+def _forward(source: Source, architecture: Architecture) -> ForwardPass | None:
+    """How the file itself says that its network is run: an ONNX graph that is small."""
+    if source.path.suffix != ".onnx" or architecture.n_params > MAX_RUN:
+        return None
+    return of_onnx(source.path.read_bytes())
 
 
 def _place(source: Source, member: str) -> str:

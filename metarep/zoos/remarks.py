@@ -8,6 +8,7 @@ import numpy as np
 
 from metarep.account import Entry
 from metarep.networks.architecture import BUFFER_ROLES, OTHER, Architecture, Tensor, readable
+from metarep.networks.further_inference import assumed
 from metarep.networks.symmetry_groups import Symmetries
 
 MUCH = 0.1
@@ -36,8 +37,10 @@ def remarks(architecture: Architecture, symmetries: Symmetries, where: str) -> I
     if unknown:
         what = f"{len(unknown)} of {len(weights)} tensors are of no known kind: {_listed(unknown)}"
         yield Entry("tensor", where, what, "--architecture says what they are", doubt=len(unknown) == len(weights))
-    for note in symmetries.notes:
+    for note in (*symmetries.notes, *assumed(symmetries)):
         yield Entry("architecture", where, note, "")
+    for name in (name for name, found in architecture.evidence if found == "refuted"):
+        yield Entry("architecture", where, f"{name}: no symmetry", "a random draw moves the outputs; it is dropped", doubt=True)
 
 
 def remark_on_sizes(network_id: Sequence[str], n_params: Sequence[int]) -> Iterator[Entry]:

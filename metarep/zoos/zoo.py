@@ -201,9 +201,18 @@ class Zoo:
     @cached_property
     def symmetries(self) -> tuple[Symmetries, ...]:
         """The symmetries of each architecture."""
+        from metarep.networks.further_inference import with_further
         from metarep.networks.inference import symmetries_of
 
-        return tuple(symmetries_of(architecture, relu=self.activation == "relu") for architecture in self.architectures)
+        return tuple(
+            with_further(
+                architecture,
+                symmetries_of(architecture, relu=self.activation == "relu"),
+                activation=self.activation,
+                output_activation=output,
+            )
+            for architecture, output in zip(self.architectures, self.output_activations, strict=True)
+        )
 
     def architecture_of(self, row: int) -> Architecture:
         """The architecture of one network."""
@@ -238,12 +247,11 @@ class Zoo:
         found = self._readable(rows[0], self.parameters.stacked(self.columns, rows))
         return canonical_form(found, self.symmetries[self.architecture[rows[0]]], n_lead=1) if canonical else found
 
-    def shuffled_tensors(self, row: int, *, log_scale_std: float, generator: torch.Generator) -> dict[str, torch.Tensor]:
-        """The same network with its interchangeable units in a random order, ReLU units scaled at random too."""
+    def shuffled_tensors(self, row: int, *, generator: torch.Generator, **how: Any) -> dict[str, torch.Tensor]:
+        """The same network after a random draw of its symmetries; `how` as in `random_symmetry`."""
         from metarep.networks.tensor_symmetry import random_symmetry
 
-        symmetries = self.symmetries[self.architecture[row]]
-        return random_symmetry(self.raw_tensors(row), symmetries, generator=generator, log_scale_std=log_scale_std)
+        return random_symmetry(self.raw_tensors(row), self.symmetries[self.architecture[row]], generator=generator, **how)
 
 
 def open_zoo(path: Path | str, *, check_hashes: bool = True) -> Zoo:

@@ -1,0 +1,231 @@
+"""How networks are run from named tensors: one function a kind of architecture, in a registry.
+
+A state dict has no graph. A forward pass is known where names are those of a known layout (layers of PyTorch, TransformerLens)
+and what they leave open is stated: activation, heads, strides. Where it is not, there is none: nothing is guessed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import nn
+from torch.func import functional_call
+from torch.nn import functional as F
+
+from metarep.networks.architecture import Architecture
+from metarep.networks.chain_forward import ACTIVATIONS, Steps, chain_forward
+from metarep.networks.symmetry_groups import Symmetries
+
+Tensors = Mapping[str, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Stated:
+    """What is known of how networks run and their tensors do not say; None for what is not.
+
+    `layers` are strides, padding and pools by module, `input_shape` that of one input without the samples' axis.
+    """
+
+    activation: str | None = None
+    output_activation: str | None = None
+    input_shape: tuple[int, ...] | None = None
+    n_heads: int | None = None
+    norm_first: bool = False
+    layers: Mapping[str, Steps] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class ForwardPass:
+    """How one network is run: `outputs` of its tensors and inputs (S, …) are (S, …); `draw` makes random inputs.
+
+    `outputs` compute in the dtype of the tensors where `exact`, else in float32.
+    """
+
+    name: str
+    outputs: Callable[[Tensors, torch.Tensor], torch.Tensor]
+    draw: Callable[[int, torch.Generator], torch.Tensor]
+    exact: bool = True
+
+
+Builder = Callable[[Architecture, Symmetries, Stated], ForwardPass | None]
+BUILDERS: dict[str, Builder] = {}
+"""Forward passes by the name of what is run. Each returns None for an architecture that is not its own."""
+
+
+def builder(name: str) -> Callable[[Builder], Builder]:
+    """Registers a forward pass."""
+    return lambda function: BUILDERS.setdefault(name, function)
+
+
+def forward_pass(architecture: Architecture, symmetries: Symmetries, stated: Stated) -> ForwardPass | None:
+    """The first of the registry that fits; None where no forward pass is known."""
+    found = (build(architecture, symmetries, stated) for build in BUILDERS.values())
+    return next((one for one in found if one is not None), None)
+
+
+def of_module(module: nn.Module, draw: Callable[[int, torch.Generator], torch.Tensor], name: str = "a module") -> ForwardPass:
+    """A user's module, of which the tensors are the state dict."""
+
+    def outputs(tensors: Tensors, inputs: torch.Tensor) -> torch.Tensor:
+        inputs = inputs.to(next(iter(tensors.values())).dtype) if inputs.is_floating_point() else inputs
+        with torch.no_grad():
+            found = functional_call(module, dict(tensors), (inputs,), tie_weights=False)
+        return found[0] if isinstance(found, tuple) else found
+
+    return ForwardPass(name, outputs, draw)
+
+
+def numbers(*shape: int) -> Callable[[int, torch.Generator], torch.Tensor]:
+    """Normal inputs (n, *shape)."""
+    return lambda n, generator: torch.randn(n, *shape, generator=generator, dtype=torch.float64)
+
+
+def words(n_words: int, length: int) -> Callable[[int, torch.Generator], torch.Tensor]:
+    """Sequences (n, length) of word numbers."""
+    return lambda n, generator: torch.randint(n_words, (n, length), generator=generator)
+
+
+@builder("chain")
+def chain(architecture: Architecture, symmetries: Symmetries, stated: Stated) -> ForwardPass | None:
+    """Linear and convolutional layers, see `chain_forward`."""
+    shape = stated.input_shape
+    if stated.activation not in ACTIVATIONS or (shape is None and architecture.tensors[0].kind != "linear"):
+        return None
+    how = {"activation": stated.activation, "output_activation": stated.output_activation or "identity"}
+    found = chain_forward(architecture, symmetries, **how, input_shape=shape, steps=stated.layers)
+    if found is None:
+        return None
+
+    def outputs(tensors: Tensors, inputs: torch.Tensor) -> torch.Tensor:
+        single = {name: value.unsqueeze(0) for name, value in tensors.items()}
+        return found.outputs(single, inputs.flatten(1).to(next(iter(tensors.values())).dtype))[0]
+
+    return ForwardPass("a chain of layers", outputs, numbers(*found.input_shape))
+
+
+_RECURRENT = re.compile(r"(.*?)weight_ih_l0$")
+
+
+@builder("recurrent")
+def recurrent(architecture: Architecture, symmetries: Symmetries, stated: Stated) -> ForwardPass | None:
+    """An LSTM or GRU of PyTorch and a linear layer that reads its last state."""
+    del symmetries
+    shapes = {tensor.name: tensor.shape for tensor in architecture.tensors}
+    stem = next((match[1] for name in shapes if (match := _RECURRENT.match(name))), None)
+    if stem is None or f"{stem}weight_hh_l0" not in shapes or any("weight_hr" in name for name in shapes):
+        return None
+    (rows, n_in), n = shapes[f"{stem}weight_ih_l0"], shapes[f"{stem}weight_hh_l0"][1]
+    kind = {3: nn.GRU, 4: nn.LSTM}.get(rows // n)
+    both = f"{stem}weight_ih_l0_reverse" in shapes
+    n_layers = sum(name.startswith(f"{stem}weight_ih_l") and not name.endswith("_reverse") for name in shapes)
+    rest = [name for name in shapes if not name.startswith(stem + "weight_") and not name.startswith(stem + "bias_")]
+    head = next((name for name in rest if len(shapes[name]) == 2 and shapes[name][1] == n * (1 + both)), None)
+    if kind is None or head is None or set(rest) - {head, head.removesuffix("weight") + "bias"}:
+        return None
+    how = {"num_layers": n_layers, "bidirectional": both, "bias": f"{stem}bias_ih_l0" in shapes, "batch_first": True}
+    module = kind(n_in, n, **how).double()
+
+    def outputs(tensors: Tensors, inputs: torch.Tensor) -> torch.Tensor:
+        own = {name.removeprefix(stem): value for name, value in tensors.items() if name not in rest}
+        states, _ = functional_call(module, own, (inputs.to(tensors[head].dtype),), strict=True)
+        return F.linear(states[:, -1], tensors[head], tensors.get(head.removesuffix("weight") + "bias"))
+
+    return ForwardPass("recurrent layers with a linear head", outputs, numbers(5, n_in))
+
+
+_ENCODER = re.compile(r"(.*?layers\.)(\d+)\.self_attn\.in_proj_weight$")
+
+
+@builder("transformer encoder")
+def encoder(architecture: Architecture, symmetries: Symmetries, stated: Stated) -> ForwardPass | None:
+    """Blocks of PyTorch's `TransformerEncoder` behind an embedding or a linear layer, in front of a linear head.
+
+    The head reads every position. Needs the number of heads and the activation.
+    """
+    del symmetries
+    shapes = {tensor.name: tensor.shape for tensor in architecture.tensors}
+    found = [match for name in shapes if (match := _ENCODER.match(name))]
+    if not found or stated.n_heads is None or stated.activation not in ("relu", "gelu"):
+        return None
+    stem, d = found[0][1], shapes[found[0][0]][1]
+    matrices = [name for name in shapes if not name.startswith(stem) and len(shapes[name]) == 2]
+    rest = {name for name in shapes if not name.startswith(stem)}
+    if len(matrices) != 2 or rest - {*matrices, *(name.removesuffix("weight") + "bias" for name in matrices)}:
+        return None
+    first, last = matrices
+    table = shapes[first][1] == d and first.removesuffix("weight") + "bias" not in shapes
+    if shapes[first][0 if not table else 1] != d or shapes[last][1] != d:
+        return None
+    n_hidden = shapes[f"{stem}0.linear1.weight"][0]
+    how = {"norm_first": stated.norm_first, "activation": stated.activation, "batch_first": True, "dropout": 0.0}
+    block = nn.TransformerEncoderLayer(d, stated.n_heads, n_hidden, **how).double().eval()
+
+    def outputs(tensors: Tensors, inputs: torch.Tensor) -> torch.Tensor:
+        states = tensors[first][inputs] if table else affine(tensors, first, inputs.to(tensors[first].dtype))
+        for number in range(len(found)):
+            prefix = f"{stem}{number}."
+            own = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+            states = functional_call(block, own, (states,), strict=True)
+        return affine(tensors, last, states)
+
+    draw = words(shapes[first][0], 6) if table else numbers(6, shapes[first][1])
+    return ForwardPass("a transformer encoder of PyTorch", outputs, draw)
+
+
+def affine(tensors: Tensors, weight: str, values: torch.Tensor) -> torch.Tensor:
+    """A linear layer of PyTorch by the name of its weight."""
+    return F.linear(values, tensors[weight], tensors.get(weight.removesuffix("weight") + "bias"))
+
+
+@builder("TransformerLens")
+def transformer_lens(architecture: Architecture, symmetries: Symmetries, stated: Stated) -> ForwardPass | None:
+    """A `HookedTransformer` with added positions: causal attention, an MLP a block where there is one, norms where they are
+    kept with the weights.
+
+    Needs the activation where there are MLPs.
+    """
+    del symmetries
+    shapes = {tensor.name: tensor.shape for tensor in architecture.tensors}
+    if not {"embed.W_E", "pos_embed.W_pos", "blocks.0.attn.W_Q", "unembed.W_U"} <= shapes.keys():
+        return None
+    has_mlp, activation = "blocks.0.mlp.W_in" in shapes, ACTIVATIONS.get(stated.activation or "")
+    if (has_mlp and activation is None) or any("W_gate" in name or "rotary" in name for name in shapes):
+        return None
+    n_blocks = sum(name.endswith("attn.W_Q") for name in shapes)
+
+    def outputs(tensors: Tensors, inputs: torch.Tensor) -> torch.Tensor:
+        states = tensors["embed.W_E"][inputs] + tensors["pos_embed.W_pos"][: inputs.shape[1]]
+        for number in range(n_blocks):
+            block = f"blocks.{number}."
+            states = states + _attention(tensors, f"{block}attn.", _normed(tensors, f"{block}ln1.", states))
+            if has_mlp:
+                hidden = activation(_added(_normed(tensors, f"{block}ln2.", states), tensors, f"{block}mlp.W_in", "b_in"))
+                states = states + _added(hidden, tensors, f"{block}mlp.W_out", "b_out")
+        return _added(_normed(tensors, "ln_final.", states), tensors, "unembed.W_U", "b_U")
+
+    length = min(6, shapes["pos_embed.W_pos"][0])
+    return ForwardPass("a transformer of TransformerLens", outputs, words(shapes["embed.W_E"][0], length))
+
+
+def _added(values: torch.Tensor, tensors: Tensors, weight: str, bias: str) -> torch.Tensor:
+    """values W + b, the weight (in, out) as TransformerLens keeps it."""
+    return values @ tensors[weight] + tensors.get(weight.rpartition(".")[0] + "." + bias, 0)
+
+
+def _normed(tensors: Tensors, module: str, states: torch.Tensor) -> torch.Tensor:
+    scale = tensors.get(module + "w")
+    return states if scale is None else F.layer_norm(states, scale.shape, scale, tensors.get(module + "b"))
+
+
+def _attention(tensors: Tensors, module: str, states: torch.Tensor) -> torch.Tensor:
+    """Causal attention with weights (heads, d_model, d_head)."""
+    q, k, v = (
+        torch.einsum("btd,hde->bhte", states, tensors[f"{module}W_{part}"])
+        + (tensors[f"{module}b_{part}"].unsqueeze(1) if f"{module}b_{part}" in tensors else 0)
+        for part in "QKV"
+    )
+    mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+    return torch.einsum("bhte,hed->btd", mixed, tensors[f"{module}W_O"]) + tensors.get(f"{module}b_O", 0)

@@ -1,0 +1,72 @@
+"""The section on the audit: how far embeddings move when networks are rewritten and compute what they did before."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from metarep.evaluation.audit import sentence
+from metarep.report.blocks import Block, Drawing, Section, Table, Text, absent
+from metarep.report.results import Results
+from metarep.report.style import PALETTE, drawing, interval_mark, key, rows_axis
+from metarep.report.wording import Finding, num
+
+Rows = Sequence[Mapping[str, Any]]
+METRICS = {"median": ("median", PALETTE[0], "o"), "p90": ("90th percentile", PALETTE[1], "D")}
+"""What each metric is called, its colour and marker."""
+
+
+def section(results: Results) -> Section:
+    """What moves the embedding that was audited."""
+    rows = results.table("audit/audit")
+    if not rows:
+        return absent("audit", "Audit", "audit")
+    heads = ["rewriting", "metric", "moved", "95 % interval", "function", "networks", "runs"]
+    blocks: list[Block] = [
+        Text(
+            f"Networks were rewritten so that they compute what they did before, and embedded again (kind "
+            f"{rows[0]['representation']}). Distances count in units of the distance to the nearest network of another run."
+        ),
+        Drawing("audit", lambda: audit_figure(rows), "How far embeddings move under each rewriting"),
+        Table(heads, [_cells(row) for row in rows], n_left=2, folded="All values"),
+    ]
+    return Section("audit", "Audit", blocks, [Finding("Audit", sentence(rows))])
+
+
+def audit_figure(rows: Rows) -> Figure:
+    """A row for each rewriting: median and 90th percentile of how far vectors move, with intervals."""
+    names = list(dict.fromkeys(row["rewriting"] for row in rows))
+    with drawing(7, 0.42 * len(names) + 1.3) as figure:
+        ax = figure.subplots()
+        for row in rows:
+            _, colour, marker = METRICS[row["metric"]]
+            y = names.index(row["rewriting"]) + (0.12 if row["metric"] == "p90" else -0.12)
+            interval_mark(ax, y, (row["low"], row["high"]), row["value"], colour, marker)
+        ax.axvline(1, color=PALETTE[7], lw=0.8, ls=":", zorder=0)
+        rows_axis([ax], names)
+        ax.set(xlabel="distance moved / distance to the nearest other network", xlim=(-0.03, None))
+        figure.legend(handles=[key(*look) for look in METRICS.values()], ncols=2, loc="outside upper left")
+    return figure
+
+
+def png_of_rows(rows: Rows) -> bytes:
+    """The figure as PNG; the same table gives the same bytes."""
+    buffer = io.BytesIO()
+    audit_figure(rows).savefig(buffer, format="png", dpi=150, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def _cells(row: Mapping[str, Any]) -> list[str]:
+    ends = f"{num(row['low'])} to {num(row['high'])}"
+    return [
+        row["rewriting"],
+        METRICS[row["metric"]][0],
+        num(row["value"]),
+        ends,
+        row["function"],
+        str(row["n_networks"]),
+        str(row["n_runs"]),
+    ]

@@ -47,7 +47,7 @@ def write_run(
     scan_auc=SCAN_AUC,
     null_ari=0.01,
     n=200,
-    stages=("model", "masked_r2", "clusters", "scan", "transfer"),
+    stages=("model", "masked_r2", "clusters", "scan", "audit", "transfer"),
 ):
     """Writes a run; `ari` {representation: agreement of k-means with the modes} decides what the report has to say."""
     names, mode = write_zoo(folder / "zoo", n=n)
@@ -57,6 +57,7 @@ def write_run(
         "masked_r2": lambda: {"masked_r2.csv": masked_rows()},
         "clusters": lambda: cluster_tables(names, mode, ari or ARI, null_ari),
         "scan": lambda: scan_tables(names, mode, scan_auc),
+        "audit": lambda: {"audit.csv": audit_rows()},
         "transfer": lambda: {"transfer.csv": transfer_rows()},
     }
     metrics = {
@@ -272,6 +273,16 @@ def transfer_rows():
         {"representation": r, "model": "model", "kind": "", "target": t, "label": label, "probe": probe, "metric": metric}
         | {"value": v, "low": v - 0.05, "high": v + 0.05, "null": null, "n": 50}
         for (t, r, (label, probe, metric)), (v, null) in TRANSFER.items()
+    ]
+
+
+def audit_rows():
+    """audit.csv, with intervals of ±0.05."""
+    how = {"function": "equal", "n_networks": 50, "n_runs": 50, "output_change": 0.0}
+    return [
+        {"representation": PROFILE, "rewriting": name, "metric": metric, "value": v, "low": v - 0.05, "high": v + 0.05, **how}
+        for name, median in (("permuted", 0.0), ("widened", 0.4))
+        for metric, v in (("median", median), ("p90", 2 * median))
     ]
 
 

@@ -21,7 +21,7 @@ from metarep.tables import to_csv
 from metarep.zoos.shards import ShardWriter
 
 VOID = {"meta", "img", "br", "link", "hr", "input"}
-STAGES = ("model", "masked_r2", "clusters", "scan", "transfer")
+STAGES = ("model", "masked_r2", "clusters", "scan", "audit", "transfer")
 
 
 @pytest.fixture
@@ -126,7 +126,7 @@ def test_a_zoo_alone_is_enough_also_one_without_modes(tmp_path, undrawn):
     text = (report(tmp_path / "wide") / "report.html").read_text()
     Outline(text)
     assert "mode 3" not in text
-    assert text.count("was not run") == 5
+    assert text.count("was not run") == 6
 
 
 def imported_run(folder, n=60):

@@ -51,9 +51,11 @@ def fitted(steps: Mapping[str, Step], *, ordered: bool) -> Order | None:
     """The first order in which all layers fit; with `ordered` nothing is in doubt. None where there is none."""
     by_words = sorted(steps, key=lambda name: (steps[name].key, steps[name].module))
     names = list(steps) if ordered else by_words
-    if ordered and _ends_first([steps[name] for name in names]) and is_chain([steps[name] for name in by_words]):
+    fits_as_it_is = is_chain([steps[name] for name in names])
+    doubted = ordered and (not fits_as_it_is or _ends_first([steps[name] for name in names]))
+    if doubted and is_chain([steps[name] for name in by_words]):
         path: list[str] | None = by_words
-    elif is_chain([steps[name] for name in names]):
+    elif fits_as_it_is:
         path = names
     else:
         path = None if ordered else _search(names, steps)

@@ -191,16 +191,20 @@ def _alike(one: Operation, other: Operation) -> bool:
 
 
 def _heads_at_end(operations: Sequence[Operation]) -> int:
-    """How many of the last layers read one and the same value: linear ones that do not fit each other."""
-    if len(operations) < 3 or not operations[-1].is_layer or operations[-1].kind != "linear":
+    """How many of the last layers read one and the same value: linear ones, or convolutions of single pixels, that do not fit
+    each other."""
+    if len(operations) < 3 or not _is_pointwise(operations[-1]):
         return 0
     width, n = operations[-1].n_in, 0
     while n < len(operations) - 1:
         one = operations[-1 - n]
-        alike = one.is_layer and bool(one.vectors) == bool(operations[-1].vectors)
-        if not (alike and one.kind == "linear" and one.n_in == width and one.n_out != width):
+        alike = _is_pointwise(one) and one.kind == operations[-1].kind and bool(one.vectors) == bool(operations[-1].vectors)
+        if not (alike and one.n_in == width and one.n_out != width):
             break
         n += 1
-    before = operations[-1 - n]
-    reads = before.is_layer and before.n_out == width
-    return n if n > 1 and reads else 0
+    before = [operation for operation in operations[: len(operations) - n] if operation.is_layer]
+    return n if n > 1 and before and before[-1].n_out == width else 0
+
+
+def _is_pointwise(operation: Operation) -> bool:
+    return operation.is_layer and operation.weight.size == operation.n_in * operation.n_out

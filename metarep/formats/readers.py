@@ -30,7 +30,7 @@ RESERVED = "__metadata__"
 
 
 READERS: dict[str, Callable[[Path], Contents]] = {
-    **dict.fromkeys((".pt", ".pth", ".pt.tar", ".pth.tar", ".bin", ".ckpt"), read_torch),
+    **dict.fromkeys((".pt", ".pth", ".th", ".pt.tar", ".pth.tar", ".bin", ".ckpt"), read_torch),
     ".bin.index.json": lambda path: only(read_index(path, lambda shard: sole(shard, read_torch(shard)).tensors), ordered=False),
     ".safetensors.index.json": lambda path: only(read_index(path, lambda shard: read_safetensors(shard)[0]), ordered=False),
     ".safetensors": lambda path: only(*read_safetensors(path)),

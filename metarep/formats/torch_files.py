@@ -1,4 +1,4 @@
-"""State dicts that torch.save wrote. Tensors lie in the file until they are used; nothing else is unpickled."""
+"""State dicts that torch.save wrote. Tensors lie in the file until they are used; no other object is made."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ import torch
 
 from metarep.errors import MetarepError
 from metarep.formats.contents import Contents
+from metarep.formats.inert import inert_globals
 from metarep.formats.members import SAVE_STATE_DICT, networks_of
 
 DAMAGE = (
@@ -85,12 +86,12 @@ def networks_of_saved(path: Path, files: Sequence[Saved], content: Any = None) -
 
 
 def read_saved(path: Path, *, mmap: bool = False) -> Any:
-    """What torch.save wrote, tensors and plain containers only, on the CPU; with `mmap` tensors lie in the file until used.
+    """What torch.save wrote, on the CPU: tensors, plain containers and stand-ins; with `mmap` tensors lie in the file until used.
 
     Raises MetarepError for a file that holds anything else, without running any of it, and for a damaged one.
     """
     try:
-        with warnings.catch_warnings(action="ignore"):
+        with warnings.catch_warnings(action="ignore"), inert_globals():
             return torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
     except pickle.UnpicklingError as error:
         if "Unsupported operand" in str(error):

@@ -80,7 +80,10 @@ def read_onnx(path: Path) -> Contents:
             raise MetarepError(f"{path}: no name for an initialiser", met=repr(clash)[:80], expected="texts, each once")
         tensors |= {branch + name: value for name, value in own.items()}
         uses |= {branch + name: use for name, use in read_uses(graph, own, nodes_before).items()}
-        units_of(units, graph, own, shapes.get(branch, {}), branch)
+        try:
+            units_of(units, graph, own, shapes.get(branch, {}), branch)
+        except DAMAGE:  # of nodes that no operator's definition allows: nothing is claimed
+            units.frozen |= set(units.n)
     if not tensors:
         raise MetarepError(f"{path} holds no initialisers", expected="an ONNX model with its parameters", fix="export it again")
     uses = dict(sorted(uses.items(), key=lambda entry: entry[1].node))

@@ -302,11 +302,10 @@ def _recurrent(walk: Walk, node: Any) -> Found:
         walk.bind(one, 0, (), "own")
         walk.bind(one, 1, tuple(run.within(copies) for run in new), "in")
     for name in given:
-        state = walk.value(name)
         if name in walk.seen and len(walk.seen[name].order) == 3:
             walk.vector(walk.seen[name], new, "own")
         elif name not in walk.even:
-            walk.units.tie(state[-1] if state else (), new)
+            walk.units.tie((walk.value(name) or ((),))[-1], new)
     return [((), (), (), new), ((), (), new), ((), (), new)]
 
 

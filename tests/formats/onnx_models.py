@@ -98,7 +98,7 @@ MODELS = {
 }
 WITHOUT_UNITS = {
     *("shown inside", "shared weight", "shared bias", "kernel turned", "pixels in the rows", "over pixels"),
-    *("of another domain", "unknown", "nothing"),
+    *("of another domain", "unknown", "nothing", "hidden constant"),
 }
 """Models whose units keep their order."""
 

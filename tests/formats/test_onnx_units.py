@@ -151,6 +151,7 @@ FOUND = {
 """{name: (input, nodes, tensors, {units: whether they have a positive scale})}."""
 
 ROWS = [dense("x", "i", "a"), relu("a", "r")]
+TWO = convs(i=(6, 4), d=(2, 6))
 TRAPS = {
     "pool over channels": (
         IMAGE,
@@ -175,8 +176,8 @@ TRAPS = {
         ],
         convs(i=(6, 4), d=(2, 3)),
     ),
-    "an operator that is not known": (ROW, [*ROWS, node("CumSum", ["r"], ["f"]), dense("f", "d", "y")], convs(i=(6, 4), d=(2, 6))),
-    "shown as an output": (ROW, [*ROWS, dense("r", "d", "d0"), node("Concat", ["d0", "r"], ["y"], axis=1)], convs(i=(6, 4), d=(2, 6))),
+    "an operator that is not known": (ROW, [*ROWS, node("CumSum", ["r"], ["f"]), dense("f", "d", "y")], TWO),
+    "shown as an output": (ROW, [*ROWS, dense("r", "d", "d0"), node("Concat", ["d0", "r"], ["y"], axis=1)], TWO),
     "added to inputs": (ROW, [*ROWS, node("Add", ["r", "x"], ["f"]), dense("f", "d", "y")], convs(i=(4, 4), d=(2, 4))),
     "channels into groups": (
         IMAGE,
@@ -235,7 +236,7 @@ def test_what_is_not_understood_keeps_its_units(tmp_path, name):
     assert [units.name for units in symmetries_of(read_checkpoint(path).architecture).groups if units.interchangeable] == []
 
 
-def test_a_network_that_shows_no_units_is_the_same_for_any_weights(tmp_path):
+def test_units_are_the_same_for_any_weights(tmp_path):
     """Values of tensors are not looked at: zoos of one graph share their symmetries."""
     shape, nodes, tensors, _ = FOUND["towers"]
     path = write(tmp_path / "x.onnx", nodes, tensors, ["y"], x=shape)

@@ -17,12 +17,14 @@ from metarep.errors import MetarepError
 from metarep.formats.archives import package
 from metarep.formats.contents import Contents, only
 from metarep.formats.npz_files import to_torch
-from metarep.formats.onnx_chain import is_chain
 from metarep.formats.onnx_fold import fold, inlined
 from metarep.formats.onnx_graph import graphs, read_uses
+from metarep.formats.onnx_operators import units_of
+from metarep.formats.onnx_units import Shapes, shapes_of
 from metarep.formats.safetensors_files import plain_name
 from metarep.formats.torch_files import DAMAGE
 from metarep.networks.graph import Graph, Use
+from metarep.networks.graph_units import Units
 
 DTYPES = {
     "FLOAT": torch.float32,
@@ -65,6 +67,7 @@ def read_onnx(path: Path) -> Contents:
         raise MetarepError(f"{path} is damaged or no ONNX model", met=repr(error)[:120], fix="export it again") from error
     tensors: dict[str, torch.Tensor] = {}
     uses: dict[str, Use] = {}
+    units, shapes = Units(), _shapes(model, onnx)
     n_quantised = 0
     for branch, nodes_before, graph in graphs(model.graph):
         if len(graph.sparse_initializer):
@@ -77,12 +80,25 @@ def read_onnx(path: Path) -> Contents:
             raise MetarepError(f"{path}: no name for an initialiser", met=repr(clash)[:80], expected="texts, each once")
         tensors |= {branch + name: value for name, value in own.items()}
         uses |= {branch + name: use for name, use in read_uses(graph, own, nodes_before).items()}
+        try:
+            units_of(units, graph, own, shapes.get(branch, {}), branch)
+        except DAMAGE:  # of nodes that no operator's definition allows: nothing is claimed
+            units.frozen |= set(units.n)
     if not tensors:
         raise MetarepError(f"{path} holds no initialisers", expected="an ONNX model with its parameters", fix="export it again")
     uses = dict(sorted(uses.items(), key=lambda entry: entry[1].node))
     in_order = {name: tensors[name] for name in (*uses, *tensors)}
-    contents = only(in_order, True, Graph(uses, chain=is_chain(model.graph, tensors, uses)))
+    contents = only(in_order, True, Graph(uses, units.groups()))
     return replace(contents, entries=tuple(_account(in_order, n_quantised)))
+
+
+def _shapes(model: Any, onnx: Any) -> dict[str, Shapes]:
+    """The sizes of values by name, of each graph by the names that lead to it."""
+    try:
+        model = onnx.shape_inference.infer_shapes(model, data_prop=True)
+    except (onnx.shape_inference.InferenceError, *DAMAGE):
+        pass
+    return {branch: shapes_of(graph) for branch, _, graph in graphs(model.graph)}
 
 
 def _account(tensors: dict[str, torch.Tensor], n_quantised: int) -> Iterator[Entry]:

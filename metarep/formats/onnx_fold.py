@@ -60,7 +60,7 @@ def fold(graph: Any, tensors: dict[str, torch.Tensor], value: Value) -> int:
                 gone.append(number)
     for number in reversed(gone):
         del graph.node[number]
-    read = set(_read(graph))
+    read = set(names_read(graph))
     for name in touched & given - read:
         del tensors[name]
     return n_weights
@@ -119,14 +119,14 @@ def _rename(node: Any, renamed: Mapping[str, str]) -> None:
             _rename(inner, renamed)
 
 
-def _read(graph: Any) -> Iterator[str]:
+def names_read(graph: Any) -> Iterator[str]:
     """The names that a graph's nodes and outputs read, and those in its branches."""
     yield from (output.name for output in graph.output)
     for node in graph.node:
         yield from node.input
         for attribute in node.attribute:
             if attribute.HasField("g"):
-                yield from _read(attribute.g)
+                yield from names_read(attribute.g)
 
 
 def inlined(path: Path, model: Any, onnx: Any) -> Any:

@@ -12,12 +12,12 @@ from metarep.networks.forward_passes import ForwardPass, numbers
 
 Tensors = Mapping[str, torch.Tensor]
 OPERATORS = frozenset(
-    (
+    {
         *("Add", "AveragePool", "BatchNormalization", "Clip", "Concat", "Constant", "Conv", "Div", "Dropout", "Elu", "Erf"),
-        *("Flatten", "Gather", "GlobalAveragePool", "Gemm", "Identity", "LayerNormalization", "LeakyRelu", "MatMul", "MaxPool"),
-        *("Mul", "Neg", "Pow", "ReduceMean", "Relu", "Reshape", "Shape", "Sigmoid", "Sin", "Softmax", "Softplus", "Softsign"),
-        *("Split", "Sqrt", "Squeeze", "Sub", "Tanh", "Transpose", "Unsqueeze"),
-    )
+        *("Flatten", "GRU", "Gather", "GlobalAveragePool", "Gemm", "Identity", "LSTM", "LayerNormalization", "LeakyRelu"),
+        *("MatMul", "MaxPool", "Mul", "Neg", "PRelu", "Pow", "ReduceMean", "Relu", "Reshape", "Shape", "Sigmoid", "Sin"),
+        *("Softmax", "Softplus", "Softsign", "Split", "Sqrt", "Squeeze", "Sub", "Tanh", "Transpose", "Unsqueeze"),
+    }
 )
 """What a graph may consist of to be run: none makes more values than inputs and weights have by far."""
 

@@ -17,6 +17,7 @@ from metarep.networks.fitting import Step, fitted
 from metarep.networks.graph import Graph, with_graph
 from metarep.networks.naming import OTHER, Parts, Reading, Shape, read_tensor, split_names
 from metarep.networks.structure import Declared
+from metarep.networks.symmetry_groups import SymmetryGroup
 
 KINDS = (
     "linear",
@@ -71,7 +72,7 @@ class Tensor:
 class Architecture:
     """The tensors of a network in order.
 
-    `chain` is whether its layers stand one behind the other and nothing goes around them; None where no graph says it.
+    `groups` are the groups of units that its graph shows; None where there is no graph.
     `components` are the prefixes of names ("model", "ema_model.module") under which several networks stand side by side;
     () for one network. `unordered` are tensors of layers of which neither widths nor names tell which stands first.
     `declared` is what a person said of it. `evidence` are symmetries by name whose outputs were compared, each
@@ -79,7 +80,7 @@ class Architecture:
     """
 
     tensors: tuple[Tensor, ...]
-    chain: bool | None = None
+    groups: tuple[SymmetryGroup, ...] | None = None
     components: tuple[str, ...] = ()
     unordered: tuple[str, ...] = ()
     declared: Declared | None = None
@@ -104,7 +105,8 @@ class Architecture:
         tensors = [_known(asdict(tensor)) | {"shape": list(tensor.shape)} for tensor in self.tensors]
         lists = {name: list(value) or None for name, value in (("components", self.components), ("unordered", self.unordered))}
         declared = self.declared.to_json() if self.declared is not None else None
-        own = {"tensors": tensors, "chain": self.chain, "declared": declared, "evidence": dict(self.evidence) or None}
+        groups = [units.to_json() for units in self.groups] if self.groups is not None else None
+        own = {"tensors": tensors, "groups": groups, "declared": declared, "evidence": dict(self.evidence) or None}
         return _known(own | lists)
 
     @classmethod
@@ -116,7 +118,8 @@ class Architecture:
             listed = {name: tuple(data.get(name, ())) for name in ("components", "unordered")}
             declared = Declared.from_json(data["declared"]) if "declared" in data else None
             listed["evidence"] = tuple(data.get("evidence", {}).items())
-            return cls(tuple(Tensor(**entry) for entry in entries), data.get("chain"), declared=declared, **listed)
+            groups = tuple(SymmetryGroup.from_json(one) for one in data["groups"]) if "groups" in data else None
+            return cls(tuple(Tensor(**entry) for entry in entries), groups, declared=declared, **listed)
         except (KeyError, TypeError) as error:
             raise MetarepError("no architecture", met=repr(error), expected="tensors with name, shape, dtype, kind") from error
 
@@ -182,7 +185,7 @@ def read_architecture(named: Sequence[Named], *, ordered: bool = True, graph: Gr
     if not ordered:
         tensors.sort(key=lambda tensor: tensor.layer)
     unordered = tuple(tensor.name for tensor in tensors if readings[tensor.name].operation in doubtful)
-    return Architecture(tuple(tensors), graph.chain if graph is not None else None, components, unordered)
+    return Architecture(tuple(tensors), graph.groups if graph is not None else None, components, unordered)
 
 
 def _by_widths(

@@ -43,9 +43,8 @@ def with_further(
     declared = architecture.declared or Declared()
     activation, output_activation = declared.activation or activation, declared.output_activation or output_activation
     found: list[Further] = []
-    if activation in ODD:
-        found += _odd_units(architecture)
-    found += _recurrent(architecture, symmetries.groups)
+    if architecture.groups is None:  # a graph may keep gates in another order, and names its own activations
+        found += [*(_odd_units(architecture) if activation in ODD else ()), *_recurrent(architecture, symmetries.groups)]
     for operation in operations_of(architecture):
         found += _rotations(operation, architecture, symmetries.groups)
     found += _lora(architecture.tensors)

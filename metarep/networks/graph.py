@@ -9,6 +9,7 @@ from typing import NamedTuple
 from scipy.cluster.hierarchy import DisjointSet
 
 from metarep.networks.naming import OTHER, Reading
+from metarep.networks.symmetry_groups import SymmetryGroup
 
 
 class Use(NamedTuple):
@@ -25,10 +26,10 @@ class Use(NamedTuple):
 
 @dataclass(frozen=True)
 class Graph:
-    """The uses of tensors by name, and `chain`: whether the layers stand one behind the other and nothing goes around them."""
+    """The uses of tensors by name, and the groups of units that a walk of the graph finds."""
 
     uses: Mapping[str, Use]
-    chain: bool
+    groups: tuple[SymmetryGroup, ...]
 
 
 def with_graph(readings: Mapping[str, Reading], graph: Graph) -> dict[str, Reading]:

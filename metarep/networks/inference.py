@@ -1,4 +1,4 @@
-"""The symmetries of a network from the names and shapes of its tensors, since a state dict has no graph.
+"""The symmetries of a network: those that a walk of its graph found, else those that names and shapes of tensors show.
 
 Steps, each a pure function: buffers and the prefix that all names share are set aside (`operations`), networks that stand side
 by side are read one by one (`components`), and each is read as what it is declared to be, or as the first of these that it is:
@@ -46,11 +46,15 @@ def symmetries_of(architecture: Architecture, *, relu: bool = False) -> Symmetri
     notes: list[str] = []
     if declared.structure is not None:
         groups += declared_groups(declared.structure, operations, relu=relu)
-    for part in _networks(architecture, operations) if declared.structure is None else ():
-        found, said = _network(architecture, part, relu=relu)
+    elif architecture.groups is not None:
+        groups += architecture.groups
+    for part in _networks(architecture, operations) if declared.structure is None and architecture.groups is None else ():
+        found, said = _network(part, relu=relu)
         groups += found
         notes += said
-    groups += heads_of(operations, declared.n_heads)
+    held = {(m.tensor, m.axis) for units in groups if units.interchangeable for m in units.members}
+    heads = heads_of(operations, declared.n_heads)
+    groups += (units for units in heads if not held & {(m.tensor, m.axis) for m in units.members})
     if len(architecture.components) > 1:
         names = ", ".join(architecture.components)
         notes.append(f"{len(architecture.components)} networks are taken to stand side by side: {names}")
@@ -102,13 +106,11 @@ def _networks(architecture: Architecture, operations: Sequence[Operation]) -> li
     return list(parts.values())
 
 
-def _network(
-    architecture: Architecture, operations: Sequence[Operation], *, relu: bool
-) -> tuple[list[SymmetryGroup], list[str]]:
+def _network(operations: Sequence[Operation], *, relu: bool) -> tuple[list[SymmetryGroup], list[str]]:
     """The groups of one network, and what is to be said of them."""
     by_name = {key_of(operation): operation for operation in operations}
-    tree = sequence(operations) if architecture.chain else None if architecture.chain is False else plain_structure(operations)
-    why = ["the graph is no chain of layers" if architecture.chain is False else _why_not_plain(operations)]
+    tree = plain_structure(operations)
+    why = [_why_not_plain(operations)]
     if tree is not None and len(by_name) == len(operations):
         try:
             return list(Wiring(by_name, relu).run(tree)), _assumed(tree)

@@ -8,8 +8,8 @@ multiplying what feeds a unit by c > 0 and dividing what reads it by c does so t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from dataclasses import astuple, dataclass
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
@@ -61,6 +61,17 @@ class SymmetryGroup:
     interchangeable: bool = True
     positive_scale: bool = False
     evidence: Evidence = "assumed"
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data, from which `from_json` makes the same group, but for the evidence."""
+        how = {name: True for name in ("interchangeable", "positive_scale") if getattr(self, name)}
+        return {"name": self.name, "n": self.n, "members": [list(astuple(member)) for member in self.members]} | how
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> SymmetryGroup:
+        """Raises KeyError or TypeError for anything else."""
+        how = {name: data.get(name, False) for name in ("interchangeable", "positive_scale")}
+        return cls(data["name"], data["n"], tuple(Member(*member) for member in data["members"]), **how)
 
 
 class Further(Protocol):

@@ -130,7 +130,7 @@ class Reader:
     def architecture(self, checkpoint: Checkpoint) -> Architecture:
         """What its tensors are: as described, and else as the file's own graph, names and shapes say."""
         graph = checkpoint.graph
-        key = (checkpoint.named, checkpoint.ordered, graph and (tuple(graph.uses.items()), graph.chain))
+        key = (checkpoint.named, checkpoint.ordered, graph and (tuple(graph.uses.items()), graph.groups))
         if key not in self._architectures:
             self._architectures[key] = self.descriptions.apply(checkpoint.architecture)
         return self._architectures[key]

@@ -1,4 +1,4 @@
-"""Small ONNX models, node by node: what has the layers of a chain, and what does not."""
+"""Small ONNX models, node by node: with units that can change places, and without."""
 
 import numpy as np
 import onnx
@@ -10,18 +10,19 @@ from metarep.networks.architecture import Architecture
 node = helper.make_node
 
 
-def write(path, nodes, shapes, outputs=(), more=()):
-    """A model of some nodes with float tensors of these shapes; returns its path."""
+def write(path, nodes, shapes, outputs=(), more=(), x=None):
+    """A model of some nodes with float tensors of these shapes, which reads an `x` of such a shape; returns its path."""
     rng = np.random.default_rng(0)
     protos = [numpy_helper.from_array(rng.normal(size=shape).astype(np.float32), name) for name, shape in shapes.items()]
-    given = [helper.make_tensor_value_info("x", TensorProto.FLOAT, None)]
+    given = [helper.make_tensor_value_info("x", TensorProto.FLOAT, x)]
     shown = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs]
-    onnx.save(helper.make_model(helper.make_graph(nodes, "g", given, shown, [*protos, *more])), path)
+    graph = helper.make_graph(nodes, "g", given, shown, [*protos, *more])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), path)
     return path
 
 
-def read(tmp_path, nodes, shapes, outputs=(), more=()) -> Architecture:
-    return read_checkpoint(write(tmp_path / "x.onnx", nodes, shapes, outputs, more)).architecture
+def read(tmp_path, nodes, shapes, outputs=(), more=(), x=None) -> Architecture:
+    return read_checkpoint(write(tmp_path / "x.onnx", nodes, shapes, outputs, more, x)).architecture
 
 
 def layers(architecture: Architecture) -> list[list[str]]:
@@ -61,7 +62,7 @@ INPUTS = {
 }
 """The shape of what a model reads, (4, 6) for those that are not named."""
 
-PLAIN = {
+MODELS = {
     "mlp": mlp(),
     "swish": mlp(relu=[node("Sigmoid", ["a"], ["s0"]), node("Mul", ["a", "s0"], ["r"])]),
     "flattened": conv(node("MaxPool", ["a"], ["p"], kernel_shape=[1, 1]), node("Flatten", ["p"], ["f"])),
@@ -70,8 +71,6 @@ PLAIN = {
         node("Constant", [], ["to"], value=numpy_helper.from_array(np.array([-1, 12]))), node("Reshape", ["a", "to"], ["f"])
     ),
     "scaled": mlp(relu=[node("Constant", [], ["two"], value_float=2.0), node("Mul", ["a", "two"], ["r"])]),
-}
-NOT_PLAIN = {
     "residual": mlp(
         second=[node("Gemm", ["r", "w1", "b1"], ["z"]), node("Add", ["z", "r"], ["z2"]), node("Gemm", ["z2", "v"], ["y"])]
     ),
@@ -97,6 +96,11 @@ NOT_PLAIN = {
     "unknown": mlp(relu=node("CumSum", ["a"], ["r"])),
     "nothing": [node("Relu", ["x"], ["y"])],
 }
+WITHOUT_UNITS = {
+    *("shown inside", "shared weight", "shared bias", "kernel turned", "pixels in the rows", "over pixels"),
+    *("of another domain", "unknown", "nothing", "hidden constant"),
+}
+"""Models whose units keep their order."""
 
 
 def tensors_of(nodes) -> dict:

@@ -1,11 +1,12 @@
-"""What a graph says of its tensors: layers in the nodes' order, weight beside bias, output axes, and whether it is a chain."""
+"""What a graph says of its tensors: layers in the nodes' order, weight beside bias, output axes, and units."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
-from onnx_models import NOT_PLAIN, PLAIN, axes, layers, node, outputs_of, read, tensors_of, write
+from onnx_models import axes, layers, node, read, write
 
 from metarep.formats.readers import read_checkpoint
 from metarep.networks.architecture import Architecture
@@ -42,10 +43,9 @@ MLP_SHAPES = {
 
 
 def test_a_perceptron_without_names(tmp_path):
-    found = read(tmp_path, MLP, MLP_SHAPES)
+    found = read(tmp_path, MLP, MLP_SHAPES, ["c"])
     assert layers(found) == [["onnx::9", "onnx::2"], ["onnx::3", "onnx::4"], ["onnx::5", "onnx::6"]]
     assert [(tensor.kind, tensor.role) for tensor in found.tensors] == [("linear", "weight"), ("linear", "bias")] * 3
-    assert found.chain
     assert [(units.n, units.interchangeable) for units in symmetries_of(found).groups] == [
         (5, False),
         (9, True),
@@ -74,7 +74,7 @@ CNN_SHAPES = {
 
 
 def test_a_convolutional_network_as_pytorch_writes_it(tmp_path):
-    found = read(tmp_path, CNN, CNN_SHAPES)
+    found = read(tmp_path, CNN, CNN_SHAPES, ["d"], x=(1, 1, 9, 9))
     assert layers(found) == [
         ["onnx::Conv_10", "onnx::Conv_11"],
         ["onnx::Conv_14", "onnx::Conv_13"],
@@ -83,7 +83,7 @@ def test_a_convolutional_network_as_pytorch_writes_it(tmp_path):
     assert [tensor.kind for tensor in found.tensors] == ["conv2d"] * 4 + ["linear"] * 2
     assert [tensor.role for tensor in found.tensors] == ["weight", "bias"] * 3
     assert axes(found) == {"onnx::Conv_10": (0, 1), "onnx::Conv_14": (0, 1), "onnx::MatMul_15": (1, 0)}
-    assert found.chain
+    assert [units.n for units in found.groups if units.interchangeable] == [6, 8]
 
 
 @pytest.mark.parametrize(
@@ -184,13 +184,7 @@ def test_a_tied_weight_belongs_to_the_first_that_reads_it_and_what_nobody_reads_
     ]
     found = read(tmp_path, nodes, {"spare": (2, 2), "b": (4,), "table": (9, 4), "w": (4, 4)})
     assert layers(found) == [["table"], ["w", "b"], ["spare"]]
-    assert (found.tensors[0].kind, found.chain) == ("embedding", False)
-
-
-@pytest.mark.parametrize("name", [*PLAIN, *NOT_PLAIN])
-def test_chains_and_what_is_none(tmp_path, name):
-    nodes = (PLAIN | NOT_PLAIN)[name]
-    assert read(tmp_path, nodes, tensors_of(nodes), outputs_of(nodes)).chain is (name in PLAIN)
+    assert found.tensors[0].kind == "embedding"
 
 
 def test_a_node_may_be_anything(tmp_path):
@@ -211,7 +205,7 @@ def test_a_node_may_be_anything(tmp_path):
     ]
     found = read(tmp_path, nodes, {"w": (3, 3), "b": (3,), "scalar": (), "empty": (0, 4)})
     assert {tensor.name for tensor in found.tensors} == {"w", "b", "scalar", "empty"}
-    assert found.chain is False
+    assert not any(units.interchangeable for units in found.groups)
 
 
 def test_tensors_of_a_branch_stand_where_the_branch_does(tmp_path):
@@ -226,14 +220,15 @@ def test_tensors_of_a_branch_stand_where_the_branch_does(tmp_path):
     ]
     found = read(tmp_path, nodes, {"w1": (4, 2), "w0": (3, 4)})
     order = [tensor.name for tensor in found.tensors]
-    assert (order[0], order[-1], len(order), found.n_layers, found.chain) == ("w0", "w1", 4, 4, False)
+    assert (order[0], order[-1], len(order), found.n_layers) == ("w0", "w1", 4, 4)
     assert set(axes(found).values()) == {(1, 0)}
 
 
-def test_axes_and_chain_are_kept(tmp_path):
-    zoo = open_zoo(import_networks(ImportConfig(), [write(tmp_path / "x.onnx", CNN, CNN_SHAPES)], tmp_path / "zoo"))
+def test_axes_and_units_are_kept(tmp_path):
+    path = write(tmp_path / "x.onnx", CNN, CNN_SHAPES, ["d"], x=(1, 1, 9, 9))
+    zoo = open_zoo(import_networks(ImportConfig(), [path], tmp_path / "zoo"))
     found = zoo.architecture_of(zoo.row_of("x"))
-    assert found == read_checkpoint(tmp_path / "x.onnx").architecture
+    assert replace(found, evidence=()) == read_checkpoint(tmp_path / "x.onnx").architecture
     assert Architecture.from_json(json.loads(json.dumps(found.to_json()))) == found
-    assert found.chain
+    assert [units.n for units in symmetries_of(found).groups if units.interchangeable] == [6, 8]
     assert list(zoo.network("x")) == [tensor.name for tensor in found.tensors]

@@ -94,7 +94,7 @@ def test_old_architectures_load_and_keep_their_digest():
     entries = [("0.weight", (4, 3), "float32"), ("0.bias", (4,), "float32")]
     old = [{"name": n, "shape": list(s), "dtype": d, "kind": "linear", "role": n[2:], "layer": 0} for n, s, d in entries]
     found = Architecture.from_json({"tensors": old})
-    assert (found, found.chain, found.tensors[0].axes) == (read_architecture(entries), None, None)
+    assert (found, found.groups, found.tensors[0].axes) == (read_architecture(entries), None, None)
     assert found.to_json() == {"tensors": old}
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
-from onnx_models import INPUTS, NOT_PLAIN, PLAIN, node, outputs_of, read, tensors_of
+from onnx_models import INPUTS, MODELS, WITHOUT_UNITS, node, outputs_of, read, tensors_of
 
 from metarep.formats.readers import read_checkpoint
 from metarep.networks.inference import symmetries_of
@@ -31,25 +31,25 @@ def shuffled(tensors, symmetries):
     )
 
 
-@pytest.mark.parametrize("name", [name for name in (*PLAIN, *NOT_PLAIN) if name not in NOT_RUN])
+@pytest.mark.parametrize("name", [name for name in MODELS if name not in NOT_RUN])
 def test_units_change_places_and_the_answers_stay(tmp_path, name):
-    nodes = (PLAIN | NOT_PLAIN)[name]
-    symmetries = symmetries_of(read(tmp_path, nodes, tensors_of(nodes), outputs_of(nodes)))
+    nodes = MODELS[name]
+    symmetries = symmetries_of(read(tmp_path, nodes, tensors_of(nodes), outputs_of(nodes), x=INPUTS.get(name, (4, 6))))
     tensors = {key: value.abs() + 0.1 for key, value in read_checkpoint(tmp_path / "x.onnx").tensors.items()}
     x = np.random.default_rng(1).normal(size=INPUTS.get(name, (4, 6))).astype(np.float32)
     before, after = (answers(nodes, values, x) for values in (tensors, shuffled(tensors, symmetries)))
     for one, other in zip(before, after, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4)
-    assert any(units.interchangeable for units in symmetries.groups) is (name in PLAIN)
+    assert any(units.interchangeable for units in symmetries.groups) is (name not in WITHOUT_UNITS)
 
 
 @pytest.mark.parametrize(
     "name", ["residual", "shown inside", "shared weight", "channels last", "tokens flattened", "hidden constant"]
 )
 def test_the_answers_of_no_chain_would_change(tmp_path, name):
-    """The control: the same units changing places where something goes around them."""
-    nodes = NOT_PLAIN[name]
-    read(tmp_path, nodes, tensors_of(nodes), outputs_of(nodes))
+    """The control: units changing places where something goes around them, that moves with them or keeps them in place."""
+    nodes = MODELS[name]
+    read(tmp_path, nodes, tensors_of(nodes), outputs_of(nodes), x=INPUTS.get(name, (4, 6)))
     tensors = dict(read_checkpoint(tmp_path / "x.onnx").tensors)
     x = np.random.default_rng(1).normal(size=INPUTS.get(name, (4, 6))).astype(np.float32)
     before = answers(nodes, tensors, x)

@@ -98,6 +98,28 @@ def heads_alone(n_heads=3, d=6, d_head=2):
     return Net(run, **ends, **attn, attn_blocks__0__attn__W_O=p(torch.randn(d, n_heads * d_head)))
 
 
+def detector():
+    """Convolutions with a filter for each channel, two heads on the way, and a block that may or may not be led around."""
+
+    def separable(n_in, n_out):
+        first = (nn.Conv2d(n_in, n_in, 3, padding=1, groups=n_in, bias=False), nn.BatchNorm2d(n_in), nn.ReLU())
+        return nn.Sequential(*first, nn.Conv2d(n_in, n_out, 1, bias=False), nn.BatchNorm2d(n_out), nn.ReLU())
+
+    def run(s, x):
+        middle = s.base[2](s.base[1](s.base[0](x)))
+        late = s.base[3](middle + s.base[2](middle))
+        found = [s.boxes[0](middle), s.boxes[1](late), s.scores[0](middle), s.scores[1](late), s.extra(late)]
+        return cat(*(value.flatten(1) for value in found))
+
+    return Net(
+        run,
+        base=nn.ModuleList([nn.Sequential(nn.Conv2d(1, 5, 3)), separable(5, 7), separable(7, 7), separable(7, 13)]),
+        extra=nn.Sequential(nn.Conv2d(13, 6, 1), nn.ReLU(), nn.Conv2d(6, 13, 1)),
+        boxes=nn.ModuleList([separable(7, 4), nn.Conv2d(13, 4, 1)]),
+        scores=nn.ModuleList([separable(7, 2), nn.Conv2d(13, 2, 1)]),
+    )
+
+
 class Convolution(nn.Module):
     """A graph convolution as PyTorch Geometric keeps it."""
 
@@ -217,6 +239,7 @@ FAMILIES = {
         WORDS,
         [4, 8],
     ),
+    "detector with heads on its way": (detector, PICTURES, [5, 6, 7]),
     "attention alone": (heads_alone, WORDS, [3]),
     "lstm": (
         lambda: Net(recurrent, embedding=nn.Embedding(11, 5), rnn=nn.LSTM(5, 7, 2, batch_first=True), fc=linear(7, 3)),

@@ -53,9 +53,11 @@ def turned_alike(
 ) -> dict[str, Axes | None]:
     """The axes of all weights; bare matrices (`W1`, `W`) that nothing decides on lie as those do that something does.
 
-    Where nothing decides on any, they keep (in, out) if more of them fit the one before so than as (out, in).
+    Where nothing decides on any, they keep (in, out) if more of them fit the one before so than as (out, in). Matrices beside
+    weights with an axis of heads do not count.
     """
-    bare = [name for name in shapes if parts[name].leaf == "w" and len(shapes[name]) == 2]
+    heads = {parts[name].module[:-1] for name in shapes if parts[name].own in ("q", "k", "v") and len(shapes[name]) == 3}
+    bare = [n for n in shapes if parts[n].leaf == "w" and len(shapes[n]) == 2 and parts[n].module[:-1] not in heads]
     lengths = {name: {shape[0] for leaf, shape in siblings[name].items() if leaf in BIAS_LEAVES and shape} for name in bare}
     turned = [name for name in bare if axes[name] == SECOND]
     kept = [name for name in bare if axes[name] is None and lengths[name] == {shapes[name][0]} != {shapes[name][1]}]

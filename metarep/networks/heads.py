@@ -29,8 +29,15 @@ def heads_of(operations: Sequence[Operation], n_heads: int | None = None) -> Ite
             continue
         (n,) = counts
         members = [member for tensor in tensors if tensor.role != "output_bias" for member in [_member(tensor, n)]]
-        if n > 1 and None not in members:
+        if n > 1 and None not in members and _lie_alike(tensors):
             yield SymmetryGroup(f"heads of {operation.module}", n, tuple(members))
+
+
+def _lie_alike(tensors: Sequence[Tensor]) -> bool:
+    """Whether an output matrix is (d, heads · d_head) beside queries that are (heads, d_head, d)."""
+    outputs = [tensor.shape for tensor in tensors if tensor.role == "output" and len(tensor.shape) == 2]
+    sources = [t.shape for t in tensors if t.role in SOURCES and len(t.shape) == 3 and split_name(t.name).leaf != "kernel"]
+    return all(n * d_head == inner and width == d for d, inner in outputs for n, d_head, width in sources)
 
 
 def n_attentions(operations: Sequence[Operation]) -> int:

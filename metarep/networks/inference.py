@@ -6,7 +6,7 @@ by side are read one by one (`components`), and each is read as what it is decla
 - a network of plain layers: a chain, towers, heads (`plain`, `structure`);
 - a residual network of convolutions (`residual_conv`) or a residual stream (`residual_stream`), known as a whole;
 - anything else, of which only units are known that nothing outside can see: in lists of layers, known blocks, the MLPs of
-  transformers (`inside`), in front of the last layer of a recurrent stack.
+  transformers (`inside`); and of convolutions all layers of one width together (`widths`).
 
 Heads of attention come on top (`heads`). Whatever is in doubt is a group that is not interchangeable: a false symmetry is
 worse than a missed one. Notes say what is assumed, and why nothing is interchangeable where nothing is.
@@ -28,6 +28,7 @@ from metarep.networks.residual_conv import residual_conv
 from metarep.networks.residual_stream import mlp_readers, stream_of
 from metarep.networks.structure import Declared, Structure
 from metarep.networks.symmetry_groups import Symmetries, SymmetryGroup
+from metarep.networks.widths import groups_of_widths
 from metarep.networks.wiring import Wiring
 
 TWINS = (("pi_features_extractor", "features_extractor"), ("vf_features_extractor", "features_extractor"))
@@ -120,7 +121,8 @@ def _network(operations: Sequence[Operation], *, relu: bool) -> tuple[list[Symme
     stream = None if groups else stream_of(operations)
     groups += [stream] if stream is not None else []
     held = {(member.tensor, member.axis) for units in groups for member in units.members}
-    for units in groups_inside(operations):
+    together = groups_of_widths(operations) if architecture.chain is None else ()
+    for units in (*groups_inside(operations), *together):
         places = {(member.tensor, member.axis) for member in units.members}
         if not places & held:
             groups.append(units)

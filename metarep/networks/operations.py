@@ -18,6 +18,11 @@ PLAIN_ROLES = frozenset({"weight", "bias", "scale", "shift", "running_mean", "ru
 _ELEMENTWISE = re.compile(r"(.*_)?(p?relu|act\w*|alphas?|slopes?|gains?|scale|layer_?scale|snake|nonlin\w*)_?\d*|\d+", re.I)
 """Modules of slopes and gains, one for each unit or one for all."""
 
+_TRANSPOSED = re.compile(
+    r"de_?conv|conv_?t(?:rans|\d|$|[._])|t(?:rans)?_?conv|transpos|(?:^|[._])(?:up|dec|gen|netg|g\.)", re.I
+)
+"""Modules of transposed convolutions, and of networks that put out pictures."""
+
 
 class Recurrent(NamedTuple):
     """The hidden units of a recurrent layer: name, how many, what they are fed by and read through, and how it reads inputs."""
@@ -34,7 +39,8 @@ class Operation:
     """The tensors of one layer: `path` is the module in their names, `module` what is left of it without a shared prefix.
 
     `may_be_grouped`: a convolution that reads fewer channels than the one before it in the file puts out, which may be a
-    convolution in groups, or one that stands elsewhere.
+    convolution in groups, or one that stands elsewhere. `may_be_transposed`: a convolution as wide in as out, whose names or
+    neighbours say that its inputs may stand first.
     """
 
     kind: str
@@ -42,6 +48,7 @@ class Operation:
     module: str = ""
     tensors: list[Tensor] = field(default_factory=list)
     may_be_grouped: bool = False
+    may_be_transposed: bool = False
 
     @property
     def weight(self) -> Tensor | None:
@@ -173,6 +180,11 @@ def operations_of(architecture: Architecture) -> Iterator[Operation]:
     convolutions = [operation for operation in found if operation.kind.startswith("conv") and operation.is_layer]
     for before, operation in pairwise(convolutions):
         operation.may_be_grouped = operation.n_in < before.n_out and before.n_out % operation.n_in == 0
+    transposed = {o.module.partition(".")[0] for o in convolutions if o.weight.axes == (1, 0)}
+    for operation in convolutions if architecture.chain is None else ():
+        square = operation.weight.axes is None and operation.n_in == operation.n_out > 1
+        near = operation.module.partition(".")[0] in transposed
+        operation.may_be_transposed = square and (near or bool(_TRANSPOSED.search(operation.path)))
     yield from found
 
 

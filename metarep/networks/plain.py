@@ -71,6 +71,11 @@ def plain_structure(operations: Sequence[Operation]) -> Structure | None:
         policy = Structure("sequence", (*sequence(towers.pop("policy")).parts, last))
         return Structure("parallel", (policy, *(sequence(part) for part in towers.values())))
     heads = tuple(sequence(part) for part in towers.values())
+    if set(towers) == {"mean", "spread"} and not tail and trunk:
+        places = _latent_places(trunk, towers["mean"])
+        if len(places) > 1 or (places and trunk[0].n_in != trunk[-1].n_out):
+            return None
+        trunk, tail = (trunk[: places[0]], trunk[places[0] :]) if places else (trunk, [])
     if not towers or (len(towers) == 1 and not tail):
         return _row([*trunk, *(one for part in towers.values() for one in part)])
     if not tail:
@@ -78,6 +83,21 @@ def plain_structure(operations: Sequence[Operation]) -> Structure | None:
     if set(towers) == {"mean", "spread"}:
         return Structure("sequence", (*sequence(trunk).parts, Structure("elementwise", heads), *sequence(tail).parts))
     return None
+
+
+def _latent_places(trunk: Sequence[Operation], mean: Sequence[Operation]) -> list[int]:
+    """Where inside a trunk the layers of a latent may stand that the file keeps behind it: between encoder and decoder."""
+    if not all(operation.is_layer for operation in mean):
+        return []
+    read, made = mean[0].n_in, mean[-1].n_out
+    found = []
+    for at, decoder in enumerate(trunk):
+        layers = [operation for operation in trunk[:at] if operation.is_layer]
+        fits = bool(layers) and (
+            layers[-1].n_out == read or (layers[-1].kind.startswith("conv") and read % layers[-1].n_out == 0)
+        )
+        found += [at] if fits and decoder.is_layer and decoder.n_in == made else []
+    return found
 
 
 def sequence(operations: Sequence[Operation]) -> Structure:

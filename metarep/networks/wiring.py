@@ -19,6 +19,11 @@ from metarep.networks.symmetry_groups import Member, Side, SymmetryGroup
 _PORTED = re.compile(r"dense_?\d*(_\d+)?$")
 """Layers named as Keras names them: where such a network was ported, it may flatten pixels as Keras does."""
 
+_CONDITION = re.compile(
+    r"(?:^|[._])(?:labels?|class(?:es)?|cond(?:ition)?|digits?|categor(?:y|ies)|time(?:step)?|domain|speaker)(?:[._]|$)"
+)
+"""Embeddings of what is joined or multiplied with other inputs, such as the label that a generator reads beside its noise."""
+
 
 @dataclass(frozen=True)
 class Piece:
@@ -36,8 +41,9 @@ class Piece:
 
 @dataclass(frozen=True)
 class Value:
-    """What layers put out: pieces one behind the other; `source` is the kind of layer it comes from, and `channels_last`
-    whether its pixels are flattened each with all its channels."""
+    """What layers put out: pieces one behind the other; `source` is the kind of layer it comes from ("table" for a square
+    embedding, in front of or behind which other inputs may stand), and `channels_last` whether its pixels are flattened each
+    with all its channels."""
 
     pieces: tuple[Piece, ...]
     source: str = "linear"
@@ -51,7 +57,7 @@ class Value:
         """Each of its units `times` times, flattened; None where these places are not known."""
         if times == 1:
             return self
-        if self.channels_last or self.source == "embedding":
+        if self.channels_last or self.source in ("embedding", "table"):
             pieces = tuple(replace(piece, outer=times * piece.outer) for piece in self.pieces)
             return replace(self, pieces=pieces) if len(pieces) == 1 else None
         return replace(self, pieces=tuple(replace(piece, inner=times * piece.inner) for piece in self.pieces))
@@ -170,8 +176,11 @@ class Wiring:
         self._read(operation, operation.weight.name, operation.axes[1], operation.n_in, value)
         made = self.new(f"units of {operation.label}", operation.n_out, operation.feeding(), positive_scale=self.relu)
         alone = self.inside and operation.kind != "linear" and operation.n_in == 1 < operation.n_out
-        if value is None and (operation.may_be_grouped or alone):  # a filter for each channel, perhaps
+        grouped = value is None and (operation.may_be_grouped or alone)  # a filter for each channel, perhaps
+        if grouped or operation.may_be_transposed:
             self.hold(made)
+        for piece in value.pieces if value is not None and operation.may_be_transposed else ():
+            self.hold(piece.group)
         return Value((Piece(made, operation.n_out),), operation.kind, operation.channels_last)
 
     def _read(self, operation: Operation, tensor: str, axis: int, n_in: int, value: Value | None) -> None:
@@ -203,6 +212,8 @@ class Wiring:
     def _reads_more(self, operation: Operation, n_in: int, value: Value) -> bool:
         """Whether a linear layer reads inputs of the network beside the units before it, and no units of other layers."""
         more = n_in - value.size
+        if value.source == "table":
+            return operation.kind == "linear" and more > 0
         widths = [group.n for group in self.groups.values() if group.name != "inputs"]
         hidden = {sum(some) for n in (1, 2) for some in combinations(widths, n)}
         plain = operation.kind == "linear" and value.source == "linear" and all(piece.inner == 1 for piece in value.pieces)
@@ -251,7 +262,10 @@ class Wiring:
         axis = operation.axes[0] if operation.weight.axes else 1
         d = operation.weight.shape[axis]
         made = self.new(f"units of {operation.label}", d, [Member(operation.weight.name, axis, "in")])
-        return Value((Piece(made, d),), "embedding")
+        condition = bool(_CONDITION.search(operation.module.lower()))
+        if condition:
+            self.hold(made)
+        return Value((Piece(made, d),), "table" if condition or operation.weight.shape[1 - axis] == d else "embedding")
 
     def _recur(self, operation: Operation, value: Value | None) -> Value:
         """The hidden units of an LSTM, GRU or plain recurrent layer: gates in blocks, one behind the other."""

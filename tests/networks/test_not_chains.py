@@ -107,6 +107,52 @@ NETWORKS = {
 }
 
 
+conv = nn.Conv2d
+
+
+def convolutions(run, **layers):
+    """A network of convolutions that reads the six values as pixels, and names that make no chain."""
+    return Wired(lambda s, x: run(s, x.view(-1, 1, 2, 3)).mean((2, 3)), **layers)
+
+
+def joined(s, x):
+    first = torch.tanh(s.down0(x))
+    inner = torch.tanh(s.up0(torch.tanh(s.down2(torch.tanh(s.down1(first))))))
+    return s.last_skip(s.up1(torch.cat([inner, first], 1)))
+
+
+NETWORKS |= {
+    "joined channels as many as others": lambda: convolutions(
+        joined, down0=conv(1, 4, 1), down1=conv(4, 8, 1), down2=conv(8, 8, 1), up0=conv(8, 4, 1), up1=conv(8, 5, 1),
+        last_skip=conv(5, 3, 1),
+    ),
+    "channels moved to pixels": lambda: convolutions(
+        lambda s, x: s.end(s.after_skip(F.pixel_shuffle(s.grow(torch.tanh(s.skip0(x))), 2))),
+        skip0=conv(1, 4, 1), grow=conv(4, 16, 1), after_skip=conv(4, 5, 1), end=conv(5, 2, 1),
+    ),
+    "gates of half the channels": lambda: convolutions(
+        lambda s, x: s.end(F.glu(s.skip1(F.glu(s.skip0(torch.tanh(s.start(x))), 1)), 1)),
+        start=conv(1, 4, 1), skip0=conv(4, 8, 1), skip1=conv(4, 8, 1), end=conv(4, 2, 1),
+    ),
+    "channels in groups": lambda: convolutions(
+        lambda s, x: s.end(torch.tanh(s.mixed_skip(torch.tanh(s.wide(torch.tanh(s.start(x))))))),
+        start=conv(1, 4, 1), wide=conv(4, 8, 1), mixed_skip=conv(8, 8, 1, groups=2), end=conv(8, 2, 1),
+    ),
+    "every second channel": lambda: convolutions(
+        lambda s, x: s.end(torch.tanh(s.half_skip(torch.tanh(s.wide(torch.tanh(s.start(x))))[:, ::2]))),
+        start=conv(1, 4, 1), wide=conv(4, 8, 1), half_skip=conv(4, 5, 1), end=conv(5, 2, 1),
+    ),
+    "outputs as many as hidden units": lambda: Wired(
+        lambda s, x: both(s.skip_a(torch.tanh(s.fc1(x))), s.skip_b(torch.tanh(s.fc1(x)))),
+        fc1=linear(6, 8), skip_a=linear(8, 8), skip_b=linear(8, 3),
+    ),
+    "inputs as many as hidden units": lambda: Wired(
+        lambda s, x: s.end(torch.tanh(s.skip_a(torch.tanh(s.fc1(x[:, :2])))) * s.skip_b(x)),
+        fc1=linear(2, 6), skip_a=linear(6, 7), skip_b=linear(6, 7), end=linear(7, 2),
+    ),
+}  # fmt: skip
+
+
 @pytest.mark.parametrize("name", NETWORKS)
 def test_what_is_called_free_leaves_the_function(name):
     torch.manual_seed(0)

@@ -79,6 +79,47 @@ def lens(n_heads=2, d=6, d_head=4):
     return Net(run, **ends, **attn, **{f"blocks__0__mlp__{name}": value for name, value in inner.items()})
 
 
+def heads_alone(n_heads=3, d=6, d_head=2):
+    """A block of attention, whose square W_O is (d, heads · d_head) as its queries (heads, d_head, d) tell."""
+    p = nn.Parameter
+    attn = {f"attn_blocks__0__attn__W_{x}": p(torch.randn(n_heads, d_head, d)) for x in "QKV"}
+    ends = {
+        "embed__W_E": p(torch.randn(d, 11)),
+        "pos_embed__W_pos": p(torch.randn(5, d)),
+        "unembed__W_U": p(torch.randn(d, 11)),
+    }
+
+    def run(s, x):
+        h, a = s.embed.W_E.T[x] + s.pos_embed.W_pos, getattr(s.attn_blocks, "0").attn
+        q, k, v = (torch.einsum("btd,hed->bhte", h, getattr(a, f"W_{w}")) for w in "QKV")
+        z = (torch.softmax(q @ k.mT, -1) @ v).permute(0, 2, 1, 3).flatten(2)
+        return (h + z @ a.W_O.T) @ s.unembed.W_U
+
+    return Net(run, **ends, **attn, attn_blocks__0__attn__W_O=p(torch.randn(d, n_heads * d_head)))
+
+
+def detector():
+    """Convolutions with a filter for each channel, two heads on the way, and a block that may or may not be led around."""
+
+    def separable(n_in, n_out):
+        first = (nn.Conv2d(n_in, n_in, 3, padding=1, groups=n_in, bias=False), nn.BatchNorm2d(n_in), nn.ReLU())
+        return nn.Sequential(*first, nn.Conv2d(n_in, n_out, 1, bias=False), nn.BatchNorm2d(n_out), nn.ReLU())
+
+    def run(s, x):
+        middle = s.base[2](s.base[1](s.base[0](x)))
+        late = s.base[3](middle + s.base[2](middle))
+        found = [s.boxes[0](middle), s.boxes[1](late), s.scores[0](middle), s.scores[1](late), s.extra(late)]
+        return cat(*(value.flatten(1) for value in found))
+
+    return Net(
+        run,
+        base=nn.ModuleList([nn.Sequential(nn.Conv2d(1, 5, 3)), separable(5, 7), separable(7, 7), separable(7, 13)]),
+        extra=nn.Sequential(nn.Conv2d(13, 6, 1), nn.ReLU(), nn.Conv2d(6, 13, 1)),
+        boxes=nn.ModuleList([separable(7, 4), nn.Conv2d(13, 4, 1)]),
+        scores=nn.ModuleList([separable(7, 2), nn.Conv2d(13, 2, 1)]),
+    )
+
+
 class Convolution(nn.Module):
     """A graph convolution as PyTorch Geometric keeps it."""
 
@@ -160,6 +201,46 @@ FAMILIES = {
         NUMBERS,
         [4, 7, 8, 9],
     ),
+    "variational autoencoder whose latent stands last": (
+        lambda: Net(
+            lambda s, x: s.decoder(s.mean_layer(s.encoder(x)) + torch.exp(s.logvar_layer(s.encoder(x)))),
+            encoder=mlp(6, 8, 5),
+            decoder=mlp(5, 9, 6),
+            mean_layer=linear(5, 5),
+            logvar_layer=linear(5, 5),
+        ),
+        NUMBERS,
+        [5, 5, 8, 9],
+    ),
+    "generator that reads a label behind its noise": (
+        lambda: Net(lambda s, x: s.model(cat(x, s.label_emb.weight[:3])), label_emb=nn.Embedding(3, 3), model=mlp(9, 8, 7, 4)),
+        NUMBERS,
+        [7, 8],
+    ),
+    "decoder of square transposed convolutions": (
+        lambda: Net(
+            lambda s, x: s.decoder(s.encoder(x)),
+            encoder=nn.Sequential(nn.Conv2d(1, 5, 3), nn.ReLU(), nn.Conv2d(5, 6, 3), nn.ReLU(), nn.Conv2d(6, 4, 1)),
+            decoder=nn.Sequential(
+                *(nn.ConvTranspose2d(4, 7, 1), nn.ReLU(), nn.ConvTranspose2d(7, 7, 3), nn.ReLU()),
+                *(nn.ConvTranspose2d(7, 3, 3), nn.ReLU(), nn.ConvTranspose2d(3, 1, 1)),
+            ),
+        ),
+        PICTURES,
+        [3, 4, 5, 6],
+    ),
+    "a table as the last layer": (
+        lambda: Net(
+            lambda s, x: F.relu(s.l1(s.embed(x).flatten(1))) @ s.unembed.weight.T,
+            embed=nn.Embedding(11, 4),
+            unembed=nn.Embedding(11, 8),
+            l1=linear(20, 8),
+        ),
+        WORDS,
+        [4, 8],
+    ),
+    "detector with heads on its way": (detector, PICTURES, [5, 6, 7]),
+    "attention alone": (heads_alone, WORDS, [3]),
     "lstm": (
         lambda: Net(recurrent, embedding=nn.Embedding(11, 5), rnn=nn.LSTM(5, 7, 2, batch_first=True), fc=linear(7, 3)),
         WORDS,

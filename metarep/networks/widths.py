@@ -1,0 +1,87 @@
+"""One symmetry for all layers of one width, where names leave open which of them reads which.
+
+Whatever is added, multiplied, branched off or led around: where layers only read what other layers put out as a whole, the
+units of all layers of one width can change places together, by one permutation. Left out are widths of which some units
+may mean something else: those of inputs and outputs, of what is joined, flattened, split or read in groups.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations_with_replacement, pairwise
+
+from metarep.networks.operations import Operation
+from metarep.networks.symmetry_groups import Member, SymmetryGroup
+
+
+@dataclass(frozen=True)
+class Step:
+    """A layer: how many values it reads and puts out, its members on either, whether it has a filter for each channel."""
+
+    name: str
+    kind: str
+    reads: int
+    puts: int
+    reading: tuple[Member, ...]
+    feeding: tuple[Member, ...]
+    depthwise: bool = False
+
+
+def groups_of_widths(operations: Sequence[Operation]) -> tuple[SymmetryGroup, ...]:
+    """An interchangeable group for each width of a network that begins with convolutions and has plain or recurrent layers and
+    batch norms; () for others."""
+    first = next((o for o in operations if o.is_layer), None)
+    whole = {o.n_out for o in operations if o.is_layer and (o.n_in > 1 or o is first)}
+    steps = [step for o in operations if (step := _step(o, set() if o is first else whole)) is not None]
+    vectors = [o for o in operations if o.weight is None and o.recurrent is None]
+    known = len(steps) + len(vectors) == len(operations) and all(o.has_statistics or o.is_elementwise for o in vectors)
+    joined = [step for step in steps[1:] if step.reads not in {one.puts for one in steps}]
+    known &= len(steps) > 2 and steps[0].kind.startswith("conv")
+    if not known or any(_may_be_grouped(step, steps) for step in joined):
+        return ()
+    left_out = set(_left_out(steps))
+    for step in joined:
+        left_out |= {one.puts for one in steps if one.puts < step.reads and one is not step}
+    found = []
+    for n in dict.fromkeys(step.puts for step in steps):
+        members = [m for s in steps for m in (*s.reading * (s.reads == n), *s.feeding * (s.puts == n))]
+        members += [Member(v.name, 0, "own") for o in vectors for v in o.vectors if v.shape[0] == n]
+        if n > 1 and n not in left_out:
+            found.append(SymmetryGroup(f"all layers of width {n}", n, tuple(members)))
+    return tuple(found)
+
+
+def _step(operation: Operation, whole: set[int]) -> Step | None:
+    if operation.recurrent is not None:
+        units = operation.recurrent
+        return Step(units.name, "recurrent", units.n_in, units.n, (units.reader,), units.members)
+    if not operation.is_layer or not operation.known_whole or operation.may_be_transposed:
+        return None
+    name, kind, n = operation.module, operation.kind, operation.n_out
+    if kind != "linear" and operation.n_in == 1 and n in whole:
+        return Step(name, kind, n, n, (), operation.feeding(), depthwise=True)
+    return Step(name, kind, operation.n_in, n, (operation.reading(),), operation.feeding())
+
+
+def _may_be_grouped(step: Step, steps: Sequence[Step]) -> bool:
+    return step.kind.startswith("conv") and any(one.puts > step.reads and one.puts % step.reads == 0 for one in steps)
+
+
+def _left_out(steps: Sequence[Step]) -> Iterator[int]:
+    """The widths of inputs and outputs, and of what a layer may read a part of, or together with something else."""
+    widths = {step.puts for step in steps}
+    sums = {sum(some) for n in (1, 2, 3) for some in combinations_with_replacement(sorted(widths), n)}
+    yield from (steps[0].reads, steps[-1].puts)
+    for unread in widths - {step.reads for step in steps}:
+        yield from (n for n in widths if unread % n == 0)
+    for before, after in pairwise(steps):
+        split = before.puts % after.reads == 0 and not after.depthwise
+        joined = after.reads - before.puts in sums
+        if before.puts != after.reads:
+            yield from (before.puts, *[after.reads] * (split or joined or not after.kind.startswith("conv")))
+    modules: dict[str, list[Step]] = {}
+    for step in steps:
+        modules.setdefault(step.name.partition(".")[0], []).append(step)
+    for inside in modules.values():  # as wide in as out: a head, perhaps, beside the module behind it
+        yield from [inside[-1].puts] * (inside[0].reads == inside[-1].puts)

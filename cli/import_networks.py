@@ -26,9 +26,10 @@ def import_networks(
 ) -> None:
     """Make a zoo of checkpoints that others trained.
 
-    Reads state dicts of PyTorch (.pt, .pth, .bin, .ckpt), .safetensors, both also sharded, .npz, .onnx, runs with per-epoch
-    checkpoints and a result.json, and folders with weights.npy and metrics.csv. Nothing but tensors is ever unpickled. At the
-    end stands an account of what was passed over and guessed, which lies in the zoo as account.csv.
+    Reads state dicts of PyTorch (.pt, .pth, .bin, .ckpt, .pt.tar, .pth.tar) and .safetensors, both also sharded (index.json);
+    .npz, .onnx, Keras (.h5, .hdf5, .keras), Flax (.msgpack), .gguf, and .zip files of these, as Stable-Baselines3 writes them;
+    runs with per-epoch checkpoints and a result.json; folders with weights.npy and metrics.csv. Nothing but tensors is ever
+    unpickled. At the end stands an account of what was passed over and guessed, which lies in the zoo as account.csv.
 
     \b
     Examples:
@@ -49,6 +50,7 @@ def summary_lines(path: Path) -> list[str]:
     """What a zoo holds: how many networks, their architectures, kinds and dtypes, and the account of its import."""
     from collections import Counter
 
+    from metarep.account import counted
     from metarep.zoos.account import account_lines, read_account
     from metarep.zoos.zoo import open_zoo
 
@@ -56,13 +58,16 @@ def summary_lines(path: Path) -> list[str]:
     counts = Counter(zoo.architecture.tolist())
     n_params = sum(n_networks * zoo.architectures[index].n_params for index, n_networks in counts.items())
     runs = len(set(zoo.run_id))
-    lines = [f"{len(zoo):,} networks of {runs:,} runs, {n_params:,} parameters, {len(counts):,} architectures"]
+    whole = ((len(zoo), "network"), (runs, "run"), (n_params, "parameter"), (len(counts), "architecture"))
+    networks, *others = (counted(*one) for one in whole)
+    lines = [f"{networks} of {', '.join(others)}"]
     for index, n_networks in counts.most_common(FEW):
         architecture = zoo.architectures[index]
         kinds = Counter(kind for _, kind in sorted({(tensor.layer, tensor.kind) for tensor in architecture.tensors}))
         dtypes = Counter(tensor.dtype for tensor in architecture.tensors)
         lines.append(
-            f"  {n_networks:,} x {architecture.n_params:,} parameters in {len(architecture.tensors):,} tensors: "
+            f"  {n_networks:,} x {counted(architecture.n_params, 'parameter')} in "
+            + f"{counted(len(architecture.tensors), 'tensor')}: "
             + ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
             + f" ({', '.join(dtypes)})"
         )

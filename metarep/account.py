@@ -20,3 +20,8 @@ class Entry:
     what: str
     why: str
     doubt: bool = False
+
+
+def counted(n: int, noun: str) -> str:
+    """A number with its noun: 1 network, 3 networks."""
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"

@@ -213,7 +213,7 @@ def test_networks_are_imported_shown_and_exported(small, tmp_path):
     result = invoke("import", str(tmp_path / "in"), "--out", str(tmp_path / "zoo"), "--quiet", "--skip-damaged")
     assert result.exit_code == 0, result.output
     for text in (result.stdout, invoke("info", str(tmp_path / "zoo")).stdout):
-        assert "1 networks of 1 runs, 9 parameters, 1 architectures" in text
+        assert "1 network of 1 run, 9 parameters, 1 architecture" in text
         assert "1 x 9 parameters in 4 tensors: 2 linear (float32)" in text
         assert "cut.pt: damaged: " in text
     assert invoke("export", str(tmp_path / "zoo"), "net", "--out", str(tmp_path / "again.pt")).exit_code == 0

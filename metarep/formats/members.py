@@ -35,6 +35,7 @@ _LAYER = re.compile(
     re.IGNORECASE,
 )
 _RESULT = re.compile(r".*(loss|acc|metric|curve|history|reward|return|score).*", re.IGNORECASE)
+_SETTING = re.compile(r"epoch|step|iter|time|seed|lr|learning_?rate|momentum|decay", re.IGNORECASE)
 _NETWORK = re.compile(r"\w*(params|variables|model|net|actor|critic|generator|discriminator|policy|student|teacher)\w*")
 _ENSEMBLE = re.compile(r"ensemble|members|models|net(work)?s|agents|critics|actors|heads|experts", re.IGNORECASE)
 _EPOCH_LIST = re.compile(r"epoch|step|iter|checkpoint|ckpt", re.IGNORECASE)
@@ -281,9 +282,11 @@ def _is_state_dict(tensors: Mapping[str, torch.Tensor]) -> bool:
 
 def _could_be_network(tensors: Mapping[str, torch.Tensor]) -> bool:
     """Whether tensors that nothing names as weights may be some, in a file that holds no others."""
-    measured = [name for name, value in tensors.items() if _measured(value)]
-    listed = all(name.isdecimal() for name in tensors)
-    return bool(measured) and not all(map(_RESULT.fullmatch, measured)) and (not listed or len(measured) == len(tensors))
+    if all(name.isdecimal() for name in tensors):
+        return bool(tensors) and all(map(_measured, tensors.values()))
+    real = {name: value for name, value in tensors.items() if _measured(value) or value.is_floating_point()}
+    kept = (_RESULT.fullmatch(name) or (value.ndim == 0 and _SETTING.search(name)) for name, value in real.items())
+    return bool(real) and not all(kept)
 
 
 def _epoch_of_key(key: Any) -> int | None:

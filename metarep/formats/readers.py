@@ -76,7 +76,7 @@ def read_contents(path: Path, suffix: str | None = None) -> Contents:
     if not path.stat().st_size:
         raise MetarepError(f"{path} is empty", fix="copy or save it again")
     if _is_pointer(path):
-        raise MetarepError(f"{path} is a Git LFS pointer, not a network", fix="git lfs pull")
+        raise MetarepError(f"{path} is a Git LFS pointer, not a network", fix="git lfs pull fetches it")
     try:
         contents = READERS[suffix](path)
     except MetarepError:

@@ -86,7 +86,7 @@ def networks_of_saved(path: Path, files: Sequence[Saved], content: Any = None) -
 
 
 def read_saved(path: Path, *, mmap: bool = False) -> Any:
-    """What torch.save wrote, on the CPU: tensors, plain containers and stand-ins; with `mmap` tensors lie in the file until used.
+    """What torch.save wrote, on the CPU: tensors, plain containers, stand-ins; with `mmap` tensors lie in the file until used.
 
     Raises MetarepError for a file that holds anything else, without running any of it, and for a damaged one.
     """

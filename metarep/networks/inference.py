@@ -121,8 +121,7 @@ def _network(operations: Sequence[Operation], *, relu: bool) -> tuple[list[Symme
     stream = None if groups else stream_of(operations)
     groups += [stream] if stream is not None else []
     held = {(member.tensor, member.axis) for units in groups for member in units.members}
-    together = groups_of_widths(operations) if architecture.chain is None else ()
-    for units in (*groups_inside(operations), *together):
+    for units in (*groups_inside(operations), *groups_of_widths(operations)):
         places = {(member.tensor, member.axis) for member in units.members}
         if not places & held:
             groups.append(units)
@@ -218,5 +217,6 @@ def _on_units(operations: Sequence[Operation], groups: Sequence[SymmetryGroup]) 
     heads = sum(units.name.startswith("heads of") for units in groups)
     if n_attentions(operations) > heads:
         yield "how many heads its attention has is not known from names and shapes, so heads are not taken for interchangeable"
-    if not any(units.interchangeable for units in groups):
+    alone = len(operations) == 1 and operations[0].is_layer  # its units are the outputs
+    if not alone and not any(units.interchangeable for units in groups):
         yield ORDER_MATTERS

@@ -44,11 +44,6 @@ def signed(value: float, digits: int) -> str:
     return f"{value:+.{digits}f}".replace("-", "−")
 
 
-def counted(n: int, noun: str) -> str:
-    """Such as "1 model" and "2 models"."""
-    return f"{n:,} {noun}{'' if n == 1 else 's'}"
-
-
 def grouped(word_of: Mapping[str, str], template: str = "{} {}") -> str:
     """Names by the word that is said of each, such as "above a and b; below c"; names of which "" is said are left out."""
     names: dict[str, list[str]] = {}

@@ -101,7 +101,10 @@ def account_lines(entries: Sequence[Entry], zoo: Path) -> list[str]:
             lines += [f"  and {len(groups) - FEW:,} more"] if len(groups) > FEW else []
     n_doubts = sum(entry.doubt for entry in entries)
     doubts = f"{n_doubts:,} in doubt, marked with ?" if n_doubts else "none in doubt"
-    return [f"account: {len(entries):,} entries, {doubts}; all of them: {zoo / ACCOUNT}", *("  " + line for line in lines)]
+    return [
+        f"account: {len(entries):,} {'entry' if len(entries) == 1 else 'entries'}, {doubts}; all of them: {zoo / ACCOUNT}",
+        *("  " + line for line in lines),
+    ]
 
 
 def _alike(entries: Sequence[Entry]) -> list[list[Entry]]:

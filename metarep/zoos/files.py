@@ -20,9 +20,8 @@ CACHES = (".git", ".hg", ".svn", ".cache", ".ipynb_checkpoints", "__pycache__", 
 FOREIGN = {
     **dict.fromkeys((".pkl", ".pickle", ".joblib", ".dill"), "a pickle, and nothing but tensors is ever unpickled"),
     **dict.fromkeys((".index", ".meta", ".data-00000-of-00001", ".pb", ".tflite"), "TensorFlow's, which is not read"),
-    **dict.fromkeys((".pdparams", ".params", ".caffemodel", ".t7", ".mlmodel", ".ggml", ".mat", ".tar"), "of no known format"),
     **dict.fromkeys(
-        (".h5", ".hdf5", ".keras", ".msgpack", ".gguf", ".ggml", ".mat", ".zip", ".tar", ".gz"), "of no known format"
+        (".pdparams", ".params", ".caffemodel", ".t7", ".mlmodel", ".ggml", ".mat", ".tar", ".gz"), "of no known format"
     ),
     **dict.fromkeys((".bin", ".ckpt"), "not written by PyTorch"),
     ".npy": "one array without names; weights.npy with metrics.csv beside it is read, and .npz archives are",

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from metarep.account import Entry
+from metarep.account import Entry, counted
 from metarep.artefact import refuse_to_overwrite, sha256_of, writing
 from metarep.errors import MetarepError
 from metarep.formats.contents import Checkpoint, Contents, Held
@@ -77,7 +77,7 @@ def import_networks(
             account.require_certain()
         account.write(folder)
     if n_doubts := sum(entry.doubt for entry in account.entries):
-        progress.say(f"{n_doubts:,} of the {len(account.entries):,} entries in the account are in doubt: {out / ACCOUNT}")
+        progress.say(f"{counted(n_doubts, 'doubt')} in the account: {out / ACCOUNT}")
     return out
 
 
@@ -169,7 +169,9 @@ class Gathered:
         contents = self.reader.contents(source)
         networks, entries = chosen_members(contents.networks, self.config.member, self.reader.architecture)
         known = [self.reader.architecture(held.checkpoint) for held in networks]
-        self.members |= dict.fromkeys(held.member for held in contents.networks)
+        for held in contents.networks:
+            parts = self.reader.architecture(held.checkpoint).components
+            self.members |= dict.fromkeys((held.member, *("/".join(filter(None, (held.member, part))) for part in parts)))
         self.account.add(*(replace(entry, where=_place(source, entry.where)) for entry in (*contents.entries, *entries)))
         if contents.networks and not networks:
             self.account.add(Entry("file", source.file, "passed over", f"it holds no network called {self.config.member!r}"))
@@ -200,11 +202,12 @@ class Gathered:
         if self.sources:
             return
         if self.config.member is not None and any(self.members):
-            names = ", ".join(self.members)[:200]
+            names = ", ".join(filter(None, self.members))[:200]
             raise MetarepError(f"no file holds a network called {self.config.member!r}", met=names, expected="one of them")
-        reasons = [f"{entry.where}: {entry.why or entry.what}" for entry in self.account.entries if entry.subject == "file"]
-        fix = "name a path with whole files"
-        raise MetarepError("no network could be imported", met=" | ".join(reasons[:3]) or "there is none", fix=fix)
+        files = [entry for entry in self.account.entries if entry.subject == "file"]
+        reasons = [": ".join(filter(None, (entry.where, entry.what, entry.why))) for entry in files]
+        met = " | ".join(reasons[:3]) + (" | …" if len(reasons) > 3 else "")
+        raise MetarepError("no network could be imported", met=met or "no file", fix="name a path that holds state dicts")
 
     def finish(self) -> None:
         """Decides what needs all networks: runs, copies, constants. Writes the tables of the zoo."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from metarep.account import Entry
+from metarep.account import Entry, counted
 from metarep.zoos.copies import Copies, Fingerprint, find_copies, shared_tensors
 from metarep.zoos.properties import Source
 from metarep.zoos.runs import guess_run
@@ -71,12 +71,12 @@ def _guesses(sources: Sequence[Source], given: Sequence[bool]) -> Iterator[Entry
     several = {run: some for run, some in by_run.items() if len({source.path for source in some}) > 1}
     if several:
         n_networks = sum(len(some) for some in several.values())
-        what = f"{n_networks:,} networks count as {_counted(len(several), 'run')} by the names of files and folders"
+        what = f"{n_networks:,} networks count as {counted(len(several), 'run')} by the names of files and folders"
         run, some = next(iter(several.items()))
         yield Entry("run", f"{run} ({_listed([source.network_id for source in some])})", what, OVERRIDE)
     alone = sum(len(some) for run, some in by_run.items() if run not in several)
     if alone:
-        what = f"{_counted(alone, 'network')} of {_counted(len(by_run) - len(several), 'file')}, by their names a run a file"
+        what = f"{counted(alone, 'network')} of {counted(len(by_run) - len(several), 'file')}: each file is taken for one run"
         yield Entry("run", "", what, OVERRIDE)
 
 
@@ -136,7 +136,3 @@ def _relatives(sources: Sequence[Source], prints: Sequence[Fingerprint], archite
 def _listed(names: Sequence[str], between: str = ", ") -> str:
     more = f" and {len(names) - FEW:,} more" if len(names) > FEW else ""
     return between.join(names[:FEW]) + more
-
-
-def _counted(n: int, noun: str) -> str:
-    return f"{n:,} {noun}" + ("" if n == 1 else "s")

@@ -31,12 +31,14 @@ def remarks(architecture: Architecture, symmetries: Symmetries, where: str) -> I
         unread = [tensor for tensor in tensors if tensor.dtype == dtype and _unread(tensor)]
         size = sum(tensor.size for tensor in unread)
         what = f"{size:,} values of {dtype} are not read: {_listed(unread)}"
-        yield Entry("tensor", where, what, "weights are real floating-point numbers", doubt=size > MUCH * n_values)
+        yield Entry("tensor", where, what, "kept as they are, for export alone", doubt=size > MUCH * n_values)
     weights = [tensor for tensor in tensors if readable(tensor)]
     unknown = [tensor for tensor in weights if tensor.kind == OTHER]
     if unknown:
         what = f"{len(unknown)} of {len(weights)} tensors are of no known kind: {_listed(unknown)}"
-        yield Entry("tensor", where, what, "--architecture says what they are", doubt=len(unknown) == len(weights))
+        yield Entry(
+            "tensor", where, what, "a file given to --architecture can say what they are", doubt=len(unknown) == len(weights)
+        )
     for note in (*symmetries.notes, *assumed(symmetries)):
         yield Entry("architecture", where, note, "")
     for name in (name for name, found in architecture.evidence if found == "refuted"):

@@ -146,12 +146,25 @@ def test_states_of_training_are_no_network(tmp_path, case):
         {"lr": 0.1, "epochs": 5},
         (torch.randn(9, 3), torch.arange(9)),
         [torch.tensor(0.1), torch.tensor(0.2)],
+        {"val_loss": torch.tensor(0.3)},
+        {"best_loss": torch.tensor(0.3), "lr": torch.tensor(1e-3), "epoch": torch.tensor(7.0)},
+        {"step": torch.tensor(9), "order": torch.arange(9)},
     ],
 )
 def test_results_and_settings_are_no_network(tmp_path, content):
     found = contents(tmp_path, content)
     assert not found.networks
     assert [(entry.subject, entry.doubt) for entry in found.entries] == [("file", False)]
+
+
+@pytest.mark.parametrize(
+    "content", [{"alpha": torch.tensor(0.7)}, {"slope": torch.ones(1)}, {"gate": torch.tensor(-2.0), "step": torch.tensor(3)}]
+)
+def test_a_state_dict_of_one_number_is_a_network(tmp_path, content):
+    (held,) = contents(tmp_path, content).networks
+    assert held.checkpoint.tensors.keys() == content.keys()
+    (beside,) = contents(tmp_path, content | {"net": NET}).networks
+    assert beside.checkpoint.tensors.keys() == NET.keys()
 
 
 @pytest.mark.parametrize("name", ["training_args.bin", "rng_state_0.pth", "optimizer.bin"])

@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from metarep.account import counted
 from metarep.report.wording import ari, auc, capital, listed, num
 from metarep.studies.rows import Rows, by, values, where
 from metarep.studies.size.leak import AS_MANY, DUPLICATE, SEEN, UNSEEN
 from metarep.studies.study import Claim
-from metarep.studies.words import counted, relation, spoken
+from metarep.studies.words import relation, spoken
 
 NEAR, NEAR_ARI = 0.02, 0.05
 """R² within so much of the best counts as enough; of the ARI, which hangs more on chance, within so much."""

@@ -98,7 +98,7 @@ def test_entries_of_lists_can_be_set(tmp_path):
 
 def test_other_defaults_of_the_same_settings():
     kind = with_defaults(PretrainConfig, "Short", n_steps=7)
-    assert (kind().n_steps, kind().lr, PretrainConfig().n_steps) == (7, PretrainConfig().lr, 4000)
+    assert (kind().n_steps, kind().lr, PretrainConfig().n_steps) == (7, PretrainConfig().lr, None)
     assert load_config(kind, None, ["lr=0.5"]).n_steps == 7
     assert "n_steps" in problem(kind, None, ["n_steps=0"])
     assert {row.default for rows in groups_of(kind).values() for row in rows if row.name == "n_steps"} == {"7"}

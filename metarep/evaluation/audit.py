@@ -115,7 +115,8 @@ class Auditor:
         found = []
         for rewriting in REWRITINGS:
             moved = [one for networks in self._networks() for one in self._moved(rewriting, networks, nearest)]
-            found += self._rows(rewriting, moved) if moved else []
+            known = [one for one in moved if math.isfinite(one.ratio)]  # of the others no network is a neighbour
+            found += self._rows(rewriting, known) if known else []
             advance(len(self.audited))
         return found
 

@@ -246,6 +246,8 @@ def cut_windows(
     In training each network is shown in `n_copies` random orders of its units, or once in the order that the config says.
     Where there are more networks than windows, as many networks are drawn.
     """
+    if not cohorts:
+        return []
     train, most = split == "train", config.max_windows if split == "train" else config.max_valid_windows
     networks = [(one, int(row)) for one in cohorts for row in one.rows]
     rng, generator = np.random.default_rng([config.seed, len(split)]), torch.Generator().manual_seed(config.seed)

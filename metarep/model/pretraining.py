@@ -48,6 +48,8 @@ MAX_POSITIONS = 4096
 """Longer fixed axes have no learned vectors; Fourier features say where a token stands there."""
 MAX_FIT_WINDOWS = 20_000
 """The normalisation is fitted on so many training windows at most."""
+MOST_STEPS, LEAST_STEPS, STEPS_A_WINDOW = 4000, 300, 20
+"""Of the optimiser, where the settings leave open how many."""
 
 
 @dataclass
@@ -141,9 +143,24 @@ def prepare(config: PretrainConfig, subjects: Sequence[Zoo], *, progress: Progre
     others = cohorts_of(subjects, "valid", config, chunk)
     valid = training_data(others, config, split="valid", spaces=spaces, progress=progress)
     fit_statistics(config, model, train)
+    config = with_steps(config, len(train), progress)
     alone = len(train.sources) == 1 and isinstance(train.sources[0], WholeNetworks)
     subject = train.sources[0] if alone else None
     return Prepared(config, model, build_objective(config, model, subject), train, valid)
+
+
+def with_steps(config: PretrainConfig, n_windows: int, progress: Progress) -> PretrainConfig:
+    """The settings with as many steps as suit so many training windows, where they leave it open; a short training warms up
+    and validates in fifths.
+    """
+    if config.n_steps is not None:
+        return config
+    n_steps = min(MOST_STEPS, max(LEAST_STEPS, STEPS_A_WINDOW * n_windows))
+    if n_steps < MOST_STEPS:
+        few = f"{n_steps:,} steps in place of {MOST_STEPS:,}, since there are only {n_windows} windows to train on"
+        progress.say(f"pretrain: {few}; --set n_steps=N asks for others (pretrain.n_steps in a run)")
+    fifth = {name: min(getattr(config, name), max(1, n_steps // 5)) for name in ("warmup_steps", "eval_every")}
+    return config.model_copy(update={"n_steps": n_steps, **fifth})
 
 
 def chosen_chunk(subjects: Sequence[Zoo], context: int) -> int:

@@ -97,7 +97,9 @@ class PretrainConfig(Settings):
     )
     n_components: int = Field(4, ge=1, description="Gaussians in a mixture")
 
-    n_steps: int = Field(4000, ge=1, description="optimiser steps")
+    n_steps: int | None = Field(
+        None, ge=1, description="optimiser steps; by default 4000, or where there is little to learn from 20 a training window"
+    )
     batch_size: int = Field(128, ge=1, description="windows a step")
     lr: float = Field(2e-3, gt=0, description="largest learning rate of AdamW")
     warmup_steps: int = Field(200, ge=0, description="steps of linear warm-up; a half cosine follows")

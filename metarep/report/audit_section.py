@@ -23,12 +23,14 @@ def section(results: Results) -> Section:
     """What moves the embedding that was audited."""
     rows = results.table("audit/audit")
     if not rows:
-        return absent("audit", "Audit", "audit")
+        said = Section("audit", "Audit", [Text(sentence(rows))])
+        return said if results.has("audit") else absent("audit", "Audit", "audit")
     heads = ["rewriting", "metric", "moved", "95 % interval", "function", "networks", "runs"]
     blocks: list[Block] = [
         Text(
             f"Networks were rewritten so that they compute what they did before, and embedded again (kind "
-            f"{rows[0]['representation']}). Distances count in units of the distance to the nearest network of another run."
+            f"{rows[0]['representation']}). Distances count in units of the distance to the nearest network of another run. "
+            "The function is equal where outputs were compared and agree, and assumed where it is not known how to run them."
         ),
         Drawing("audit", lambda: audit_figure(rows), "How far embeddings move under each rewriting"),
         Table(heads, [_cells(row) for row in rows], n_left=2, folded="All values"),

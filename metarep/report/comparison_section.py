@@ -42,9 +42,10 @@ def section(results: Results) -> Section:
         blocks += [Heading(f"Every clusterer against the {plain(label)}"), clusterer_table(results, label)]
         text = "ARI with the 95 % interval, at each clusterer's own k. Stability is the mean ARI between clusters of resamples."
         blocks.append(Text(text, small=True))
-    blocks += [Heading("Every label and every property"), targets_table(results)]
-    if label:
-        blocks += [Heading("How much depends on k"), *k_drawings(results, label)]
+    table = targets_table(results)
+    blocks += [Heading("Every label and every property" if len(table.columns) > 1 else "What was compared"), table]
+    if drawings := k_drawings(results, label) if label else []:
+        blocks += [Heading("How much depends on k"), *drawings]
     blocks += left_out_blocks(results)
     return Section("comparison", "The comparison", blocks, findings(results))
 
@@ -162,7 +163,9 @@ def headline(results: Results) -> str:
             start = f"The {results.title(best)} embedding predicts the {plain(target)} with R² {spoken(scores[best])}"
             return f"{start}{_against(results, scores, best)}."
     if name:
-        return f"{len(results.final):,} networks were embedded; nothing is known of them, so their clusters are described."
+        return (
+            f"{len(results.final):,} networks were embedded; nothing is known of them, so their clusters are shown, not judged."
+        )
     return f"The zoo holds {len(results.zoo):,} networks; no cloze embedding of them has been compared yet."
 
 

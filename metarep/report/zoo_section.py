@@ -33,7 +33,7 @@ def section(results: Results) -> Section:
     if results.properties:
         blocks += [Heading("Properties"), property_table(results)]
     if not results.labels and not results.properties:
-        blocks.append(Text("Neither labels nor properties of these networks are known, so clusters are described, not judged."))
+        blocks.append(Text("Neither labels nor properties of these networks are known, so clusters are shown, not judged."))
     return Section("zoo", "The zoo", blocks, findings(results))
 
 

@@ -21,6 +21,8 @@ from metarep.report.audit_section import png_of_rows
 from metarep.tables import read_csv
 from metarep.training.build import build_zoo
 from metarep.training.settings import ZooConfig
+from metarep.zoos.importing import import_networks
+from metarep.zoos.settings import ImportConfig
 
 FAMILY = {"variant": "e03", "n_networks": 60, "n_steps": 30}
 
@@ -112,9 +114,6 @@ def test_networks_of_which_nothing_is_known_depend_on_the_order_of_their_units(t
         generator = torch.Generator().manual_seed(number)
         tensors = {name: torch.randn(shape, generator=generator) for name, shape in shapes.items()}
         torch.save(tensors, tmp_path / "files" / f"n{number}.pt")
-    from metarep.zoos.importing import import_networks
-    from metarep.zoos.settings import ImportConfig
-
     zoo = import_networks(ImportConfig(), [tmp_path / "files"], tmp_path / "zoo")
     model = pretrain(PretrainConfig(**TINY, n_steps=2, eval_every=2, chunk=2, context=64), zoo, tmp_path / "model")
     rows = read_csv(audit(AuditConfig(n_networks=6, n_bootstraps=20), model, zoo, tmp_path / "audit") / "audit.csv")
@@ -124,13 +123,17 @@ def test_networks_of_which_nothing_is_known_depend_on_the_order_of_their_units(t
 
 
 def test_imported_chains_have_no_known_function_and_their_order_does_not_matter(tmp_path):
-    zoo = imported_zoo(tmp_path / "chains", ["3-6-2"], 20)
+    """One network has no other of its architecture beside it: there is no distance to hold its copies against."""
+    imported_zoo(tmp_path / "chains", ["3-6-2"], 12)
+    alone = {name: value[0] for name, value in random_tensors("5-4-2", 1).items()}
+    torch.save(alone, tmp_path / "chains" / "files" / "alone.pt")
+    zoo = import_networks(ImportConfig(), [tmp_path / "chains" / "files"], tmp_path / "zoo")
     model = pretrain(PretrainConfig(**TINY, n_steps=2, eval_every=2), zoo, tmp_path / "model")
-    rows = read_csv(audit(AuditConfig(n_networks=6, n_bootstraps=20), model, zoo, tmp_path / "audit") / "audit.csv")
+    rows = read_csv(audit(AuditConfig(n_networks=13, n_bootstraps=20), model, zoo, tmp_path / "audit") / "audit.csv")
     found = {row["rewriting"]: row for row in rows if row["metric"] == "p90"}
     assert set(found) == {"permuted", "widened"}
     assert found["permuted"]["value"] < 1e-3
-    assert {row["function"] for row in rows} == {"assumed"}
+    assert {(row["function"], row["n_networks"]) for row in rows} == {("assumed", 12)}
     assert np.isfinite([row["value"] for row in rows]).all()
 
 

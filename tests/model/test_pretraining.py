@@ -10,7 +10,16 @@ from metarep.artefact import open_artefact, partial_path
 from metarep.errors import MetarepError
 from metarep.model import pretraining
 from metarep.model.data import CutWindows, TrainingData, WholeNetworks
-from metarep.model.pretraining import cohorts_of, draw_batch, learning_rate, load_model, prepare, pretrain, train_step
+from metarep.model.pretraining import (
+    cohorts_of,
+    draw_batch,
+    learning_rate,
+    load_model,
+    prepare,
+    pretrain,
+    train_step,
+    with_steps,
+)
 from metarep.model.settings import PretrainConfig
 from metarep.progress import Progress
 from metarep.tables import read_csv
@@ -45,6 +54,18 @@ def test_a_model_holds_what_the_contract_says_and_nothing_else(model):
     loaded = load_model(model)
     assert set(loaded.decoder.spaces) == {"2 to 1", "3 to 2"}
     assert loaded.chunk == 2
+
+
+def test_little_to_learn_from_asks_for_fewer_steps_and_stated_ones_are_kept(capsys):
+    speaking = Progress("plain")
+    found = {n: with_steps(PretrainConfig(), n, speaking) for n in (3, 50, 5000)}
+    assert [one.n_steps for one in found.values()] == [300, 1000, 4000]
+    assert (found[3].warmup_steps, found[3].eval_every) == (60, 60)
+    assert (found[5000].warmup_steps, found[5000].eval_every) == (200, 250)
+    said = capsys.readouterr().err
+    assert "300 steps in place of 4,000, since there are only 3 windows" in said
+    assert "5000" not in said
+    assert with_steps(PretrainConfig(n_steps=7), 3, speaking) == PretrainConfig(n_steps=7)
 
 
 @pytest.mark.parametrize("killed_at", [4, 10])

@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 import torch
-from synthetic_run import PROFILE, UNTRAINED, cluster_tables, write_run, write_zoo
+from synthetic_run import PROFILE, UNTRAINED, cluster_tables, known, origin, write_run, write_zoo
 
 from metarep.artefact import canonical_json, open_artefact, write_whole, writing
 from metarep.errors import MetarepError
@@ -129,6 +129,15 @@ def test_a_zoo_alone_is_enough_also_one_without_modes(tmp_path, undrawn):
     assert text.count("was not run") == 6
 
 
+def test_an_audit_without_rows_was_run_and_says_why(tmp_path, undrawn):
+    run = write_run(tmp_path / "run", stages=())
+    with writing(run / "audit", "audit", config={}, seed=0, inputs={"zoo": open_artefact(run / "zoo")}) as path:
+        write_whole(path / "audit.csv", "representation,rewriting,metric,value\n")
+    text = (report(run) / "report.html").read_text()
+    assert "so nothing was audited" in text
+    assert "metarep audit runs it" not in text
+
+
 def imported_run(folder, n=60):
     """A run on a zoo of two architectures with a text and a number, which no domain knows."""
     rng = np.random.default_rng(0)
@@ -163,6 +172,20 @@ def test_an_imported_zoo_with_labels_and_properties_has_a_page(tmp_path, undrawn
     assert "2 architectures" in text
     names = {file.stem for file in (out / "figures").glob("*.png")}
     assert {"label-animal", "label-architecture", "comparison", "umap", "atlas", "contingency"} <= names
+
+
+def test_networks_of_which_nothing_is_known_are_shown_without_empty_headings(tmp_path, undrawn):
+    run = tmp_path / "run"
+    write_zoo(run / "zoo", n=20, spec=NetworkSpec.parse("2-3-1"))
+    zoo = open_artefact(run / "zoo")
+    compared = [known(PROFILE) | origin(PROFILE)]
+    with writing(run / "clusters", "clusters", config={}, seed=0, inputs={"zoo": zoo}) as path:
+        write_whole(path / "representations.csv", to_csv(compared))
+        write_whole(path / "metrics.json", canonical_json({"rule_for_k": "stable", "n_train": 16, "n_test": 4, "notes": []}))
+    text = (report(run) / "report.html").read_text()
+    assert "What was compared" in text
+    assert "Every label and every property" not in text
+    assert "How much depends on k" not in text
 
 
 def test_other_folders_other_zoos_and_finished_reports_are_refused(tmp_path, undrawn):

@@ -181,7 +181,7 @@ def operations_of(architecture: Architecture) -> Iterator[Operation]:
     for before, operation in pairwise(convolutions):
         operation.may_be_grouped = operation.n_in < before.n_out and before.n_out % operation.n_in == 0
     transposed = {o.module.partition(".")[0] for o in convolutions if o.weight.axes == (1, 0)}
-    for operation in convolutions if architecture.chain is None else ():
+    for operation in convolutions if architecture.groups is None else ():
         square = operation.weight.axes is None and operation.n_in == operation.n_out > 1
         near = operation.module.partition(".")[0] in transposed
         operation.may_be_transposed = square and (near or bool(_TRANSPOSED.search(operation.path)))

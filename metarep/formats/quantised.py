@@ -81,8 +81,8 @@ def _unread(tensors: Tensors) -> list[Entry]:
         return []
     dtype = str(tensors[found[0]].dtype).removeprefix("torch.")
     packed = "packed " if found[0].endswith(("qweight", "packed")) else ""
-    what = f"{dtype} weights: {', '.join(found[:3])}" + (f" and {len(found) - 3} more" if len(found) > 3 else "")
-    return [Entry("tensor", "", what, f"{packed}{dtype} weights are not read; the network is read without them", doubt=True)]
+    what = f"{packed}{dtype} weights: {', '.join(found[:3])}" + (f" and {len(found) - 3} more" if len(found) > 3 else "")
+    return [Entry("tensor", "", what, "they are not read; the network is read without them", doubt=True)]
 
 
 def _bitsandbytes8(stem: str, tensors: Tensors) -> Read | None:

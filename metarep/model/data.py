@@ -254,7 +254,9 @@ def cut_windows(
     n_copies = config.n_copies if train and config.units == "shuffled" else 1
     if len(networks) * n_copies > most:
         networks = [networks[i] for i in np.sort(rng.permutation(len(networks))[: max(2, most // n_copies)])]
-    share = max(1, most // max(1, len(networks) * n_copies))
+    if not networks:
+        return []
+    share = max(1, most // (len(networks) * n_copies))
     found: dict[Shape, list[CutWindows]] = {}
     with progress.task(f"read {split}", len(networks), "networks") as task:
         for one, row in networks:

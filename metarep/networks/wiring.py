@@ -165,9 +165,10 @@ class Wiring:
         if operation.kind == "embedding":
             return self._embed(operation, value)
         if operation.kind not in AFFINE or not operation.known_whole:
-            raise MetarepError(
-                f"{operation.module} is no layer whose units are known", met=operation.kind, expected=", ".join(AFFINE)
-            )
+            met, expected = operation.kind, ", ".join(AFFINE)
+            if operation.kind in AFFINE:
+                met, expected = "tensors that do not fit each other", "vectors as long as its outputs"
+            raise MetarepError(f"{operation.module} is no layer whose units are known", met=met, expected=expected)
         if value is not None and self._is_depthwise(operation, value):
             return self._depthwise(operation, value)
         grouped = value is not None and operation.kind != "linear" and operation.n_in < value.size

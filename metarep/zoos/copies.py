@@ -91,7 +91,7 @@ def find_copies(prints: Sequence[Fingerprint], architecture: Sequence[int]) -> l
             coarser = own.get((name, one.digests[name]))
             if name not in one.own and coarser is not None and first[number] != coarser:
                 rounded[coarser].append(number)
-    found = [Copies(tuple(group), "the same values") for group in equal.values() if len(group) > 1]
+    found = [Copies(tuple(group), "the same values, in whatever order") for group in equal.values() if len(group) > 1]
     found += [Copies((number, *group), "the same values, rounded") for number, group in rounded.items()]
     return found + [
         Copies(group, "nearly the same values, but for the scale of units") for group in _scaled(prints, architecture, first)

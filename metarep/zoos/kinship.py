@@ -76,7 +76,7 @@ def _guesses(sources: Sequence[Source], given: Sequence[bool]) -> Iterator[Entry
         yield Entry("run", f"{run} ({_listed([source.network_id for source in some])})", what, OVERRIDE)
     alone = sum(len(some) for run, some in by_run.items() if run not in several)
     if alone:
-        what = f"{counted(alone, 'network')} of {counted(len(by_run) - len(several), 'file')}: each file is taken for one run"
+        what = f"{counted(alone, 'network')} of {counted(len(by_run) - len(several), 'file')}, each file a run of its own"
         yield Entry("run", "", what, OVERRIDE)
 
 

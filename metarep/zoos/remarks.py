@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from metarep.account import Entry
+from metarep.account import Entry, counted
 from metarep.networks.architecture import BUFFER_ROLES, OTHER, Architecture, Tensor, readable
 from metarep.networks.further_inference import assumed
 from metarep.networks.symmetry_groups import Symmetries
@@ -35,7 +35,8 @@ def remarks(architecture: Architecture, symmetries: Symmetries, where: str) -> I
     weights = [tensor for tensor in tensors if readable(tensor)]
     unknown = [tensor for tensor in weights if tensor.kind == OTHER]
     if unknown:
-        what = f"{len(unknown)} of {len(weights)} tensors are of no known kind: {_listed(unknown)}"
+        be = "is" if len(unknown) == 1 else "are"
+        what = f"{len(unknown)} of {counted(len(weights), 'tensor')} {be} of no known kind: {_listed(unknown)}"
         yield Entry(
             "tensor", where, what, "a file given to --architecture can say what they are", doubt=len(unknown) == len(weights)
         )

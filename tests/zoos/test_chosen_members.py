@@ -72,5 +72,5 @@ def test_each_of_them_can_be_a_network_of_its_own(tmp_path, side_by_side):
     for prefix, part in side_by_side.items():
         assert all(torch.equal(value, part[name]) for name, value in zoo.network(f"two/{prefix}").items())
     assert imported(tmp_path, "ensemble.1").network_id.tolist() == ["two/ensemble.1"]
-    with pytest.raises(MetarepError, match=r"no network called 'critic'; met ensemble.0, ensemble.1"):
+    with pytest.raises(MetarepError, match=r"a network called 'critic'; met ensemble.0, ensemble.1"):
         imported(tmp_path, "critic")

@@ -34,6 +34,7 @@ from metarep.networks.wiring import Wiring
 TWINS = (("pi_features_extractor", "features_extractor"), ("vf_features_extractor", "features_extractor"))
 """Modules that Stable-Baselines3 keeps under several names; they change places together, whether or not they are one."""
 
+HELD_BY_GRAPH = "inputs, outputs or operators of its graph that are not known keep all units in their places"
 ORDER_MATTERS = "embeddings of this architecture depend on the order in which its units were saved"
 
 
@@ -49,6 +50,7 @@ def symmetries_of(architecture: Architecture, *, relu: bool = False) -> Symmetri
         groups += declared_groups(declared.structure, operations, relu=relu)
     elif architecture.groups is not None:
         groups += architecture.groups
+        notes += [] if any(units.interchangeable for units in groups) else [HELD_BY_GRAPH]
     for part in _networks(architecture, operations) if declared.structure is None and architecture.groups is None else ():
         found, said = _network(part, relu=relu)
         groups += found

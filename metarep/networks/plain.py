@@ -46,6 +46,12 @@ _ASIDE = re.compile(
 )
 """Vectors that scale what is put out."""
 
+_FIELD = tuple(
+    re.compile(rf"(?:fc_|layers_)?{part}(?:_?(?:linear|layer)s?)?(?:\.\d+)*")
+    for part in ("(?:alpha|sigma|density)", "feat(?:ure)?s?", "(?:dir|view)s?", "(?:rgb|colou?r)")
+)
+"""The layers of a radiance field (Mildenhall et al., "NeRF", 2020) behind its trunk: density, features, view, colour."""
+
 _BLOCK = re.compile(r"(.*?(?:^|[._a-zA-Z])\d+)\.(.+)")
 """A numbered block and a part of it."""
 
@@ -55,6 +61,8 @@ def plain_structure(operations: Sequence[Operation]) -> Structure | None:
     operations = [operation for operation in operations if not _stands_aside(operation, operations)]
     if not operations or may_be_gone_around(operations) or _looks_like_a_transformer(operations):
         return None
+    if field := _radiance_field(operations):
+        return field
     towers: dict[str, list[Operation]] = {}
     trunk: list[Operation] = []
     tail: list[Operation] = []
@@ -98,6 +106,17 @@ def _latent_places(trunk: Sequence[Operation], mean: Sequence[Operation]) -> lis
         )
         found += [at] if fits and decoder.is_layer and decoder.n_in == made else []
     return found
+
+
+def _radiance_field(operations: Sequence[Operation]) -> Structure | None:
+    """The trunk, behind which density stands beside features, view and colour; None where one of them is not there."""
+    density, *colour = [[o for o in operations if part.fullmatch(o.module.lower())] for part in _FIELD]
+    behind = [o for part in (density, *colour) for o in part]
+    trunk = [o for o in operations if o not in behind]
+    if not (trunk and density and all(colour)):
+        return None
+    seen = sequence([o for part in colour for o in part])
+    return Structure("sequence", (*sequence(trunk).parts, Structure("parallel", (sequence(density), seen))))
 
 
 def sequence(operations: Sequence[Operation]) -> Structure:

@@ -98,6 +98,12 @@ def heads_alone(n_heads=3, d=6, d_head=2):
     return Net(run, **ends, **attn, attn_blocks__0__attn__W_O=p(torch.randn(d, n_heads * d_head)))
 
 
+def field_trunk(s, x):
+    """Points are read again half way, in front of the hidden units."""
+    h = F.relu(s.pts_linears[1](F.relu(s.pts_linears[0](x))))
+    return F.relu(s.pts_linears[2](cat(x, h)))
+
+
 def detector():
     """Convolutions with a filter for each channel, two heads on the way, and a block that may or may not be led around."""
 
@@ -240,6 +246,21 @@ FAMILIES = {
         [4, 8],
     ),
     "detector with heads on its way": (detector, PICTURES, [5, 6, 7]),
+    "radiance field": (
+        lambda: Net(
+            lambda s, x: cat(
+                s.alpha_linear(field_trunk(s, x)),
+                s.rgb_linear(F.relu(s.views_linears[0](cat(s.feature_linear(field_trunk(s, x)), x[:, :2])))),
+            ),
+            pts_linears=nn.ModuleList([linear(6, 8), linear(8, 8), linear(14, 8)]),
+            views_linears=nn.ModuleList([linear(10, 5)]),
+            feature_linear=linear(8, 8),
+            alpha_linear=linear(8, 1),
+            rgb_linear=linear(5, 3),
+        ),
+        NUMBERS,
+        [5, 8, 8],
+    ),
     "attention alone": (heads_alone, WORDS, [3]),
     "lstm": (
         lambda: Net(recurrent, embedding=nn.Embedding(11, 5), rnn=nn.LSTM(5, 7, 2, batch_first=True), fc=linear(7, 3)),

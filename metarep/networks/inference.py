@@ -219,6 +219,6 @@ def _on_units(operations: Sequence[Operation], groups: Sequence[SymmetryGroup]) 
     heads = sum(units.name.startswith("heads of") for units in groups)
     if n_attentions(operations) > heads:
         yield "how many heads its attention has is not known from names and shapes, so heads are not taken for interchangeable"
-    single = len(operations) == 1 and (operations[0].is_layer or all(one.size == 1 for one in operations[0].tensors))
+    single = len(operations) == 1 and operations[0].is_layer  # its units are the outputs
     if not single and not any(units.interchangeable for units in groups):
         yield ORDER_MATTERS

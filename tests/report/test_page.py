@@ -181,9 +181,13 @@ def test_networks_of_which_nothing_is_known_are_shown_without_empty_headings(tmp
     compared = [known(PROFILE) | origin(PROFILE)]
     with writing(run / "clusters", "clusters", config={}, seed=0, inputs={"zoo": zoo}) as path:
         write_whole(path / "representations.csv", to_csv(compared))
+        left = [{"what": "k", "name": k, "reason": "too many"} for k in (8, 9)]
+        write_whole(path / "left_out.csv", to_csv([*left, {"what": "label", "name": "task_id", "reason": "all alike"}]))
         write_whole(path / "metrics.json", canonical_json({"rule_for_k": "stable", "n_train": 16, "n_test": 4, "notes": []}))
     text = (report(run) / "report.html").read_text()
     assert "What was compared" in text
+    assert re.search(r"<td[^>]*>8, 9</td>", text)
+    assert text.count("too many") == 1
     assert "Every label and every property" not in text
     assert "How much depends on k" not in text
 

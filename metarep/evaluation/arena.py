@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from joblib import Parallel, cpu_count, parallel_config
 
 from metarep.embeddings.store import Embeddings
 from metarep.errors import MetarepError
@@ -28,6 +29,9 @@ from metarep.zoos.zoo import Zoo
 
 MIN_FIT_NETWORKS = 10
 """Fewer are no training split: a probe's share of them is not enough for its five neighbours."""
+
+IN_ONE_PROCESS = 100
+"""Of so few networks everything is measured before further processes have started."""
 
 EMBEDDING, BASELINE, ORACLE, JOINT = "embedding", "baseline", "oracle", "joint"
 
@@ -214,3 +218,12 @@ def vectors_of(embeddings: Embeddings, zoo: Zoo) -> np.ndarray:
         problem = f"{embeddings.artefact.path} does not hold every network of the zoo"
         raise MetarepError(problem, met=f"no {missing[0]}", fix="embed the zoo again")
     return embeddings.vectors[[row[name] for name in zoo.network_id]].astype(np.float64)
+
+
+def side_by_side(jobs: Sequence[Callable], n_networks: int) -> Iterator:
+    """What delayed jobs return, in turn, from as many processes as there are cores, each of one thread; of few networks from
+    this one.
+    """
+    with parallel_config("loky", inner_max_num_threads=1):
+        n_processes = 1 if n_networks <= IN_ONE_PROCESS else min(cpu_count(), len(jobs))
+        yield from Parallel(n_jobs=n_processes, return_as="generator")(jobs)

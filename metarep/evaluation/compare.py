@@ -9,13 +9,21 @@ from itertools import combinations
 from pathlib import Path
 
 import numpy as np
-from joblib import Parallel, cpu_count, delayed, parallel_config
+from joblib import delayed
 
 from metarep.artefact import canonical_json, open_artefact, write_whole, writing
 from metarep.embeddings.store import Embeddings, load_embeddings
 from metarep.errors import MetarepError
 from metarep.evaluation.agreement import agreement
-from metarep.evaluation.arena import EMBEDDING, Arena, Representation, arena_of, embedded_in_all, representations_of
+from metarep.evaluation.arena import (
+    EMBEDDING,
+    Arena,
+    Representation,
+    arena_of,
+    embedded_in_all,
+    representations_of,
+    side_by_side,
+)
 from metarep.evaluation.clusters import RULE, Clustering, fit_umap, mean_sweep, sweep
 from metarep.evaluation.describe import describe
 from metarep.evaluation.folds import SAID, out_of_fold, same_names
@@ -106,13 +114,12 @@ def cluster(
 
 
 def compare_all(representations: Sequence[Representation], arena: Arena, config: ClusterConfig) -> Iterator[Tables]:
-    """The tables of each representation in turn, in as many processes as there are cores, each of one thread."""
+    """The tables of each representation in turn."""
     first = next((one.name for one in representations if one.origin == EMBEDDING), None)
     described = config.described or (first,)
     named = ((one, not one.untrained and one.name in described) for one in representations)
-    jobs = (delayed(compare_one)(one, arena, config, described=is_described) for one, is_described in named)
-    with parallel_config("loky", inner_max_num_threads=1):
-        yield from Parallel(n_jobs=min(cpu_count(), len(representations)), return_as="generator")(jobs)
+    jobs = [delayed(compare_one)(one, arena, config, described=is_described) for one, is_described in named]
+    return side_by_side(jobs, len(arena.zoo))
 
 
 def compare_one(one: Representation, arena: Arena, config: ClusterConfig, *, described: bool) -> Tables:

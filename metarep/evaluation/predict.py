@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from joblib import Parallel, cpu_count, delayed, parallel_config
+from joblib import delayed
 from scipy.stats import kendalltau
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.metrics import r2_score
@@ -22,7 +22,7 @@ from sklearn.model_selection import GroupKFold
 from metarep.artefact import write_whole, writing
 from metarep.embeddings.store import load_embeddings
 from metarep.errors import MetarepError
-from metarep.evaluation.arena import Representation, representations_of
+from metarep.evaluation.arena import Representation, representations_of, side_by_side
 from metarep.evaluation.folds import SAID, Fold, evaluation_split, folds_of, measured_rows, split_off
 from metarep.evaluation.probes import linear_regressor
 from metarep.evaluation.resampling import interval, r2_draws, resamples
@@ -93,10 +93,9 @@ def prediction_rows(
     """
     jobs = [(one, target) for target in targets for one in representations]
     rows: list[dict[str, Any]] = []
-    with parallel_config("loky", inner_max_num_threads=1), progress.task("predict", len(jobs), "regressions") as task:
-        calls = (delayed(metrics_of)(one.in_folds(folds), targets[target], run, folds, config) for one, target in jobs)
-        found = Parallel(n_jobs=min(cpu_count(), len(jobs)), return_as="generator")(calls)
-        for (one, target), metrics in zip(jobs, found, strict=True):
+    calls = [delayed(metrics_of)(one.in_folds(folds), targets[target], run, folds, config) for one, target in jobs]
+    with progress.task("predict", len(jobs), "regressions") as task:
+        for (one, target), metrics in zip(jobs, side_by_side(calls, len(run)), strict=True):
             about = {"evaluation_split": evaluation_split(folds)}
             rows += [one.columns | {"target": target, **row} | about for row in metrics]
             task.advance(1, f"{target}, {one.name}")

@@ -48,8 +48,8 @@ MAX_POSITIONS = 4096
 """Longer fixed axes have no learned vectors; Fourier features say where a token stands there."""
 MAX_FIT_WINDOWS = 20_000
 """The normalisation is fitted on so many training windows at most."""
-MOST_STEPS, LEAST_STEPS, STEPS_A_WINDOW = 4000, 300, 20
-"""Of the optimiser, where the settings leave open how many."""
+MOST_STEPS, LEAST_STEPS, STEPS_A_WINDOW, MOST_COPIES = 4000, 300, 20, 4
+"""Steps of the optimiser where the settings leave open how many, and how often a step then shows a window on average."""
 
 
 @dataclass
@@ -150,17 +150,18 @@ def prepare(config: PretrainConfig, subjects: Sequence[Zoo], *, progress: Progre
 
 
 def with_steps(config: PretrainConfig, n_windows: int, progress: Progress) -> PretrainConfig:
-    """The settings with as many steps as suit so many training windows, where they leave it open; a short training warms up
-    and validates in fifths.
+    """The settings with as many steps as suit so many training windows, where they leave it open; a short training has small
+    batches, and warms up and validates in fifths.
     """
     if config.n_steps is not None:
         return config
     n_steps = min(MOST_STEPS, max(LEAST_STEPS, STEPS_A_WINDOW * n_windows))
+    batch_size = min(config.batch_size, max(16, MOST_COPIES * n_windows))
     if n_steps < MOST_STEPS:
-        few = f"{n_steps:,} steps in place of {MOST_STEPS:,}, since there are only {n_windows} windows to train on"
+        few = f"{n_steps:,} steps of {batch_size} windows, since there are only {n_windows} windows to train on"
         progress.say(f"pretrain: {few}; --set n_steps=N asks for others (pretrain.n_steps in a run)")
     fifth = {name: min(getattr(config, name), max(1, n_steps // 5)) for name in ("warmup_steps", "eval_every")}
-    return config.model_copy(update={"n_steps": n_steps, **fifth})
+    return config.model_copy(update={"n_steps": n_steps, "batch_size": batch_size, **fifth})
 
 
 def chosen_chunk(subjects: Sequence[Zoo], context: int) -> int:

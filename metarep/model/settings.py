@@ -98,9 +98,11 @@ class PretrainConfig(Settings):
     n_components: int = Field(4, ge=1, description="Gaussians in a mixture")
 
     n_steps: int | None = Field(
-        None, ge=1, description="optimiser steps; by default 4000, or where there is little to learn from 20 a training window"
+        None, ge=1, description="optimiser steps; by default 20 a training window, at least 300 and at most 4000"
     )
-    batch_size: int = Field(128, ge=1, description="windows a step")
+    batch_size: int = Field(
+        128, ge=1, description="windows a step; with n_steps left open at most four times as many as there are, or 16"
+    )
     lr: float = Field(2e-3, gt=0, description="largest learning rate of AdamW")
     warmup_steps: int = Field(200, ge=0, description="steps of linear warm-up; a half cosine follows")
     weight_decay: float = Field(0.01, ge=0, description="of matrices")

@@ -26,11 +26,14 @@ def section(results: Results) -> Section:
         return absent("comparison", "The comparison", "cluster")
     blocks: list[Block] = []
     if about := results.metrics.get("clusters", {}):
-        fitted = "fitted on {n_train:,} training networks, measured on {n_test:,} test networks".format(**about)
+        fitted = "fitted on {n_train:,} training networks, measured on {n_test:,} test networks"
         if results.is_cross_validated:
-            fitted += f", in a cross-validation by run of {about['n_folds']} folds, each fitted anew"
+            fitted = (
+                "measured on all {n_test:,} networks, in a cross-validation by run: each of {n_folds} folds is measured by "
+                "what was fitted on the others, at least {n_train:,} networks"
+            )
         rule = f"The number of clusters k was chosen without labels: {about['rule_for_k']}."
-        blocks.append(Text(f"Every representation is {fitted}. {rule}"))
+        blocks.append(Text(f"Every representation is {fitted.format(**about)}. {rule}"))
     if panels := panels_of(results):
         caption = (
             "Sorted by the first panel. Intervals are 95 % over test networks. The grey tick is what chance gives in 95 of "
@@ -53,11 +56,14 @@ def section(results: Results) -> Section:
 def left_out_blocks(results: Results) -> list[Block]:
     """What could not be measured, and why; what was done otherwise than the settings say."""
     rows = [row for stage in ("clusters", "predictions") for row in results.table(f"{stage}/left_out")]
-    cells = list(dict.fromkeys((row["what"], plain(str(row["name"])), row["reason"]) for row in rows))
+    names: dict[tuple[str, str], dict[str, None]] = {}
+    for row in rows:
+        names.setdefault((row["what"], row["reason"]), {})[plain(str(row["name"]))] = None
+    cells = [[what, ", ".join(own), reason] for (what, reason), own in names.items()]
     notes = list(dict.fromkeys(results.metrics.get("clusters", {}).get("notes", ())))
     if not cells and not notes:
         return []
-    table = [Table(["what", "name", "why"], [list(one) for one in cells], n_left=3)] if cells else []
+    table = [Table(["what", "name", "why"], cells, n_left=3)] if cells else []
     return [Heading("What was left out"), *table, *(Text(f"{capital(note)}.", small=True) for note in notes)]
 
 

@@ -125,7 +125,7 @@ def test_networks_of_which_nothing_is_known_depend_on_the_order_of_their_units(t
 def test_imported_chains_have_no_known_function_and_their_order_does_not_matter(tmp_path):
     """One network has no other of its architecture beside it: there is no distance to hold its copies against."""
     imported_zoo(tmp_path / "chains", ["3-6-2"], 12)
-    alone = {name: value[0] for name, value in random_tensors("5-4-2", 1).items()}
+    alone = {name: value[0] for name, value in random_tensors("5-4-3-2", 1).items()}
     torch.save(alone, tmp_path / "chains" / "files" / "alone.pt")
     zoo = import_networks(ImportConfig(), [tmp_path / "chains" / "files"], tmp_path / "zoo")
     model = pretrain(PretrainConfig(**TINY, n_steps=2, eval_every=2), zoo, tmp_path / "model")

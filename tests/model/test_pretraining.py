@@ -60,10 +60,11 @@ def test_little_to_learn_from_asks_for_fewer_steps_and_stated_ones_are_kept(caps
     speaking = Progress("plain")
     found = {n: with_steps(PretrainConfig(), n, speaking) for n in (3, 50, 5000)}
     assert [one.n_steps for one in found.values()] == [300, 1000, 4000]
+    assert [one.batch_size for one in found.values()] == [16, 128, 128]
     assert (found[3].warmup_steps, found[3].eval_every) == (60, 60)
     assert (found[5000].warmup_steps, found[5000].eval_every) == (200, 250)
     said = capsys.readouterr().err
-    assert "300 steps in place of 4,000, since there are only 3 windows" in said
+    assert "300 steps of 16 windows, since there are only 3 windows" in said
     assert "5000" not in said
     assert with_steps(PretrainConfig(n_steps=7), 3, speaking) == PretrainConfig(n_steps=7)
 

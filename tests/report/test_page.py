@@ -174,17 +174,19 @@ def test_an_imported_zoo_with_labels_and_properties_has_a_page(tmp_path, undrawn
     assert {"label-animal", "label-architecture", "comparison", "umap", "atlas", "contingency"} <= names
 
 
-def test_networks_of_which_nothing_is_known_are_shown_without_empty_headings(tmp_path, undrawn):
+def test_what_was_left_out_has_a_row_a_reason_and_nothing_stands_below_no_heading(tmp_path, undrawn):
     run = tmp_path / "run"
     write_zoo(run / "zoo", n=20, spec=NetworkSpec.parse("2-3-1"))
     zoo = open_artefact(run / "zoo")
     compared = [known(PROFILE) | origin(PROFILE)]
     with writing(run / "clusters", "clusters", config={}, seed=0, inputs={"zoo": zoo}) as path:
         write_whole(path / "representations.csv", to_csv(compared))
+        left = [{"what": "k", "name": k, "reason": "too many"} for k in (8, 9)]
+        write_whole(path / "left_out.csv", to_csv([*left, {"what": "label", "name": "task_id", "reason": "all alike"}]))
         write_whole(path / "metrics.json", canonical_json({"rule_for_k": "stable", "n_train": 16, "n_test": 4, "notes": []}))
     text = (report(run) / "report.html").read_text()
-    assert "What was compared" in text
-    assert "Every label and every property" not in text
+    assert re.search(r"<td[^>]*>8, 9</td>", text)
+    assert text.count("too many") == 1
     assert "How much depends on k" not in text
 
 

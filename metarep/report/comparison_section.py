@@ -260,7 +260,8 @@ def chance(results: Results, scores: Mapping[str, Score]) -> str:
     null = f"what permuted labels reach in 95 of 100 draws (at most {num(max(s.null for s in scores.values()), 3)})"
     if not below:
         return f"All {len(scores)} representations are above {null}, interval included."
-    return f"Not clearly above {null}: {listed(below)}. The other {len(scores) - len(below)} are."
+    others = f" The other {len(scores) - len(below)} are." if len(below) < len(scores) else ""
+    return f"Not clearly above {null}: {listed(below)}.{others}"
 
 
 def ceiling(results: Results, scores: Mapping[str, Score]) -> str:

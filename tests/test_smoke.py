@@ -27,7 +27,7 @@ def finished(tmp_path_factory):
 def test_every_stage_leaves_an_artefact_whose_hashes_hold(finished):
     kinds = [open_artefact(folder, check_hashes=True).kind for folder in artefacts_of(finished)]
     assert sorted(set(kinds)) == sorted(
-        ["clusters", "embeddings", "masked_r2", "model", "predictions", "report", "scan", "transfer", "zoo"]
+        ["audit", "clusters", "embeddings", "masked_r2", "model", "predictions", "report", "scan", "transfer", "zoo"]
     )
     assert kinds.count("zoo") == kinds.count("model") == 2
     assert kinds.count("embeddings") == 4

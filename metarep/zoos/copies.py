@@ -26,7 +26,7 @@ PRECISIONS = ("float16", "bfloat16", "float32", "float64")
 SCALE_TOLERANCE = 1e-5
 """Sums of scaled copies differ relatively by less, since scaling rounds every value to float32."""
 
-MAX_SCALED = 5_000_000
+MAX_SCALED = 1_000_000
 """Scaled copies are looked for among networks of at most so many parameters."""
 
 MIN_SHARED, N_SHARED = 64, 8
@@ -131,11 +131,12 @@ def _scaled(prints: Sequence[Fingerprint], architecture: Sequence[int], first: S
 
 def _sums(weights: Mapping[str, torch.Tensor], symmetries: Symmetries) -> np.ndarray | None:
     """(T, 2): sums over each tensor, with what feeds a unit scaled to length 1, group by group from the input on."""
-    found, is_scaled = {name: value.double() for name, value in weights.items()}, False
-    for units in symmetries.groups:
-        sides = {member.side for member in units.members if member.tensor in found}
-        if not units.interchangeable or not {"in", "out"} <= sides:
-            continue
+    sides = [{member.side for member in units.members if member.tensor in weights} for units in symmetries.groups]
+    free = [u for u, has in zip(symmetries.groups, sides, strict=True) if u.interchangeable and {"in", "out"} <= has]
+    if not free:
+        return None
+    found = {name: value.double() for name, value in weights.items()}
+    for units in free:
         energy = sum(
             unit_rows(found[member.tensor], member, units.n).square().sum(dim=-1)
             for member in units.members
@@ -143,9 +144,8 @@ def _sums(weights: Mapping[str, torch.Tensor], symmetries: Symmetries) -> np.nda
         )
         factor = torch.where((energy > 0) & energy.isfinite(), energy, 1.0).rsqrt()
         found = scaled(found, Symmetries((replace(units, positive_scale=True),)), [factor])
-        is_scaled = True
     sums = np.array([[float(value.abs().sum()), float(value.square().sum())] for value in found.values()])
-    return sums if is_scaled and np.isfinite(sums).all() else None
+    return sums if np.isfinite(sums).all() else None
 
 
 def _digested(values: Sequence[torch.Tensor]) -> tuple[dict[str, np.ndarray], set[str], np.ndarray]:

@@ -151,11 +151,13 @@ def test_damaged_files_are_left_out_where_that_is_asked_for(tmp_path):
 def test_a_network_of_twenty_megabytes_takes_little_memory_beside_the_file(tmp_path):
     """Peak memory of the import, held against the file's size in another process."""
     torch.save({f"{i}.weight": torch.zeros(1000, 1250) for i in range(4)}, tmp_path / "x.pt")
+    torch.save({"0.weight": torch.zeros(3, 2)}, tmp_path / "small.pt")
     code = (
         "import sys, metarep\n"
         "from metarep import ImportConfig, import_networks\n"
         "import metarep.zoos.importing\n"
         "peak = lambda: next(int(l.split()[1]) for l in open('/proc/self/status') if l.startswith('VmHWM'))\n"
+        "import_networks(ImportConfig(), [sys.argv[3]], sys.argv[2] + '-small')\n"
         "before = peak()\n"
         "import_networks(ImportConfig(), [sys.argv[1]], sys.argv[2])\n"
         "print(peak() - before)\n"
@@ -163,7 +165,7 @@ def test_a_network_of_twenty_megabytes_takes_little_memory_beside_the_file(tmp_p
     if not Path("/proc/self/status").is_file():
         pytest.skip("peak memory is read from Linux's /proc")
     root = Path(__file__).resolve().parents[2]
-    words = [sys.executable, "-c", code, str(tmp_path / "x.pt"), str(tmp_path / "zoo")]
+    words = [sys.executable, "-c", code, str(tmp_path / "x.pt"), str(tmp_path / "zoo"), str(tmp_path / "small.pt")]
     grown = int(subprocess.run(words, cwd=root, capture_output=True, text=True, check=True).stdout)
     assert grown < 2.5 * 20_000
 

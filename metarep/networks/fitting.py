@@ -44,6 +44,7 @@ def fits(path: Sequence[Step], step: Step) -> bool:
 
 
 def is_chain(steps: Sequence[Step]) -> bool:
+    """Whether each layer reads what those before it put out, in the order given."""
     return all(fits(steps[:at], step) for at, step in enumerate(steps))
 
 

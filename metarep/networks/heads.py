@@ -41,6 +41,7 @@ def _lie_alike(tensors: Sequence[Tensor]) -> bool:
 
 
 def n_attentions(operations: Sequence[Operation]) -> int:
+    """The number of attention layers."""
     return sum(operation.kind == "attention" for operation in operations)
 
 

@@ -27,9 +27,9 @@ from metarep.networks.plain import key_of, may_be_gone_around, plain_structure, 
 from metarep.networks.residual_conv import residual_conv
 from metarep.networks.residual_stream import mlp_readers, stream_of
 from metarep.networks.structure import Declared, Structure
+from metarep.networks.structure_groups import StructureGroups
 from metarep.networks.symmetry_groups import Symmetries, SymmetryGroup
 from metarep.networks.widths import groups_of_widths
-from metarep.networks.wiring import Wiring
 
 TWINS = (("pi_features_extractor", "features_extractor"), ("vf_features_extractor", "features_extractor"))
 """Modules that Stable-Baselines3 keeps under several names; they change places together, whether or not they are one."""
@@ -92,7 +92,7 @@ def declared_groups(tree: Structure, operations: Sequence[Operation], *, relu: b
     left = [name for name, operation in by_name.items() if operation.weight is not None and name not in named]
     if left:
         raise MetarepError("the structure leaves out layers", met=", ".join(left[:4]), expected="every layer that has a weight")
-    return Wiring(by_name, relu, strict=True).run(whole)
+    return StructureGroups(by_name, relu, strict=True).run(whole)
 
 
 def _held(units: SymmetryGroup) -> SymmetryGroup:
@@ -116,7 +116,7 @@ def _network(operations: Sequence[Operation], *, relu: bool) -> tuple[list[Symme
     why = [_why_not_plain(operations)]
     if tree is not None and len(by_name) == len(operations):
         try:
-            return list(Wiring(by_name, relu).run(tree)), _assumed(tree)
+            return list(StructureGroups(by_name, relu).run(tree)), _assumed(tree)
         except MetarepError as error:
             why = [f"layers do not stand one behind the other by their widths: {error}"]
     groups = list(residual_conv(operations))

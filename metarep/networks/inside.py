@@ -11,8 +11,8 @@ from metarep.errors import MetarepError
 from metarep.networks.operations import NORMS, Operation
 from metarep.networks.plain import key_of, sequence
 from metarep.networks.structure import PASS, Structure
+from metarep.networks.structure_groups import StructureGroups
 from metarep.networks.symmetry_groups import SymmetryGroup
-from metarep.networks.wiring import Wiring
 
 BLOCKS: tuple[tuple[str, Structure], ...] = (
     (
@@ -97,7 +97,7 @@ def groups_inside(operations: Sequence[Operation]) -> tuple[SymmetryGroup, ...]:
 def inner_groups(tree: Structure, by_name: Mapping[str, Operation], *, inside: bool = False) -> tuple[SymmetryGroup, ...]:
     """The interchangeable groups between the first and the last layer of a tree; () where widths do not fit."""
     try:
-        groups = Wiring(by_name, strict=True, inside=inside).run(tree)
+        groups = StructureGroups(by_name, strict=True, inside=inside).run(tree)
     except MetarepError:
         return ()
     return tuple(units for units in groups if units.interchangeable)
@@ -118,7 +118,7 @@ def _fitting(layers: Sequence[Operation], by_name: Mapping[str, Operation]) -> I
 
 def _fits(run: Sequence[Operation], by_name: Mapping[str, Operation]) -> bool:
     try:
-        Wiring(by_name, strict=True).run(sequence(run))
+        StructureGroups(by_name, strict=True).run(sequence(run))
     except MetarepError:
         return False
     return True

@@ -39,7 +39,9 @@ def section(results: Results) -> Section:
 
 
 def audit_figure(rows: Rows) -> Figure:
-    """A row for each rewriting: median and 90th percentile of how far vectors move, with intervals."""
+    """A row for each rewriting: median and 90th percentile of how far vectors move, with intervals; linear up to 1, then
+    logarithmic.
+    """
     names = list(dict.fromkeys(row["rewriting"] for row in rows))
     with drawing(7, 0.42 * len(names) + 1.3) as figure:
         ax = figure.subplots()
@@ -49,7 +51,9 @@ def audit_figure(rows: Rows) -> Figure:
             interval_mark(ax, y, (row["low"], row["high"]), row["value"], colour, marker)
         ax.axvline(1, color=PALETTE[7], lw=0.8, ls=":", zorder=0)
         rows_axis([ax], names)
-        ax.set(xlabel="distance moved / distance to the nearest other network", xlim=(-0.03, None))
+        ax.set_xscale("symlog", linthresh=1)
+        ax.xaxis.set_major_formatter("{x:g}")
+        ax.set(xlabel="distance moved / distance to the nearest other network", xlim=(-0.06, None))
         figure.legend(handles=[key(*look) for look in METRICS.values()], ncols=2, loc="outside upper left")
     return figure
 

@@ -64,7 +64,7 @@ class Value:
 
 
 @dataclass
-class Wiring:
+class StructureGroups:
     """Groups in the making. With `strict` no layer reads more than what stands before it, and with `inside` the first layer may
     be any within a network. A group is dropped by `merge`, and its number then stands for the one that it became part of."""
 

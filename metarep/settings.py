@@ -7,6 +7,7 @@ and impossible values are one-line errors.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar, get_args, get_origin
 
@@ -168,7 +169,8 @@ def _walk(kind: type[Settings], loc: tuple[Any, ...]) -> tuple[str, str]:
         settings = _settings_in(here)
         if settings is not None and isinstance(part, str):
             by_name = {field.alias or name: field for name, field in settings.model_fields.items()}
-            known = "one of " + ", ".join(by_name)
+            near = get_close_matches(part, by_name, n=3)
+            known = "such as " + ", ".join(near) if near else "one of " + ", ".join(by_name)
             here = by_name[part].annotation if part in by_name else here
     return ".".join(parts), known
 

@@ -68,10 +68,8 @@ class InputConfig(Settings):
 class CeilingConfig(Settings):
     """Question 4: how much of a masked parameter the others say at all."""
 
-    bank_sizes: tuple[int, ...] = Field((1000, 3000, 10_000, 30_000, 100_000), min_length=2)
-    n_neighbours: int = Field(10, ge=2, description="that are averaged, and that the Gamma test draws its line through")
-    n_local: int = Field(40, ge=10, description="neighbours that the local linear fit goes through")
-    n_train_networks: int = Field(100_000, ge=50, description="that the model is trained on")
+    n_neighbours: int = Field(10, ge=2, description="that the Gamma test draws its line through")
+    n_train_networks: int = Field(100_000, ge=50, description="that the model is trained on, and the neighbours' bank")
     n_steps: int = Field(4500, ge=1)
     mask_ratio_max: float = Field(0.3, gt=0, le=1, description="in pretraining; one parameter is masked when it is measured")
     max_test_networks: int = Field(2000, ge=20)

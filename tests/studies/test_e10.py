@@ -66,7 +66,7 @@ def test_the_score_finds_networks_built_like_the_published_ones_and_not_their_mi
     fresh, config = random_initialisations(300, seed=1), ScanConfig(n_bootstraps=40)
     near = HANDCRAFTED + np.random.default_rng(0).normal(0, 0.03, (60, 9))
     others = RANDOM[label_modes(SPEC, RANDOM).mode != "3"]
-    for sign, way, words in ((1, AS_PUBLISHED, "better than"), (-1, OTHER_FOLD, "worse than")):
+    for sign, way, words in ((1, AS_PUBLISHED, "better than"), (-1, OTHER_FOLD, "no better than")):
         built = near * np.where(np.arange(9) >= 6, sign, 1)
         (row,) = way_rows(zoo_of(np.concatenate([built, others])), fresh, config)
         assert (row["way"], row["share"]) == (way, 1.0)

@@ -109,7 +109,7 @@ def test_labels_of_test_networks_do_not_reach_the_fitted_scans(zoo, embeddings):
     embedded = align(load_embeddings(embeddings), networks, random)
     for one, other in zip(*(fitted_scans(CONFIG, some, random, embedded) for some in (networks, blind)), strict=True):
         for mode, (scores, _) in one.scores.items():
-            np.testing.assert_array_equal(scores, other.scores[mode])
+            np.testing.assert_array_equal(scores, other.scores[mode][0])
     before, after = (measure(CONFIG, some, embeddings=embeddings)[0]["scan"] for some in (networks, blind))
     assert before != after
 

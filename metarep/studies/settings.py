@@ -150,12 +150,10 @@ class PlantedConfig(Settings):
 
 
 class TrainedConfig(Settings):
-    """Beyond, trained: the parts of 2-16-1 and of 4-16-2 networks, ablated."""
+    """Beyond, trained: the units of 2-16-1 networks, ablated."""
 
     n_wide: int = Field(400, ge=20, description="2-16-1 networks; a fifth is held out and ablated")
-    n_two_products: int = Field(30, ge=2, description="4-16-2 networks that learn two products")
-    n_steps: int = Field(4000, ge=1, description="of their training")
-    n_samples: int = Field(1000, ge=10, le=2000, description="that each trains on, and is ablated on")
+    n_samples: int = Field(1000, ge=10, le=2000, description="that each is ablated on")
     ks: tuple[int, ...] = Field((2, 3, 4, 5, 6, 8), min_length=1, description="numbers of clusters of units to choose from")
     n_random: int = Field(100, ge=10, description="random groups of the same sizes beside every group")
 

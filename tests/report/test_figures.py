@@ -9,8 +9,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 from synthetic_run import UNTRAINED, cluster_tables, description_tables, masked_rows, scan_tables, unexplained_rows
 
+from metarep.domains.multiplier.domain import MODE_COLOURS
 from metarep.domains.multiplier.figures import scan_figures
-from metarep.domains.multiplier.figures.mode_looks import MODE_COLOURS
 from metarep.evaluation.resampling import wilson
 from metarep.report import description_figures, figures, maps
 from metarep.report.figures import Panel

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from metarep.domains.multiplier.figures.mode_looks import MODE_COLOURS
+from metarep.domains.multiplier.domain import MODE_COLOURS
 from metarep.domains.multiplier.figures.square import gallery
 from metarep.domains.multiplier.modes import MODES
 from metarep.evaluation.resampling import share_of

@@ -6,8 +6,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from metarep.domains.multiplier.domain import MODE_COLOURS
 from metarep.domains.multiplier.dynamics import transition_counts
-from metarep.domains.multiplier.figures.mode_looks import MODE_COLOURS
 from metarep.domains.multiplier.modes import MODES
 from metarep.report.style import bare, drawing, spread_apart
 

@@ -57,7 +57,7 @@ class SourcesConfig(Settings):
 
 
 class InputConfig(Settings):
-    """Question 3: what the input looks like, and what the model makes of a unit, a layer, a network."""
+    """Question 3: what the input looks like."""
 
     n_train_networks: int = Field(20_000, ge=50)
     n_steps: int = Field(1200, ge=1)

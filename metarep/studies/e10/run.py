@@ -163,11 +163,11 @@ def published_sentences(claims: tuple[Claim, ...]) -> tuple[str, ...]:
 def way_sentences(ways: Rows) -> Iterator[str]:
     """The ways in which mode 3 is built, and what the score makes of each."""
     parts = [
-        f"{share(row)} of mode 3 {row['way'].replace('subtracts', 'subtract').replace('adds', 'add')}: AUC "
-        f"{spoken(row, 'random', 3)} against random initialisations, {beside_chance(row, 'random')}"
+        f"{row['way']}: {share(row)} of mode 3, AUC {spoken(row, 'random', 3)} against random initialisations, "
+        f"{beside_chance(row, 'random')}"
         for row in ways
     ]
-    yield f"The sign of the bending unit's output weight decides. {'; '.join(parts)}."
+    yield f"How a network of mode 3 is built decides. It {'; or it '.join(parts)}."
 
 
 def scan_sentences(rows: Rows) -> Iterator[str]:

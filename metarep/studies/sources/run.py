@@ -11,9 +11,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
 
-from metarep.report.style import INK, amounts_map, colour_bar, use_style
+from metarep.report.style import INK, amounts_map, cells, colour_bar, use_style
 from metarep.report.wording import capital, num
-from metarep.studies.drawing import draw_cells
 from metarep.studies.multipliers import question_model
 from metarep.studies.rows import Row, Rows, by, where
 from metarep.studies.settings import SourceName
@@ -128,11 +127,12 @@ def matrix_figure(rows: Rows) -> Drawing:
         figure = Drawing(figsize=(12.6, 5.0), layout="compressed")
         axes = figure.subplots(1, 3, sharey=True)
         for ax, (metric, title) in zip(axes, TITLES.items(), strict=True):
-            cells = by(rows, "source", "target", representation="cloze", metric=metric)
-            values = np.array([[cells[a, b]["value"] for b in names] for a in names], float)
+            found = by(rows, "source", "target", representation="cloze", metric=metric)
+            values = np.array([[found[a, b]["value"] for b in names] for a in names], float)
             values[np.abs(values) < 0.005] = 0.0  # what rounds to 0 is not below it
-            look = {"vmin": 0, "vmax": 1, "cmap": amounts_map(below="#F4D3BF")}
-            image = draw_cells(ax, values, labels, labels, lambda value: f"{100 * value:.0f}" if value >= 0 else "−", **look)
+            texts = np.array([["" if np.isnan(v) else f"{100 * v:.0f}" if v >= 0 else "−" for v in row] for row in values])
+            look = {"vmin": 0, "vmax": 1, "cmap": amounts_map(below="#F4D3BF"), "aspect": "equal"}
+            image = cells(ax, values, texts, labels, labels, fontsize=min(10.0, 135 / len(names)), **look)
             frame(ax, names)
             ax.set_title(title, fontsize=10)
             ax.tick_params(axis="x", rotation=90)

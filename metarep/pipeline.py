@@ -153,7 +153,7 @@ def zoo_stages(config: RunConfig, out: Path, device: str) -> list[Stage]:
 
 def _zoo_stage(name: str, zoo: ZooConfig | ImportedZoo, device: str) -> Stage:
     if isinstance(zoo, ZooConfig):
-        build = partial(build_zoo, zoo, device=device if zoo.engine == "torch" else "cpu")
+        build = partial(build_zoo, zoo, device=device if zoo.engine in ON_GPU else "cpu")
         return Stage(name, "zoo", zoo.resolved(), build, finds_inputs=True)
     beside = {"labels": zoo.labels, "architecture": zoo.architecture}
     make = partial(import_networks, zoo, zoo.paths, **beside)

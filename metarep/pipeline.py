@@ -33,6 +33,7 @@ from metarep.run_settings import MAIN, FinishedZoo, ImportedZoo, ModelChanges, R
 from metarep.runner import CONFIG, TIMINGS, Stage, publish, refuse_changed, run_stages
 from metarep.settings import load_config
 from metarep.training.build import build_zoo
+from metarep.training.engines import ON_GPU
 from metarep.training.recipe import recipes
 from metarep.training.settings import ZooConfig
 from metarep.zoos.domain import Domain, DomainStage, domain_of

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import torch
 from pydantic import Field
@@ -69,7 +70,7 @@ def chain_of(n_params: int) -> Architecture:
     width = max(2, round((math.sqrt(ends**2 + 4 * n_params) - ends) / 2))
     widths = (N_INPUTS, width, width, N_OUTPUTS)
     named = []
-    for number, (n_in, n_out) in enumerate(zip(widths, widths[1:], strict=False)):
+    for number, (n_in, n_out) in enumerate(pairwise(widths)):
         named += [(f"fc{number}.weight", (n_out, n_in), "float32"), (f"fc{number}.bias", (n_out,), "float32")]
     return read_architecture(named)
 

@@ -14,11 +14,11 @@ from functools import cached_property
 import numpy as np
 import torch
 
+from metarep.devices import fast_products, without_waiting
 from metarep.embeddings.registry import Tokens
 from metarep.errors import MetarepError
 from metarep.model.batches import Segment
 from metarep.model.behaviour import ProbeSpace
-from metarep.devices import fast_products, without_waiting
 from metarep.model.masks import fold_masks
 from metarep.model.transformer import ClozeModel, unit_states
 from metarep.model.windows import Plan, Shape

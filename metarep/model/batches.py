@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from metarep.model.behaviour import Behaviour
 from metarep.devices import without_waiting
+from metarep.model.behaviour import Behaviour
 from metarep.model.layout import Layout
 
 

@@ -25,10 +25,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from metarep.devices import without_waiting
 from metarep.errors import MetarepError
 from metarep.model.batches import Batch, Segment
 from metarep.model.data import WholeNetworks
-from metarep.devices import without_waiting
 from metarep.model.masks import Masked, masked_in
 from metarep.model.settings import PretrainConfig
 from metarep.model.transformer import ClozeModel, unit_states, unpacked

@@ -20,6 +20,7 @@ import numpy as np
 import torch
 
 from metarep.artefact import open_artefact, write_whole, writing
+from metarep.devices import fast_products, is_gpu
 from metarep.errors import MetarepError
 from metarep.model.batches import Batch, Segment
 from metarep.model.behaviour import space_name
@@ -33,7 +34,6 @@ from metarep.model.data import (
     read_probes,
     training_data,
 )
-from metarep.devices import fast_products, is_gpu
 from metarep.model.masks import Masked, MaskRule, random_masks
 from metarep.model.objectives import Objective, build_objective, on_device
 from metarep.model.settings import PretrainConfig

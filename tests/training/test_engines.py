@@ -10,7 +10,7 @@ import pytest
 from metarep.domains.multiplier.recipes import HANDCRAFTED, VARIANTS
 from metarep.errors import MetarepError
 from metarep.networks.spec import NetworkSpec
-from metarep.training.engines import engine_by_name, train_fast, has_one_hidden_layer
+from metarep.training.engines import engine_by_name, has_one_hidden_layer, train_fast
 from metarep.training.recipe import Plan, draw_reference, log_spaced_steps
 
 # From the published figures: seed 2813536937, mode 3; rounded there to four digits.

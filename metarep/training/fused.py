@@ -20,7 +20,9 @@ from metarep.training.torch_engines import Outcome, batched_error
 AT_ONCE = 528
 """Networks that are drawn and launched together: four for each multiprocessor of an H100."""
 VALUES_PER_THREAD = 16
+"""Of each unit and sample that a thread holds at once."""
 N_WARPS = 4
+"""Of a program: few, since each computes Adam's step for itself; more than one, since samples of few networks fit the cache."""
 
 
 def train_fused(plan: Plan, seeds: np.ndarray, start: np.ndarray | None = None, *, device: str = "cuda") -> Trained:
@@ -47,14 +49,19 @@ def _launch(plan: Plan, seeds: np.ndarray, start: np.ndarray | None, device: str
 
 def _run(plan: Plan, samples: torch.Tensor, state: torch.Tensor, schedule: torch.Tensor, step: int, stop: int) -> None:
     """Steps step + 1 … stop of some networks."""
+    import triton
+
     from metarep.training.triton_kernel import train_networks
 
-    n_units = plan.spec.widths[1]
-    rounded = max(2, 1 << (n_units - 1).bit_length())
-    block = max(32, 32 * N_WARPS * VALUES_PER_THREAD // rounded)
-    shape = {"n_units": n_units, "UNITS": rounded, "BLOCK": block, "WHOLE": False, "TOGETHER": not interpreted()}
+    n_units, n_samples = plan.spec.widths[1], samples.shape[2]
+    rounded = max(2, triton.next_power_of_2(n_units))
+    block = min(triton.next_power_of_2(n_samples), max(32, 32 * N_WARPS * VALUES_PER_THREAD // rounded))
+    shape = {"n_units": n_units, "UNITS": rounded, "BLOCK": block, "WHOLE": block >= n_samples, "TOGETHER": not interpreted()}
+    bounds = (step, stop, n_samples)
+    if interpreted():  # its range does not take the arrays that it makes of numbers, from NumPy 2.4 on
+        bounds = map(triton.language.constexpr, bounds)
     with torch.cuda.device(samples.device) if samples.is_cuda else nullcontext():
-        train_networks[(len(samples),)](samples, state, schedule, step, stop, samples.shape[2], **shape, num_warps=N_WARPS)
+        train_networks[(len(samples),)](samples, state, schedule, *bounds, **shape, num_warps=N_WARPS)
 
 
 def adam_schedule(lr: float, n_steps: int) -> np.ndarray:

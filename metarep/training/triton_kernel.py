@@ -73,12 +73,12 @@ def train_networks(
     unit, sample = tl.arange(0, UNITS)[:, None], tl.arange(0, BLOCK)[None, :]
     there = unit < n_units
     P: tl.constexpr = 4 * n_units + 1
-    w1, w1_first, w1_second = _load3(state + 2 * unit, there, P)
-    w2, w2_first, w2_second = _load3(state + 2 * unit + 1, there, P)
-    b, b_first, b_second = _load3(state + 2 * n_units + unit, there, P)
-    v, v_first, v_second = _load3(state + 3 * n_units + unit, there, P)
+    w1, w1_first, w1_second = _load3(state, 2, unit, n_units)
+    w2, w2_first, w2_second = _load3(state + 1, 2, unit, n_units)
+    b, b_first, b_second = _load3(state + 2 * n_units, 1, unit, n_units)
+    v, v_first, v_second = _load3(state + 3 * n_units, 1, unit, n_units)
     one = tl.zeros((1, 1), tl.int32)
-    c, c_first, c_second = _load3(state + P - 1 + one, one == 0, P)
+    c, c_first, c_second = one + tl.load(state + P - 1), one + tl.load(state + 2 * P - 1), one + tl.load(state + 3 * P - 1)
     inside = sample < n_samples
     scale = 2.0 / n_samples
     if WHOLE:
@@ -114,9 +114,20 @@ def train_networks(
 
 
 @triton.jit
-def _load3(at, there, P: tl.constexpr):
-    """A parameter of each unit and its two moments; 0 for units that only fill up."""
-    return tl.load(at, there, 0.0), tl.load(at + P, there, 0.0), tl.load(at + 2 * P, there, 0.0)
+def _load3(at, stride: tl.constexpr, unit, n_units: tl.constexpr):
+    """A parameter of each unit and its two moments, (UNITS, 1); 0 for units that only fill up.
+
+    Scalar by scalar, so that the compiler sees that threads hold copies of one value and does not compute with each copy.
+    """
+    P: tl.constexpr = 4 * n_units + 1
+    value = tl.zeros(unit.shape, tl.float32)
+    first, second = value, value
+    for number in tl.static_range(n_units):
+        own = unit == number
+        value = tl.where(own, tl.load(at + stride * number), value)
+        first = tl.where(own, tl.load(at + P + stride * number), first)
+        second = tl.where(own, tl.load(at + 2 * P + stride * number), second)
+    return value, first, second
 
 
 @triton.jit

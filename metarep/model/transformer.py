@@ -47,7 +47,8 @@ class Placement(NamedTuple):
     labels (4, T) are kind, role, side and depth, numbers (T, F) and scale (T, 1) those of the layout, present (T, C) too.
     rows (5, T) point into the table of positions, 0 for none, and fourier (T, G) describes those that have no row.
     class_stride and row_stride (T,) say by how much class and first row grow with the first unit of a window, fourier_stride
-    (T,) by which share of its axis the first of the Fourier features moves. relation (R, T · T) is one-hot.
+    (T,) by which share of its axis the first of the Fourier features moves. relation (R, T · T) is one-hot, units (U, T) are
+    the tokens of each unit. rows_move and waves_move say whether any of the strides is not 0.
     """
 
     value_class: torch.Tensor
@@ -62,6 +63,13 @@ class Placement(NamedTuple):
     fourier: torch.Tensor
     fourier_stride: torch.Tensor
     relation: torch.Tensor
+    units: torch.Tensor
+    rows_move: bool
+    waves_move: bool
+
+    def to(self, device: torch.device) -> Placement:
+        """On another device."""
+        return Placement(*(part.to(device) if isinstance(part, torch.Tensor) else part for part in self))
 
 
 class Block(nn.Module):
@@ -86,10 +94,10 @@ class Block(nn.Module):
         return x + self.mlp_out(F.gelu(self.mlp_in(self.norm_mlp(x))))
 
     def _attend(self, qkv: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
-        """(B · T, D). Written out in training, since the fused kernels take no bias that has a gradient."""
+        """(B · T, D). Written out in training on the CPU, whose fused kernel takes no bias that has a gradient."""
         b, t, width = qkv.shape
         q, k, v = qkv.view(b, t, 3, self.n_heads, -1).permute(2, 0, 3, 1, 4)
-        if not torch.is_grad_enabled():
+        if qkv.is_cuda or not torch.is_grad_enabled():
             bias = None if bias is None else bias.expand(b, self.n_heads, t, t)
             return F.scaled_dot_product_attention(q, k, v, attn_mask=bias).transpose(1, 2).reshape(b * t, -1)
         scores = (q * (width // 3 // self.n_heads) ** -0.5) @ k.transpose(-1, -2)
@@ -167,7 +175,7 @@ class ClozeModel(nn.Module, PyTorchModelHubMixin, library_name="metarep"):
         """What the model knows of a layout, worked out once."""
         found = self._placements.get(layout)
         if found is None or found.relation.device != self.device:
-            found = Placement(*(part.to(self.device) for part in self._place(layout)))
+            found = self._place(layout).to(self.device)
             self._placements[layout] = found
         return found
 
@@ -181,6 +189,7 @@ class ClozeModel(nn.Module, PyTorchModelHubMixin, library_name="metarep"):
         lengths = torch.tensor([axis.length for axis in layout.axes] + [1])[layout.coordinate_axis]
         waving = (first == 0) & (layout.coordinate_axis >= 0)
         waves = torch.where(waving.unsqueeze(-1), _waves(layout.coordinate_index / lengths), 0.0)
+        row_stride, fourier_stride = (rows[0] > 0).long(), torch.where(waving[0], 1 / lengths[0], 0.0)
         return Placement(
             value_class=value_class,
             class_stride=torch.where(by_role.squeeze(1), 0, layout.own_stride),
@@ -190,16 +199,19 @@ class ClozeModel(nn.Module, PyTorchModelHubMixin, library_name="metarep"):
             scale=layout.scale.unsqueeze(1),
             present=layout.present,
             rows=rows,
-            row_stride=(rows[0] > 0).long(),
+            row_stride=row_stride,
             fourier=waves.permute(1, 0, 2).flatten(1),
-            fourier_stride=torch.where(waving[0], 1 / lengths[0], 0.0),
+            fourier_stride=fourier_stride,
             relation=F.one_hot(layout.relation.flatten(), N_RELATIONS).T.float().contiguous(),
+            units=layout.units,
+            rows_move=bool(row_stride.any()),
+            waves_move=bool(fourier_stride.any()),
         )
 
     def classes(self, segment: Segment) -> torch.Tensor:
         """(B or 1, T, C): the class by which each value is standardised."""
         at = self.place(segment.layout)
-        if not bool(segment.firsts.any()):
+        if not segment.moved:
             return at.value_class.unsqueeze(0)
         return at.value_class + (segment.firsts[:, None] * at.class_stride).unsqueeze(-1)
 
@@ -247,7 +259,6 @@ class ClozeModel(nn.Module, PyTorchModelHubMixin, library_name="metarep"):
     def _where(self, batch: Batch) -> list[torch.Tensor]:
         """(B · T, D) a segment: where its tokens stand. Looked up once for all windows of a layout."""
         at = [self.place(segment.layout) for segment in batch]
-        shifted = [bool(segment.firsts.any()) for segment in batch]
         labels = torch.cat([one.labels for one in at], dim=1)
         rows = torch.cat([one.rows for one in at], dim=1)
         where = sum(table(label) for table, label in zip(self.tables, labels, strict=True))
@@ -255,12 +266,12 @@ class ClozeModel(nn.Module, PyTorchModelHubMixin, library_name="metarep"):
         where = where + self.fourier(torch.cat([one.fourier for one in at])) + self.positions(rows[1:]).sum(dim=0)
         own = self.positions(rows[0])
         found, start = [], 0
-        for one, segment, moves in zip(at, batch, shifted, strict=True):
+        for one, segment in zip(at, batch, strict=True):
             span = slice(start, start + segment.layout.n_tokens)
             here = where[span] + own[span]
-            if moves and bool(one.row_stride.any()):
+            if segment.moved and one.rows_move:
                 here = where[span] + self.positions(one.rows[0] + segment.firsts[:, None] * one.row_stride)
-            if moves and bool(one.fourier_stride.any()):
+            if segment.moved and one.waves_move:
                 waves = one.fourier[:, : 2 * N_FREQUENCIES]
                 moved = moved_waves(waves, segment.firsts[:, None] * one.fourier_stride)
                 here = here + (moved - waves) @ self.fourier.weight[:, : 2 * N_FREQUENCIES].T

@@ -28,6 +28,7 @@ ORDER = (
     "embeddings",
     "evaluation",
     "report",
+    "map",
     "parts",
     "run_settings",
     "pipeline",

@@ -65,15 +65,11 @@ class App {
   }
 
   arrange(n) {
-    const kept = this.panels.map((panel) => panel.space.value);
-    this.panels.forEach((panel) => panel.destroy());
     this.maps.dataset.n = n;
-    this.panels = Array.from({ length: n }, (_, number) => new Panel(this.maps, this, number));
-    this.panels.forEach((panel, i) => {
-      if (this.points.spaces.some((one) => one.name === kept[i])) panel.space.value = kept[i];
-      if (document.getElementById("lasso").getAttribute("aria-pressed") === "true") panel.scatter.set({ mouseMode: "lasso" });
-    });
-    return Promise.all(this.panels.map((panel) => panel.place())).then(() => (window.drawn ??= performance.now()));
+    while (this.panels.length > n) this.panels.pop().destroy();
+    while (this.panels.length < n) this.panels.push(new Panel(this.maps, this, this.panels.length));
+    this.setMode();
+    return Promise.all(this.panels.map((panel) => panel.show())).then(() => (window.drawn ??= performance.now()));
   }
 
   setColour(name) {
@@ -127,9 +123,13 @@ class App {
 
   lasso() {
     const button = document.getElementById("lasso");
-    const on = button.getAttribute("aria-pressed") !== "true";
-    button.setAttribute("aria-pressed", on);
-    this.panels.forEach((panel) => panel.scatter.set({ mouseMode: on ? "lasso" : "panZoom" }));
+    button.setAttribute("aria-pressed", button.getAttribute("aria-pressed") !== "true");
+    this.setMode();
+  }
+
+  setMode() {
+    const mouseMode = document.getElementById("lasso").getAttribute("aria-pressed") === "true" ? "lasso" : "panZoom";
+    this.panels.forEach((panel) => panel.scatter.set({ mouseMode }));
   }
 
   csv() {
@@ -187,7 +187,7 @@ class App {
       element("b", { textContent: points.title(i) }),
       ...facts.map((one) => element("span", { textContent: `${one.title}: ${one.text(i)}` })),
     );
-    const [x, y] = panel.scatter.getScreenPosition(i);
+    const [x, y] = panel.at(i);
     const { left, top } = panel.canvas.getBoundingClientRect();
     const { width, height } = tip.getBoundingClientRect();
     const right = left + x + 16 + width < innerWidth ? left + x + 16 : left + x - 16 - width;

@@ -1,21 +1,19 @@
 // One map: the points of an embedding, drawn by regl-scatterplot.
 
-const SLOW = 45; // milliseconds a frame; on slower machines a part of the points is drawn while the map moves
+const SLOW = 40; // milliseconds a frame; where frames take longer, THIN points are drawn while the map moves
 const THIN = 6000;
-const SETTLED = 220;
+const SETTLED = 220; // milliseconds without a move after which it stands still
 
 class Panel {
   constructor(root, app, number) {
-    Object.assign(this, { app, number, frames: [], isThin: false, timer: 0, current: -1 });
+    Object.assign(this, { app, number, isThin: false, isWatched: false, movedAt: 0 });
     this.root = element("div", { className: "panel" });
     this.bar = element("div", { className: "bar" });
     this.plot = element("div", { className: "plot" });
     this.canvas = element("canvas", { tabIndex: 0, role: "application" });
     this.ring = element("div", { className: "ring", hidden: true });
-    this.space = select(`Embedding of map ${number + 1}`, app.points.spaces.map((one) => one.name), () => this.place());
+    this.space = select(`Embedding of map ${number + 1}`, [], () => this.place());
     this.projection = select(`Projection of map ${number + 1}`, [], () => this.place());
-    this.space.value = app.points.spaces[number % app.points.spaces.length].name;
-    this.space.hidden = app.points.spaces.length < 2;
     this.bar.append(this.space, this.projection);
     this.plot.append(this.canvas, this.ring);
     this.root.append(this.bar, this.plot);
@@ -62,7 +60,8 @@ class Panel {
     scatter.subscribe("view", () => this.moved());
     this.canvas.addEventListener("keydown", (event) => this.key(event));
     this.canvas.addEventListener("blur", () => app.tip(-1));
-    new ResizeObserver(() => this.resize()).observe(this.plot);
+    this.sizes = new ResizeObserver(() => this.resize());
+    this.sizes.observe(this.plot);
   }
 
   resize() {
@@ -73,15 +72,17 @@ class Panel {
     }
   }
 
+  // The points of another kind, or the same again.
+  show() {
+    const names = this.app.points.spaces.map((one) => one.name);
+    offer(this.space, names, names[this.number % names.length]);
+    return this.place();
+  }
+
   // The points at the places of the chosen projection.
   place() {
     const names = Object.keys(this.entry.positions);
-    if (names.join() !== [...this.projection.options].map((one) => one.value).join()) {
-      const before = this.projection.value;
-      this.projection.replaceChildren(...names.map((name) => element("option", { textContent: name })));
-      this.projection.value = names.includes(before) ? before : names[0];
-    }
-    this.projection.hidden = names.length < 2;
+    offer(this.projection, names, names[0]);
     this.canvas.setAttribute("aria-label", `Map of ${this.app.points.n.toLocaleString("en")} ${this.app.points.part}s: ${this.space.value}, ${this.projection.value}`);
     this.index = undefined;
     return this.draw();
@@ -101,7 +102,7 @@ class Panel {
   filter() {
     const { shown } = this.app;
     if (shown) this.scatter.filter(shown, { preventEvent: true });
-    else this.scatter.unfilter({ preventEvent: true });
+    else if (this.scatter.get("isPointsFiltered")) this.scatter.unfilter({ preventEvent: true });
     this.select();
   }
 
@@ -111,33 +112,46 @@ class Panel {
     else this.scatter.deselect({ preventEvent: true });
   }
 
-  // While a slow machine moves the map, it draws the first of the points, which stand in a random order.
   moved() {
     this.mark();
     this.app.tip(-1);
-    const now = performance.now();
-    this.frames = [...this.frames.filter((then) => now - then < 600), now];
-    const n = (this.app.shown ?? this.app.points).length ?? this.app.points.n;
-    const [first] = this.frames;
-    const isSlow = this.frames.length > 2 && (now - first) / (this.frames.length - 1) > SLOW;
-    if (!this.isThin && n > 2 * THIN && (isSlow || this.app.isSlow)) {
-      this.isThin = this.app.isSlow = true;
-      const all = this.app.shown ?? Uint32Array.from({ length: n }, (_, i) => i);
-      this.scatter.filter(all.slice(0, THIN), { preventEvent: true });
+    this.movedAt = performance.now();
+    if (this.app.isSlow) this.thin();
+    if (!this.isWatched) {
+      this.isWatched = true;
+      requestAnimationFrame((now) => this.watch(now, 0));
     }
-    clearTimeout(this.timer);
-    if (this.isThin) {
-      this.timer = setTimeout(() => {
-        this.isThin = false;
-        this.frames = [];
-        this.filter();
-      }, SETTLED);
-    }
+  }
+
+  // Frame by frame until the map stands still: are the frames slow?
+  watch(then, nSlow) {
+    requestAnimationFrame((now) => {
+      const slow = now - then > SLOW ? nSlow + 1 : 0;
+      if (slow > 2) this.app.isSlow = true;
+      if (performance.now() - this.movedAt < SETTLED) return this.watch(now, slow);
+      this.isWatched = false;
+      if (this.isThin) this.filter();
+      this.isThin = false;
+    });
+  }
+
+  // The first of the points, which stand in a random order.
+  thin() {
+    const n = this.app.shown?.length ?? this.app.points.n;
+    if (this.isThin || n < 2 * THIN) return;
+    this.isThin = true;
+    const first = this.app.shown?.slice(0, THIN) ?? Array.from({ length: THIN }, (_, i) => i);
+    this.scatter.filter(first, { preventEvent: true });
+  }
+
+  // Where a point lies in the plot, in pixels; undefined before anything is drawn.
+  at(i) {
+    return i >= 0 && this.scatter.get("isPointsDrawn") ? this.scatter.getScreenPosition(i) : undefined;
   }
 
   // The ring about the point whose card is open, or which the keyboard is at.
   mark() {
-    const place = this.app.current < 0 ? undefined : this.scatter.getScreenPosition(this.app.current);
+    const place = this.at(this.app.current);
     this.ring.hidden = !place || !this.app.isShown(this.app.current);
     if (place) Object.assign(this.ring.style, { left: `${place[0]}px`, top: `${place[1]}px` });
   }
@@ -179,7 +193,7 @@ class Panel {
   }
 
   destroy() {
-    clearTimeout(this.timer);
+    this.sizes.disconnect();
     this.scatter.destroy();
     this.root.remove();
   }
@@ -193,6 +207,14 @@ function element(tag, properties = {}, ...children) {
   if (role) made.setAttribute("role", role);
   made.append(...children);
   return made;
+}
+
+// The options of a menu, its choice kept where it is still one; a menu of one is not shown.
+function offer(menu, names, first) {
+  const before = menu.value;
+  menu.replaceChildren(...names.map((name) => element("option", { textContent: name })));
+  menu.value = names.includes(before) ? before : first;
+  menu.hidden = names.length < 2;
 }
 
 function select(label, names, changed) {

@@ -11,7 +11,7 @@ from metarep.domains.multiplier.modes import MODE_NAMES, MODES, UNIT_STATES, com
 from metarep.domains.multiplier.recipes import VARIANTS
 from metarep.domains.multiplier.settings import ScanConfig
 from metarep.networks.spec import NetworkSpec
-from metarep.zoos.domain import Columns, Domain, DomainStage, later, register
+from metarep.zoos.domain import Columns, Domain, DomainStage, MapPicture, later, register
 from metarep.zoos.zoo import Zoo, open_zoo
 
 HERE = "metarep.domains.multiplier"
@@ -85,6 +85,11 @@ DOMAIN = register(
         label_colours={"mode": MODE_COLOURS},
         describe=later(f"{HERE}.properties:properties"),
         draw=later(f"{HERE}.figures.square:draw_small"),
+        map_picture=MapPicture(
+            Path(__file__).parent / "figures" / "square.js",
+            "The output on the unit square of inputs, from 0 (dark) to 1 (light), with contours at 0.1, 0.2, …. "
+            "A line is where a hidden unit switches; its ticks point to the side on which it is on.",
+        ),
         sections=later(f"{HERE}.figures.sections:sections_of"),
         stages=(SCAN,),
         parts=later(f"{HERE}.sections.stage:find_sections_of"),

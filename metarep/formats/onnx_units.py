@@ -14,7 +14,7 @@ from typing import Any
 
 from metarep.formats.onnx_fold import DEFAULT, names_read
 from metarep.formats.onnx_graph import Seen, Tensors, as_they_are, integers, same_values
-from metarep.networks.graph_units import Axis, Side, Units, size_of
+from metarep.networks.units import Axis, Side, Units, size_of
 
 Shapes = Mapping[str, tuple[int | None, ...]]
 """The sizes of values by name; None for those that the graph leaves open."""
@@ -119,7 +119,8 @@ class Walk:
     def layer(self, weight: Seen, out: int, source: int, read: Axis, bias: Seen | None) -> Axis:
         """The units that a layer puts out for those that it reads."""
         self.reads(weight, source, read)
-        new = self.units.new(self.length(weight, out))
+        n = self.length(weight, out)
+        new = self.units.new(n) if n > 1 else ()  # one alone is no unit
         self.bind(weight, out, new, "in")
         if bias is not None:
             self.vector(bias, new, "in")

@@ -8,7 +8,7 @@ empty sequence passes on what it reads, so that a residual block is one of both)
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -28,12 +28,21 @@ class Structure:
         """The names of all its leaves."""
         return tuple(name for part in self.parts for name in ((part,) if isinstance(part, str) else part.modules()))
 
+    def under(self, stem: str) -> Structure:
+        """The same tree of modules whose names begin with `stem`."""
+        return Structure(self.way, tuple(stem + part if isinstance(part, str) else part.under(stem) for part in self.parts))
+
+    def occurrences(self, names: Collection[str]) -> Iterator[Structure]:
+        """The tree wherever all of its leaves are the ends of some names, behind one and the same stem."""
+        first, *others = self.modules()
+        for name in names:
+            stem = name[: len(name) - len(first)]
+            if name == stem + first and (not stem or stem.endswith(".")) and all(stem + other in names for other in others):
+                yield self.under(stem)
+
     def to_json(self) -> dict[str, Any]:
         return {self.way: [part if isinstance(part, str) else part.to_json() for part in self.parts]}
 
-
-PASS = Structure("sequence", ())
-"""Passes on what it reads."""
 
 WORDS = ("sequence", "parallel", "concatenate", "elementwise", "residual", "across")
 
@@ -63,6 +72,11 @@ class Declared:
         tree = parse_structure(data["structure"]) if "structure" in data else None
         fixed = tuple((name, axis) for name, axis in data.get("fixed", ()))
         return cls(tree, data.get("activation"), fixed, data.get("n_heads"), data.get("output_activation"))
+
+
+def row(*parts: Structure | str) -> Structure:
+    """One behind the other."""
+    return Structure("sequence", parts)
 
 
 def residual(*path: Structure | str, across: Sequence[Structure | str] = ()) -> Structure:

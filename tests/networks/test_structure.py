@@ -11,7 +11,6 @@ from torch.nn import functional as F
 from metarep.errors import MetarepError
 from metarep.formats.described import Descriptions, read_description
 from metarep.networks.architecture import read_architecture
-from metarep.networks.buffers import buffers_by_value, constant
 from metarep.networks.inference import symmetries_of
 from metarep.networks.symmetry_groups import SymmetryGroup
 from metarep.networks.tensor_symmetry import permuted, random_symmetry
@@ -523,23 +522,6 @@ def test_what_may_be_trained_is_not(name):
     shape = (6,) if name in ("input.bias", "gain", "log_std") else (6, 6)
     found = read_architecture([(name, shape, "float32"), ("input.weight2", (3, 3), "float32"), *layers(["fc"], (6, 8))])
     assert found.tensors[0].role != "buffer"
-
-
-def test_values_tell_masks_and_tables():
-    places = torch.arange(12.0)[:, None] * torch.exp(-torch.arange(0, 8, 2) / 3.0)
-    tensors = {
-        "a": torch.full((5, 5), float("-inf")).triu(1),
-        "b": torch.ones(6, 6).tril(),
-        "c": torch.stack([places.sin(), places.cos()], dim=-1).flatten(1),
-        "d": torch.cat([places.sin(), places.cos()], dim=1),
-        "e": torch.zeros(4),
-        "f": torch.ones(4, 4),
-        "g": torch.randn(12, 8).clamp(-1, 1),
-    }
-    assert set(buffers_by_value(tensors)) == {"a", "b", "c", "d"}
-    one, other = {"w": torch.ones(3), "m": torch.arange(3.0)}, {"w": torch.zeros(3), "m": torch.arange(3.0)}
-    assert constant([one, other]) == ("m",)
-    assert constant([one, one]) == constant([one]) == ()
 
 
 def described(tmp_path, text, entries):

@@ -98,10 +98,7 @@ class Walk:
 
     def bind(self, one: Seen, at: int, axis: Axis, side: Side) -> None:
         """An axis of a tensor runs over units; they are frozen where it is not as long."""
-        if axis and size_of(axis) != self.length(one, at):
-            self.units.freeze(axis)
-            axis = ()
-        self.units.bind(self.branch + one.name, one.order[at], axis, side)
+        self.units.bind(self.branch + one.name, one.order[at], axis, side, self.length(one, at))
 
     def whole(self, node: Any, place: int, name: str) -> tuple[int, ...] | None:
         """Whole numbers, an attribute or a constant at a place; None where they are not known, or not given."""

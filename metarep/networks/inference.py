@@ -30,7 +30,7 @@ from metarep.networks.residual_stream import stream_of
 from metarep.networks.structure import Declared, Structure
 from metarep.networks.structure_groups import StructureGroups
 from metarep.networks.symmetry_groups import Symmetries, SymmetryGroup, without_overlap
-from metarep.networks.widths import groups_of_widths
+from metarep.networks.widths import groups_at_the_end, groups_of_widths
 
 TWINS = (("pi_features_extractor", "features_extractor"), ("vf_features_extractor", "features_extractor"))
 """Modules that Stable-Baselines3 keeps under several names; they change places together, whether or not they are one."""
@@ -122,7 +122,7 @@ def _network(operations: Sequence[Operation], *, relu: bool) -> tuple[tuple[Symm
     whole = residual_conv(operations)
     stream = None if whole else stream_of(operations)
     parts = (whole, [stream] if stream is not None else [], groups_inside(operations), groups_of_widths(operations))
-    groups = without_overlap(chain(*parts, _others(operations)))
+    groups = without_overlap(chain(*parts, groups_at_the_end(operations), _others(operations)))
     return groups, [] if any(units.interchangeable for units in groups) else [why]
 
 

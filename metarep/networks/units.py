@@ -116,8 +116,11 @@ class Units:
             if scale:
                 self._join(first.scale, second.scale)
 
-    def bind(self, tensor: str, at: int, axis: Axis, side: Side) -> None:
-        """An axis of a tensor runs over these units, also wherever else the tensor is used."""
+    def bind(self, tensor: str, at: int, axis: Axis, side: Side, length: int | None = None) -> None:
+        """An axis of a tensor runs over these units, also wherever else the tensor is used; frozen where it is not as long."""
+        if axis and length is not None and size_of(axis) != length:
+            self.freeze(axis)
+            axis = ()
         known, before = self.held.setdefault((tensor, at), (axis, side))
         self.tie(known, axis)
         if before != side:

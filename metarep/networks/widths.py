@@ -1,4 +1,5 @@
-"""One symmetry for all layers of one width, where names leave open which of them reads which.
+"""What widths tell where names leave open which layer reads which: units between the last layers, and one symmetry for all
+layers of one width.
 
 Whatever is added, multiplied, branched off or led around: where layers only read what other layers put out as a whole, the
 units of all layers of one width can change places together, by one permutation. Left out are widths of which some units
@@ -7,11 +8,12 @@ may mean something else: those of inputs and outputs, of what is joined, flatten
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations_with_replacement, pairwise
 
-from metarep.networks.operations import Operation
+from metarep.networks.operations import NORMS, Operation
 from metarep.networks.symmetry_groups import Member, SymmetryGroup
 
 
@@ -50,6 +52,35 @@ def groups_of_widths(operations: Sequence[Operation]) -> tuple[SymmetryGroup, ..
         if n > 1 and n not in left_out:
             found.append(SymmetryGroup(f"all layers of width {n}", n, tuple(members)))
     return tuple(found)
+
+
+def groups_at_the_end(operations: Sequence[Operation]) -> Iterator[SymmetryGroup]:
+    """The units between the last linear layers, as long as no other axis of the network is as long.
+
+    Whatever stands before them, only what stands behind a layer can read it; and what a layer of such a width reads, no other
+    puts out.
+    """
+    sizes = Counter(n for operation in operations for tensor in operation.tensors for n in tensor.shape)
+    readers: list[Operation] = []
+    between: list[Operation] = []
+    for at, operation in reversed(list(enumerate(operations))):
+        n = readers[0].n_in if readers else 0
+        if readers and operation.kind in NORMS and {vector.shape for vector in operation.vectors} == {(n,)}:
+            between.append(operation)
+        elif not (operation.kind == "linear" and operation.is_layer and operation.known_whole):
+            return
+        elif readers and operation.n_out == n:
+            vectors = [member for norm in between for member in norm.owning()]
+            members = (*operation.feeding(), *vectors, *(reader.reading() for reader in readers))
+            before = {one.n_out for one in operations[:at] if one.is_layer}
+            if n < 2 or sizes[n] != len(members) or any(n - one in before for one in before):
+                return
+            yield SymmetryGroup(f"units of {operation.label}", n, members)
+            readers, between = [operation], []
+        elif not between and (not readers or (readers[0] is operations[-1] and operation.n_in == n)):
+            readers.append(operation)  # a head beside others
+        else:
+            return
 
 
 def _step(operation: Operation, whole: set[int]) -> Step | None:

@@ -81,7 +81,7 @@ class Units:
         for run in axis:
             units = self.at(run.units)
             n = self.n[units]
-            found.append(Run(units, self.at(run.scale), n, run.outer, run.inner * run.n // n))
+            found.append(Run(units, self.at(run.scale), n, run.outer, run.inner * (run.n // n if n else 1)))
         return tuple(found)
 
     def freeze(self, axis: Axis) -> None:

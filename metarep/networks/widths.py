@@ -8,6 +8,7 @@ may mean something else: those of inputs and outputs, of what is joined, flatten
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from itertools import combinations_with_replacement, pairwise
 
 from metarep.networks.operations import NORMS, Operation
 from metarep.networks.symmetry_groups import Member, SymmetryGroup
+
+_LAYER_NORM = re.compile(r"layer_?norm", re.I)
 
 
 @dataclass(frozen=True)
@@ -31,16 +34,17 @@ class Step:
 
 
 def groups_of_widths(operations: Sequence[Operation]) -> tuple[SymmetryGroup, ...]:
-    """An interchangeable group for each width of a network that begins with convolutions and has plain or recurrent layers and
-    batch norms; () for others."""
+    """An interchangeable group for each width of a network that begins with a convolution or a recurrent layer and has plain or
+    recurrent layers and norms; () for others."""
     first = next((o for o in operations if o.is_layer), None)
     whole = {o.n_out for o in operations if o.is_layer and (o.n_in > 1 or o is first)}
     steps = [step for o in operations if (step := _step(o, set() if o is first else whole)) is not None]
     vectors = [o for o in operations if o.weight is None and o.recurrent is None]
-    known = len(steps) + len(vectors) == len(operations) and all(o.has_statistics or o.is_elementwise for o in vectors)
+    plain = all(o.has_statistics or o.is_elementwise or _LAYER_NORM.search(o.module) for o in vectors)
+    if not plain or len(steps) + len(vectors) != len(operations) or len(steps) < 3 or steps[0].kind == "linear":
+        return ()
     joined = [step for step in steps[1:] if step.reads not in {one.puts for one in steps}]
-    known &= len(steps) > 2 and steps[0].kind.startswith("conv")
-    if not known or any(_may_be_grouped(step, steps) for step in joined):
+    if any(_may_be_grouped(step, steps) for step in joined):
         return ()
     left_out = set(_left_out(steps))
     for step in joined:
@@ -115,4 +119,4 @@ def _left_out(steps: Sequence[Step]) -> Iterator[int]:
     for step in steps:
         modules.setdefault(step.name.partition(".")[0], []).append(step)
     for inside in modules.values():  # as wide in as out: a head, perhaps, beside the module behind it
-        yield from [inside[-1].puts] * (inside[0].reads == inside[-1].puts)
+        yield from [inside[-1].puts] * (inside[0].reads == inside[-1].puts and inside[-1].kind != "recurrent")

@@ -36,6 +36,9 @@ TWINS = (("pi_features_extractor", "features_extractor"), ("vf_features_extracto
 """Modules that Stable-Baselines3 keeps under several names; they change places together, whether or not they are one."""
 
 HELD_BY_GRAPH = "inputs, outputs or operators of its graph that are not known keep all units in their places"
+FEW = 3
+"""Groups that a sentence names."""
+
 ORDER_MATTERS = "embeddings of this architecture depend on the order in which its units were saved"
 
 
@@ -123,7 +126,16 @@ def _network(operations: Sequence[Operation], *, relu: bool) -> tuple[tuple[Symm
     stream = None if whole else stream_of(operations)
     parts = (whole, [stream] if stream is not None else [], groups_inside(operations), groups_of_widths(operations))
     groups = without_overlap(chain(*parts, groups_at_the_end(operations), _others(operations)))
-    return groups, [] if any(units.interchangeable for units in groups) else [why]
+    if not any(units.interchangeable for units in groups):
+        return groups, [why]
+    rest = [units.name for units in groups if not units.interchangeable][:-1]  # the last ones are outputs
+    return groups, [f"{why}: {order_matters_of(rest)}"] if rest else []
+
+
+def order_matters_of(names: Sequence[str]) -> str:
+    """What is said of groups whose units keep their order though they may be no outputs."""
+    listed = ", ".join(names[:FEW]) + (f" and {len(names) - FEW} more" if len(names) > FEW else "")
+    return f"embeddings depend on the order in which the {listed} were saved"
 
 
 def _why_not_plain(operations: Sequence[Operation]) -> str:

@@ -59,6 +59,7 @@ _BLOCK = re.compile(r"(.*?(?:^|[._a-zA-Z])\d+)\.(.+)")
 def plain_structure(operations: Sequence[Operation]) -> Structure | None:
     """The tree of a network of plain layers, its leaves the labels of operations; None for others and in doubt."""
     operations = [operation for operation in operations if not _stands_aside(operation, operations)]
+    operations.sort(key=lambda operation: operation.tensors[0].name.endswith("log_std"))  # kept before what it is read with
     if not operations or may_be_gone_around(operations) or _looks_like_a_transformer(operations):
         return None
     if field := _radiance_field(operations):

@@ -41,8 +41,7 @@ real: results/real/packages
 results/real/packages: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --no-deps --upgrade --target $@ $(PACKAGES)
 
-# Two processes, a thread each (tests/conftest.py). Slow files come first (testpaths in pyproject.toml), so that neither is left with
-# a long one at the end.
+# Two processes, a thread each, slow files first (tests/conftest.py).
 test: $(INSTALLED)
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 

@@ -8,6 +8,7 @@ stability alone cannot say where to stop (Ben-David, von Luxburg and Pál, "A so
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -157,10 +158,10 @@ def import_umap() -> ModuleType:
     import umap
     from numba.core.dispatcher import Dispatcher
 
-    for module in (umap.umap_, umap.utils, umap.layouts):
-        for function in vars(module).values():
-            if isinstance(function, Dispatcher):
-                function.enable_caching()
+    modules = (umap.umap_, umap.utils, umap.layouts)
+    with contextlib.suppress(RuntimeError):  # no folder can be written to
+        for function in (one for module in modules for one in vars(module).values() if isinstance(one, Dispatcher)):
+            function.enable_caching()
     return umap
 
 

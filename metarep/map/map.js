@@ -1,6 +1,7 @@
 // The map: what is chosen, and who has to know when it changes.
 
 const FEW_FACTS = 6; // in the tip of a point
+const MAX_SORTED = 5000; // names found by a search
 
 class App {
   constructor(data, array) {
@@ -275,6 +276,7 @@ class Search {
     const text = this.input.value.trim().toLowerCase();
     this.found = [];
     for (let i = 0; text && i < points.n; i++) if (points.title(i).toLowerCase().includes(text)) this.found.push(i);
+    if (this.found.length < MAX_SORTED) this.found.sort((a, b) => points.title(a).localeCompare(points.title(b), "en", { numeric: true }));
     this.at = this.found.length ? 0 : -1;
     this.fill(text);
   }

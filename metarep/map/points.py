@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+import pyarrow
 import pyarrow.csv
 from matplotlib.colors import to_hex
 
@@ -108,11 +109,13 @@ def cluster_columns(sources: Sources) -> Iterator[Column]:
     """For each embedding, the k-means clusters of a run, "" for networks that were neither fitted on nor measured."""
     if sources.clusters is None:
         return
-    table = pyarrow.csv.read_csv(sources.clusters.path / "assignments.csv").to_pydict()
-    keys = list(zip(*(table[name] for name in ("representation", "model", "untrained")), strict=True))
+    names = ("representation", "model", "untrained", "network_id", "cluster")
+    as_texts = pyarrow.csv.ConvertOptions(include_columns=names, column_types=dict.fromkeys(names, pyarrow.string()))
+    table = pyarrow.csv.read_csv(sources.clusters.path / "assignments.csv", convert_options=as_texts).to_pydict()
+    keys = list(zip(*(table[name] for name in names[:3]), strict=True))
     for one in sources.embeddings:
-        wanted = (one.name, one.model, int(one.untrained))
-        of = {str(i): str(c) for key, i, c in zip(keys, table["network_id"], table["cluster"], strict=True) if key == wanted}
+        wanted = (one.name, one.model, str(int(one.untrained)))
+        of = {i: c for key, i, c in zip(keys, table["network_id"], table["cluster"], strict=True) if key == wanted}
         values = np.array([of.get(str(name), "") for name in sources.zoo.network_id], dtype=object)
         numbers = sorted({*of.values()}, key=int)
         if numbers:

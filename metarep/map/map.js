@@ -238,17 +238,18 @@ function entries(app) {
 
 function ramp(app) {
   const { column } = app;
-  const [low, high] = column.scale;
+  const { ends: limits, scale } = column.limits;
+  const [low, high] = scale;
   const bar = element("div", { className: "ramp" });
   bar.style.background = `linear-gradient(to right, ${column.colours.slice(0, -1).filter((_, i) => i % 8 === 0).join(", ")})`;
   const ends = element("div", { className: "ends" }, element("span", { textContent: number(low) }), element("span", { textContent: number(high) }));
   const sliders = ["from", "to"].map((name, side) => {
     const input = element("input", { type: "range", min: 0, max: 1000, value: 1000 * side });
-    const said = element("output", { textContent: number(column.ends[side]) });
+    const said = element("output", { textContent: number(limits[side]) });
     input.setAttribute("aria-label", `${column.title} ${name}`);
     input.oninput = () => {
       const [from, to] = sliders.map((one) => Number(one.input.value));
-      const value = (at) => column.ends[0] + (at / 1000) * (column.ends[1] - column.ends[0]);
+      const value = (at) => limits[0] + (at / 1000) * (limits[1] - limits[0]);
       said.textContent = number(value(Number(input.value)));
       app.range = from === 0 && to === 1000 ? null : [value(from), value(to)];
       app.filter();

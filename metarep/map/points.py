@@ -193,9 +193,9 @@ def _part_columns(sources: Sources, one: Embeddings, chosen: np.ndarray, owner: 
     group, index = one.group[chosen].astype(str), one.index[chosen]
     domain, zoo = sources.domain, sources.zoo
     if part == "unit" and domain and len(set(group)) == 1:
-        for name, values in {n: make(zoo) for n, make in domain.unit_labels.items()}.items():
+        for name, make in domain.unit_labels.items():
             order, given = domain.label_order.get(name, ()), domain.label_colours.get(name, {})
-            yield _category(name, "label", values[owner, index].astype(str), order, given)
+            yield _category(name, "label", make(zoo)[owner, index].astype(str), order, given)
         for name, make in domain.unit_properties.items():
             yield Column(plain(name), "property", make(zoo)[owner, index].astype(float))
     if len(set(group)) > 1:

@@ -17,6 +17,7 @@ from metarep.zoos.domain import Domain, domain_of
 from metarep.zoos.zoo import Zoo, open_zoo
 
 CLUSTERS = "clusters"
+MIN_NETWORKS = 3
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,10 @@ def sources_of(paths: Sequence[Path | str], config: MapConfig) -> Sources:
     for one in chosen:
         one.artefact.require_input("zoo", zoo.artefact)
     held = np.logical_and.reduce([np.isin(zoo.network_id.astype(str), one.network_id.astype(str)) for one in chosen])
+    if held.sum() < MIN_NETWORKS:
+        raise MetarepError(
+            "too few networks to draw", met=int(held.sum()), expected=f"at least {MIN_NETWORKS} in every embedding"
+        )
     clusters = next((one for one in by_kind[CLUSTERS] if _is_of(one, zoo)), None)
     return Sources(Path(paths[0]).resolve().name, zoo.select(held), domain_of(zoo), tuple(chosen), clusters)
 

@@ -256,7 +256,7 @@ function ramp(app) {
     };
     return { input, row: element("div", { className: "range" }, element("span", { textContent: name }), input, said) };
   });
-  const beyond = "The colours span all but the lowest and the highest 2 %.";
+  const beyond = "The colours span all but the lowest and the highest 2\u00a0%.";
   return [bar, ends, element("p", { className: "small", textContent: beyond }), ...sliders.map((one) => one.row)];
 }
 

@@ -24,8 +24,8 @@ from metarep.zoos.zoo import Zoo
 PARTS = ("unit", "layer")
 """Parts of networks that a map can show beside networks."""
 
-NOT_SHOWN = frozenset(("finite", "shard", "row", "architecture", "network_id"))
-"""Columns that say how a zoo is stored."""
+NOT_SHOWN = frozenset(("finite", "shard", "row", "architecture", "network_id", "n_params", "sha256"))
+"""Columns that say how a zoo is stored, and what is shown otherwise."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ def cluster_columns(sources: Sources) -> Iterator[Column]:
         values = np.array([of.get(str(name), "") for name in sources.zoo.network_id], dtype=object)
         numbers = sorted({*of.values()}, key=int)
         if numbers:
-            colours = {"": "#D8D8D8"} | {text: to_hex(cluster_colour(int(text))) for text in numbers}
+            colours = {text: to_hex(cluster_colour(int(text))) for text in numbers} | {"": "#D8D8D8"}
             words = "k-means on the embedding; networks in grey were not among those that were clustered"
             yield Column(f"cluster of {one.name}", "cluster", values, colours, words)
 

@@ -70,7 +70,7 @@ class App {
     while (this.panels.length > n) this.panels.pop().destroy();
     while (this.panels.length < n) this.panels.push(new Panel(this.maps, this, this.panels.length));
     this.setMode();
-    return Promise.all(this.panels.map((panel) => panel.show())).then(() => (window.drawn ??= performance.now()));
+    this.ready = Promise.all(this.panels.map((panel) => panel.show())).then(() => (window.drawn ??= performance.now()));
   }
 
   setColour(name) {
@@ -82,7 +82,7 @@ class App {
 
   colourBy(name) {
     this.setColour(name);
-    return Promise.all(this.panels.map((panel) => panel.draw()));
+    this.ready = Promise.all(this.panels.map((panel) => panel.draw()));
   }
 
   // -- what a filter shows

@@ -26,7 +26,7 @@ from metarep.report.style import DIVERGING, OTHER, SEQUENTIAL
 from metarep.report.wording import capital
 
 FILE = "map.html"
-SCRIPTS = ("data.js", "panel.js", "pictures.js", "card.js", "map.js")
+SCRIPTS = ("data.js", "panel.js", "pictures.js", "card.js", "legend.js", "search.js", "map.js")
 LIBRARY = "vendor/regl-scatterplot.js"
 """regl-scatterplot, drawn by WebGL; its head says which version."""
 

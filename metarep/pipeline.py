@@ -275,7 +275,9 @@ def _mapping(config: RunConfig, representations: list[Representation], out: Path
     inputs = {"zoo": zoo_folder(config, out)} | {f"embeddings_{i}": out / named[name].folder for i, name in enumerate(chosen)}
     inputs |= {} if "clusters" in config.without else {"clusters": out / "clusters"}
     if chosen:
-        yield Stage("map", "map", settings.resolved(), partial(map_stage, settings, list(inputs.values())), inputs)
+        yield Stage(
+            "map", "map", settings.resolved(), partial(map_stage, settings, list(inputs.values()), name=config.name), inputs
+        )
 
 
 def _reporting(config: RunConfig, others: list[Stage], out: Path) -> Stage:

@@ -34,8 +34,9 @@ from metarep.model.data import (
     read_probes,
     training_data,
 )
-from metarep.model.masks import Masked, MaskRule, random_masks
-from metarep.model.objectives import Objective, build_objective, on_device
+from metarep.model.graphs import Recorder
+from metarep.model.masks import MaskRule, random_masks
+from metarep.model.objectives import Cloze, Objective, build_objective, on_device
 from metarep.model.settings import PretrainConfig
 from metarep.model.transformer import ClozeModel
 from metarep.progress import Progress
@@ -61,7 +62,7 @@ Made = TypeVar("Made")
 
 @dataclass
 class TrainingState:
-    """What changes while training; `best` are the weights of the objective's encoder."""
+    """What changes while training; `best` are the weights of the objective's encoder, `recorder` replays steps on a GPU."""
 
     objective: Objective
     optimiser: torch.optim.AdamW
@@ -69,6 +70,7 @@ class TrainingState:
     best_loss: float
     step: int
     log: list[dict]
+    recorder: Recorder | None = None
 
 
 @dataclass
@@ -272,12 +274,12 @@ def draw_batch(
 
 def batches_ahead(
     prepared: Prepared, first: int, device: str
-) -> Iterator[tuple[list[Segment], list[torch.Tensor], Masked, torch.Generator]]:
+) -> Iterator[tuple[list[Segment], list[torch.Tensor], torch.Generator]]:
     """What each step from `first` on is trained on, on the device. Where that is a GPU, threads draw what comes next while it
     computes; what they draw depends on the step alone.
     """
 
-    def draw(step: int) -> tuple[list[Segment], list[torch.Tensor], Masked, torch.Generator]:
+    def draw(step: int) -> tuple[list[Segment], list[torch.Tensor], torch.Generator]:
         batch, masks, generator = draw_batch(prepared.config, prepared.model, prepared.train, step)
         return *on_device(batch, masks, device), generator
 
@@ -307,8 +309,10 @@ def mask_rule(config: PretrainConfig) -> MaskRule:
 def start_or_resume(prepared: Prepared, checkpoint: Path, device: str) -> TrainingState:
     """A fresh state, or the one that an interrupted run left."""
     objective = prepared.objective.to(device)
+    objective.everywhere = is_gpu(device)
     optimiser = build_optimiser(prepared.config, objective)
-    state = TrainingState(objective, optimiser, copy_of(objective.encoder), math.inf, 0, [])
+    recorder = Recorder() if is_gpu(device) and isinstance(objective, Cloze) else None  # others draw within a step
+    state = TrainingState(objective, optimiser, copy_of(objective.encoder), math.inf, 0, [], recorder)
     if checkpoint.is_file():
         restore_state(state, checkpoint, device)
     return state
@@ -319,7 +323,10 @@ def build_optimiser(config: PretrainConfig, objective: Objective) -> torch.optim
     trained = [p for p in objective.parameters() if p.requires_grad]
     matrices, vectors = [p for p in trained if p.ndim >= 2], [p for p in trained if p.ndim < 2]
     groups = [{"params": matrices, "weight_decay": config.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=config.lr, betas=(0.9, 0.99), fused=True)
+    device, how = trained[0].device, {"betas": (0.9, 0.99), "fused": True}
+    if is_gpu(device):  # a recorded step reads the rate where it lies
+        return torch.optim.AdamW(groups, lr=torch.tensor(config.lr, device=device), capturable=True, **how)
+    return torch.optim.AdamW(groups, lr=config.lr, **how)
 
 
 def learning_rate(config: PretrainConfig, step: int) -> float:
@@ -348,24 +355,27 @@ def run_training(prepared: Prepared, state: TrainingState, checkpoint: Path, dev
 
 
 def train_step(
-    config: PretrainConfig,
-    state: TrainingState,
-    batch: Batch,
-    masks: Sequence[torch.Tensor],
-    masked: Masked,
-    generator: torch.Generator,
+    config: PretrainConfig, state: TrainingState, batch: Batch, masks: Sequence[torch.Tensor], generator: torch.Generator
 ) -> torch.Tensor:
-    """One step of AdamW on one batch; returns the loss."""
+    """One step of AdamW on one batch, or the replay of one; returns the loss."""
+    rate = learning_rate(config, state.step)
     for group in state.optimiser.param_groups:
-        group["lr"] = learning_rate(config, state.step)
-    objective = state.objective.train()
-    loss = objective.loss(batch, masks, generator=generator, masked=masked)
-    state.optimiser.zero_grad(set_to_none=True)
-    loss.backward()
-    torch.nn.utils.clip_grad_norm_(objective.parameters(), config.grad_clip)
-    state.optimiser.step()
-    objective.after_step()
-    return loss.detach()
+        if isinstance(group["lr"], torch.Tensor):
+            group["lr"].fill_(rate)
+        else:
+            group["lr"] = rate
+    state.objective.train()
+
+    def descend(batch: Batch, masks: Sequence[torch.Tensor]) -> torch.Tensor:
+        loss = state.objective.loss(batch, masks, generator=generator)
+        state.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(state.objective.parameters(), config.grad_clip)
+        state.optimiser.step()
+        state.objective.after_step()
+        return loss.detach()
+
+    return descend(batch, masks) if state.recorder is None else state.recorder(descend, batch, masks)
 
 
 def evaluate(prepared: Prepared, state: TrainingState, device: str, *, train_loss: float) -> dict:
@@ -378,8 +388,8 @@ def evaluate(prepared: Prepared, state: TrainingState, device: str, *, train_los
             pieces = [(source, piece) for source, rows in drawn for piece in source.segments(rows, config, generator=None)]
             masks = [random_masks(piece, mask_rule(config), generator=generator) for _, piece in pieces]
             asked = [ask_behaviour(config, prepared.model, *pair, torch.zeros(0), generator) for pair in pieces]
-            asked, masks, masked = on_device(asked, masks, device)
-            losses.append(float(objective.loss(asked, masks, generator=generator, masked=masked)))
+            asked, masks = on_device(asked, masks, device)
+            losses.append(float(objective.loss(asked, masks, generator=generator)))
             metrics.append(objective.metrics(asked, masks))
             weights.append(sum(len(segment) for segment in asked))
     loss = float(np.average(losses, weights=weights))

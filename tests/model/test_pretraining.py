@@ -8,7 +8,7 @@ from small_networks import TINY, fresh_state, imported_zoo, prepared_for, whole_
 
 from metarep.artefact import open_artefact, partial_path
 from metarep.errors import MetarepError
-from metarep.model import pretraining
+from metarep.model import graphs, pretraining
 from metarep.model.data import CutWindows, TrainingData, WholeNetworks
 from metarep.model.pretraining import (
     cohorts_of,
@@ -223,3 +223,44 @@ def test_a_damaged_model_is_refused(model, tmp_path):
     (damaged / "model.safetensors").write_bytes(b"not a model")
     with pytest.raises(MetarepError, match="altered"):
         load_model(damaged)
+
+
+@pytest.mark.parametrize("objective", ["cloze", "latent"])
+def test_picking_masked_values_afterwards_gives_the_same_loss(small_zoo, objective):
+    config = PretrainConfig(**SHORT, objective=objective)
+    prepared = prepare(config, [open_zoo(small_zoo)], progress=Progress())
+    batch, masks, _ = draw_batch(config, prepared.model, prepared.train, 0)
+    found = []
+    for everywhere in (False, True):
+        prepared.objective.everywhere = everywhere
+        prepared.objective.zero_grad()
+        loss = prepared.objective.loss(batch, masks, generator=torch.Generator())
+        loss.backward()
+        found.append((loss.detach(), prepared.model.value_in.weight.grad.clone()))
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
+
+
+def test_a_recorded_step_reads_what_is_copied_to_its_inputs(small_zoo, monkeypatch):
+    """A recording that computes at each replay, from the tensors that it was made with, as a CUDA graph does."""
+
+    class Replayed(graphs.Recording):
+        def __init__(self, compute, batch, masks):
+            self.inputs, self.compute = graphs.inputs_of(batch, masks), lambda: compute(batch, masks)
+
+        def run(self):
+            return self.compute()
+
+    monkeypatch.setattr(graphs, "Recording", Replayed)
+    config = PretrainConfig(**SHORT)
+    losses = []
+    for recorder in (None, graphs.Recorder()):
+        prepared = prepare(config, [open_zoo(small_zoo)], progress=Progress())
+        state = fresh_state(prepared)
+        state.recorder = recorder
+        for step in range(8):
+            batch, masks, generator = draw_batch(config, prepared.model, prepared.train, step)
+            losses.append(float(train_step(config, state, batch, masks, generator)))
+            state.step += 1
+    assert losses[:8] == losses[8:]
+    assert len(recorder.recordings) == 1

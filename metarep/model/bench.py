@@ -54,7 +54,7 @@ def bench_pretraining(
         without_drawing = rate(lambda: train_step(prepared.config, state, *ready), seconds / 2, device)
     batches.close()
     drawing = rate(lambda: draw_batch(prepared.config, prepared.model, prepared.train, next(numbers)), seconds / 4)
-    gemm = gemm_rate(device, bfloat16=bfloat16)
+    gemm = gemm_rate(device, "bfloat16" if bfloat16 else "tf32")
     tokens = sum(n_tokens) / len(n_tokens)
     used = 3 * linear_operations(prepared.model) * tokens * steps
     found = (

@@ -30,6 +30,7 @@ ORDER = (
     "embeddings",
     "evaluation",
     "report",
+    "map",
     "parts",
     "run_settings",
     "pipeline",

@@ -279,36 +279,25 @@ class ClozeModel(nn.Module, PyTorchModelHubMixin, library_name="metarep"):
             start = span.stop
         return found
 
-    def streams(self, batch: Batch, masks: Sequence[torch.Tensor], cut: torch.Tensor | None = None) -> list[torch.Tensor]:
-        """The packed states (N, D) that enter the first block and those that leave each block.
-
-        Where cut (T, T) is True token i does not see token j, in any block; it goes with one segment.
-        """
-        shapes = [(len(segment), segment.layout.n_tokens) for segment in batch]
-        biases = [self._biases(segment.layout, cut) for segment in batch]
-        stream = [self.embed_tokens(batch, masks)]
-        for number, block in enumerate(self.blocks):
-            stream.append(block(stream[-1], shapes, [None if one is None else one[number] for one in biases]))
-        return stream
-
-    def _biases(self, layout: Layout, cut: torch.Tensor | None) -> torch.Tensor | None:
-        """(layers, heads, T, T): what is added to the attention of each block."""
+    def _biases(self, layout: Layout) -> Sequence[torch.Tensor | None]:
+        """What is added to the attention of each block: (heads, T, T), or nothing."""
+        if not self.relational:
+            return [None] * len(self.blocks)
         t = layout.n_tokens
-        found = None
-        if self.relational:
-            found = (self.relation_bias @ self.place(layout).relation).view(len(self.blocks), -1, t, t)
-        if cut is not None:
-            found = torch.zeros(len(self.blocks), 1, t, t, device=self.device) if found is None else found
-            found = found.masked_fill(cut, -torch.inf)
-        return found
+        return (self.relation_bias @ self.place(layout).relation).view(len(self.blocks), -1, t, t)
 
-    def encode(self, batch: Batch, masks: Sequence[torch.Tensor], cut: torch.Tensor | None = None) -> list[torch.Tensor]:
+    def encode(self, batch: Batch, masks: Sequence[torch.Tensor]) -> list[torch.Tensor]:
         """The states (B, T, D) of each segment's tokens; masks (B, T, C) bool, True masked."""
-        return unpacked(self.encode_packed(batch, masks, cut), batch)
+        return unpacked(self.encode_packed(batch, masks), batch)
 
-    def encode_packed(self, batch: Batch, masks: Sequence[torch.Tensor], cut: torch.Tensor | None = None) -> torch.Tensor:
+    def encode_packed(self, batch: Batch, masks: Sequence[torch.Tensor]) -> torch.Tensor:
         """The same as one matrix (N, D), segment behind segment, window behind window."""
-        return self.norm(self.streams(batch, masks, cut)[-1])
+        shapes = [(len(segment), segment.layout.n_tokens) for segment in batch]
+        biases = [self._biases(segment.layout) for segment in batch]
+        stream = self.embed_tokens(batch, masks)
+        for number, block in enumerate(self.blocks):
+            stream = block(stream, shapes, [one[number] for one in biases])
+        return self.norm(stream)
 
     def states(self, segment: Segment) -> torch.Tensor:
         """The states (B, T, D) of one segment of which nothing is masked."""

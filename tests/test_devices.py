@@ -4,9 +4,8 @@ import pytest
 import torch
 from metarep_cli.options import usable_device
 
-from metarep.devices import fast_products, without_waiting
+from metarep.devices import ahead, fast_products, without_waiting
 from metarep.errors import MetarepError
-from metarep.model.pretraining import ahead
 from metarep.speed import power, rate
 
 

@@ -8,19 +8,16 @@ from __future__ import annotations
 
 import io
 import math
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import torch
 
 from metarep.artefact import open_artefact, write_whole, writing
-from metarep.devices import fast_products, is_gpu
+from metarep.devices import ahead, fast_products, is_gpu
 from metarep.errors import MetarepError
 from metarep.model.batches import Batch, Segment
 from metarep.model.behaviour import space_name
@@ -37,6 +34,7 @@ from metarep.model.data import (
 from metarep.model.graphs import Recorder
 from metarep.model.masks import MaskRule, random_masks
 from metarep.model.objectives import Cloze, Objective, build_objective, on_device
+from metarep.model.optimiser import build_optimiser, learning_rate, set_rate
 from metarep.model.settings import PretrainConfig
 from metarep.model.transformer import ClozeModel
 from metarep.progress import Progress
@@ -57,7 +55,6 @@ MOST_STEPS, LEAST_STEPS, STEPS_A_WINDOW, MOST_COPIES = 4000, 300, 20, 4
 """Steps of the optimiser where the settings leave open how many, and how often a step then shows a window on average."""
 N_DRAWING = 3
 """Threads that draw batches for a GPU."""
-Made = TypeVar("Made")
 
 
 @dataclass
@@ -287,18 +284,6 @@ def batches_ahead(
     yield from ahead(draw, steps, n_threads=N_DRAWING) if is_gpu(device) else map(draw, steps)
 
 
-def ahead(make: Callable[[int], Made], numbers: Iterable[int], *, n_threads: int) -> Iterator[Made]:
-    """make(number) in order, made by threads that are up to two items a thread ahead."""
-    with ThreadPoolExecutor(n_threads) as pool:
-        waiting: deque[Future[Made]] = deque()
-        for number in numbers:
-            waiting.append(pool.submit(make, number))
-            if len(waiting) > 2 * n_threads:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-
-
 def mask_rule(config: PretrainConfig) -> MaskRule:
     """The masks that the config asks for."""
     none = config.unmasked_share if config.behaviour_weight else 0.0
@@ -316,25 +301,6 @@ def start_or_resume(prepared: Prepared, checkpoint: Path, device: str) -> Traini
     if checkpoint.is_file():
         restore_state(state, checkpoint, device)
     return state
-
-
-def build_optimiser(config: PretrainConfig, objective: Objective) -> torch.optim.AdamW:
-    """AdamW; matrices decay, vectors do not."""
-    trained = [p for p in objective.parameters() if p.requires_grad]
-    matrices, vectors = [p for p in trained if p.ndim >= 2], [p for p in trained if p.ndim < 2]
-    groups = [{"params": matrices, "weight_decay": config.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
-    device, how = trained[0].device, {"betas": (0.9, 0.99), "fused": True}
-    if is_gpu(device):  # a recorded step reads the rate where it lies
-        return torch.optim.AdamW(groups, lr=torch.tensor(config.lr, device=device), capturable=True, **how)
-    return torch.optim.AdamW(groups, lr=config.lr, **how)
-
-
-def learning_rate(config: PretrainConfig, step: int) -> float:
-    """Linear warm-up, then a half cosine down to a twentieth; `step` counts from 0."""
-    if step < config.warmup_steps:
-        return config.lr * (step + 1) / config.warmup_steps
-    share = (step - config.warmup_steps) / max(1, config.n_steps - config.warmup_steps)
-    return config.lr * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * min(share, 1.0))))
 
 
 def run_training(prepared: Prepared, state: TrainingState, checkpoint: Path, device: str, progress: Progress) -> None:
@@ -358,12 +324,7 @@ def train_step(
     config: PretrainConfig, state: TrainingState, batch: Batch, masks: Sequence[torch.Tensor], generator: torch.Generator
 ) -> torch.Tensor:
     """One step of AdamW on one batch, or the replay of one; returns the loss."""
-    rate = learning_rate(config, state.step)
-    for group in state.optimiser.param_groups:
-        if isinstance(group["lr"], torch.Tensor):
-            group["lr"].fill_(rate)
-        else:
-            group["lr"] = rate
+    set_rate(state.optimiser, learning_rate(config, state.step))
     state.objective.train()
 
     def descend(batch: Batch, masks: Sequence[torch.Tensor]) -> torch.Tensor:

@@ -10,10 +10,10 @@ from metarep.artefact import open_artefact, partial_path
 from metarep.errors import MetarepError
 from metarep.model import graphs, pretraining
 from metarep.model.data import CutWindows, TrainingData, WholeNetworks
+from metarep.model.optimiser import learning_rate
 from metarep.model.pretraining import (
     cohorts_of,
     draw_batch,
-    learning_rate,
     load_model,
     prepare,
     pretrain,

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TypeVar
 
 import torch
-
-Made = TypeVar("Made")
 
 
 def is_gpu(device: str | torch.device) -> bool:
@@ -38,15 +33,3 @@ def fast_products(device: str | torch.device, *, bfloat16: bool = False) -> Iter
             yield
     finally:
         torch.set_float32_matmul_precision(before)
-
-
-def ahead(make: Callable[[int], Made], numbers: Iterable[int], *, n_threads: int) -> Iterator[Made]:
-    """make(number) in order, made by threads that are up to two items a thread ahead."""
-    with ThreadPoolExecutor(n_threads) as pool:
-        waiting: deque[Future[Made]] = deque()
-        for number in numbers:
-            waiting.append(pool.submit(make, number))
-            if len(waiting) > 2 * n_threads:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import io
 import math
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import redirect_stdout
+from copy import deepcopy
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from metarep.artefact import open_artefact, write_whole, writing
-from metarep.devices import ahead, fast_products, is_gpu
+from metarep.devices import fast_products, is_gpu
 from metarep.errors import MetarepError
 from metarep.model.batches import Batch, Segment
 from metarep.model.behaviour import space_name
@@ -37,6 +40,7 @@ from metarep.model.objectives import Cloze, Objective, build_objective, on_devic
 from metarep.model.optimiser import build_optimiser, learning_rate, set_rate
 from metarep.model.settings import PretrainConfig
 from metarep.model.transformer import ClozeModel
+from metarep.model.workers import Drawn, drawn_by_workers
 from metarep.progress import Progress
 from metarep.tables import to_csv
 from metarep.zoos.zoo import Zoo, open_zoo, say_left_out
@@ -53,8 +57,8 @@ MAX_FIT_WINDOWS = 20_000
 """The normalisation is fitted on so many training windows at most."""
 MOST_STEPS, LEAST_STEPS, STEPS_A_WINDOW, MOST_COPIES = 4000, 300, 20, 4
 """Steps of the optimiser where the settings leave open how many, and how often a step then shows a window on average."""
-N_DRAWING = 3
-"""Threads that draw batches for a GPU."""
+N_DRAWING = max(1, min(6, (os.cpu_count() or 1) - 1))
+"""Processes that draw batches for a GPU."""
 
 
 @dataclass
@@ -269,19 +273,18 @@ def draw_batch(
     return batch, masks, generator
 
 
-def batches_ahead(
-    prepared: Prepared, first: int, device: str
-) -> Iterator[tuple[list[Segment], list[torch.Tensor], torch.Generator]]:
-    """What each step from `first` on is trained on, on the device. Where that is a GPU, threads draw what comes next while it
-    computes; what they draw depends on the step alone.
+def batches_ahead(prepared: Prepared, first: int, device: str) -> Iterator[Drawn]:
+    """What each step from `first` on is trained on, on the device. For a GPU other processes draw it ahead; it depends on the
+    step alone.
     """
-
-    def draw(step: int) -> tuple[list[Segment], list[torch.Tensor], torch.Generator]:
-        batch, masks, generator = draw_batch(prepared.config, prepared.model, prepared.train, step)
-        return *on_device(batch, masks, device), generator
-
-    steps = range(first, prepared.config.n_steps)
-    yield from ahead(draw, steps, n_threads=N_DRAWING) if is_gpu(device) else map(draw, steps)
+    config, data = prepared.config, prepared.train
+    model = deepcopy(prepared.model).cpu() if is_gpu(device) else prepared.model  # processes must not touch the GPU
+    draw, steps = partial(draw_batch, config, model, data), range(first, config.n_steps)
+    drawn = map(draw, steps)
+    if is_gpu(device):
+        drawn = drawn_by_workers(draw, steps, [source.shape.layout for source in data.sources], n_workers=N_DRAWING)
+    for batch, masks, generator in drawn:
+        yield *on_device(batch, masks, device), generator
 
 
 def mask_rule(config: PretrainConfig) -> MaskRule:

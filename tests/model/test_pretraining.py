@@ -1,6 +1,7 @@
 """Pretraining as a stage: it learns, it repeats, it carries on where it was interrupted, and it says what it needs."""
 
 import shutil
+from functools import partial
 
 import pytest
 import torch
@@ -21,6 +22,7 @@ from metarep.model.pretraining import (
     with_steps,
 )
 from metarep.model.settings import PretrainConfig
+from metarep.model.workers import drawn_by_workers
 from metarep.progress import Progress
 from metarep.tables import read_csv
 from metarep.zoos.zoo import open_zoo
@@ -264,3 +266,18 @@ def test_a_recorded_step_reads_what_is_copied_to_its_inputs(small_zoo, monkeypat
             state.step += 1
     assert losses[:8] == losses[8:]
     assert len(recorder.recordings) == 1
+
+
+def test_processes_draw_the_same_batches_in_the_same_order(zoo):
+    prepared = prepare(BOTH, [open_zoo(zoo)], progress=Progress())
+    draw, layouts = partial(draw_batch, BOTH, prepared.model, prepared.train), [s.shape.layout for s in prepared.train.sources]
+    for step, (batch, masks, generator) in enumerate(drawn_by_workers(draw, range(4), layouts, n_workers=2)):
+        expected, expected_masks, expected_generator = draw(step)
+        assert [one.layout for one in batch] == [one.layout for one in expected]
+        for one, other in zip(batch, expected, strict=True):
+            assert all(
+                torch.equal(a, b) for a, b in zip(graphs.inputs_of([one], []), graphs.inputs_of([other], []), strict=True)
+            )
+        assert all(torch.equal(a, b) for a, b in zip(masks, expected_masks, strict=True))
+        assert torch.equal(generator.get_state(), expected_generator.get_state())
+    assert step == 3

@@ -14,7 +14,7 @@ from functools import cached_property
 import numpy as np
 import torch
 
-from metarep.devices import fast_products, without_waiting
+from metarep.devices import fast_products, is_gpu, without_waiting
 from metarep.embeddings.registry import Tokens
 from metarep.errors import MetarepError
 from metarep.model.batches import Segment
@@ -24,6 +24,8 @@ from metarep.model.transformer import ClozeModel, unit_states
 from metarep.model.windows import Plan, Shape
 
 N_THIRDS = 3
+GPU_FACTOR = 16
+"""So many times the tokens are read at once on a GPU, which would wait for the next ones otherwise."""
 
 
 class Moments:
@@ -162,6 +164,7 @@ def read_networks(
     whole_units: list[torch.Tensor] = []
     windows = torch.zeros(b, plan.n_windows, width, device=device) if with_windows else None
     values = plan.view_values(tensors)
+    tokens_per_batch *= GPU_FACTOR if is_gpu(device) else 1
     first_window = 0
     with torch.no_grad(), fast_products(device):
         for shape in plan.shapes:

@@ -25,6 +25,7 @@ from .export import export
 from .functions import functions
 from .import_networks import import_networks
 from .info import info
+from .neighbours import neighbours
 from .parts import parts
 from .predict import predict
 from .pretrain import pretrain
@@ -90,7 +91,8 @@ def _main(
 
 
 COMMANDS = (
-    *(run, build_zoo, build_digits, import_networks, export, pretrain, embed, cluster, parts, predict, transfer, audit, scan),
+    *(run, build_zoo, build_digits, import_networks, export, pretrain, embed, cluster, neighbours, parts, predict, transfer),
+    *(audit, scan),
     *(experiment, question, beyond, dynamics, functions, ablations, report, show, info),
 )
 """In the order of `--help`."""

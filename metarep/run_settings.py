@@ -11,6 +11,7 @@ from pydantic import Discriminator, Field, Tag
 from metarep.embeddings.settings import EmbedConfig
 from metarep.evaluation.settings import AuditConfig, ClusterConfig, MaskedR2Config, PredictConfig, TransferConfig
 from metarep.model.settings import PretrainConfig
+from metarep.parts.settings import PartsConfig
 from metarep.report.settings import ReportConfig
 from metarep.settings import Settings
 from metarep.training.settings import ZooConfig
@@ -24,7 +25,7 @@ class ImportedZoo(ImportConfig):
     """A zoo of networks that others trained."""
 
     paths: tuple[str, ...] = Field(min_length=1, alias="import", description="files, folders or glob patterns of checkpoints")
-    labels: Path | None = Field(None, description="a CSV of labels and properties; its column `file` joins")
+    labels: Path | None = Field(None, description="a CSV or Parquet table of labels and properties; its column `file` joins")
     architecture: Path | None = Field(None, description="a YAML that says of tensors what their names do not")
 
 
@@ -74,6 +75,7 @@ class RunConfig(Settings):
     cluster: ClusterConfig = ClusterConfig()
     predict: PredictConfig = PredictConfig()
     audit: AuditConfig = AuditConfig()
+    parts: PartsConfig = PartsConfig()
     transfer: TransferConfig = TransferConfig()
     report: ReportConfig = ReportConfig()
     stages: dict[str, dict[str, Any]] = Field(

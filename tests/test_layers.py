@@ -32,6 +32,9 @@ ORDER = (
     "run_settings",
     "pipeline",
     "series",
+    "outlook",
+    "likeness",
+    "notebook",
     "domains",
     "studies",
 )

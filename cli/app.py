@@ -19,6 +19,7 @@ from .bench import bench_app
 from .build_digits import build_digits
 from .build_zoo import build_zoo
 from .cluster import cluster
+from .demo import demo
 from .dynamics import dynamics
 from .embed import embed
 from .export import export
@@ -29,6 +30,7 @@ from .neighbours import neighbours
 from .parts import parts
 from .predict import predict
 from .pretrain import pretrain
+from .push import push
 from .report import report
 from .run import run
 from .scan import scan
@@ -91,8 +93,22 @@ def _main(
 
 
 COMMANDS = (
-    *(run, build_zoo, build_digits, import_networks, export, pretrain, embed, cluster, neighbours, parts, predict, transfer),
-    *(audit, scan),
+    *(
+        run,
+        demo,
+        build_zoo,
+        build_digits,
+        import_networks,
+        export,
+        pretrain,
+        embed,
+        cluster,
+        neighbours,
+        parts,
+        predict,
+        transfer,
+    ),
+    *(audit, scan, push),
     *(experiment, question, beyond, dynamics, functions, ablations, report, show, info),
 )
 """In the order of `--help`."""

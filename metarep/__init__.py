@@ -60,6 +60,8 @@ _HOMES = {
     "likeness": ("neighbours",),
     "outlook": ("run_folder",),
     "notebook": ("Run", "open_run"),
+    "hub": ("from_pretrained", "push"),
+    "examples": ("Example", "load_example"),
 }
 _ALIASES = {"write_report": "report"}
 """`metarep.report` is the package, so its stage goes by another name here."""

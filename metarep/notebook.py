@@ -58,7 +58,7 @@ class Run:
     @cached_property
     def model(self) -> ClozeModel:
         """Its own model."""
-        return load_model(self.path / "model")
+        return load_model(open_artefact(embeddings_of(self.path, None)).input_path("model"))
 
     @cached_property
     def tables(self) -> tuple[str, ...]:

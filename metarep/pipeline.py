@@ -177,7 +177,7 @@ def later_stages(config: RunConfig, zoo: ZooFacts, out: Path, device: str) -> li
     names = (MAIN, *config.models)
     representations = representations_of(config, zoo)
     stages = [
-        *(_pretraining(config, name, out, device) for name in names),
+        *(_pretraining(config, name, out, device) for name in names if name != MAIN or config.pretrained is None),
         *(_masked_r2(config, name, out, device) for name in names if model_settings(config, name)[0].objective == "cloze"),
         *(_embedding(config, one, out, device) for one in representations),
         *_evaluation(config, zoo, representations, out, device),
@@ -198,6 +198,11 @@ def _pretraining(config: RunConfig, name: str, out: Path, device: str) -> Stage:
 def model_name(name: str) -> str:
     """The stage of a model."""
     return MAIN if name == MAIN else f"models/{name}"
+
+
+def model_folder(config: RunConfig, name: str, out: Path) -> Path:
+    """Where a model lies: in the run, or where the one is that is used as it is."""
+    return config.pretrained if name == MAIN and config.pretrained is not None else out / model_name(name)
 
 
 def _masked_r2(config: RunConfig, name: str, out: Path, device: str) -> Stage:
@@ -221,7 +226,7 @@ def _embedding(config: RunConfig, one: Representation, out: Path, device: str) -
 
 
 def _model_and_zoo(config: RunConfig, name: str, out: Path) -> dict[str, Path]:
-    return {"model": out / model_name(name), "zoo": zoo_folder(config, out)}
+    return {"model": model_folder(config, name, out), "zoo": zoo_folder(config, out)}
 
 
 def _evaluation(
@@ -238,11 +243,11 @@ def _evaluation(
     yield _audit(config, representations, out, device)
     if zoo.n_params >= MIN_APART:
         apart, first = seeded(config.parts, config.seed), embedded[0]
-        inputs = {"model": out / model_name(MAIN), "zoo": folder, "embeddings": first}
+        inputs = _model_and_zoo(config, MAIN, out) | {"embeddings": first}
         make = partial(parts, apart, inputs["model"], folder, typical_of=first, device=device)
         yield Stage("parts", "parts", apart.resolved(), make, inputs)
     if targets := target_folders(config, out):
-        settings, model = seeded(config.transfer, config.seed), out / model_name(MAIN)
+        settings, model = seeded(config.transfer, config.seed), model_folder(config, MAIN, out)
         inputs = {"model": model, "source": folder, **{f"target_{name}": path for name, path in targets.items()}}
         make = partial(transfer, settings, model, list(targets.values()), device=device)
         yield Stage("transfer", "transfer", settings.resolved(), make, inputs)
@@ -342,3 +347,5 @@ def _check(config: RunConfig, out: Path) -> None:
                 open_artefact(family.parents, "zoo")
     for folder in config.beside:
         open_artefact(folder, "zoo")
+    if config.pretrained is not None:
+        open_artefact(config.pretrained, "model")

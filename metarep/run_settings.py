@@ -66,6 +66,7 @@ class RunConfig(Settings):
     zoo: ZooSource = Field(ZooConfig(), description="built (families), imported (import) or finished (folder)")
     targets: dict[str, ZooSource] = Field(default_factory=dict, description="further zoos that transfer is tested on")
     beside: tuple[Path, ...] = Field((), description="folders of further zoos that the models are pretrained on")
+    pretrained: Path | None = Field(None, description="the folder of a finished model, used in place of pretraining one")
     pretrain: PretrainConfig = PretrainConfig()
     embed: EmbedConfig = EmbedConfig()
     embeddings: tuple[str, ...] = Field((), description="kinds of embeddings; by default those that suit the zoo")

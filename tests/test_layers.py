@@ -35,6 +35,9 @@ ORDER = (
     "outlook",
     "likeness",
     "notebook",
+    "card",
+    "hub",
+    "examples",
     "domains",
     "studies",
 )

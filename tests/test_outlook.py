@@ -64,7 +64,7 @@ def test_the_screen_says_what_was_found_and_what_will_be_done(folder, monkeypatc
     (tmp_path / "labels.csv").write_text("file,kind,loss\n" + "".join(f"n{i},{'ab'[i % 2]},{i / 7}\n" for i in range(6)))
     heard = Heard()
     run_folder(folder, tmp_path / "run", labels=tmp_path / "labels.csv", progress=heard)
-    assert heard.line("found: ") == "found: 12 networks of 2 architectures, 480 parameters, 80 interchangeable units"
+    assert heard.line("found: ") == "found: 12 networks of 2 architectures, 504 parameters, 80 interchangeable units"
     assert heard.line("labels: known") == "labels: known of 6 networks; 6 have no row and are read without labels"
     assert (heard.line("labels: kind"), heard.line("properties: ")) == ("labels: kind", "properties: loss")
     assert "clusters" in heard.line("to do: ")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -50,12 +49,10 @@ N_SAMPLE, N_STEPS, MAX_PARAMS = 24, 2, 500_000
 """Networks, steps and parameters of the sample that time is measured on."""
 
 
-def survey_of(config: RunConfig, *, quick: bool = False, progress: Progress | None = None) -> Survey | None:
-    """What the zoo of a run holds; None for one that is built first."""
+def survey_of(config: RunConfig, *, quick: bool = False, progress: Progress | None = None) -> Survey:
+    """What the zoo of a run of a folder holds."""
     if isinstance(config.zoo, FinishedZoo):
         return survey_zoo(open_zoo(config.zoo.folder))
-    if not isinstance(config.zoo, ImportedZoo):
-        return None
     zoo = config.zoo.filled(fitted_import(quick=quick))
     beside = {"labels": zoo.labels, "architecture": zoo.architecture}
     return survey_paths(zoo, zoo.paths, **beside, progress=progress)
@@ -182,8 +179,9 @@ def _seconds(call: Callable[[], object]) -> float:
 def tell(config: RunConfig, survey: Survey, device: str, progress: Progress) -> None:
     """Says on one screen what was found, what will be done, with which settings, and about how long it will take."""
     finished, out = isinstance(config.zoo, FinishedZoo), Path("run")
-    most = Counter({one: one.n_networks for one in survey.groups}).most_common(1)[0][0]
-    facts = facts_of(config.zoo.folder) if finished else ZooFacts(len(survey.groups), most.n_params, survey.properties)
+    kept = survey if finished else survey.without_large(config.zoo.max_params)
+    known = ZooFacts(len(kept.groups), kept.groups[0].n_params, kept.properties)
+    facts = facts_of(config.zoo.folder) if finished else known
     stages = [*zoo_stages(config, out, device), *later_stages(config, facts, out, device)]
     for line in found_lines(config, survey):
         progress.say(line)
@@ -192,7 +190,7 @@ def tell(config: RunConfig, survey: Survey, device: str, progress: Progress) -> 
     if progress.mode == "quiet":
         return
     kinds = [(one.kind, one.untrained) for one in representations_of(config, facts)]
-    costs = forecast(config, survey, kinds, device=device)
+    costs = forecast(config, kept, kinds, device=device)
     total = sum(cost.seconds for cost in costs)
     progress.say(f"time: about {short(total)} on this machine, by a sample, and the comparisons on top of it")
     for cost in costs:
@@ -281,12 +279,12 @@ def run_folder(
     progress = progress or Progress()
     given = [] if labels is None else [f"zoo.labels={json.dumps(str(labels))}"]
     settings = config_of(source, config, [*given, *overrides])
-    if not Path(source).is_dir() and quick:
-        raise MetarepError(f"--quick: {source} is a config, which says itself what is done", fix="name a folder")
-    survey = survey_of(settings, quick=quick, progress=progress)
-    if survey is not None:
-        survey.require_enough()
-        if Path(source).is_dir():
-            settings = settings.filled(fitted(survey, quick=quick))
+    if Path(source).is_dir():
+        survey = survey_of(settings, quick=quick, progress=progress)
+        if not settings.beside:
+            survey.require_enough()
+        settings = settings.filled(fitted(survey, quick=quick))
         tell(settings, survey, device, progress)
+    elif quick:
+        raise MetarepError(f"--quick: {source} is a config, which says itself what is done", fix="name a folder")
     return run(settings, out or Path("results") / settings.name, device=device, progress=progress, **how)

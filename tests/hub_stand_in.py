@@ -14,7 +14,9 @@ class _Hub(BaseHTTPRequestHandler):
     def do_POST(self):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         if self.path.endswith("/api/repos/create"):
-            return self._json({"url": f"{self.server.address}/{json.loads(body)['name']}"})
+            return self._json({"url": f"{self.server.address}/u/m"})
+        if self.path.endswith("/api/validate-yaml"):
+            return self._json({"warnings": [], "errors": []})
         if "/preupload/" in self.path:
             names = [file["path"] for file in json.loads(body)["files"]]
             return self._json({"files": [{"path": n, "uploadMode": "regular", "shouldIgnore": False} for n in names]})
@@ -32,6 +34,11 @@ class _Hub(BaseHTTPRequestHandler):
         self._get(with_body=True)
 
     def _get(self, *, with_body):
+        if "/tree/" in self.path:
+            held = self.server.files.items()
+            return self._json(
+                [{"type": "file", "path": n, "size": len(d), "oid": hashlib.sha1(d).hexdigest()} for n, d in held]
+            )
         if "/api/models/" in self.path:
             files = [{"rfilename": name} for name in self.server.files]
             found = {"id": "u/m", "sha": COMMIT, "siblings": files, "private": False, "tags": [], "downloads": 0, "likes": 0}

@@ -73,6 +73,9 @@ def fitted(survey: Survey, *, quick: bool) -> dict[str, Any]:
     how: dict[str, Any] = {"zoo": zoo, "pretrain": fitted_pretraining(kept, quick=quick), "embed": embed}
     one_architecture = len(kept.groups) == 1
     how["embeddings"] = (("states",) if one_architecture else ()) + ("layers",) + (() if quick else ("surprisal",))
+    if one_architecture and survey.activation is not None:
+        how["embeddings"] = ("activity", "states")
+        how["pretrain"] |= {"behaviour_weight": 1.0, "unmasked_share": 0.5}
     how["untrained"] = how["embeddings"][:1]
     if quick:
         how["cluster"] = {"clusterers": ("kmeans",), "umap": how["embeddings"][:1], "n_bootstraps": 2, "n_permutations": 20}
@@ -283,7 +286,10 @@ def run_folder(
         survey = survey_of(settings, quick=quick, progress=progress)
         if not settings.beside:
             survey.require_enough()
-        settings = settings.filled(fitted(survey, quick=quick))
+        suitable = fitted(survey, quick=quick)
+        if isinstance(settings.zoo, FinishedZoo):
+            del suitable["zoo"]
+        settings = settings.filled(suitable)
         tell(settings, survey, device, progress)
     elif quick:
         raise MetarepError(f"--quick: {source} is a config, which says itself what is done", fix="name a folder")

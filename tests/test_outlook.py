@@ -1,6 +1,7 @@
 """A run of a folder: what is said before it begins, settings that suit the folder, bad folders, and a run that was killed."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -190,6 +191,16 @@ def test_a_killed_run_carries_on_with_the_same_command(folder, tmp_path, monkeyp
     run_folder(folder, tmp_path / "run", **how)
     for one in ("zoo", "model"):
         assert (tmp_path / "run" / one / "manifest.json").read_bytes() == (whole / one / "manifest.json").read_bytes()
+
+
+def test_a_zoo_is_run_as_a_folder_is(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(outlook, "tell", lambda *_: None)
+    monkeypatch.setattr(pipeline, "later_stages", lambda *_: [])
+    zoo = run_folder(folder, tmp_path / "run") / "zoo"
+    assert run_folder(zoo, tmp_path / "again") == tmp_path / "again"
+    survey = survey_of(config_of(zoo))
+    assert (survey.n_networks, survey.activation) == (12, None)
+    assert fitted(replace(survey, groups=survey.groups[:1], activation="relu"), quick=False)["embeddings"][0] == "activity"
 
 
 def test_units_are_counted_once_a_network():

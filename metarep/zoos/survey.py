@@ -58,7 +58,7 @@ class Survey:
     """What was found: `groups`, the most frequent first, of `n_read` of `n_files` files; `left_out` are what cannot be read.
 
     `labels` and `properties` are columns, known of `n_known` networks; None without a table of labels. `runs` (N,) are guessed
-    from names where nobody says them.
+    from names where nobody says them. `activation` stands behind the hidden layers, where that is known.
     """
 
     where: str
@@ -70,6 +70,7 @@ class Survey:
     labels: tuple[str, ...] = ()
     properties: tuple[str, ...] = ()
     n_known: int | None = None
+    activation: str | None = None
 
     @property
     def n_networks(self) -> int:
@@ -156,7 +157,8 @@ def survey_zoo(zoo: Zoo) -> Survey:
         for number, n in counts.most_common()
     )
     where, runs = str(zoo.artefact.path if zoo.artefact else "the zoo"), tuple(zoo.run_id.astype(str))
-    return Survey(where, groups, len(zoo), len(zoo), runs, labels=zoo.labels, properties=zoo.properties)
+    known = {"labels": zoo.labels, "properties": zoo.properties, "activation": zoo.activation}
+    return Survey(where, groups, len(zoo), len(zoo), runs, **known)
 
 
 def n_units(symmetries: Symmetries) -> int:

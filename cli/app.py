@@ -26,6 +26,7 @@ from .export import export
 from .functions import functions
 from .import_networks import import_networks
 from .info import info
+from .map import map_
 from .neighbours import neighbours
 from .parts import parts
 from .predict import predict
@@ -93,27 +94,13 @@ def _main(
 
 
 COMMANDS = (
-    *(
-        run,
-        demo,
-        build_zoo,
-        build_digits,
-        import_networks,
-        export,
-        pretrain,
-        embed,
-        cluster,
-        neighbours,
-        parts,
-        predict,
-        transfer,
-    ),
-    *(audit, scan, push),
-    *(experiment, question, beyond, dynamics, functions, ablations, report, show, info),
+    *(run, demo, build_zoo, build_digits, import_networks, export, pretrain, embed, cluster, neighbours, parts, predict),
+    *(transfer, audit, scan, push),
+    *(experiment, question, beyond, dynamics, functions, ablations, report, map_, show, info),
 )
 """In the order of `--help`."""
 
-NAMES = {import_networks: "import"}
+NAMES = {import_networks: "import", map_: "map"}
 
 for _command in COMMANDS:
     _name = NAMES.get(_command, _command.__name__.replace("_", "-"))

@@ -54,5 +54,7 @@ def run(
         **given.how,
     )
     say_where("run", folder)
+    if (folder / "map").is_dir():
+        say_where("map", folder / "map" / "map.html")
     if (folder / "report").is_dir():
         say_where("report", folder / "report" / "report.html")

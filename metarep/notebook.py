@@ -18,6 +18,8 @@ from metarep.embeddings.store import Embeddings, load_embeddings
 from metarep.errors import MetarepError
 from metarep.likeness import Likeness, embeddings_of
 from metarep.likeness import neighbours as find_neighbours
+from metarep.map.page import write_map
+from metarep.map.settings import MapConfig
 from metarep.model.pretraining import load_model
 from metarep.model.transformer import ClozeModel
 from metarep.report.results import zoo_folder
@@ -91,6 +93,12 @@ class Run:
     def report(self) -> Page:
         """Its report. Raises MetarepError where none was written."""
         return self._page("report/report.html", f"metarep report {self.path}")
+
+    def map(self, out: Path | str | None = None) -> Page:
+        """Its map; of a run without one, or of other settings, it is written to `out`. Raises MetarepError without either."""
+        if out is not None:
+            return Page(write_map(MapConfig(), [self.path], out))
+        return self._page("map/map.html", f"metarep map {self.path}")
 
     def _page(self, file: str, command: str) -> Page:
         if not (self.path / file).is_file():

@@ -20,8 +20,7 @@ from metarep.account import counted
 from metarep.embeddings.settings import EmbedConfig
 from metarep.embeddings.stage import embed_networks
 from metarep.errors import MetarepError
-from metarep.model.objectives import on_device
-from metarep.model.pretraining import draw_batch, prepare, start_or_resume, train_step
+from metarep.model.pretraining import batches_ahead, prepare, start_or_resume, train_step
 from metarep.model.settings import PretrainConfig
 from metarep.pipeline import ZooFacts, config_of, facts_of, later_stages, representations_of, run, zoo_stages
 from metarep.progress import Progress
@@ -83,6 +82,7 @@ def fitted(survey: Survey, *, quick: bool) -> dict[str, Any]:
         how["masked_r2"] = {"maskings": ("random",), "ratios": (0.5,), "n_patterns": 1, "max_test_windows": 100}
         how["masked_r2"] |= {"max_fit_windows": 500, "n_bootstraps": 50, "n_permutations": 20}
         how["predict"] = {"n_bootstraps": 50, "n_permutations": 2, "n_trees": 20}
+        how["map"] = {"umap": False}
         how["without"] = ("audit", "parts")
     return how
 
@@ -163,10 +163,10 @@ def _measured_step(config: RunConfig, zoo: Zoo, device: str):
     prepared = prepare(settings, [zoo], progress=Progress())
     state = start_or_resume(prepared, Path("none"), device)
 
+    batches = batches_ahead(prepared, 0, device)
+
     def step() -> None:
-        batch, masks, generator = draw_batch(settings, prepared.model, prepared.train, state.step)
-        train_step(settings, state, *on_device(batch, masks, device), generator)
-        state.step += 1
+        train_step(prepared.config, state, *next(batches))
 
     step()
     seconds = _seconds(lambda: [step() for _ in range(N_STEPS)]) / N_STEPS

@@ -13,7 +13,7 @@ name: tiny
 zoo: {seed: 0, networks_per_shard: 60, families: [{variant: e09, n_networks: 60, n_steps: 100}]}
 pretrain: {d_model: 16, n_layers: 1, n_heads: 2, n_steps: 6, warmup_steps: 1, eval_every: 3}
 embeddings: [states]
-without: [masked_r2, clusters, audit, parts, scan, predictions]
+without: [masked_r2, clusters, audit, parts, scan, predictions, map]
 """
 
 

@@ -20,7 +20,7 @@ from metarep.zoos.zoo import open_zoo
 
 N = 24
 TINY = ["pretrain.n_steps=4", "pretrain.d_model=16", "pretrain.n_layers=1", "pretrain.n_heads=2", "embeddings=[layers, states]"]
-TINY += ["embed.parts=[network, layer, unit]", "without=[masked_r2, clusters, predictions, audit, parts, report]"]
+TINY += ["embed.parts=[network, layer, unit]", "without=[masked_r2, clusters, predictions, audit, parts, map, report]"]
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +62,8 @@ def test_a_run_gives_frames_arrays_and_words(folder, opened):
         _ = opened.report
     report(opened.path)
     assert "iframe" in opened.report._repr_html_()
+    with pytest.raises(MetarepError, match="has no map/map.html; write it: metarep map"):
+        opened.map()
     with pytest.raises(MetarepError, match="no run"):
         metarep.open_run(folder)
 
@@ -162,7 +164,7 @@ def test_a_model_goes_to_the_hub_and_comes_back_the_same(folder, tmp_path):
 
 
 def test_a_pretrained_model_is_used_in_place_of_pretraining_one(folder, tmp_path):
-    given = ["without=[masked_r2, clusters, predictions, audit, parts, report]", "embeddings=[layers]"]
+    given = ["without=[masked_r2, clusters, predictions, audit, parts, map, report]", "embeddings=[layers]"]
     out = run(config_of(folder / "run" / "zoo", overrides=[*given, f"pretrained={folder / 'run' / 'model'}"]), tmp_path / "run")
     assert not (out / "model").exists()
     assert metarep.open_run(out).model.d_model == 16

@@ -62,7 +62,7 @@ def test_a_run_gives_frames_arrays_and_words(folder, opened):
         _ = opened.report
     report(opened.path)
     assert "iframe" in opened.report._repr_html_()
-    with pytest.raises(MetarepError, match="has no map/map.html; write it: metarep map"):
+    with pytest.raises(MetarepError, match=r"has no map/map\.html; write it: metarep map"):
         opened.map()
     with pytest.raises(MetarepError, match="no run"):
         metarep.open_run(folder)

@@ -194,8 +194,11 @@ def tell(config: RunConfig, survey: Survey, device: str, progress: Progress) -> 
         return
     kinds = [(one.kind, one.untrained) for one in representations_of(config, facts)]
     costs = forecast(config, kept, kinds, device=device)
-    total = sum(cost.seconds for cost in costs)
-    progress.say(f"time: about {short(total)} on this machine, by a sample, and the comparisons on top of it")
+    if not costs:
+        progress.say("time: not measured, since hardly any network of the sample is finite")
+        return
+    total = short(sum(cost.seconds for cost in costs))
+    progress.say(f"time: about {total} on this machine, by a sample, and the comparisons on top of it")
     for cost in costs:
         progress.say(f"  {cost.what}: {short(cost.seconds)} ({cost.how})")
 

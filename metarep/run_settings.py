@@ -12,6 +12,7 @@ from metarep.embeddings.settings import EmbedConfig
 from metarep.evaluation.settings import AuditConfig, ClusterConfig, MaskedR2Config, PredictConfig, TransferConfig
 from metarep.map.settings import MapConfig
 from metarep.model.settings import PretrainConfig
+from metarep.parts.settings import PartsConfig
 from metarep.report.settings import ReportConfig
 from metarep.settings import Settings
 from metarep.training.settings import ZooConfig
@@ -25,7 +26,7 @@ class ImportedZoo(ImportConfig):
     """A zoo of networks that others trained."""
 
     paths: tuple[str, ...] = Field(min_length=1, alias="import", description="files, folders or glob patterns of checkpoints")
-    labels: Path | None = Field(None, description="a CSV of labels and properties; its column `file` joins")
+    labels: Path | None = Field(None, description="a CSV or Parquet table of labels and properties; its column `file` joins")
     architecture: Path | None = Field(None, description="a YAML that says of tensors what their names do not")
 
 
@@ -66,6 +67,7 @@ class RunConfig(Settings):
     zoo: ZooSource = Field(ZooConfig(), description="built (families), imported (import) or finished (folder)")
     targets: dict[str, ZooSource] = Field(default_factory=dict, description="further zoos that transfer is tested on")
     beside: tuple[Path, ...] = Field((), description="folders of further zoos that the models are pretrained on")
+    pretrained: Path | None = Field(None, description="the folder of a finished model, used in place of pretraining one")
     pretrain: PretrainConfig = PretrainConfig()
     embed: EmbedConfig = EmbedConfig()
     embeddings: tuple[str, ...] = Field((), description="kinds of embeddings; by default those that suit the zoo")
@@ -75,6 +77,7 @@ class RunConfig(Settings):
     cluster: ClusterConfig = ClusterConfig()
     predict: PredictConfig = PredictConfig()
     audit: AuditConfig = AuditConfig()
+    parts: PartsConfig = PartsConfig()
     transfer: TransferConfig = TransferConfig()
     map: MapConfig = MapConfig()
     report: ReportConfig = ReportConfig()

@@ -16,7 +16,6 @@ from metarep.errors import MetarepError
 from .ablations import ablations
 from .audit import audit
 from .bench import bench_app
-from .build_digits import build_digits
 from .build_zoo import build_zoo
 from .cluster import cluster
 from .dynamics import dynamics
@@ -90,7 +89,7 @@ def _main(
 
 
 COMMANDS = (
-    *(run, build_zoo, build_digits, import_networks, export, pretrain, embed, cluster, parts, predict, transfer, audit, scan),
+    *(run, build_zoo, import_networks, export, pretrain, embed, cluster, parts, predict, transfer, audit, scan),
     *(experiment, question, beyond, dynamics, functions, ablations, report, show, info),
 )
 """In the order of `--help`."""

@@ -105,9 +105,7 @@ class Group:
         P f(x) = d/|G| Σ_g χ(g) f(g⁻¹x), summed over joined characters: row x, column y holds d/|G| χ(x y⁻¹).
         """
         quotient = self.table[:, self.inverse]
-        return np.stack(
-            [sum(one[0].real / self.n * one[quotient] for one in irrep.characters).real for irrep in self.irreps]
-        )
+        return np.stack([sum(one[0].real / self.n * one[quotient] for one in irrep.characters).real for irrep in self.irreps])
 
     def energies(self, functions: np.ndarray) -> np.ndarray:
         """(…, R): how much of the squared length of functions (…, n) lies in the part of each real irreducible."""

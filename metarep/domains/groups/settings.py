@@ -8,7 +8,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field, field_validator, model_validator
 
-from metarep.domains.groups.group import group_named
+from metarep.domains.groups.group import KNOWN, group_named
 from metarep.errors import MetarepError
 from metarep.settings import Settings
 
@@ -35,7 +35,7 @@ class GroupsConfig(Settings):
             for name in groups:
                 group_named(name)
         except MetarepError as error:
-            raise ValueError(str(error)) from error
+            raise ValueError(f"each is {KNOWN}") from error
         return groups
 
     @model_validator(mode="after")

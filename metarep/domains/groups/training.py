@@ -84,8 +84,7 @@ def draw(task: Task, number: int) -> tuple[torch.Tensor, torch.Tensor, torch.Ten
     """The first weights of one network, both as PyTorch's `Linear` draws them, and the pairs (n²,) bool that it trains on."""
     n, generator = task.group.n, torch.Generator().manual_seed(int(task.seeds[number]))
     hidden, output = (
-        (2 * torch.rand(shape, generator=generator) - 1) / shape[1] ** 0.5
-        for shape in ((task.width, 2 * n), (n, task.width))
+        (2 * torch.rand(shape, generator=generator) - 1) / shape[1] ** 0.5 for shape in ((task.width, 2 * n), (n, task.width))
     )
     order = torch.randperm(n * n, generator=generator)
     return hidden, output, order < round(float(task.share[number]) * n * n)

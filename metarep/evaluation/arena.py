@@ -143,7 +143,7 @@ def require_enough(folds: Sequence[Fold]) -> None:
 
 
 def labels_of(zoo: Zoo) -> dict[str, np.ndarray]:
-    """Its labels, each (N,) of texts, without those that have too many classes or one alone; of networks the architecture too."""
+    """Its labels, each (N,) of texts, without those that have too many classes or one alone; of networks their architecture."""
     found = {name: zoo.label(name) for name in zoo.labels}
     if not isinstance(zoo, Units):
         found |= {"architecture": np.array([str(number) for number in zoo.architecture], dtype=object)}

@@ -22,8 +22,8 @@ KEYS = ("network_id", "units", "unit")
 
 @dataclass(frozen=True)
 class Units(Zoo):
-    """M hidden units: columns as those of a zoo, and KEYS; `networks` are those that they are of, and the column `row` (M,) says
-    which one.
+    """M hidden units: columns as those of a zoo, and KEYS; `networks` are those that they are of, and the column `row` (M,)
+    says which one.
     """
 
     networks: Zoo | None = None

@@ -1,5 +1,7 @@
 """Units as what is compared: whose they are, baselines that need no model, and a comparison from embeddings to tables."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -18,6 +20,7 @@ from metarep.evaluation.unit_baselines import low_rank, only_rows, profile
 from metarep.evaluation.units import units_of
 from metarep.model.pretraining import pretrain
 from metarep.model.settings import PretrainConfig
+from metarep.networks.symmetry_groups import Symmetries
 from metarep.tables import read_csv
 from metarep.zoos.zoo import open_zoo
 
@@ -41,9 +44,11 @@ def embedded(zoo, tmp_path_factory):
 def test_units_stand_network_by_network_with_their_labels(zoo):
     networks = open_zoo(zoo)
     units = units_of(networks)
-    assert len(units) == 24 * 8 and units["unit"][:9].tolist() == [*range(8), 0]
+    assert len(units) == 24 * 8
+    assert units["unit"][:9].tolist() == [*range(8), 0]
     assert (units.run_id == networks.run_id[units["row"]]).all()
-    assert set(units.labels) == {"irrep", "dimension", "units"} and units.properties == ("purity",)
+    assert set(units.labels) == {"irrep", "dimension", "units"}
+    assert units.properties == ("purity",)
     rows = only_rows(units)
     fed, read = (np.linalg.norm(side, axis=1) for side in rows.sides)
     np.testing.assert_allclose(fed, read)  # units behind a ReLU may be rescaled
@@ -74,17 +79,17 @@ def test_a_profile_falls_where_values_follow_from_each_other_and_not_where_they_
     for name, z in (("plain", plain), ("ranked", ranked / ranked.std())):
         gaussian = low_rank(z[:200], 16)
         errors[name] = profile(z[200:], reads, lambda mask, z=z, g=gaussian: g.predict(z[200:], mask)).mean(axis=0)
-    assert (errors["ranked"][:6] < errors["plain"][:6] - 2).all() and abs(errors["plain"][0]) < 0.3
+    assert (errors["ranked"][:6] < errors["plain"][:6] - 2).all()
+    assert abs(errors["plain"][0]) < 0.3
     assert errors["plain"].shape == (12,)
 
 
 def test_vectors_of_units_are_those_of_the_units(zoo, embedded):
     units, loaded = units_of(open_zoo(zoo)), load_embeddings(embedded[0], part="unit")
     vectors = vectors_of(loaded, units)
-    at = [
-        i for i in range(len(loaded)) if (loaded.network_id[i], loaded.index[i]) == (units["network_id"][19], units["unit"][19])
-    ]
-    assert any(np.array_equal(loaded.vectors[i].astype(np.float64), vectors[19]) for i in at)
+    key = units["network_id"][19], units["unit"][19]
+    (at,) = [i for i in range(len(loaded)) if (loaded.network_id[i], loaded.index[i]) == key and "hidden" in loaded.group[i]]
+    np.testing.assert_array_equal(loaded.vectors[at], vectors[19])
     assert vectors.shape == (192, 64)
 
 
@@ -100,22 +105,14 @@ def test_units_are_compared_by_run_into_the_same_tables(embedded, tmp_path):
 
 
 def test_networks_without_hidden_units_say_so(zoo):
-    networks = open_zoo(zoo)
-
-    class Flat(type(networks)):
-        symmetries = ((),)
-
-    from dataclasses import replace
-
-    from metarep.networks.symmetry_groups import Symmetries
-
-    bare = replace(networks)
-    object.__setattr__(bare, "symmetries", (Symmetries(()),))
+    flat = replace(open_zoo(zoo))
+    vars(flat)["symmetries"] = (Symmetries(()),)
     with pytest.raises(MetarepError, match="hidden units"):
-        units_of(bare)
+        units_of(flat)
 
 
 def test_predictability_of_a_unit_is_the_error_of_its_masked_values(zoo, embedded):
     vectors = load_embeddings(embedded[1], part="unit").vectors
-    assert vectors.shape == (192, 12) and np.isfinite(vectors).all()
+    assert vectors.shape == (192, 12)
+    assert np.isfinite(vectors).all()
     assert torch.tensor(vectors).std(dim=0).min() > 0.01

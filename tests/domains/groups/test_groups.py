@@ -1,4 +1,6 @@
-"""Group composition: characters and projections against what is known, the engine against autograd, labels against planted units."""
+"""Group composition: characters and projections as they are known, the engine against autograd, labels of planted units."""
+
+from itertools import permutations
 
 import numpy as np
 import pytest
@@ -22,8 +24,10 @@ SMALL = {"n_networks": 6, "groups": ("S3", "C5"), "widths": (12, 8), "n_steps": 
 def test_a_group_is_one(name):
     group = group_named(name)
     table, n = group.table, group.n
-    assert (table[0] == np.arange(n)).all() and (table[:, 0] == np.arange(n)).all()
-    assert (np.sort(table, axis=0) == np.arange(n)[:, None]).all() and (np.sort(table, axis=1) == np.arange(n)).all()
+    assert (table[0] == np.arange(n)).all()
+    assert (table[:, 0] == np.arange(n)).all()
+    assert (np.sort(table, axis=0) == np.arange(n)[:, None]).all()
+    assert (np.sort(table, axis=1) == np.arange(n)).all()
     np.testing.assert_array_equal(table[table], table[np.arange(n)[:, None, None], table])  # (gh)k = g(hk)
     assert (table[np.arange(n), group.inverse] == 0).all()
     broken = table.copy()
@@ -36,10 +40,9 @@ def test_characters_are_orthonormal_and_their_dimensions_squared_sum_to_the_orde
     group = group_named(name)
     found = group.characters
     np.testing.assert_allclose(found @ found.conj().T / group.n, np.eye(len(found)), atol=1e-8)
-    classes = group.class_of
-    np.testing.assert_allclose(
-        found.T @ found.conj(), group.n / np.bincount(classes)[classes] * (classes[:, None] == classes), atol=1e-7
-    )
+    same = group.class_of[:, None] == group.class_of
+    centraliser = group.n / np.bincount(group.class_of)[group.class_of]
+    np.testing.assert_allclose(found.T @ found.conj(), centraliser * same, atol=1e-7)
     assert np.square(found[:, 0].real).sum() == pytest.approx(group.n)
     assert sum(len(one.characters) for one in group.irreps) == len(found)
 
@@ -66,8 +69,6 @@ def test_the_formula_by_loops_gives_the_projections():
 def test_traces_of_the_matrices_of_a_triangle_are_the_character_of_dimension_2():
     """S3 moves the corners of a triangle: explicit orthogonal matrices, multiplied as the table says."""
     group, corners = group_named("S3"), np.array([[np.cos(a), np.sin(a)] for a in 2 * np.pi / 3 * np.arange(3)])
-    from itertools import permutations
-
     matrices = np.array([(corners[list(p)].T @ corners) * 2 / 3 for p in permutations(range(3))])
     np.testing.assert_allclose(np.einsum("gij,hjk->ghik", matrices, matrices), matrices[group.table], atol=1e-12)
     np.testing.assert_allclose(np.trace(matrices, axis1=1, axis2=2), group.irreps[2].characters[0].real, atol=1e-9)
@@ -120,7 +121,7 @@ def task(seeds, group="C5", **how):
 
 
 def test_networks_learn_their_pairs_and_do_not_know_what_they_are_trained_beside():
-    hidden, output, measured = train_networks(task([3, 4, 5]))
+    hidden, _, measured = train_networks(task([3, 4, 5]))
     assert (measured.train_accuracy > 0.95).all()
     alone, _, _ = train_networks(task([4]))
     torch.testing.assert_close(hidden[1:2], alone, atol=1e-3, rtol=1e-2)
@@ -151,13 +152,16 @@ def test_planted_units_have_the_labels_that_were_planted_in_any_order_of_element
     group, rng = group_named("S4"), np.random.default_rng(0)
     hidden, output = planted(group, rng)
     found = energies(group, hidden, output)
-    assert found.label.tolist() == list(range(5)) and found.alive.all() and (found.purity > 0.95).all()
+    assert found.label.tolist() == list(range(5))
+    assert found.alive.all()
+    assert (found.purity > 0.95).all()
     scale = rng.uniform(0.1, 10, 5)
     np.testing.assert_allclose(energies(group, hidden * scale[:, None], output / scale).share, found.share)
     moved = energies(group, *relabelled(hidden, output, order_of_elements(3, 24)))
     assert moved.purity[2:].max() < 0.8  # in a wrong order the labels are lost
     dead = energies(group, np.concatenate([hidden, 1e-6 * hidden[:1]]), np.concatenate([output, output[:, :1]], axis=1))
-    assert dead.alive.tolist() == [True] * 5 + [False] and np.isnan(dead.purity[5])
+    assert dead.alive.tolist() == [True] * 5 + [False]
+    assert np.isnan(dead.purity[5])
 
 
 @pytest.fixture(scope="module")
@@ -167,12 +171,18 @@ def zoo(tmp_path_factory):
 
 def test_the_zoo_has_labels_properties_and_labels_of_units_in_the_order_of_units(zoo):
     networks = open_zoo(zoo)
-    assert networks["group"].tolist() == ["S3", "C5"] * 3 and networks["width"].tolist() == [12, 12, 8, 8, 12, 12]
-    assert networks.activation == "relu" and {"irreps", "group"} <= set(networks.labels)
-    assert np.isnan(networks.number("uses C5 frequency 1")[0]) and networks.number("uses S3 2a")[0] in (0, 1)
+    assert networks["group"].tolist() == ["S3", "C5"] * 3
+    assert networks["width"].tolist() == [12, 12, 8, 8, 12, 12]
+    assert networks.activation == "relu"
+    assert {"irreps", "group"} <= set(networks.labels)
+    assert np.isnan(networks.number("uses C5 frequency 1")[0])
+    assert networks.number("uses S3 2a")[0] in (0, 1)
     labels = unit_irreps(networks)
-    assert labels.shape == (6, 12) and set(labels[2, 8:]) == {""} and labels[0][0].startswith("S3 ")
-    assert unit_purities(networks)[1].min() > 0.3 and set(unit_dimensions(networks)[0]) <= {"1", "2", ""}
+    assert labels.shape == (6, 12)
+    assert set(labels[2, 8:]) == {""}
+    assert labels[0][0].startswith("S3 ")
+    assert unit_purities(networks)[1].min() > 0.3
+    assert set(unit_dimensions(networks)[0]) <= {"1", "2", ""}
     tensors, symmetries = networks.raw_tensors(0), networks.symmetries[networks.architecture[0]]
     by_name = {units.name: units.interchangeable for units in symmetries.groups}
     assert by_name == {"inputs": False, "units of hidden": True, "units of output": False}

@@ -30,6 +30,7 @@ from metarep.evaluation.folds import SAID, out_of_fold, same_names
 from metarep.evaluation.probes import probe_rows
 from metarep.evaluation.settings import ClusterConfig
 from metarep.evaluation.units import Units, units_of
+from metarep.evaluation.within import within_rows
 from metarep.progress import Progress
 from metarep.tables import to_csv
 from metarep.zoos.zoo import open_zoo
@@ -144,9 +145,21 @@ def compare_one(one: Representation, arena: Arena, config: ClusterConfig, *, des
     known = [*arena.labels.items(), *arena.numbers.items()]
     probes = probe_rows(xs, arena.folds, known, arena.run, n_seeds=config.n_probe_seeds, seed=config.seed)
     tables.rows["probes"] += [one.columns | row | arena.columns for row in probes]
+    if isinstance(arena.zoo, Units):
+        add_within(tables, one, xs, arena, config)
     if is_mapped(one, config):
         umap_arm(tables, one, xs, arena, config)
     return tables
+
+
+def add_within(tables: Tables, one: Representation, xs: Sequence[np.ndarray], arena: Arena, config: ClusterConfig) -> None:
+    """How the units of each measured network fall into clusters of their own, by each label: rows of within.csv."""
+    x, measured = out_of_fold(arena.folds, xs), arena.measured
+    network, run = arena.zoo.network_id[measured], arena.run[measured]
+    how = {"seed": config.seed, "n_permutations": config.n_permutations}
+    for label, values in arena.labels.items():
+        rows = within_rows(x, network, run, values[measured], arena.ks, **how)
+        tables.rows["within"] += [one.columns | {"label": label} | row | arena.columns for row in rows]
 
 
 def is_mapped(one: Representation, config: ClusterConfig) -> bool:

@@ -9,7 +9,7 @@ from metarep.report.representations import CLOZE, Representation, key_of, repres
 from metarep.report.results import Results
 from metarep.report.wording import Finding, Score, plain, relation, spoken
 
-COLUMNS = ("representation", "linear probe", "nearest neighbours", "ARI of k-means", "k")
+COLUMNS = ("representation", "linear probe", "nearest neighbours", "ARI of k-means", "ARI within networks", "k")
 PROBES = ("linear", "nearest_neighbours")
 
 
@@ -23,6 +23,7 @@ def section(results: Results) -> Section | None:
         scores = {probe: scores_of(results.rows("units/probes", target=label, probe=probe)) for probe in PROBES}
         chosen = {"label": label, "clusterer": "kmeans", "space": "native", "metric": "ari", "chosen": 1}
         scores["ari"] = scores_of(results.rows("units/agreement", **chosen))
+        scores["within"] = scores_of(results.rows("units/within", label=label))
         blocks += [Heading(f"The {plain(label)} of a unit"), table(known, scores)]
         findings.append(Finding(f"What units do ({plain(label)})", sentence(known, scores)))
     return Section("units", "Units", blocks, findings)
@@ -36,21 +37,25 @@ def scores_of(rows: list[dict]) -> dict[str, Score]:
 def table(known: Mapping[str, Representation], scores: Mapping[str, Mapping[str, Score]]) -> Table:
     """A row a representation, the best by neighbours first."""
     order = sorted(known, key=lambda name: -scores["nearest_neighbours"][name].value)
-    rows = [[known[n].title, *(spoken(of[n]) for of in scores.values()), str(scores["ari"][n].k)] for n in order]
+    rows = [
+        [known[n].title, *(spoken(of[n]) if n in of else "n/a" for of in scores.values()), str(scores["ari"][n].k)]
+        for n in order
+    ]
     return Table(COLUMNS, rows, groups={number: known[name].group for number, name in enumerate(order)})
 
 
 def sentence(known: Mapping[str, Representation], scores: Mapping[str, Mapping[str, Score]]) -> str:
     """The best embedding beside the best baseline, by each metric."""
     words = {"linear": "By a linear probe", "nearest_neighbours": "by nearest neighbours", "ari": "by the ARI of k-means"}
+    words["within"] = "by that of k-means within each network"
     said = []
     for metric, found in scores.items():
         sides = [[n for n in found if (known[n].group == CLOZE) == is_own] for is_own in (True, False)]
         if not all(sides):
-            return ""
+            continue
         own, other = (max(side, key=lambda n: found[n].value) for side in sides)
         said.append(
             f"{words[metric]} {known[own].title} reaches {spoken(found[own])}, {relation(found[own], found[other])} "
             f"{known[other].title} with {spoken(found[other])}"
         )
-    return "; ".join(said) + "."
+    return "; ".join(said) + "." if said else ""

@@ -18,6 +18,7 @@ from metarep.evaluation.compare import cluster
 from metarep.evaluation.settings import ClusterConfig
 from metarep.evaluation.unit_baselines import low_rank, only_rows, profile
 from metarep.evaluation.units import units_of
+from metarep.evaluation.within import within_rows
 from metarep.model.pretraining import pretrain
 from metarep.model.settings import PretrainConfig
 from metarep.networks.symmetry_groups import Symmetries
@@ -101,7 +102,21 @@ def test_units_are_compared_by_run_into_the_same_tables(embedded, tmp_path):
     assert {(row["target"], row["metric"]) for row in probes} >= {("irrep", "balanced_accuracy"), ("purity", "r2")}
     assert {row["representation"] for row in probes} == {"spread", "predictability", "unit_statistics", "energies_30"}
     assert int(probes[0]["n_runs"]) == 24
+    assert {row["label"] for row in read_csv(out / "within.csv")} == {"irrep", "dimension"}
     assert {"network_id", "units", "unit", "cluster"} <= read_csv(out / "assignments.csv")[0].keys()
+
+
+def test_clusters_within_networks_need_no_shared_basis():
+    """Two directions of its own in each network: nothing is shared, and each network falls apart by itself."""
+    rng, label = np.random.default_rng(0), np.array(["a", "b"] * 10, dtype=object)
+    x = np.concatenate([rng.normal(size=(2, 6))[np.arange(20) % 2] + 0.05 * rng.normal(size=(20, 6)) for _ in range(8)])
+    network, labels = np.repeat(np.arange(8).astype(str), 20), np.tile(label, 8)
+    (row,) = within_rows(x, network, network, labels, (2, 3), seed=0, n_permutations=20)
+    assert (row["value"], row["n_runs"]) == (1.0, 8)
+    (null,) = within_rows(rng.normal(size=x.shape), network, network, labels, (2, 3), seed=0, n_permutations=20)
+    assert abs(null["value"]) < 0.15
+    assert row["null"] < 0.2
+    assert within_rows(x, network, network, np.full(160, "a", dtype=object), (2,), seed=0, n_permutations=2) == []
 
 
 def test_networks_without_hidden_units_say_so(zoo):

@@ -25,8 +25,8 @@ N_STARTS = 3
 def within_rows(
     x: np.ndarray, network: np.ndarray, run: np.ndarray, label: np.ndarray, ks: Sequence[int], *, seed: int, n_permutations: int
 ) -> list[dict]:
-    """One row (metric, value, low, high, null, n, n_runs) for vectors (M, D) of units of some networks (M,) and runs (M,), and a
-    label (M,), "" for none; no row where no network has units of two labels.
+    """One row (metric, value, low, high, null, n, n_runs) for vectors (M, D) of units of some networks (M,) and runs (M,), and
+    a label (M,), "" for none; no row where no network has units of two labels.
 
     Intervals resample runs; the null permutes labels within each network.
     """

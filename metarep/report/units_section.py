@@ -37,10 +37,8 @@ def scores_of(rows: list[dict]) -> dict[str, Score]:
 def table(known: Mapping[str, Representation], scores: Mapping[str, Mapping[str, Score]]) -> Table:
     """A row a representation, the best by neighbours first."""
     order = sorted(known, key=lambda name: -scores["nearest_neighbours"][name].value)
-    rows = [
-        [known[n].title, *(spoken(of[n]) if n in of else "n/a" for of in scores.values()), str(scores["ari"][n].k)]
-        for n in order
-    ]
+    cells = [[spoken(of[name]) if name in of else "n/a" for of in scores.values()] for name in order]
+    rows = [[known[name].title, *own, str(scores["ari"][name].k)] for name, own in zip(order, cells, strict=True)]
     return Table(COLUMNS, rows, groups={number: known[name].group for number, name in enumerate(order)})
 
 

@@ -29,7 +29,7 @@ def test_settings_of_a_variant_are_its_own_and_checked_in_time():
     seeded = load_config(RunConfig, zoo=ZOO, seed=7)
     assert (seeded.zoo.own.n_networks, seeded.zoo.own.widths) == (12, (6,))
     for wrong in ({"variant": "nonsense"}, {"variant": "groups", "settings": {"n_runs": 3}}):
-        with pytest.raises(MetarepError, match="variant|n_runs"):
+        with pytest.raises(MetarepError, match=r"variant|n_runs"):
             load_config(RunConfig, zoo=wrong)
 
 

@@ -30,7 +30,7 @@ TINY = {"d_model": 16, "n_layers": 1, "n_heads": 2, "n_steps": 2, "batch_size": 
 
 @pytest.fixture(scope="module")
 def zoo(tmp_path_factory):
-    config = GroupsConfig(n_networks=24, groups=("S3",), widths=(8,), n_steps=150)
+    config = GroupsConfig(n_networks=12, groups=("S3",), widths=(8,), n_steps=150)
     return build_groups(config, tmp_path_factory.mktemp("units") / "zoo")
 
 
@@ -45,7 +45,7 @@ def embedded(zoo, tmp_path_factory):
 def test_units_stand_network_by_network_with_their_labels(zoo):
     networks = open_zoo(zoo)
     units = units_of(networks)
-    assert len(units) == 24 * 8
+    assert len(units) == 12 * 8
     assert units["unit"][:9].tolist() == [*range(8), 0]
     assert (units.run_id == networks.run_id[units["row"]]).all()
     assert set(units.labels) == {"irrep", "dimension", "units"}
@@ -59,16 +59,16 @@ def test_units_stand_network_by_network_with_their_labels(zoo):
 
 
 def test_baselines_of_units_know_neither_other_units_nor_their_scale(zoo):
-    units, train = units_of(open_zoo(zoo)), np.arange(24 * 8) < 100
+    units, train = units_of(open_zoo(zoo)), np.arange(12 * 8) < 60
     found = {one.name: one.make(units, train) for one in baselines_of(units)}
     shapes = {name: vectors.shape[1] for name, vectors in found.items()}
     assert shapes == {"unit_statistics": 14, "unit_values": 18, "energies_30": 18, "energies_60": 18} | dict.fromkeys(
         ("linear_gaussian_profile", "within_network_profile"), 12
     )
-    few = units.select(np.arange(150))
+    few = units.select(np.arange(80))
     for one in baselines_of(few):
         if one.name != "within_network_profile":
-            np.testing.assert_allclose(one.make(few, train[:150]), found[one.name][:150], atol=1e-6)
+            np.testing.assert_allclose(one.make(few, train[:80]), found[one.name][:80], atol=1e-6)
 
 
 def test_a_profile_falls_where_values_follow_from_each_other_and_not_where_they_do_not():
@@ -80,8 +80,9 @@ def test_a_profile_falls_where_values_follow_from_each_other_and_not_where_they_
     for name, z in (("plain", plain), ("ranked", ranked / ranked.std())):
         gaussian = low_rank(z[:200], 16)
         errors[name] = profile(z[200:], reads, lambda mask, z=z, g=gaussian: g.predict(z[200:], mask)).mean(axis=0)
-    assert (errors["ranked"][:6] < errors["plain"][:6] - 2).all()
-    assert abs(errors["plain"][0]) < 0.3
+    assert (errors["ranked"][:2] < errors["plain"][:2] - 2).all()
+    assert errors["ranked"][5] > errors["ranked"][0] + 2  # two values seen do not tell three factors
+    assert abs(errors["plain"][0]) < 0.5
     assert errors["plain"].shape == (12,)
 
 
@@ -91,7 +92,7 @@ def test_vectors_of_units_are_those_of_the_units(zoo, embedded):
     key = units["network_id"][19], units["unit"][19]
     (at,) = [i for i in range(len(loaded)) if (loaded.network_id[i], loaded.index[i]) == key and "hidden" in loaded.group[i]]
     np.testing.assert_array_equal(loaded.vectors[at], vectors[19])
-    assert vectors.shape == (192, 64)
+    assert vectors.shape == (96, 64)
 
 
 def test_units_are_compared_by_run_into_the_same_tables(embedded, tmp_path):
@@ -101,7 +102,7 @@ def test_units_are_compared_by_run_into_the_same_tables(embedded, tmp_path):
     probes = read_csv(out / "probes.csv")
     assert {(row["target"], row["metric"]) for row in probes} >= {("irrep", "balanced_accuracy"), ("purity", "r2")}
     assert {row["representation"] for row in probes} == {"spread", "predictability", "unit_statistics", "energies_30"}
-    assert int(probes[0]["n_runs"]) == 24
+    assert int(probes[0]["n_runs"]) == 12
     assert {row["label"] for row in read_csv(out / "within.csv")} == {"irrep", "dimension"}
     assert {"network_id", "units", "unit", "cluster"} <= read_csv(out / "assignments.csv")[0].keys()
 
@@ -127,7 +128,7 @@ def test_networks_without_hidden_units_say_so(zoo):
 
 
 def test_predictability_of_a_unit_is_the_error_of_its_masked_values(zoo, embedded):
-    vectors = load_embeddings(embedded[1], part="unit").vectors
-    assert vectors.shape == (192, 12)
+    vectors = vectors_of(load_embeddings(embedded[1], part="unit"), units_of(open_zoo(zoo)))
+    assert vectors.shape == (96, 12)
     assert np.isfinite(vectors).all()
     assert torch.tensor(vectors).std(dim=0).min() > 0.01

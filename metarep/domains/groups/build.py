@@ -34,8 +34,8 @@ def build_groups(
 ) -> Path:
     """Trains the networks into the folder `out` and returns it; broken off, the same call carries on, batch by batch.
 
-    48 networks of 64 units for S4 take about a minute on two cores. Time grows with the square of the group's order: one
-    network of 64 units for S5 takes half as long.
+    48 networks of 64 units for S4 take 110 to 150 seconds of one core (measured on a busy machine). Time grows with the square
+    of the group's order: one network of 64 units for S5 takes half as long.
     """
     out, progress = Path(out), progress or Progress()
     with writing(out, KIND, config=config.resolved(), seed=config.seed, overwrite=overwrite, resume=True) as folder:

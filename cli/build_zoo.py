@@ -40,6 +40,7 @@ def build_zoo(
       metarep build-zoo --variant groups --set groups=[S4,D12] --n-networks 96 --out results/groups
     """
     from metarep.training.build import build_zoo as build
+    from metarep.training.engines import ON_GPU
     from metarep.zoos.domain import builders
 
     family = {
@@ -54,7 +55,10 @@ def build_zoo(
     if variant in builders():
         path = _build_by_domain(given, builders()[variant], changes | ({} if snapshots is None else {"snapshots": snapshots}))
     else:
-        path = build(_settings(given, changes, n_snapshots=snapshots), given.out, **given.how)
+        settings, how = _settings(given, changes, n_snapshots=snapshots), given.how
+        if given.device == "auto" and settings.engine not in ON_GPU:
+            how["device"] = "cpu"
+        path = build(settings, given.out, **how)
     say_where("zoo", path)
     _summarise(path)
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from metarep.devices import without_waiting
 from metarep.embeddings.readout import Readout
 from metarep.embeddings.registry import Tokens, kind, of_units
 from metarep.embeddings.states import mean_and_spread
@@ -22,9 +23,9 @@ def surprise(model: ClozeModel, segment: Segment) -> torch.Tensor:
     z, layout = model.normalise(segment), segment.layout
     present = layout.present.to(z)
     found = torch.zeros(*z.shape[:2], 2, device=z.device)
-    for mask in fold_masks(layout).to(z.device):
-        touched = mask.any(dim=-1)
-        states = model.encode([segment], [mask.expand(z.shape)])[0][:, touched]
+    for mask in fold_masks(layout):
+        touched = without_waiting(mask.any(dim=-1).nonzero().squeeze(1), z.device)
+        states = model.encode([segment], [without_waiting(mask, z.device).expand(z.shape)])[0][:, touched]
         predicted = model.head(states)
         both = torch.stack([-predicted.log_density(z[:, touched]), predicted.entropy()], dim=-1)
         weights = present[touched].unsqueeze(-1)

@@ -236,7 +236,7 @@ def vectors_of(embeddings: Embeddings, zoo: Zoo) -> np.ndarray:
     keys = keys_of(zoo)
     missing = [key for key in keys if key not in row]
     if missing:
-        problem = f"{embeddings.artefact.path} does not hold all of the zoo"
+        problem = f"{embeddings.artefact.path} does not hold every {'unit' if len(keys[0]) > 1 else 'network'} of the zoo"
         raise MetarepError(problem, met=f"no {' '.join(map(str, missing[0]))}", fix="embed the zoo again")
     return embeddings.vectors[[row[key] for key in keys]].astype(np.float64)
 

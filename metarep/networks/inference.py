@@ -129,13 +129,13 @@ def _network(operations: Sequence[Operation], *, relu: bool) -> tuple[tuple[Symm
     if not any(units.interchangeable for units in groups):
         return groups, [why]
     rest = [units.name for units in groups if not units.interchangeable][:-1]  # the last ones are outputs
-    return groups, [f"{why}: {order_matters_of(rest)}"] if rest else []
+    return groups, [why, order_matters_of(rest)] if rest else []
 
 
 def order_matters_of(names: Sequence[str]) -> str:
-    """What is said of groups whose units keep their order though they may be no outputs."""
+    """What is said of units that keep their order though they may be no outputs."""
     listed = ", ".join(names[:FEW]) + (f" and {len(names) - FEW} more" if len(names) > FEW else "")
-    return f"embeddings depend on the order in which the {listed} were saved"
+    return f"embeddings depend on the order in which {listed} were saved"
 
 
 def _why_not_plain(operations: Sequence[Operation]) -> str:

@@ -135,6 +135,6 @@ def test_of_units_that_are_not_known_the_order_is_said_to_matter():
     entries = [("mixing", (5, 5, 5), "float32"), ("inner.weight", (6, 4), "float32"), *layers(["hidden", "readout"], (5, 8, 3))]
     found = symmetries_of(read_architecture(entries))
     assert [units.n for units in found.groups if units.interchangeable] == [8]
-    assert any("order in which the units of inner were saved" in note for note in found.notes)
+    assert any("order in which units of inner were saved" in note for note in found.notes)
     chain_alone = symmetries_of(read_architecture(layers(["hidden", "readout"], (5, 8, 3))))
     assert chain_alone.notes == ()

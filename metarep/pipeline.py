@@ -34,6 +34,7 @@ from metarep.run_settings import MAIN, FinishedZoo, ImportedZoo, ModelChanges, R
 from metarep.runner import CONFIG, TIMINGS, Stage, publish, refuse_changed, run_stages
 from metarep.settings import load_config
 from metarep.training.build import build_zoo
+from metarep.training.engines import ON_GPU
 from metarep.training.recipe import recipes
 from metarep.training.settings import ZooConfig
 from metarep.zoos.domain import Domain, DomainStage, domain_of
@@ -154,7 +155,7 @@ def zoo_stages(config: RunConfig, out: Path, device: str) -> list[Stage]:
 
 def _zoo_stage(name: str, zoo: ZooConfig | ImportedZoo, device: str) -> Stage:
     if isinstance(zoo, ZooConfig):
-        build = partial(build_zoo, zoo, device=device if zoo.engine == "torch" else "cpu")
+        build = partial(build_zoo, zoo, device=device if zoo.engine in ON_GPU else "cpu")
         return Stage(name, "zoo", zoo.resolved(), build, finds_inputs=True)
     beside = {"labels": zoo.labels, "architecture": zoo.architecture}
     make = partial(import_networks, zoo, zoo.paths, **beside)

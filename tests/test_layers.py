@@ -20,6 +20,8 @@ ORDER = (
     "progress",
     "tables",
     "runner",
+    "devices",
+    "speed",
     "networks",
     "formats",
     "zoos",

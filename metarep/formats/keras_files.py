@@ -22,6 +22,7 @@ from metarep.account import Entry
 from metarep.errors import MetarepError
 from metarep.formats.archives import ZIP_ERRORS, entries_of, package, refuse_growth
 from metarep.formats.contents import Contents, only
+from metarep.formats.keras_graph import graph_of
 from metarep.formats.npz_files import to_torch
 
 WEIGHTS = "model.weights.h5"
@@ -54,6 +55,7 @@ def read_keras(path: Path) -> Contents:
     """
     h5py = package(path, "h5py", "keras")
     order: dict[str, str] = {}
+    config: str | bytes = ""
     source: Any = path
     try:
         with path.open("rb") as file:
@@ -62,9 +64,10 @@ def read_keras(path: Path) -> Contents:
             with zipfile.ZipFile(path) as archive:
                 parts = {entry.filename: entry for entry in entries_of(path, archive)}
                 source = io.BytesIO(archive.read(parts[WEIGHTS]))
-                order = _layer_names(json.loads(archive.read(parts[CONFIG]))) if CONFIG in parts else {}
+                config = archive.read(parts[CONFIG]) if CONFIG in parts else ""
+                order = _layer_names(json.loads(config)) if config else {}
         with h5py.File(source, "r") as file:
-            return _Weights(path, h5py).contents(file, order)
+            return _Weights(path, h5py).contents(file, order, file.attrs.get("model_config", config))
     except (RecursionError, *ZIP_ERRORS) as error:
         raise MetarepError(f"{path} is damaged or no file of Keras", met=repr(error)[:120], fix="save it again") from error
 
@@ -90,8 +93,8 @@ class _Weights:
         self.n_bytes = 0
         self.n_objects = 0
 
-    def contents(self, file: Any, order: Mapping[str, str]) -> Contents:
-        """The network, with entries for the states beside it."""
+    def contents(self, file: Any, order: Mapping[str, str], config: Any) -> Contents:
+        """The network and what its configuration says of it, with entries for the states beside it."""
         listed = file.get("model_weights", file)
         layers = _texts(listed.attrs, "layer_names")
         if layers:
@@ -111,7 +114,8 @@ class _Weights:
             return Contents((), (Entry("file", "", "an HDF5 file without weights of Keras", "it is no network"),))
         ranks = {name: rank for rank, name in enumerate(order.values())}
         by_layer = sorted(self.tensors.items(), key=lambda item: ranks.get(item[0].partition("/")[0], len(ranks)))
-        return Contents(only(dict(by_layer), bool(layers or order)).networks, tuple(states))
+        tensors = dict(by_layer)
+        return Contents(only(tensors, bool(layers or order), graph_of(config, tensors)).networks, tuple(states))
 
     def _walk(self, node: Any, at: tuple[str, ...], order: Mapping[str, str]) -> None:
         """Adds the numbered variables below a group of version 3."""

@@ -19,6 +19,8 @@ AREA_FLOOR = 1e-3
 """Added before the logarithm of an area: a quadrant counts from 1e-2."""
 
 MODE_COLOURS = {"1": "#707070", "2": "#56B4E9", "2.5": "#F0C000", "3": "#C84A00", "4": "#004C97", "": "#D8D8D8"}
+"""By mode; "" is a network without one. Any two can be told apart by normal, red-, green- and blue-blind eyes (CIELAB
+distance of at least 25; a test holds it)."""
 
 
 def columns_of(spec: NetworkSpec, params: np.ndarray) -> Columns:

@@ -1,8 +1,9 @@
-"""Units in a graph that is walked: which axes of which tensors run over the same ones, and what becomes of them on the way.
+"""Which axes of which tensors run over the same units: a union-find of runs of places, filled by a walk of a network.
 
 An axis of a value or a tensor is made of runs; an axis without any stands for places that mean something, such as inputs and
-pixels. Classes of units only ever grow together, become coarser, are frozen or lose their scale, so that a walk in the
-nodes' order claims no more than what holds at its end.
+pixels. Classes of units only ever grow together, become coarser, are frozen or lose their scale, so that a walk in the order
+of the layers claims no more than what holds at its end. Two walks fill it: along a structure (`structure_groups`) and along
+the nodes of an ONNX graph (`formats.onnx_units`).
 """
 
 from __future__ import annotations
@@ -48,18 +49,26 @@ class Units:
 
     became: list[int] = field(default_factory=list)
     n: dict[int, int] = field(default_factory=dict)
+    names: dict[int, str] = field(default_factory=dict)
     frozen: set[int] = field(default_factory=set)
     held: dict[tuple[str, int], tuple[Axis, Side]] = field(default_factory=dict)
 
-    def new(self, n: int) -> Axis:
-        """An axis of n units of their own; one alone is no unit."""
-        return (Run(self._node(n), self._node(n), n),) if n > 1 else ()
-
-    def fixed(self, n: int) -> Axis:
-        """An axis of n places that mean something."""
+    def new(self, n: int, name: str = "") -> Axis:
+        """An axis of n units of their own; without a name they are called by the first tensor that feeds them."""
         axis = (Run(self._node(n), self._node(n), n),)
+        self.names[axis[0].units] = name
+        return axis
+
+    def fixed(self, n: int, name: str = "") -> Axis:
+        """An axis of n places that mean something."""
+        axis = self.new(n, name)
         self.freeze(axis)
         return axis
+
+    def rename(self, axis: Axis, old: str, new: str) -> None:
+        for run in axis:
+            number = self.at(run.units)
+            self.names[number] = self.names[number].replace(old, new, 1)
 
     def at(self, number: int) -> int:
         while self.became[number] != number:
@@ -72,7 +81,7 @@ class Units:
         for run in axis:
             units = self.at(run.units)
             n = self.n[units]
-            found.append(Run(units, self.at(run.scale), n, run.outer, run.inner * run.n // n))
+            found.append(Run(units, self.at(run.scale), n, run.outer, run.inner * (run.n // n if n else 1)))
         return tuple(found)
 
     def freeze(self, axis: Axis) -> None:
@@ -107,8 +116,11 @@ class Units:
             if scale:
                 self._join(first.scale, second.scale)
 
-    def bind(self, tensor: str, at: int, axis: Axis, side: Side) -> None:
-        """An axis of a tensor runs over these units, also wherever else the tensor is used."""
+    def bind(self, tensor: str, at: int, axis: Axis, side: Side, length: int | None = None) -> None:
+        """An axis of a tensor runs over these units, also wherever else the tensor is used; frozen where it is not as long."""
+        if axis and length is not None and size_of(axis) != length:
+            self.freeze(axis)
+            axis = ()
         known, before = self.held.setdefault((tensor, at), (axis, side))
         self.tie(known, axis)
         if before != side:
@@ -132,8 +144,8 @@ class Units:
         free = units not in self.frozen
         members = tuple(self._scaled(entries, scale) if free and scale is not None else (member for member, _ in entries))
         first = next((member for member, _ in entries if member.side == "in"), None)
-        name = f"units of {first.tensor}" if first is not None else f"what {members[0].tensor} reads"
-        return SymmetryGroup(name, self.n[units], members, free, free and scale is not None)
+        by_tensor = f"units of {first.tensor}" if first is not None else f"what {members[0].tensor} reads"
+        return SymmetryGroup(self.names[units] or by_tensor, self.n[units], members, free, free and scale is not None)
 
     @staticmethod
     def _scaled(entries: list[tuple[Member, int]], scale: int) -> Iterator[Member]:

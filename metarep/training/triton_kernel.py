@@ -47,7 +47,7 @@ def _adam(value, gradient, first, second, step_size, correction):
     return value - step_size * tl.div_rn(first, tl.sqrt_rn(second) * correction + 1e-8), first, second
 
 
-@triton.jit(do_not_specialize=["first_step", "n_steps"])  # which differ from snapshot to snapshot
+@triton.jit(do_not_specialize=["first_step", "n_steps", "n_samples"])
 def train_networks(
     samples,
     state,
@@ -63,6 +63,9 @@ def train_networks(
 ):
     """Steps first_step … n_steps − 1 of each network: samples (N, 3, S) are x1, x2, y; state (N, 3, P) parameters and both
     moments of Adam, changed in place; schedule (steps, 2) step size and correction. All float32.
+
+    The compiler knows none of the numbers: steps differ from snapshot to snapshot, and were it to load four samples at once,
+    each thread would hold four copies of every parameter and compute with two of them.
 
     UNITS is n_units rounded up to a power of two. With WHOLE a block holds all samples, which stay in registers; else they
     are read anew at each step, block by block, from the cache.

@@ -17,7 +17,7 @@ SEEDS = np.array([7, 2813536937], np.uint32)
 
 
 def trained(engine, spec="2-2-1", *, seeds=SEEDS, start=None, lr=1e-3, **how):
-    plan = Plan(NetworkSpec.parse(spec), "product", lr, 12, (1, 5))
+    plan = Plan(NetworkSpec.parse(spec), "product", lr, 5, (1, 3))
     return engine_by_name(engine, **how)(plan, seeds, start)
 
 
@@ -29,7 +29,8 @@ def test_the_fused_kernel_agrees_with_the_plain_loop(spec):
 
 
 def test_the_control_another_rate_disagrees():
-    assert np.abs(trained("triton", lr=2e-3).params - trained("loop").params).max() > 1e-3
+    one = {"seeds": SEEDS[:1]}
+    assert np.abs(trained("triton", lr=2e-3, **one).params - trained("loop", **one).params).max() > 1e-3
 
 
 def test_samples_that_stay_in_registers_give_the_same(monkeypatch):

@@ -98,7 +98,12 @@ def networks_of(
     names = {one.path: "/".join(one.path) for one in found}
     short = {at: re.sub(rf"(?<=.)(/({'|'.join(WRAPPERS)}))+$", "", name) for at, name in names.items()}
     names = {found[0].path: ""} if len(found) == 1 else short if len(set(short.values())) == len(short) else names
-    held = [Held(names[one.path], Checkpoint(one.tensors, ordered), one.epoch, one.snapshot) for one in found]
+    told = _own_epoch(content)
+    epochs = [told if one.epoch is None and not one.in_run else one.epoch for one in found]
+    held = [
+        Held(names[one.path], Checkpoint(one.tensors, ordered), epoch, one.snapshot)
+        for one, epoch in zip(found, epochs, strict=True)
+    ]
     return Contents(tuple(held), tuple(search.account()))
 
 

@@ -12,7 +12,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from metarep.account import Entry
 from metarep.errors import MetarepError
@@ -31,20 +31,30 @@ _MAGIC = re.compile(r"[*?\[]")
 def find_networks(paths: Sequence[Path | str], account: Account) -> list[Source]:
     """Every network under the paths, each a file, a folder or a glob pattern; the account names the files passed over.
 
-    Networks are called by their files without suffix, and with it where two files differ in that alone. Raises MetarepError
-    for paths that do not exist or hold nothing, and where two networks have the same id.
+    Networks are called by their files without suffix, and with it where two files differ in that alone; where the paths lie in
+    several folders, by the folder as well. Raises MetarepError for paths that do not exist or hold nothing.
     """
-    sources = _named(_whole([source for path in paths for source in _under(Path(path), account)], account))
-    seen: dict[str, Source] = {}
-    for source in sources:
-        if source.network_id in seen:
-            raise MetarepError(
-                f"two networks are called {source.network_id!r}",
-                met=f"{seen[source.network_id].path} and {source.path}",
-                fix="rename a file, or import the folder above both",
-            )
-        seen[source.network_id] = source
-    return sources
+    found = (source for path in paths for source in _under(Path(path), account))
+    once = {(os.path.realpath(source.path), source.row): source for source in found}
+    return _named(_apart(_whole(list(once.values()), account)))
+
+
+def _apart(sources: Sequence[Source]) -> list[Source]:
+    """With files and runs that begin with what tells the folders of several paths apart."""
+    roots = [source.path.absolute().parents[source.file.count("/")] for source in sources]
+    if len(set(roots)) < 2:
+        return list(sources)
+    common = os.path.commonpath(set(roots))
+    above = [PurePath(os.path.relpath(root, common)) for root in roots]
+    return [
+        replace(
+            source,
+            network_id=(folder / source.network_id).as_posix(),
+            file=(folder / source.file).as_posix(),
+            run_id=source.run_id and (folder / source.run_id).as_posix(),
+        )
+        for source, folder in zip(sources, above, strict=True)
+    ]
 
 
 def _named(sources: Sequence[Source]) -> list[Source]:

@@ -37,9 +37,9 @@ class Hungry:
         return bytearray, (10**12,)
 
 
-def pickled(content, zipped=True) -> bytes:
+def pickled(content, zipped=True, **how) -> bytes:
     file = io.BytesIO()
-    torch.save(content, file, _use_new_zipfile_serialization=zipped)
+    torch.save(content, file, _use_new_zipfile_serialization=zipped, **how)
     return file.getvalue()
 
 
@@ -159,7 +159,9 @@ FILES = {
         lambda: agent({"policy.pth": pickled({"x": Payload()})}),
         r"payload.zip: 'policy.pth' holds more than tensors",
     ),
-    "module.pt": (lambda: pickled(nn.Linear(2, 2)), "met torch.nn.modules.linear.Linear"),
+    "module, old.pt": (lambda: pickled(nn.Linear(2, 2), zipped=False), r"before 1.6 saved whole.*torch.save\(model.state_dict"),
+    "new pickle.pt": (lambda: pickle.dumps(floats()), "a pickle that torch.save did not write"),
+    "protocol.pt": (lambda: pickled(floats(), pickle_protocol=4), "another pickle_protocol than 2"),
     "hungry.pt": (lambda: pickled({"w": torch.ones(2), "x": Hungry()}), "bytearray"),
     "hungry, old.pt": (lambda: pickled({"x": Hungry()}, zipped=False), "bytearray"),
     "hungry.zip": (lambda: agent({"policy.pth": pickled({"x": Hungry()})}), "bytearray"),
@@ -281,10 +283,3 @@ def test_an_import_of_it_leaves_nothing(tmp_path, monkeypatch, name):
     assert not (tmp_path / BOOM).exists()
     assert not (tmp_path / "zoo").exists()
     assert not partial_path(tmp_path / "zoo").exists()
-
-
-@pytest.mark.filterwarnings("ignore")
-def test_code_of_torchscript_is_refused(tmp_path):
-    torch.jit.script(nn.Linear(2, 2)).save(str(tmp_path / "x.pt"))
-    with pytest.raises(MetarepError, match="TorchScript"):
-        read_contents(tmp_path / "x.pt")

@@ -18,13 +18,12 @@ from typing import Any
 import numpy as np
 import torch
 
-HARMLESS = frozenset(
-    "argparse collections copyreg datetime decimal enum fractions functools logging numbers pathlib random re string threading "
-    "types typing uuid weakref".split()
-)
+HARMLESS = {"argparse", "collections", "copyreg", "datetime", "decimal", "enum", "fractions", "functools", "logging"}
+HARMLESS |= {"numbers", "pathlib", "random", "re", "string", "threading", "types", "typing", "uuid", "weakref"}
 """Modules of Python itself that objects of training come from; a file that names any other one is refused."""
 
-HARMLESS_BUILTINS = frozenset("bool complex dict float frozenset getattr int list object range set slice str tuple".split())
+HARMLESS_BUILTINS = {"bool", "complex", "dict", "float", "frozenset", "getattr", "int", "list", "object", "range", "set"}
+HARMLESS_BUILTINS |= {"slice", "str", "tuple"}
 MAX_DEPTH = 60
 """Objects that lie deeper in others are left out."""
 

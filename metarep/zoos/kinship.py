@@ -76,9 +76,8 @@ def _numbered(sources: Sequence[Source], prints: Sequence[Fingerprint]) -> tuple
     on from one to the next; and else one for each file.
     """
     series: dict[tuple[str, int], list[tuple[Numbered, int]]] = defaultdict(list)
-    for at in {
-        source.path: at for at, source in reversed([*enumerate(sources)]) if not source.run_id and not source.row
-    }.values():
+    first = {source.path: at for at, source in reversed([*enumerate(sources)]) if not source.run_id}
+    for at in first.values():
         known = numbered(_name(sources[at]))
         if known is not None:
             series[known.series, prints[at].shapes].append((known, at))

@@ -15,7 +15,7 @@ from .output import say_where
 def import_networks(
     given: Given,
     paths: Annotated[list[str], typer.Argument(help="files, folders or glob patterns", metavar="PATH…")],
-    labels: Annotated[Path | None, typer.Option(help="a CSV of labels and properties; its column `file` joins")] = None,
+    labels: Annotated[Path | None, typer.Option(help="a table of labels and properties (CSV, JSON, Parquet)")] = None,
     architecture: Annotated[Path | None, typer.Option(help="a YAML that says of tensors what their names do not")] = None,
     skip_damaged: Annotated[bool, typer.Option("--skip-damaged", help="leave damaged files out and list them")] = False,
     partial_labels: Annotated[bool, typer.Option("--partial-labels", help="labels need not match all files")] = False,

@@ -118,7 +118,8 @@ def _alike(entries: Sequence[Entry]) -> list[list[Entry]]:
     """Entries that say the same of several places, together; what they list behind a colon may differ."""
     groups: dict[tuple[str, str, str, bool], list[Entry]] = {}
     for entry in entries:
-        said = re.sub(r"\d+", "#", entry.what.partition(": ")[0])
+        head, colon, _ = entry.what.partition(": ")
+        said = re.sub(r"[\d,]+", "#", head) if colon else head
         groups.setdefault((entry.subject, said, entry.why, entry.doubt), []).append(entry)
     return list(groups.values())
 

@@ -26,7 +26,7 @@ def remarks(architecture: Architecture, symmetries: Symmetries) -> Iterator[Entr
     n_values = sum(tensor.size for tensor in tensors)
     buffers = [tensor for tensor in tensors if tensor.role == "buffer"]
     if buffers:
-        yield Entry("buffer", "", _listed(buffers), "set aside: kept, but neither counted nor read")
+        yield Entry("buffer", "", f"set aside: {_listed(buffers)}", "kept, but neither counted nor read")
     for dtype in dict.fromkeys(tensor.dtype for tensor in tensors if _unread(tensor)):
         unread = [tensor for tensor in tensors if tensor.dtype == dtype and _unread(tensor)]
         size = sum(tensor.size for tensor in unread)

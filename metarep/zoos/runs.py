@@ -35,7 +35,7 @@ METRICS = (
 """What stands beside a count or a word: a metric with its value, a version."""
 
 NAMELESS = re.compile(
-    r"|(model|net|network|weight|checkpoint|ckpt|snapshot|state|epoch|step|param)s?|module|saved|dict"
+    r"|(model|net|network|weight|checkpoint|ckpt|snapshot|state|epoch|step|param|file|log|output|artifact)s?|module|saved|dict"
     r"|pytorch|torch|tf|flax|onnx|adapter|diffusion|rl|consolidated"
 )
 """Words that every network could be called by: a file or folder that has no others is named by the folder above it."""
@@ -107,8 +107,9 @@ def _stripped(name: str) -> _Part:
         name = pattern.sub("", name)
     rest = _WORDS.sub("", name)
     told = bool(counts) or rest != name
-    rest = _TAIL.sub("", _METRICS.sub("", rest)) if told else rest
-    return _Part(re.sub(r"([_.=-])[_.=-]+", r"\1", rest).strip("_.=- "), counts, told)
+    rest = _METRICS.sub("", rest) if told else rest
+    rest = re.sub(r"([_.=-])[_.=-]+", r"\1", rest).strip("_.=- ")
+    return _Part(_TAIL.sub("", rest) if told else rest, counts, told)
 
 
 def _nameless(rest: str) -> bool:

@@ -36,6 +36,9 @@ PICKLE = b"\x80"
 LEGACY_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 """How torch.save begins a file that is no archive: its magic number, pickled."""
 
+SIGNED = 256
+"""The name of an archive's first record, data.pkl, ends before so many bytes."""
+
 MAX_GROWTH = 4
 MAX_SHARING = 1000
 SLACK = 1 << 20
@@ -146,6 +149,13 @@ def starts_as_torch(path: Path) -> bool:
     with path.open("rb") as file:
         head = file.read(len(LEGACY_MAGIC))
     return not head or head.startswith((ZIP_MAGIC, LEGACY_MAGIC))
+
+
+def is_saved(path: Path) -> bool:
+    """Whether torch.save wrote a file, whatever it is called."""
+    with path.open("rb") as file:
+        head = file.read(SIGNED)
+    return head.startswith(LEGACY_MAGIC) or (head.startswith(ZIP_MAGIC) and b"/data.pkl" in head)
 
 
 def _plain(path: Path, name: str, value: torch.Tensor, sizes: Set[int] | None) -> torch.Tensor:

@@ -34,7 +34,7 @@ SUBJECTS: dict[str, str] = {
 FEW = 3
 """Entries of a subject, and places of an entry, that are printed."""
 
-DAMAGED = "damaged"
+NOT_READ = "not read"
 """What an entry says of a file that `--skip-damaged` left out."""
 
 
@@ -69,7 +69,7 @@ class Account:
                 raise MetarepError(reasons[0], fix=fix.replace("them", "it")) from self.damaged[0][1]
             listed = " | ".join(reasons[: 3 * FEW]) + (" | …" if len(reasons) > 3 * FEW else "")
             raise MetarepError(f"{len(reasons):,} files cannot be read: {listed}", fix=fix)
-        self.add(*(Entry("file", file, DAMAGED, plain_text(str(error))) for file, error in self.damaged))
+        self.add(*(Entry("file", file, NOT_READ, plain_text(str(error))) for file, error in self.damaged))
 
     def require_certain(self) -> None:
         """Raises MetarepError that lists what is in doubt."""

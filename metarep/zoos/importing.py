@@ -201,9 +201,12 @@ class Gathered:
         """Raises MetarepError where there is none."""
         if self.sources:
             return
-        if self.config.member is not None and any(self.members):
-            names = ", ".join(filter(None, self.members))[:200]
-            raise MetarepError(f"no file holds a network called {self.config.member!r}", met=names, expected="one of them")
+        if self.config.member is not None and self.members:
+            names, fix = ", ".join(filter(None, self.members))[:200], "leave --member out"
+            problem = f"no file holds a network called {self.config.member!r}"
+            raise MetarepError(
+                problem, met=names or "files of one network each", expected="one of them" if names else None, fix=fix
+            )
         files = [entry for entry in self.account.entries if entry.subject == "file"]
         reasons = [": ".join(filter(None, (entry.where, entry.what, entry.why))) for entry in files]
         met = " | ".join(reasons[:3]) + (" | …" if len(reasons) > 3 else "")

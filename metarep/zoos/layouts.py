@@ -34,8 +34,21 @@ def find_networks(paths: Sequence[Path | str], account: Account) -> list[Source]
     Networks are called by their files without suffix, and with it where two files differ in that alone; where the paths lie in
     several folders, by the folder as well. Raises MetarepError for paths that do not exist or hold nothing.
     """
-    found = (source for path in paths for source in _under(Path(path), account))
-    once = {(os.path.realpath(source.path), source.row): source for source in found}
+    each = {path: _under(Path(path), account) for path in paths}
+    empty = [path for path, found in each.items() if not found]
+    if empty and not account.damaged:
+        if len(empty) == len(each):
+            passed = [f"{entry.where} ({entry.why})" for entry in account.entries if entry.subject == "file"]
+            expected = f"files that end in {', '.join(READERS)}, or one of the layouts that the README names"
+            raise MetarepError(f"{empty[0]} holds no networks", met=", ".join(passed[:3]) or None, expected=expected)
+        account.add(*(Entry("file", str(path), "holds no networks", "the other paths do", doubt=True) for path in empty))
+    once: dict[tuple[str, int | None], Source] = {}
+    for source in (source for found in each.values() for source in found):
+        key = os.path.realpath(source.path), source.row
+        one, other = sorted((once.get(key, source), source), key=lambda source: source.path.is_symlink())
+        once[key] = one
+        if one.file != other.file:
+            account.add(Entry("file", other.file, "a link", f"the file it leads to is read as {one.file}"))
     return _named(_apart(_whole(list(once.values()), account)))
 
 
@@ -89,10 +102,6 @@ def _under(path: Path, account: Account) -> list[Source]:
         found = _matching(path, account)
     else:
         raise MetarepError(f"no file or folder {path}", fix="check the path")
-    if not found and not account.damaged:
-        expected = f"files that end in {', '.join(READERS)}, or one of the layouts that the README names"
-        passed = [f"{entry.where} ({entry.why})" for entry in account.entries if entry.subject == "file"]
-        raise MetarepError(f"{path} holds no networks", met=", ".join(passed[:3]) or None, expected=expected)
     return found
 
 
@@ -140,7 +149,7 @@ def _passed_over(file: Path, root: Path, account: Account) -> bool:
     """Whether a file that may look like a network is none, which the account then says."""
     why = no_network(file)
     if why is not None:
-        account.add(Entry("file", shown(file, root), "passed over", why))
+        account.add(Entry("file", shown(file, root), "passed over", why, doubt=why.endswith("rename it to end in .pt")))
     return why is not None
 
 
@@ -152,6 +161,6 @@ def _file(path: Path, root: Path) -> Source:
             f"{path} is of no known format",
             met=no_network(path),
             expected=", ".join(READERS),
-            fix="convert it to one of them, or rename it if it is one",
+            fix="convert it to one of them",
         )
     return Source(name[: -len(suffix)], "", name, path, suffix=suffix)

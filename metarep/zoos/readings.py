@@ -137,7 +137,8 @@ def read_columns(
     for name in (*categorical, *numeric):
         if name not in names or (name in categorical and name in numeric):
             met = "no such column" if name not in names else "both are asked for"
-            raise MetarepError(f"--categorical or --numeric {name}", met=met, expected="one of " + (", ".join(names) or "none"))
+            expected = "one of " + ", ".join(names) if names else "a table of --labels that has it"
+            raise MetarepError(f"--categorical or --numeric {name}", met=met, expected=expected)
     found = {}
     for name in names:
         cells = [_cell(known.get(name)) for known in networks]

@@ -51,7 +51,7 @@ def remark_on_units(symmetries: Sequence[Symmetries], n_networks: Sequence[int])
     found = [any(units.interchangeable for units in one.groups) for one in symmetries]
     n = sum(number for number, has in zip(n_networks, found, strict=True) if has)
     what = f"interchangeable units were found in {n:,} of {counted(sum(n_networks), 'network')}"
-    yield Entry("architecture", "", what, "" if n else "what embeddings say depends on the order in which units were saved")
+    yield Entry("architecture", "", what, "")
 
 
 def remark_on_sizes(network_id: Sequence[str], n_params: Sequence[int]) -> Iterator[Entry]:

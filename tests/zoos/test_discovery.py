@@ -83,7 +83,7 @@ def test_all_damaged_files_are_listed_at_once(tmp_path):
     assert not (tmp_path / "zoo").exists()
     zoo, entries = imported(tmp_path, skip_damaged=True)
     assert zoo["network_id"].tolist() == ["good"]
-    assert len([entry for entry in entries if entry.what == "damaged"]) == 3
+    assert len([entry for entry in entries if entry.what == "not read"]) == 3
 
 
 def test_files_without_weights_are_no_networks(tmp_path):

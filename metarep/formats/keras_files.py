@@ -22,6 +22,7 @@ from metarep.account import Entry
 from metarep.errors import MetarepError
 from metarep.formats.archives import ZIP_ERRORS, entries_of, package, refuse_growth
 from metarep.formats.contents import Contents, only
+from metarep.formats.keras_graph import graph_of
 from metarep.formats.npz_files import to_torch
 
 WEIGHTS = "model.weights.h5"
@@ -53,7 +54,7 @@ def read_keras(path: Path) -> Contents:
     Raises MetarepError for damage, for links and values outside the file, and where the package `h5py` is missing.
     """
     h5py = package(path, "h5py", "keras")
-    order: dict[str, str] = {}
+    config: Any = None
     source: Any = path
     try:
         with path.open("rb") as file:
@@ -62,9 +63,10 @@ def read_keras(path: Path) -> Contents:
             with zipfile.ZipFile(path) as archive:
                 parts = {entry.filename: entry for entry in entries_of(path, archive)}
                 source = io.BytesIO(archive.read(parts[WEIGHTS]))
-                order = _layer_names(json.loads(archive.read(parts[CONFIG]))) if CONFIG in parts else {}
+                config = json.loads(archive.read(parts[CONFIG])) if CONFIG in parts else None
         with h5py.File(source, "r") as file:
-            return _Weights(path, h5py).contents(file, order)
+            order = _layer_names(config) if config is not None else {}
+            return _Weights(path, h5py).contents(file, order, _config_in(file) if hdf5 else config)
     except (RecursionError, *ZIP_ERRORS) as error:
         raise MetarepError(f"{path} is damaged or no file of Keras", met=repr(error)[:120], fix="save it again") from error
 
@@ -80,6 +82,14 @@ def _layer_names(config: Any) -> dict[str, str]:
     return names
 
 
+def _config_in(file: Any) -> Any:
+    """The config that an HDF5 file holds beside its weights; None for none."""
+    try:
+        return json.loads(file.attrs["model_config"])
+    except (KeyError, ValueError, TypeError, RecursionError):
+        return None
+
+
 class _Weights:
     """Reads the datasets of one file; what does not lie in the file itself is refused."""
 
@@ -90,8 +100,8 @@ class _Weights:
         self.n_bytes = 0
         self.n_objects = 0
 
-    def contents(self, file: Any, order: Mapping[str, str]) -> Contents:
-        """The network, with entries for the states beside it."""
+    def contents(self, file: Any, order: Mapping[str, str], config: Any) -> Contents:
+        """The network with what its config says of it, and entries for the states beside it."""
         listed = file.get("model_weights", file)
         layers = _texts(listed.attrs, "layer_names")
         if layers:
@@ -111,7 +121,8 @@ class _Weights:
             return Contents((), (Entry("file", "", "an HDF5 file without weights of Keras", "it is no network"),))
         ranks = {name: rank for rank, name in enumerate(order.values())}
         by_layer = sorted(self.tensors.items(), key=lambda item: ranks.get(item[0].partition("/")[0], len(ranks)))
-        return Contents(only(dict(by_layer), bool(layers or order)).networks, tuple(states))
+        graph = graph_of(config, self.tensors) if config is not None else None
+        return Contents(only(dict(by_layer), bool(layers or order), graph).networks, tuple(states))
 
     def _walk(self, node: Any, at: tuple[str, ...], order: Mapping[str, str]) -> None:
         """Adds the numbered variables below a group of version 3."""

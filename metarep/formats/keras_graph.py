@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -93,10 +93,13 @@ class _Walk:
         if ONE_BY_ONE.fullmatch(kind):
             if kind in LOOSE or not _homogeneous(config):
                 self.units.loosen(value.axis)
-            return replace(value, flat=False) if kind == "GlobalAveragePooling" else value
+            return value
         rule = RULES.get(re.sub(r"(?<=Conv)\dD|^CuDNN", "", kind))
         weights = self._weights(name)
-        return rule(self, config, weights, value) if rule is not None and weights is not None else None
+        try:
+            return rule(self, config, weights, value) if rule is not None and weights is not None else None
+        except KeyError:  # a weight that the layer has under another name
+            return None
 
     def _weights(self, layer: str) -> dict[str, str] | None:
         """The layer's tensors by the last word of their names; None where two are called alike."""

@@ -96,7 +96,8 @@ def read_contents(path: Path, suffix: str | None = None) -> Contents:
         contents = READERS[suffix](path)
     except MetarepError as error:
         if not TRAINERS.fullmatch(path.name):
-            raise _other_than_named(path) or error from error
+            other = _other_than_named(path) if suffix not in INDEX_SUFFIXES else None
+            raise other or error from error
         return Contents((), (Entry("file", "", "what a trainer puts beside a network, by its name", "it is no network"),))
     read = [dequantised(held.checkpoint.tensors) for held in contents.networks]
     networks = tuple(held.holding(tensors) for held, (tensors, _) in zip(contents.networks, read, strict=True))

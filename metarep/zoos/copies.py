@@ -170,7 +170,8 @@ def _sampled(weights: Mapping[str, torch.Tensor]) -> np.ndarray:
         flat = weights[name].reshape(-1)
         own = places[(places >= at) & (places < at + len(flat))] - at
         if len(own):
-            scale = flat.float().square().mean().sqrt().clamp_min(1e-30)
+            norm = torch.linalg.vector_norm(flat if flat.itemsize >= 4 else flat.float())
+            scale = (norm / len(flat) ** 0.5).clamp_min(1e-30)
             found.append((flat[torch.from_numpy(own)].float() / scale).numpy())
         at += len(flat)
     return np.nan_to_num(np.concatenate(found), nan=0.0, posinf=0.0, neginf=0.0).astype(np.float32)

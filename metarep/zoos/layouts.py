@@ -22,7 +22,7 @@ from metarep.zoos.account import Account
 from metarep.zoos.files import files_under, natural, no_network, shown
 from metarep.zoos.flat_arrays import LAYOUT, METRICS, WEIGHTS, flat_sources
 from metarep.zoos.properties import Source
-from metarep.zoos.ray_runs import run_of, run_sources, runs_among
+from metarep.zoos.ray_runs import STATE_DICT, run_of, run_sources, runs_among
 from metarep.zoos.shards import NETWORKS
 
 _MAGIC = re.compile(r"[*?\[]")
@@ -135,7 +135,7 @@ def _in_folder(folder: Path, root: Path, account: Account) -> Iterator[Source]:
         with account.catching(shown(place, root)):
             yield from flat_sources(place, shown(place, root))
     for run, inside in by_run.items():
-        networks = [file for file in inside if not _passed_over(file, root, account)]
+        networks = [file for file in inside if file.name == STATE_DICT or not _passed_over(file, root, account)]
         with account.catching(shown(run, root)):
             yield from run_sources(run, root, networks, account)
 

@@ -169,10 +169,10 @@ def test_a_state_dict_of_one_number_is_a_network(tmp_path, content):
 
 @pytest.mark.parametrize("name", ["training_args.bin", "rng_state_0.pth", "optimizer.bin"])
 def test_what_a_trainer_leaves_is_known_by_its_name_where_it_cannot_be_read(tmp_path, name):
-    torch.save({"args": nn.Linear(2, 2)}, tmp_path / name)
+    torch.save({"args": nn.Linear(2, 2)}, tmp_path / name, _use_new_zipfile_serialization=False)
     assert not read_contents(tmp_path / name).networks
     (tmp_path / name).rename(tmp_path / "x.pth")
-    with pytest.raises(MetarepError, match="more than tensors"):
+    with pytest.raises(MetarepError, match="saved whole"):
         read_contents(tmp_path / "x.pth")
 
 

@@ -25,6 +25,7 @@ from .export import export
 from .functions import functions
 from .import_networks import import_networks
 from .info import info
+from .map import map_
 from .parts import parts
 from .predict import predict
 from .pretrain import pretrain
@@ -91,11 +92,11 @@ def _main(
 
 COMMANDS = (
     *(run, build_zoo, build_digits, import_networks, export, pretrain, embed, cluster, parts, predict, transfer, audit, scan),
-    *(experiment, question, beyond, dynamics, functions, ablations, report, show, info),
+    *(experiment, question, beyond, dynamics, functions, ablations, report, map_, show, info),
 )
 """In the order of `--help`."""
 
-NAMES = {import_networks: "import"}
+NAMES = {import_networks: "import", map_: "map"}
 
 for _command in COMMANDS:
     _name = NAMES.get(_command, _command.__name__.replace("_", "-"))

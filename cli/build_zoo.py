@@ -36,6 +36,7 @@ def build_zoo(
       metarep build-zoo --seeds 2813536937,1316834517,2935802616 --out results/published
     """
     from metarep.training.build import build_zoo as build
+    from metarep.training.engines import ON_GPU
 
     family = {
         "variant": variant,
@@ -46,7 +47,10 @@ def build_zoo(
         "parents": parents,
     }
     changes = {name: value for name, value in family.items() if value is not None}
-    path = build(_settings(given, changes, n_snapshots=snapshots), given.out, **given.how)
+    settings, how = _settings(given, changes, n_snapshots=snapshots), given.how
+    if given.device == "auto" and settings.engine not in ON_GPU:
+        how["device"] = "cpu"
+    path = build(settings, given.out, **how)
     say_where("zoo", path)
     _summarise(path)
 

@@ -29,4 +29,4 @@ def dynamics(
     path = follow(given.settings(), zoo, given.out, model=model, **given.how)
     say_where("dynamics", path)
     typer.echo((path / "findings.txt").read_text(), nl=False)
-    print_csv(path / "transitions.csv", ("from_mode", "to_mode", "n", "share", "low", "high"), {"span": "whole"})
+    print_csv(path / "transitions.csv", ("from_mode", "to_mode", "n", "share", "low", "high"))

@@ -20,7 +20,7 @@ OVERRIDES = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="change one setting by its dotted name, such as families.0.lr; repeatable"),
 ]
-DEVICE = "cpu or cuda"
+DEVICE = "cpu, cuda, cuda:N, or auto: a GPU where there is one"
 FILE = {
     "out_help": "the file to write; by default results/NETWORK_ID",
     "overwrite": "replace the file at --out",
@@ -107,15 +107,26 @@ def command(
 
 
 def usable_device(device: str) -> str:
-    """The device's name, checked. Raises MetarepError for one that this machine or PyTorch does not have."""
+    """The device's name, checked; of "auto" what it stands for. Raises MetarepError for one that this machine or PyTorch does
+    not have.
+    """
     if device == "cpu":
         return device
     import torch
 
-    if device.partition(":")[0] != "cuda":
-        raise MetarepError("--device", met=device, expected="cpu or cuda")
-    if not torch.cuda.is_available():
+    n_gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if device == "auto":
+        return "cuda" if n_gpus else "cpu"
+    kind, colon, number = device.partition(":")
+    if kind == "mps":
+        raise MetarepError("--device mps: Apple's GPUs have no float64, which sums over states take", fix="use --device cpu")
+    if kind != "cuda" or (colon and not number.isdecimal()):
+        raise MetarepError("--device", met=device, expected="cpu, cuda, cuda:N or auto")
+    if not n_gpus:
         raise MetarepError("--device: PyTorch sees no CUDA GPU", met=device, fix="use --device cpu")
+    if number and int(number) >= n_gpus:
+        met, expected = device, f"cuda:0 to cuda:{n_gpus - 1}" if n_gpus > 1 else "cuda:0"
+        raise MetarepError("--device: there is no such GPU", met=met, expected=expected)
     return device
 
 

@@ -42,5 +42,7 @@ def run(
     folder = given.out or Path("results") / settings.name
     run_all(settings, folder, publish_to=given.publish, **given.how)
     say_where("run", folder)
+    if (folder / "map").is_dir():
+        say_where("map", folder / "map" / "map.html")
     if (folder / "report").is_dir():
         say_where("report", folder / "report" / "report.html")

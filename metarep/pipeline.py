@@ -26,6 +26,7 @@ from metarep.evaluation.masked_r2 import masked_r2
 from metarep.evaluation.predict import predict
 from metarep.evaluation.transfer import transfer
 from metarep.lock import locked
+from metarep.map.page import map_stage
 from metarep.model.pretraining import pretrain
 from metarep.progress import Progress
 from metarep.report.page import report
@@ -33,6 +34,7 @@ from metarep.run_settings import MAIN, FinishedZoo, ImportedZoo, ModelChanges, R
 from metarep.runner import CONFIG, TIMINGS, Stage, publish, refuse_changed, run_stages
 from metarep.settings import load_config
 from metarep.training.build import build_zoo
+from metarep.training.engines import ON_GPU
 from metarep.training.recipe import recipes
 from metarep.training.settings import ZooConfig
 from metarep.zoos.domain import Domain, DomainStage, domain_of
@@ -153,7 +155,7 @@ def zoo_stages(config: RunConfig, out: Path, device: str) -> list[Stage]:
 
 def _zoo_stage(name: str, zoo: ZooConfig | ImportedZoo, device: str) -> Stage:
     if isinstance(zoo, ZooConfig):
-        build = partial(build_zoo, zoo, device=device if zoo.engine == "torch" else "cpu")
+        build = partial(build_zoo, zoo, device=device if zoo.engine in ON_GPU else "cpu")
         return Stage(name, "zoo", zoo.resolved(), build, finds_inputs=True)
     beside = {"labels": zoo.labels, "architecture": zoo.architecture}
     make = partial(import_networks, zoo, zoo.paths, **beside)
@@ -172,6 +174,7 @@ def later_stages(config: RunConfig, zoo: ZooFacts, out: Path, device: str) -> li
         *(_embedding(config, one, out, device) for one in representations),
         *_evaluation(config, zoo, representations, out, device),
         *_domain_stages(config, zoo, representations, out),
+        *_mapping(config, representations, out),
     ]
     kept = [stage for stage in stages if stage.name.partition("/")[0] not in config.without]
     return kept if "report" in config.without else [*kept, _reporting(config, kept, out)]
@@ -260,6 +263,19 @@ def _read_by(one: DomainStage, representations: list[Representation]) -> list[Re
         return representations
     own = {shown.kind: shown for shown in representations if shown.model == MAIN and not shown.untrained}
     return [own[kind] for kind in one.first_of if kind in own][:1]
+
+
+def _mapping(config: RunConfig, representations: list[Representation], out: Path) -> Iterator[Stage]:
+    """The map of the networks, coloured by their clusters among other things."""
+    named = {one.name: one for one in representations}
+    own = [one.name for one in representations if one.model == MAIN and not one.untrained] or list(named)
+    settings = seeded(config.map, config.seed)
+    chosen = [name for name in settings.embeddings or own[: settings.n_embeddings] if name in named]
+    settings = settings.model_copy(update={"embeddings": tuple(chosen)})
+    inputs = {"zoo": zoo_folder(config, out)} | {f"embeddings_{i}": out / named[name].folder for i, name in enumerate(chosen)}
+    inputs |= {} if "clusters" in config.without else {"clusters": out / "clusters"}
+    if chosen:
+        yield Stage("map", "map", settings.resolved(), partial(map_stage, settings, list(inputs.values())), inputs)
 
 
 def _reporting(config: RunConfig, others: list[Stage], out: Path) -> Stage:

@@ -10,6 +10,7 @@ from pydantic import Discriminator, Field, Tag
 
 from metarep.embeddings.settings import EmbedConfig
 from metarep.evaluation.settings import AuditConfig, ClusterConfig, MaskedR2Config, PredictConfig, TransferConfig
+from metarep.map.settings import MapConfig
 from metarep.model.settings import PretrainConfig
 from metarep.report.settings import ReportConfig
 from metarep.settings import Settings
@@ -75,6 +76,7 @@ class RunConfig(Settings):
     predict: PredictConfig = PredictConfig()
     audit: AuditConfig = AuditConfig()
     transfer: TransferConfig = TransferConfig()
+    map: MapConfig = MapConfig()
     report: ReportConfig = ReportConfig()
     stages: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="settings of the stages that the zoo's domain adds, such as `scan`"

@@ -27,6 +27,7 @@ COMMANDS = (
     "dynamics",
     "functions",
     "report",
+    "map",
     "show",
     "info",
     "experiment",
@@ -46,7 +47,7 @@ SEEDED = (
     "experiment",
     "bench zoo",
 )
-CONFIGURED = (*SEEDED, "import", "predict", "functions", "report")
+CONFIGURED = (*SEEDED, "import", "predict", "functions", "report", "map")
 
 
 def _app_module() -> str:
@@ -87,7 +88,7 @@ def test_commands_share_their_options(command):
         assert option in text
     for option in ("--config", "--set") if command in CONFIGURED else ():
         assert option in text
-    assert ("--seed " in text) == (command in (*SEEDED, "functions", "predict"))
+    assert ("--seed " in text) == (command in (*SEEDED, "functions", "predict", "map"))
 
 
 @pytest.mark.parametrize("width", [80, 120])

@@ -38,6 +38,7 @@ def test_stages_are_made_from_earlier_ones(tmp_path):
         "predictions",
         "audit",
         "transfer",
+        "map",
         "report",
     ]
     for number, inputs in enumerate(stages.values()):

@@ -12,7 +12,7 @@ from metarep.runner import artefacts_of
 from metarep.settings import load_config
 from metarep.tables import read_csv
 
-WITHOUT_UMAP = ["cluster.umap=false"]
+WITHOUT_UMAP = ["cluster.umap=false", "map.umap=false"]
 """Compiling UMAP takes most of a smoke run; `make wheel-check` runs it whole."""
 
 SMOKE = Path(__file__).resolve().parents[1] / "configs" / "smoke.yaml"
@@ -27,7 +27,7 @@ def finished(tmp_path_factory):
 def test_every_stage_leaves_an_artefact_whose_hashes_hold(finished):
     kinds = [open_artefact(folder, check_hashes=True).kind for folder in artefacts_of(finished)]
     assert sorted(set(kinds)) == sorted(
-        ["audit", "clusters", "embeddings", "masked_r2", "model", "predictions", "report", "scan", "transfer", "zoo"]
+        ["audit", "clusters", "embeddings", "map", "masked_r2", "model", "predictions", "report", "scan", "transfer", "zoo"]
     )
     assert kinds.count("zoo") == kinds.count("model") == 2
     assert kinds.count("embeddings") == 4

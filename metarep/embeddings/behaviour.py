@@ -21,6 +21,8 @@ N_FINE = 100
 """About so many probe inputs are asked for by all kinds but activity, which asks for N_PROBES."""
 MAX_PAIRED = 16
 """Units of a layer whose pairs `patterns` still takes."""
+SHARE_FLOOR = 1e-3
+"""Added to a share before its logarithm, which tells small shares from none."""
 
 
 @kind(
@@ -41,11 +43,11 @@ def off_probabilities(readout: Readout) -> torch.Tensor:
 
 @kind(
     "patterns",
-    "for each two hidden units of a layer: probabilities of the four on/off combinations, mean and largest",
+    "for each two hidden units of a layer: probabilities of the four on/off combinations, mean, its logarithm, and largest",
     needs=NEEDS,
 )
 def patterns(readout: Readout) -> torch.Tensor:
-    """(B, 8 a pair)."""
+    """(B, 12 a pair)."""
     return torch.cat([pattern_shares(ordered(off, off)) for off, _ in predicted(readout, N_FINE)], dim=1)
 
 
@@ -108,8 +110,8 @@ def activity_of(off: Sequence[torch.Tensor]) -> torch.Tensor:
 
 
 def pattern_shares(off: torch.Tensor) -> torch.Tensor:
-    """(B, 8 a pair): mean and largest over probes of the four on/off patterns of each two units; off (B, n, S), as if the
-    two were independent given the parameters. Raises MetarepError for wide layers.
+    """(B, 12 a pair): mean over probes, its decimal logarithm, and largest, of the four on/off patterns of each two units;
+    off (B, n, S), as if the two were independent given the parameters. Raises MetarepError for wide layers.
     """
     if off.shape[1] > MAX_PAIRED:
         fix = "embed kind=activity"
@@ -120,5 +122,6 @@ def pattern_shares(off: torch.Tensor) -> torch.Tensor:
     for i, j in combinations(range(off.shape[1]), 2):
         for first in (off[:, i], 1 - off[:, i]):
             for second in (off[:, j], 1 - off[:, j]):
-                found += [(first * second).mean(dim=1), (first * second).amax(dim=1)]
+                share = (first * second).mean(dim=1)
+                found += [share, torch.log10(share + SHARE_FLOOR), (first * second).amax(dim=1)]
     return torch.stack(found, dim=1) if found else off.new_zeros(len(off), 0)

@@ -7,12 +7,14 @@ sums, not states: it grows with the number of units, not of windows.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import copy
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 import torch
 
+from metarep.devices import fast_products, without_waiting
 from metarep.embeddings.registry import Tokens
 from metarep.errors import MetarepError
 from metarep.model.batches import Segment
@@ -27,18 +29,29 @@ N_THIRDS = 3
 class Moments:
     """Sums and sums of squares of vectors (V,), and their counts, in bins (B, K)."""
 
-    def __init__(self, n_networks: int, n_bins: int, width: int):
+    def __init__(self, n_networks: int, n_bins: int, width: int, *, device: str | torch.device = "cpu"):
         self.shape = (n_networks, n_bins)
-        self.count = torch.zeros(n_networks * n_bins, dtype=torch.float64)
-        self.total = torch.zeros(n_networks * n_bins, width, dtype=torch.float64)
+        self.count = torch.zeros(n_networks * n_bins, dtype=torch.float64, device=device)
+        self.total = torch.zeros(n_networks * n_bins, width, dtype=torch.float64, device=device)
         self.square = torch.zeros_like(self.total)
 
-    def add(self, network: torch.Tensor, bins: torch.Tensor, vectors: torch.Tensor) -> None:
-        """Adds vectors (M, V) to bins (M,) of networks (M,)."""
-        index, vectors = network * self.shape[1] + bins, vectors.double()
-        self.count.index_add_(0, index, torch.ones(len(index), dtype=torch.float64))
+    def add(self, network: torch.Tensor, bins: torch.Tensor, chosen: torch.Tensor, vectors: torch.Tensor) -> None:
+        """Adds those of vectors (W, T, V) that are `chosen` (W, T) bool to their bins (W, T) of networks (W,).
+
+        Where they are is found on the CPU, so that a GPU need not be waited for.
+        """
+        at = chosen.flatten().nonzero().squeeze(1)
+        index = without_waiting((network[:, None] * self.shape[1] + bins).flatten()[at], vectors.device)
+        vectors = vectors.flatten(0, 1)[without_waiting(at, vectors.device)].double()
+        self.count.index_add_(0, index, torch.ones(len(index), dtype=torch.float64, device=index.device))
         self.total.index_add_(0, index, vectors)
         self.square.index_add_(0, index, vectors.square())
+
+    def cpu(self) -> Moments:
+        """The same on the CPU, where it is taken from a GPU."""
+        found = copy(self)
+        found.count, found.total, found.square = self.count.cpu(), self.total.cpu(), self.square.cpu()
+        return found
 
     def gathered(self, groups: torch.Tensor, n: int) -> Moments:
         """Bins (K,) taken together in n groups."""
@@ -136,23 +149,26 @@ def read_networks(
     with_windows: bool = False,
     space: ProbeSpace | None = None,
 ) -> Readout:
-    """Reads networks (B, *shape) of one architecture; on the model's device, with what is gathered on the CPU."""
+    """Reads networks (B, *shape) of one architecture on the model's device; what is gathered comes to the CPU at the end.
+
+    Tensors that lie on that device already stay there.
+    """
     architecture = plan.views[0].architecture
     b, width = len(next(iter(tensors.values()))), model.d_model if tokens == "states" else 2
-    layers = Moments(b, architecture.n_layers, width)
+    device = model.device
+    layers = Moments(b, architecture.n_layers, width, device=device)
     apart = plan.views if with_units and not plan.whole else ()
-    by_unit = {view.group: Moments(b, view.n_units, width) for view in apart}
+    by_unit = {view.group: Moments(b, view.n_units, width, device=device) for view in apart}
     whole_units: list[torch.Tensor] = []
-    windows = torch.zeros(b, plan.n_windows, width) if with_windows else None
+    windows = torch.zeros(b, plan.n_windows, width, device=device) if with_windows else None
     values = plan.view_values(tensors)
     first_window = 0
-    with torch.no_grad():
+    with torch.no_grad(), fast_products(device):
         for shape in plan.shapes:
             for network, at, segment in _segments(plan, shape, values, b, tokens_per_batch):
-                vectors = token_vectors(model, segment.to(model.device), tokens)
+                vectors, firsts = token_vectors(model, segment.to(device), tokens), shape.firsts[at]
                 if plan.whole and with_units:
-                    whole_units.append(unit_states(vectors, shape.layout.units).cpu())
-                vectors, firsts = vectors.cpu(), shape.firsts[at]
+                    whole_units.append(unit_states(vectors, shape.layout.units))
                 _gather_layers(layers, plan, shape, network, firsts, vectors)
                 if by_unit:
                     _gather_units(by_unit, plan, shape, network, firsts, vectors)
@@ -162,13 +178,15 @@ def read_networks(
     segment = None
     if plan.whole:
         shape = plan.shapes[0]
-        segment = Segment(shape.layout, plan.whole_values(tensors), torch.zeros(b, dtype=torch.int64), tensors=tensors)
+        shown = {name: value.cpu() for name, value in tensors.items()}
+        segment = Segment(shape.layout, plan.whole_values(shown), torch.zeros(b, dtype=torch.int64), tensors=shown)
     groups = unit_groups(plan)
-    units = {number: moments.mean.float() for number, moments in by_unit.items()}
+    units = {number: moments.mean.float().cpu() for number, moments in by_unit.items()}
     if plan.whole and with_units:
-        parts = torch.cat(whole_units).split([one.n for one in groups], dim=1)
+        parts = torch.cat(whole_units).cpu().split([one.n for one in groups], dim=1)
         units = {one.group: part for one, part in zip(groups, parts, strict=True)}
-    return Readout(model, plan, architecture.n_layers, layers, groups, units, windows, segment, space)
+    windows = None if windows is None else windows.cpu()
+    return Readout(model, plan, architecture.n_layers, layers.cpu(), groups, units, windows, segment, space)
 
 
 def unit_groups(plan: Plan) -> tuple[UnitGroup, ...]:
@@ -188,9 +206,9 @@ def token_vectors(model: ClozeModel, segment: Segment, tokens: Tokens) -> torch.
     z, layout = model.normalise(segment), segment.layout
     present = layout.present.to(z)
     found = torch.zeros(*z.shape[:2], 2, device=z.device)
-    for mask in fold_masks(layout).to(z.device):
-        touched = mask.any(dim=-1)
-        states = model.encode([segment], [mask.expand(z.shape)])[0][:, touched]
+    for mask in fold_masks(layout):
+        touched = without_waiting(mask.any(dim=-1).nonzero().squeeze(1), z.device)
+        states = model.encode([segment], [without_waiting(mask, z.device).expand(z.shape)])[0][:, touched]
         predicted = model.head(states)
         both = torch.stack([-predicted.log_density(z[:, touched]), predicted.entropy()], dim=-1)
         weights = present[touched].unsqueeze(-1)
@@ -223,8 +241,7 @@ def _gather_layers(
     layers: Moments, plan: Plan, shape: Shape, network: torch.Tensor, firsts: np.ndarray, vectors: torch.Tensor
 ) -> None:
     counted = torch.from_numpy(plan.counted(shape, firsts)).expand(vectors.shape[:2])
-    layer = shape.layout.layer.expand(vectors.shape[:2])
-    layers.add(network[:, None].expand(vectors.shape[:2])[counted], layer[counted], vectors[counted])
+    layers.add(network, shape.layout.layer, counted, vectors)
 
 
 def _gather_units(
@@ -233,4 +250,4 @@ def _gather_units(
     central = torch.from_numpy(plan.central(shape, firsts))
     unit = torch.from_numpy(firsts[:, None] + shape.unit_of_token())
     moments = by_unit[plan.views[shape.stretches[0].view].group]
-    moments.add(network[:, None].expand(central.shape)[central], unit[central], vectors[central])
+    moments.add(network, unit, central, vectors)

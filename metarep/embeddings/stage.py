@@ -100,7 +100,7 @@ def embed_tensors(
     """
     config = EmbedConfig(kind=kind, **settings)
     check_needs(kind_named(kind), model, plan, plan.views[0].architecture.n_params)
-    placed, _ = canonical_form(tensors, symmetries, n_lead=1)
+    placed, _ = _placed(model, tensors, symmetries)
     readout = _read(model, plan, placed, kind_named(kind), config)
     return network_vectors(kind_named(kind), averaged(readout, placed, symmetries, kind_named(kind), config), config)
 
@@ -126,12 +126,17 @@ def read_zoo(model: ClozeModel, subjects: Zoo, rows: np.ndarray, config: EmbedCo
         n_tokens = sum(shape.n_windows * shape.layout.n_tokens for shape in plan.shapes)
         size = max(1, 4 * config.tokens_per_batch // n_tokens)
         for at in range(0, len(same), size):
-            tensors = subjects.stacked(same[at : at + size])
-            placed, orders = canonical_form(tensors, symmetries, n_lead=1)
-            del tensors
-            known = {group: order for group, order in enumerate(orders) if order is not None}
+            placed, orders = _placed(model, subjects.stacked(same[at : at + size]), symmetries)
+            known = {group: order.cpu() for group, order in enumerate(orders) if order is not None}
             readout = _read(model, plan, placed, kind, config)
             yield Embedded(same[at : at + size], averaged(readout, placed, symmetries, kind, config), known)
+
+
+def _placed(
+    model: ClozeModel, tensors: dict[str, torch.Tensor], symmetries: Symmetries
+) -> tuple[dict[str, torch.Tensor], list[torch.Tensor | None]]:
+    """Networks on the model's device in canonical form, and the orders of their units that led there."""
+    return canonical_form({name: value.to(model.device) for name, value in tensors.items()}, symmetries, n_lead=1)
 
 
 def _read(model: ClozeModel, plan: Plan, tensors: dict[str, torch.Tensor], kind: Kind, config: EmbedConfig) -> Readout:

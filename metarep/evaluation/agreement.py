@@ -75,9 +75,9 @@ def agreement(
     found = {"ari": adjusted_rand(tables)} | shared_information(tables, chance)
     if min(table.shape) < 2:
         found["ari"][1 + N_BOOTSTRAPS :] = 0.0
-    rows = {}
+    rows, n_runs = {}, n_groups(n, groups)
     for metric in METRICS:
-        low, high = interval(found[metric][1 : 1 + N_BOOTSTRAPS], n_groups(n, groups))
+        low, high = interval(found[metric][1 : 1 + N_BOOTSTRAPS], n_runs)
         null = float(np.quantile(found[metric][1 + N_BOOTSTRAPS :], 0.95))
         rows[metric] = {"value": float(found[metric][0]), "low": low, "high": high, "null": null}
     return rows

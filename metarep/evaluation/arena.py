@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -57,6 +57,10 @@ class Representation:
         """The columns that say in every table which representation it is."""
         return {"representation": self.name, "model": self.model, "kind": self.kind, "untrained": int(self.untrained)}
 
+    def select(self, rows: np.ndarray) -> Representation:
+        """The same of some networks."""
+        return replace(self, vectors=self.vectors[rows], by_fold=tuple(x[rows] for x in self.by_fold))
+
     def in_folds(self, folds: Sequence[Fold]) -> list[np.ndarray]:
         """The vectors (N, D) for each fold."""
         return list(self.by_fold) or [self.vectors] * len(folds)
@@ -85,13 +89,19 @@ class Arena:
 
     @cached_property
     def run(self) -> np.ndarray:
-        """(N,) text."""
-        return self.zoo.run_id.astype(str)
+        """(N,): the number of each one's run, from 0."""
+        return np.unique(self.zoo.run_id.astype(str), return_inverse=True)[1]
 
     @cached_property
     def measured(self) -> np.ndarray:
         """(M,): the rows that are measured, fold by fold."""
         return measured_rows(self.folds)
+
+    def clustered(self) -> tuple[np.ndarray, Arena]:
+        """The rows (M,) that clusters are fitted or measured on, and what these are compared on."""
+        rows, folds = gathered(self.folds, probes=False)
+        some = ({name: values[rows] for name, values in known.items()} for known in (self.labels, self.numbers))
+        return rows, Arena(self.zoo.select(rows), folds, *some, self.ks)
 
     @property
     def columns(self) -> dict[str, str | int]:

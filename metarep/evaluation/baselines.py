@@ -227,7 +227,7 @@ def exact_activity(spec: NetworkSpec, params: np.ndarray) -> np.ndarray:
     oracle=True,
 )
 def exact_patterns(spec: NetworkSpec, params: np.ndarray) -> np.ndarray:
-    """(N, 8 a pair)."""
+    """(N, 12 a pair)."""
     layers = units_off(spec, params, N_FINE)
     return torch.cat([pattern_shares(ordered(off, off)) for off in layers], dim=1).numpy().astype(np.float64)
 

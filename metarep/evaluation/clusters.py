@@ -19,11 +19,11 @@ from sklearn.cluster import HDBSCAN, KMeans
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import silhouette_score
-from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import StandardScaler
 
 from metarep.evaluation.agreement import adjusted_rand, contingency
+from metarep.evaluation.mixture import fit_mixture
 
 STABLE = 0.85
 RULE = (
@@ -71,9 +71,8 @@ def fit_gmm(x: np.ndarray, k: int, *, seed: int) -> Clustering:
     pca = PCA(min(GMM_MAX_DIMENSIONS, x.shape[1], max(1, len(x) // 4)), svd_solver="covariance_eigh").fit(scaled)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        mixture = GaussianMixture(k, reg_covar=1e-3, tol=1e-2, max_iter=60, n_init=STARTS, random_state=seed)
-        model = mixture.fit(pca.transform(scaled))
-    return Clustering(lambda y: model.predict(pca.transform(scaler.transform(y))), k)
+        mixture = fit_mixture(pca.transform(scaled), k, n_starts=STARTS, seed=seed)
+    return Clustering(lambda y: mixture.predict(pca.transform(scaler.transform(y))), k)
 
 
 def fit_hdbscan(x: np.ndarray, k: int, *, seed: int) -> Clustering:

@@ -124,7 +124,13 @@ def compare_all(representations: Sequence[Representation], arena: Arena, config:
 
 def compare_one(one: Representation, arena: Arena, config: ClusterConfig, *, described: bool) -> Tables:
     """Everything about one representation."""
-    tables, xs = Tables(), one.in_folds(arena.folds)
+    tables, known = Tables(), [*arena.labels.items(), *arena.numbers.items()]
+    how = {"n_seeds": config.n_probe_seeds, "seed": config.seed}
+    probes = probe_rows(one.in_folds(arena.folds), arena.folds, known, arena.run, **how)
+    tables.rows["probes"] += [one.columns | row | arena.columns for row in probes]
+    rows, arena = arena.clustered()
+    one = one.select(rows)
+    xs = one.in_folds(arena.folds)
     for clusterer in config.clusterers:
         chosen = sweep_k(tables, one, clusterer, NATIVE, xs, arena, config)
         if clusterer == "kmeans":
@@ -137,9 +143,6 @@ def compare_one(one: Representation, arena: Arena, config: ClusterConfig, *, des
                     tables.rows[table] += [one.columns | row for row in rows]
             elif described:
                 tables.notes.append(NOT_DESCRIBED)
-    known = [*arena.labels.items(), *arena.numbers.items()]
-    probes = probe_rows(xs, arena.folds, known, arena.run, n_seeds=config.n_probe_seeds, seed=config.seed)
-    tables.rows["probes"] += [one.columns | row | arena.columns for row in probes]
     if is_mapped(one, config):
         umap_arm(tables, one, xs, arena, config)
     return tables
@@ -167,6 +170,8 @@ def sweep_k(
     that those of the first fold have.
     """
     how = {"n_bootstraps": config.n_bootstraps, "seed": config.seed}
+    known = {label: np.flatnonzero(values[arena.measured] != "") for label, values in arena.labels.items()}
+    truth = {label: _numbered(arena.labels[label][arena.measured][rows]) for label, rows in known.items()}
     found = mean_sweep([sweep(clusterer, x[fold.train], arena.ks, **how) for x, fold in zip(xs, arena.folds, strict=True)])
     for clusterings, row in zip(found.clusterings, found.curve, strict=True):
         key = one.columns | {"clusterer": clusterer, "space": space}
@@ -175,15 +180,18 @@ def sweep_k(
         test = out_of_fold(arena.folds, named)
         tables.clusters[*one.columns.values(), clusterer, space, row["k"]] = test
         key |= {"k": row["k"], "chosen": row["chosen"]}
-        for label, values in arena.labels.items():
-            truth = values[arena.measured]
-            known = truth != ""
-            run = arena.run[arena.measured][known]
+        for label, rows in known.items():
+            run = arena.run[arena.measured][rows]
             how = {"seed": config.seed, "n_permutations": config.n_permutations, "groups": run}
-            about = {"n": int(known.sum()), "n_runs": len(set(run.tolist())), **arena.columns}
-            for metric, columns in agreement(truth[known], test[known], **how).items():
+            about = {"n": len(rows), "n_runs": len(set(run.tolist())), **arena.columns}
+            for metric, columns in agreement(truth[label], test[rows], **how).items():
                 tables.rows["agreement"].append(key | {"label": label, "metric": metric, **columns, **about})
     return found.chosen
+
+
+def _numbered(texts: np.ndarray) -> np.ndarray:
+    """(N,): the number of each text in their order, from 0."""
+    return np.unique(texts.astype(str), return_inverse=True)[1]
 
 
 def assign_clusters(

@@ -66,10 +66,10 @@ def folds_of(
     return tuple(folds)
 
 
-def gathered(folds: Sequence[Fold]) -> tuple[np.ndarray, tuple[Fold, ...]]:
-    """The rows (M,) that are in any fold, sorted, and the folds among these."""
-    rows = np.unique(np.concatenate([side for fold in folds for side in (fold.train, fold.test)]))
-    sides = ((fold.train, fold.test, fold.probe_train) for fold in folds)
+def gathered(folds: Sequence[Fold], *, probes: bool = True) -> tuple[np.ndarray, tuple[Fold, ...]]:
+    """The rows (M,) that are in any fold, sorted, and the folds among these; without `probes` those of clusters alone."""
+    sides = [(fold.train, fold.test, fold.probe_train if probes else fold.train) for fold in folds]
+    rows = np.unique(np.concatenate([side for of_fold in sides for side in of_fold]))
     return rows, tuple(Fold(*(np.searchsorted(rows, side) for side in of_fold)) for of_fold in sides)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -25,6 +26,9 @@ N_NEIGHBORS = 5
 TRAIN_SHARE = 0.8
 ALPHAS = np.logspace(-3, 3, 7)
 """Penalties among which ridge regression chooses."""
+
+WHITENED = 1e-9
+"""A component with a smaller share of the largest variance is rounding."""
 
 Predict = Callable[[np.ndarray], np.ndarray]
 """Rows (M, D) -> classes or numbers (M,)."""
@@ -80,11 +84,27 @@ class Draw:
         nearest = NearestNeighbors(n_neighbors=n_neighbors(len(self.rows))).fit(self.x)
         self.neighbours = nearest.kneighbors(self.x_test, return_distance=False)
 
+    @cached_property
+    def whitened(self) -> tuple[np.ndarray, np.ndarray]:
+        """The features of both as principal components of variance 1, float32, those left out that rounding makes."""
+        variance, axes = np.linalg.eigh(self.x.T @ self.x / len(self.x))
+        kept = variance > WHITENED * variance[-1]
+        turn = axes[:, kept] / np.sqrt(variance[kept])
+        return (self.x @ turn).astype(np.float32), (self.x_test @ turn).astype(np.float32)
+
 
 def _linear(draw: Draw, y: np.ndarray) -> np.ndarray:
     if y.dtype == object:
         return fit_probe(logistic, draw.x, y)(draw.x_test)
     return RidgeCV(alphas=ALPHAS).fit(draw.x, y).predict(draw.x_test)
+
+
+def _linear_null(draw: Draw, y: np.ndarray) -> np.ndarray:
+    """Where there is nothing to find, correlated features cost many steps and say no more."""
+    if y.dtype != object:
+        return _linear(draw, y)
+    x, x_test = draw.whitened
+    return fit_probe(logistic, x, y)(x_test)
 
 
 def _nearest(draw: Draw, y: np.ndarray) -> np.ndarray:
@@ -97,6 +117,9 @@ def _nearest(draw: Draw, y: np.ndarray) -> np.ndarray:
 
 PROBES: dict[str, Callable[[Draw, np.ndarray], np.ndarray]] = {"linear": _linear, "nearest_neighbours": _nearest}
 """Fitted on the values of a draw's networks; they say those of all that its fold measures."""
+
+NULL_PROBES = PROBES | {"linear": _linear_null}
+"""The same, fitted on permuted values."""
 
 
 def probe_rows(
@@ -130,9 +153,8 @@ def probe_rows(
         permuted = [_permuted(y, known, fold, seed) for fold in folds]
         for probe, predict in PROBES.items():
             found = np.column_stack([np.concatenate([predict(one, y[one.rows]) for one in of_seed])[tested] for of_seed in own])
-            null = np.concatenate([predict(one, values[one.rows]) for one, values in zip(own[0], permuted, strict=True)])[
-                tested
-            ]
+            fitted_null = [NULL_PROBES[probe](one, values[one.rows]) for one, values in zip(own[0], permuted, strict=True)]
+            null = np.concatenate(fitted_null)[tested]
             is_text = y.dtype == object
             score = balanced_accuracy if is_text else r2_score
             spread = (

@@ -217,3 +217,9 @@ def wilson(count: int, n: int) -> tuple[float, float]:
         return 0.0, 1.0
     found = binomtest(int(count), int(n)).proportion_ci(0.95, method="wilson")
     return float(found.low), float(found.high)
+
+
+def share_of(count: int, n: int) -> dict[str, float | None]:
+    """The columns n, of, share, low, high of `count` among n: a share with its 95 % Wilson interval; None where n is 0."""
+    low, high = wilson(int(count), int(n))
+    return {"n": int(count), "of": int(n), "share": float(count / n) if n else None, "low": low, "high": high}

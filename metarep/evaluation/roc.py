@@ -1,4 +1,4 @@
-"""How well a score tells two classes apart: ROC curve, AUC, precision, each with a bootstrap interval.
+"""How well a score tells two classes apart: ROC curve and AUC, with a bootstrap interval.
 
 The interval is that of a score cut into at most 2 × 100 steps, at the quantiles of both classes, so that a resample of
 networks is a multinomial draw over the steps; it is moved by what the steps changed in the value. Scores may be (D, N), D draws
@@ -90,36 +90,10 @@ def auc(positive: np.ndarray, negative: np.ndarray) -> float:
     return float(area(roc(positive, negative)))
 
 
-def average_precision(prevalence: float) -> Callable[[Roc], np.ndarray]:
-    """The precision at each step of recall, weighted by the step, where a share `prevalence` is positive."""
-
-    def figure(curve: Roc) -> np.ndarray:
-        precision = _precision(curve.tpr, curve.fpr, prevalence)
-        return (np.diff(curve.tpr, axis=-1) * precision[..., 1:]).sum(axis=-1)
-
-    return figure
-
-
-def precision_at(recall: float, prevalence: float) -> Callable[[Roc], np.ndarray]:
-    """The precision at the highest threshold that finds the share `recall` of positives, at a `prevalence`."""
-
-    def figure(curve: Roc) -> np.ndarray:
-        at = (curve.tpr >= recall - 1e-12).argmax(axis=-1)[..., None]
-        tpr, fpr = (np.take_along_axis(values, at, axis=-1)[..., 0] for values in (curve.tpr, curve.fpr))
-        return _precision(tpr, fpr, prevalence)
-
-    return figure
-
-
 def on_grid(positive: np.ndarray, negative: np.ndarray) -> np.ndarray:
     """(len(FPR_GRID),): the tpr at each fpr of FPR_GRID, the mean over draws where scores are (D, N)."""
     curves = [roc(*pair) for pair in zip(np.atleast_2d(positive), np.atleast_2d(negative), strict=True)]
     return np.mean([np.interp(FPR_GRID, curve.fpr, curve.tpr) for curve in curves], axis=0)
-
-
-def _precision(tpr: np.ndarray, fpr: np.ndarray, prevalence: float) -> np.ndarray:
-    found, false = prevalence * tpr, (1 - prevalence) * fpr
-    return np.divide(found, found + false, out=np.ones_like(found + false), where=found + false > 0)
 
 
 def _share_from_top(scores: np.ndarray, thresholds: np.ndarray) -> np.ndarray:

@@ -10,6 +10,9 @@
     fixed: {embed.weight: [1]}     # axes whose units keep their order
     n_heads: 4
     output_activation: softmax
+    steps:                         # of convolutions; `pool: 0` pools all pixels
+      conv1: {stride: 2, padding: 1, pool: 2, pooling: max}
+    input_shape: [3, 32, 32]
 
 `elementwise: [[a], [b]]` adds or multiplies what two paths put out. A structure is taken for all networks that have its
 modules, and must name every layer with a weight.
@@ -21,14 +24,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
 from metarep.errors import MetarepError
 from metarep.networks.architecture import KINDS, Architecture, Tensor
 from metarep.networks.inference import has_modules, symmetries_of
-from metarep.networks.structure import Declared, parse_structure
+from metarep.networks.structure import Declared, Steps, parse_structure
 from metarep.settings import Settings, load_config
 
 
@@ -42,6 +45,15 @@ class TensorDescription(Settings):
     shape: tuple[int, ...] | None = Field(None, description="asked for where parameters are a flat array")
 
 
+class StepsDescription(Settings):
+    """How a convolution steps, and what is pooled behind its activation."""
+
+    stride: int = Field(1, ge=1, description="pixels from one place to the next")
+    padding: int | Literal["same"] = Field("same", description="pixels on each side; a stride above 1 needs a number")
+    pool: int = Field(1, ge=0, description="pixels that are pooled along each axis; 0 pools all")
+    pooling: Literal["max", "average"] = Field("max", description="what a pool keeps")
+
+
 class ArchitectureFile(Settings):
     """`tensors`: descriptions by name or by pattern (`enc.*.w`); a name goes before patterns, the first that fits is taken."""
 
@@ -51,6 +63,8 @@ class ArchitectureFile(Settings):
     fixed: dict[str, tuple[int, ...]] = Field(default_factory=dict, description="axes whose units keep their order, by tensor")
     n_heads: int | None = Field(None, ge=1, description="heads of every attention")
     output_activation: str | None = Field(None, description="behind the outputs, such as softmax")
+    steps: dict[str, StepsDescription] = Field(default_factory=dict, description="strides and pools of convolutions, by module")
+    input_shape: tuple[int, ...] = Field((), description="of one input, such as [3, 32, 32]")
 
 
 def read_description(path: Path | str) -> ArchitectureFile:
@@ -95,7 +109,9 @@ class Descriptions:
             return found
         structure = self.structure if self.structure is not None and has_modules(found, self.structure) else None
         own = self.described
-        declared = Declared(structure, own.activation, tuple(self._fixed(found)), own.n_heads, own.output_activation)
+        said = {name: getattr(own, name) for name in ("activation", "n_heads", "output_activation", "input_shape")}
+        steps = tuple((name, Steps(**how.model_dump())) for name, how in own.steps.items())
+        declared = Declared(structure, fixed=tuple(self._fixed(found)), steps=steps, **said)
         found = replace(found, declared=declared)
         if structure is not None:
             self.used.add("structure")

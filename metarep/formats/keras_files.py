@@ -55,7 +55,8 @@ def read_keras(path: Path) -> Contents:
     Raises MetarepError for damage, for links and values outside the file, and where the package `h5py` is missing.
     """
     h5py = package(path, "h5py", "keras")
-    config: Any = None
+    order: dict[str, str] = {}
+    config: str | bytes = ""
     source: Any = path
     try:
         with path.open("rb") as file:
@@ -64,10 +65,10 @@ def read_keras(path: Path) -> Contents:
             with zipfile.ZipFile(path) as archive:
                 parts = {entry.filename: entry for entry in entries_of(path, archive)}
                 source = io.BytesIO(archive.read(parts[WEIGHTS]))
-                config = json.loads(archive.read(parts[CONFIG])) if CONFIG in parts else None
+                config = archive.read(parts[CONFIG]) if CONFIG in parts else ""
+                order = _layer_names(json.loads(config)) if config else {}
         with h5py.File(source, "r") as file:
-            order = _layer_names(config) if config is not None else {}
-            return _Weights(path, h5py).contents(file, order, _config_in(file) if hdf5 else config)
+            return _Weights(path, h5py).contents(file, order, file.attrs.get("model_config", config))
     except (RecursionError, *ZIP_ERRORS) as error:
         raise MetarepError(f"{path} is damaged or no file of Keras", met=repr(error)[:120], fix="save it again") from error
 
@@ -83,14 +84,6 @@ def _layer_names(config: Any) -> dict[str, str]:
     return names
 
 
-def _config_in(file: Any) -> Any:
-    """The config that an HDF5 file holds beside its weights; None for none."""
-    try:
-        return json.loads(file.attrs["model_config"])
-    except (KeyError, ValueError, TypeError, RecursionError):
-        return None
-
-
 class _Weights:
     """Reads the datasets of one file; what does not lie in the file itself is refused."""
 
@@ -102,7 +95,7 @@ class _Weights:
         self.n_objects = 0
 
     def contents(self, file: Any, order: Mapping[str, str], config: Any) -> Contents:
-        """The network with what its config says of it, and entries for the states beside it."""
+        """The network and what its configuration says of it, with entries for the states beside it."""
         listed = file.get("model_weights", file)
         layers = _texts(listed.attrs, "layer_names")
         if layers:
@@ -122,8 +115,8 @@ class _Weights:
             return Contents((), (Entry("file", "", "an HDF5 file without weights of Keras", "it is no network"),))
         ranks = {name: rank for rank, name in enumerate(order.values())}
         by_layer = sorted(self.tensors.items(), key=lambda item: ranks.get(item[0].partition("/")[0], len(ranks)))
-        graph = graph_of(config, self.tensors) if config is not None else None
-        return Contents(only(dict(by_layer), bool(layers or order), graph).networks, tuple(states))
+        tensors = dict(by_layer)
+        return Contents(only(tensors, bool(layers or order), graph_of(config, tensors)).networks, tuple(states))
 
     def _walk(self, node: Any, at: tuple[str, ...], order: Mapping[str, str]) -> None:
         """Adds the numbered variables below a group of version 3."""

@@ -1,295 +1,299 @@
-"""The units of a Keras model, found by a walk along its layers as the model's own config lists them.
+"""The units of a network of Keras, found by a walk along the layers of its configuration, which is plain JSON in the file.
 
-Values are channels-last, so that units run along the last axis alone. Layers make new units and read those of what stands
-before them; norms and slopes belong to units; values that are added or multiplied share theirs. A layer that is not named
-here, and an output of the model, freeze the units that they read.
+Values keep their channels on the last axis (keras.io/api/layers). A layer that is not named here, and whatever stands on
+another axis, freezes the units that it reads.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import torch
 
-from metarep.networks.graph import Graph, Use
-from metarep.networks.graph_units import Axis, Units, size_of
+from metarep.networks.graph import Graph
+from metarep.networks.units import Axis, Side, Units, size_of
 
-Place = tuple[str, int, int]
-"""A value: the layer that puts it out, in which of its calls, and which of its outputs it is."""
-
-HOMOGENEOUS = ("linear", "relu", "leaky_relu")
+HOMOGENEOUS = (None, "linear", "relu", "leaky_relu")
 """Activations that hand a positive factor on."""
 
-ONE_BY_ONE = re.compile(
-    r"InputLayer|(Spatial)?Dropout.*|Gaussian\w+|ReLU|LeakyReLU|(Global)?(Max|Average)Pool(ing)?\dD|ZeroPadding\dD|UpSampling\dD|"
-    r"Cropping\dD|Masking|ActivityRegularization|RepeatVector|Activation|ELU|Softmax|ThresholdedReLU"
+PASSING = (
+    *("Activation", "ReLU", "LeakyReLU", "ELU", "ThresholdedReLU", "Dropout"),
+    *("SpatialDropout1D", "SpatialDropout2D", "GaussianNoise", "GaussianDropout", "AlphaDropout", "ActivityRegularization"),
+    *("Masking", "ZeroPadding1D", "ZeroPadding2D", "Cropping1D", "Cropping2D", "UpSampling1D"),
+    *("UpSampling2D", "MaxPooling1D", "MaxPooling2D", "AveragePooling1D", "AveragePooling2D"),
 )
-LOOSE = ("ELU", "Softmax", "ThresholdedReLU", "GaussianNoise")
-"""Layers that do not hand a positive factor on."""
+GLOBAL_POOLS = ("GlobalAveragePooling1D", "GlobalAveragePooling2D", "GlobalMaxPooling1D", "GlobalMaxPooling2D")
+TOGETHER = {"Add": True, "Subtract": True, "Average": True, "Maximum": True, "Minimum": True, "Multiply": False}
+"""Layers that take their inputs unit by unit, and whether they hand a common positive factor on."""
 
-SUMS = ("Add", "Subtract", "Average", "Maximum", "Minimum")
-OLD_NAMES = {"W": "kernel", "U": "recurrent_kernel", "b": "bias"}
-"""What weights are called in Keras 1: dense_1_W."""
+GATES = {"LSTM": 4, "GRU": 3, "SimpleRNN": 1}
+LEAVES = {"W": "kernel", "b": "bias"}
+"""Endings of names in Keras 1 (`dense_1_W`)."""
+
+Tensors = Mapping[str, torch.Tensor]
 
 
-@dataclass(frozen=True)
-class Value:
-    """The units along the last axis of a value, none for places that mean something; their number, if it is known; whether
-    pixels stand in that axis too, each with all its channels.
-    """
+class Value(NamedTuple):
+    """The units on the last axis of a value, how many axes it has, and whether pixels stand flattened before its channels."""
 
     axis: Axis = ()
-    n: int | None = None
+    n_axes: int | None = None
     flat: bool = False
 
 
-def graph_of(config: Any, tensors: Mapping[str, torch.Tensor]) -> Graph | None:
-    """What a model's config says of its tensors; None for a config of another form."""
+class Node(NamedTuple):
+    """One use of a layer: the value that it makes, its class and settings, the values that it reads."""
+
+    makes: str
+    kind: str
+    config: Mapping[str, Any]
+    reads: tuple[str, ...]
+
+
+def graph_of(text: str | bytes, tensors: Tensors) -> Graph | None:
+    """The groups of units of a model's configuration; None where it shows none, or is not as Keras writes it."""
     try:
+        config = json.loads(text) if text else {}
+        nodes = list(_nodes(config)) if config else []
         walk = _Walk(tensors)
-        walk.run(config["config"] if isinstance(config["config"], Mapping) else {"layers": config["config"]})
-        return Graph(walk.uses, walk.units.groups())
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError, RecursionError):
+        walk.run(nodes, _outputs(config))
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError, RecursionError):
         return None
+    groups = walk.units.groups()
+    return Graph({}, groups) if any(units.interchangeable for units in groups) else None
 
 
+def _nodes(config: Mapping[str, Any]) -> Iterator[Node]:
+    settings = config["config"]
+    listed = settings if isinstance(settings, list) else settings["layers"]
+    before: tuple[str, ...] = ()
+    for layer in listed:
+        own = layer["config"]
+        name = str(layer.get("name") or own["name"])
+        if config["class_name"] == "Sequential":
+            yield Node(f"{name} 0", layer["class_name"], own | {"name": name}, before)
+            before = (f"{name} 0",)
+            continue
+        for number, node in enumerate(layer["inbound_nodes"] or [[]]):
+            yield Node(f"{name} {number}", layer["class_name"], own | {"name": name}, tuple(_read(node)))
+
+
+def _read(node: Any) -> Iterator[str]:
+    """The values that a node reads: [layer, node, output] in Keras 1 and 2, a history somewhere inside in Keras 3."""
+    if isinstance(node, Mapping):
+        history = node.get("keras_history")
+        parts = [history] if history else node.values()
+    else:
+        parts = node if isinstance(node, list) else ()
+    for part in parts:
+        if isinstance(part, list) and len(part) > 2 and isinstance(part[0], str) and isinstance(part[1], int):
+            yield f"{part[0]} {part[1]}" if part[2] == 0 else f"{part[0]} {part[1]} {part[2]}"
+        else:
+            yield from _read(part)
+
+
+def _outputs(config: Mapping[str, Any]) -> list[str]:
+    settings = config["config"]
+    return [] if isinstance(settings, list) else list(_read([settings.get("output_layers", [])]))
+
+
+@dataclass
 class _Walk:
-    """A walk along the layers of one model."""
+    tensors: Tensors
+    units: Units = field(default_factory=Units)
+    values: dict[str, Value] = field(default_factory=dict)
 
-    def __init__(self, tensors: Mapping[str, torch.Tensor]):
-        self.shapes = {name: tuple(value.shape) for name, value in tensors.items()}
-        self.units, self.uses = Units(), dict[str, Use]()
-        self.values: dict[Place, Value] = {}
-
-    def run(self, config: Mapping[str, Any]) -> None:
-        waiting = list(_calls(config["layers"]))
+    def run(self, nodes: list[Node], outputs: list[str]) -> None:
+        """Takes the nodes as soon as what they read is there. Raises KeyError where that never happens."""
+        waiting = nodes
         while waiting:
-            ready = [call for call in waiting if all(place in self.values for place in call[2])]
+            ready = [node for node in waiting if all(self._base(name) in self.values for name in node.reads)]
             if not ready:
-                raise ValueError("layers that read each other")
-            for layer, number, sources in ready:
-                found = self._layer(layer["class_name"], layer["config"], _name(layer), [self.values[one] for one in sources])
-                for read in sources if found is None else ():
-                    self.units.freeze(self.values[read].axis)
-                for output in range(8):  # of a layer of several outputs all are alike
-                    self.values[_name(layer), number, output] = found or Value()
-            waiting = [call for call in waiting if call not in ready]
-        last = _name(config["layers"][-1])
-        for place in _places(config.get("output_layers") or [[last, 0, 0]]):
-            self.units.freeze(self.values[place].axis)
+                raise KeyError("values that no node makes")
+            for node in ready:
+                self._step(node)
+            waiting = [node for node in waiting if node not in ready]
+        read = {name for node in nodes for name in node.reads}
+        for name in {*outputs, *self.values} - (read - set(outputs)):
+            self.units.freeze(self.values.get(name, Value()).axis)
 
-    def _layer(self, kind: str, config: Mapping[str, Any], name: str, read: Sequence[Value]) -> Value | None:
-        """What a layer puts out; None where that is not known."""
-        if kind == "TimeDistributed":
-            kind, config = config["layer"]["class_name"], config["layer"]["config"]
-        if kind in SUMS or kind in ("Multiply", "Concatenate"):
-            return self._together(kind, config, read)
-        if len(read) != 1 and kind != "InputLayer":
-            return None
-        value = read[0] if read else Value(n=_sizes(config)[-1])
-        if ONE_BY_ONE.fullmatch(kind):
-            if kind in LOOSE or not _homogeneous(config):
-                self.units.loosen(value.axis)
-            return value
-        rule = RULES.get(re.sub(r"(?<=Conv)\dD|^CuDNN", "", kind))
-        weights = self._weights(name)
-        try:
-            return rule(self, config, weights, value) if rule is not None and weights is not None else None
-        except KeyError:  # a weight that the layer has under another name
-            return None
+    @staticmethod
+    def _base(name: str) -> str:
+        return " ".join(name.split(" ")[:2])
 
-    def _weights(self, layer: str) -> dict[str, str] | None:
-        """The layer's tensors by the last word of their names; None where two are called alike."""
-        own = [name for name in self.shapes if name.startswith(layer + "/")]
-        words = [name.rpartition("/")[2].removeprefix(layer + "_") for name in own]
-        found = {OLD_NAMES.get(word, word): name for word, name in zip(words, own, strict=True)}
-        return found if len(found) == len(own) else None
+    def _step(self, node: Node) -> None:
+        """An output but the first of a layer holds no units that are known."""
+        inputs = [self.values.get(name, Value()) for name in node.reads]
+        own = {name: value for name, value in self.tensors.items() if name.startswith(node.config["name"] + "/")}
+        by_leaf = {_leaf(name): name for name in own}
+        handler = HANDLERS.get(node.kind)
+        last = node.config.get("data_format") in (None, "channels_last")
+        found = handler(self, node, inputs, by_leaf) if handler and last and len(by_leaf) == len(own) else None
+        if found is None:
+            for value in inputs:
+                self.units.freeze(value.axis)
+            for name in own:
+                for at in range(own[name].ndim):
+                    self.units.bind(name, at, (), "own")
+            found = Value()
+        elif node.config.get("activation") not in HOMOGENEOUS:
+            self.units.loosen(found.axis)
+        self.values[node.makes] = found
 
-    def _together(self, kind: str, config: Mapping[str, Any], read: Sequence[Value]) -> Value | None:
-        if kind == "Concatenate" and config.get("axis", -1) == -1:
-            if any(one.flat or not (one.axis or one.n) for one in read):
-                return None
-            axis = tuple(run for one in read for run in one.axis or self.units.fixed(one.n))
-            return Value(axis, size_of(axis))
-        if len({(one.n, one.flat, bool(one.axis)) for one in read}) > 1:
-            return None
-        for one in read[1:]:
-            self.units.tie(read[0].axis, one.axis, scale=kind in SUMS)
-        if kind == "Multiply":
-            for one in read:
-                self.units.loosen(one.axis)
-        return read[0]
+    def bind(self, name: str, at: int, axis: Axis, side: Side) -> None:
+        tensor = self.tensors[name]
+        self.units.bind(name, at % tensor.ndim, axis, side, tensor.shape[at])
 
-    def reads(self, tensor: str, at: int, value: Value) -> None:
-        """An axis of a tensor reads a value."""
-        n, axis = self.shapes[tensor][at], self.units.now(value.axis)
-        times, left = divmod(n, size_of(axis)) if axis else (0, 0)
-        if left or not times or (times > 1 and not (value.flat and len(axis) == 1)):
+    def reads(self, name: str, at: int, value: Value) -> None:
+        """An axis of a weight reads units, or places that mean something."""
+        n, size = self.tensors[name].shape[at], size_of(value.axis)
+        axis = value.axis
+        if value.flat and size and n % size == 0 and len(axis) == 1:
+            axis = (axis[0].within(before=n // size),)
+        if not size or size_of(axis) != n:
             self.units.freeze(axis)
-            axis, times = self.units.fixed(n), 1
-        self.units.bind(tensor, at, tuple(run.within(times) for run in axis), "out")
+            axis = self.units.fixed(n)
+        self.bind(name, at, axis, "out")
 
-    def puts_out(self, tensor: str, at: int, config: Mapping[str, Any], bias: str | None) -> Value:
-        """New units along an axis of a weight, and its bias."""
-        n = self.shapes[tensor][at]
-        new = self.units.new(n)
-        self.units.bind(tensor, at, new, "in")
+    def layer(self, weight: str, source: int, out: int, value: Value, bias: str | None) -> Value:
+        self.reads(weight, source, value)
+        made = self.units.new(self.tensors[weight].shape[out])
+        self.bind(weight, out, made, "in")
         if bias is not None:
-            self.units.bind(bias, 0, new, "in")
-        if not _homogeneous(config):
-            self.units.loosen(new)
-        return Value(new, n)
+            self.bind(bias, 0, made, "in")
+        return Value(made, value.n_axes)
 
-    def use(self, kind: str, axes: tuple[int, int], weight: str, bias: str | None = None) -> None:
-        """Says what tensors are whose names may not."""
-        node = (len(self.uses),)
-        self.uses[weight] = Use(kind, "weight", node, axes)
-        if bias is not None:
-            self.uses[bias] = Use(kind, "bias", node)
+    def per_channel(self, kernel: str, value: Value) -> Value:
+        """Some filters for each channel, (*pixels, channels, filters)."""
+        times = self.tensors[kernel].shape[-1]
+        axis = value.axis or self.units.fixed(self.tensors[kernel].shape[-2])
+        self.bind(kernel, -2, axis, "own")
+        return value._replace(axis=tuple(run.within(after=times) for run in axis))
 
 
-def _dense(walk: _Walk, config: Mapping[str, Any], weights: Mapping[str, str], value: Value) -> Value:
-    walk.reads(weights["kernel"], 0, value)
-    walk.use("linear", (1, 0), weights["kernel"], weights.get("bias"))
-    return walk.puts_out(weights["kernel"], 1, config, weights.get("bias"))
+Leaves = Mapping[str, str]
+Handler = Callable[[_Walk, Node, list[Value], Leaves], Value | None]
 
 
-def _conv(walk: _Walk, config: Mapping[str, Any], weights: Mapping[str, str], value: Value) -> Value | None:
-    if config.get("groups", 1) != 1:
+def _leaf(name: str) -> str:
+    leaf = name.rpartition("/")[2]
+    return LEAVES.get(leaf.rpartition("_")[2], leaf)
+
+
+def _input(walk: _Walk, node: Node, inputs: list[Value], leaves: Leaves) -> Value:
+    shape = node.config.get("batch_input_shape") or node.config.get("batch_shape") or node.config.get("input_shape")
+    return Value((), len(shape) if shape else None)
+
+
+def _affine(walk: _Walk, node: Node, inputs: list[Value], leaves: Leaves) -> Value | None:
+    if not leaves.keys() <= {"kernel", "bias"} or "kernel" not in leaves or node.config.get("groups", 1) != 1:
         return None
-    last = len(walk.shapes[weights["kernel"]]) - 1
-    walk.reads(weights["kernel"], last - 1, value)
-    return walk.puts_out(weights["kernel"], last, config, weights.get("bias"))
+    swapped = node.kind.endswith("Transpose")
+    source, out = (-1, -2) if swapped else (-2, -1)
+    return walk.layer(leaves["kernel"], source, out, _only(inputs), leaves.get("bias"))
 
 
-def _transposed(walk: _Walk, config: Mapping[str, Any], weights: Mapping[str, str], value: Value) -> Value:
-    last = len(walk.shapes[weights["kernel"]]) - 1
-    walk.reads(weights["kernel"], last, value)
-    return walk.puts_out(weights["kernel"], last - 1, config, weights.get("bias"))
-
-
-def _depthwise(walk: _Walk, config: Mapping[str, Any], weights: Mapping[str, str], value: Value) -> Value | None:
-    kernel = weights.get("depthwise_kernel") or weights["kernel"]
-    n, times = walk.shapes[kernel][-2:]
-    if value.flat or size_of(value.axis) not in (0, n):
-        return None
-    own = tuple(run.within(after=times) for run in walk.units.now(value.axis))
-    walk.units.bind(kernel, len(walk.shapes[kernel]) - 2, walk.units.now(value.axis), "own")
-    if times > 1 and own:
-        walk.units.bind(kernel, len(walk.shapes[kernel]) - 1, (), "own")
-    if "bias" in weights and "pointwise_kernel" not in weights:
-        walk.units.bind(weights["bias"], 0, own, "in")
-    if "pointwise_kernel" not in weights and not _homogeneous(config):
-        walk.units.loosen(own)
-    return Value(own, n * times)
-
-
-def _separable(walk: _Walk, config: Mapping[str, Any], weights: Mapping[str, str], value: Value) -> Value | None:
-    between = _depthwise(walk, config, weights, value)
-    point = weights["pointwise_kernel"]
-    if between is None:
-        return None
-    last = len(walk.shapes[point]) - 1
-    walk.reads(point, last - 1, between)
-    return walk.puts_out(point, last, config, weights.get("bias"))
-
-
-def _norm(walk: _Walk, config: Mapping[str, Any], weights: Mapping[str, str], value: Value) -> Value | None:
-    sizes = {walk.shapes[name] for name in weights.values()}
-    if value.flat or any(size != (size_of(value.axis),) for size in sizes if value.axis):
-        return None
-    behind = walk.units.rescaled(value.axis)
-    for word, name in weights.items():
-        walk.units.bind(name, 0, behind, "in" if word in ("gamma", "beta") else "own")
-    return Value(behind, value.n)
-
-
-def _slope(walk: _Walk, config: Mapping[str, Any], weights: Mapping[str, str], value: Value) -> Value | None:
-    shape = walk.shapes[weights["alpha"]]
-    if value.axis and shape[-1] != size_of(value.axis):
-        return None
-    walk.units.bind(weights["alpha"], len(shape) - 1, value.axis, "own")
+def _only(inputs: list[Value]) -> Value:
+    """What the layer reads; the first layer of a sequence reads inputs."""
+    (value,) = inputs or [Value()]
     return value
 
 
-def _embedding(walk: _Walk, config: Mapping[str, Any], weights: Mapping[str, str], value: Value) -> Value:
-    table = weights.get("embeddings") or weights["kernel"]
-    walk.use("embedding", (1, 0), table)
-    return walk.puts_out(table, 1, {}, None)
-
-
-def _recurrent(walk: _Walk, config: Mapping[str, Any], weights: Mapping[str, str], value: Value) -> Value | None:
-    """Gates stand in blocks of units."""
-    kernel, hidden = weights["kernel"], weights["recurrent_kernel"]
-    n = walk.shapes[hidden][0]
-    if n < 2 or walk.shapes[hidden][1] % n:
+def _depthwise(walk: _Walk, node: Node, inputs: list[Value], leaves: Leaves) -> Value | None:
+    if not leaves.keys() <= {"depthwise_kernel", "pointwise_kernel", "bias"} or "depthwise_kernel" not in leaves:
         return None
-    walk.reads(kernel, 0, value)
-    new = walk.units.new(n)
-    walk.units.loosen(new)
-    walk.units.bind(hidden, 0, new, "out")
-    for name in filter(None, (kernel, hidden, weights.get("bias"))):
-        at = len(walk.shapes[name]) - 1
-        walk.units.bind(name, at, tuple(run.within(walk.shapes[name][at] // n) for run in new), "in")
-    return Value(new, n)
+    found = walk.per_channel(leaves["depthwise_kernel"], _only(inputs))
+    if "pointwise_kernel" in leaves:
+        return walk.layer(leaves["pointwise_kernel"], -2, -1, found, leaves.get("bias"))
+    if "bias" in leaves:
+        walk.bind(leaves["bias"], 0, found.axis, "in")
+    return found
 
 
-def _flatten(walk: _Walk, config: Mapping[str, Any], weights: Mapping[str, str], value: Value) -> Value:
-    return Value(value.axis, None, flat=True)
+def _norm(walk: _Walk, node: Node, inputs: list[Value], leaves: Leaves) -> Value | None:
+    value, axis = _only(inputs), node.config.get("axis", -1)
+    axis = axis[0] if isinstance(axis, list) and len(axis) == 1 else axis
+    if value.flat or (axis != -1 and axis + 1 != value.n_axes):
+        return None
+    behind = walk.units.rescaled(value.axis)
+    for leaf, name in leaves.items():
+        walk.bind(name, 0, behind, "in" if leaf in ("gamma", "beta") else "own")
+    return value._replace(axis=behind)
 
 
-RULES: dict[str, Callable[[_Walk, Mapping[str, Any], Mapping[str, str], Value], Value | None]] = {
-    **{"Dense": _dense, "Conv": _conv, "ConvTranspose": _transposed, "DepthwiseConv": _depthwise, "SeparableConv": _separable},
+def _embedding(walk: _Walk, node: Node, inputs: list[Value], leaves: Leaves) -> Value | None:
+    name, value = leaves.get("embeddings") or leaves.get("kernel"), _only(inputs)
+    if name is None or len(leaves) > 1 or value.axis:
+        return None
+    axis = walk.units.new(walk.tensors[name].shape[1])
+    walk.bind(name, 1, axis, "in")
+    return Value(axis, value.n_axes and value.n_axes + 1)
+
+
+def _recurrent(walk: _Walk, node: Node, inputs: list[Value], leaves: Leaves) -> Value | None:
+    """Gates in blocks, one behind the other."""
+    kernel, hidden, bias = (leaves.get(leaf) for leaf in ("kernel", "recurrent_kernel", "bias"))
+    if kernel is None or hidden is None or len(leaves) > 3 or node.config.get("return_state") or len(inputs) > 1:
+        return None
+    walk.reads(kernel, 0, _only(inputs))
+    made = walk.units.new(walk.tensors[hidden].shape[0])
+    walk.units.loosen(made)
+    gates = tuple(run.within(before=GATES[node.kind]) for run in made)
+    walk.bind(hidden, 0, made, "out")
+    for name in (kernel, hidden, *([bias] if bias else [])):
+        walk.bind(name, -1, gates, "in")
+    return Value(made, 3 if node.config.get("return_sequences") else 2)
+
+
+def _passing(walk: _Walk, node: Node, inputs: list[Value], leaves: Leaves) -> Value | None:
+    bounded = node.config.get("max_value") is not None or node.config.get("threshold")
+    if node.kind in ("ELU", "ThresholdedReLU", "Masking") or bounded:
+        walk.units.loosen(_only(inputs).axis)
+    return None if leaves else _only(inputs)
+
+
+def _global_pool(walk: _Walk, node: Node, inputs: list[Value], leaves: Leaves) -> Value:
+    return _only(inputs)._replace(n_axes=2)
+
+
+def _flatten(walk: _Walk, node: Node, inputs: list[Value], leaves: Leaves) -> Value:
+    """Behind global pools there are no pixels left."""
+    value = _only(inputs)
+    return value._replace(flat=value.n_axes != 2, n_axes=2)
+
+
+def _together(walk: _Walk, node: Node, inputs: list[Value], leaves: Leaves) -> Value | None:
+    if any(not value.axis or value.flat for value in inputs):
+        return None
+    for value in inputs[1:]:
+        walk.units.tie(inputs[0].axis, value.axis, scale=TOGETHER[node.kind])
+    if not TOGETHER[node.kind]:
+        for value in inputs:
+            walk.units.loosen(value.axis)
+    return inputs[0]
+
+
+def _concatenate(walk: _Walk, node: Node, inputs: list[Value], leaves: Leaves) -> Value | None:
+    axis = node.config.get("axis", -1)
+    known = all(value.axis and not value.flat for value in inputs) and len({value.n_axes for value in inputs}) == 1
+    if not known or (axis != -1 and axis + 1 != inputs[0].n_axes):
+        return None
+    return Value(tuple(run for value in inputs for run in value.axis), inputs[0].n_axes)
+
+
+HANDLERS: dict[str, Handler] = {
+    "InputLayer": _input,
+    **dict.fromkeys(("Dense", "Conv1D", "Conv2D", "Conv2DTranspose", "Convolution1D", "Convolution2D"), _affine),
+    **dict.fromkeys(("DepthwiseConv2D", "SeparableConv1D", "SeparableConv2D"), _depthwise),
     **dict.fromkeys(("BatchNormalization", "LayerNormalization"), _norm),
-    **dict.fromkeys(("LSTM", "GRU", "SimpleRNN"), _recurrent),
-    **{"PReLU": _slope, "Embedding": _embedding, "Flatten": _flatten},
+    "Embedding": _embedding,
+    **dict.fromkeys(GATES, _recurrent),
+    **dict.fromkeys(PASSING, _passing),
+    **dict.fromkeys(GLOBAL_POOLS, _global_pool),
+    "Flatten": _flatten,
+    **dict.fromkeys(TOGETHER, _together),
+    "Concatenate": _concatenate,
 }
-"""What layers do with units, by the name of their class without the number of axes."""
-
-
-def _name(layer: Mapping[str, Any]) -> str:
-    return str(layer.get("name") or layer["config"]["name"])
-
-
-def _calls(layers: Sequence[Mapping[str, Any]]) -> Iterator[tuple[Mapping[str, Any], int, list[Place]]]:
-    """Each call of each layer with the values that it reads; in a list of layers without calls each reads the one before."""
-    if any("inbound_nodes" in layer and layer["inbound_nodes"] for layer in layers):
-        for layer in layers:
-            for number, node in enumerate(layer.get("inbound_nodes") or [[]]):
-                yield layer, number, list(_places(node))
-        return
-    before: list[Place] = []
-    for layer in layers:
-        if not before and layer["class_name"] != "InputLayer":
-            first = {"class_name": "InputLayer", "name": "", "config": layer["config"] | {"name": "an input"}}
-            yield first, 0, []
-            before = [("an input", 0, 0)]
-        yield layer, 0, before
-        before = [(_name(layer), 0, 0)]
-
-
-def _places(node: Any) -> Iterator[Place]:
-    """The values that a node of any version names."""
-    if isinstance(node, Mapping):
-        history = node.get("keras_history")
-        for part in [history] if history else node.values():
-            yield from _places(part)
-    elif isinstance(node, list):
-        if len(node) >= 3 and isinstance(node[0], str) and all(isinstance(number, int) for number in node[1:3]):
-            yield node[0], node[1], node[2]
-        else:
-            for part in node:
-                yield from _places(part)
-
-
-def _homogeneous(config: Mapping[str, Any]) -> bool:
-    activation = config.get("activation") or "linear"
-    return activation in HOMOGENEOUS and config.get("max_value") is None and not config.get("threshold")
-
-
-def _sizes(config: Mapping[str, Any]) -> Sequence[int | None]:
-    known = config.get("batch_shape") or config.get("batch_input_shape") or [None]
-    return known if isinstance(known, list) else [None]

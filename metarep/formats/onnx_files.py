@@ -24,7 +24,7 @@ from metarep.formats.onnx_units import Shapes, shapes_of
 from metarep.formats.safetensors_files import plain_name
 from metarep.formats.torch_files import DAMAGE
 from metarep.networks.graph import Graph, Use
-from metarep.networks.graph_units import Units
+from metarep.networks.units import Units
 
 DTYPES = {
     "FLOAT": torch.float32,

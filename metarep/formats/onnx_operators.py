@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from metarep.formats.onnx_graph import Seen, Tensors, integer, integers
 from metarep.formats.onnx_units import Found, Handlers, Shapes, Value, Walk
-from metarep.networks.graph_units import Axis, Units, reshaped, size_of
+from metarep.networks.units import Axis, Units, reshaped, size_of
 
 HOMOGENEOUS = frozenset({"Relu", "LeakyRelu", "Abs", "Neg", "Identity", "Dropout"})
 """Operators of one value that hand a positive factor on."""

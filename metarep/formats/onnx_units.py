@@ -14,7 +14,7 @@ from typing import Any
 
 from metarep.formats.onnx_fold import DEFAULT, names_read
 from metarep.formats.onnx_graph import Seen, Tensors, as_they_are, integers, same_values
-from metarep.networks.graph_units import Axis, Side, Units, size_of
+from metarep.networks.units import Axis, Side, Units, size_of
 
 Shapes = Mapping[str, tuple[int | None, ...]]
 """The sizes of values by name; None for those that the graph leaves open."""
@@ -98,10 +98,7 @@ class Walk:
 
     def bind(self, one: Seen, at: int, axis: Axis, side: Side) -> None:
         """An axis of a tensor runs over units; they are frozen where it is not as long."""
-        if axis and size_of(axis) != self.length(one, at):
-            self.units.freeze(axis)
-            axis = ()
-        self.units.bind(self.branch + one.name, one.order[at], axis, side)
+        self.units.bind(self.branch + one.name, one.order[at], axis, side, self.length(one, at))
 
     def whole(self, node: Any, place: int, name: str) -> tuple[int, ...] | None:
         """Whole numbers, an attribute or a constant at a place; None where they are not known, or not given."""
@@ -119,7 +116,8 @@ class Walk:
     def layer(self, weight: Seen, out: int, source: int, read: Axis, bias: Seen | None) -> Axis:
         """The units that a layer puts out for those that it reads."""
         self.reads(weight, source, read)
-        new = self.units.new(self.length(weight, out))
+        n = self.length(weight, out)
+        new = self.units.new(n) if n > 1 else ()  # one alone is no unit
         self.bind(weight, out, new, "in")
         if bias is not None:
             self.vector(bias, new, "in")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from metarep.devices import without_waiting
 from metarep.model.behaviour import Behaviour
 from metarep.model.layout import Layout
 
@@ -16,7 +17,8 @@ class Segment:
     """B windows of one layout: values (B, T, C) as they stand in networks, and the first unit (B,) of each.
 
     `behaviour` is what their units do at probe inputs, where that is known and asked for. `tensors` are the networks
-    themselves, (B, *shape) each, where every window is a whole network.
+    themselves, (B, *shape) each, where every window is a whole network. `moved` says whether a window may begin at another
+    unit than the first; it is looked up where it is not given, so that no GPU has to be asked later.
     """
 
     layout: Layout
@@ -24,6 +26,11 @@ class Segment:
     firsts: torch.Tensor
     behaviour: Behaviour | None = None
     tensors: dict[str, torch.Tensor] | None = None
+    moved: bool | None = None
+
+    def __post_init__(self) -> None:
+        if self.moved is None:
+            object.__setattr__(self, "moved", bool(self.firsts.any()))
 
     def __len__(self) -> int:
         return len(self.values)
@@ -57,10 +64,12 @@ class Segment:
         """On another device; the layout stays on the CPU, where models look it up."""
         return replace(
             self,
-            values=self.values.to(device),
-            firsts=self.firsts.to(device),
+            values=without_waiting(self.values, device),
+            firsts=without_waiting(self.firsts, device),
             behaviour=None if self.behaviour is None else self.behaviour.to(device),
-            tensors=None if self.tensors is None else {name: value.to(device) for name, value in self.tensors.items()},
+            tensors=None
+            if self.tensors is None
+            else {name: without_waiting(value, device) for name, value in self.tensors.items()},
         )
 
 

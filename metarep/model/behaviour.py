@@ -14,6 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from metarep.devices import without_waiting
 from metarep.model.heads import Rectified, RectifiedHead
 
 MAX_GRID_INPUTS = 3
@@ -37,7 +38,7 @@ class Probes:
 
     def to(self, device: str | torch.device) -> Probes:
         """On another device."""
-        return Probes(self.inputs.to(device), self.outputs.to(device), self.n_outputs)
+        return Probes(without_waiting(self.inputs, device), without_waiting(self.outputs, device), self.n_outputs)
 
     def take(self, index: torch.Tensor) -> Probes:
         """Some of them."""
@@ -57,7 +58,7 @@ class Behaviour:
 
     def to(self, device: str | torch.device) -> Behaviour:
         """On another device."""
-        return Behaviour(self.probes.to(device), self.contributions.to(device))
+        return Behaviour(self.probes.to(device), without_waiting(self.contributions, device))
 
 
 class ProbeSpace(nn.Module):

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import deepcopy
-from dataclasses import replace
 from itertools import pairwise, permutations, product
 from math import factorial, prod
 
@@ -26,9 +25,11 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from metarep.devices import without_waiting
 from metarep.errors import MetarepError
 from metarep.model.batches import Batch, Segment
 from metarep.model.data import WholeNetworks
+from metarep.model.masks import Masked, masked_in
 from metarep.model.settings import PretrainConfig
 from metarep.model.transformer import ClozeModel, unit_states, unpacked
 from metarep.model.views import same_function
@@ -57,8 +58,10 @@ class Objective(nn.Module):
         """The model that is kept in the end."""
         return self.model
 
-    def loss(self, batch: Batch, masks: Sequence[torch.Tensor], *, generator: torch.Generator) -> torch.Tensor:
-        """(): what is minimised; `generator` is for what else has to be drawn."""
+    def loss(
+        self, batch: Batch, masks: Sequence[torch.Tensor], *, generator: torch.Generator, masked: Masked | None = None
+    ) -> torch.Tensor:
+        """(): what is minimised; `generator` is for what else has to be drawn, `masked` says where masks are True."""
         raise RuntimeError("an objective has a loss")
 
     def metrics(self, batch: Batch, masks: Sequence[torch.Tensor]) -> dict[str, float]:
@@ -73,18 +76,19 @@ class Objective(nn.Module):
 class Cloze(Objective):
     """Masked values from the others."""
 
-    def loss(self, batch: Batch, masks: Sequence[torch.Tensor], *, generator: torch.Generator) -> torch.Tensor:
+    def loss(
+        self, batch: Batch, masks: Sequence[torch.Tensor], *, generator: torch.Generator, masked: Masked | None = None
+    ) -> torch.Tensor:
         del generator
         model, packed = self.model, self.model.encode_packed(batch, masks)
-        mask = torch.cat([mask.flatten(0, 1) for mask in masks])
-        touched = mask.any(dim=-1)
-        truth = torch.cat([model.normalise(segment).flatten(0, 1) for segment in batch])[touched]
-        masked = model.head.loss(model.head(packed[touched]), truth)[mask[touched]]
-        loss = masked.mean() if len(masked) else masked.sum()
+        tokens, values = masked_in(masks) if masked is None else masked
+        truth = torch.cat([model.normalise(segment).flatten(0, 1) for segment in batch])[tokens]
+        of_values = model.head.loss(model.head(packed[tokens]), truth).flatten()[values]
+        loss = of_values.mean() if len(of_values) else of_values.sum()
         if model.decoder is None:
             return loss
         behaviours = [
-            model.decoder.loss(unit_states(states, segment.layout.units), segment.behaviour).flatten()
+            model.decoder.loss(unit_states(states, model.place(segment.layout).units), segment.behaviour).flatten()
             for segment, states in zip(batch, unpacked(packed, batch), strict=True)
             if segment.behaviour is not None
         ]
@@ -110,8 +114,10 @@ class Autoencoder(Objective):
         self.decoder = perceptron(config.bottleneck, 4 * config.d_model, subject.shape.layout.present.numel(), n_hidden=2)
         self.orders = unit_orders(subject.symmetries)
 
-    def loss(self, batch: Batch, masks: Sequence[torch.Tensor], *, generator: torch.Generator) -> torch.Tensor:
-        del masks, generator
+    def loss(
+        self, batch: Batch, masks: Sequence[torch.Tensor], *, generator: torch.Generator, masked: Masked | None = None
+    ) -> torch.Tensor:
+        del masks, generator, masked
         return torch.cat([(a - b).square().flatten() for a, b in map(self._reconstructed_and_target, batch)]).mean()
 
     def metrics(self, batch: Batch, masks: Sequence[torch.Tensor]) -> dict[str, float]:
@@ -146,8 +152,10 @@ class Contrastive(Objective):
         super().__init__(config, model, subject)
         self.projection = perceptron(config.d_model, config.d_model, config.d_model)
 
-    def loss(self, batch: Batch, masks: Sequence[torch.Tensor], *, generator: torch.Generator) -> torch.Tensor:
-        del masks
+    def loss(
+        self, batch: Batch, masks: Sequence[torch.Tensor], *, generator: torch.Generator, masked: Masked | None = None
+    ) -> torch.Tensor:
+        del masks, masked
         pieces = [piece for segment in batch for piece in segment.split(self.config.batch_size) if len(piece) > 1]
         return torch.stack([nt_xent(*self._projected(p, generator), self.config.temperature) for p in pieces]).mean()
 
@@ -168,12 +176,14 @@ class LatentPrediction(Objective):
     def encoder(self) -> ClozeModel:
         return self.teacher
 
-    def loss(self, batch: Batch, masks: Sequence[torch.Tensor], *, generator: torch.Generator) -> torch.Tensor:
+    def loss(
+        self, batch: Batch, masks: Sequence[torch.Tensor], *, generator: torch.Generator, masked: Masked | None = None
+    ) -> torch.Tensor:
         del generator
-        touched = torch.cat([mask.any(dim=-1).flatten() for mask in masks])
+        tokens = (masked_in(masks) if masked is None else masked).tokens
         states = torch.cat([state.flatten(0, 1) for state in self.model.encode(batch, masks)])
         targets = self.targets(batch)
-        error = F.mse_loss(self.predictor(states[touched]), targets[touched])
+        error = F.mse_loss(self.predictor(states[tokens]), targets[tokens])
         return error / targets.var(dim=0, correction=0).mean().clamp_min(1e-6)
 
     def metrics(self, batch: Batch, masks: Sequence[torch.Tensor]) -> dict[str, float]:
@@ -235,6 +245,7 @@ def unit_orders(symmetries: Symmetries) -> list[list[torch.Tensor | None]]:
     return [[None if order is None else torch.tensor(order) for order in orders] for orders in product(*choices)]
 
 
-def on_device(batch: Batch, masks: Sequence[torch.Tensor], device: str) -> tuple[list[Segment], list[torch.Tensor]]:
-    """A batch and its masks on another device."""
-    return [replace(segment).to(device) for segment in batch], [mask.to(device) for mask in masks]
+def on_device(batch: Batch, masks: Sequence[torch.Tensor], device: str) -> tuple[list[Segment], list[torch.Tensor], Masked]:
+    """A batch and its masks on another device, and where these are True."""
+    masked = Masked(*(without_waiting(index, device) for index in masked_in(masks)))
+    return [segment.to(device) for segment in batch], [without_waiting(mask, device) for mask in masks], masked

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
 
 from metarep.artefact import open_artefact, write_whole, writing
+from metarep.devices import fast_products, is_gpu
 from metarep.errors import MetarepError
 from metarep.model.batches import Batch, Segment
 from metarep.model.behaviour import space_name
@@ -30,7 +34,7 @@ from metarep.model.data import (
     read_probes,
     training_data,
 )
-from metarep.model.masks import MaskRule, random_masks
+from metarep.model.masks import Masked, MaskRule, random_masks
 from metarep.model.objectives import Objective, build_objective, on_device
 from metarep.model.settings import PretrainConfig
 from metarep.model.transformer import ClozeModel
@@ -50,6 +54,9 @@ MAX_FIT_WINDOWS = 20_000
 """The normalisation is fitted on so many training windows at most."""
 MOST_STEPS, LEAST_STEPS, STEPS_A_WINDOW, MOST_COPIES = 4000, 300, 20, 4
 """Steps of the optimiser where the settings leave open how many, and how often a step then shows a window on average."""
+N_DRAWING = 3
+"""Threads that draw batches for a GPU."""
+Made = TypeVar("Made")
 
 
 @dataclass
@@ -102,7 +109,8 @@ def pretrain(
             leftover.unlink()
         prepared = prepare(config, subjects, progress=progress)
         state = start_or_resume(prepared, folder / CHECKPOINT, device)
-        run_training(prepared, state, folder / CHECKPOINT, device, progress)
+        with fast_products(device):
+            run_training(prepared, state, folder / CHECKPOINT, device, progress)
         model = state.objective.encoder.eval()
         model.load_state_dict(state.best)
         model.to("cpu").save_pretrained(folder)
@@ -262,6 +270,33 @@ def draw_batch(
     return batch, masks, generator
 
 
+def batches_ahead(
+    prepared: Prepared, first: int, device: str
+) -> Iterator[tuple[list[Segment], list[torch.Tensor], Masked, torch.Generator]]:
+    """What each step from `first` on is trained on, on the device. Where that is a GPU, threads draw what comes next while it
+    computes; what they draw depends on the step alone.
+    """
+
+    def draw(step: int) -> tuple[list[Segment], list[torch.Tensor], Masked, torch.Generator]:
+        batch, masks, generator = draw_batch(prepared.config, prepared.model, prepared.train, step)
+        return *on_device(batch, masks, device), generator
+
+    steps = range(first, prepared.config.n_steps)
+    yield from ahead(draw, steps, n_threads=N_DRAWING) if is_gpu(device) else map(draw, steps)
+
+
+def ahead(make: Callable[[int], Made], numbers: Iterable[int], *, n_threads: int) -> Iterator[Made]:
+    """make(number) in order, made by threads that are up to two items a thread ahead."""
+    with ThreadPoolExecutor(n_threads) as pool:
+        waiting: deque[Future[Made]] = deque()
+        for number in numbers:
+            waiting.append(pool.submit(make, number))
+            if len(waiting) > 2 * n_threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
 def mask_rule(config: PretrainConfig) -> MaskRule:
     """The masks that the config asks for."""
     none = config.unmasked_share if config.behaviour_weight else 0.0
@@ -298,10 +333,10 @@ def learning_rate(config: PretrainConfig, step: int) -> float:
 def run_training(prepared: Prepared, state: TrainingState, checkpoint: Path, device: str, progress: Progress) -> None:
     """Takes the state from its step to the last one; evaluates and writes it aside every `eval_every` steps."""
     config, running, note = prepared.config, [], ""
+    batches = batches_ahead(prepared, state.step, device)
     with progress.task("pretrain", config.n_steps, "steps", done=state.step) as task:
         while state.step < config.n_steps:
-            batch, masks, generator = draw_batch(config, prepared.model, prepared.train, state.step)
-            running.append(train_step(config, state, *on_device(batch, masks, device), generator))
+            running.append(train_step(config, state, *next(batches)))
             state.step += 1
             if state.step % config.eval_every == 0 or state.step == config.n_steps:
                 row = evaluate(prepared, state, device, train_loss=float(torch.stack(running).mean()))
@@ -313,13 +348,18 @@ def run_training(prepared: Prepared, state: TrainingState, checkpoint: Path, dev
 
 
 def train_step(
-    config: PretrainConfig, state: TrainingState, batch: Batch, masks: Sequence[torch.Tensor], generator: torch.Generator
+    config: PretrainConfig,
+    state: TrainingState,
+    batch: Batch,
+    masks: Sequence[torch.Tensor],
+    masked: Masked,
+    generator: torch.Generator,
 ) -> torch.Tensor:
     """One step of AdamW on one batch; returns the loss."""
     for group in state.optimiser.param_groups:
         group["lr"] = learning_rate(config, state.step)
     objective = state.objective.train()
-    loss = objective.loss(batch, masks, generator=generator)
+    loss = objective.loss(batch, masks, generator=generator, masked=masked)
     state.optimiser.zero_grad(set_to_none=True)
     loss.backward()
     torch.nn.utils.clip_grad_norm_(objective.parameters(), config.grad_clip)
@@ -338,8 +378,8 @@ def evaluate(prepared: Prepared, state: TrainingState, device: str, *, train_los
             pieces = [(source, piece) for source, rows in drawn for piece in source.segments(rows, config, generator=None)]
             masks = [random_masks(piece, mask_rule(config), generator=generator) for _, piece in pieces]
             asked = [ask_behaviour(config, prepared.model, *pair, torch.zeros(0), generator) for pair in pieces]
-            asked, masks = on_device(asked, masks, device)
-            losses.append(float(objective.loss(asked, masks, generator=generator)))
+            asked, masks, masked = on_device(asked, masks, device)
+            losses.append(float(objective.loss(asked, masks, generator=generator, masked=masked)))
             metrics.append(objective.metrics(asked, masks))
             weights.append(sum(len(segment) for segment in asked))
     loss = float(np.average(losses, weights=weights))

@@ -47,7 +47,8 @@ class Placement(NamedTuple):
     labels (4, T) are kind, role, side and depth, numbers (T, F) and scale (T, 1) those of the layout, present (T, C) too.
     rows (5, T) point into the table of positions, 0 for none, and fourier (T, G) describes those that have no row.
     class_stride and row_stride (T,) say by how much class and first row grow with the first unit of a window, fourier_stride
-    (T,) by which share of its axis the first of the Fourier features moves. relation (R, T · T) is one-hot.
+    (T,) by which share of its axis the first of the Fourier features moves. relation (R, T · T) is one-hot, units (U, T) are
+    the tokens of each unit. rows_move and waves_move say whether any of the strides is not 0.
     """
 
     value_class: torch.Tensor
@@ -62,6 +63,13 @@ class Placement(NamedTuple):
     fourier: torch.Tensor
     fourier_stride: torch.Tensor
     relation: torch.Tensor
+    units: torch.Tensor
+    rows_move: bool
+    waves_move: bool
+
+    def to(self, device: torch.device) -> Placement:
+        """On another device."""
+        return Placement(*(part.to(device) if isinstance(part, torch.Tensor) else part for part in self))
 
 
 class Block(nn.Module):
@@ -86,10 +94,10 @@ class Block(nn.Module):
         return x + self.mlp_out(F.gelu(self.mlp_in(self.norm_mlp(x))))
 
     def _attend(self, qkv: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
-        """(B · T, D). Written out in training, since the fused kernels take no bias that has a gradient."""
+        """(B · T, D). Written out in training on the CPU, whose fused kernel takes no bias that has a gradient."""
         b, t, width = qkv.shape
         q, k, v = qkv.view(b, t, 3, self.n_heads, -1).permute(2, 0, 3, 1, 4)
-        if not torch.is_grad_enabled():
+        if qkv.is_cuda or not torch.is_grad_enabled():
             bias = None if bias is None else bias.expand(b, self.n_heads, t, t)
             return F.scaled_dot_product_attention(q, k, v, attn_mask=bias).transpose(1, 2).reshape(b * t, -1)
         scores = (q * (width // 3 // self.n_heads) ** -0.5) @ k.transpose(-1, -2)
@@ -167,7 +175,7 @@ class ClozeModel(nn.Module, PyTorchModelHubMixin, library_name="metarep"):
         """What the model knows of a layout, worked out once."""
         found = self._placements.get(layout)
         if found is None or found.relation.device != self.device:
-            found = Placement(*(part.to(self.device) for part in self._place(layout)))
+            found = self._place(layout).to(self.device)
             self._placements[layout] = found
         return found
 
@@ -181,6 +189,7 @@ class ClozeModel(nn.Module, PyTorchModelHubMixin, library_name="metarep"):
         lengths = torch.tensor([axis.length for axis in layout.axes] + [1])[layout.coordinate_axis]
         waving = (first == 0) & (layout.coordinate_axis >= 0)
         waves = torch.where(waving.unsqueeze(-1), _waves(layout.coordinate_index / lengths), 0.0)
+        row_stride, fourier_stride = (rows[0] > 0).long(), torch.where(waving[0], 1 / lengths[0], 0.0)
         return Placement(
             value_class=value_class,
             class_stride=torch.where(by_role.squeeze(1), 0, layout.own_stride),
@@ -190,16 +199,19 @@ class ClozeModel(nn.Module, PyTorchModelHubMixin, library_name="metarep"):
             scale=layout.scale.unsqueeze(1),
             present=layout.present,
             rows=rows,
-            row_stride=(rows[0] > 0).long(),
+            row_stride=row_stride,
             fourier=waves.permute(1, 0, 2).flatten(1),
-            fourier_stride=torch.where(waving[0], 1 / lengths[0], 0.0),
+            fourier_stride=fourier_stride,
             relation=F.one_hot(layout.relation.flatten(), N_RELATIONS).T.float().contiguous(),
+            units=layout.units,
+            rows_move=bool(row_stride.any()),
+            waves_move=bool(fourier_stride.any()),
         )
 
     def classes(self, segment: Segment) -> torch.Tensor:
         """(B or 1, T, C): the class by which each value is standardised."""
         at = self.place(segment.layout)
-        if not bool(segment.firsts.any()):
+        if not segment.moved:
             return at.value_class.unsqueeze(0)
         return at.value_class + (segment.firsts[:, None] * at.class_stride).unsqueeze(-1)
 
@@ -247,7 +259,6 @@ class ClozeModel(nn.Module, PyTorchModelHubMixin, library_name="metarep"):
     def _where(self, batch: Batch) -> list[torch.Tensor]:
         """(B · T, D) a segment: where its tokens stand. Looked up once for all windows of a layout."""
         at = [self.place(segment.layout) for segment in batch]
-        shifted = [bool(segment.firsts.any()) for segment in batch]
         labels = torch.cat([one.labels for one in at], dim=1)
         rows = torch.cat([one.rows for one in at], dim=1)
         where = sum(table(label) for table, label in zip(self.tables, labels, strict=True))
@@ -255,12 +266,12 @@ class ClozeModel(nn.Module, PyTorchModelHubMixin, library_name="metarep"):
         where = where + self.fourier(torch.cat([one.fourier for one in at])) + self.positions(rows[1:]).sum(dim=0)
         own = self.positions(rows[0])
         found, start = [], 0
-        for one, segment, moves in zip(at, batch, shifted, strict=True):
+        for one, segment in zip(at, batch, strict=True):
             span = slice(start, start + segment.layout.n_tokens)
             here = where[span] + own[span]
-            if moves and bool(one.row_stride.any()):
+            if segment.moved and one.rows_move:
                 here = where[span] + self.positions(one.rows[0] + segment.firsts[:, None] * one.row_stride)
-            if moves and bool(one.fourier_stride.any()):
+            if segment.moved and one.waves_move:
                 waves = one.fourier[:, : 2 * N_FREQUENCIES]
                 moved = moved_waves(waves, segment.firsts[:, None] * one.fourier_stride)
                 here = here + (moved - waves) @ self.fourier.weight[:, : 2 * N_FREQUENCIES].T
@@ -268,36 +279,25 @@ class ClozeModel(nn.Module, PyTorchModelHubMixin, library_name="metarep"):
             start = span.stop
         return found
 
-    def streams(self, batch: Batch, masks: Sequence[torch.Tensor], cut: torch.Tensor | None = None) -> list[torch.Tensor]:
-        """The packed states (N, D) that enter the first block and those that leave each block.
-
-        Where cut (T, T) is True token i does not see token j, in any block; it goes with one segment.
-        """
-        shapes = [(len(segment), segment.layout.n_tokens) for segment in batch]
-        biases = [self._biases(segment.layout, cut) for segment in batch]
-        stream = [self.embed_tokens(batch, masks)]
-        for number, block in enumerate(self.blocks):
-            stream.append(block(stream[-1], shapes, [None if one is None else one[number] for one in biases]))
-        return stream
-
-    def _biases(self, layout: Layout, cut: torch.Tensor | None) -> torch.Tensor | None:
-        """(layers, heads, T, T): what is added to the attention of each block."""
+    def _biases(self, layout: Layout) -> Sequence[torch.Tensor | None]:
+        """What is added to the attention of each block: (heads, T, T), or nothing."""
+        if not self.relational:
+            return [None] * len(self.blocks)
         t = layout.n_tokens
-        found = None
-        if self.relational:
-            found = (self.relation_bias @ self.place(layout).relation).view(len(self.blocks), -1, t, t)
-        if cut is not None:
-            found = torch.zeros(len(self.blocks), 1, t, t, device=self.device) if found is None else found
-            found = found.masked_fill(cut, -torch.inf)
-        return found
+        return (self.relation_bias @ self.place(layout).relation).view(len(self.blocks), -1, t, t)
 
-    def encode(self, batch: Batch, masks: Sequence[torch.Tensor], cut: torch.Tensor | None = None) -> list[torch.Tensor]:
+    def encode(self, batch: Batch, masks: Sequence[torch.Tensor]) -> list[torch.Tensor]:
         """The states (B, T, D) of each segment's tokens; masks (B, T, C) bool, True masked."""
-        return unpacked(self.encode_packed(batch, masks, cut), batch)
+        return unpacked(self.encode_packed(batch, masks), batch)
 
-    def encode_packed(self, batch: Batch, masks: Sequence[torch.Tensor], cut: torch.Tensor | None = None) -> torch.Tensor:
+    def encode_packed(self, batch: Batch, masks: Sequence[torch.Tensor]) -> torch.Tensor:
         """The same as one matrix (N, D), segment behind segment, window behind window."""
-        return self.norm(self.streams(batch, masks, cut)[-1])
+        shapes = [(len(segment), segment.layout.n_tokens) for segment in batch]
+        biases = [self._biases(segment.layout) for segment in batch]
+        stream = self.embed_tokens(batch, masks)
+        for number, block in enumerate(self.blocks):
+            stream = block(stream, shapes, [one[number] for one in biases])
+        return self.norm(stream)
 
     def states(self, segment: Segment) -> torch.Tensor:
         """The states (B, T, D) of one segment of which nothing is masked."""

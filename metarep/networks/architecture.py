@@ -67,6 +67,11 @@ class Tensor:
         """The number of values."""
         return math.prod(self.shape)
 
+    @property
+    def layout(self) -> Axes:
+        """The output and the input axis of a weight, PyTorch's where nothing else is known."""
+        return self.axes or ((1, 0) if self.kind == "embedding" else (0, 1))
+
 
 @dataclass(frozen=True)
 class Architecture:

@@ -54,8 +54,12 @@ def turned_alike(
     """The axes of all weights; bare matrices (`W1`, `W`) that nothing decides on lie as those do that something does.
 
     Where nothing decides on any, they keep (in, out) if more of them fit the one before so than as (out, in). Matrices beside
-    weights with an axis of heads do not count.
+    weights with an axis of heads do not count. Layers called c_… are GPT-2's, (in, out), where its fused attention lies so.
     """
+    fused = [shapes[name] for name in shapes if parts[name].last == "c_attn" and len(shapes[name]) == 2]
+    if fused and all(shape[1] == 3 * shape[0] for shape in fused):
+        named_so = [name for name in shapes if parts[name].last.startswith("c_") and len(shapes[name]) == 2]
+        axes = {**axes, **dict.fromkeys(named_so, SECOND)}
     heads = {parts[name].module[:-1] for name in shapes if parts[name].own in ("q", "k", "v") and len(shapes[name]) == 3}
     bare = [n for n in shapes if parts[n].leaf == "w" and len(shapes[n]) == 2 and parts[n].module[:-1] not in heads]
     lengths = {name: {shape[0] for leaf, shape in siblings[name].items() if leaf in BIAS_LEAVES and shape} for name in bare}

@@ -1,4 +1,4 @@
-"""Tensors that are kept with the weights and that nothing trains: by their names and shapes, and by their values.
+"""Tensors that are kept with the weights and that nothing trains, by their names and shapes.
 
 Masks, position tables by formula, rotary frequencies, anchors, mel filters, schedules of diffusion, statistics of inputs,
 weights of classes in a loss, counters.
@@ -7,9 +7,7 @@ weights of classes in a loss, counters.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-
-import torch
+from collections.abc import Mapping
 
 BUFFER_NAMES = (
     # places and masks
@@ -60,61 +58,3 @@ def is_buffer(name: str, leaf: str, shape: Shape, siblings: Mapping[str, Shape])
         return False
     weights = any(len(other) > 1 for key, other in siblings.items() if key != leaf)
     return not (BESIDE_WEIGHTS.fullmatch(leaf) and (weights or len(shape) > 1))
-
-
-def buffers_by_value(tensors: Mapping[str, torch.Tensor]) -> dict[str, str]:
-    """The tensors whose values nothing trains, with why: infinities, triangles of 0 and 1, tables of sines.
-
-    Layers that are all 0 or all 1 are none: that is how biases and norms begin.
-    """
-    found = {}
-    for name, value in tensors.items():
-        if value.is_floating_point() and value.numel() and (why := _why(value.detach())):
-            found[name] = why
-    return found
-
-
-def constant(networks: Sequence[Mapping[str, torch.Tensor]]) -> tuple[str, ...]:
-    """The tensors that are equal bit for bit in all networks, where at least one other tensor differs; () for one network."""
-    if len(networks) < 2:
-        return ()
-    first, others = networks[0], networks[1:]
-    same = [name for name, value in first.items() if all(name in one and torch.equal(one[name], value) for one in others)]
-    return tuple(same) if len(same) < len(first) else ()
-
-
-def _why(value: torch.Tensor) -> str | None:
-    if bool(torch.isinf(value).any()):
-        return "holds infinities" if not bool(torch.isnan(value).any()) else None
-    if value.ndim >= 2 and value.shape[-1] == value.shape[-2] > 1 and _is_triangle(value.reshape(-1, *value.shape[-2:])[0]):
-        return "is a triangular mask"
-    if value.ndim >= 2 and _is_table_of_sines(value.reshape(-1, value.shape[-1]).float()):
-        return "is a table of sines"
-    return None
-
-
-def _is_triangle(square: torch.Tensor) -> bool:
-    """Whether a square of 0 and 1 (or 0 and one very negative number) is a triangle."""
-    low = square[0, -1] if square[0, -1] != 0 else square[-1, 0]
-    if low == 0 or not (low == 1 or low <= -1e4):
-        return False
-    flags = (square == low).int()
-    whole = bool(((square == low) | (square == 0)).all())
-    return whole and any(
-        torch.equal(flags, turn(torch.ones_like(flags), d)) for turn in (torch.tril, torch.triu) for d in (-1, 0, 1)
-    )
-
-
-def _is_table_of_sines(rows: torch.Tensor) -> bool:
-    """Whether the columns of (places, width) are sines and cosines of the place, in pairs side by side or in two halves.
-
-    Each pair lies on the unit circle; the first column's steps turn by a fixed angle (Vaswani et al., 2017).
-    """
-    n, d = rows.shape
-    if n < 3 or d < 4 or d % 2 or float(rows.abs().max()) > 1.0001:
-        return False
-    for a, b in ((rows[:, 0::2], rows[:, 1::2]), (rows[:, : d // 2], rows[:, d // 2 :])):
-        if bool(((a.square() + b.square() - 1).abs() < 1e-3).all()):
-            turned = a[1:] * b[:-1] - b[1:] * a[:-1]
-            return bool((turned.std(dim=0) < 1e-2).all())
-    return False

@@ -5,11 +5,10 @@ the other.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from math import prod
 from types import MappingProxyType
-from typing import Literal
 
 import torch
 from torch.nn import functional as F
@@ -17,6 +16,7 @@ from torch.nn import functional as F
 from metarep.errors import MetarepError
 from metarep.networks.architecture import Architecture
 from metarep.networks.operations import AFFINE, Operation, operations_of
+from metarep.networks.structure import Steps
 from metarep.networks.symmetry_groups import Symmetries
 
 ACTIVATIONS = {
@@ -37,35 +37,13 @@ ACTIVATIONS = {
 Tensors = Mapping[str, torch.Tensor]
 
 
-@dataclass(frozen=True)
-class Steps:
-    """How a convolution goes over its input and what is pooled behind its activation.
-
-    `padding` is a number of pixels on each side or "same"; `pool` pixels are taken together, all of them where it is 0.
-    """
-
-    stride: int = 1
-    padding: int | Literal["same"] = "same"
-    pool: int = 1
-    pooling: Literal["max", "average"] = "max"
-
-    def __post_init__(self):
-        if self.stride > 1 and self.padding == "same":
-            raise MetarepError("a stride above 1 needs a padding in pixels", met=f"stride={self.stride}", expected="padding=0")
-
-    def pooled(self, values: torch.Tensor) -> torch.Tensor:
-        """(B, S, channels, …) with fewer pixels."""
-        if self.pool == 1:
-            return values
-        name = f"{'' if self.pool else 'adaptive_'}{'max' if self.pooling == 'max' else 'avg'}_pool{values.ndim - 3}d"
-        found = getattr(F, name)(values.flatten(0, 1), self.pool or 1)
-        return found.view(*values.shape[:2], *found.shape[1:])
-
-    def size(self, length: int, kernel: int) -> int:
-        """Pixels along an axis behind the convolution and the pool."""
-        if self.padding != "same":
-            length = (length + 2 * self.padding - kernel) // self.stride + 1
-        return length // self.pool if self.pool else 1
+def pooled(steps: Steps, values: torch.Tensor) -> torch.Tensor:
+    """(B, S, channels, …) with fewer pixels."""
+    if steps.pool == 1:
+        return values
+    name = f"{'' if steps.pool else 'adaptive_'}{'max' if steps.pooling == 'max' else 'avg'}_pool{values.ndim - 3}d"
+    found = getattr(F, name)(values.flatten(0, 1), steps.pool or 1)
+    return found.view(*values.shape[:2], *found.shape[1:])
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +52,7 @@ class Layer:
 
     operation: Operation
     group: int
-    steps: Steps = Steps()
+    steps: Steps = field(default_factory=Steps)
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,7 +111,7 @@ class Chain:
             if kept is not None and not last:
                 values = values.requires_grad_() if not values.requires_grad else values
                 kept.append(values)
-            values = layer.steps.pooled(values)
+            values = pooled(layer.steps, values)
         return values
 
 

@@ -67,7 +67,8 @@ def with_checks(
 def stated_of(architecture: Architecture, activation: str | None = None, output_activation: str | None = None) -> Stated:
     """What is declared of an architecture, and else what its zoo says of all."""
     own = architecture.declared or Declared()
-    return Stated(own.activation or activation, own.output_activation or output_activation, n_heads=own.n_heads)
+    how = {"n_heads": own.n_heads, "input_shape": own.input_shape or None, "layers": dict(own.steps)}
+    return Stated(own.activation or activation, own.output_activation or output_activation, **how)
 
 
 def evidence_of(

@@ -16,7 +16,8 @@ from torch.func import functional_call
 from torch.nn import functional as F
 
 from metarep.networks.architecture import Architecture
-from metarep.networks.chain_forward import ACTIVATIONS, Steps, chain_forward
+from metarep.networks.chain_forward import ACTIVATIONS, chain_forward
+from metarep.networks.structure import Steps
 from metarep.networks.symmetry_groups import Symmetries
 
 Tensors = Mapping[str, torch.Tensor]

@@ -133,7 +133,7 @@ def _rotations(operation: Operation, architecture: Architecture, groups: Sequenc
     if _positions_are_added(architecture, by_role) and parts["query"] and parts["key"]:
         yield Rotation("attention rotation", f"queries and keys of {operation.module}", *heads, parts["query"], parts["key"])
     if output is not None and parts["value"]:
-        block = Block(output.name, 1, heads=0) if len(output.shape) == 3 else Block(output.name, _axes(output)[1])
+        block = Block(output.name, 1, heads=0) if len(output.shape) == 3 else Block(output.name, output.layout[1])
         yield Rotation("attention rotation", f"values and output of {operation.module}", *heads, parts["value"], (block,))
 
 
@@ -155,7 +155,7 @@ def _heads(by_role: Mapping[str, Tensor], groups: Sequence[SymmetryGroup]) -> tu
         return output.shape[0], output.shape[1]
     for units in groups:
         for member in units.members:
-            if member.tensor == output.name and member.side == "out" and member.axis == _axes(output)[1] and member.inner > 1:
+            if member.tensor == output.name and member.side == "out" and member.axis == output.layout[1] and member.inner > 1:
                 return units.n, member.inner
     return None
 
@@ -166,7 +166,7 @@ def _blocks(role: str, by_role: Mapping[str, Tensor], n: int, d: int) -> tuple[B
     for ending in ("", "_bias"):
         own, fused = by_role.get(role + ending), by_role.get("qkv" + ending)
         if own is None and fused is not None and len(fused.shape) == 2 - bool(ending) and not _BY_HEAD.search(fused.name):
-            axis = 0 if ending else _axes(fused)[0]
+            axis = 0 if ending else fused.layout[0]
             if fused.shape[axis] == 3 * n * d:
                 found.append(Block(fused.name, axis, start=("query", "key", "value").index(role) * n * d))
                 continue
@@ -188,9 +188,5 @@ def _own_block(tensor: Tensor, n: int, d: int) -> Block | None:
     if len(shape) == 3:
         place = next((at for at in (0, 1) if shape[at] == n and shape[2] == d), None)
         return None if place is None else Block(tensor.name, 2, heads=place)
-    axis = _axes(tensor)[0]
+    axis = tensor.layout[0]
     return Block(tensor.name, axis) if len(shape) == 2 and shape[axis] == n * d else None
-
-
-def _axes(tensor: Tensor) -> tuple[int, int]:
-    return tensor.axes or (0, 1)

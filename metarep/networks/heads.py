@@ -68,15 +68,10 @@ def _member(tensor: Tensor, n: int) -> Member | None:
     if split_name(tensor.name).last == "query_key_value":
         return None  # by head or by kind
     outer = {"qkv": 3, "qkv_bias": 3, "key_value": 2, "key_value_bias": 2}.get(tensor.role, 1)
-    out, source = tensor.axes or _default_axes(tensor)
+    out, source = tensor.layout
     axis = 0 if len(tensor.shape) == 1 else source if reads else out
     inner, left = divmod(tensor.shape[axis], outer * n)
     return Member(tensor.name, axis, side, outer=outer, inner=inner) if inner and not left else None
-
-
-def _default_axes(tensor: Tensor) -> tuple[int, int]:
-    turned = split_name(tensor.name).last == "c_attn" and tensor.shape[-1] == 3 * tensor.shape[0]
-    return (1, 0) if turned else (0, 1)
 
 
 def _has_biases_of_heads(operation: Operation, operations: Sequence[Operation], n: int) -> bool:

@@ -16,25 +16,29 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import chain
 
 from metarep.errors import MetarepError
 from metarep.networks.architecture import Architecture
 from metarep.networks.components import component_of
 from metarep.networks.heads import heads_of, n_attentions
 from metarep.networks.inside import groups_inside
-from metarep.networks.operations import AFFINE, NORMS, Operation, operations_of
+from metarep.networks.operations import NORMS, Operation, operations_of
 from metarep.networks.plain import key_of, may_be_gone_around, plain_structure, sequence
 from metarep.networks.residual_conv import residual_conv
-from metarep.networks.residual_stream import mlp_readers, stream_of
+from metarep.networks.residual_stream import stream_of
 from metarep.networks.structure import Declared, Structure
 from metarep.networks.structure_groups import StructureGroups
-from metarep.networks.symmetry_groups import Symmetries, SymmetryGroup
-from metarep.networks.widths import groups_of_widths
+from metarep.networks.symmetry_groups import Symmetries, SymmetryGroup, without_overlap
+from metarep.networks.widths import groups_at_the_end, groups_of_widths
 
 TWINS = (("pi_features_extractor", "features_extractor"), ("vf_features_extractor", "features_extractor"))
 """Modules that Stable-Baselines3 keeps under several names; they change places together, whether or not they are one."""
 
 HELD_BY_GRAPH = "inputs, outputs or operators of its graph that are not known keep all units in their places"
+FEW = 3
+"""Groups that a sentence names."""
+
 ORDER_MATTERS = "embeddings of this architecture depend on the order in which its units were saved"
 
 
@@ -55,9 +59,7 @@ def symmetries_of(architecture: Architecture, *, relu: bool = False) -> Symmetri
         found, said = _network(part, relu=relu)
         groups += found
         notes += said
-    held = {(m.tensor, m.axis) for units in groups if units.interchangeable for m in units.members}
-    heads = heads_of(operations, declared.n_heads)
-    groups += (units for units in heads if not held & {(m.tensor, m.axis) for m in units.members})
+    groups = list(without_overlap([*groups, *heads_of(operations, declared.n_heads)]))
     if len(architecture.components) > 1:
         names = ", ".join(architecture.components)
         notes.append(f"{len(architecture.components)} networks are taken to stand side by side: {names}")
@@ -109,27 +111,31 @@ def _networks(architecture: Architecture, operations: Sequence[Operation]) -> li
     return list(parts.values())
 
 
-def _network(operations: Sequence[Operation], *, relu: bool) -> tuple[list[SymmetryGroup], list[str]]:
+def _network(operations: Sequence[Operation], *, relu: bool) -> tuple[tuple[SymmetryGroup, ...], list[str]]:
     """The groups of one network, and what is to be said of them."""
     by_name = {key_of(operation): operation for operation in operations}
-    tree = plain_structure(operations)
-    why = [_why_not_plain(operations)]
+    tree, why = plain_structure(operations), _why_not_plain(operations)
     if tree is not None and len(by_name) == len(operations):
         try:
-            return list(StructureGroups(by_name, relu).run(tree)), _assumed(tree)
+            aside = any(isinstance(part, Structure) for part in tree.parts)
+            said = ["which layers stand side by side is taken from their names and widths"] if aside else []
+            return StructureGroups(by_name, relu).run(tree), said
         except MetarepError as error:
-            why = [f"layers do not stand one behind the other by their widths: {error}"]
-    groups = list(residual_conv(operations))
-    stream = None if groups else stream_of(operations)
-    groups += [stream] if stream is not None else []
-    held = {(member.tensor, member.axis) for units in groups for member in units.members}
-    for units in (*groups_inside(operations), *groups_of_widths(operations)):
-        places = {(member.tensor, member.axis) for member in units.members}
-        if not places & held:
-            groups.append(units)
-            held |= places
-    groups += _others(operations, groups)
-    return groups, [] if any(units.interchangeable for units in groups) else why
+            why = f"layers do not stand one behind the other by their widths: {error}"
+    whole = residual_conv(operations)
+    stream = None if whole else stream_of(operations)
+    parts = (whole, [stream] if stream is not None else [], groups_inside(operations), groups_of_widths(operations))
+    groups = without_overlap(chain(*parts, groups_at_the_end(operations), _others(operations)))
+    if not any(units.interchangeable for units in groups):
+        return groups, [why]
+    rest = [units.name for units in groups if not units.interchangeable][:-1]  # the last ones are outputs
+    return groups, [f"{why}: {order_matters_of(rest)}"] if rest else []
+
+
+def order_matters_of(names: Sequence[str]) -> str:
+    """What is said of groups whose units keep their order though they may be no outputs."""
+    listed = ", ".join(names[:FEW]) + (f" and {len(names) - FEW} more" if len(names) > FEW else "")
+    return f"embeddings depend on the order in which the {listed} were saved"
 
 
 def _why_not_plain(operations: Sequence[Operation]) -> str:
@@ -143,44 +149,13 @@ def _why_not_plain(operations: Sequence[Operation]) -> str:
     return "names leave open which layer reads which"
 
 
-def _assumed(tree: Structure) -> list[str]:
-    if all(isinstance(part, str) for part in tree.parts):
-        return []
-    return ["which layers stand side by side is taken from their names and widths"]
-
-
-def _others(operations: Sequence[Operation], groups: Sequence[SymmetryGroup]) -> Iterator[SymmetryGroup]:
-    """The output units of every operation that no group holds, interchangeable where names leave no doubt who reads them."""
-    held = {(member.tensor, member.axis) for units in groups for member in units.members}
-    readers = mlp_readers(operations) if _has_blocks(operations) else {}
-    taken: set[int] = set()
-    for number, operation in enumerate(operations):
-        if operation.recurrent is not None:
-            units = operation.recurrent
-            if (units.members[0].tensor, units.members[0].axis) not in held:
-                yield SymmetryGroup(f"units of {units.name}", units.n, units.members, interchangeable=False)
-            continue
-        if operation.weight is None or operation.kind == "embedding" or number in taken:
-            continue
-        if (operation.weight.name, operation.axes[0]) in held:
-            continue
-        name = f"units of {operation.label}"
-        if number not in readers:
-            yield SymmetryGroup(name, operation.n_out, operation.feeding(), interchangeable=False)
-            continue
-        feeders, reader = readers[number]
-        taken.update(feeders)
-        members = tuple(member for index in feeders for member in operations[index].feeding())
-        yield SymmetryGroup(name, operation.n_out, (*members, operations[reader].reading()), interchangeable=True)
-
-
-def _has_blocks(operations: Sequence[Operation]) -> bool:
-    """Whether a network has the look of a transformer: blocks inside it, or norms, attention, embeddings beside its layers.
-
-    In any other the layers fc1 and fc2 may be read by further ones.
-    """
-    kinds = {operation.kind for operation in operations}
-    return any("." in operation.path for operation in operations) or not kinds <= {*AFFINE}
+def _others(operations: Sequence[Operation]) -> Iterator[SymmetryGroup]:
+    """The output units of every operation, which keep their order."""
+    for operation in operations:
+        if (units := operation.recurrent) is not None:
+            yield SymmetryGroup(f"units of {units.name}", units.n, units.members, interchangeable=False)
+        elif operation.weight is not None and operation.kind != "embedding":
+            yield SymmetryGroup(f"units of {operation.label}", operation.n_out, operation.feeding(), interchangeable=False)
 
 
 def _without_twins(operations: Sequence[Operation]) -> tuple[dict[str, list[str]], list[Operation]]:

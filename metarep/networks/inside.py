@@ -1,5 +1,5 @@
-"""Units inside a network that is not known as a whole: between the layers of a list that nothing else can see into, and
-between the two layers of a transformer's MLP."""
+"""Units inside a network that is not known as a whole: between the layers of a list that nothing else can see into, and inside
+known blocks, such as the two layers of a transformer's MLP."""
 
 from __future__ import annotations
 
@@ -10,31 +10,18 @@ from itertools import pairwise
 from metarep.errors import MetarepError
 from metarep.networks.operations import NORMS, Operation
 from metarep.networks.plain import key_of, sequence
-from metarep.networks.structure import PASS, Structure
+from metarep.networks.residual_stream import mlps_of
+from metarep.networks.structure import Structure, residual, row
 from metarep.networks.structure_groups import StructureGroups
-from metarep.networks.symmetry_groups import SymmetryGroup
+from metarep.networks.symmetry_groups import SymmetryGroup, without_overlap
 
-BLOCKS: tuple[tuple[str, Structure], ...] = (
-    (
-        "inverted residual with squeeze and excitation (timm)",
-        Structure(
-            "sequence",
-            (
-                *("conv_pw", "bn1", "conv_dw", "bn2"),
-                Structure("elementwise", (PASS, Structure("sequence", ("se.conv_reduce", "se.conv_expand")))),
-                "conv_pwl",
-            ),
-        ),
-    ),
-    ("inverted residual (timm)", Structure("sequence", ("conv_pw", "bn1", "conv_dw", "bn2", "conv_pwl"))),
-    ("squeeze and excitation", Structure("sequence", ("se.conv_reduce", "se.conv_expand"))),
-    ("squeeze and excitation (torchvision)", Structure("sequence", ("se.fc1", "se.fc2"))),
-    ("low rank", Structure("sequence", ("lora_A", "lora_B"))),
-    ("low rank (peft)", Structure("sequence", ("lora_A.default", "lora_B.default"))),
-    ("low rank (diffusers)", Structure("sequence", ("lora_down", "lora_up"))),
-    ("low rank (diffusers, older)", Structure("sequence", ("lora.down", "lora.up"))),
+BLOCKS = (
+    row("conv_pw", "bn1", "conv_dw", "bn2", residual("se.conv_reduce", "se.conv_expand"), "conv_pwl"),  # timm
+    row("conv_pw", "bn1", "conv_dw", "bn2", "conv_pwl"),
+    *(row(*names) for names in (("se.conv_reduce", "se.conv_expand"), ("se.fc1", "se.fc2"))),
+    *(row(f"lora{a}", f"lora{b}") for a, b in (("_A", "_B"), ("_A.default", "_B.default"), ("_down", "_up"), (".down", ".up"))),
 )
-"""Blocks whose inner units nothing outside can see, by the names of their parts."""
+"""Blocks whose inner units nothing outside can see, by the ends of the names of their parts."""
 
 
 def lists_of_layers(operations: Sequence[Operation]) -> Iterator[tuple[Operation, ...]]:
@@ -82,16 +69,9 @@ def groups_inside(operations: Sequence[Operation]) -> tuple[SymmetryGroup, ...]:
     """The interchangeable groups of lists of layers and of known blocks."""
     by_name = {key_of(operation): operation for operation in operations}
     trees = [tree for layers in lists_of_layers(operations) for tree in _fitting(layers, by_name)]
-    trees += [tree for _, block in BLOCKS for tree in _occurrences(block, by_name)]
-    found: list[SymmetryGroup] = []
-    held: set[tuple[str, int]] = set()
-    for tree in trees:
-        for units in inner_groups(tree, by_name, inside=True):
-            places = {(member.tensor, member.axis) for member in units.members}
-            if not places & held:
-                found.append(units)
-                held |= places
-    return tuple(found)
+    trees += [tree for block in BLOCKS for tree in block.occurrences(by_name)]
+    trees += mlps_of(operations)
+    return without_overlap(units for tree in trees for units in inner_groups(tree, by_name, inside=True))
 
 
 def inner_groups(tree: Structure, by_name: Mapping[str, Operation], *, inside: bool = False) -> tuple[SymmetryGroup, ...]:
@@ -122,16 +102,3 @@ def _fits(run: Sequence[Operation], by_name: Mapping[str, Operation]) -> bool:
     except MetarepError:
         return False
     return True
-
-
-def _occurrences(block: Structure, by_name: Mapping[str, Operation]) -> Iterator[Structure]:
-    parts = block.modules()
-    for name in by_name:
-        if name == parts[0] or name.endswith("." + parts[0]):
-            stem = name[: len(name) - len(parts[0])]
-            if all(stem + part in by_name for part in parts):
-                yield _under(stem, block)
-
-
-def _under(stem: str, tree: Structure) -> Structure:
-    return Structure(tree.way, tuple(stem + part if isinstance(part, str) else _under(stem, part) for part in tree.parts))

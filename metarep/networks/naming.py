@@ -91,7 +91,7 @@ _EMBEDDING = re.compile(
 )
 _EMBEDDING_LEAF = re.compile(r"(pos_embed(ding)?|position(al)?_embeddings?|pos_embedding|embeddings?|emb|wte|wpe)$", re.I)
 _RECURRENT = re.compile(r"(weight_ih|weight_hh|bias_ih|bias_hh|weight_hr)(_l\d+)?(_reverse)?$")
-_JOINED = re.compile(r"(.+)_(weight|bias|kernel|gamma|beta|w|b)$")
+_JOINED = re.compile(r"(.+)_(weight|bias|kernel|gamma|beta|[wW]|b)$")
 _OUTPUT = re.compile(r"^([^:]+):\d+$")
 _ARRAY = re.compile(r"((?:arr|array|param|params|parameter|layer|weights?|tensor|var|variable)?[._]?)(\d+)", re.I)
 _MATRIX = re.compile(r"(W|b)_([A-Za-z]\w*)")

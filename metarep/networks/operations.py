@@ -68,18 +68,8 @@ class Operation:
 
     @property
     def axes(self) -> tuple[int, int]:
-        """The output and the input axis of the weight: as names and the graph say (`Tensor.axes`), else (0, 1) as in PyTorch,
-        or (1, 0) where the bias says so."""
-        weight = self.weight
-        if weight is not None and weight.axes is not None:
-            return weight.axes
-        if weight is not None and len(weight.shape) == 2:
-            lengths = {vector.shape[0] for vector in self.vectors}
-            if lengths == {weight.shape[1]} and (
-                weight.shape[0] != weight.shape[1] or split_name(weight.name).leaf == "kernel"
-            ):
-                return 1, 0
-        return 0, 1
+        """The output and the input axis of the weight."""
+        return self.weight.layout
 
     @property
     def n_out(self) -> int:

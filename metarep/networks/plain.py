@@ -59,6 +59,7 @@ _BLOCK = re.compile(r"(.*?(?:^|[._a-zA-Z])\d+)\.(.+)")
 def plain_structure(operations: Sequence[Operation]) -> Structure | None:
     """The tree of a network of plain layers, its leaves the labels of operations; None for others and in doubt."""
     operations = [operation for operation in operations if not _stands_aside(operation, operations)]
+    operations.sort(key=lambda operation: operation.tensors[0].name.endswith("log_std"))  # kept before what it is read with
     if not operations or may_be_gone_around(operations) or _looks_like_a_transformer(operations):
         return None
     if field := _radiance_field(operations):
@@ -119,15 +120,15 @@ def _radiance_field(operations: Sequence[Operation]) -> Structure | None:
     return Structure("sequence", (*sequence(trunk).parts, Structure("parallel", (sequence(density), seen))))
 
 
-def sequence(operations: Sequence[Operation]) -> Structure:
-    """Operations one behind the other; the directions of one recurrent layer stand side by side."""
+def sequence(items: Sequence[Operation | Structure]) -> Structure:
+    """Operations and trees one behind the other; the directions of one recurrent layer stand side by side."""
     parts: list[Tree] = []
-    for operation in operations:
-        back = operation.recurrent is not None and operation.recurrent.name.endswith("_reverse")
-        if back and parts and parts[-1] == operation.recurrent.name.removesuffix("_reverse"):
-            parts[-1] = Structure("parallel", (parts[-1], key_of(operation)))
+    for item in items:
+        name = item if isinstance(item, Structure) else key_of(item)
+        if isinstance(name, str) and name.endswith("_reverse") and parts and parts[-1] == name.removesuffix("_reverse"):
+            parts[-1] = Structure("parallel", (parts[-1], name))
         else:
-            parts.append(key_of(operation))
+            parts.append(name)
     return Structure("sequence", tuple(parts))
 
 
@@ -203,25 +204,20 @@ def _is_head(operation: Operation, trunk: Sequence[Operation], towers: Mapping[s
 def _row(operations: Sequence[Operation]) -> Structure:
     """A sequence; two layers alike that cannot stand one behind the other stand side by side (mean and spread of a
     variational autoencoder, whose decoder reads a sample of both), and so do the heads that end it."""
-    n_heads = _heads_at_end(operations)
-    parts: list[Tree] = []
-    end = len(operations) - n_heads
+    end = len(operations) - _heads_at_end(operations)
+    items: list[Operation | Structure] = []
     at = 0
     while at < end:
-        one, other = operations[at], operations[at + 1] if at + 1 < end else None
-        if other is not None and _alike(one, other):
-            following = operations[at + 2].n_in if at + 2 < end and operations[at + 2].is_layer else 0
-            way = "elementwise" if following == one.n_out else "parallel"
-            parts.append(Structure(way, (key_of(one), key_of(other))))
+        pair, behind = operations[at : min(at + 2, end)], operations[at + 2 : end]
+        if len(pair) == 2 and _alike(*pair):
+            summed = bool(behind) and behind[0].is_layer and behind[0].n_in == pair[0].n_out
+            items.append(Structure("elementwise" if summed else "parallel", tuple(map(key_of, pair))))
             at += 2
-            continue
-        run = at
-        while run < end and not (run + 1 < end and _alike(operations[run], operations[run + 1])):
-            run += 1
-        parts += sequence(operations[at:run]).parts
-        at = run
-    heads = tuple(key_of(one) for one in operations[end:])
-    return Structure("sequence", (*parts, *((Structure("parallel", heads),) if heads else ())))
+        else:
+            items.append(operations[at])
+            at += 1
+    heads = tuple(map(key_of, operations[end:]))
+    return sequence([*items, *([Structure("parallel", heads)] if heads else [])])
 
 
 def _alike(one: Operation, other: Operation) -> bool:

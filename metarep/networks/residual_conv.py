@@ -16,8 +16,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from metarep.networks.inside import inner_groups
 from metarep.networks.operations import Operation
@@ -29,61 +28,34 @@ _NUMBERED = r"(?:res(?:idual)?_?)?(?:layer|stage|group|block)s?[._]?"
 _BLOCK = re.compile(
     rf"(?P<before>(?:.*?\.)??)(?P<block>{_NUMBERED}\d+\.(?:(?:{_NUMBERED})?\d+\.)*)(?P<part>[a-z].*)$", re.IGNORECASE
 )
-_CONV = re.compile(r"conv_?(\d)$", re.IGNORECASE)
-_NORM = re.compile(r"(?:bn|norm|batch_?norm)_?(\d)$", re.IGNORECASE)
-_ACROSS = re.compile(r"(?:down_?sample|(?:conv_?)?short_?cut|skip)(?:\.(\d+|conv\d?|bn\d?|norm\d?))?$", re.IGNORECASE)
-_STEM = re.compile(
-    r"(?:conv_?[01]?|conv_?(?:in|init|stem|first)|(?:in|init|stem|first|input)_?(?:conv|block|layer)?)(?:\.(?:\d+|conv\d?))?$",
-    re.IGNORECASE,
-)
-_HEAD = re.compile(r"(?:.*\.)?(?:fc|linear|head|classifier|output|out|logits)(?:\.\d+)?$", re.IGNORECASE)
+ROLES = {
+    "conv": r"conv_?(\d)",
+    "norm": r"(?:bn|norm|batch_?norm)_?(\d)",
+    "across": r"(?:down_?sample|(?:conv_?)?short_?cut|skip)(?:\.(?:\d+|conv\d?|bn\d?|norm\d?))?",
+    "stem": r"(?:conv_?[01]?|conv_?(?:in|init|stem|first)|(?:in|init|stem|first|input)_?(?:conv|block|layer)?)"
+    r"(?:\.(?:\d+|conv\d?))?",
+    "head": r"(?:.*\.)?(?:fc|linear|head|classifier|output|out|logits)(?:\.\d+)?",
+}
+"""What a part of a block is (the first three), and what stands outside of the blocks, by name in lower case."""
 
 NormPlace = Literal["behind", "before"]
 """Whether norm k of a block stands behind convolution k, or before it as in He et al., "Identity mappings", 2016."""
 
 
-@dataclass
-class Block:
-    """The operations of one block: convolutions and norms by number, what leads across, and whether all of it is known."""
+class Block(NamedTuple):
+    """The operations of one block: convolutions and norms by number, and what leads across."""
 
-    convs: dict[int, Operation] = field(default_factory=dict)
-    norms: dict[int, Operation] = field(default_factory=dict)
-    across: list[Operation] = field(default_factory=list)
-    known: bool = True
-
-    def add(self, part: str, operation: Operation) -> None:
-        """Takes in an operation by its name inside the block."""
-        conv, norm, across = (pattern.match(part) for pattern in (_CONV, _NORM, _ACROSS))
-        is_conv = operation.plain and operation.kind.startswith("conv")
-        is_norm = operation.plain and operation.has_statistics
-        if conv and is_conv:
-            self.convs[int(conv[1])] = operation
-        elif norm and is_norm:
-            self.norms[int(norm[1])] = operation
-        elif across and (is_conv or is_norm):
-            self.across.append(operation)
-        else:
-            self.known = False
-
-    @property
-    def complete(self) -> bool:
-        """Whether it is a block as one knows them: convolutions, each norm with one of them, one convolution across at most."""
-        kinds = [operation.kind.startswith("conv") for operation in self.across]
-        return (
-            self.known and bool(self.convs) and self.norms.keys() <= self.convs.keys() and kinds in ([], [True], [True, False])
-        )
+    convs: Mapping[int, Operation]
+    norms: Mapping[int, Operation]
+    across: Sequence[Operation]
 
     def path(self, place: NormPlace) -> list[Operation]:
         """Its convolutions and norms one behind the other."""
-        found: list[Operation] = []
-        for number in sorted(self.convs):
-            both = [self.convs[number], *([self.norms[number]] if number in self.norms else [])]
-            found += both if place == "behind" else both[::-1]
-        return found
+        both = [[self.convs[n], *([self.norms[n]] if n in self.norms else [])] for n in sorted(self.convs)]
+        return [operation for pair in both for operation in (pair if place == "behind" else pair[::-1])]
 
 
-@dataclass(frozen=True)
-class Root:
+class Root(NamedTuple):
     """What stands outside of the blocks: the convolution in front, norms, the linear layer at the end; and whether there is one
     norm, named as that of the convolution in front is (conv1 and bn1, stem.0 and stem.1)."""
 
@@ -96,7 +68,7 @@ class Root:
 def residual_conv(operations: Sequence[Operation]) -> tuple[SymmetryGroup, ...]:
     """The interchangeable groups of a residual network of convolutions, streams among them; () for others, and in doubt."""
     found, root = _split(operations)
-    blocks = [block for block in found if block.complete]
+    blocks = [block for block in found if block is not None]
     place = _norm_place(blocks, root)
     if place is None:
         return ()
@@ -128,9 +100,9 @@ def _whole(root: Root, blocks: Sequence[Block], place: NormPlace) -> Structure |
     return Structure("sequence", (key_of(root.stem), *first, *middle, *last, key_of(root.head)))
 
 
-def _split(operations: Sequence[Operation]) -> tuple[list[Block], Root | None]:
-    """The blocks in order of their numbers, and what stands outside; no blocks in doubt."""
-    blocks: dict[tuple[int, ...], Block] = {}
+def _split(operations: Sequence[Operation]) -> tuple[list[Block | None], Root | None]:
+    """The blocks in order of their numbers, None for those that are not known, and what stands outside; no blocks in doubt."""
+    blocks: dict[tuple[int, ...], dict[str, Operation]] = {}
     others, places = [], set()
     for operation in operations:
         match = _BLOCK.match(operation.module)
@@ -139,24 +111,45 @@ def _split(operations: Sequence[Operation]) -> tuple[list[Block], Root | None]:
             continue
         places.add(match["before"])
         numbers = tuple(int(number) for number in re.findall(r"\d+", match["block"]))
-        blocks.setdefault(numbers, Block()).add(match["part"], operation)
+        blocks.setdefault(numbers, {})[match["part"]] = operation
     if len(places) != 1 or len({len(numbers) for numbers in blocks}) != 1:
         return [], None
     (before,) = places
-    return [blocks[numbers] for numbers in sorted(blocks)], _root({o.module.removeprefix(before): o for o in others})
+    return [_block(blocks[numbers]) for numbers in sorted(blocks)], _root({o.module.removeprefix(before): o for o in others})
+
+
+def _is(role: str, name: str) -> re.Match[str] | None:
+    return re.fullmatch(ROLES[role], name.lower())
+
+
+def _block(parts: Mapping[str, Operation]) -> Block | None:
+    """A block as one knows them: convolutions, each norm with one of them, one convolution across at most; None for others."""
+    block = Block({}, {}, [])
+    for name, operation in parts.items():
+        is_conv = operation.plain and operation.kind.startswith("conv")
+        is_norm = operation.plain and operation.has_statistics
+        if is_conv and (match := _is("conv", name)):
+            block.convs[int(match[1])] = operation
+        elif is_norm and (match := _is("norm", name)):
+            block.norms[int(match[1])] = operation
+        elif (is_conv or is_norm) and _is("across", name):
+            block.across.append(operation)
+        else:
+            return None
+    across = [operation.kind.startswith("conv") for operation in block.across]
+    return block if block.convs and block.norms.keys() <= block.convs.keys() and across in ([], [True], [True, False]) else None
 
 
 def _root(others: Mapping[str, Operation]) -> Root | None:
     """What stands outside of the blocks, by name; None where it is more or less than a Root holds."""
-    plain = all(operation.plain for operation in others.values())
-    stems = [name for name, operation in others.items() if operation.kind.startswith("conv") and _STEM.match(name)]
-    heads = [name for name, operation in others.items() if operation.kind == "linear" and _HEAD.match(name)]
+    stems = [name for name, operation in others.items() if operation.kind.startswith("conv") and _is("stem", name)]
+    heads = [name for name, operation in others.items() if operation.kind == "linear" and _is("head", name)]
     norms = [name for name, operation in others.items() if operation.has_statistics]
+    plain = all(operation.plain for operation in others.values())
     if not plain or len(stems) != 1 or len(heads) != 1 or len(others) != 2 + len(norms):
         return None
-    (stem,), (head,) = stems, heads
-    paired = len(norms) == 1 and _same_layer(stem, norms[0])
-    return Root(others[stem], tuple(others[name] for name in norms), others[head], paired)
+    paired = len(norms) == 1 and _same_layer(stems[0], norms[0])
+    return Root(others[stems[0]], tuple(others[name] for name in norms), others[heads[0]], paired)
 
 
 def _same_layer(conv: str, norm: str) -> bool:

@@ -7,7 +7,7 @@ multiplying what feeds a unit by c > 0 and dividing what reads it by c does so t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -72,6 +72,18 @@ class SymmetryGroup:
         """Raises KeyError or TypeError for anything else."""
         how = {name: data.get(name, False) for name in ("interchangeable", "positive_scale")}
         return cls(data["name"], data["n"], tuple(Member(*member) for member in data["members"]), **how)
+
+
+def without_overlap(groups: Iterable[SymmetryGroup]) -> tuple[SymmetryGroup, ...]:
+    """The groups in order, without those that share places of a tensor with one before."""
+    found: list[SymmetryGroup] = []
+    held: set[tuple[str, int, int]] = set()
+    for units in groups:
+        places = {(member.tensor, member.axis, member.start) for member in units.members}
+        if not places & held:
+            found.append(units)
+            held |= places
+    return tuple(found)
 
 
 class Further(Protocol):

@@ -32,8 +32,8 @@ def permuted(tensors: Tensors, symmetries: Symmetries, orders: Sequence[torch.Te
         order, n_lead = torch.as_tensor(order), torch.as_tensor(order).ndim - 1
         for member in _present(units, found):
             value, axis = found[member.tensor], n_lead + member.axis
-            positions = torch.from_numpy(member.positions(units.n))
-            index = torch.arange(value.shape[axis]).expand(*order.shape[:-1], -1).clone()
+            positions = torch.from_numpy(member.positions(units.n)).to(order.device)
+            index = torch.arange(value.shape[axis], device=order.device).expand(*order.shape[:-1], -1).clone()
             index[..., positions] = positions[order]
             index = index.view(*index.shape[:-1], *[-1 if at == axis else 1 for at in range(n_lead, value.ndim)])
             found[member.tensor] = torch.take_along_dim(value, index.to(value.device), dim=axis)

@@ -1,4 +1,5 @@
-"""One symmetry for all layers of one width, where names leave open which of them reads which.
+"""What widths tell where names leave open which layer reads which: units between the last layers, and one symmetry for all
+layers of one width.
 
 Whatever is added, multiplied, branched off or led around: where layers only read what other layers put out as a whole, the
 units of all layers of one width can change places together, by one permutation. Left out are widths of which some units
@@ -7,12 +8,16 @@ may mean something else: those of inputs and outputs, of what is joined, flatten
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations_with_replacement, pairwise
 
-from metarep.networks.operations import Operation
+from metarep.networks.operations import NORMS, Operation
 from metarep.networks.symmetry_groups import Member, SymmetryGroup
+
+_LAYER_NORM = re.compile(r"layer_?norm", re.I)
 
 
 @dataclass(frozen=True)
@@ -29,16 +34,17 @@ class Step:
 
 
 def groups_of_widths(operations: Sequence[Operation]) -> tuple[SymmetryGroup, ...]:
-    """An interchangeable group for each width of a network that begins with convolutions and has plain or recurrent layers and
-    batch norms; () for others."""
+    """An interchangeable group for each width of a network that begins with a convolution or a recurrent layer and has plain or
+    recurrent layers and norms; () for others."""
     first = next((o for o in operations if o.is_layer), None)
     whole = {o.n_out for o in operations if o.is_layer and (o.n_in > 1 or o is first)}
     steps = [step for o in operations if (step := _step(o, set() if o is first else whole)) is not None]
     vectors = [o for o in operations if o.weight is None and o.recurrent is None]
-    known = len(steps) + len(vectors) == len(operations) and all(o.has_statistics or o.is_elementwise for o in vectors)
+    plain = all(o.has_statistics or o.is_elementwise or _LAYER_NORM.search(o.module) for o in vectors)
+    if not plain or len(steps) + len(vectors) != len(operations) or len(steps) < 3 or steps[0].kind == "linear":
+        return ()
     joined = [step for step in steps[1:] if step.reads not in {one.puts for one in steps}]
-    known &= len(steps) > 2 and steps[0].kind.startswith("conv")
-    if not known or any(_may_be_grouped(step, steps) for step in joined):
+    if any(_may_be_grouped(step, steps) for step in joined):
         return ()
     left_out = set(_left_out(steps))
     for step in joined:
@@ -50,6 +56,35 @@ def groups_of_widths(operations: Sequence[Operation]) -> tuple[SymmetryGroup, ..
         if n > 1 and n not in left_out:
             found.append(SymmetryGroup(f"all layers of width {n}", n, tuple(members)))
     return tuple(found)
+
+
+def groups_at_the_end(operations: Sequence[Operation]) -> Iterator[SymmetryGroup]:
+    """The units between the last linear layers, as long as no other axis of the network is as long.
+
+    Whatever stands before them, only what stands behind a layer can read it; and what a layer of such a width reads, no other
+    puts out.
+    """
+    sizes = Counter(n for operation in operations for tensor in operation.tensors for n in tensor.shape)
+    readers: list[Operation] = []
+    between: list[Operation] = []
+    for at, operation in reversed(list(enumerate(operations))):
+        n = readers[0].n_in if readers else 0
+        if readers and operation.kind in NORMS and {vector.shape for vector in operation.vectors} == {(n,)}:
+            between.append(operation)
+        elif not (operation.kind == "linear" and operation.is_layer and operation.known_whole):
+            return
+        elif readers and operation.n_out == n:
+            vectors = [member for norm in between for member in norm.owning()]
+            members = (*operation.feeding(), *vectors, *(reader.reading() for reader in readers))
+            before = {one.n_out for one in operations[:at] if one.is_layer}
+            if n < 2 or sizes[n] != len(members) or any(n - one in before for one in before):
+                return
+            yield SymmetryGroup(f"units of {operation.label}", n, members)
+            readers, between = [operation], []
+        elif not between and (not readers or (readers[0] is operations[-1] and operation.n_in == n)):
+            readers.append(operation)  # a head beside others
+        else:
+            return
 
 
 def _step(operation: Operation, whole: set[int]) -> Step | None:
@@ -84,4 +119,4 @@ def _left_out(steps: Sequence[Step]) -> Iterator[int]:
     for step in steps:
         modules.setdefault(step.name.partition(".")[0], []).append(step)
     for inside in modules.values():  # as wide in as out: a head, perhaps, beside the module behind it
-        yield from [inside[-1].puts] * (inside[0].reads == inside[-1].puts)
+        yield from [inside[-1].puts] * (inside[0].reads == inside[-1].puts and inside[-1].kind != "recurrent")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import os
 import platform
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
@@ -53,7 +54,7 @@ def report(
                 write_whole(folder / "figures" / f"{name}.png", data)
                 images[name] = "data:image/png;base64," + base64.b64encode(data).decode()
                 task.advance(1, name)
-        write_whole(folder / "report.html", render(results, sections, images))
+        write_whole(folder / "report.html", render(results, sections, images, map_link(results, out)))
         write_whole(folder / "findings.md", findings_text(results, sections))
     return out
 
@@ -84,10 +85,15 @@ def png_of(figure: Figure, *, dpi: int = DPI) -> bytes:
     return buffer.getvalue()
 
 
-def render(results: Results, sections: list[Section], images: Mapping[str, str]) -> str:
+def map_link(results: Results, out: Path) -> str:
+    """Where the run's map lies, seen from the report; "" where there is none."""
+    return Path(os.path.relpath(results.run / "map" / "map.html", out)).as_posix() if results.has("map") else ""
+
+
+def render(results: Results, sections: list[Section], images: Mapping[str, str], map_link: str) -> str:
     """The page, with images {name: data URI}."""
     parts = {"headline": headline(results), "glance": glance(results), "findings": findings_of(sections)}
-    about = {"name": results.name, "n_networks": len(results.zoo)}
+    about = {"name": results.name, "n_networks": len(results.zoo), "map_link": map_link}
     return template_of("report", "report.html").render(sections=sections, images=images, **about, **parts)
 
 

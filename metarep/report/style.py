@@ -112,12 +112,6 @@ def keys_of(colours: Mapping[str, str], shown: Iterable[str]) -> list[Line2D]:
     return [*keys, key(f"{n_others} others", OTHER, mec="none")] if n_others else keys
 
 
-def legend_below(ax: Axes, drop: float = 0.13, **options) -> None:
-    """The legend of axes, below them by so large a part of their height."""
-    look = {"handletextpad": 0.3, "columnspacing": 1.2, "ncols": 3} | options
-    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -drop), **look)
-
-
 def interval_mark(ax: Axes, y: float, ends: Sequence[float], value: float, colour: str, marker: str = "o") -> None:
     """A value and its interval at the height y."""
     ax.plot(ends, [y, y], color=colour, lw=2.6, alpha=0.7, zorder=3, solid_capstyle="butt")

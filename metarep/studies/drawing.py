@@ -1,17 +1,16 @@
-"""The figures that several studies draw alike: rows of dots, lines over a few values, tables in colour."""
+"""The figures that several studies draw alike: rows of dots, lines over a few values."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.image import AxesImage
 
-from metarep.report.style import INK, MUTED, PALETTE, bare, drawing, grid, null_mark, rows_axis
+from metarep.report.style import MUTED, PALETTE, drawing, grid, null_mark, rows_axis
 from metarep.report.wording import num
 from metarep.studies.rows import Rows, ends, values
 
@@ -126,22 +125,6 @@ def draw_lines(ax: Axes, series: Sequence[Series], x: str) -> None:
     shown = range(0, len(ticks), -(-len(ticks) // 7))
     ax.set_xticks(shown, [ticks[i] if isinstance(ticks[i], str) else f"{ticks[i]:,}" for i in shown])
     grid(ax)
-
-
-def draw_cells(
-    ax: Axes, values: np.ndarray, rows: Sequence[str], names: Sequence[str], text: Callable[[float], str], **look: Any
-) -> AxesImage:
-    """Values (R, C) as cells in colour with their text, empty where NaN; `look` goes to `imshow`."""
-    image = ax.imshow(values, interpolation="nearest", **look)
-    size = min(10.0, 135 / max(values.shape))
-    for (y, x), value in np.ndenumerate(values):
-        if not np.isnan(value):
-            colour = "white" if value > 0.5 * image.norm.vmax else INK
-            ax.text(x, y, text(value), ha="center", va="center_baseline", color=colour, fontsize=size)
-    ax.set_yticks(range(len(rows)), rows)
-    ax.set_xticks(range(len(names)), names)
-    bare(ax)
-    return image
 
 
 def legend_outside(figure: Figure, axes: Sequence[Axes], chance: str = "") -> None:

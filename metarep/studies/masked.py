@@ -51,13 +51,8 @@ def _plan(spec: NetworkSpec):
     return plan_of(architecture, symmetries, chunk=1, context=max(8, spec.n_params), overlap=0.0), symmetries
 
 
-def predicted_in_turn(
-    model: ClozeModel, spec: NetworkSpec, params: np.ndarray, *, cut: torch.Tensor | None = None
-) -> np.ndarray:
-    """(N, P) float64: what the model expects of each parameter of networks (N, P) when its token alone is masked.
-
-    Where cut (T, T) is True token i does not attend to token j.
-    """
+def predicted_in_turn(model: ClozeModel, spec: NetworkSpec, params: np.ndarray) -> np.ndarray:
+    """(N, P) float64: what the model expects of each parameter of networks (N, P) when its token alone is masked."""
     plan, _ = plan_of_spec(model, spec)
     at, parts = param_of_token(plan, spec), []
     segment = segment_of(plan, spec, params).to(model.device)
@@ -66,7 +61,7 @@ def predicted_in_turn(
         for some in segment.split(WINDOWS_PER_BATCH):
             n, t = len(some), segment.layout.n_tokens
             repeated = some.take(torch.arange(n, device=model.device).repeat_interleave(t))
-            states = model.encode([repeated], [masks.repeat(n, 1, 1)], cut)[0].view(n, t, t, -1)[:, token, token]
+            states = model.encode([repeated], [masks.repeat(n, 1, 1)])[0].view(n, t, t, -1)[:, token, token]
             parts.append(model.denormalise(model.head(states).expectation(), some).cpu())
     expected, found = torch.cat(parts).double().numpy(), np.empty(params.shape)
     found[:, at[at >= 0]] = expected[:, at >= 0]

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from metarep.evaluation.resampling import interval, wilson
+from metarep.evaluation.resampling import interval
 
 Row = Mapping[str, Any]
 Rows = Sequence[Row]
@@ -45,9 +45,3 @@ def columns(name: str, draws: np.ndarray) -> dict[str, float | None]:
     """Three columns of a table from draws (B,) whose first one is the sample itself: value, low, high."""
     low, high = interval(draws[1:])
     return {name: number(draws[0]), f"{name}_low": number(low), f"{name}_high": number(high)}
-
-
-def share_of(count: int, n: int) -> dict[str, Any]:
-    """The columns n, share, low, high of `count` among n: a share with its 95 % Wilson interval; None where n is 0."""
-    low, high = wilson(int(count), int(n))
-    return {"n": int(count), "share": float(count / n) if n else None, "low": low, "high": high}

@@ -23,7 +23,7 @@ EXPERIMENTS = Series(
         Study("8", "e08", "Other starting biases", "which minimum is found from where"),
         Study("9", "e09", "Thousands from scratch", "which algorithms are found, how often, how good"),
         Study("10", "e10", "The scan", "whether the hand-built score finds mode 3"),
-        Study("optima", "optima", "Which algorithm is best", "the lowest error that each mode can reach"),
+        Study("optima", "optima", "Which algorithm is best", "the lowest local minimum in each mode"),
         Study("dynamics", "dynamics", "How the modes arise", "when networks pass from one algorithm to another"),
     ),
     published=(
@@ -47,9 +47,9 @@ QUESTIONS = Series(
     tuple(
         Study(name, folder, title, shows, (*ASKED, folder))
         for name, folder, title, shows in (
-            ("1", "size", "How big must the subject material be?", "zoo sizes against model sizes, and whether networks leak"),
+            ("1", "size", "How big must the subject material be?", "zoo sizes against model sizes"),
             ("2", "sources", "Does it transfer?", "what is carried over from which zoo to which"),
-            ("3", "input", "What should the input look like?", "designs of it; what becomes of a unit, a layer, a network"),
+            ("3", "input", "What should the input look like?", "designs of it side by side"),
             ("4", "ceiling", "Is the task too hard?", "how much of a masked parameter the others say at all"),
         )
     ),

@@ -57,7 +57,7 @@ class SourcesConfig(Settings):
 
 
 class InputConfig(Settings):
-    """Question 3: what the input looks like, and what the model makes of a unit, a layer, a network."""
+    """Question 3: what the input looks like."""
 
     n_train_networks: int = Field(20_000, ge=50)
     n_steps: int = Field(1200, ge=1)
@@ -68,10 +68,8 @@ class InputConfig(Settings):
 class CeilingConfig(Settings):
     """Question 4: how much of a masked parameter the others say at all."""
 
-    bank_sizes: tuple[int, ...] = Field((1000, 3000, 10_000, 30_000, 100_000), min_length=2)
-    n_neighbours: int = Field(10, ge=2, description="that are averaged, and that the Gamma test draws its line through")
-    n_local: int = Field(40, ge=10, description="neighbours that the local linear fit goes through")
-    n_train_networks: int = Field(100_000, ge=50, description="that the model is trained on")
+    n_neighbours: int = Field(10, ge=2, description="that the Gamma test draws its line through")
+    n_train_networks: int = Field(100_000, ge=50, description="that the model is trained on, and the neighbours' bank")
     n_steps: int = Field(4500, ge=1)
     mask_ratio_max: float = Field(0.3, gt=0, le=1, description="in pretraining; one parameter is masked when it is measured")
     max_test_networks: int = Field(2000, ge=20)
@@ -152,12 +150,10 @@ class PlantedConfig(Settings):
 
 
 class TrainedConfig(Settings):
-    """Beyond, trained: the parts of 2-16-1 and of 4-16-2 networks, ablated."""
+    """Beyond, trained: the units of 2-16-1 networks, ablated."""
 
     n_wide: int = Field(400, ge=20, description="2-16-1 networks; a fifth is held out and ablated")
-    n_two_products: int = Field(30, ge=2, description="4-16-2 networks that learn two products")
-    n_steps: int = Field(4000, ge=1, description="of their training")
-    n_samples: int = Field(1000, ge=10, le=2000, description="that each trains on, and is ablated on")
+    n_samples: int = Field(1000, ge=10, le=2000, description="that each is ablated on")
     ks: tuple[int, ...] = Field((2, 3, 4, 5, 6, 8), min_length=1, description="numbers of clusters of units to choose from")
     n_random: int = Field(100, ge=10, description="random groups of the same sizes beside every group")
 

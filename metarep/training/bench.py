@@ -5,20 +5,27 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+from pydantic import Field
 
 from metarep.artefact import write_whole, writing
+from metarep.devices import is_gpu
 from metarep.networks.spec import NetworkSpec
 from metarep.progress import Progress
 from metarep.runner import machine
 from metarep.settings import Settings
+from metarep.speed import gemm_rate
 from metarep.tables import to_csv
-from metarep.training.engines import engine_by_name
-from metarep.training.recipe import Plan, recipe_named
+from metarep.training.engines import ON_GPU, engine_by_name, has_one_hidden_layer
+from metarep.training.recipe import N_TRAIN, Plan, recipe_named
 
-COLUMNS = ("spec", "engine", "n_networks", "n_steps", "seconds", "networks_per_s", "ratio_to_loop", "max_param_difference")
+COLUMNS = (
+    *("spec", "engine", "device", "n_networks", "n_steps", "seconds", "networks_per_s", "ratio_to_loop", "share_of_gemm"),
+    "max_param_difference",
+)
 
 
 class BenchConfig(Settings):
@@ -26,9 +33,10 @@ class BenchConfig(Settings):
 
     specs: tuple[str, ...] = ("2-2-1", "2-16-1", "2-2-2-1")
     n_loop: int = 4
-    n_batched: int = 16
+    n_batched: int | None = Field(None, description="of the batched engine; 16 on the CPU, 1,056 on a GPU")
     n_fast: int = 256
     n_fast_deep: int = 64
+    n_triton: int = Field(8448, description="of the fused kernel, which runs on a GPU alone")
     n_steps: int = 4000
     rounds: int = 2
     seed: int = 0
@@ -39,6 +47,7 @@ class Timing:
     """One engine on one spec: the seconds of its best round and the parameters of its networks."""
 
     engine: str
+    device: str
     n_networks: int
     seconds: float
     params: np.ndarray
@@ -52,28 +61,36 @@ def bench_zoo(
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Path:
-    """Times the loop, batched and fast engines into `out`/bench.csv and returns the folder.
+    """Times the engines into `out`/bench.csv and returns the folder; on a GPU the batched and the fused one run there.
 
     Rounds of the engines alternate and the best round counts, since the machine is noisy. All train from
-    the same seeds; `max_param_difference` is the largest difference to the loop's parameters.
+    the same seeds, drawing included; `max_param_difference` is the largest difference to the loop's parameters. The share of
+    the device's GEMM rate is of the operations that the plain loop does: 6 a weight, sample and step. The fast engine avoids
+    most of them, so that its share can exceed 1.
     """
     progress = progress or Progress()
     with writing(out, "bench", config=config.resolved(), seed=config.seed, overwrite=overwrite) as folder:
         rows: list[dict] = []
-        with progress.task("bench", 3 * config.rounds * len(config.specs), "timings") as task:
-            for spec in config.specs:
-                rows += _compare(_time_engines(config, NetworkSpec.parse(spec), device, task), spec, config.n_steps)
+        gemm = {name: gemm_rate(name) for name in {"cpu", device}}
+        with progress.task("bench", len(config.specs), "architectures") as task:
+            for spec in map(NetworkSpec.parse, config.specs):
+                rows += _compare(_time_engines(config, spec, device), spec, config.n_steps, gemm)
+                task.advance(1, str(spec))
         write_whole(folder / "bench.csv", to_csv(rows))
         write_whole(folder / "machine.json", json.dumps(machine(), indent=1) + "\n")
     return Path(out)
 
 
-def _time_engines(config: BenchConfig, spec: NetworkSpec, device: str, task) -> list[Timing]:
+def _time_engines(config: BenchConfig, spec: NetworkSpec, device: str) -> list[Timing]:
     base = recipe_named("e09")
     plan = Plan(spec, base.input_distribution, base.lr, config.n_steps)
     wide_or_deep = spec != base.spec
-    sizes = {"loop": config.n_loop, "torch": config.n_batched, "fast": config.n_fast_deep if wide_or_deep else config.n_fast}
-    engines = {name: engine_by_name(name, device=device if name == "torch" else "cpu") for name in sizes}
+    n_batched = config.n_batched or (1056 if is_gpu(device) else 16)
+    sizes = {"loop": config.n_loop, "torch": n_batched, "fast": config.n_fast_deep if wide_or_deep else config.n_fast}
+    if is_gpu(device) and has_one_hidden_layer(plan):
+        sizes["triton"] = config.n_triton
+    where = {name: device if name in ON_GPU else "cpu" for name in sizes}
+    engines = {name: engine_by_name(name, device=where[name]) for name in sizes}
     rng = np.random.default_rng(config.seed)
     seeds = rng.integers(0, 2**32, max(sizes.values()), dtype=np.uint64).astype(np.uint32)
     for name, engine in engines.items():  # compile and warm up
@@ -85,23 +102,24 @@ def _time_engines(config: BenchConfig, spec: NetworkSpec, device: str, task) -> 
             trained = engine(plan, seeds[: sizes[name]], None)
             seconds[name] = min(seconds[name], time.perf_counter() - start)
             params[name] = trained.params
-            task.advance(1, f"{spec} {name}")
-    return [Timing(name, sizes[name], seconds[name], params[name]) for name in sizes]
+    return [Timing(name, where[name], sizes[name], seconds[name], params[name]) for name in sizes]
 
 
-def _compare(timings: list[Timing], spec: str, n_steps: int) -> list[dict]:
+def _compare(timings: list[Timing], spec: NetworkSpec, n_steps: int, gemm: dict[str, float]) -> list[dict]:
     loop = next(t for t in timings if t.engine == "loop")
-    rows = []
+    weights, rows = sum(a * b for a, b in pairwise(spec.widths)), []
     for t in timings:
         n = min(len(t.params), len(loop.params))
         values = (
-            spec,
+            str(spec),
             t.engine,
+            t.device,
             t.n_networks,
             n_steps,
             t.seconds,
             t.n_networks / t.seconds,
             (t.n_networks / t.seconds) / (loop.n_networks / loop.seconds),
+            6 * weights * N_TRAIN * n_steps * t.n_networks / t.seconds / gemm[t.device],
             float(np.abs(t.params[:n] - loop.params[:n]).max()),
         )
         rows.append(dict(zip(COLUMNS, values, strict=True)))

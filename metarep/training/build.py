@@ -18,7 +18,7 @@ from metarep.zoos.columns import Contents, read_columns, split_of, write_columns
 from metarep.zoos.domain import Columns, Domain
 from metarep.zoos.zoo import KIND, Zoo, open_zoo
 
-BATCH = {"fast": 64, "torch": 64, "loop": 1}
+BATCH = {"fast": 64, "torch": 64, "triton": 4224, "loop": 1}
 """Networks trained between two looks at the clock and at Ctrl-C; no result depends on it."""
 
 LEAST_ERROR = 1e-12

@@ -1,32 +1,46 @@
-"""The engines that train a batch of networks: one interface, three of them.
+"""The engines that train a batch of networks: one interface, four of them.
 
 - `loop`: the plain PyTorch loop, one network at a time. The reference.
-- `torch`: many networks in one batch of PyTorch tensors; runs on a GPU with device "cuda".
+- `torch`: many networks in one batch of PyTorch tensors, on the CPU or a GPU.
+- `triton`: a fused kernel on a GPU for two inputs and one hidden layer; `torch` for every other network.
 - `fast`: compiled kernels on the CPU; `moments` for two inputs and one hidden layer,
   `blocked` for every other fully connected network.
 """
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from metarep.errors import MetarepError
 from metarep.training.recipe import N_INTERVAL, N_SAMPLES, Engine, Plan, Trained, n_train_of
 
+ON_GPU = ("torch", "triton")
+"""The engines that know other devices than the CPU."""
+
 
 def engine_by_name(name: str, *, device: str = "cpu") -> Engine:
-    """The engine "fast", "torch" or "loop". Raises MetarepError for a device that it does not run on."""
-    if device != "cpu" and name != "torch":
-        raise MetarepError(
-            f"the {name} engine runs on the CPU", met=f"device {device}", fix="choose engine=torch or --device cpu"
-        )
+    """An engine by its name. Raises MetarepError for a device that it does not run on."""
+    if device != "cpu" and name not in ON_GPU:
+        met, fix = f"device {device}", "choose engine=triton or torch, or --device cpu"
+        raise MetarepError(f"the {name} engine runs on the CPU", met=met, fix=fix)
     if name == "fast":
         return train_fast
-    from metarep.training import torch_engines
+    from metarep.training import fused, torch_engines
 
-    if name == "loop":
-        return torch_engines.train_loop
-    return lambda plan, seeds, start: torch_engines.train_batched(plan, seeds, start, device=device)
+    if name == "triton":
+        fused.check_triton(device)
+        return partial(train_on_gpu, device=device)
+    return torch_engines.train_loop if name == "loop" else partial(torch_engines.train_batched, device=device)
+
+
+def train_on_gpu(plan: Plan, seeds: np.ndarray, start: np.ndarray | None = None, *, device: str) -> Trained:
+    """Trains N networks with the fused kernel, or in one batch of tensors where it does not serve."""
+    from metarep.training.fused import train_fused
+    from metarep.training.torch_engines import train_batched
+
+    return (train_fused if has_one_hidden_layer(plan) else train_batched)(plan, seeds, start, device=device)
 
 
 def train_fast(plan: Plan, seeds: np.ndarray, start: np.ndarray | None = None) -> Trained:
@@ -44,7 +58,7 @@ def train_fast(plan: Plan, seeds: np.ndarray, start: np.ndarray | None = None) -
     widths = np.array(plan.spec.widths, np.int64)
     common = (seeds, begin, start is None, INPUT_DISTRIBUTIONS.get(plan.input_distribution, 0), plan.task.code)
     n_train = n_train_of(N_INTERVAL if plan.input_distribution == "interval" else N_SAMPLES)
-    if uses_moments(plan):
+    if has_one_hidden_layer(plan):
         moments.train_many(*common, plan.spec.widths[1], plan.lr, plan.n_steps, *out)
     else:
         recipe = (plan.spec.output_relu, plan.lr, plan.n_steps, n_train)
@@ -59,8 +73,8 @@ def is_compiled() -> bool:
     return any(cache_folder().rglob("*.nbc"))
 
 
-def uses_moments(plan: Plan) -> bool:
-    """Whether the kernel of moments serves: two inputs, one hidden layer, a linear output."""
+def has_one_hidden_layer(plan: Plan) -> bool:
+    """Whether the kernels for these serve: two inputs, one hidden layer, a linear output."""
     widths = plan.spec.widths
     return len(widths) == 3 and widths[0] == 2 and widths[2] == 1 and not plan.spec.output_relu
 

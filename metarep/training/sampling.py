@@ -12,8 +12,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numba import prange
 
-from metarep.training.compiling import strict_kernel
+from metarep.training.compiling import parallel_kernel, strict_kernel
 from metarep.training.recipe import N_INTERVAL, N_SAMPLES, N_TRAIN
 from metarep.training.tasks import series_values, targets
 
@@ -35,11 +36,18 @@ def _start(seed):
 
 
 @strict_kernel
+def _mix(state, first, last, ahead, following):
+    """Renews state[first:last] from what stands `ahead` of it and `following` it by one; written so that it vectorises."""
+    for i in range(first, last):
+        y = (state[i] & np.uint32(0x80000000)) | (state[i + following] & np.uint32(0x7FFFFFFF))
+        state[i] = state[i + ahead] ^ (y >> np.uint32(1)) ^ ((np.uint32(0) - (y & np.uint32(1))) & np.uint32(0x9908B0DF))
+
+
+@strict_kernel
 def _twist(state):
-    for i in range(N_STATE):
-        y = (state[i] & np.uint32(0x80000000)) | (state[(i + 1) % N_STATE] & np.uint32(0x7FFFFFFF))
-        mixed = state[(i + 397) % N_STATE] ^ (y >> np.uint32(1))
-        state[i] = mixed ^ np.uint32(0x9908B0DF) if y & np.uint32(1) else mixed
+    _mix(state, 0, N_STATE - 397, 397, 1)
+    _mix(state, N_STATE - 397, N_STATE - 1, 397 - N_STATE, 1)
+    _mix(state, N_STATE - 1, N_STATE, 397 - N_STATE, 1 - N_STATE)
 
 
 @strict_kernel
@@ -173,6 +181,32 @@ def draw_interval(seed, coefficients, widths, n_params):
     order = _permutation(numpy_state, _draw(numpy_state, 2 * N_INTERVAL), 0, N_INTERVAL)
     init = _default_initialisation(u[N_INTERVAL : N_INTERVAL + n_params], widths)
     return x.reshape(N_INTERVAL, 1), series_values(coefficients, x), order, init
+
+
+@parallel_kernel
+def draw_many(seeds, input_distribution, widths, task, train, valid, init):
+    """Fills train (N, 3, 8000), valid (N, 3, 2000), which hold x1, x2 and y, and init (N, P), a thread a network."""
+    for n in prange(seeds.size):
+        x, y, order, init[n] = draw(seeds[n], input_distribution, widths, init.shape[1], task)
+        _in_rows(x, y, order[:N_TRAIN], train[n])
+        _in_rows(x, y, order[N_TRAIN:], valid[n])
+
+
+@parallel_kernel
+def draw_many_intervals(seeds, coefficients, widths, train, valid, init):
+    """The same for one input: train (N, 2, 256) and valid (N, 2, 64) hold x and y."""
+    for n in prange(seeds.size):
+        x, y, order, init[n] = draw_interval(seeds[n], coefficients, widths, init.shape[1])
+        _in_rows(x, y, order[: train.shape[2]], train[n])
+        _in_rows(x, y, order[train.shape[2] :], valid[n])
+
+
+@strict_kernel
+def _in_rows(x, y, chosen, rows):
+    for s in range(chosen.size):
+        for i in range(x.shape[1]):
+            rows[i, s] = x[chosen[s], i]
+        rows[x.shape[1], s] = y[chosen[s]]
 
 
 @strict_kernel

@@ -76,7 +76,9 @@ class ZooConfig(Settings):
     seed: int = Field(0, ge=0)
     n_snapshots: int = Field(0, ge=0, le=200, description="log-spaced steps of each run that are kept beside the end")
     networks_per_shard: int = Field(2000, ge=1, description="a shard is trained and written whole; memory grows with it")
-    engine: Literal["fast", "torch", "loop"] = Field("fast", description="numba kernels; batched PyTorch; one network a time")
+    engine: Literal["fast", "triton", "torch", "loop"] = Field(
+        "fast", description="numba kernels; a fused kernel on a GPU; batched PyTorch; one network at a time"
+    )
 
     @model_validator(mode="after")
     def _one_domain(self) -> ZooConfig:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 
 from metarep.networks.spec import NetworkSpec
+from metarep.training.drawing import Drawn, draw_batch
 from metarep.training.recipe import Plan, Trained, draw_reference
 
 
@@ -65,47 +66,53 @@ def _train_plainly(plan: Plan, seed: int, start: np.ndarray | None):
 
 def train_batched(plan: Plan, seeds: np.ndarray, start: np.ndarray | None = None, *, device: str = "cpu") -> Trained:
     """All networks in one batch of tensors, on any device of PyTorch's."""
-    drawn = [draw_reference(int(seed), plan.input_distribution, plan.spec, plan.task) for seed in seeds]
-    init = np.stack([d.init_params for d in drawn]) if start is None else np.asarray(start, np.float32)
-    train, valid = (_batch([getattr(d, part) for d in drawn], device) for part in ("train", "valid"))
-    params = torch.tensor(init, device=device, requires_grad=True)
+    drawn = draw_batch(plan, seeds, start, pinned=device != "cpu").to(device)
+    params = drawn.init.clone().requires_grad_()
     optimiser = torch.optim.Adam([params], lr=plan.lr)
-    error = _error_function(plan.spec)
-
-    def errors() -> np.ndarray:
-        with torch.no_grad():
-            return torch.stack([error(params, *train), error(params, *valid)], dim=1).double().cpu().numpy()
-
-    snapshots, snapshot_mse = [], []
+    error = batched_error(plan.spec)
+    outcome = Outcome(drawn, error)
     for step in range(1, plan.n_steps + 1):
         optimiser.zero_grad()
-        error(params, *train).sum().backward()
+        error(params, drawn.train).sum().backward()
         optimiser.step()
         if step in plan.snapshot_steps:
-            snapshots.append(params.detach().cpu().numpy().copy())
-            snapshot_mse.append(errors())
-    n, k = len(seeds), len(plan.snapshot_steps)
-    final = errors()
-    return Trained(
-        params.detach().cpu().numpy(),
-        init,
-        final[:, 0],
-        final[:, 1],
-        np.stack(snapshots, 1) if k else np.empty((n, 0, plan.spec.n_params), np.float32),
-        np.stack(snapshot_mse, 1) if k else np.empty((n, 0, 2)),
-    )
+            outcome.record(params.detach().clone())
+    outcome.record(params.detach())
+    return Outcome.joined([outcome])
 
 
-def _batch(pairs: list[tuple[np.ndarray, np.ndarray]], device: str) -> tuple[torch.Tensor, torch.Tensor]:
-    """Samples as x (N, d, S) and y (N, S) on the device."""
-    x = torch.from_numpy(np.stack([x.T for x, _ in pairs])).to(device)
-    return x, torch.from_numpy(np.stack([y for _, y in pairs])).to(device)
+BatchedError = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+"""(params (N, P), samples (N, d + 1, S)) -> mean squared error of each network (N,)."""
 
 
-def _error_function(spec: NetworkSpec) -> Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]:
-    """(params (N, P), x (N, d, S), y (N, S)) -> mean squared error of each network (N,)."""
+class Outcome:
+    """What becomes of a batch of networks, gathered on their device: nothing waits for it before `joined`."""
 
-    def error(params, x, y):
+    def __init__(self, drawn: Drawn, error: BatchedError):
+        self.drawn, self.error = drawn, error
+        self.params: list[torch.Tensor] = []
+        self.mse: list[torch.Tensor] = []
+
+    def record(self, params: torch.Tensor) -> None:
+        """Notes params (N, P) and their errors: of each snapshot in turn, then of the end."""
+        with torch.no_grad():
+            self.params.append(params)
+            self.mse.append(torch.stack([self.error(params, self.drawn.train), self.error(params, self.drawn.valid)], dim=1))
+
+    @staticmethod
+    def joined(parts: Sequence[Outcome]) -> Trained:
+        """What came of all of them, batch behind batch."""
+        init = torch.cat([one.drawn.init for one in parts]).cpu().numpy()
+        params = torch.cat([torch.stack(one.params, dim=1) for one in parts]).cpu().numpy()
+        mse = torch.cat([torch.stack(one.mse, dim=1) for one in parts]).double().cpu().numpy()
+        return Trained(params[:, -1], init, mse[:, -1, 0], mse[:, -1, 1], params[:, :-1], mse[:, :-1])
+
+
+def batched_error(spec: NetworkSpec) -> BatchedError:
+    """The error of many networks of one architecture side by side."""
+
+    def error(params: torch.Tensor, samples: torch.Tensor) -> torch.Tensor:
+        x, y = samples[:, :-1], samples[:, -1]
         for index, (weight, bias) in enumerate(spec.unpack(params)):
             x = torch.baddbmm(bias.unsqueeze(-1), weight, x)
             if index < spec.n_layers - 1 or spec.output_relu:

@@ -71,6 +71,18 @@ class DomainStage:
 
 
 @dataclass(frozen=True)
+class MapPicture:
+    """The picture of a network in the card of a map, drawn in the browser.
+
+    script: a JavaScript file, whose value is a function (context, size, params, widths, output_relu) that draws a fully
+    connected ReLU network on a canvas of size × size; its parameters come as `params` does in a zoo. caption: what it shows.
+    """
+
+    script: Path
+    caption: str
+
+
+@dataclass(frozen=True)
 class Domain:
     """Networks of one home ground.
 
@@ -86,6 +98,7 @@ class Domain:
     label_colours: a colour for each value of a label.
     describe: zoo -> properties that set networks apart, in words.
     draw: (axes, spec, params (P,)) -> None: one network as a small picture, for maps.
+    map_picture: the same for the map that a browser shows.
     sections: results of a run -> the sections that its report has besides.
     stages: what a run on a zoo of this domain makes besides.
     parts: (`PartsConfig`, model, the zoo it was pretrained on, `Source`, progress) -> `Findings`, both of `metarep.parts`, or
@@ -107,6 +120,7 @@ class Domain:
     label_colours: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     describe: Callable[[Zoo], Sequence[Property]] | None = None
     draw: Callable[[Any, NetworkSpec, np.ndarray], None] | None = None
+    map_picture: MapPicture | None = None
     sections: Callable[[Any], Sequence[Any]] | None = None
     stages: tuple[DomainStage, ...] = ()
     parts: Callable[..., Any] | None = None

@@ -1,5 +1,7 @@
 """Kinds of embeddings: none knows the order of units, and each says in words what it needs."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -146,7 +148,10 @@ def test_units_are_ordered_by_how_often_they_are_off():
     assert ordered(off, off)[0].mean(dim=1).tolist() == [0.0, 0.5, 1.0]
     assert activity_of([off]).tolist() == [[0.0, 0.5, 1.0, 0.0, 1.0, 1.0, 0.0, 0.0, 1.0]]
     shares = pattern_shares(off[:, :2])
-    assert shares.view(4, 2)[:, 0].sum() == pytest.approx(1.0)
+    mean, log, largest = shares.view(4, 3).T
+    assert mean.sum() == pytest.approx(1.0)
+    assert log.tolist() == pytest.approx([math.log10(one + 1e-3) for one in mean.tolist()], abs=1e-6)
+    assert sorted(largest.tolist()) == [0.0, 0.0, 0.0, 1.0]
     assert pattern_shares(off[:, :1]).shape == (1, 0)
 
 

@@ -9,6 +9,7 @@ from sklearn.metrics import (
     homogeneity_score,
     silhouette_score,
 )
+from sklearn.mixture import GaussianMixture
 from sklearn.preprocessing import StandardScaler
 
 from metarep.evaluation.agreement import adjusted_rand, agreement, contingency
@@ -23,6 +24,7 @@ from metarep.evaluation.clusters import (
     umap_start,
 )
 from metarep.evaluation.folds import Fold
+from metarep.evaluation.mixture import fit_mixture
 from metarep.evaluation.probes import PROBES, linear_classifier, neighbour_classifier, probe_rows
 from metarep.evaluation.resampling import balanced_accuracy, permuted_tables
 
@@ -74,6 +76,15 @@ def test_information_is_scikit_learns(seed):
     assert found["completeness"]["value"] == pytest.approx(completeness_score(labels, clusters))
     for row in found.values():
         assert row["low"] - 0.05 <= row["value"] <= row["high"] + 0.05  # a bootstrap of these indices is a little biased
+
+
+@pytest.mark.parametrize("d", [1, 5])
+def test_the_fast_mixture_is_scikit_learns(d):
+    x = blobs(400, distance=2.0, d=5)[0][:, :d] + 3
+    slow = GaussianMixture(4, reg_covar=1e-3, tol=1e-2, max_iter=60, n_init=2, random_state=1).fit(x)
+    fast = fit_mixture(x, 4, n_starts=2, seed=1).predict(x)
+    assert adjusted_rand_score(slow.predict(x), fast) == 1
+    assert adjusted_rand_score(slow.predict(x), fit_mixture(x, 3, n_starts=2, seed=1).predict(x)) < 0.95
 
 
 @pytest.mark.parametrize("name", ["kmeans", "gmm", "hdbscan"])

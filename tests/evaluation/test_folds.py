@@ -39,7 +39,20 @@ def test_every_network_is_measured_once_and_never_beside_its_run(n, per_run):
         assert not set(run[fold.train]) & set(run[fold.test])
         assert len(fold.train) + len(fold.test) == n
     kept, again = gathered(folds)
+    assert [set(one.probe_train) for one in folds] == [set(kept[one.probe_train]) for one in again]
     assert [set(one.test) for one in folds] == [set(kept[one.test]) for one in again]
+
+
+def test_networks_that_probes_alone_are_fitted_on_keep_their_rows():
+    n = 4 * FEW_RUNS
+    split = np.array([split_of(f"run{i}") for i in range(n)])
+    folds = folds_of(split, runs_of(n), most_fit=5, most_test=8, most_probe=40)
+    kept, (fold,) = gathered(folds)
+    assert set(split[kept[fold.probe_train]]) == {"train"}
+    assert len(fold.probe_train) == 40
+    without, (fold,) = gathered(folds, probes=False)
+    assert len(without) == 5 + 8
+    assert set(split[without[fold.test]]) == {"test"}
 
 
 def test_many_runs_keep_their_split_and_one_run_is_refused():

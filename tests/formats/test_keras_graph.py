@@ -1,131 +1,177 @@
-"""What a Keras model's config says of its units is true: outputs stay under a random draw of the symmetries that it shows."""
+"""Units of Keras models by their configuration: claims hold by outputs and break with one member alone; traps claim nothing."""
 
 import json
 
 import h5py
 import pytest
 import torch
-from other_files import write_keras2
+from torch.nn import functional as F
 
 from metarep.formats.keras_graph import graph_of
 from metarep.formats.readers import read_checkpoint
-from metarep.networks.architecture import read_architecture
 from metarep.networks.inference import symmetries_of
+from metarep.networks.symmetry_groups import Symmetries, SymmetryGroup
 from metarep.networks.tensor_symmetry import random_symmetry
 
-ACTIVATIONS = {"relu": torch.relu, "tanh": torch.tanh, "linear": lambda x: x}
-MERGES = {
-    "Add": sum,
-    "Multiply": lambda values: values[0] * values[1],
-    "Concatenate": lambda values: torch.cat(values, dim=-1),
-}
+PICTURE, WORDS, ROW = (None, 6, 6, 2), (None, 5), (None, 4)
 
 
-def layer(kind, name, *sources, **config):
-    """As Keras 2 writes one that is called once."""
-    call = [[source, 0, 0, {}] for source in sources]
-    return {"class_name": kind, "name": name, "config": {"name": name, **config}, "inbound_nodes": [call] if call else []}
+def model(shape, layers, outputs, *, keras3=False):
+    """A configuration of layers {name: (class, settings, inputs)}."""
+
+    def inbound(names):
+        if keras3:
+            history = [{"class_name": "__keras_tensor__", "config": {"keras_history": [name, 0, 0]}} for name in names]
+            return [{"args": history if len(history) == 1 else [history], "kwargs": {}}]
+        return [[[name, 0, 0, {}] for name in names]]
+
+    listed = [{"class_name": "InputLayer", "config": {"name": "x", "batch_input_shape": shape}, "inbound_nodes": []}]
+    listed += [
+        {"class_name": kind, "config": {"name": name, **how}, "inbound_nodes": inbound(inputs)}
+        for name, (kind, how, inputs) in layers.items()
+    ]
+    config = {"layers": listed, "output_layers": [[name, 0, 0] for name in outputs]}
+    return json.dumps({"class_name": "Functional", "config": config})
 
 
-def model(*layers, out):
-    inputs = [layer("InputLayer", name, batch_input_shape=[None, *shape]) for name, shape in (("x", [5]), ("image", [2, 2, 3]))]
-    return {"class_name": "Model", "config": {"layers": [*inputs, *layers], "output_layers": [[out, 0, 0]]}}
+def conv(t, name, x, **how):
+    found = F.conv2d(x.movedim(-1, 1), t[f"{name}/kernel"].permute(3, 2, 0, 1), padding="same", **how).movedim(1, -1)
+    return found + t[f"{name}/bias"]
 
 
-def dense(name, source, activation="relu"):
-    return layer("Dense", name, source, activation=activation)
+def separable(t, name, x):
+    depth = t[f"{name}/depthwise_kernel"]
+    found = F.conv2d(
+        x.movedim(-1, 1), depth.permute(2, 3, 0, 1).reshape(-1, 1, *depth.shape[:2]), padding="same", groups=depth.shape[2]
+    )
+    return found.movedim(1, -1) @ t[f"{name}/pointwise_kernel"][0, 0] + t[f"{name}/bias"]
 
 
-MODELS = {
-    "chain": (model(dense("a", "x"), dense("b", "a", activation="tanh"), dense("c", "b"), out="c"), {"a": 7, "b": 6}),
-    "sum": (model(dense("a", "x"), dense("b", "x"), layer("Add", "s", "a", "b"), dense("c", "s"), out="c"), {"a": 7}),
-    "product": (model(dense("a", "x"), dense("b", "x"), layer("Multiply", "s", "a", "b"), dense("c", "s"), out="c"), {"a": 7}),
-    "beside": (
-        model(dense("a", "x"), dense("b", "x"), layer("Concatenate", "s", "a", "x", "b"), dense("c", "s"), out="c"),
-        {"a": 7, "b": 6},
+def norm(t, name, x):
+    scale = t[f"{name}/gamma"] / (t[f"{name}/moving_variance"].abs() + 1).sqrt()
+    return (x - t[f"{name}/moving_mean"]) * scale + t[f"{name}/beta"]
+
+
+def dense(t, name, x):
+    return x @ t[f"{name}/kernel"] + t[f"{name}/bias"]
+
+
+def residual(t, x):
+    h = norm(t, "n", conv(t, "c", x)).relu()
+    return dense(t, "d", (h + separable(t, "s", h)).flatten(1))
+
+
+def towers(t, x):
+    return dense(t, "d", torch.cat([dense(t, "a", x).relu(), torch.tanh(dense(t, "b", x))], dim=-1))
+
+
+def recurrent(t, x):
+    h = torch.zeros(len(x), 7).double()
+    for step in t["e/embeddings"][x].unbind(1):
+        h = torch.tanh(step @ t["r/kernel"] + h @ t["r/recurrent_kernel"] + t["r/bias"])
+    return dense(t, "d", h)
+
+
+NORMS = ("gamma", "beta", "moving_mean", "moving_variance")
+FOUND = {
+    "residual": (
+        PICTURE,
+        {
+            "c": ("Conv2D", {"activation": "linear"}, ["x"]),
+            "n": ("BatchNormalization", {"axis": [3]}, ["c"]),
+            "act": ("Activation", {"activation": "relu"}, ["n"]),
+            "s": ("SeparableConv2D", {}, ["act"]),
+            "sum": ("Add", {}, ["act", "s"]),
+            "flat": ("Flatten", {}, ["sum"]),
+            "d": ("Dense", {}, ["flat"]),
+        },
+        {"c/kernel": (3, 3, 2, 4), "c/bias": (4,)}
+        | {f"n/{leaf}": (4,) for leaf in NORMS}
+        | {"s/depthwise_kernel": (3, 3, 4, 2), "s/pointwise_kernel": (1, 1, 8, 4), "s/bias": (4,)}
+        | {"d/kernel": (144, 3), "d/bias": (3,)},
+        residual,
+        {4: True},
     ),
-    "pixels": (model(dense("a", "image"), layer("Flatten", "f", "a"), dense("c", "f"), out="c"), {"a": 7}),
-    "norm": (
-        model(dense("a", "x"), layer("BatchNormalization", "n", "a"), dense("b", "n"), dense("c", "b"), out="c"),
-        {"a": 7, "b": 6},
+    "towers": (
+        ROW,
+        {
+            "a": ("Dense", {"activation": "relu"}, ["x"]),
+            "b": ("Dense", {"activation": "tanh"}, ["x"]),
+            "both": ("Concatenate", {"axis": -1}, ["a", "b"]),
+            "d": ("Dense", {}, ["both"]),
+        },
+        {"a/kernel": (4, 6), "a/bias": (6,), "b/kernel": (4, 5), "b/bias": (5,), "d/kernel": (11, 3), "d/bias": (3,)},
+        towers,
+        {6: True, 5: False},
     ),
-    "unknown": (model(dense("a", "x"), layer("Lambda", "l", "a"), dense("c", "l"), out="c"), {}),
+    "recurrent": (
+        WORDS,
+        {"e": ("Embedding", {}, ["x"]), "r": ("SimpleRNN", {"activation": "tanh"}, ["e"]), "d": ("Dense", {}, ["r"])},
+        {"e/embeddings": (9, 5), "r/kernel": (5, 7), "r/recurrent_kernel": (7, 7), "r/bias": (7,)}
+        | {"d/kernel": (7, 3), "d/bias": (3,)},
+        recurrent,
+        {5: True, 7: False},
+    ),
 }
-WIDTHS = {"a": 7, "b": 6, "c": 2}
+"""Layers, tensors, the true forward pass, and the width of each group with whether its scale is free."""
 
 
-def tensors_of(config, seed=0):
-    """Random weights for the layers, and what they put out is found on the way."""
-    draw, widths, found = torch.Generator().manual_seed(seed), {"x": 5, "image": 3}, {}
-    same = any(one["class_name"] in ("Add", "Multiply") for one in config["config"]["layers"])
-    for one in config["config"]["layers"][2:]:
-        name, kind = one["name"], one["class_name"]
-        read = [widths[place[0]] for place in one["inbound_nodes"][0]]
-        if kind == "Dense":
-            n = 7 if same and name in "ab" else WIDTHS[name]
-            found |= {f"{name}/kernel": torch.randn(read[0], n, generator=draw), f"{name}/bias": torch.randn(n, generator=draw)}
-        elif kind == "BatchNormalization":
-            words = ("gamma", "beta", "moving_mean", "moving_variance")
-            found |= {f"{name}/{word}": torch.rand(read[0], generator=draw) + 0.5 for word in words}
-        widths[name] = (
-            n if kind == "Dense" else sum(read) if kind == "Concatenate" else 4 * read[0] if kind == "Flatten" else read[0]
-        )
-    return found
+def tensors_of(shapes):
+    generator = torch.Generator().manual_seed(0)
+    return {name: torch.randn(shape, generator=generator, dtype=torch.float64) for name, shape in shapes.items()}
 
 
-def outputs(config, tensors):
-    draw = torch.Generator().manual_seed(9)
-    values = {"x": torch.randn(20, 5, generator=draw), "image": torch.randn(20, 2, 2, 3, generator=draw)}
-    for one in config["config"]["layers"][2:]:
-        name, read = one["name"], [values[place[0]] for place in one["inbound_nodes"][0]]
-        weights = {key.rpartition("/")[2]: value for key, value in tensors.items() if key.startswith(name + "/")}
-        match one["class_name"]:
-            case "Dense":
-                values[name] = ACTIVATIONS[one["config"]["activation"]](read[0] @ weights["kernel"] + weights["bias"])
-            case "BatchNormalization":
-                x = (read[0] - weights["moving_mean"]) / (weights["moving_variance"] + 1e-3).sqrt()
-                values[name] = x * weights["gamma"] + weights["beta"]
-            case "Flatten":
-                values[name] = read[0].flatten(1)
-            case "Lambda":
-                values[name] = read[0].cumsum(dim=-1)
-            case merge:
-                values[name] = MERGES[merge](read)
-    return values[config["config"]["output_layers"][0][0]]
+def drawn(tensors, symmetries, log_scale_std=0.5):
+    return random_symmetry(tensors, symmetries, generator=torch.Generator().manual_seed(1), log_scale_std=log_scale_std)
 
 
-def symmetries(config, tensors):
-    named = [(name, tuple(value.shape), "float32") for name, value in tensors.items()]
-    return symmetries_of(read_architecture(named, graph=graph_of(config, tensors)))
-
-
-@pytest.mark.parametrize("name", MODELS)
-def test_outputs_stay_under_what_the_config_shows(name):
-    config, units = MODELS[name]
-    tensors = tensors_of(config)
-    found = symmetries(config, tensors)
-    assert {one.name: one.n for one in found.groups if one.interchangeable} == {
-        f"units of {layer}/kernel": n for layer, n in units.items()
-    }
-    drawn = random_symmetry(tensors, found, generator=torch.Generator().manual_seed(1), log_scale_std=0.5)
-    before = outputs(config, tensors)
-    assert torch.allclose(outputs(config, drawn), before, atol=1e-4)
-    if units:
-        assert not torch.allclose(outputs(config, {**drawn, "a/kernel": tensors["a/kernel"]}), before, atol=1e-2)
-
-
-def test_the_config_in_a_file_is_read(tmp_path):
-    write_keras2(tmp_path / "x.h5")
-    assert read_checkpoint(tmp_path / "x.h5").graph is None
-    layers = [dense("wide", "x"), layer("Activation", "act", "wide", activation="relu"), dense("exit", "act")]
-    with h5py.File(tmp_path / "x.h5", "r+") as file:
-        file.attrs["model_config"] = json.dumps(model(*layers, out="exit"))
-    graph = read_checkpoint(tmp_path / "x.h5").graph
-    assert [group.n for group in graph.groups if group.interchangeable] == [5]
+@pytest.mark.parametrize("keras3", [False, True])
+@pytest.mark.parametrize("name", FOUND)
+def test_units_are_found_and_true(name, keras3):
+    shape, layers, shapes, forward, expected = FOUND[name]
+    tensors = tensors_of(shapes)
+    groups = [units for units in graph_of(model(shape, layers, ["d"], keras3=keras3), tensors).groups if units.interchangeable]
+    assert {units.n: units.positive_scale for units in groups} == expected
+    x = torch.randint(9, (3, 5)) if shape is WORDS else torch.randn(3, *shape[1:], dtype=torch.float64)
+    torch.testing.assert_close(forward(drawn(tensors, Symmetries(tuple(groups))), x), forward(tensors, x))
+    for units in groups:
+        half = Symmetries((SymmetryGroup("half", units.n, units.members[:1]),))
+        assert (forward(drawn(tensors, half, 0.0), x) - forward(tensors, x)).abs().max() > 1e-6
 
 
 @pytest.mark.parametrize(
-    "config", [[], {"config": 3}, {"config": {"layers": []}}, {"config": {"layers": [{"class_name": "A"}]}}]
+    ("kind", "how"),
+    [("Lambda", {}), ("Permute", {"dims": [3, 1, 2]}), ("Conv2D", {"groups": 2}), ("BatchNormalization", {"axis": 1})],
 )
-def test_another_config_says_nothing(config):
-    assert graph_of(config, {"a/kernel": torch.ones(2, 3)}) is None
+def test_a_layer_that_is_not_known_holds_the_units_that_it_reads(kind, how):
+    layers = {
+        "c": ("Conv2D", {}, ["x"]),
+        "odd": (kind, how, ["c"]),
+        "pool": ("GlobalAveragePooling2D", {}, ["odd"]),
+        "h": ("Dense", {"activation": "tanh"}, ["pool"]),
+        "d": ("Dense", {}, ["h"]),
+    }
+    shapes = {"c/kernel": (3, 3, 2, 6), "h/kernel": (6, 5), "d/kernel": (5, 3)}
+    shapes |= {"odd/kernel": (3, 3, 3, 6)} if kind == "Conv2D" else {f"odd/{leaf}": (6,) for leaf in NORMS if "axis" in how}
+    groups = graph_of(model(PICTURE, layers, ["d"]), tensors_of(shapes)).groups
+    assert [units.n for units in groups if units.interchangeable] == [5]
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"class_name": "Model", "config": {"layers": [{}]}}', '{"config": 1}'])
+def test_what_is_no_configuration_says_nothing(text):
+    assert graph_of(text, tensors_of({"a/kernel": (4, 6), "b/kernel": (6, 3)})) is None
+
+
+def test_a_file_is_read_with_its_configuration(tmp_path):
+    shape, layers, shapes, _, _ = FOUND["towers"]
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file.attrs["model_config"] = model(shape, layers, ["d"])
+        group = file.create_group("model_weights")
+        group.attrs["layer_names"] = list(layers)
+        for layer in layers:
+            own = {name: value for name, value in tensors_of(shapes).items() if name.startswith(layer + "/")}
+            group.create_group(layer).attrs["weight_names"] = list(own)
+            for name, value in own.items():
+                group[layer][name] = value.numpy()
+    groups = symmetries_of(read_checkpoint(tmp_path / "x.h5").architecture).groups
+    assert sorted(units.n for units in groups if units.interchangeable) == [5, 6]

@@ -37,7 +37,7 @@ FOUND = {
     "variational autoencoder": ([8, 4, 8], []),
     "towers": ([6, 6], []),
     "actor and critic": ([8, 8], []),
-    "duel": ([], []),
+    "duel": ([8], []),
     "deep set": ([6, 4, 6], []),
     "lora": ([2], ["LoRA"]),
     "cnn": ([4, 6], []),

@@ -12,12 +12,13 @@ from torch import nn
 from metarep.errors import MetarepError
 from metarep.formats.onnx_forward import of_onnx
 from metarep.networks.architecture import Architecture, read_architecture
-from metarep.networks.chain_forward import Steps, chain_forward
+from metarep.networks.chain_forward import chain_forward
 from metarep.networks.check import checked, with_checks
 from metarep.networks.forward_passes import Stated, forward_pass, numbers, of_module
 from metarep.networks.further_inference import with_further
 from metarep.networks.further_symmetries import Signs
 from metarep.networks.inference import symmetries_of
+from metarep.networks.structure import Steps
 from metarep.networks.symmetry_groups import Member, Symmetries, SymmetryGroup
 
 

@@ -56,7 +56,7 @@ def write_run(
         "model": lambda: {"log.csv": log_rows()},
         "masked_r2": lambda: {"masked_r2.csv": masked_rows()},
         "clusters": lambda: cluster_tables(names, mode, ari or ARI, null_ari),
-        "scan": lambda: scan_tables(names, mode, scan_auc),
+        "scan": lambda: scan_tables(scan_auc),
         "audit": lambda: {"audit.csv": audit_rows()},
         "transfer": lambda: {"transfer.csv": transfer_rows()},
     }
@@ -225,12 +225,11 @@ def unexplained_rows(*, best=0.3, p=0.005, start_p=0.3, everything=0.9):
     return rows
 
 
-def scan_tables(names, mode, auc):
+def scan_tables(auc):
     """The scans' tables; the curves only look like curves. `auc` is the published score's; the linear scan has 0.1 more."""
     negatives = ("random", "1", "2", "other modes")
-    tables = {"scan.csv": [], "roc.csv": [], "margin.csv": [], "scores.csv": []}
+    tables = {"scan.csv": [], "roc.csv": []}
     at = np.linspace(0, 1, 20)
-    score = np.random.default_rng(2).uniform(0.5, 0.8, len(names))
     for scan, networks, value in (("published", "all", auc), ("published", "test", auc), ("linear", "test", auc + 0.1)):
         figures = {"auc": value, "auc_low": value - 0.04, "auc_high": value + 0.04}
         for positive in ("2", "3"):
@@ -239,14 +238,6 @@ def scan_tables(names, mode, auc):
             tables["scan.csv"] += [row | {"negative": n} | sizes | figures for n in negatives]
             curve = [{"fpr": float(x), "tpr": float(x**0.5)} for x in at]
             tables["roc.csv"] += [row | {"negative": n} | point for n in negatives for point in curve]
-        for low in (0.0, 0.1):
-            row = {"scan": scan, "positive": "3", "networks": networks, "margin_low": low, "margin_high": low + 0.1}
-            tables["margin.csv"] += [row | {"negative": n, "n_positive": 30} | figures for n in ("random", "other modes")]
-        row = {"scan": scan, "positive": ""}
-        named = zip(names, mode, score, strict=True)
-        tables["scores.csv"] += [row | {"network_id": n, "mode": m, "score": float(s)} for n, m, s in named]
-        starts = [{"network_id": f"random-{i}", "mode": "random", "score": 0.5 + i / 100} for i in range(20)]
-        tables["scores.csv"] += [row | start for start in starts]
     return tables
 
 

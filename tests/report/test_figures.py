@@ -9,8 +9,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 from synthetic_run import UNTRAINED, cluster_tables, description_tables, masked_rows, scan_tables, unexplained_rows
 
-from metarep.domains.multiplier.figures import scan_figures, scans
-from metarep.domains.multiplier.figures.mode_looks import MODE_COLOURS
+from metarep.domains.multiplier.domain import MODE_COLOURS
+from metarep.domains.multiplier.figures import scan_figures
 from metarep.evaluation.resampling import wilson
 from metarep.report import description_figures, figures, maps
 from metarep.report.figures import Panel
@@ -37,18 +37,13 @@ TITLES = {name: one.title for name, one in KNOWN.items()}
 ROWS = [r for r in TABLES["agreement.csv"] if (r["clusterer"], r["label"], r["metric"]) == ("kmeans", "mode", "ari")]
 CHOSEN = {key_of(row): score_of(row) for row in ROWS if row["chosen"]}
 PROBED = {key_of(r): score_of(r) for r in TABLES["probes.csv"] if (r["target"], r["probe"]) == ("mode", "linear")}
-SCANS = scan_tables(NAMES, MODE, 0.7)
+SCANS = scan_tables(0.7)
 
 
 def curves():
     lines = {one.title: sorted((r["k"], r["value"]) for r in ROWS if key_of(r) == name) for name, one in KNOWN.items()}
     looks = {KNOWN[name].title: LOOKS[KNOWN[name].group] for name in (*list(KNOWN)[:1], *list(KNOWN)[3:5], *list(KNOWN)[-1:])}
     return figures.k_figure(lines, dict.fromkeys(lines, 3), looks, n_values=3, label="mode")
-
-
-def scan_figure():
-    scores, roc, rows = ([r for r in SCANS[name] if r["scan"] == "published"] for name in ("scores.csv", "roc.csv", "scan.csv"))
-    return scan_figures.score_figure(scores, scans.on_most_networks(roc), scans.on_most_networks(rows))
 
 
 def label_figure():
@@ -107,10 +102,8 @@ MAKERS = {
     "masked": masked,
     "comparison": comparison,
     "by_k": curves,
-    "scan": scan_figure,
     "scan_roc": lambda: scan_figures.roc_figure(SCANS["roc.csv"], SCANS["scan.csv"]),
     "scan_table": lambda: scan_figures.heat_figure(SCANS["scan.csv"]),
-    "scan_margin": lambda: scan_figures.margin_figure(SCANS["margin.csv"]),
     "transfer": transfer,
     "umap": umap,
     "umap_of_many_values": lambda: umap_of(np.array([f"code {i}" for i in RNG.integers(0, 15, 300)])),

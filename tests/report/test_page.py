@@ -86,10 +86,9 @@ def test_one_file_that_shows_every_stage_and_needs_no_network(written):
         "umap",
         "atlas",
         "contingency",
-        "scan",
         "transfer",
     } <= names
-    assert {"scan_table", "scan_roc", "scan_margin"} <= names
+    assert {"scan_table", "scan_roc"} <= names
     assert {"mode-3", "cluster-0", "cluster-1", "cluster-2"} <= names
     assert text.count("<img") == len(names)
     assert "12.5" not in text  # seconds would make the page differ from run to run

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
-from metarep.domains.multiplier.figures.mode_looks import MODE_COLOURS, MODE_MARKERS
+from metarep.domains.multiplier.domain import MODE_COLOURS
 from metarep.domains.multiplier.modes import MODES
 from metarep.report.style import OTHER, PALETTE, cluster_colour, colours_of, keys_of, use_style
 
@@ -44,9 +44,9 @@ def test_the_check_sees_a_red_and_a_green_that_green_blind_eyes_confuse():
     assert nearest(["#C00000", "#5A6A00"], VISION["green-blind"]) < 25
 
 
-def test_every_mode_has_a_colour_and_a_marker_of_its_own():
-    assert set(MODES) < set(MODE_COLOURS) == set(MODE_MARKERS)
-    assert len(set(MODE_MARKERS.values())) == len(MODE_MARKERS)
+def test_every_mode_has_a_colour_of_its_own():
+    assert set(MODES) < set(MODE_COLOURS)
+    assert len(set(MODE_COLOURS.values())) == len(MODE_COLOURS)
 
 
 def test_the_style_leaves_no_trace():

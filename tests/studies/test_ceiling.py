@@ -7,8 +7,18 @@ import pytest
 
 from metarep.evaluation.neighbours import units_of
 from metarep.networks.spec import NetworkSpec
-from metarep.studies.ceiling.run import ask_bank, bank_sizes, ceiling_draws, mode_rows, null_of
-from metarep.studies.ceiling.text import ALL, CEILING, IMPUTER, LOCAL, MEAN_OF, MODEL, beside, convergence, how_hard
+from metarep.studies.ceiling.run import (
+    ALL,
+    CEILING,
+    IMPUTER,
+    MODEL,
+    ceiling_draws,
+    how_hard,
+    mode_rows,
+    predictability_rows,
+    where_it_lies,
+)
+from metarep.studies.ceiling.run import share as said
 from metarep.studies.masked import Held, kinds_of
 from metarep.studies.running import run_series
 from metarep.studies.series import QUESTIONS
@@ -22,7 +32,7 @@ TINY = QuestionConfig(
     n_networks=300,
     n_bootstraps=20,
     pretrain={"d_model": 16, "n_layers": 1, "n_components": 2, "batch_size": 32, "warmup_steps": 2},
-    ceiling={"bank_sizes": (50, 150), "n_train_networks": 150, "n_steps": 20, "max_test_networks": 40},
+    ceiling={"n_train_networks": 150, "n_steps": 20, "max_test_networks": 40},
 )
 
 
@@ -33,26 +43,18 @@ def answered(tmp_path_factory):
     return out / "ceiling"
 
 
-def test_every_kind_has_a_row_and_every_figure_an_interval(answered):
+def test_every_kind_has_a_row_and_every_metric_an_interval(answered):
     found = json.loads((answered / "result.json").read_text())
     rows = read_csv(answered / "predictability.csv")
     assert [row["parameter"] for row in rows] == [ALL, *KINDS.names]
-    assert rows[0]["n_values"] == 9 * 40
     for row in rows:
-        for name in (MODEL, LOCAL, CEILING):
+        for name in (MODEL, CEILING, IMPUTER):
             assert row[f"{name}_low"] <= row[f"{name}_high"] <= 1
-        for name in (LOCAL, MEAN_OF, IMPUTER):
-            assert row[f"{name}_null"] < -0.1 < 0.1 < row[name]  # for another network it is worse than the mean
-    assert {row["bank"] for row in read_csv(answered / "convergence.csv")} == {50, 150}
-    assert {path.stem for path in (answered / "figures").iterdir()} == {"predictability", "convergence", "by_mode"}
+        assert row[f"{IMPUTER}_null"] < -0.1 < 0.1 < row[IMPUTER]  # for another network it is worse than the mean
     assert found["claims"][0]["best"] == 1.0
     assert "150" in found["sentences"][0]
-
-
-def test_the_shares_of_what_is_unexplained_add_up(answered):
-    rows = read_csv(answered / "by_mode.csv")
-    for name in (ALL, *KINDS.names):
-        assert sum(row["share_of_unexplained"] for row in rows if row["parameter"] == name) == pytest.approx(1, abs=0.02)
+    modes = read_csv(answered / "by_mode.csv")
+    assert sum(row["share_of_unexplained"] for row in modes) == pytest.approx(1, abs=1e-4)
 
 
 def determined(n, seed, share):
@@ -74,70 +76,41 @@ def test_what_is_planted_is_found_and_null_data_cover_chance(share):
     units = units_of(np.where(train.std(axis=0) > 0.1, train, train * 100), KINDS.number)
     zoo = Zoo({"network_id": np.arange(4000), "spec": np.full(4000, "2-2-1", object), "params": train})
     held = Held.of(units.of(test), KINDS, n_bootstraps=100, seed=0)
-    answer = ask_bank(zoo, units, held, 10, 40)
     of_bias = KINDS.names.index("2.bias[·]")
-    reach, local = ceiling_draws(answer, held)[:, of_bias], held.r2(answer.local)[:, of_bias]
+    reach = ceiling_draws(zoo, units, held, 10)[:, of_bias]
     assert reach[0] == pytest.approx(share, abs=0.08)
     low, high = np.quantile(reach[1:], [0.025, 0.975])
     assert low - 0.03 < share < high + 0.03
-    null = null_of(held, answer.local)[of_bias]
-    if share:
-        assert local[0] > share - 0.1
-        assert np.quantile(local[1:], 0.025) > null + 0.3
-    else:
-        assert local[0] < 0.05  # a fit to noise predicts no better than the mean
-    rows = mode_rows({MODEL: answer.local, LOCAL: answer.local}, held, np.full(600, "3"))
-    (own,) = (row for row in rows if row["parameter"] == "2.bias[·]")
-    assert own[f"left_{MODEL}"] == pytest.approx(1 - local[0], abs=1e-6)
 
 
 def test_right_predictions_for_other_networks_are_twice_as_wrong_as_the_mean():
     values = np.random.default_rng(0).standard_normal((2000, 9))
     held = Held.of(values, KINDS, n_bootstraps=20, seed=0)
-    np.testing.assert_allclose(null_of(held, values), -1, atol=0.1)
-    np.testing.assert_allclose(null_of(held, np.zeros_like(values)), held.r2(np.zeros_like(values))[0], atol=1e-6)
+    row = predictability_rows(np.ones((21, 6)), {MODEL: values, IMPUTER: np.zeros_like(values)}, held)[0]
+    assert row[MODEL] == row["share"] == 1
+    assert row[f"{MODEL}_null"] == pytest.approx(-1, abs=0.1)
+    assert row[f"{IMPUTER}_null"] == pytest.approx(0, abs=1e-2)
 
 
-def test_banks_larger_than_the_zoo_are_left_out():
-    assert bank_sizes((100, 1000, 5000), 2000) == [100, 1000]
-    assert bank_sizes((1000, 5000), 300) == [100, 300]
-
-
-def step(first, last):
-    return [
-        {"bank": n, "parameter": name, CEILING: value, LOCAL: 0.5}
-        for n, value in ((10, first), (20, last))
-        for name in (ALL, "2.bias[·]")
+def test_what_is_left_is_counted_where_it_lies():
+    values = np.zeros((4, 9))
+    values[0] = 1.0
+    held = Held.of(values, KINDS, n_bootstraps=5, seed=0)
+    rows = mode_rows(np.zeros_like(values), held, np.array(["2", "3", "3", "3"]))
+    assert [(row["mode"], row["share_of_networks"], row["share_of_unexplained"]) for row in rows] == [
+        ("2", 0.25, 1),
+        ("3", 0.75, 0),
     ]
+    assert "lies in mode 2 100%" in where_it_lies(rows)
 
 
-def test_convergence_is_said_only_where_it_is_there():
-    assert "has converged to" in convergence(step(0.8, 0.805), [10, 20])
-    assert "it has not converged" in convergence(step(0.6, 0.8), [10, 20])
-    assert "lower bound" in convergence(step(0.6, 0.8), [10, 20])
-    assert "lower bound" not in convergence(step(0.8, 0.6), [10, 20])
+@pytest.mark.parametrize(
+    ("low", "high", "words"), [(0.8, 0.9, "leaves some"), (0.9, 1.1, "not clearly below"), (1.1, 1.2, "too low")]
+)
+def test_the_share_is_said_by_its_interval(low, high, words):
+    assert words in said({"share": (low + high) / 2, "share_low": low, "share_high": high})
 
 
-def reach(value):
-    return {CEILING: value, f"{CEILING}_low": value - 0.02, f"{CEILING}_high": value + 0.02}
-
-
-def test_what_is_determined_is_named():
-    assert how_hard({"a": reach(0.97)}).startswith("The others determine every kind")
-    assert "a is clearly determined" in how_hard({"a": reach(0.97), "b": reach(0.5)})
-    assert "b 50% [48%, 52%]" in how_hard({"a": reach(0.97), "b": reach(0.5)})
-    assert how_hard({"b": reach(0.91)}).startswith("No kind of parameter is")
-
-
-def compared(model, local):
-    row = {}
-    for name, value in ((MODEL, model), (LOCAL, local), (MEAN_OF, 0.3), (IMPUTER, 0.2)):
-        row |= {name: value, f"{name}_low": value - 0.02, f"{name}_high": value + 0.02, f"{name}_null": value - 1}
-    return row
-
-
-def test_who_is_ahead_is_said_by_intervals():
-    assert "the model is ahead on a" in beside({"a": compared(0.9, 0.8)}, compared(0.9, 0.8))
-    assert "the local fit is ahead on a" in beside({"a": compared(0.7, 0.8)}, compared(0.7, 0.8))
-    assert "on no kind" in beside({"a": compared(0.79, 0.8)}, compared(0.79, 0.8))
-    assert "(permuted among networks, predictions reach at most −0.10, the 95th percentile)" in beside({}, compared(0.9, 0.8))
+def test_kinds_are_named_by_what_determines_them_least():
+    reach = {n: {CEILING: v, f"{CEILING}_low": v - 0.02, f"{CEILING}_high": v + 0.02} for n, v in (("a", 0.97), ("b", 0.5))}
+    assert "b 0.50 [0.48, 0.52] and a 0.97" in how_hard(reach)

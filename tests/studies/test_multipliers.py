@@ -5,8 +5,6 @@ import math
 import numpy as np
 import pytest
 
-from metarep.domains.multiplier.figures.folding import LEVELS, factors, iso_curve, rotation
-from metarep.domains.multiplier.modes import MULTIPLIER
 from metarep.progress import Progress
 from metarep.studies.e03 import run as e03_run
 from metarep.studies.e04 import run as e04_run
@@ -17,30 +15,25 @@ from metarep.studies.settings import ExperimentConfig
 from metarep.studies.study import Context
 
 
+def rotation(degrees):
+    c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    return np.array([[c, -s], [s, c]])
+
+
 @pytest.mark.parametrize("seed", range(8))
 def test_rotation_scale_rotation_multiplies_to_the_weight(seed):
     weight = np.random.default_rng(seed).standard_normal((2, 2))
-    found = factors(weight)
-    left, scale, right = found.matrices
-    np.testing.assert_allclose(left @ scale @ right, weight, atol=1e-12)
-    assert found.scale[0] >= abs(found.scale[1])
-    assert np.sign(found.scale[1]) == np.sign(np.linalg.det(weight))
+    left, scale, right = e03_run.factors(weight)
+    np.testing.assert_allclose(rotation(left) @ np.diag(scale) @ rotation(right), weight, atol=1e-12)
+    assert scale[0] >= abs(scale[1])
+    assert np.sign(scale[1]) == np.sign(np.linalg.det(weight))
 
 
 def test_a_rotation_is_found_again_and_a_reflection_has_a_negative_scale():
-    found = factors(rotation(2.0))
-    assert found.scale == pytest.approx((1, 1))
-    assert math.remainder(found.left + found.right - 2.0, 2 * math.pi) == pytest.approx(0, abs=1e-9)
-    assert factors(np.diag([1.0, -1.0])).scale[1] == pytest.approx(-1)
-
-
-@pytest.mark.parametrize("level", LEVELS)
-def test_an_iso_curve_has_one_product_and_lies_in_the_square(level):
-    curve = iso_curve(level)
-    np.testing.assert_allclose(curve.prod(axis=1), level, atol=1e-12)
-    assert curve.min() >= 0
-    assert curve.max() <= 1 + 1e-12
-    assert len(curve) == len(iso_curve(0.5))
+    left, scale, right = e03_run.factors(rotation(115))
+    assert scale == pytest.approx((1, 1))
+    assert math.remainder(left + right - 115, 360) == pytest.approx(0, abs=1e-9)
+    assert e03_run.factors(np.diag([1.0, -1.0]))[1][1] == pytest.approx(-1)
 
 
 def test_the_published_network_comes_back(context):
@@ -64,29 +57,23 @@ def test_published_error_of_experiment_3_is_held_against_the_spread(context):
     claim = result.claims[0]
     assert claim.met == (claim.low <= 0.0039 <= claim.high)
     assert f"{claim.value:.4f}" in result.sentences[0]
-    assert set(result.figures) == {"stages", "iso_curves", "rotation_scale_rotation"}
+    assert set(result.figures) == {"stages"}
 
 
-def test_shares_add_up_and_every_group_has_a_typical_network_of_its_own(context):
+def test_shares_add_up_and_every_mode_has_a_typical_network_of_its_own(context):
     zoo = multipliers(context)
-    for column in ("mode", "quadrant_code"):
-        rows = e09_run.group_rows(zoo, column)
-        assert sum(row["n"] for row in rows) == len(zoo)
-        assert sum(row["share"] for row in rows) == pytest.approx(1)
-        for row in rows:
-            assert row["low"] <= row["share"] <= row["high"]
-            assert zoo[column][list(zoo["network_id"]).index(row["typical"])] == row["group"]
-    crossed = e09_run.crossed(zoo)
-    assert sum(count for row in crossed for key, count in row.items() if key != "quadrant_code") == len(zoo)
+    rows = e09_run.mode_rows(zoo)
+    assert sum(row["n"] for row in rows) == len(zoo)
+    for row in rows:
+        assert row["low"] <= row["share"] <= row["high"]
+        assert zoo["mode"][list(zoo["network_id"]).index(row["typical"])] == row["mode"]
 
 
-def test_networks_that_no_published_mode_describes_are_counted_not_hidden(context):
-    zoo = multipliers(context)
+def test_modes_that_the_notes_do_not_name_are_named_here(context):
     result = e09_run.run(context)
-    unnamed = int((zoo["mode"] == "4").sum())
-    assert result.numbers["share_unnamed"] == pytest.approx(unnamed / len(zoo))
-    assert ("unnamed" in result.figures) == (unnamed > 0)
     assert [claim.met for claim in result.claims[1:]] == [True, True]
-    nobody = zoo.select(np.zeros(len(zoo), bool))
-    assert "Every one of" in e09_run.describe_unnamed(zoo, nobody, result.tables["modes"])
-    assert zoo.spec == MULTIPLIER
+    zoo = multipliers(context)
+    here = e09_run.mode_rows(zoo)
+    named = [row for row in here if row["mode"] != "4"]
+    assert "All" in e09_run.sentences(zoo, len(zoo), named)[-1]
+    assert "mode 4 (median" in e09_run.sentences(zoo, len(zoo), [*named, named[0] | {"mode": "4"}])[-1]

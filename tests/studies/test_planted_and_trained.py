@@ -12,13 +12,12 @@ from metarep.progress import Progress
 from metarep.runner import stands
 from metarep.studies.multipliers import pretrained
 from metarep.studies.planted.planting import CLOZE, METHODS, Outcome, Setting, judged, plant, summarised
-from metarep.studies.planted.text import control, grouping, noise
+from metarep.studies.planted.run import control, noise
 from metarep.studies.running import run_series, stage_of
 from metarep.studies.series import BEYOND
 from metarep.studies.settings import BeyondConfig
 from metarep.studies.study import Context
-from metarep.studies.trained.parts import Ablated, cluster_rows, cluster_units, selectivity_rows
-from metarep.studies.trained.run import ablated, selective
+from metarep.studies.trained.run import Ablated, ablated, cluster_rows, cluster_units
 from metarep.tables import read_csv
 
 TINY = {
@@ -26,7 +25,7 @@ TINY = {
     "n_bootstraps": 20,
     "pretrain": {"d_model": 8, "n_layers": 1, "n_heads": 2, "n_components": 2, "behaviour_weight": 1.0, "n_steps": 6},
     "planted": {"blocks": [2], "sigmas": [0, 0.3], "n_blocks": 4, "max_fit_networks": 50},
-    "trained": {"n_wide": 20, "n_two_products": 2, "n_steps": 3, "n_samples": 50, "ks": [2, 3], "n_random": 10},
+    "trained": {"n_wide": 20, "n_samples": 50, "ks": [2, 3], "n_random": 10},
 }
 CONFIG = BeyondConfig.model_validate(TINY)
 
@@ -41,24 +40,19 @@ def seen(tmp_path_factory):
 
 def test_planted_has_a_row_for_every_setting_and_method(seen):
     rows = read_csv(seen / "planted" / "planted.csv")
-    assert len(rows) == (2 + 3) * len(METHODS)
-    assert {row["method"] for row in rows} == set(METHODS)
+    assert len(rows) == (2 + 1) * len(METHODS)
     for row in rows:
-        assert 0 <= row["named"] <= row["found"] <= 1
-        assert row["found_low"] <= row["found"] <= row["found_high"]
-    wired = [row["found"] for row in rows if (row["connections"], row["method"], row["sigma"]) == ("apart", "connectivity", 0)]
+        assert 0 <= row["found_low"] <= row["found"] <= row["found_high"] <= 1
+    wired = [row["found"] for row in rows if (row["method"], row["sigma"]) == ("connectivity", 0)]
     assert set(wired) == {1}
-    assert {path.stem for path in (seen / "planted" / "figures").iterdir()} == {"found", "controls", "matrices"}
+    assert {path.stem for path in (seen / "planted" / "figures").iterdir()} == {"found"}
 
 
-def test_trained_has_every_grouping_and_cluster(seen):
-    rows = read_csv(seen / "trained" / "selectivity.csv")
-    assert len(rows) == 7
+def test_trained_has_clusters_of_every_model(seen):
     clusters = read_csv(seen / "trained" / "clusters.csv")
     assert {row["method"] for row in clusters} == {"cloze", "untrained"}
-    assert {path.stem for path in (seen / "trained" / "figures").iterdir()} == {"selectivity", "clusters"}
-    found = json.loads((seen / "trained" / "result.json").read_text())
-    assert found["sentences"]
+    assert {path.stem for path in (seen / "trained" / "figures").iterdir()} == {"clusters"}
+    assert len(json.loads((seen / "trained" / "result.json").read_text())["sentences"]) == 3
 
 
 def test_the_page_shows_both_and_other_settings_are_told_apart(seen):
@@ -99,59 +93,51 @@ def test_what_is_found_is_counted_by_blocks():
     right = judged(planted, pairs, params, np.arange(3), Oracle())
     assert right.found.all()
     assert right.named.all()
-    assert right.ari == 1
     crossed = judged(planted, np.array([[pairs[0, 0], pairs[1, 0]]]), params[:1], np.array([0]), Oracle())
     assert not crossed.found.any()
-    row = summarised(Setting("apart", "zoo", 3, 0.0), CLOZE, [right, crossed], n_bootstraps=50, seed=0)
+    row = summarised(Setting("zoo", 3, 0.0), CLOZE, [right, crossed], n_bootstraps=50, seed=0)
     assert row["found"] == pytest.approx(0.5)
     assert row["named_of_found"] == 1
-    nothing = Outcome(right.mode, crossed.found, crossed.named, 0.0, 0)
-    assert summarised(Setting("apart", "zoo", 3, 0.0), CLOZE, [nothing], n_bootstraps=20, seed=0)["named_of_found"] is None
+    nothing = Outcome(crossed.found, crossed.named)
+    assert summarised(Setting("zoo", 3, 0.0), CLOZE, [nothing], n_bootstraps=20, seed=0)["named_of_found"] is None
 
 
-def planted_row(method, sigma, found, *, ari=None, k=2):
-    row = {"method": method, "sigma": sigma, "k": k}
-    for name, value in (("found", found), ("ari", found if ari is None else ari)):
-        row |= {name: value, f"{name}_low": value - 0.02, f"{name}_high": value + 0.02}
-    return row
+def planted_row(method, sigma, found, k=2):
+    row = {"blocks": "zoo", "method": method, "sigma": sigma, "k": k}
+    return row | {"found": found, "found_low": found - 0.02, "found_high": found + 0.02}
 
 
 def test_sentences_about_planted_blocks_follow_the_numbers():
     rows = [planted_row(method, 0, 0.95) for method in METHODS]
-    assert "was asked for is reached" in grouping(rows, 0)
-    assert "not reached" in grouping([planted_row(method, 0, 0.5) for method in METHODS], 0)
     ahead = [planted_row(method, sigma, 0.9 if method == CLOZE else 0.9 - sigma) for sigma in (0, 0.4) for method in METHODS]
     assert "ahead at 0.4" in noise(ahead)
     assert "nowhere" in noise(rows)
-    assert "breaks as it must" in control([planted_row(method, 0, 0.2) for method in METHODS], rows, "other units")
-    assert "does not break" in control(rows, rows, "other units")
+    assert "breaks as it must" in control([planted_row(method, 0, 0.2) for method in METHODS], rows)
+    assert "does not break" in control(rows, rows)
 
 
-def block_network(rng):
-    """Units 0 and 1 for output 0, units 2 and 3 for output 1; unit 4 says nothing."""
-    readout = np.array([[1.0, 2.0, 0, 0, 0], [0, 0, 1.5, 1.0, 0]])
-    network = OneHidden(rng.standard_normal((5, 2)), rng.random(5), readout, np.zeros(2))
-    x = rng.random((100, 2))
-    return Ablated.on(network, x, np.maximum(x @ network.weight.T + network.bias, 0) @ readout.T)
+def network_of_four(rng):
+    """Units 0 to 3 feed the output; unit 4 says nothing."""
+    return OneHidden(rng.standard_normal((5, 2)), rng.random(5), np.array([[1.0, -2.0, 1.5, 1.0, 0]]), np.zeros(1))
 
 
-def test_groups_of_one_output_lead_random_ones():
+def test_rises_are_those_of_the_ablated_network():
     rng = np.random.default_rng(0)
-    networks = [block_network(rng) for _ in range(8)]
-    labels = [{(CLOZE, "pairs"): np.array([0, 0, 1, 1, 2]), ("none", "pairs"): np.arange(5)}] * 8
-    own, none = selectivity_rows(networks, labels, n_random=20, n_bootstraps=50, seed=0)
-    assert own["selectivity"] == pytest.approx(1)
-    assert own["lead_low"] > 0
-    assert none["lead"] is None
-    assert none["with_groups"] == 0
-    rows = [own, none | {"method": "connectivity"}, none | {"method": "untrained"}]
-    assert "those of the model" in selective(rows, "pairs")
-    assert "finds none" in selective(rows, "pairs")
+    network, x, y = network_of_four(rng), rng.standard_normal((50, 2)), rng.standard_normal(50)
+    hidden = np.maximum(x @ network.weight.T + network.bias, 0)
+    without = hidden.copy()
+    without[:, [0, 2]] = hidden[:, [0, 2]].mean(axis=0)
+    errors = [np.square(h @ network.readout[0] - y).mean() for h in (without, hidden)]
+    found = Ablated.on(network, x, y)
+    assert found.rises(np.array([[True, False, True, False, False]]))[0] == pytest.approx(errors[0] - errors[1])
+    np.testing.assert_allclose(found.off, (hidden == 0).mean(axis=0))
 
 
 def test_ablated_clusters_cost_what_their_units_say():
-    rng = np.random.default_rng(0)
-    networks = [block_network(rng) for _ in range(6)]
+    rng, networks = np.random.default_rng(0), []
+    for _ in range(6):
+        network, x = network_of_four(rng), rng.random((100, 2))
+        networks.append(Ablated.on(network, x, np.maximum(x @ network.weight.T + network.bias, 0) @ network.readout[0]))
     labels = np.tile([0, 0, 0, 0, 1], (6, 1))
     rows = cluster_rows(networks, labels, n_random=30, n_bootstraps=50, seed=0)
     assert rows[1]["rise"] == pytest.approx(0, abs=1e-12)
@@ -164,5 +150,5 @@ def test_clusters_of_units_are_as_many_as_there_are_kinds():
     kinds = rng.integers(0, 3, (40, 4))
     told = np.eye(3)[kinds].repeat(5, axis=2) + 0.01 * rng.standard_normal((40, 4, 15))
     found = cluster_units(told[:30], told[30:], (2, 3, 5), seed=0)
-    assert found.k == 3
-    assert found.labels.shape == (10, 4)
+    assert found.shape == (10, 4)
+    assert len({(a, b) for a, b in zip(found.ravel().tolist(), kinds[30:].ravel().tolist(), strict=True)}) == 3

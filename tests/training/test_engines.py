@@ -10,7 +10,7 @@ import pytest
 from metarep.domains.multiplier.recipes import HANDCRAFTED, VARIANTS
 from metarep.errors import MetarepError
 from metarep.networks.spec import NetworkSpec
-from metarep.training.engines import engine_by_name, train_fast, uses_moments
+from metarep.training.engines import engine_by_name, has_one_hidden_layer, train_fast
 from metarep.training.recipe import Plan, draw_reference, log_spaced_steps
 
 # From the published figures: seed 2813536937, mode 3; rounded there to four digits.
@@ -57,7 +57,7 @@ def test_engines_agree_with_the_plain_loop(spec, engine):
 def test_the_moment_kernel_agrees_over_the_whole_recipe_where_boundaries_cross():
     chosen = plan(n_steps=1500, lr=1e-2)  # ten times the rate: the boundaries sweep over many samples
     loop, fast = engine_by_name("loop")(chosen, SEEDS, None), train_fast(chosen, SEEDS)
-    assert uses_moments(chosen)
+    assert has_one_hidden_layer(chosen)
     np.testing.assert_allclose(fast.valid_mse, loop.valid_mse, atol=1e-5)
 
 

@@ -10,7 +10,7 @@ from metarep.networks.spec import NetworkSpec
 from metarep.training.recipe import Recipe
 from metarep.training.settings import FamilyConfig
 from metarep.training.tasks import Task, random_series
-from metarep.zoos.domain import Domain, DomainStage, later, register
+from metarep.zoos.domain import Domain, DomainStage, MapPicture, later, register
 
 
 def tasks(config: FamilyConfig, zoo_seed: int) -> list[Task]:
@@ -34,6 +34,7 @@ DOMAIN = register(
         labels={"task": "the function that was learned"},
         properties={"log_error": "the decimal logarithm of the validation error"},
         recipes={FOURIER.name: FOURIER},
+        map_picture=MapPicture(Path(__file__).parent / "curve.js", "The function: inputs from −1 to 1, outputs scaled to fit."),
         stages=(DomainStage("functions", FunctionsConfig, make_functions),),
     )
 )

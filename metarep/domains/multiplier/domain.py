@@ -11,7 +11,7 @@ from metarep.domains.multiplier.modes import MODE_NAMES, MODES, UNIT_STATES, com
 from metarep.domains.multiplier.recipes import VARIANTS
 from metarep.domains.multiplier.settings import ScanConfig
 from metarep.networks.spec import NetworkSpec
-from metarep.zoos.domain import Columns, Domain, DomainStage, later, register
+from metarep.zoos.domain import Columns, Domain, DomainStage, MapPicture, later, register
 from metarep.zoos.zoo import Zoo, open_zoo
 
 HERE = "metarep.domains.multiplier"
@@ -19,6 +19,8 @@ AREA_FLOOR = 1e-3
 """Added before the logarithm of an area: a quadrant counts from 1e-2."""
 
 MODE_COLOURS = {"1": "#707070", "2": "#56B4E9", "2.5": "#F0C000", "3": "#C84A00", "4": "#004C97", "": "#D8D8D8"}
+"""By mode; "" is a network without one. Any two can be told apart by normal, red-, green- and blue-blind eyes (CIELAB
+distance of at least 25; a test holds it)."""
 
 
 def columns_of(spec: NetworkSpec, params: np.ndarray) -> Columns:
@@ -83,6 +85,11 @@ DOMAIN = register(
         label_colours={"mode": MODE_COLOURS},
         describe=later(f"{HERE}.properties:properties"),
         draw=later(f"{HERE}.figures.square:draw_small"),
+        map_picture=MapPicture(
+            Path(__file__).parent / "figures" / "square.js",
+            "The output on the unit square of inputs, from 0 (dark) to 1 (light), with contours at 0.1, 0.2, …. "
+            "A line is where a hidden unit switches; its ticks point to the side on which it is on.",
+        ),
         sections=later(f"{HERE}.figures.sections:sections_of"),
         stages=(SCAN,),
         parts=later(f"{HERE}.sections.stage:find_sections_of"),

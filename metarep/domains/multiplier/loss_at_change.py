@@ -1,66 +1,64 @@
-"""Does the error fall where a network takes its final mode? A matched control and a null for it.
+"""Does the error fall where a network takes its final mode, and how steep is its fall?
 
-A network that changes its mode for the last time between two snapshots is compared, over the same steps
-(a window that reaches further by some snapshots on either side), with networks that end in the same
-mode, whose error stood at the same height at the start of the window and whose mode does not change within it.
-The difference of the two drops is the excess. The null gives each network the time of another one's change.
+A network that changes its mode for the last time between two snapshots is compared, over the same steps (a window that
+reaches further by some snapshots on either side), with networks that end in the same mode, whose error stood at the same
+height at the start of the window and whose mode does not change within it. The difference of the two drops is the excess.
+
+The steepness knows no modes. On a grid that is even in the logarithm of the step it is the largest share of a run's whole drop
+that falls within one cell, over the same for a relaxation of one time scale with the same ends and the same half drop,
+E_end + (E_0 − E_end) exp(−t/τ). 1 is as smooth as a relaxation; more is more abrupt.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
-from metarep.domains.multiplier.mode_paths import last_change
 from metarep.domains.multiplier.trajectories import Runs
-from metarep.evaluation.resampling import interval
 
 MIN_CONTROLS = 3
 """Networks with fewer candidates are left out: a mean of two says little."""
 
+CELLS_PER_DECADE = 10
+LEAST_DROP = 0.3
+"""Decades: a run whose error falls by less than half learns too little to ask how steeply."""
 
-@dataclass(frozen=True)
-class ChangeDrops:
-    """M networks at their last change of mode. Drops are in decades of the error, positive where it falls.
 
-    run: (M,) rows of the runs. column: (M,) the first snapshot in the final mode. begin, end: (M,)
-    columns of the window. drop, control_drop: (M,) float64. controls: (M, K) rows of the matched
-    runs, −1 where there are fewer. level_gap: (M,) by how much the controls' error stood higher at the start.
+class Drops(NamedTuple):
+    """M networks at their last change of mode: rows of the runs (M,), the first snapshot in the final mode (M,), and by how
+    many decades the error falls there, in the network and in its matched control (M,).
     """
 
     run: np.ndarray
     column: np.ndarray
-    begin: np.ndarray
-    end: np.ndarray
     drop: np.ndarray
-    control_drop: np.ndarray
-    controls: np.ndarray
-    level_gap: np.ndarray
+    control: np.ndarray
 
     @property
     def excess(self) -> np.ndarray:
         """(M,): how much further the error falls than in the controls."""
-        return self.drop - self.control_drop
+        return self.drop - self.control
 
 
-def drops_at_change(runs: Runs, *, window: int, n_controls: int) -> ChangeDrops:
-    """The drops of all runs that change their mode, each beside its control."""
+def last_change(mode: np.ndarray) -> np.ndarray:
+    """(N,) int: the column at which each run of modes (N, T) is first seen in the mode that it keeps; 0 if it never changes."""
+    differs = mode != mode[:, -1:]
+    return np.where(differs.any(axis=1), mode.shape[1] - np.argmax(differs[:, ::-1], axis=1), 0)
+
+
+def drops_at_change(runs: Runs, *, window: int, n_controls: int) -> Drops:
+    """The drops of all runs that change their mode and have enough controls."""
     column = last_change(runs.mode)
     run = np.flatnonzero(column)
-    return drops_at(runs, run, column[run], window=window, n_controls=n_controls)
-
-
-def drops_at(runs: Runs, run: np.ndarray, column: np.ndarray, *, window: int, n_controls: int) -> ChangeDrops:
-    """The same for the rows `run` (M,) at the columns given (M,); those without enough controls are left out."""
+    column = column[run]
     begin, end = np.maximum(column - 1 - window, 0), np.minimum(column + window, len(runs.step) - 1)
-    log_error = runs.log_error
     controls = matched_controls(runs, run, begin, end, n_controls=n_controls)
     enough = (controls >= 0).sum(axis=1) >= MIN_CONTROLS
     run, column, begin, end, controls = (values[enough] for values in (run, column, begin, end, controls))
-    used, own = controls >= 0, log_error[run, begin]
-    before, after = (np.mean(log_error[controls, at[:, None]], axis=1, where=used) for at in (begin, end))
-    return ChangeDrops(run, column, begin, end, own - log_error[run, end], before - after, controls, before - own)
+    fallen = runs.log_error[controls, begin[:, None]] - runs.log_error[controls, end[:, None]]
+    own = runs.log_error[run, begin] - runs.log_error[run, end]
+    return Drops(run, column, own, np.mean(fallen, axis=1, where=controls >= 0))
 
 
 def matched_controls(runs: Runs, run: np.ndarray, begin: np.ndarray, end: np.ndarray, *, n_controls: int) -> np.ndarray:
@@ -69,12 +67,12 @@ def matched_controls(runs: Runs, run: np.ndarray, begin: np.ndarray, end: np.nda
     Those that end in the same mode, do not change mode within the columns begin … end, and stand
     nearest in rank by the error at `begin`; never the run itself.
     """
-    final_mode, n_changes = runs.mode_number[:, -1], runs.n_changes
     controls = np.full((len(run), n_controls), -1)
+    final_mode = runs.mode_number[:, -1]
     group = np.stack([begin, end, final_mode[run]], axis=1)
     for first, last, final in np.unique(group, axis=0):
         chosen = np.flatnonzero((group == (first, last, final)).all(axis=1))
-        still = (n_changes[:, first] == n_changes[:, last]) & (final_mode == final)
+        still = (runs.n_changes[:, first] == runs.n_changes[:, last]) & (final_mode == final)
         controls[chosen] = _nearest(runs.log_error[:, first], np.flatnonzero(still), run[chosen], n_controls)
     return controls
 
@@ -90,56 +88,28 @@ def _nearest(level: np.ndarray, candidates: np.ndarray, run: np.ndarray, k: int)
     return np.take_along_axis(near, np.argsort(near < 0, axis=1, kind="stable"), axis=1)[:, :k]
 
 
-def excess_summary(
-    runs: Runs, found: ChangeDrops, *, window: int, n_controls: int, n_bootstraps: int, n_permutations: int, seed: int
-) -> dict:
-    """The mean excess drop with its 95 % bootstrap interval over networks, and the null of shuffled times.
-
-    p is the share of shuffles (the data counted as one) whose mean excess is as large: one-sided.
-    """
-    excess = found.excess
-    if len(excess) < 2:
-        return {"n": len(excess)}
-    rng = np.random.default_rng([seed, 1])
-    draws = excess[rng.integers(0, len(excess), (n_bootstraps, len(excess)))].mean(axis=1)
-    nulls = []
-    for _ in range(n_permutations):
-        column = found.column[rng.permutation(len(excess))]
-        nulls.append(drops_at(runs, found.run, column, window=window, n_controls=n_controls).excess.mean())
-    low, high = interval(draws)
-    return {
-        "n": len(excess),
-        "mean_drop": float(found.drop.mean()),
-        "mean_control_drop": float(found.control_drop.mean()),
-        "mean_excess": float(excess.mean()),
-        "low": low,
-        "high": high,
-        **null_metrics(np.array(nulls)),
-        "p": float((1 + np.sum(np.array(nulls) >= excess.mean())) / (1 + n_permutations)),
-        "median_level_gap": float(np.median(found.level_gap)),
-        "n_falls": int((found.drop > 0).sum()),
-        "n_falls_more": int((excess > 0).sum()),
-    }
+def steepness(step: np.ndarray, log_error: np.ndarray) -> np.ndarray:
+    """(M,): that of each error curve (N, T) in decades at the steps (T,), 0 the first; runs that learn little are left out."""
+    seen, step = log_error[:, 1:], step[1:]
+    seen = seen[seen[:, 0] - seen[:, -1] >= LEAST_DROP]
+    grid = np.geomspace(1, step[-1], max(2, round(CELLS_PER_DECADE * np.log10(step[-1]))) + 1)
+    own, smooth = (_largest_share(grid, step, curves) for curves in (seen, relaxation(step, seen)))
+    return own / smooth
 
 
-def null_metrics(nulls: np.ndarray) -> dict[str, float]:
-    """The mean and 95 % of values (B,) under permutation."""
-    low, high = interval(nulls)
-    return {"null_mean": float(nulls.mean()), "null_low": low, "null_high": high}
+def _largest_share(grid: np.ndarray, step: np.ndarray, curves: np.ndarray) -> np.ndarray:
+    """(M,): the largest share of the whole drop of curves (M, T) that falls within one cell of the grid."""
+    on_grid = np.array([np.interp(np.log(grid), np.log(step), row) for row in curves]).reshape(len(curves), len(grid))
+    return (-np.diff(on_grid, axis=1) / (on_grid[:, :1] - on_grid[:, -1:])).max(axis=1, initial=0)
 
 
-def aligned(runs: Runs, found: ChangeDrops, reach: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Errors aligned on the last change: offsets (2 reach,), own and control (M, 2 reach).
-
-    Offset 0.5 is the first snapshot behind the change, −0.5 the last before it. Values are decades above
-    the error at −0.5, NaN beyond the ends of a run; a control is the mean of its matched runs.
-    """
-    offsets = np.arange(-reach, reach)
-    column = found.column[:, None] + offsets
-    inside = (column >= 0) & (column < len(runs.step))
-    column = np.clip(column, 0, len(runs.step) - 1)
-    own = runs.log_error[found.run[:, None], column] - runs.log_error[found.run, found.column - 1][:, None]
-    levels = runs.log_error[found.controls[:, :, None], column[:, None, :]]
-    levels = levels - runs.log_error[found.controls, found.column[:, None] - 1][:, :, None]
-    control = np.mean(levels, axis=1, where=(found.controls >= 0)[:, :, None])
-    return offsets + 0.5, np.where(inside, own, np.nan), np.where(inside, control, np.nan)
+def relaxation(step: np.ndarray, log_error: np.ndarray) -> np.ndarray:
+    """(M, T) decades: E_end + (E_0 − E_end) exp(−t/τ) at the steps (T,), with the ends and the half drop of curves (M, T)."""
+    half = (log_error[:, 0] + log_error[:, -1]) / 2
+    after = np.argmax(log_error <= half[:, None], axis=1)
+    near = np.stack([np.maximum(after - 1, 0), after], axis=1)
+    (y0, y1), (t0, t1) = np.take_along_axis(log_error, near, axis=1).T, np.log(step)[near].T
+    t_half = np.exp(t1 + (t0 - t1) * np.where(y0 > y1, (half - y1) / np.where(y0 > y1, y0 - y1, 1), 0.0))
+    start, middle, end = 10 ** log_error[:, 0], 10**half, 10 ** log_error[:, -1]
+    tau = t_half / -np.log((middle - end) / (start - end))
+    return np.log10(end[:, None] + (start - end)[:, None] * np.exp(-step / tau[:, None]))

@@ -1,6 +1,6 @@
 """The stage that measures scans: how well each of them finds each mode, on thousands of networks.
 
-A scan gives every 2-2-1 network a number that should be high for one mode. `published`, `invariant`
+A scan gives every 2-2-1 network a number that should be high for one mode. `published`
 and `loss` have no mode of their own and are measured, as they stand, for every mode; they fit nothing, so every
 finished network counts ("all"). `linear` and `embedding` look at training networks and are
 measured on test networks; so are the others beside them ("test"), on the very same networks.
@@ -10,9 +10,8 @@ The published scan came with an AUC of 1.00 on two hand-picked positives against
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,7 +24,7 @@ from metarep.domains.multiplier.scores import SCORES
 from metarep.domains.multiplier.settings import ScanConfig
 from metarep.embeddings.store import load_embeddings
 from metarep.errors import MetarepError
-from metarep.evaluation.roc import FPR_GRID, Roc, area, average_precision, estimate, on_grid, precision_at
+from metarep.evaluation.roc import FPR_GRID, area, estimate, on_grid
 from metarep.progress import Progress
 from metarep.tables import write_tables
 from metarep.zoos.zoo import Zoo, open_zoo
@@ -39,10 +38,6 @@ LINEAR, EMBEDDING = "linear", "embedding"
 ALL, TEST = "all", "test"
 ANY = ""
 """The positive of a scan that has none of its own."""
-
-RECALLS = (0.5, 0.9)
-MARGIN_EDGES = (0.0, 0.02, 0.05, 0.1, 0.15, 0.2)
-"""Bins of mode 3 by distance to the threshold: 0.2 is the most there can be, since the larger area has to pass 0.8."""
 
 Tables = Mapping[str, list[dict[str, Any]]]
 
@@ -119,8 +114,7 @@ def measure(
 ) -> tuple[Tables, dict[str, Any]]:
     """The tables of the stage for finished networks that have a mode, and what metrics.json says.
 
-    scan: an AUC a row. roc: the curves at fixed shares of negatives. precision: a mode against all others at
-    its true share. margin: AUC of mode 3 by distance to the threshold. scores: of each test network.
+    scan: an AUC a row. roc: the curves at fixed shares of negatives.
     """
     progress = progress or Progress()
     random = random_initialisations(config.n_random, seed=config.seed)
@@ -129,19 +123,14 @@ def measure(
     label_free = label_free_scans(networks.params, random)
     fitted = fitted_scans(config, networks, random, embedded) if is_test.any() else []
     beside = [one.on(is_test) for one in label_free] if is_test.any() else []
-    tables: dict[str, list[dict]] = {"scan": [], "roc": [], "precision": [], "margin": [], "scores": []}
+    tables: dict[str, list[dict]] = {"scan": [], "roc": []}
     work = [*label_free, *beside, *fitted]
     with progress.task("scan", len(work), "scans") as task:
         for one in work:
-            own = networks if one.networks == ALL else networks.select(is_test)
-            aucs, precisions = auc_rows(one, own["mode"], networks["mode"], config)
-            tables["scan"] += aucs
+            mode = networks["mode"] if one.networks == ALL else networks["mode"][is_test]
+            tables["scan"] += auc_rows(one, mode, config)
             if one not in beside:
-                tables["precision"] += precisions
-                tables["roc"] += roc_rows(one, own["mode"])
-                tables["margin"] += margin_rows(one, own, config)
-            if one not in label_free or not beside:
-                tables["scores"] += score_rows(one, own)
+                tables["roc"] += roc_rows(one, mode)
             task.advance(1, one.name)
     return tables, _about(config, [*label_free, *fitted], embedded, networks)
 
@@ -188,27 +177,13 @@ def contests(one: Scan, mode: np.ndarray) -> Iterator[tuple[dict, np.ndarray, np
                 yield names, own[:, mode == positive], others
 
 
-def auc_rows(one: Scan, mode: np.ndarray, whole: np.ndarray, config: ScanConfig) -> tuple[list[dict], list[dict]]:
-    """Rows of scan.csv, the AUC of each mode against each class, and of precision.csv, each mode against all others.
-
-    mode (N,) is of the networks that were scanned; precision is that at the mode's share in `whole`, all modes of the zoo.
-    """
-    aucs, precisions = [], []
+def auc_rows(one: Scan, mode: np.ndarray, config: ScanConfig) -> list[dict]:
+    """Rows of scan.csv: the AUC of each mode against each class, of networks of modes (N,)."""
+    rows = []
     for row, scores, others in contests(one, mode):
-        share = float((whole == row["positive"]).mean())
-        metrics = {"auc": area} | (precision_metrics(share) if row["negative"] == OTHERS else {})
-        found = estimate(metrics, scores, others, config.n_bootstraps, seed=config.seed)
-        aucs.append(row | {"n_positive": scores.shape[1], "n_negative": others.shape[1]} | found.pop("auc").row("auc"))
-        if found:
-            columns = {key: value for name, metric in found.items() for key, value in metric.row(name).items()}
-            precisions.append(row | {"prevalence": share} | columns)
-    return aucs, precisions
-
-
-def precision_metrics(share: float) -> dict[str, Callable[[Roc], np.ndarray]]:
-    """What precision.csv holds for a mode of a given share."""
-    at = {f"precision_at_{100 * recall:.0f}": precision_at(recall, share) for recall in RECALLS}
-    return {"average_precision": average_precision(share)} | at
+        found = estimate({"auc": area}, scores, others, config.n_bootstraps, seed=config.seed)["auc"]
+        rows.append(row | {"n_positive": scores.shape[1], "n_negative": others.shape[1]} | found.row("auc"))
+    return rows
 
 
 def roc_rows(one: Scan, mode: np.ndarray) -> list[dict]:
@@ -217,20 +192,6 @@ def roc_rows(one: Scan, mode: np.ndarray) -> list[dict]:
     for row, scores, others in contests(one, mode):
         curve = zip(FPR_GRID.tolist(), on_grid(scores, others).tolist(), strict=True)
         rows += [row | {"fpr": x, "tpr": y} for x, y in curve]
-    return rows
-
-
-def margin_rows(one: Scan, own: Zoo, config: ScanConfig) -> list[dict]:
-    """Rows of margin.csv: mode 3 by its distance to the threshold, against random starts and all other modes."""
-    margin, rows = own["mode_margin"][own["mode"] == POSITIVE], []
-    which = np.digitize(margin, MARGIN_EDGES[1:-1])
-    for number, (low, high) in enumerate(pairwise(MARGIN_EDGES)):
-        inside = which == number
-        for row, scores, others in contests(one, own["mode"]) if inside.any() else ():
-            if row["positive"] == POSITIVE and row["negative"] in (RANDOM, OTHERS):
-                found = estimate({"auc": area}, scores[:, inside], others, config.n_bootstraps, seed=config.seed)["auc"]
-                edges = {"margin_low": low, "margin_high": high, "margin_median": float(np.median(margin[inside]))}
-                rows.append(row | edges | {"n_positive": int(inside.sum())} | found.row("auc"))
     return rows
 
 
@@ -246,18 +207,3 @@ def portray(params: np.ndarray, config: ScanConfig) -> dict[str, Score]:
     random = random_initialisations(config.n_random, seed=config.seed)
     values = {name: (float(score(params[None])[0]), score(random)) for name, score in SCORES.items()}
     return {name: Score(value, 100 * float((others < value).mean())) for name, (value, others) in values.items()}
-
-
-def score_rows(one: Scan, own: Zoo) -> list[dict]:
-    """Rows of scores.csv: the networks, then the random starts as mode "random"; the mean where there are draws.
-
-    Scans that were made for each mode show the one for mode 3.
-    """
-    rows = []
-    for positive in (positive for positive in one.scores if positive in (ANY, POSITIVE)):
-        scores, random = (part.mean(axis=0).tolist() for part in one.scores[positive])
-        named = [*zip(own["network_id"], own["mode"], scores, strict=True)]
-        named += [(f"{RANDOM}-{i}", RANDOM, value) for i, value in enumerate(random)]
-        row = {"scan": one.name, "positive": positive}
-        rows += [row | {"network_id": name, "mode": mode, "score": value} for name, mode, value in named]
-    return rows

@@ -24,6 +24,5 @@ class DynamicsConfig(Settings):
     window: int = Field(1, ge=0, description="snapshots on either side of a change that the drop reaches over")
     n_controls: int = Field(10, ge=3, description="networks that each change is compared with")
     n_bootstraps: int = Field(500, ge=20, description="resamples behind each interval")
-    n_permutations: int = Field(100, ge=20, description="shuffles of the times of change among networks: the null")
     n_embedded_runs: int = Field(300, ge=10, description="test runs that are embedded along their way, where a model is given")
     embedding: str = Field("certainty", description="kind of embedding; `metarep embed --kinds` lists them")

@@ -1,15 +1,11 @@
-"""How far a 2-2-1 network's hidden weight W is from a rotation: the skew of the unit square at the pre-activations.
+"""How far a 2-2-1 network's hidden weight is from a rotation: the skew of the unit square at the pre-activations.
 
-Two measures, from the singular values s1 ≥ s2 of W:
+skew = artanh |cos φ|, φ the angle between the two rows of the weight (the directions in which the units grow). Zero exactly
+where the rows are at a right angle, so for every rotation and every reflection. Neither a positive scale of a unit nor the
+order of units changes it.
 
-- stretch = ln(s1 / s2). Zero exactly where W is a rotation (or a reflection) times a scale. It is what the picture of the
-  pre-activations shows. It depends on the scale of each unit, which the network may change without changing what it computes.
-- skew = artanh |cos φ|, φ the angle between the two rows of W (the directions in which the units grow). Zero exactly where
-  the rows are at a right angle, so for every rotation and every reflection. Neither a positive scale of a unit nor the order
-  of units changes it.
-
-The skew is the part of the stretch that no scale of units removes, min over D of ln(s1/s2)(D W), D diagonal and positive:
-with k = s1/s2 and rows r1, r2, k + 1/k = (s1² + s2²) / (s1 s2) = (‖r1‖² + ‖r2‖²) / (‖r1‖ ‖r2‖ sin φ), which is least,
+It is the logarithm of the ratio of the weight's singular values once no scale D of units can make that less: with
+k = s1/s2 of D W and rows r1, r2, k + 1/k = (s1² + s2²) / (s1 s2) = (‖r1‖² + ‖r2‖²) / (‖r1‖ ‖r2‖ sin φ), which is least,
 2 / sin φ, for rows of equal norm (the arithmetic mean is not below the geometric one). There W Wᵀ has the eigenvalues
 1 ± |cos φ| times a constant, so that ln k = ½ ln((1 + |cos φ|) / (1 − |cos φ|)) = artanh |cos φ|.
 """
@@ -21,25 +17,13 @@ import numpy as np
 from metarep.domains.multiplier.modes import MULTIPLIER
 
 
-def hidden_weight(params: np.ndarray) -> np.ndarray:
-    """(N, 2, 2) float64 of 2-2-1 networks params (N, 9)."""
-    return MULTIPLIER.unpack(np.asarray(params, np.float64))[0][0]
-
-
 def skew(params: np.ndarray) -> np.ndarray:
     """(N,): artanh |cos φ| of networks params (N, 9); inf where the rows are parallel, NaN where one is zero."""
-    rows = hidden_weight(params)
+    rows = MULTIPLIER.unpack(np.asarray(params, np.float64))[0][0]
     with np.errstate(divide="ignore", invalid="ignore"):
         unit = rows / np.linalg.norm(rows, axis=-1, keepdims=True)
         cos, sin = (unit[:, 0] * unit[:, 1]).sum(axis=-1), unit[:, 0, 0] * unit[:, 1, 1] - unit[:, 0, 1] * unit[:, 1, 0]
         return np.arcsinh(np.abs(cos) / np.abs(sin))
-
-
-def stretch(params: np.ndarray) -> np.ndarray:
-    """(N,): ln(s1 / s2) of networks params (N, 9); inf for a weight of rank 1, NaN for a zero one."""
-    values = np.linalg.svd(hidden_weight(params), compute_uv=False)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.log(values[:, 0] / values[:, 1])
 
 
 def off_right_angle(params: np.ndarray) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -25,8 +25,7 @@ class Runs:
     """N runs of 2-2-1 networks at T steps; step[0] is 0, the initialisation.
 
     run_id, split: (N,) text. step: (T,) int64. params: (N, T, P) float32. error: (N, T) float64, the
-    validation error of each run's own samples. mode: (N, T) text. active_area: (N, T, 2) and
-    quadrant_area: (N, T, 4) float64.
+    validation error of each run's own samples. mode: (N, T) text.
     """
 
     run_id: np.ndarray
@@ -35,8 +34,6 @@ class Runs:
     params: np.ndarray
     error: np.ndarray
     mode: np.ndarray
-    active_area: np.ndarray
-    quadrant_area: np.ndarray
 
     def __len__(self) -> int:
         return len(self.run_id)
@@ -55,15 +52,6 @@ class Runs:
     def n_changes(self) -> np.ndarray:
         """(N, T) int: how often the mode has changed by each step."""
         return np.cumsum(np.diff(self.mode_number, axis=1, prepend=self.mode_number[:, :1]) != 0, axis=1)
-
-    @property
-    def n_steps(self) -> int:
-        return int(self.step[-1])
-
-    def select(self, chosen: np.ndarray) -> Runs:
-        """The runs of a boolean mask or of indices, in that order."""
-        names = ("run_id", "split", "params", "error", "mode", "active_area", "quadrant_area")
-        return replace(self, **{name: getattr(self, name)[chosen] for name in names})
 
 
 def read_runs(zoo: Zoo) -> Runs:
@@ -99,9 +87,8 @@ def read_runs(zoo: Zoo) -> Runs:
 def _with_start(zoo: Zoo, rows: np.ndarray) -> Runs:
     """The runs of the rows (N, T − 1) of a zoo, with step 0 before them."""
     first = zoo.select(rows[:, 0])
-    start = label_modes(zoo.spec, first.init_params)
-    before = {"params": first.init_params, "valid_mse": initial_error(first), "mode": start.mode}
-    before |= {"active_area": start.active_area, "quadrant_area": start.quadrant_area}
+    mode = label_modes(zoo.spec, first.init_params).mode
+    before = {"params": first.init_params, "valid_mse": initial_error(first), "mode": mode}
     joined = (np.concatenate([values[:, None], zoo[name][rows]], axis=1) for name, values in before.items())
     return Runs(first["run_id"], first["split"], np.r_[0, zoo["step"][rows[0]].astype(np.int64)], *joined)
 

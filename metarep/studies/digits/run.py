@@ -2,14 +2,13 @@
 
 A model is pretrained on the training runs of a zoo of digit networks, and never told anything but parameters. Ridge
 regression and boosted trees read its embeddings, an untrained model's, and weight statistics; all are measured on held-out
-runs, then on a design that no regression has seen.
+runs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import partial
-from typing import Any
 
 import numpy as np
 
@@ -19,15 +18,13 @@ from metarep.embeddings.stage import embed_networks
 from metarep.evaluation.arena import Representation
 from metarep.evaluation.baselines import BASELINES
 from metarep.evaluation.folds import Fold
-from metarep.evaluation.predict import metric_rows, prediction_rows
-from metarep.evaluation.probes import linear_regressor
-from metarep.evaluation.settings import PredictConfig
+from metarep.evaluation.predict import prediction_rows
 from metarep.evaluation.weight_statistics import N_STATISTICS
 from metarep.model.transformer import ClozeModel, untrained_like
 from metarep.report.style import PALETTE
-from metarep.report.wording import num, plain
+from metarep.report.wording import plain
 from metarep.runner import Stage
-from metarep.studies.drawing import Series, dots_figure, series_of
+from metarep.studies.drawing import Series, dots_figure
 from metarep.studies.rows import Row, Rows, values, where
 from metarep.studies.study import Claim, Context, Figure, Result
 from metarep.studies.words import relation, spoken
@@ -42,32 +39,22 @@ EMBEDDINGS = {"layers": "layers", "pooled": "pooled", "untrained": "layers"}
 """Embeddings by name, with their kinds."""
 
 JOINT = {"layers + statistics": ("layers", BASELINE)}
-SHOWN = {name: plain(name) for name in ("layers", BASELINE, "untrained")}
-"""On designs left out."""
 
 
-def figures(rows: Rows, designs: Rows) -> dict[str, Figure]:
-    names = {name: plain(name) for name in values(rows, "representation")}
-    targets, left_out = {}, {}
+def figure(rows: Rows) -> Figure:
+    """A panel a target, a row a representation."""
+    names, panels = {name: plain(name) for name in values(rows, "representation")}, {}
     for target, title in TARGETS.items():
-        r2, tau = ([best(rows, target, name, metric) for name in names] for metric in ("r2", "kendall_tau"))
-        targets[title] = [Series("R²", r2, PALETTE[0], null="null"), Series("Kendall's τ", tau, PALETTE[1], "D", null="null")]
-        left_out[f"{title}: R²"] = series_of(where(designs, target=target, metric="r2"), "representation", SHOWN)
-    return {
-        "targets": Figure(
-            dots_figure(targets, "representation", names, chance="permuted labels"),
-            "Held-out runs, all designs; the better of ridge regression and boosted trees for each representation; 95 % "
-            "intervals over runs.",
-        ),
-        "designs": Figure(
-            dots_figure(left_out, "design", {name: name for name in sorted(values(designs, "design"))}, floor=-1.0),
-            "Designs that the regression has not seen: fitted on the other four. R² below the axis is an arrow at its edge.",
-        ),
-    }
+        panels[title] = [Series("R²", [best(rows, target, name) for name in names], PALETTE[0], null="null")]
+    return Figure(
+        dots_figure(panels, "representation", names, chance="permuted labels"),
+        "Held-out runs; the better of ridge regression and boosted trees for each representation; 95 % intervals over runs.",
+    )
 
 
-def best(rows: Rows, target: str, name: str, metric: str = "r2") -> Row:
-    return max(where(rows, target=target, representation=name, metric=metric), key=lambda row: row["value"])
+def best(rows: Rows, target: str, name: str) -> Row:
+    """R² at the better regressor."""
+    return max(where(rows, target=target, representation=name, metric="r2"), key=lambda row: row["value"])
 
 
 def claims(rows: Rows) -> tuple[Claim, ...]:
@@ -80,25 +67,12 @@ def claims(rows: Rows) -> tuple[Claim, ...]:
     return tuple(found)
 
 
-def sentences(rows: Rows, others: Rows, n_networks: int, n_runs: int) -> Iterator[str]:
-    yield f"{n_networks:,} snapshots of {n_runs:,} runs; splits by run."
+def sentences(rows: Rows, n_networks: int, n_runs: int) -> Iterator[str]:
+    yield f"{n_networks:,} snapshots of {n_runs:,} runs; splits by run. R² is that of the better regressor."
     for target, title in TARGETS.items():
         parts = [f"{name} {spoken(best(rows, target, name), digits=3)}" for name in values(rows, "representation")]
-        own, base, rest = (best(rows, target, name) for name in ("layers", BASELINE, MOMENTS))
-        tau = [num(best(rows, target, name, "kendall_tau")["value"]) for name in ("layers", BASELINE)]
-        yield (
-            f"{title.capitalize()}, R² at the better regressor: {', '.join(parts)}. The embedding is {relation(own, base)} "
-            f"weight statistics; Kendall's τ {tau[0]} against {tau[1]}."
-        )
-        if rest["high"] < base["low"]:
-            yield (
-                f"Why statistics tell so much of {title}: their quartiles. Mean and spread of each layer alone reach "
-                f"{spoken(rest, digits=3)}; the embedding, means and spreads of states, is {relation(own, rest)} these."
-            )
-        some = {name: where(others, target=target, metric="kendall_tau", representation=name) for name in SHOWN}
-        means = [f"{name} {num(float(np.mean([row['value'] for row in own])))}" for name, own in some.items()]
-        designs = f"{title.capitalize()} of designs never seen, Kendall's τ of ridge regression, mean over designs"
-        yield f"{designs}: {', '.join(means)}."
+        own, base = (best(rows, target, name) for name in ("layers", BASELINE))
+        yield f"{title.capitalize()}: {', '.join(parts)}. The embedding is {relation(own, base)} weight statistics."
 
 
 def run(context: Context) -> Result:
@@ -112,12 +86,11 @@ def run(context: Context) -> Result:
     found = prediction_rows(shown, columns, run_id, [Fold(train, test, train)], settings, context.progress)
     kept = ("representation", "target", "regressor", "metric", "value", "low", "high", "null", "n_networks", "n_runs")
     rows = [{name: row[name] for name in kept} for row in found]
-    others = list(design_rows(vectors, columns, zoo, train, test, settings))
     return Result(
         claims=claims(rows),
-        sentences=tuple(sentences(rows, others, len(zoo), len(set(run_id)))),
-        tables={"predictions": rows, "designs": others},
-        figures=figures(rows, others),
+        sentences=tuple(sentences(rows, len(zoo), len(set(run_id)))),
+        tables={"predictions": rows},
+        figures={"targets": figure(rows)},
     )
 
 
@@ -151,19 +124,3 @@ def without_quartiles(statistics: np.ndarray) -> np.ndarray:
     """(N, F): of weight statistics (N, 1 + groups · 7) the mean and the standard deviation of each group of weights."""
     groups = statistics[:, 1:].reshape(len(statistics), -1, N_STATISTICS)
     return groups[:, :, :2].reshape(len(statistics), -1)
-
-
-def design_rows(
-    vectors: Mapping[str, np.ndarray], columns: Mapping[str, np.ndarray], zoo: Zoo, train, test, settings: PredictConfig
-) -> Iterator[dict[str, Any]]:
-    """As `prediction_rows`, a ridge regression fitted on all designs but one and measured on the test runs of that one."""
-    design, run_id = zoo["design"].astype(str), zoo.run_id.astype(str)
-    for held in sorted(set(design)):
-        fit, measured = train[design[train] != held], test[design[test] == held]
-        for target, y in columns.items():
-            for name, x in vectors.items():
-                predicted = linear_regressor().fit(x[fit], y[fit]).predict(x[measured])
-                rng = np.random.default_rng(settings.seed)
-                permuted = [linear_regressor().fit(x[fit], rng.permutation(y[fit])).predict(x[measured]) for _ in range(3)]
-                for row in metric_rows(y[measured], predicted, permuted, run_id[measured], settings):
-                    yield {"design": held, "representation": name, "target": target, **row}

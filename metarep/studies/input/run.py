@@ -1,124 +1,37 @@
-"""Question 3: what should the input look like? Designs compared; what becomes of a unit, a layer, a network."""
+"""Question 3: what should the input look like? Designs of it, pretrained on the same networks and compared."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
-from metarep.embeddings.readout import read_networks
-from metarep.embeddings.specs import plan_of_spec
+from metarep.domains.multiplier.geometry import active_area
 from metarep.evaluation.baselines import BASELINES
 from metarep.evaluation.neighbours import units_of
-from metarep.evaluation.resampling import summary
-from metarep.model.transformer import ClozeModel, untrained_like
+from metarep.evaluation.probes import fit_probe, linear_classifier, linear_regressor
+from metarep.evaluation.resampling import class_metric, interval, r2_metric, resamples, summary
+from metarep.model.transformer import ClozeModel
 from metarep.networks.spec import NetworkSpec
 from metarep.networks.symmetry import permute_units, random_scales
-from metarep.report.wording import listed, num
-from metarep.studies.input.figures import figures
-from metarep.studies.input.inside import (
-    OWN_AREA,
-    change_under,
-    depth_rows,
-    facts_of,
-    knockout_rows,
-    pooled_stream,
-    read_linearly,
-)
+from metarep.report.style import PALETTE
+from metarep.report.wording import capital, listed, num
+from metarep.studies.drawing import Series, dots_figure
 from metarep.studies.masked import Held, kinds_of, predicted_in_turn
 from metarep.studies.multipliers import large_zoo, question_model
-from metarep.studies.rows import Row, Rows, by, values, where
-from metarep.studies.study import Claim, Context, Result
+from metarep.studies.rows import Row, Rows, by, where
+from metarep.studies.study import Claim, Context, Figure, Result
+from metarep.studies.units import unit_states
 from metarep.studies.words import grouped, relation, spoken
-from metarep.zoos.parameters import as_sequential
 from metarep.zoos.zoo import Zoo
 
 BASE = "relational"
 NOTICED = 0.01
 """A representation that moves by less than this, in distances between networks, does not notice a change."""
 
+SCALE_STD = 0.5
 LEVEL = "level"
-ARRIVED = 0.95
-"""A fact has arrived at the first block from which this share of the last block's R² can be read."""
-
-OTHER_METRICS = {
-    "error": "R² of the log error",
-    "unit_area": "R² of a unit's active area",
-    "masked_r2": "masked R²",
-}
-
-
-def sentences(designs: Rows, depth: Rows, knockouts: Rows) -> Iterator[str]:
-    yield design_sentence(designs)
-    yield symmetry_sentence(designs)
-    for level in values(depth, "level"):
-        parts = [arrival(where(depth, level=level, fact=fact)) for fact in values(where(depth, level=level), "fact")]
-        yield f"What the states of a {level} say, read linearly: {listed(parts)}."
-    yield knockout_sentence(knockouts)
-
-
-def design_sentence(designs: Rows) -> str:
-    """How each design compares with the base on modes, and on what else designs differ from it."""
-    rows = by(designs, "design", metric="mode")
-    base, best = rows[BASE], max(rows.values(), key=lambda row: row["value"])
-    others = []
-    for metric, words in OTHER_METRICS.items():
-        own = by(designs, "design", metric=metric)
-        if len(own) > 1:
-            apart = grouped({name: word for name, word in beside_base(own).items() if word != LEVEL}, "{}: {}")
-            others.append(f"{words} {spoken(own[BASE], digits=3)} ({apart or 'no design is clearly apart'})")
-    same = f" By the same comparison: {listed(others)}." if others else ""
-    return (
-        f"The mode is read off the states with a balanced accuracy of {spoken(base, digits=3)} (permuted: at most "
-        f"{num(base['null'])}) where tokens are parameters and positions say what they share; "
-        f"{grouped(beside_base(rows), '{}: {}')}. Best: {best['design']} ({num(best['value'], 3)}).{same}"
-    )
-
-
-def beside_base(rows: Mapping[str, Row]) -> dict[str, str]:
-    """How the intervals of the other designs, with their values, lie to the base's; the better ones first."""
-    words = {"clearly above": "clearly better", "not clearly different from": LEVEL, "clearly below": "clearly worse"}
-    lies = {f"{name} ({num(row['value'], 3)})": relation(row, rows[BASE]) for name, row in rows.items() if name != BASE}
-    return {name: words[lie] for word in words for name, lie in lies.items() if lie == word}
-
-
-def symmetry_sentence(designs: Rows) -> str:
-    """Which designs notice how a function is written down."""
-    parts = []
-    for metric, words in (("moved_by_order", "hidden units are in another order"), ("moved_by_scale", "units are rescaled")):
-        rows = where(designs, metric=metric)
-        blind = [row["design"] for row in rows if row["value"] < NOTICED]
-        moved = [f"{row['design']} {num(row['value'])}" for row in rows if row["design"] not in blind]
-        rest = f", the others move (by a share of the distance between two networks): {listed(moved)}" if moved else ""
-        parts.append(f"When {words} the states of {listed(blind) or 'no design'} stay where they are{rest}")
-    return ". ".join(parts) + "."
-
-
-def arrival(rows: Rows) -> str:
-    """Where in the model a fact can first be read, and what an untrained model of the same shape makes of it."""
-    trained, untrained = ([row["value"] for row in where(rows, model=model)] for model in ("trained", "untrained"))
-    at = next(block for block, value in enumerate(trained) if value >= ARRIVED * trained[-1])
-    arrived = f"behind block {at}" if at else "before the first block"
-    return (
-        f"{rows[0]['fact']} {num(trained[0])} before and {num(trained[-1])} behind all blocks (it has arrived {arrived}; "
-        f"untrained {num(untrained[-1])})"
-    )
-
-
-def knockout_sentence(knockouts: Rows) -> str:
-    """Which links the prediction of a masked parameter depends on."""
-    nothing = by(knockouts, "kind", cut="nothing")["all"]
-    cut = [row for row in knockouts if row["cut"] != "nothing"]
-    lost = [f"{row['cut']} {spoken(row)}" for row in sorted(where(cut, kind="all"), key=lambda row: row["value"])]
-    least = [min(where(cut, kind=kind), key=lambda row: row["value"]) for kind in values(cut, "kind") if kind != "all"]
-    most = "; ".join(f"{row['kind']}: {row['cut']}" for row in least)
-    return (
-        f"Masked parameters are predicted with R² {num(nothing['value'])} (permuted: at most {num(nothing['null'])}); without "
-        f"attention between tokens, by what they share: {listed(lost)}. The link that each kind of parameter misses most: "
-        f"{most}."
-    )
-
 
 DESIGNS: dict[str, tuple[str, dict[str, Any]]] = {
     BASE: ("a token a parameter, positions by what tokens share", {}),
@@ -133,75 +46,93 @@ DESIGNS: dict[str, tuple[str, dict[str, Any]]] = {
 CONTROLS = {"raw": "no model: raw parameters", "outputs": "no model: outputs at probe inputs"}
 """Baselines that the mode and the error are read off too."""
 
-SCALE_STD = 0.5
-METRIC = ("value", "low", "high", "null")
-TITLES = {"mode": "mode by a linear probe", "error": "R² of the log error", "unit_area": "R² of a unit's active area"}
+METRICS = {
+    "mode": "mode by a linear probe",
+    "error": "R² of the log error",
+    "unit_area": "R² of a unit's active area",
+    "masked_r2": "masked R²",
+}
+MOVED = {"moved_by_order": "hidden units are in another order", "moved_by_scale": "units are rescaled"}
+PANELS = {
+    "mode": "mode: balanced\naccuracy",
+    "error": "log error: R²",
+    "unit_area": "a unit's\nactive area: R²",
+    "masked_r2": "masked R²,\nits own tokens",
+    "moved_by_order": "moved by\nunit order",
+    "moved_by_scale": "moved by\nunit scale",
+}
 
 
 def run(context: Context) -> Result:
-    """Pretrains each design on the same networks and compares what can be read off; then looks into the base model."""
+    """Pretrains each design on the same networks and compares what can be read off."""
     config, zoo = context.config.input, large_zoo(context)
     zoo = zoo.select(zoo["mode"] != "")
     changes = {"n_steps": config.n_steps, "max_train_networks": config.n_train_networks}
     settings = {f"input-{name}": question_model(context, **changes | own) for name, (_, own) in DESIGNS.items()}
-    made = context.models({name: (own, [zoo.artefact.path]) for name, own in settings.items()})
-    models = {name.removeprefix("input-"): model for name, model in made.items()}
-    train = zoo.where(split="train").select(np.arange(min(config.max_fit_networks, (zoo["split"] == "train").sum())))
-    test = zoo.where(split="test").select(np.arange(min(config.max_test_networks, (zoo["split"] == "test").sum())))
-    draws = {"seed": context.config.seed, "n_bootstraps": context.config.n_bootstraps}
-    with context.progress.task("read", len(models) + 3, "looks") as task:
-        designs, depth = [], []
-        for name, model in models.items():
-            designs += design_rows(name, model, train, test, draws)
+    models = context.models({name: (own, [zoo.artefact.path]) for name, own in settings.items()})
+    sizes = {"train": config.max_fit_networks, "test": config.max_test_networks}
+    splits = [zoo.where(split=part) for part in sizes]
+    zoos = [part.select(np.arange(min(most, len(part)))) for part, most in zip(splits, sizes.values(), strict=True)]
+    draws, rows = {"seed": context.config.seed, "n_bootstraps": context.config.n_bootstraps}, []
+    with context.progress.task("read", len(models), "designs") as task:
+        for name in DESIGNS:
+            rows += design_rows(name, models[f"input-{name}"], *zoos, **draws)
             task.advance(1, name)
-        for name in CONTROLS:
-            make = BASELINES[name].make
-            designs += told_rows(name, lambda zoo, make=make: make(zoo, np.ones(len(zoo), dtype=bool)), train, test, draws)
-        controls = {"trained": models[BASE], "untrained": untrained_like(models[BASE], seed=context.config.seed)}
-        for name, model in controls.items():
-            depth += [{"model": name, **row} for row in depth_rows(model, train, test, **draws)]
-            task.advance(1, "depth")
-        knockouts = list(knockout_rows(models[BASE], test, **draws))
-        task.advance(1, "links")
+    for name in CONTROLS:
+        rows += told_rows(name, [BASELINES[name].make(part, np.ones(len(part), dtype=bool)) for part in zoos], *zoos, **draws)
     return Result(
-        claims(designs, knockouts),
-        tuple(sentences(designs, depth, knockouts)),
-        tables={"designs": designs, "depth": depth, "knockouts": knockouts},
-        figures=figures(designs, {name: words for name, (words, _) in DESIGNS.items()} | CONTROLS, depth, knockouts),
-        shown=("designs", "knockouts"),
+        claims(rows),
+        (design_sentence(rows), *(moved_sentence(rows, metric) for metric in MOVED)),
+        tables={"designs": rows},
+        figures={"designs": figure(rows)},
     )
 
 
-def design_rows(name: str, model: ClozeModel, train: Zoo, test: Zoo, draws: dict) -> Iterator[dict]:
+def design_rows(name: str, model: ClozeModel, train: Zoo, test: Zoo, **draws: int) -> Iterator[dict]:
     """Rows (design, metric, value, low, high, null) of one model; None for the null of a distance."""
     spec = test.spec
-    yield from told_rows(name, lambda zoo: states_as_stored(model, spec, zoo.params), train, test, draws)
-    units = [
-        part
-        for zoo in (train, test)
-        for part in (pooled_stream(model, spec, zoo.params)["unit"][-1], facts_of(zoo)["unit"][OWN_AREA])
-    ]
-    yield row_of(name, "unit_area", read_linearly(*units, **draws))
+    units = [unit_states(model, spec, zoo.params) for zoo in (train, test)]
+    yield from told_rows(name, [over_units(one) for one in units], train, test, **draws)
+    areas = [active_area(spec, zoo.params) for zoo in (train, test)]
+    yield row_of(name, "unit_area", read_linearly(units[0], areas[0], units[1], areas[1], **draws))
     kinds = kinds_of(spec)
     scale = units_of(train.params, kinds.number)
     held = Held.of(scale.of(test.params), kinds, **draws)
     predicted = scale.of(predicted_in_turn(model, spec, test.params))
     yield row_of(name, "masked_r2", summary(held.r2(predicted)[:, -1], held.permuted_r2(predicted)[:, -1]))
     for metric, changed in rewritten(spec, test.params, draws["seed"]).items():
-        found = change_under(lambda params: states_as_stored(model, spec, params), test.params, changed, **draws)
-        yield row_of(name, metric, found | {"null": None})
+        moved = change_of(over_units(units[1]), over_units(unit_states(model, spec, changed)), **draws)
+        yield row_of(name, metric, moved | {"null": None})
 
 
-def told_rows(name: str, vectors: Callable[[Zoo], np.ndarray], train: Zoo, test: Zoo, draws: dict) -> Iterator[dict]:
-    """What linear probes read of whole networks from their vectors (N, D)."""
-    x = [vectors(zoo) for zoo in (train, test)]
+def over_units(units: np.ndarray) -> np.ndarray:
+    """(N, 2 D): the mean and the largest of unit states (N, H, D)."""
+    return np.concatenate([units.mean(axis=1), units.max(axis=1)], axis=1)
+
+
+def told_rows(name: str, x: list[np.ndarray], train: Zoo, test: Zoo, **draws: int) -> Iterator[dict]:
+    """What linear probes read of whole networks from their vectors (N, D), of training and of test networks."""
     for metric, column, kind in (("mode", "mode", object), ("error", "log_error", float)):
         y_train, y_test = (zoo[column].astype(kind) for zoo in (train, test))
         yield row_of(name, metric, read_linearly(x[0], y_train, x[1], y_test, **draws))
 
 
 def row_of(design: str, metric: str, found: dict) -> dict:
-    return {"design": design, "metric": metric, **{key: found[key] for key in METRIC}}
+    return {"design": design, "metric": metric, **{key: found[key] for key in ("value", "low", "high", "null")}}
+
+
+def read_linearly(
+    x_train: np.ndarray, y_train: np.ndarray, x_test: np.ndarray, y_test: np.ndarray, *, seed: int, n_bootstraps: int
+) -> dict:
+    """{value, low, high, null} of a linear probe from x (N, …, D) to y (N, …), over the N networks: balanced accuracy of
+    texts, R² of numbers.
+    """
+    is_text = y_train.dtype == object
+    build = linear_classifier if is_text else linear_regressor
+    predict = fit_probe(build, x_train.reshape(-1, x_train.shape[-1]).astype(np.float64), y_train.reshape(-1))
+    predicted = predict(x_test.reshape(-1, x_test.shape[-1]).astype(np.float64)).reshape(y_test.shape)
+    metric = class_metric if is_text else r2_metric
+    return metric(y_test.astype(str) if is_text else y_test, predicted, seed=seed, n_draws=n_bootstraps)
 
 
 def rewritten(spec: NetworkSpec, params: np.ndarray, seed: int) -> dict[str, np.ndarray]:
@@ -213,23 +144,60 @@ def rewritten(spec: NetworkSpec, params: np.ndarray, seed: int) -> dict[str, np.
     return {"moved_by_order": backwards, "moved_by_scale": (params * scales).astype(params.dtype)}
 
 
-def states_as_stored(model: ClozeModel, spec: NetworkSpec, params: np.ndarray) -> np.ndarray:
-    """States (N, 2 D) unit by unit, mean and largest, of networks as they are stored, not brought into a canonical order."""
-    plan, _ = plan_of_spec(model, spec)
-    (units,) = read_networks(model, plan, as_sequential(spec, params)).hidden_units
-    return np.concatenate([units.mean(dim=1).numpy(), units.amax(dim=1).numpy()], axis=1)
+def change_of(before: np.ndarray, after: np.ndarray, *, seed: int, n_bootstraps: int) -> dict[str, float]:
+    """How far vectors (N, D) of networks move, in units of the distance between two networks drawn at random: 0 for a
+    representation that does not notice, 1 for one that sees another network.
+
+    `value`, and `low` and `high` from a bootstrap over networks.
+    """
+    weights = resamples(n_bootstraps, len(before), seed=seed)
+    moved, apart = (weights @ np.linalg.norm(before - other, axis=1) for other in (after, np.roll(before, 1, axis=0)))
+    draws = np.divide(moved, apart, out=np.zeros_like(moved), where=apart > 0)
+    low, high = interval(draws[1:])
+    return {"value": float(draws[0]), "low": low, "high": high}
 
 
-def claims(designs: Rows, knockouts: Rows) -> tuple[Claim, ...]:
+def figure(rows: Rows) -> Figure:
+    """A panel a metric, a row a design."""
+    titles = {name: words for name, (words, _) in DESIGNS.items()} | CONTROLS
+    panels = {title: [Series("", where(rows, metric=name), PALETTE[0], null="null")] for name, title in PANELS.items()}
+    floors = {title: min(row["value"] for row in one.rows) - 0.1 for title, (one,) in panels.items()}
+    return Figure(
+        dots_figure(panels, "design", titles, width=12.5, floor=floors),
+        "What each design of the input gives. Bars are 95 % bootstrap intervals over test networks; a grey tick is the 95th "
+        "percentile when predictions are permuted among networks, left out where it lies below. The two panels on the right "
+        "say how far the states move when a network is written down differently, in distances between two networks.",
+    )
+
+
+def claims(rows: Rows) -> tuple[Claim, ...]:
     """What the base design reaches, beside the best of all designs."""
-    base = by(designs, "metric", design=BASE)
-    best = {metric: max(row["value"] for row in where(designs, metric=metric)) for metric in TITLES}
-    found = [
-        Claim.of(f"{title}, {BASE} positions", base[metric], best=best[metric], decimals=3) for metric, title in TITLES.items()
-    ]
-    whole = by(knockouts, "cut", kind="all")
-    nothing = whole.pop("nothing")
-    cut = min(whole, key=lambda name: whole[name]["value"])
-    pairs = "tokens that share nothing" if cut == "nothing shared" else f"tokens of the {cut}"
-    name = f"masked R² without attention between {pairs}"
-    return (*found, Claim.of(name, whole[cut], best=nothing["value"], decimals=3))
+    base = by(rows, "metric", design=BASE)
+    best = {metric: max(row["value"] for row in where(rows, metric=metric)) for metric in ("mode", "error", "unit_area")}
+    return tuple(Claim.of(f"{METRICS[name]}, {BASE} positions", base[name], best=top, decimals=3) for name, top in best.items())
+
+
+def design_sentence(rows: Rows) -> str:
+    """How each design compares with the base, metric by metric."""
+    parts = []
+    for metric, words in METRICS.items():
+        own = by(rows, "design", metric=metric)
+        if BASE in own:
+            parts.append(f"{words} {spoken(own[BASE], digits=3)} ({grouped(beside_base(own), '{}: {}') or 'no other design'})")
+    return capital(f"{'; '.join(parts)}: the base, and how the intervals of other designs lie to its own.")
+
+
+def beside_base(rows: Mapping[str, Row]) -> dict[str, str]:
+    """How the intervals of the other designs, with their values, lie to the base's; the better ones first."""
+    words = {"clearly above": "clearly better", "not clearly different from": LEVEL, "clearly below": "clearly worse"}
+    lies = {f"{name} ({num(row['value'], 3)})": relation(row, rows[BASE]) for name, row in rows.items() if name != BASE}
+    return {name: words[lie] for word in words for name, lie in lies.items() if lie == word}
+
+
+def moved_sentence(rows: Rows, metric: str) -> str:
+    """Which designs notice how a function is written down."""
+    own = where(rows, metric=metric)
+    blind = [row["design"] for row in own if row["value"] < NOTICED]
+    moved = [f"{row['design']} {num(row['value'])}" for row in own if row["design"] not in blind]
+    rest = f", the others move (by a share of the distance between two networks): {listed(moved)}" if moved else ""
+    return f"When {MOVED[metric]} the states of {listed(blind) or 'no design'} stay where they are{rest}."

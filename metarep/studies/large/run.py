@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from metarep.report.style import MUTED
 from metarep.report.wording import num
@@ -59,9 +60,9 @@ def run(context: Context) -> Result:
 
 def measure(folder: Path, model: Path, kind: str, size: int, *, seed: int) -> dict[str, Any]:
     """A random network of one kind with about so many parameters: its row."""
-    shapes = SHAPES[kind](size)
-    generator = torch.Generator().manual_seed(seed)
-    tensors = {name: torch.randn(shape, generator=generator) / shape[-1] ** 0.5 for name, shape in shapes.items()}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        tensors = NETWORKS[kind](size).state_dict()
     name = f"{kind}-{size}"
     torch.save(tensors, folder / f"{name}.pt")
     zoo = import_networks(ImportConfig(), [folder / f"{name}.pt"], folder / f"zoo-{name}")
@@ -71,37 +72,27 @@ def measure(folder: Path, model: Path, kind: str, size: int, *, seed: int) -> di
     return {"kind": kind, "n_params": n_params, "seconds": found["seconds"], "peak_gib": found["peak_bytes"] / GIB}
 
 
-def linear_shapes(size: int) -> dict[str, tuple[int, ...]]:
+def linear_layers(size: int) -> nn.Module:
     """Four linear layers of one width."""
     width = round((size / 4) ** 0.5)
-    places = [f"layers.{2 * layer}" for layer in range(4)]
-    return {f"{place}.{name}": (width,) * n for place in places for name, n in (("weight", 2), ("bias", 1))}
+    return nn.Sequential(*(nn.Linear(width, width) for _ in range(4)))
 
 
-def convolution_shapes(size: int) -> dict[str, tuple[int, ...]]:
+def convolutions(size: int) -> nn.Module:
     """Seven 3 × 3 convolutions of one width, the first of three channels, and a linear layer."""
     width = round((size / 54) ** 0.5)
-    found: dict[str, tuple[int, ...]] = {}
-    for layer in range(7):
-        channels = width if layer else 3
-        found |= {f"features.{2 * layer}.weight": (width, channels, 3, 3), f"features.{2 * layer}.bias": (width,)}
-    return found | {"classifier.weight": (10, width), "classifier.bias": (10,)}
+    layers = [nn.Conv2d(width if layer else 3, width, 3) for layer in range(7)]
+    return nn.Sequential(*layers, nn.Linear(width, 10))
 
 
-def transformer_shapes(size: int) -> dict[str, tuple[int, ...]]:
-    """Six blocks of PyTorch's `TransformerEncoderLayer`, whose MLP is four times as wide."""
+def transformer(size: int) -> nn.Module:
+    """Six blocks whose MLP is four times as wide."""
     width = round((size / 72) ** 0.5)
-    places = {"self_attn.in_proj_": (3, 1), "self_attn.out_proj.": (1, 1), "linear1.": (4, 1), "linear2.": (1, 4)}
-    found: dict[str, tuple[int, ...]] = {}
-    for block in range(6):
-        for place, (rows, columns) in places.items():
-            shapes = {"weight": (rows * width, columns * width), "bias": (rows * width,)}
-            found |= {f"layers.{block}.{place}{name}": shape for name, shape in shapes.items()}
-        found |= {f"layers.{block}.norm{n}.{name}": (width,) for n in (1, 2) for name in ("weight", "bias")}
-    return found
+    return nn.TransformerEncoder(nn.TransformerEncoderLayer(width, 1, 4 * width), 6, enable_nested_tensor=False)
 
 
-SHAPES = {"linear": linear_shapes, "convolutions": convolution_shapes, "transformer": transformer_shapes}
+NETWORKS = {"linear": linear_layers, "convolutions": convolutions, "transformer": transformer}
+"""By kind: number of parameters, about, to network."""
 
 
 def figures(rows: list[dict[str, Any]]) -> dict[str, Figure]:

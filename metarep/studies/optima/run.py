@@ -1,32 +1,26 @@
-"""Which algorithm is best: the lowest expected error that each mode can reach, and which descents stay in their mode."""
+"""Which algorithm is best: the lowest local minimum of the expected error in each mode, and where descents lead."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
-from metarep.domains.multiplier.figures.minima import descent_figure, gallery_figure
-from metarep.domains.multiplier.figures.square import draw_network
-from metarep.domains.multiplier.minimise import CURVATURE_TOLERANCE, GRADIENT_TOLERANCE, Minimum, minimise
-from metarep.domains.multiplier.mode_borders import Within
-from metarep.domains.multiplier.modes import MODES, MULTIPLIER, Labels, label_modes
-from metarep.domains.multiplier.optima import (
-    BestOfModes,
-    Starts,
-    best_of_modes,
-    choose_starts,
-    descend,
-    distinct_minima,
-    errors_under_both,
-    stay,
-)
+from metarep.domains.multiplier.expected_error import expected_error
+from metarep.domains.multiplier.figures.square import gallery
+from metarep.domains.multiplier.minimise import Minimum, minimise
+from metarep.domains.multiplier.modes import MODE_NAMES, MODES, MULTIPLIER, label_modes
+from metarep.domains.multiplier.optima import distinct_minima
+from metarep.evaluation.resampling import share_of
+from metarep.report.wording import listed, num
+from metarep.studies.e01.run import linear_optimum
+from metarep.studies.e03.run import stages_figure
 from metarep.studies.multipliers import multipliers
-from metarep.studies.optima import text
-from metarep.studies.published import PARAMETERS, PUBLISHED, SEED
-from metarep.studies.rows import share_of
+from metarep.studies.published import PUBLISHED, SEED
+from metarep.studies.rows import Rows, by
 from metarep.studies.study import Claim, Context, Figure, Result
 from metarep.training.settings import ZooConfig
+
+NAMED = tuple(PUBLISHED["9"]["modes"])
+"""The modes that the notes name."""
 
 IN_NOTES = {
     "e04": "clean mode-3 network, from scratch",
@@ -36,176 +30,110 @@ IN_NOTES = {
 }
 
 
-class Search(NamedTuple):
-    """All descents from the same starts: free on the recipe's inputs and on the square, and within each mode; the labels of
-    the free ones' ends.
-    """
-
-    starts: Starts
-    free: Minimum
-    square: Minimum
-    within: dict[str, Within]
-    best: BestOfModes
-    ends: Labels
-
-    @property
-    def places(self) -> list[str]:
-        """Where the best network of each mode lies."""
-        return [f"border to mode {to}" if held else "inside" for to, held in zip(self.best.beyond, self.best.held, strict=True)]
-
-
 def run(context: Context) -> Result:
-    """The best of each mode, where free descents end, and what the notes' networks are worth beside them."""
-    found = search(context)
-    best, free = found.best, found.free
-    minima, flows = minima_rows(found), flow_rows(found)
-    notes, square = notes_rows(context, best), square_rows(found.square)
-    attained = [mode for mode, held, unbounded in zip(MODES, best.held, best.unbounded, strict=True) if held and not unbounded]
-    residuals = [float(found.within[mode].residual[found.within[mode].error.argmin()]) for mode in attained]
-    third, published = float(best.inside_error[MODES.index("3")]), PUBLISHED["4"]["valid_mse"]
-    return Result(
-        (
-            Claim("lowest local minimum of mode 3", third, published, best=float(best.error.min())),
-            *(Claim(f"lowest error of mode {mode}", float(error)) for mode, error in zip(MODES, best.error, strict=True)),
-        ),
-        (
-            text.best_sentence(best),
-            text.flow_sentence(flows),
-            text.minima_sentence(minima),
-            text.square_sentence(square, notes),
-            text.convergence_sentence(free, found.starts, GRADIENT_TOLERANCE, CURVATURE_TOLERANCE),
-        ),
-        tables={
-            "best": best_rows(found),
-            "descents": flows,
-            "minima": minima,
-            "in_the_notes": notes,
-            "on_the_square": square,
-            "parameters": [
-                {"parameter": name} | {f"mode {mode}": float(best.params[i][at]) for i, mode in enumerate(MODES)}
-                for at, name in enumerate(PARAMETERS)
-            ],
-        },
-        figures=figures(found, notes, context.config.seed),
-        numbers={
-            "n_starts": len(found.starts.mode),
-            "n_converged": int(free.converged.sum()),
-            "n_minima": len(minima),
-            "n_within": {mode: len(within.error) for mode, within in found.within.items()},
-            "largest_residual_of_best": max(residuals, default=0.0),
-        },
+    """Descents from `n_starts` networks of each mode of the shared zoo, and what the notes' networks are worth beside them."""
+    zoo, rng = multipliers(context), np.random.default_rng(context.config.seed)
+    chosen = [rng.permutation(np.flatnonzero(zoo["mode"] == mode))[: context.config.n_starts] for mode in MODES]
+    starts = zoo.select(np.concatenate(chosen))
+    found = minimise(MULTIPLIER, starts.params.astype(np.float64))
+    ends = label_modes(MULTIPLIER, found.params).mode
+    lowest = lowest_of_modes(found, ends)
+    best = min(lowest.values(), key=lambda at: found.error[at])
+    rows, notes = mode_rows(starts["mode"], found, ends, lowest), notes_rows(context)
+    third = float(found.error[lowest["3"]]) if "3" in lowest else None
+    claims = (
+        Claim("lowest local minimum of mode 3", third, PUBLISHED["4"]["valid_mse"], best=float(found.error[best])),
+        Claim("lowest local minimum of all", float(found.error[best])),
+        Claim("its mode", str(ends[best])),
     )
+    n_minima = int(distinct_minima(found.params[found.converged], found.error[found.converged]).max()) + 1
+    sentences = (
+        best_sentence(rows),
+        f"{found.converged.sum():,} of {len(starts):,} descents converge, to {n_minima} different local minima; "
+        f"{flow_words(rows)} end in the mode they start in.",
+        corner_sentence(notes),
+    )
+    titles = [f"mode {mode}\nerror {found.error[at]:.5f}" for mode, at in lowest.items()]
+    figures = {
+        "best_of_modes": Figure(
+            gallery(MULTIPLIER, found.params[list(lowest.values())], titles),
+            "The lowest local minimum found in each mode: its output over the square, and where its units turn on. Of a mode "
+            "that is not shown no descent ended in one.",
+        ),
+        "best_network": stages_figure(
+            MULTIPLIER, found.params[best], f"best of all: mode {ends[best]}, {found.error[best]:.6f}"
+        ),
+    }
+    return Result(claims, sentences, tables={"modes": rows, "in_the_notes": notes}, figures=figures)
 
 
-def search(context: Context) -> Search:
-    """Descents from `n_starts` networks of each mode of the shared zoo."""
-    zoo, seed = multipliers(context), context.config.seed
-    starts = choose_starts(zoo.params, zoo["mode"], context.config.n_starts, seed=seed)
-    free, square = descend(starts), descend(starts, input_distribution="square")
-    within = {name: stay(starts, name, seed=seed) for name in MODES}
-    return Search(starts, free, square, within, best_of_modes(free, within), label_modes(MULTIPLIER, free.params))
+def lowest_of_modes(found: Minimum, ends: np.ndarray) -> dict[str, int]:
+    """By mode the row of the lowest local minimum that lies in it; modes (N,) are those of the ends."""
+    error = np.where(found.converged, found.error, np.inf)
+    own = {mode: np.where(ends == mode, error, np.inf) for mode in MODES}
+    return {mode: int(values.argmin()) for mode, values in own.items() if np.isfinite(values).any()}
 
 
-def best_rows(found: Search) -> list[dict]:
-    """One row a mode: its infimum and where that lies, its lowest local minimum, and the errors on the square."""
-    best, (_, square) = found.best, errors_under_both(found.best.params)
-    labels = label_modes(MULTIPLIER, best.params)
-    rows = []
-    for i, mode in enumerate(MODES):
-        inside, (low, high) = float(best.inside_error[i]), np.sort(labels.active_area[i])
-        row = {"mode": mode, "lowest_error": float(best.error[i]), "times_the_best": float(best.error[i] / best.error.min())}
-        row |= {"where": found.places[i], "attained": not best.unbounded[i]}
-        row |= {"lowest_local_minimum": inside if np.isfinite(inside) else None, "error_on_square": float(square[i])}
-        row |= {"active_area_low": float(low), "active_area_high": float(high)}
-        rows.append(row | {"quadrant_code": labels.quadrant_code[i], "output_signs": labels.sign_pattern[i]})
-    return rows
-
-
-def flow_rows(found: Search) -> list[dict]:
-    """One row a start mode: how many starts, how many of them trained so, the share that stays, and where the rest ends."""
+def mode_rows(start: np.ndarray, found: Minimum, ends: np.ndarray, lowest: dict[str, int]) -> list[dict]:
+    """One row a mode: its lowest local minimum, the error of that on the square, and what becomes of those that start in it."""
     rows = []
     for mode in MODES:
-        own = found.starts.mode == mode
-        ends = found.ends.mode[own]
-        stays = share_of((ends == mode).sum(), len(ends))
-        row = {"start": mode, "n": int(own.sum()), "n_trained": int(found.starts.real[own].sum())}
-        row |= {"stays": stays["share"], "low": stays["low"], "high": stays["high"]}
-        rows.append(row | {f"ends in {end}": int((ends == end).sum()) for end in MODES})
+        own = start == mode
+        row = {"mode": mode, "lowest_local_minimum": None, "error_on_square": None}
+        if mode in lowest:
+            at = found.params[[lowest[mode]]]
+            row["lowest_local_minimum"] = float(found.error[lowest[mode]])
+            row["error_on_square"] = float(expected_error(MULTIPLIER, at, input_distribution="square")[0])
+        stays = share_of((ends[own] == mode).sum(), own.sum())
+        row |= {"n_starts": int(own.sum()), "share_that_stays": stays["share"], "low": stays["low"], "high": stays["high"]}
+        rows.append(row | {f"ends in {end}": int((ends[own] == end).sum()) for end in MODES})
     return rows
 
 
-def minima_rows(found: Search) -> list[dict]:
-    """One row a local minimum that free descents reached: its error, how many ended there, from and in which modes."""
-    done = np.flatnonzero(found.free.converged)
-    member = distinct_minima(found.free.params[done], found.free.error[done])
-    counted = lambda modes: ", ".join(f"{mode}: {(modes == mode).sum()}" for mode in MODES if (modes == mode).any())  # noqa: E731
-    rows = []
-    for number in range(member.max() + 1 if len(member) else 0):
-        here = done[member == number]
-        codes, counts = np.unique(found.ends.quadrant_code[here].astype(str), return_counts=True)
-        _, square = errors_under_both(found.free.params[here])
-        row = {"minimum": number + 1, "error": float(found.free.error[here[0]]), "error_on_square": float(np.median(square))}
-        row |= {"n": len(here), "modes": counted(found.ends.mode[here]), "from_modes": counted(found.starts.mode[here])}
-        rows.append(row | {"n_modes": len(set(found.ends.mode[here])), "quadrant_code": str(codes[counts.argmax()])})
-    return rows
-
-
-def notes_rows(context: Context, best: BestOfModes) -> list[dict]:
+def notes_rows(context: Context) -> list[dict]:
     """What the notes take for good: exact errors of those networks, and the minimum that a descent from each leads to."""
     config = ZooConfig(families=[{"variant": name, "seeds": [SEED]} for name in IN_NOTES], seed=context.config.seed)
     zoo = context.zoo("optima_notes", config)
     params = zoo.params.astype(np.float64)
-    product, square = errors_under_both(params)
-    end = minimise(MULTIPLIER, params)
+    errors = {name: expected_error(MULTIPLIER, params, input_distribution=name) for name in ("product", "square")}
+    end, rows = minimise(MULTIPLIER, params), []
     modes = label_modes(MULTIPLIER, end.params).mode
-    rows = []
     for i, variant in enumerate(zoo["variant"]):
-        row = {"network": f"{variant}: {IN_NOTES[variant]}", "mode": zoo["mode"][i]}
+        row = {"network": variant, "what": IN_NOTES[variant], "mode": zoo["mode"][i]}
         row |= {"published_mse": PUBLISHED[str(int(variant[1:]))]["valid_mse"], "valid_mse": float(zoo["valid_mse"][i])}
-        row |= {"expected_error": float(product[i]), "error_on_square": float(square[i])}
-        row |= {"times_the_best": float(product[i] / best.error.min())}
+        row |= {"expected_error": float(errors["product"][i]), "error_on_square": float(errors["square"][i])}
         rows.append(row | {"descends_to": float(end.error[i]), "ends_in_mode": modes[i]})
     return rows
 
 
-def square_rows(square: Minimum) -> list[dict]:
-    """One row a mode: the lowest local minimum of the error on inputs uniform on the square, and how many ended in it."""
-    modes, rows = label_modes(MULTIPLIER, square.params).mode, []
-    for mode in MODES:
-        own = np.flatnonzero((modes == mode) & square.converged)
-        lowest = float(square.error[own].min()) if len(own) else None
-        reached = int((square.error[own] < lowest + 1e-9).sum()) if len(own) else 0
-        rows.append({"mode": mode, "lowest_local_minimum": lowest, "n_ended_in_mode": len(own), "n_reached_it": reached})
-    return rows
+def best_sentence(rows: Rows) -> str:
+    """Which mode is best, and by what factor over the best one that the notes name."""
+    known = sorted((row for row in rows if row["lowest_local_minimum"] is not None), key=lambda r: r["lowest_local_minimum"])
+    best, mode = known[0]["lowest_local_minimum"], known[0]["mode"]
+    named = [row for row in known if row["mode"] in NAMED]
+    head = f"The lowest local minimum found is {best:.6f}, in mode {mode} ({MODE_NAMES[mode]})"
+    if mode in NAMED:
+        return f"{head}, one that the notes name."
+    if not named:
+        return f"{head}, which the notes do not name; no local minimum was found in any mode that they do."
+    other = named[0]["lowest_local_minimum"]
+    return (
+        f"{head}, which the notes do not name; the lowest of a mode that they do is {other:.6f}, in mode {named[0]['mode']}, "
+        f"{num(other / best)} times as much."
+    )
 
 
-def figures(found: Search, notes: list[dict], seed: int) -> dict[str, Figure]:
-    """The best network of each mode, the best of all in its steps, and where descents lead."""
-    best, starts = found.best, found.starts
-    before, _ = errors_under_both(starts.params)
-    lowest, third = int(best.error.argmin()), MODES.index("3")
-    limits = [", in the limit" if unbounded else "" for unbounded in best.unbounded]
-    titles = [f"mode {mode}\nerror {best.error[i]:.5f}\n{found.places[i]}{limits[i]}" for i, mode in enumerate(MODES)]
-    error_of = {row["network"].partition(":")[0]: row["expected_error"] for row in notes}
-    lines = {"hand-crafted (e06)": error_of["e06"], "clean mode 3 (e04)": error_of["e04"]}
-    shown = {
-        "best_of_modes": Figure(
-            gallery_figure(MULTIPLIER, best.params, titles),
-            "The network of the lowest expected error found in each mode: its output over the square, and where its units turn "
-            "on. On a border: no local minimum, the error falls on into the next mode.",
-        ),
-        "descents": Figure(
-            descent_figure(starts.mode, found.ends.mode, before, found.free.error, lines, seed=seed),
-            f"{len(starts.mode):,} networks, at the start and after a descent to convergence that may leave the mode. Dashed: "
-            "the clean mode-3 network of the notes (e04) and the hand-crafted one (e06).",
-        ),
-        "best_network": Figure(
-            draw_network(MULTIPLIER, best.params[lowest], title=f"best of all: mode {MODES[lowest]}, {best.error[lowest]:.6f}"),
-            f"The best 2-2-1 network found, of mode {MODES[lowest]}, step by step.",
-        ),
-    }
-    if np.isfinite(best.inside_error[third]) and lowest != third:
-        title = f"lowest local minimum of mode 3, {best.inside_error[third]:.6f}"
-        drawn = draw_network(MULTIPLIER, best.inside_params[third], title=title)
-        shown["best_of_mode_3"] = Figure(drawn, "The lowest local minimum of mode 3, step by step.")
-    return shown
+def flow_words(rows: Rows) -> str:
+    """How many descents stay in their mode."""
+    some = [row for row in rows if row["n_starts"]]
+    return listed([f"{r['share_that_stays']:.0%} [{r['low']:.0%}, {r['high']:.0%}] of mode {r['mode']}" for r in some])
+
+
+def corner_sentence(notes: Rows) -> str:
+    """What the clean network is worth on inputs uniform on the square, beside the best plane."""
+    clean = by(notes, "network")["e04"]
+    return (
+        f"The clean mode-3 network, trained by the recipe, has an expected error of {clean['expected_error']:.4f} on the "
+        f"recipe's inputs and of {clean['error_on_square']:.4f} on inputs uniform on the square, where the best plane has "
+        f"{float(linear_optimum()[1]):.4f}: the recipe never draws two inputs that are both below 0.5."
+    )

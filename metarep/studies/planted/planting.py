@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from sklearn.metrics import adjusted_rand_score
 
 from metarep.domains.multiplier.modes import MULTIPLIER, label_modes
 from metarep.domains.multiplier.sections.one_hidden import OneHidden, all_pairs, cut_windows, usual_ratio
@@ -16,7 +15,6 @@ from metarep.domains.multiplier.sections.sections import (
     find_sections,
     fit_mode_probe,
     matching,
-    section_labels,
 )
 from metarep.evaluation.resampling import resamples
 from metarep.model.transformer import ClozeModel, untrained_like
@@ -26,7 +24,8 @@ from metarep.zoos.zoo import Zoo
 SCALE_STD = 1.0
 """Standard deviation of the logarithm of a unit's random scale."""
 
-Connections = Literal["apart", "shared"]
+Kind = Literal["zoo", "mixed"]
+CLOZE, UNTRAINED, CONNECTIVITY = METHODS = ("cloze", "untrained", "connectivity")
 
 
 @dataclass(frozen=True)
@@ -38,19 +37,44 @@ class Planted:
     params: np.ndarray
 
 
-def plant(params: np.ndarray, *, sigma: float = 0.0, connections: Connections = "apart", rng: np.random.Generator) -> Planted:
-    """2-2-1 networks params (K, 9) as blocks of one network.
+@dataclass(frozen=True)
+class Setting:
+    """How networks are planted: k blocks, networks of the zoo or units of different ones (mixed), and noise between them."""
+
+    kind: Kind
+    k: int
+    sigma: float
+
+
+@dataclass(frozen=True)
+class Known:
+    """What sections are found and named with: both models, the zoo's usual ratio, the probe for modes, test networks."""
+
+    model: ClozeModel
+    untrained: ClozeModel
+    ratio: float
+    probe: ModeProbe
+    params: np.ndarray
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a method found in one network: of each block (K,) whether it was found, and whether also named rightly."""
+
+    found: np.ndarray
+    named: np.ndarray
+
+
+def plant(params: np.ndarray, *, sigma: float = 0.0, rng: np.random.Generator) -> Planted:
+    """2-2-1 networks params (K, 9) as blocks of one network, units in a random order and scale.
 
     sigma is the standard deviation of the weights between blocks, as a share of the root mean square of those within
-    them, layer by layer and before units are scaled; blocks that share inputs and output leave no weights between them.
+    them, layer by layer and before units are scaled.
     """
     params = np.asarray(params, dtype=np.float64)
     k = len(params)
     (weight, bias), (readout, offset) = MULTIPLIER.unpack(params)
-    if connections == "shared":
-        weight, readout, offset = weight.reshape(2 * k, 2), readout.reshape(1, 2 * k), offset.sum(axis=0)
-    else:
-        weight, readout, offset = between_blocks(weight, sigma, rng), between_blocks(readout, sigma, rng), offset.ravel()
+    weight, readout, offset = between_blocks(weight, sigma, rng), between_blocks(readout, sigma, rng), offset.ravel()
     order = rng.permutation(2 * k)
     scale = np.exp(SCALE_STD * rng.standard_normal(2 * k))
     inputs, outputs = rng.permutation(weight.shape[1]), rng.permutation(len(offset))
@@ -79,85 +103,35 @@ def mixed_units(params: np.ndarray, others: np.ndarray) -> np.ndarray:
     return MULTIPLIER.pack([(weight, bias), (readout, offset)])
 
 
-Kind = Literal["zoo", "mixed", "initial"]
-CLOZE, UNTRAINED, CONNECTIVITY, RANDOM = METHODS = ("cloze", "untrained", "connectivity", "random")
-
-
-@dataclass(frozen=True)
-class Setting:
-    """How networks are planted: blocks are networks of the zoo, units of different ones (mixed), or initialisations."""
-
-    connections: Connections
-    kind: Kind
-    k: int
-    sigma: float
-
-
-@dataclass(frozen=True)
-class Known:
-    """What sections are found and named with: both models, the zoo's usual ratio, the probe for modes, test networks."""
-
-    model: ClozeModel
-    untrained: ClozeModel
-    ratio: float
-    probe: ModeProbe
-    params: np.ndarray
-    initial: np.ndarray
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a method found in one network: mode (K,) of each block, whether it was found, whether also named rightly."""
-
-    mode: np.ndarray
-    found: np.ndarray
-    named: np.ndarray
-    ari: float
-    n_sections: int
-
-
 def prepared(model: ClozeModel, zoo: Zoo, *, max_fit: int, seed: int) -> Known:
     """Everything that is fitted, on training networks alone."""
     train, test = zoo.where(split="train"), zoo.where(split="test")
     ratio = usual_ratio(train.params)
     probe = fit_mode_probe(model, train.params[:max_fit], train["mode"][:max_fit], ratio)
-    return Known(model, untrained_like(model, seed=seed), ratio, probe, test.params, test.init_params)
-
-
-def draw(known: Known, setting: Setting, rng: np.random.Generator) -> Planted:
-    """One planted network of test networks, each of which is in it at most once."""
-    rows = rng.choice(len(known.params), 2 * setting.k, replace=len(known.params) < 2 * setting.k)
-    source = known.initial if setting.kind == "initial" else known.params
-    blocks = source[rows[: setting.k]]
-    if setting.kind == "mixed":
-        blocks = mixed_units(blocks, source[rows[setting.k :]])
-    return plant(blocks, sigma=setting.sigma, connections=setting.connections, rng=rng)
+    return Known(model, untrained_like(model, seed=seed), ratio, probe, test.params)
 
 
 def outcomes(known: Known, setting: Setting, n_networks: int, seed: int) -> dict[str, list[Outcome]]:
-    """What each method finds in so many networks of one setting."""
+    """What each method finds in so many networks of one setting, planted of test networks, each once in a network at most."""
     found: dict[str, list[Outcome]] = {method: [] for method in METHODS}
     for number in range(n_networks):
         rng = np.random.default_rng([seed, setting.k, number])  # the same blocks at every noise
-        planted = draw(known, setting, rng)
+        rows = rng.choice(len(known.params), 2 * setting.k, replace=len(known.params) < 2 * setting.k)
+        blocks, others = known.params[rows[: setting.k]], known.params[rows[setting.k :]]
+        planted = plant(mixed_units(blocks, others) if setting.kind == "mixed" else blocks, sigma=setting.sigma, rng=rng)
         for method, own in found.items():
-            own.append(judged(planted, *sections_by(method, planted.network, known, rng), known.probe))
+            own.append(judged(planted, *sections_by(method, planted.network, known), known.probe))
     return found
 
 
-def sections_by(
-    method: str, network: OneHidden, known: Known, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def sections_by(method: str, network: OneHidden, known: Known) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Units (K, 2) of the sections that a method finds; windows (W, 9) on them, and each one's section (W,)."""
-    if method in (CLOZE, UNTRAINED):
-        sections = find_sections(network, known.model if method == CLOZE else known.untrained, known.ratio)
-        return sections.units, sections.params, np.arange(len(sections.units))
     if method == CONNECTIVITY:
         units = matching(all_pairs(network.n_units), connectivity(network))
-    else:
-        units = rng.permutation(network.n_units)[: network.n_units // 2 * 2].reshape(-1, 2)
-    windows = cut_windows(network, units, known.ratio, 1)
-    return units, windows.params, windows.pair
+        windows = cut_windows(network, units, known.ratio, 1)
+        return units, windows.params, windows.pair
+    sections = find_sections(network, known.model if method == CLOZE else known.untrained, known.ratio)
+    return sections.units, sections.params, np.arange(len(sections.units))
 
 
 def judged(planted: Planted, units: np.ndarray, params: np.ndarray, section: np.ndarray, probe: ModeProbe) -> Outcome:
@@ -169,17 +143,14 @@ def judged(planted: Planted, units: np.ndarray, params: np.ndarray, section: np.
     found, named = (np.zeros(len(truth), dtype=bool) for _ in range(2))
     found[one[one == other]] = True
     named[one[(one == other) & (names == truth[one])]] = True
-    ari = adjusted_rand_score(planted.block, section_labels(units, len(planted.block)))
-    return Outcome(truth, found, named, float(ari), len(units))
+    return Outcome(found, named)
 
 
 def summarised(setting: Setting, method: str, own: list[Outcome], *, n_bootstraps: int, seed: int) -> dict[str, Any]:
-    """A row of the table: shares of blocks and the mean ARI, with bootstrap intervals over networks."""
+    """A row of the table: shares of blocks, with bootstrap intervals over networks."""
     weights = resamples(n_bootstraps, len(own), seed=seed)
-    counts = [[len(one.mode), one.found.sum(), one.named.sum(), one.ari, 1] for one in own]
-    blocks, found, named, ari, networks = (weights @ np.array(counts, float)).T
-    row = {"connections": setting.connections, "blocks": setting.kind, "k": setting.k, "sigma": setting.sigma, "method": method}
-    row |= {"n_networks": len(own), "n_blocks": int(blocks[0]), "sections": sum(o.n_sections for o in own) / float(blocks[0])}
+    counts = [[len(one.found), one.found.sum(), one.named.sum()] for one in own]
+    blocks, found, named = (weights @ np.array(counts, float)).T
+    row = {"blocks": setting.kind, "k": setting.k, "sigma": setting.sigma, "method": method, "n_blocks": int(blocks[0])}
     with np.errstate(invalid="ignore", divide="ignore"):
-        row |= columns("found", found / blocks) | columns("ari", ari / networks)
-        return row | columns("named", named / blocks) | columns("named_of_found", named / found)
+        return row | columns("found", found / blocks) | columns("named_of_found", named / found)

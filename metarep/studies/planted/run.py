@@ -2,138 +2,97 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
-from typing import Any
 
-import numpy as np
-from matplotlib.figure import Figure as Drawing
-from matplotlib.patches import Rectangle
-
-from metarep.domains.multiplier.modes import MODES, MULTIPLIER, label_modes
-from metarep.domains.multiplier.sections.one_hidden import all_pairs, balanced
-from metarep.domains.multiplier.sections.sections import affinities, connectivity, square
-from metarep.evaluation.resampling import balanced_accuracy, wilson
-from metarep.report.style import DIVERGING, INK, drawing
+from metarep.report.wording import listed, num
 from metarep.studies.drawing import lines_figure, series_of
 from metarep.studies.multipliers import pretrained
-from metarep.studies.planted.planting import (
-    CLOZE,
-    METHODS,
-    Known,
-    Outcome,
-    Setting,
-    draw,
-    outcomes,
-    prepared,
-    summarised,
-)
-from metarep.studies.planted.text import TITLES, claims, picked, sentences
+from metarep.studies.planted.planting import CLOZE, CONNECTIVITY, METHODS, UNTRAINED, Setting, outcomes, prepared, summarised
 from metarep.studies.rows import Rows, by, values, where
-from metarep.studies.study import Context, Figure, Result
+from metarep.studies.study import Claim, Context, Figure, Result
+from metarep.studies.words import grouped, relation, spoken
 
-MAX_NAMED = 2000
-"""Test networks that the probe alone is measured on."""
-
-CONTROLS = {
-    ("shared", "zoo"): "The same connections for all blocks",
-    ("apart", "mixed"): "Units of different networks",
-    ("apart", "initial"): "Networks at initialisation",
-}
+TITLES = {CLOZE: "the model", CONNECTIVITY: "connectivity alone", UNTRAINED: "an untrained model"}
 
 
 def run(context: Context) -> Result:
-    """Every setting by every method; then by mode, where nothing lies between the blocks."""
+    """Every setting by every method."""
     config, seed = context.config.planted, context.config.seed
     model, zoo = pretrained(context)
     known = prepared(model, zoo, max_fit=config.max_fit_networks, seed=seed)
-    settings = [Setting("apart", "zoo", k, sigma) for k in config.blocks for sigma in config.sigmas]
-    settings += [Setting(*control, k, 0.0) for control in CONTROLS for k in config.blocks]
-    sizes = {setting: max(2, config.n_blocks // setting.k) for setting in settings}
-    jobs = {f"{setting}": partial(outcomes, known, setting, n, seed) for setting, n in sizes.items()}
+    settings = [Setting("zoo", k, sigma) for k in config.blocks for sigma in config.sigmas]
+    settings += [Setting("mixed", k, 0.0) for k in config.blocks]
+    jobs = {f"{one}": partial(outcomes, known, one, max(2, config.n_blocks // one.k), seed) for one in settings}
     found = dict(zip(settings, context.side_by_side("planted", jobs), strict=True))
     draws = {"n_bootstraps": context.config.n_bootstraps, "seed": seed}
     rows = [summarised(setting, method, found[setting][method], **draws) for setting in settings for method in METHODS]
-    clean = [Setting("apart", "zoo", k, min(config.sigmas)) for k in config.blocks]
-    modes = by_mode([one for setting in clean for one in found[setting][CLOZE]])
-    truth = label_modes(MULTIPLIER, known.params[:MAX_NAMED]).mode.astype(str)
-    alone = balanced_accuracy(truth, known.probe.modes(balanced(known.params[:MAX_NAMED], known.ratio)))
-    return Result(
-        claims(rows),
-        sentences(rows, modes, alone),
-        tables={"planted": rows, "by_mode": modes},
-        figures=figures(rows, known, seed),
-        numbers={"usual_ratio": known.ratio, "mode_probe_balanced_accuracy": alone},
+    return Result(claims(rows), tuple(sentences(rows)), tables={"planted": rows}, figures={"found": figure(rows)})
+
+
+def figure(rows: Rows) -> Figure:
+    """Blocks found by noise, a panel for each number of blocks."""
+    ks = sorted(values(rows, "k"))
+    panels = {f"{k} blocks": ("sigma", series_of(where(rows, blocks="zoo", k=k), "method", TITLES, of="found")) for k in ks}
+    return Figure(
+        lines_figure(panels, across=len(ks), xlabel="noise between blocks", ylim=(-0.03, 1.03)),
+        "The share of planted blocks that are found as sections, by the noise on the weights between blocks as a share of "
+        "those within. 95 % bootstrap intervals over networks.",
     )
 
 
-def by_mode(own: list[Outcome]) -> list[dict[str, Any]]:
-    """A row for each mode: its blocks, the share found and, of these, named rightly, with Wilson intervals."""
-    mode, found, named = (np.concatenate([getattr(o, name) for o in own]) for name in ("mode", "found", "named"))
-    rows = []
-    for name in MODES:
-        of = mode == name
-        row: dict[str, Any] = {"mode": name, "n_blocks": int(of.sum())}
-        for title, count, n in (("found", found[of].sum(), of.sum()), ("named_of_found", named[of].sum(), found[of].sum())):
-            low, high = wilson(int(count), int(n))
-            row |= {title: float(count / n) if n else None, f"{title}_low": low, f"{title}_high": high}
-        rows.append(row)
-    return rows
-
-
-def figures(rows: Rows, known: Known, seed: int) -> dict[str, Figure]:
-    """The figures of the page; the example has the middle number of blocks, and the noise at which the model leads most."""
-    clean = picked(rows)
-    ks = sorted(values(clean, "k"))
-    found = {
-        f"{words}, {k} blocks": ("sigma", series_of(where(clean, k=k), "method", TITLES, of=metric))
-        for metric, words in (("found", "Found"), ("named", "Found and named rightly"))
-        for k in ks
-    }
-    controls = {
-        title: ("k", series_of(picked(rows, *kinds), "method", TITLES, of="found")) for kinds, title in CONTROLS.items()
-    }
-    k = ks[len(ks) // 2]
-    value = {key: row["found"] for key, row in by(clean, "method", "sigma", k=k).items()}
-    sigma = max(sorted(values(clean, "sigma")), key=lambda sigma: value[CLOZE, sigma] - value["connectivity", sigma])
-    example = Setting("apart", "zoo", k, sigma)
-    return {
-        "found": Figure(
-            lines_figure(found, across=len(ks), xlabel="noise between blocks", ylim=(-0.03, 1.03)),
-            "Planted blocks that are found as sections (above), and found and given their right mode (below), by the noise "
-            "on the weights between blocks as a share of those within. 95 % bootstrap intervals over networks.",
+def claims(rows: Rows) -> tuple[Claim, ...]:
+    """Found and named without noise; then what remains of it at the largest noise; all with the most blocks."""
+    found, about = by(where(rows, blocks="zoo"), "k", "sigma", "method"), {"decimals": 2, "over": "networks"}
+    k, least, most = max(values(rows, "k")), min(values(rows, "sigma")), max(values(rows, "sigma"))
+    clean, noisy, other = found[k, least, CLOZE], found[k, most, CLOZE], found[k, most, CONNECTIVITY]
+    return (
+        Claim.of(f"share of {k} blocks found without noise", clean, "found", best=1.0, **about),
+        Claim.of("of those found, mode named rightly", clean, "named_of_found", best=1.0, **about),
+        Claim.of(
+            f"share of {k} blocks found at noise {most:g}; connectivity last", noisy, "found", best=other["found"], **about
         ),
-        "controls": Figure(
-            lines_figure(controls, xlabel="blocks", ylim=(-0.03, 1.03)),
-            "Blocks taken for sections, without noise. Left: all blocks read the same two inputs and feed one output, so "
-            "connections tell nothing. Middle and right: connected as blocks, but their two units come from different "
-            "networks, or from no trained one; these should not be taken for sections.",
-        ),
-        "matrices": Figure(
-            matrices_figure(known, example, seed),
-            f"One network of {k} blocks with noise of {sigma:g} between them, units in the order of their blocks (squares). "
-            "Left: how alike units are connected; right: what the model says of every two.",
-        ),
-    }
-
-
-def matrices_figure(known: Known, example: Setting, seed: int) -> Drawing:
-    """Likeness of connections and the model's affinity in one network, units in the order of their blocks of two."""
-    planted = draw(known, example, np.random.default_rng([seed, example.k, 0]))
-    order, n = np.argsort(planted.block, kind="stable"), planted.network.n_units
-    connected = square(all_pairs(n), connectivity(planted.network), n)
-    evidence = affinities(planted.network, known.model, known.ratio).matrix()
-    panels = (
-        (connected, "Connectivity alone", "likeness beyond chance"),
-        (evidence, "The model", "evidence for one network (nats)"),
     )
-    with drawing(9.4, 4.3) as figure:
-        for ax, (matrix, title, label) in zip(figure.subplots(1, 2), panels, strict=True):
-            finite = np.where(np.isfinite(matrix), matrix, np.nan)[np.ix_(order, order)]
-            np.fill_diagonal(finite, np.nan)
-            most = np.nanmax(finite) if np.nanmax(finite) > 0 else 1.0
-            image = ax.imshow(np.clip(finite, -most, most), vmin=-most, vmax=most, cmap=DIVERGING)
-            for first in range(0, n, 2):
-                ax.add_patch(Rectangle((first - 0.5, first - 0.5), 2, 2, fill=False, edgecolor=INK, linewidth=1.6))
-            ax.set(title=title, xticks=[], yticks=[], xlabel="hidden units")
-            figure.colorbar(image, ax=ax, label=label, shrink=0.85, extend="min")
-    return figure
+
+
+def each(rows: Rows, method: str, name: str = "found") -> str:
+    """A method's metric for each number of blocks."""
+    return listed([f"{spoken(row, name)} of {row['k']} blocks" for row in where(rows, method=method)])
+
+
+def sentences(rows: Rows) -> Iterator[str]:
+    clean = where(rows, blocks="zoo", sigma=min(values(rows, "sigma")))
+    others = "; ".join(f"{TITLES[m]} {listed([num(r['found']) for r in where(clean, method=m)])}" for m in METHODS[1:])
+    yield (
+        f"Without noise between them the model finds {each(clean, CLOZE)} ({others}). Of those found "
+        f"{each(clean, CLOZE, 'named_of_found')} are given their right mode by a probe that was fitted on 2-2-1 networks."
+    )
+    yield noise(where(rows, blocks="zoo"))
+    yield control(where(rows, blocks="mixed"), clean)
+
+
+def noise(rows: Rows) -> str:
+    """Up to which noise the model is ahead."""
+    found, sigmas, parts = by(rows, "k", "sigma", "method"), sorted(values(rows, "sigma")), []
+    words = {"clearly above": "ahead", "clearly below": "behind"}
+    for k in sorted(values(rows, "k")):
+        pairs = {sigma: (found[k, sigma, CLOZE], found[k, sigma, CONNECTIVITY]) for sigma in sigmas}
+        lies = {f"{sigma:g}": words.get(relation(*pair, "found"), "") for sigma, pair in pairs.items()}
+        last = " against ".join(spoken(row, "found") for row in pairs[sigmas[-1]])
+        clear = grouped(lies, "{} at {}") or "nowhere clearly apart"
+        parts.append(f"with {k} blocks {clear} ({last} found at {sigmas[-1]:g})")
+    return (
+        f"Over noise of {sigmas[0]:g} to {sigmas[-1]:g} the model is, by intervals that do not overlap, ahead of or behind "
+        f"connectivity alone: {'; '.join(parts)}."
+    )
+
+
+def control(rows: Rows, clean: Rows) -> str:
+    """Blocks that are none: units of different networks."""
+    pairs = zip(where(rows, method=CLOZE), where(clean, method=CLOZE), strict=True)
+    breaks = all(relation(own, real, "found") == "clearly below" for own, real in pairs)
+    return (
+        f"Connected as blocks but made of units of two different networks, the model takes {each(rows, CLOZE)} for sections, "
+        f"connectivity {each(rows, CONNECTIVITY)}: the control "
+        f"{'breaks as it must' if breaks else 'does not break everywhere'}."
+    )

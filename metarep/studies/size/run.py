@@ -7,6 +7,7 @@ not in what is kept.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,14 +17,15 @@ from metarep.evaluation.agreement import agreement
 from metarep.evaluation.clusters import fit_kmeans
 from metarep.evaluation.neighbours import Units, units_of
 from metarep.model.settings import PretrainConfig
-from metarep.model.transformer import ClozeModel, untrained_like
+from metarep.model.transformer import ClozeModel
+from metarep.report.style import MUTED
+from metarep.report.wording import ari, capital, listed
+from metarep.studies.drawing import Series, lines_figure, series_of
 from metarep.studies.masked import Held, imputed_in_turn, kinds_of, predicted_in_turn
 from metarep.studies.multipliers import large_zoo, question_model
-from metarep.studies.rows import columns
-from metarep.studies.size.figures import figures
-from metarep.studies.size.leak import canonical_units, leak_rows, memory_rows
-from metarep.studies.size.text import claims, sentences
-from metarep.studies.study import Context, Result
+from metarep.studies.rows import Rows, by, columns, values, where
+from metarep.studies.study import Claim, Context, Figure, Result
+from metarep.studies.words import relation, spoken
 from metarep.tables import read_csv
 from metarep.zoos.zoo import Zoo
 
@@ -33,65 +35,53 @@ MAX_FIT = 3000
 N_LOGGED = 12
 """Rows of a model's log at least, so that the step of its best validation loss is known."""
 
-CONTROL = ("control", "train_networks", "r2_held_out", "r2_held_out_low", "r2_held_out_high", "ari", "ari_low", "ari_high")
+NEAR = 0.02
+"""R² within so much of the best counts as enough."""
+
+OVERFITS = 0.02
+"""Nats: a last validation loss that lies so far above the best one is called overfitting."""
+
+IMPUTER = "linear-Gaussian imputer"
 
 
 class Material(NamedTuple):
-    """What all models are measured on: networks of each split, a choice of test and of training networks, units."""
+    """What all models are measured on: training and test networks, a choice of the former for clusters, units of parameters."""
 
     train: Zoo
-    valid: Zoo
     test: Zoo
     fit: Zoo
     units: Units
 
 
 def run(context: Context) -> Result:
-    """Every zoo size with every model size; then distances between networks, and what they have to do with errors."""
+    """Every zoo size with every model size, beside the imputer that is fitted on the same networks."""
     config, zoo = context.config.size, large_zoo(context)
     material = gather(context, zoo)
     sizes = [n for n in config.train_networks if n <= len(material.train)] or [len(material.train)]
     wanted = {(size, n): settings(context, *size, n) for size in config.model_sizes for n in sizes}
     names = {(size, n): f"size-{size[0]}x{size[1]}-{n}" for size, n in wanted}
-    made = context.models({names[key]: (value, [zoo.artefact.path]) for key, value in wanted.items()})
-    models = {key: made[name] for key, name in names.items()}
-    rows, curves, draws, errors = [], [], {}, {}
+    models = context.models({names[key]: (value, [zoo.artefact.path]) for key, value in wanted.items()})
+    rows = []
     with context.progress.task("measure", len(wanted), "models") as task:
-        for key, pretrain in wanted.items():
-            log = read_csv(context.model_artefact(names[key]).path / "log.csv")
-            row, draws[key], errors[key] = measure(context, models[key], material, key, log, pretrain)
-            rows.append(row)
-            about = {"model": row["model"], "train_networks": key[1]}
-            curves += [about | {name: entry[name] for name in ("step", "train_loss", "valid_loss")} for entry in log]
-            task.advance(1, names[key])
-    controls = [imputer_row(context, material, n) for n in sizes]
-    for size in config.model_sizes:
-        found = clusters(context, untrained_like(models[size, sizes[-1]], seed=context.config.seed), material)
-        row = {"control": f"untrained, {title_of(*size)}", "train_networks": 0}
-        controls.append(dict.fromkeys(CONTROL) | row | {name: found[name] for name in ("ari", "ari_low", "ari_high")})
-    largest = max(config.model_sizes, key=lambda size: n_weights(models[size, sizes[-1]]))
-    own = {n: errors[largest, n] for n in sorted({sizes[0], sizes[-1]})}
-    leaks, distances, memory, nearness = leak_and_memory(context, material, title_of(*largest), own, sizes)
-    tables = {"sizes": rows, "controls": controls, "curves": curves, "distances": leaks, "memory": memory}
-    dropped = [n for n in config.train_networks if n not in sizes]
+        for key, name in names.items():
+            log = read_csv(context.model_artefact(name).path / "log.csv")
+            rows.append(measured(context, models[name], material, key, log))
+            task.advance(1, name)
+    rows += [dict.fromkeys(rows[0]) | imputer_row(context, material, n) for n in sizes]
+    biggest = max((row for row in rows if row["model"] != IMPUTER), key=lambda row: row["weights"])["model"]
     return Result(
-        claims(tables, np.stack([draws[largest, n] for n in sizes]), sizes, title_of(*largest)),
-        sentences(tables, sizes, dropped, title_of(*largest), len(material.train)),
-        tables=tables,
-        figures=figures(tables, sizes, title_of(*largest), distances, nearness),
-        numbers={"n_train": len(material.train), "n_test": len(material.test), "dropped_sizes": dropped},
-        shown=("sizes", "controls", "distances", "memory"),
+        claims(rows, sizes, biggest),
+        tuple(sentences(rows, sizes, biggest)),
+        tables={"sizes": rows},
+        figures={"sizes": Figure(figure(rows), CAPTION)},
     )
 
 
-def title_of(width: int, n_layers: int) -> str:
-    """A model size as tables and figures call it: width times layers."""
-    return f"width {width} × {n_layers}"
-
-
-def n_weights(model: ClozeModel) -> int:
-    """How many numbers a model learns."""
-    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+CAPTION = (
+    "By number of training networks, with 95 % intervals over networks: masked R² on held-out networks, dashed on those that "
+    "the model saw, grey the linear-Gaussian imputer; agreement of clusters with the mode, ticks what permuted labels reach; "
+    "how far the validation loss has risen above its lowest by the last step."
+)
 
 
 def settings(context: Context, width: int, n_layers: int, n: int) -> PretrainConfig:
@@ -103,18 +93,13 @@ def settings(context: Context, width: int, n_layers: int, n: int) -> PretrainCon
     return question_model(context, max_train_networks=n, **own)
 
 
-def some(zoo: Zoo, n: int, *, seed: int, of: int | None = None) -> Zoo:
-    """At most n networks of a zoo, or of the first `of`."""
-    return zoo.select(np.sort(np.random.default_rng(seed).permutation(of or len(zoo))[:n]))
-
-
 def gather(context: Context, zoo: Zoo) -> Material:
     """The splits and the choices that all models share."""
-    train, valid, test = (zoo.where(split=name) for name in ("train", "valid", "test"))
+    train, test = (zoo.where(split=name) for name in ("train", "test"))
     rng = np.random.default_rng(context.config.seed)
     test = test.select(np.sort(rng.permutation(len(test))[: context.config.size.max_test_networks]))
     fit = train.select(np.sort(rng.permutation(len(train))[:MAX_FIT]))
-    return Material(train, valid, test, fit, units_of(train.params, kinds_of(train.spec).number))
+    return Material(train, test, fit, units_of(train.params, kinds_of(train.spec).number))
 
 
 def held(context: Context, material: Material, zoo: Zoo) -> Held:
@@ -123,23 +108,20 @@ def held(context: Context, material: Material, zoo: Zoo) -> Held:
     return Held.of(material.units.of(zoo.params), kinds_of(zoo.spec), **draws)
 
 
-def measure(
-    context: Context, model: ClozeModel, material: Material, key: tuple, log: list[dict], pretrain: PretrainConfig
-) -> tuple[dict, np.ndarray, np.ndarray]:
-    """A model's row of sizes.csv, its R² on test networks over resamples (B,), and its error (N,) on each of them."""
+def measured(context: Context, model: ClozeModel, material: Material, key: tuple, log: list[dict]) -> dict:
+    """A model's row: masked R² on held-out networks and on those it saw, clusters, losses."""
     (width, n_layers), n = key
-    seen = some(material.train, context.config.size.max_test_networks, seed=context.config.seed, of=n)
-    zoos = {"test": material.test, "seen": seen}
-    predicted = {name: material.units.of(predicted_in_turn(model, zoo.spec, zoo.params)) for name, zoo in zoos.items()}
-    r2 = {name: held(context, material, zoo).r2(predicted[name])[:, -1] for name, zoo in zoos.items()}
+    rng = np.random.default_rng(context.config.seed)
+    seen = material.train.select(np.sort(rng.permutation(n)[: context.config.size.max_test_networks]))
+    r2 = {}
+    for name, zoo in (("held_out", material.test), ("seen", seen)):
+        predicted = material.units.of(predicted_in_turn(model, zoo.spec, zoo.params))
+        r2[name] = held(context, material, zoo).r2(predicted)[:, -1]
     best = min(log, key=lambda row: row["valid_loss"])
-    row = {"model": title_of(width, n_layers), "width": width, "layers": n_layers, "weights": n_weights(model)}
-    row |= {"train_networks": n, "epochs": pretrain.n_steps * pretrain.batch_size / n}
-    row |= columns("r2_held_out", r2["test"]) | columns("r2_seen", r2["seen"]) | columns("r2_gap", r2["seen"] - r2["test"])
-    row |= {"best_step": best["step"], "best_valid_loss": best["valid_loss"], "last_valid_loss": log[-1]["valid_loss"]}
-    row |= {"last_train_loss": log[-1]["train_loss"], "overfit": log[-1]["valid_loss"] - best["valid_loss"]}
-    row |= clusters(context, model, material)
-    return row, r2["test"], np.square(predicted["test"] - material.units.of(material.test.params)).mean(axis=1)
+    row = {"model": f"width {width} × {n_layers}", "weights": sum(p.numel() for p in model.parameters()), "train_networks": n}
+    row |= columns("r2_held_out", r2["held_out"]) | columns("r2_seen", r2["seen"])
+    row |= columns("r2_gap", r2["seen"] - r2["held_out"]) | clusters(context, model, material)
+    return row | {"best_step": best["step"], "overfit": log[-1]["valid_loss"] - best["valid_loss"]}
 
 
 def clusters(context: Context, model: ClozeModel, material: Material) -> dict:
@@ -158,22 +140,80 @@ def imputer_row(context: Context, material: Material, n: int) -> dict:
     """The linear-Gaussian imputer, fitted on the same training networks as a model."""
     test = held(context, material, material.test)
     imputed = imputed_in_turn(material.test.spec, material.units.of(material.train.params[:n]), test.values)
-    row = {"control": "linear-Gaussian imputer", "train_networks": n}
-    return dict.fromkeys(CONTROL) | row | columns("r2_held_out", test.r2(imputed)[:, -1])
+    return {"model": IMPUTER, "train_networks": n} | columns("r2_held_out", test.r2(imputed)[:, -1])
 
 
-def leak_and_memory(
-    context: Context, material: Material, model: str, errors: dict[int, np.ndarray], sizes: list[int]
-) -> tuple[list[dict], dict, list[dict], dict]:
-    """Distances by zoo size, and the memory of the largest model by its errors, at the smallest and the largest zoo."""
-    config, units = context.config, canonical_units(material.train)
-    shared = {"n_bootstraps": config.n_bootstraps, "seed": config.seed}
-    banks, most = sorted({*sizes, len(material.train)}), config.size.max_test_networks
-    leaks, distances = leak_rows(material.train, material.test, units, banks, most=most, **shared)
-    memory, nearness = [], {}
-    for n, error in errors.items():
-        zoos = material.train.select(np.arange(n)), material.valid, material.test
-        rows, distance = memory_rows(model, error, *zoos, units, n_null=config.n_bootstraps, **shared)
-        memory += rows
-        nearness[n] = distance, error
-    return leaks, distances, memory, nearness
+def figure(rows: Rows):
+    """Three panels by number of training networks."""
+    titles = {model: model for model in values(rows, "model") if model != IMPUTER}
+    seen = [Series("", one.rows, one.colour, of="r2_seen", dashed=True) for one in series_of(rows, "model", titles)]
+    imputer = Series("linear-Gaussian", where(rows, model=IMPUTER), MUTED, of="r2_held_out", dashed=True)
+    panels = {
+        "Masked R²": [*series_of(rows, "model", titles, of="r2_held_out"), *seen, imputer],
+        "Clusters: ARI with the mode": series_of(rows, "model", titles, of="ari", null="ari_null"),
+        "Loss above its lowest at the end (nats)": series_of(rows, "model", titles, of="overfit"),
+    }
+    return lines_figure({title: ("train_networks", series) for title, series in panels.items()})
+
+
+def needed(found: Sequence[float], sizes: Sequence[int]) -> int:
+    """The least of the sizes whose value is within NEAR of the best value."""
+    found = np.asarray(found, float)
+    return sizes[int(np.argmax(found >= found.max() - NEAR))]
+
+
+def claims(rows: Rows, sizes: list[int], biggest: str) -> tuple[Claim, ...]:
+    """The size that is enough, and what the largest model reaches on the largest zoo."""
+    own = where(rows, model=biggest)
+    enough, last = needed([row["r2_held_out"] for row in own], sizes), own[-1]
+    return (
+        Claim(f"training networks until {biggest} is within {NEAR} of its best R²", enough, decimals=0),
+        Claim.of(f"masked R², {sizes[-1]:,} training networks", last, "r2_held_out"),
+        Claim.of(f"ARI with the mode, {sizes[-1]:,} training networks", last, "ari"),
+    )
+
+
+def sentences(rows: Rows, sizes: list[int], biggest: str) -> Iterator[str]:
+    of_model: Mapping[str, Rows] = {model: where(rows, model=model) for model in values(rows, "model") if model != IMPUTER}
+    parts = []
+    for model, own in of_model.items():
+        best = max(own, key=lambda row: row["r2_held_out"])
+        enough = needed([row["r2_held_out"] for row in own], sizes)
+        parts.append(f"{model}: {enough:,} (best {spoken(best, 'r2_held_out')} with {best['train_networks']:,})")
+    yield (
+        f"Training networks that bring the held-out masked R² within {NEAR} of the best: {'; '.join(parts)}. There is one "
+        "pretraining seed, whose chance no interval here shows."
+    )
+    yield against_imputer(rows, sizes)
+    told = [f"{model} {ari(own[0])} with {sizes[0]:,}, {ari(own[-1])} with {sizes[-1]:,}" for model, own in of_model.items()]
+    yield f"Clusters agree with the mode with an ARI of: {'; '.join(told)}."
+    yield overfitting(of_model)
+    pairs = [
+        f"{spoken(row, 'r2_seen')} against {spoken(row, 'r2_held_out')} with {row['train_networks']:,}"
+        for row in (of_model[biggest][0], of_model[biggest][-1])
+    ]
+    yield f"Masked R² of {biggest} on the networks it saw and on held-out ones: {listed(pairs)}."
+
+
+def against_imputer(rows: Rows, sizes: list[int]) -> str:
+    """Which model is best at the smallest and the largest zoo, beside the imputer."""
+    parts = []
+    for n in dict.fromkeys((sizes[0], sizes[-1])):
+        own = by(rows, "model", train_networks=n)
+        imputer = own.pop(IMPUTER)
+        best = max(own.values(), key=lambda row: row["r2_held_out"])
+        parts.append(
+            f"with {n:,} networks {best['model']} predicts held-out parameters best, R² {spoken(best, 'r2_held_out')}, "
+            f"{relation(best, imputer, 'r2_held_out')} the linear-Gaussian imputer ({spoken(imputer, 'r2_held_out')})"
+        )
+    return f"{capital(listed(parts))}."
+
+
+def overfitting(of_model: Mapping[str, Rows]) -> str:
+    """Which models' validation loss rises again."""
+    over = {model: [row["train_networks"] for row in own if row["overfit"] > OVERFITS] for model, own in of_model.items()}
+    told = [f"{model} with up to {max(sizes):,} networks" for model, sizes in over.items() if sizes]
+    return (
+        f"Overfitting, a last validation loss more than {OVERFITS} nats above the best: "
+        f"{listed(told) if told else 'none of the models shows it'}."
+    )

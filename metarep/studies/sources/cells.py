@@ -9,8 +9,6 @@ states. Units are judged on the unit square, whatever inputs they were trained o
 Controls, carried over in the same way: of masked R² the means of the source's parameters by kind (which any architecture has)
 and the linear-Gaussian imputer (which reads one architecture only); of the probe and of clusters an untrained model of the
 same shape, and raw parameters.
-
-A resample draws networks, and the same ones for every source, so that ratios of two values have intervals.
 """
 
 from __future__ import annotations
@@ -26,7 +24,7 @@ from metarep.domains.multiplier.modes import UNIT_STATES, compositions, unit_sta
 from metarep.evaluation.agreement import agreement
 from metarep.evaluation.clusters import fit_kmeans
 from metarep.evaluation.neighbours import units_of
-from metarep.evaluation.probes import fit_probe, linear_classifier, neighbour_classifier
+from metarep.evaluation.probes import fit_probe, linear_classifier
 from metarep.evaluation.resampling import resamples, summary
 from metarep.model.pretraining import load_model
 from metarep.model.transformer import ClozeModel, untrained_like
@@ -57,8 +55,7 @@ class Measuring:
 def carry_over(source: Networks, targets: Sequence[Networks], model_path: Path, measuring: Measuring) -> list[dict]:
     """The rows of one source: target by target, metric by metric, representation by representation.
 
-    value, low, high, null and n; `unseen` is the share of the target's units whose state no training unit of the source
-    has, `draws` the metric in every resample. Values are None where a metric is not defined.
+    value, low, high, null and n; None where a metric is not defined.
     """
     model = load_model(model_path)
     models = {"cloze": model, "untrained": untrained_like(model, seed=measuring.seed), "raw": None}
@@ -68,19 +65,15 @@ def carry_over(source: Networks, targets: Sequence[Networks], model_path: Path, 
         units, networks = unit_vectors(one, source.spec, source.train), network_vectors(one, source.spec, source.train)
         units = units.reshape(-1, units.shape[-1])
         probes[name] = fit_probe(linear_classifier, units, states)
-        if one is None:
-            probes["raw_neighbours"] = fit_probe(neighbour_classifier, units, states)
         clusters[name] = fit_kmeans(networks, min(measuring.k, len(networks)), seed=measuring.seed).predict
     rows = []
     for target in targets:
         truth = unit_states(active_area(target.spec, target.test))
-        unseen = float(1 - np.isin(truth, states).mean())
-        units = {name: unit_vectors(one, target.spec, target.test) for name, one in models.items()}
         found = list(masked_rows(model, source, target, measuring))
         for name, predict in probes.items():
-            x = units[name.removesuffix("_neighbours")]
+            x = unit_vectors(models[name], target.spec, target.test)
             row = probe_row(truth, predict(x.reshape(-1, x.shape[-1])).reshape(truth.shape), measuring)
-            found.append({"representation": name, "metric": "unit_probe", **row, "unseen": unseen})
+            found.append({"representation": name, "metric": "unit_probe", **row})
         for name, predict in clusters.items():
             row = cluster_row(predict(network_vectors(models[name], target.spec, target.test)), target, measuring)
             found.append({"representation": name, "metric": "clusters_ari", **row})
@@ -106,13 +99,13 @@ def masked_rows(model: ClozeModel, source: Networks, target: Networks, measuring
         row = UNDEFINED | {"n": len(target.test)}
         if predicted is not None:
             own = units.of(predicted)
-            row = measured(held.r2(own)[:, -1], held.permuted_r2(own)[:, -1], len(own))
+            row |= summary(held.r2(own)[:, -1], held.permuted_r2(own)[:, -1])
         yield {"representation": name, "metric": "masked_r2", **row}
 
 
 def probe_row(truth: np.ndarray, predicted: np.ndarray, measuring: Measuring) -> dict:
-    """Balanced accuracy of predicted unit states (N, H), with its interval over networks and its null; `chance` is what one
-    state for all would have. Undefined where fewer than two states have LEAST_UNITS units.
+    """Balanced accuracy of predicted unit states (N, H), with its interval over networks and its null. Undefined where fewer
+    than two states have LEAST_UNITS units.
     """
     counted = [state for state in UNIT_STATES if (truth == state).sum() >= LEAST_UNITS]
     if len(counted) < 2:
@@ -127,7 +120,7 @@ def probe_row(truth: np.ndarray, predicted: np.ndarray, measuring: Measuring) ->
         return np.nanmean(recall, axis=1)
 
     permuted = np.concatenate([score(rng.permutation(predicted), weights[:1]) for _ in range(N_PERMUTATIONS)])
-    return measured(score(predicted, weights), permuted, len(truth)) | {"chance": 1 / len(counted)}
+    return summary(score(predicted, weights), permuted) | {"n": len(truth)}
 
 
 def cluster_row(assigned: np.ndarray, target: Networks, measuring: Measuring) -> dict:
@@ -137,11 +130,6 @@ def cluster_row(assigned: np.ndarray, target: Networks, measuring: Measuring) ->
         return UNDEFINED | {"n": len(labels)}
     found = agreement(labels, assigned, seed=measuring.seed, n_permutations=N_PERMUTATIONS)["ari"]
     return found | {"n": len(labels)}
-
-
-def measured(draws: np.ndarray, permuted: np.ndarray, n: int) -> dict:
-    """A metric of n networks, the first of draws (B + 1,), with the interval of the others, its null and its draws (B,)."""
-    return summary(draws, permuted) | {"n": n, "draws": draws[1:]}
 
 
 def network_vectors(model: ClozeModel | None, spec: NetworkSpec, params: np.ndarray) -> np.ndarray:

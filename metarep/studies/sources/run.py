@@ -2,57 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
-from itertools import chain
+from itertools import chain, pairwise
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Drawing
 
+from metarep.report.style import INK, amounts_map, cells, colour_bar, use_style
+from metarep.report.wording import capital, num
 from metarep.studies.multipliers import question_model
-from metarep.studies.rows import Row, Rows, by
+from metarep.studies.rows import Row, Rows, by, where
 from metarep.studies.settings import SourceName
-from metarep.studies.sources.cells import METRICS, Measuring, carry_over
-from metarep.studies.sources.figures import figures
-from metarep.studies.sources.text import claims, main_source, sentences
-from metarep.studies.sources.zoos import SOURCES, Networks, source_zoos
-from metarep.studies.study import Context, Result
+from metarep.studies.sources.cells import Measuring, carry_over
+from metarep.studies.sources.zoos import PRODUCT, RANDOM, SOURCES, Networks, source_zoos
+from metarep.studies.study import Claim, Context, Figure, Result
+from metarep.studies.words import grouped, relation, spoken
 from metarep.zoos.zoo import Zoo
 
-RETAINED = ("own", "retained", "retained_low", "retained_high", "retained_beyond_chance")
-COLUMNS = ("source", "target", "representation", "metric", "value", "low", "high", "null", "n", *RETAINED, "unseen")
-CONTROLS = {
-    "masked_r2": ("source_mean", "linear_gaussian"),
-    "unit_probe": ("untrained", "raw"),
-    "clusters_ari": ("untrained", "raw"),
+TITLES = {
+    "masked_r2": "Masked parameters predicted: masked R²",
+    "unit_probe": "What units do: probe, balanced accuracy",
+    "clusters_ari": "Clusters of networks: ARI",
 }
-"""What is shown beside the model on the page, carried over in the same way."""
+SHORT = {"masked_r2": "masked R²", "unit_probe": "unit probe", "clusters_ari": "clusters (ARI)"}
+BASELINES = {
+    "masked_r2": {"source_mean": "the means of the source's networks", "linear_gaussian": "the linear-Gaussian imputer"},
+    "unit_probe": {"untrained": "an untrained model of the same shape", "raw": "raw parameters"},
+    "clusters_ari": {"untrained": "an untrained model of the same shape", "raw": "raw parameters"},
+}
+"""What the model is held against, carried over in the same way, metric by metric, with its name in sentences."""
 
 LEAST_OWN = 0.05
 """Of a smaller value of the target's own model no share can be retained."""
 
+CAPTION = (
+    "What is fitted on the training networks of a source (rows), measured on the test networks of a target (columns), in "
+    "hundredths. On the diagonal, framed, a model meets new networks of its own zoo. Orange cells with a minus lie below 0; "
+    "empty ones are not defined, since networks or units of the target are all alike. Units are judged on the unit square, "
+    "whatever inputs their networks were trained on."
+)
+
 
 def run(context: Context) -> Result:
     """Every source's model, probes and clusters on every target, beside the target's own model and baselines."""
-    zoos = source_zoos(context)
-    rows = with_own(measured_cells(context, zoos))
-    networks = [
-        {
-            "zoo": SOURCES[name].title,
-            "group": SOURCES[name].group,
-            "spec": str(zoo.spec),
-            **{split: int((zoo["split"] == split).sum()) for split in ("train", "valid", "test")},
-            "mse": float(np.median(zoo["valid_mse"])),
-        }
-        for name, zoo in zoos.items()
-    ]
+    rows = with_own(measured_cells(context, source_zoos(context)))
     return Result(
         claims(rows),
-        sentences(rows),
-        tables={"matrix": matrix_rows(rows), "cells": rows, "networks": networks},
-        figures=figures(rows, main_source(rows)),
-        numbers={"n_sources": len(zoos), "n_pairs": len(zoos) ** 2},
-        shown=("matrix", "networks"),
+        tuple(sentences(rows)),
+        tables={"matrix": matrix_rows(rows), "cells": rows},
+        figures={"matrix": Figure(matrix_figure(rows), CAPTION)},
+        shown=("matrix",),
     )
 
 
@@ -70,41 +72,141 @@ def measured_cells(context: Context, zoos: Mapping[SourceName, Zoo]) -> list[dic
 
 
 def with_own(rows: Rows) -> list[dict[str, Any]]:
-    """The rows with COLUMNS: beside each value the one of the same kind that was fitted on the target itself.
-
-    `retained` is their ratio, with an interval where both were resampled (the same networks each time), and
-    `retained_beyond_chance` that of what lies above chance, for the probe. None where they are not defined.
-    """
-    key = ("target", "representation", "metric")
-    own = by([row for row in rows if row["source"] == row["target"]], *key)
-    full = [row | compared(row, own[tuple(row[name] for name in key)]) for row in rows]
-    return [{name: row.get(name) for name in COLUMNS} for row in full]
-
-
-def compared(row: Row, own: Row) -> dict[str, float | None]:
-    """The columns RETAINED of one row, those that are defined."""
-    found: dict[str, float | None] = {"own": own["value"]}
-    if row["value"] is None or own["value"] is None or own["value"] < LEAST_OWN:
-        return found
-    found["retained"] = row["value"] / own["value"]
-    if "draws" in row and (own["draws"] > 0).all():
-        low, high = np.quantile(row["draws"] / own["draws"], [0.025, 0.975])
-        found |= {"retained_low": float(low), "retained_high": float(high)}
-    chance = own.get("chance")
-    if chance is not None and own["value"] - chance >= LEAST_OWN:
-        found["retained_beyond_chance"] = (row["value"] - chance) / (own["value"] - chance)
+    """The rows, each with the value of the same kind that was fitted on the target itself, and `retained`, their ratio."""
+    key, found = ("target", "representation", "metric"), []
+    itself = by([row for row in rows if row["source"] == row["target"]], *key)
+    for row in rows:
+        own = itself[tuple(row[name] for name in key)]["value"]
+        defined = row["value"] is not None and own is not None and own >= LEAST_OWN
+        found.append({**row, "own": own, "retained": row["value"] / own if defined else None})
     return found
 
 
+def main_source(rows: Rows) -> SourceName:
+    """The product zoo, or the first source where it is not among them."""
+    return PRODUCT if where(rows, source=PRODUCT) else rows[0]["source"]
+
+
+def carried(rows: Rows, representation: str, metric: str) -> dict[SourceName, Row]:
+    """The rows with a value from the main source to every other target that is no control, by target."""
+    source = main_source(rows)
+    found = by(rows, "target", source=source, representation=representation, metric=metric)
+    return {name: row for name, row in found.items() if row["value"] is not None and name not in (source, RANDOM)}
+
+
+def retained(rows: Rows, metric: str) -> dict[str, float]:
+    """The share of what the target's own model reaches that the main source's model retains, by the target's title."""
+    found = carried(rows, "cloze", metric).items()
+    return {SOURCES[name].title: row["retained"] for name, row in found if row["retained"] is not None}
+
+
+def on_random(rows: Rows) -> dict[SourceName, Row]:
+    """The masked R² of every source's model on random initialisations, the control."""
+    return by(rows, "source", target=RANDOM, representation="cloze", metric="masked_r2")
+
+
 def matrix_rows(rows: Rows) -> list[dict[str, Any]]:
-    """A row a target, for the page: the main source's model, the target's own, and the CONTROLS, metric by metric."""
+    """A row a target, for the page: the main source's model, the target's own, and the BASELINES, metric by metric."""
     cells = by(rows, "target", "metric", "representation", source=main_source(rows))
     found = []
     for target in dict.fromkeys(target for target, *_ in cells):
         row = {"target": SOURCES[target].title}
-        for metric in METRICS:
+        for metric, baselines in BASELINES.items():
             model = cells[target, metric, "cloze"]
             row |= {metric: model["value"], f"{metric}_own": model["own"]}
-            row |= {f"{metric}_{name}": cells[target, metric, name]["value"] for name in CONTROLS[metric]}
+            row |= {f"{metric}_{name}": cells[target, metric, name]["value"] for name in baselines}
         found.append(row)
     return found
+
+
+def matrix_figure(rows: Rows) -> Drawing:
+    """Sources by targets, a panel a metric side by side, each cell's value written into it in hundredths."""
+    names = [name for name in SOURCES if where(rows, target=name)]
+    labels = [SOURCES[name].title for name in names]
+    with use_style():
+        figure = Drawing(figsize=(12.6, 5.0), layout="compressed")
+        axes = figure.subplots(1, 3, sharey=True)
+        for ax, (metric, title) in zip(axes, TITLES.items(), strict=True):
+            found = by(rows, "source", "target", representation="cloze", metric=metric)
+            values = np.array([[found[a, b]["value"] for b in names] for a in names], float)
+            values[np.abs(values) < 0.005] = 0.0  # what rounds to 0 is not below it
+            texts = np.array([["" if np.isnan(v) else f"{100 * v:.0f}" if v >= 0 else "−" for v in row] for row in values])
+            look = {"vmin": 0, "vmax": 1, "cmap": amounts_map(below="#F4D3BF"), "aspect": "equal"}
+            image = cells(ax, values, texts, labels, labels, fontsize=min(10.0, 135 / len(names)), **look)
+            frame(ax, names)
+            ax.set_title(title, fontsize=10)
+            ax.tick_params(axis="x", rotation=90)
+            ax.set_xlabel("measured on")
+        axes[0].set_ylabel("fitted on")
+        bar = {"ax": axes, "shrink": 0.75, "aspect": 28, "pad": 0.012, "extend": "min"}
+        colour_bar(figure, image, "in cells: hundredths; orange: below 0", **bar)
+    return figure
+
+
+def frame(ax: Axes, names: list[SourceName]) -> None:
+    """A frame about each cell of the diagonal, a white line between groups and a dark one before the control."""
+    for i in range(len(names)):
+        ax.plot(i + np.array([-1, 1, 1, -1, -1]) / 2, i + np.array([-1, -1, 1, 1, -1]) / 2, color=INK, lw=0.7)
+    for at, (one, other) in enumerate(pairwise(names)):
+        if SOURCES[one].group != SOURCES[other].group:
+            line = {"color": INK, "lw": 1.3} if other == RANDOM else {"color": "white", "lw": 1.6}
+            ax.axhline(at + 0.5, **line)
+            ax.axvline(at + 0.5, **line)
+
+
+def claims(rows: Rows) -> tuple[Claim, ...]:
+    """The mean share that is retained of each metric, and the control."""
+    found = []
+    for metric, title in SHORT.items():
+        shares = retained(rows, metric)
+        if shares:
+            span = {"low": min(shares.values()), "high": max(shares.values()), "over": "targets", "decimals": 2}
+            found.append(Claim(f"{title}: share of the own model's retained, mean", float(np.mean([*shares.values()])), **span))
+    if control := on_random(rows):
+        best = max(control.values(), key=lambda row: row["value"])
+        found.append(Claim.of("control: the highest masked R² of any model on random initialisations", best, decimals=2))
+    return tuple(found) or (Claim("targets on which anything can be retained", 0),)
+
+
+def sentences(rows: Rows) -> Iterator[str]:
+    """How much is kept, what baselines make of it, and whether the control fails."""
+    source = SOURCES[main_source(rows)].title
+    for metric, title in SHORT.items():
+        shares = retained(rows, metric)
+        if shares:
+            least, most = (pick(shares, key=shares.__getitem__) for pick in (min, max))
+            yield (
+                f"{capital(title)}: of what each target's own model reaches, the model of {source} networks keeps "
+                f"{np.median([*shares.values()]):.0%} in the median of {len(shares)} targets, least on {least} "
+                f"({shares[least]:.0%}), most on {most} ({shares[most]:.0%}). {' '.join(baseline_sentences(rows, metric))}"
+            )
+    if control := on_random(rows):
+        yield control_sentence(control)
+
+
+def baseline_sentences(rows: Rows, metric: str) -> Iterator[str]:
+    """The model carried over from the main source against each baseline carried over in the same way."""
+    ours = carried(rows, "cloze", metric)
+    for baseline, words in BASELINES[metric].items():
+        theirs = carried(rows, baseline, metric)
+        both = [target for target in ours if target in theirs]
+        if not both:
+            continue
+        middle = [num(float(np.median([found[target]["value"] for target in both]))) for found in (ours, theirs)]
+        apart = {SOURCES[target].title: relation(ours[target], theirs[target]) for target in both}
+        apart = {name: word for name, word in apart.items() if word.startswith("clearly")}
+        yield (
+            f"Against {words} it is {middle[0]} to {middle[1]} in the median of {len(both)}; the model is "
+            f"{grouped(apart, '{} on {}') or 'nowhere clearly apart'}."
+        )
+
+
+def control_sentence(control: Mapping[SourceName, Row]) -> str:
+    """Whether the cloze test fails on random initialisations, as it must."""
+    succeeded = [f"{SOURCES[name].title} ({spoken(row)})" for name, row in control.items() if row["low"] > 0]
+    if succeeded:
+        verdict = f"the control does not fail as it must: {', '.join(succeeded)} predict what is independent by construction"
+    else:
+        best = num(max(row["value"] for row in control.values()))
+        verdict = f"the control fails as it must: no model predicts a masked initial parameter (highest masked R² {best})"
+    return f"Random initialisations are independent draws: {verdict}."

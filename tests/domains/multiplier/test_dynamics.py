@@ -1,4 +1,4 @@
-"""Dynamics: planted changes and drops are found, nulls score chance, and the words follow the numbers."""
+"""Dynamics: planted changes and drops are found, and the words follow the numbers."""
 
 import json
 from dataclasses import replace
@@ -6,11 +6,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from metarep.domains.multiplier.dynamics import dynamics, follow, phase_sentence, sentences
-from metarep.domains.multiplier.loss_at_change import drops_at_change, excess_summary, matched_controls
-from metarep.domains.multiplier.mode_paths import last_change, passing_rows, paths, transition_counts, transition_rows
+from metarep.domains.multiplier.dynamics import (
+    drop_sentence,
+    dynamics,
+    follow,
+    steepness_sentence,
+    transition_counts,
+    with_ends,
+)
+from metarep.domains.multiplier.loss_at_change import drops_at_change, last_change, matched_controls, steepness
 from metarep.domains.multiplier.modes import MODES
-from metarep.domains.multiplier.phase_transitions import coincidence, drop_shapes
 from metarep.domains.multiplier.settings import DynamicsConfig
 from metarep.domains.multiplier.trajectories import Runs, initial_error, read_runs
 from metarep.errors import MetarepError
@@ -21,7 +26,6 @@ from metarep.training.settings import ZooConfig
 from metarep.zoos.zoo import open_zoo
 
 STEP = np.r_[0, np.unique(np.geomspace(1, 4000, 40).round().astype(int))]
-QUICK = {"n_bootstraps": 100, "n_permutations": 60, "seed": 0}
 
 
 def zoo_of(folder, n=24, n_snapshots=6, n_steps=80, lr=None):
@@ -36,7 +40,7 @@ def synthetic(mode, log_error, step=STEP):
     names = np.array([f"r{i}" for i in range(n)], dtype=object)
     rng = np.random.default_rng(0)
     params = rng.standard_normal((n, t, 9)).astype(np.float32)
-    return Runs(names, split, step[:t], params, 10.0**log_error, mode, np.full((n, t, 2), 0.5), np.full((n, t, 4), 0.25))
+    return Runs(names, split, step[:t], params, 10.0**log_error, mode)
 
 
 def planted(extra, n=300, seed=0):
@@ -56,12 +60,10 @@ def random_modes(n, t, seed=0):
     return np.random.default_rng(seed).choice(np.array(MODES, dtype=object), (n, t), p=[0.1, 0.3, 0.1, 0.4, 0.1])
 
 
-def test_last_change_and_paths_agree_with_a_slow_reference():
+def test_the_last_change_agrees_with_a_slow_reference():
     mode = random_modes(200, 5)
-    for row, column, path in zip(mode, last_change(mode), paths(mode), strict=True):
-        slow = max((t for t in range(1, 5) if row[t] != row[t - 1]), default=0)
-        assert column == slow
-        assert path.split(">") == [m for t, m in enumerate(row) if t == 0 or m != row[t - 1]]
+    for row, column in zip(mode, last_change(mode), strict=True):
+        assert column == max((t for t in range(1, 5) if row[t] != row[t - 1]), default=0)
 
 
 def test_transitions_count_every_network_once():
@@ -69,15 +71,6 @@ def test_transitions_count_every_network_once():
     counts = transition_counts(mode[:, 0], mode[:, -1])
     assert counts.sum() == 150
     assert counts[3, 1] == ((mode[:, 0] == "3") & (mode[:, -1] == "2")).sum()
-    rows = transition_rows(mode, np.array([0, 1, 2, 3]))
-    for span, step in (("whole", 0), ("step", 0), ("step", 2)):
-        assert sum(r["n"] for r in rows if r["span"] == span and r["from_step"] == step) == 150
-
-
-def test_a_stage_on_the_way_is_told_from_an_end():
-    mode = np.array([["2.5", "2.5", "3"]] * 20 + [["3", "3", "3"]] * 20, dtype=object)
-    share = {row["mode"]: row["share"] for row in passing_rows(mode) if row["of"]}
-    assert share == {"2.5": 1.0, "3": 0.0}
 
 
 def test_wilson_is_wilsons():
@@ -92,7 +85,7 @@ def test_runs_come_back_from_a_zoo_with_step_zero(tmp_path):
     zoo = open_zoo(zoo_of(tmp_path / "zoo"))
     runs = read_runs(zoo)
     assert runs.step[0] == 0
-    assert runs.n_steps == 80
+    assert runs.step[-1] == 80
     assert 79 not in runs.step
     end = zoo.final()
     order = np.argsort(end["run_id"].astype(str))
@@ -114,11 +107,11 @@ def test_a_planted_drop_is_found_and_none_where_there_is_none(extra):
     runs, column = planted(extra)
     found = drops_at_change(runs, window=1, n_controls=10)
     np.testing.assert_array_equal(found.column, column[found.run])
-    row = excess_summary(runs, found, window=1, n_controls=10, **QUICK)
-    assert row["n"] == 150
-    assert row["low"] - 0.003 < extra < row["high"] + 0.003
-    assert (row["p"] < 0.05) == (extra > 0)
-    assert ("falls more than in" in sentences(metrics_with(drop=row))[2]) == (extra > 0)
+    assert len(found.run) == 150
+    row = {"n_changes": 150, "drop": 1.0, "control": 1.0}
+    row |= with_ends("excess", found.excess, np.mean, n_bootstraps=100, seed=0)
+    assert row["excess_low"] - 0.003 < extra < row["excess_high"] + 0.003
+    assert ("falls further than in" in drop_sentence(row)) == (extra > 0)
 
 
 def test_controls_end_alike_keep_their_mode_in_the_window_and_are_never_the_run_itself():
@@ -135,67 +128,34 @@ def test_controls_end_alike_keep_their_mode_in_the_window_and_are_never_the_run_
     assert (matched_controls(lonely, np.array([0]), begin[:1], end[:1], n_controls=7) == -1).all()
 
 
-def test_a_relaxation_is_smooth_a_jump_is_abrupt_and_two_falls_are_two():
+def test_a_relaxation_is_smooth_and_a_jump_is_abrupt():
     step = STEP.astype(float)
     smooth = np.log10(0.003 + 0.2 * np.exp(-step / 400))
     jump = np.where(step < 500, -0.7, -2.5) - 1e-3 * np.log(step + 1)
-    stairs = -0.9 / (1 + np.exp(-8 * np.log(np.maximum(step, 1) / 30))) - 0.9 / (
-        1 + np.exp(-8 * np.log(np.maximum(step, 1) / 1200))
-    )
     still = np.full(len(step), -1.08)
-    shape = drop_shapes(STEP, np.stack([smooth, jump, stairs, still]))
-    np.testing.assert_array_equal(shape.run, [0, 1, 2])
-    assert shape.ratio[0] == pytest.approx(1, abs=0.03)
-    assert shape.ratio[1] > 3
-    np.testing.assert_array_equal(shape.n_drops, [1, 1, 2])
-    assert shape.fastest[1] == pytest.approx(500, rel=0.3)
+    found = steepness(STEP, np.stack([smooth, still, jump]))
+    assert len(found) == 2  # who learns nothing has no fall
+    assert found[0] == pytest.approx(1, abs=0.03)
+    assert found[1] > 3
 
 
-def test_coincidence_knows_chance():
-    rng = np.random.default_rng(0)
-    times, others = rng.normal(2.5, 0.5, 200), rng.normal(2.5, 0.5, 200)
-    assert coincidence(times, times + 0.05, 200, rng)["p"] < 0.01
-    assert coincidence(times, others, 200, rng)["p"] > 0.01
-
-
-def metrics_with(*, drop=None, ratio=(1.2, 1.1, 1.3), together=0.5):
-    """The numbers that sentences are made of."""
-    share = {"n": 1, "of": 2, "share": 0.5, "low": 0.4, "high": 0.6}
-    near = {"n": 9, "median_distance": 0.4, "null_mean": 0.5, "null_low": 0.4, "null_high": 0.6, "p": together}
-    names = ("median_ratio", "median_ratio_low", "median_ratio_high")
-    phase = {**dict(zip(names, ratio, strict=True)), "several_drops": share, "coincidence": near}
-    return {
-        "n_runs": 10,
-        "n_steps": 4000,
-        "kept_from_birth": share,
-        "never_changes": share,
-        "last_change_quartiles": [1.0, 2.0, 3.0],
-        "loss_at_change": drop or {"n": 0},
-        "phase": phase,
-        "scan_auc": [],
-    }
-
-
-def test_the_sentence_on_phase_transitions_follows_the_numbers():
-    tied = {"low": 0.1, "p": 0.01}
-    assert phase_sentence(metrics_with(drop=tied, ratio=(3, 2.5, 3.5), together=0.01)).startswith("There are phase transitions")
-    assert "no phase transition" in phase_sentence(metrics_with(drop=tied, together=0.01))
-    assert phase_sentence(metrics_with()).startswith("There is no sign")
-    assert "only in part" in phase_sentence(metrics_with(drop=tied, ratio=(3, 2.5, 3.5)))
-    assert "as smooth as" in phase_sentence(metrics_with(ratio=(1, 0.9, 1.1)))
+@pytest.mark.parametrize(("low", "words"), [(1.6, "Errors drop abruptly"), (1.1, "There is no sign")])
+def test_the_sentence_on_phase_transitions_follows_the_numbers(low, words):
+    assert steepness_sentence({"steepness": low + 0.1, "steepness_low": low, "steepness_high": low + 0.2}).startswith(words)
+    assert steepness_sentence({}).startswith("Too few")
 
 
 def test_the_stage_writes_its_tables_and_the_same_bytes_twice(tmp_path):
     zoo = zoo_of(tmp_path / "zoo", n=40, n_steps=150, lr=0.01)
-    config = DynamicsConfig(n_bootstraps=20, n_permutations=20)
+    config = DynamicsConfig(n_bootstraps=20)
     first, second = (dynamics(config, zoo, tmp_path / name) for name in ("a", "b"))
     assert (first / "manifest.json").read_bytes() == (second / "manifest.json").read_bytes()
-    rows = read_csv(first / "last_change.csv")
     runs = read_runs(open_zoo(zoo))
-    assert [row["final_mode"] for row in rows] == list(runs.mode[:, -1])
+    rows = read_csv(first / "modes_over_time.csv")
+    assert [str(row["150"]) for row in rows] == list(runs.mode[:, -1])
     assert json.loads((first / "metrics.json").read_text())["n_runs"] == 40
-    assert len(read_csv(first / "modes_over_time.csv")) == 40
-    assert follow(config, runs).metrics["kept_from_birth"]["of"] == 40
+    assert sum(row["n"] for row in read_csv(first / "transitions.csv")) == 40
+    assert follow(config, runs)[1]["kept_from_birth"]["of"] == 40
 
 
 def test_zoos_that_cannot_be_followed_are_refused(tmp_path):

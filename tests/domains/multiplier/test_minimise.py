@@ -1,14 +1,12 @@
-"""Minima of the expected error: that they are minima, that borders are borders, and that symmetry makes no new ones."""
+"""Minima of the expected error: that they are minima, and that symmetry makes no new ones."""
 
 import numpy as np
 import pytest
 
 from metarep.domains.multiplier.expected_error import expected_error
-from metarep.domains.multiplier.geometry import active_area
 from metarep.domains.multiplier.minimise import minimise
-from metarep.domains.multiplier.mode_borders import BOXES, area_and_gradient, beyond, bring_into, minimise_within, twins
-from metarep.domains.multiplier.modes import MODES, MULTIPLIER, label_modes
-from metarep.domains.multiplier.optima import best_of_modes, choose_starts, descend, distinct_minima, stay, support
+from metarep.domains.multiplier.modes import MULTIPLIER, label_modes
+from metarep.domains.multiplier.optima import distinct_minima, support
 from metarep.domains.multiplier.recipes import HANDCRAFTED
 from metarep.domains.multiplier.scan import random_initialisations
 from metarep.networks.spec import NetworkSpec
@@ -61,68 +59,9 @@ def test_the_best_network_known_is_of_mode_4_and_beats_mode_3(ends):
     assert ends.error.min() > best - 1e-10
 
 
-def test_areas_and_their_gradients():
-    for params in np.random.default_rng(0).standard_normal((50, 9)):
-        area, gradient = area_and_gradient(params)
-        np.testing.assert_allclose(area, active_area(MULTIPLIER, params[None])[0], atol=1e-12)
-        step = 1e-6 * np.eye(9)
-        differences = [(area_and_gradient(params + s)[0] - area_and_gradient(params - s)[0]) / 2e-6 for s in step]
-        np.testing.assert_allclose(gradient.T, differences, atol=2e-5)
-
-
-@pytest.mark.parametrize("mode", MODES)
-def test_networks_are_brought_into_a_mode_and_stay_there(mode):
-    start = bring_into(mode, random_initialisations(12, seed=3))
-    assert (label_modes(MULTIPLIER, start).mode == mode).all()
-    found = minimise_within(mode, start)
-    assert len(found.error) > 6
-    areas = np.sort(active_area(MULTIPLIER, found.params), axis=1)
-    low, high = np.array(BOXES[mode]).T
-    assert ((areas > low - 1e-6) & (areas < high + 1e-6)).all() or mode == "3"
-    assert found.error.min() < expected_error(MULTIPLIER, start).min()
-
-
-def test_beyond_a_border_the_error_falls_and_the_mode_is_another():
-    start = bring_into("3", BEST[None] + 0.05 * np.random.default_rng(0).standard_normal((8, 9)))
-    found = minimise_within("3", start)
-    lowest = found.error.argmin()
-    assert found.held[lowest]
-    assert found.residual[lowest] < 1e-6
-    assert beyond("3", found.params[lowest]) == "4"
-    free = minimise(MULTIPLIER, found.params[[lowest]])
-    assert free.error[0] < found.error[lowest] - 1e-5
-    assert label_modes(MULTIPLIER, free.params).mode[0] != "3"
-
-
-def test_a_twin_of_a_unit_is_nearly_the_same_network():
-    near = twins(np.array([CLEAN, BEST]), rng=np.random.default_rng(0))
-    assert near.shape == (4, 9)
-    silent = np.array([CLEAN, BEST, CLEAN, BEST])
-    silent[:2, 7], silent[2:, 6] = 0.0, 0.0  # the unit that was overwritten
-    np.testing.assert_allclose(expected_error(MULTIPLIER, near), expected_error(MULTIPLIER, silent), rtol=0.3)
-
-
 def test_one_minimum_whatever_the_symmetry_and_two_for_two_functions():
     same = [BEST[None], permute_units(MULTIPLIER, BEST[None], 0, np.array([1, 0])), BEST[None, [1, 0, 3, 2, 4, 5, 6, 7, 8]]]
     same.append(scale_units(MULTIPLIER, BEST[None], 0, np.array([7.0, 0.2])))
     params = minimise(MULTIPLIER, np.concatenate([*same, CLEAN[None]])).params
     assert distinct_minima(params, expected_error(MULTIPLIER, params)).tolist() == [0, 0, 0, 0, 1]
     assert (support().max(axis=1) >= 0.5).all()
-
-
-def test_a_rare_mode_is_filled_up_and_the_best_of_each_mode_is_found():
-    params = np.concatenate([random_initialisations(20, seed=0), [BEST, CLEAN]])
-    mode = label_modes(MULTIPLIER, params).mode
-    starts = choose_starts(params, mode, 6, seed=0)
-    assert starts.mode.tolist() == [m for m in MODES for _ in range(6)]
-    assert (label_modes(MULTIPLIER, starts.params).mode == starts.mode).all()
-    assert 0 < starts.real.sum() < len(starts.real)
-    free = descend(starts)
-    best = best_of_modes(free, {m: stay(starts, m, seed=0) for m in MODES})
-    assert np.isfinite(best.error).all()
-    assert not (best.error > best.inside_error + 1e-7).any()
-    # weights that run to infinity cancel, and leave four digits or so
-    slack = np.where(best.unbounded, 1e-3, 1e-9)
-    assert (np.abs(expected_error(MULTIPLIER, best.params) / best.error - 1) < slack).all()
-    held = best.held & ~best.unbounded
-    assert (best.beyond[held] != np.array(MODES)[held]).all()

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
-from matplotlib.patheffects import withStroke
 
 from metarep.report.style import FAINT, INK, MUTED, PALETTE, SEQUENTIAL, colour_bar, drawing, key, zero_lines
 
@@ -17,46 +14,30 @@ def look(i: int) -> tuple[str, str]:
     return (MUTED, "x") if i < 0 else (PALETTE[i], "os^DvP"[i]) if i < 6 else (INK, ".")
 
 
-class Marked(NamedTuple):
-    """A bias (2,) to point out, and its name."""
-
-    name: str
-    bias: np.ndarray
-
-
 def bias_figure(
-    start: np.ndarray, end: np.ndarray, error: np.ndarray, member: np.ndarray, names: list[str], marked: Marked
+    start: np.ndarray, end: np.ndarray, error: np.ndarray, member: np.ndarray, names: list[str], marked: np.ndarray
 ) -> Figure:
-    """Three maps over the same starting biases start (N, 2), a square grid whose second bias runs fastest.
+    """Two maps over the same starting biases start (N, 2), a square grid whose second bias runs fastest.
 
-    The error (N,) after training; an arrow to the end (N, 2) in the colour of the minimum member (N,) that it leads to, −1 for
-    none; and that minimum. All are in units of the bias.
+    The error (N,) after training; and an arrow to the end (N, 2) in the colour of the minimum member (N,) that it leads to, −1
+    for none. All are in units of the bias; marked (2,) is pointed out.
     """
     side = round(len(start) ** 0.5)
     groups = [(i, member == i) for i in (*range(len(names)), -1) if i >= 0 or (member < 0).any()]
-    with drawing(16, 6.1, w_pad=0.1) as figure:
-        errors, moves, minima = figure.subplots(1, 3, width_ratios=(1.01, 1, 1))
-        norm = LogNorm(error.min(), error.max())
-        at = start[:side, 1]
+    with drawing(11.5, 6.1, w_pad=0.1) as figure:
+        errors, moves = figure.subplots(1, 2)
+        at, norm = start[:side, 1], LogNorm(error.min(), error.max())
         image = errors.pcolormesh(at, at, error.reshape(side, side).T, cmap=SEQUENTIAL + "_r", norm=norm, shading="nearest")
-        colour_bar(figure, image, "validation error after training", ax=errors, shrink=0.8, pad=0.02)
-        halo = [withStroke(linewidth=2.6, foreground="white")]
-        errors.annotate(marked.name, marked.bias, (9, -14), textcoords="offset points", fontsize=9, path_effects=halo)
+        colour_bar(figure, image, "validation error after training", ax=errors, shrink=0.7, pad=0.02)
         arrow = {"angles": "xy", "scale_units": "xy", "scale": 1, "width": 0.0028, "headwidth": 4, "headlength": 5}
-        still = np.abs(end - start).max(axis=1) < 0.02
         for i, own in groups:
             colour, marker = look(i)
             moves.quiver(*start[own].T, *(end - start)[own].T, color=colour, zorder=2, minlength=0, **arrow)
-            moves.plot(*start[own & still].T, ls="", marker=marker, ms=2.6, color=colour, zorder=2)
-            minima.plot(*start[own].T, ls="", marker=marker, ms=5.5, color=colour)
+            moves.plot(*start[own].T, ls="", marker=marker, ms=3.5, color=colour, zorder=2)
         reach = np.abs(np.concatenate([start, end])).max() * 1.04
-        titles = (
-            f"error from {len(start):,} starting biases",
-            "the bias from start to end",
-            "minimum that training goes on to",
-        )
-        for ax, title in zip((errors, moves, minima), titles, strict=True):
-            ax.plot(*marked.bias, "*", ms=16, mfc="white", mec=INK, mew=1.1, zorder=4)
+        titles = (f"error from {len(start):,} starting biases", "the bias from start to end, by minimum")
+        for ax, title in zip((errors, moves), titles, strict=True):
+            ax.plot(*marked, "*", ms=16, mfc="white", mec=INK, mew=1.1, zorder=4)
             ax.set(aspect="equal", xlim=(-reach, reach), ylim=(-reach, reach), xlabel="hidden bias 1", ylabel="hidden bias 2")
             zero_lines(ax, FAINT)
             ax.locator_params(nbins=5)

@@ -6,10 +6,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from metarep.domains.multiplier.figures.mode_looks import MODE_COLOURS
-from metarep.domains.multiplier.mode_paths import transition_counts
+from metarep.domains.multiplier.domain import MODE_COLOURS
+from metarep.domains.multiplier.dynamics import transition_counts
 from metarep.domains.multiplier.modes import MODES
-from metarep.report.style import bare, count_cells, drawing, spread_apart
+from metarep.report.style import bare, drawing, spread_apart
 
 BAR = 0.12
 """Half the width of a bar, where two bars stand 1 apart."""
@@ -67,18 +67,3 @@ def _ribbons(ax: Axes, x: int, shares: np.ndarray, left: np.ndarray, right: np.n
         look = {"alpha": 0.28, "zorder": 1} if i == j else {"alpha": 0.8, "zorder": 2}
         at = x + BAR + (1 - 2 * BAR) * along
         ax.fill_between(at, low, low + shares[i, j], color=MODE_COLOURS[MODES[i]], lw=0, **look)
-
-
-def transition_figure(counts: np.ndarray, *, before: str, after: str) -> Figure:
-    """Counts (5, 5) of networks from each mode (row) to each (column), with the row's shares."""
-    present = np.flatnonzero(counts.sum(axis=0) + counts.sum(axis=1))
-    counts = counts[np.ix_(present, present)]
-    names = [f"mode {MODES[i]}" for i in present]
-    with drawing(1.15 * len(names) + 2.2, 0.95 * len(names) + 1.6) as figure:
-        ax = figure.subplots()
-        rows = [f"{name}\nn = {n:,}" for name, n in zip(names, counts.sum(axis=1), strict=True)]
-        count_cells(ax, counts, rows, names, shares=True)
-        ax.set(xlabel=after, ylabel=before)
-        same = np.trace(counts) / max(counts.sum(), 1)
-        ax.set_title(f"Networks and shares of the row; {same:.1%} of {counts.sum():,} stay")
-    return figure

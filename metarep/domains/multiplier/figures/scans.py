@@ -11,14 +11,12 @@ PUBLISHED_AUC = "1.00 on two networks chosen by hand"
 CHANCE = 0.5
 TITLES = {
     "published": "published score",
-    "invariant": "invariant score",
     "loss": "loss alone",
     "linear": "linear classifier",
     "embedding": "a few examples",
 }
 DESCRIPTIONS = {
     "published": "the score of the notes, as it was published",
-    "invariant": "the highest published score among all networks that compute the same on the square, in one scale",
     "loss": "minus the error: any good multiplier scores high",
     "linear": "logistic regression on the parameters, fitted for each mode on training networks",
     "embedding": "distance to a few training networks of the mode in a cloze embedding; no other label is used",

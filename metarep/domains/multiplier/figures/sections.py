@@ -9,10 +9,10 @@ import numpy as np
 from metarep.domains.multiplier.figures import scan_figures, scans
 from metarep.domains.multiplier.figures.square import draw_small
 from metarep.domains.multiplier.modes import MAINLY_ON, MODE_NAMES, TOLERANCE
-from metarep.report.blocks import Block, Card, Cards, Drawing, Heading, Section, Table, Text, absent
+from metarep.report.blocks import Block, Card, Cards, Drawing, Section, Table, Text, absent
 from metarep.report.maps import small_figure
 from metarep.report.results import Results
-from metarep.report.wording import capital, num
+from metarep.report.wording import capital
 
 MODE_RULES = {
     "1": f"both units are on over less than {TOLERANCE:.0%} of the square",
@@ -57,7 +57,8 @@ def scan_section(results: Results) -> Section:
     """The published score, then all scans side by side."""
     if not results.has("scan"):
         return absent("scan", "The scan", "scan")
-    rows, curves, margin = (results.table(f"scan/{name}") for name in ("scan", "roc", "margin"))
+    rows, curves = (results.table(f"scan/{name}") for name in ("scan", "roc"))
+    about = results.metrics.get("scan", {})
     blocks: list[Block] = [
         Text(
             "The scan is a score built by hand to find mode 3: how similar a network's parameters are to those of one "
@@ -65,15 +66,7 @@ def scan_section(results: Results) -> Section:
             "random starts; here it meets every network of the zoo. The area under the curve (AUC) is the probability that a "
             "network of mode 3 scores above one of the others: 1 is perfect, 0.5 is chance, and below 0.5 it ranks them the "
             "wrong way round."
-        )
-    ]
-    if own := scans.on_most_networks(rows):
-        scores = [row for row in results.table("scan/scores") if row["scan"] == scans.PUBLISHED]
-        draw = partial(scan_figures.score_figure, scores, scans.on_most_networks(curves), own)
-        blocks += [Drawing("scan", draw, "Scan scores by mode, and ROC curves for mode 3"), published_table(own)]
-    about = results.metrics.get("scan", {})
-    blocks += [
-        Heading("Other scans"),
+        ),
         Text(
             "Is mode 3 hard to find, or was this the wrong score? All scans meet the same test networks; what they were fitted "
             f"on, and the {about.get('n_examples', '')} examples, are training networks."
@@ -81,23 +74,10 @@ def scan_section(results: Results) -> Section:
         Drawing("scan_table", partial(scan_figures.heat_figure, rows), "AUC of each scan for each mode"),
         scans_table(rows),
     ]
-    if own:
+    if scans.on_most_networks(rows):
         draw = partial(scan_figures.roc_figure, curves, rows)
         blocks.append(Drawing("scan_roc", draw, "ROC curves of every scan for mode 3"))
-    if margin:
-        alt = "AUC for mode 3 by the distance to the threshold"
-        blocks.append(Drawing("scan_margin", partial(scan_figures.margin_figure, margin), alt))
     return Section("scan", "The scan", blocks, scans.findings(rows, about.get("left_out", "")))
-
-
-def published_table(rows: list[dict]) -> Table:
-    """The published score: mode 3 against each other kind of networks."""
-    cells = []
-    for row in rows:
-        value, low, high = (num(row[name], 3) for name in ("auc", "auc_low", "auc_high"))
-        counts = (f"{int(row[name]):,}" for name in ("n_positive", "n_negative"))
-        cells.append([scans.negative_title(row["negative"]), *counts, value, f"{low} to {high}"])
-    return Table(["mode 3 against", "mode 3", "the others", "AUC", "95 % interval"], cells)
 
 
 def scans_table(rows: list[dict]) -> Table:

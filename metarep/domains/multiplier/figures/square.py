@@ -9,6 +9,7 @@ map of the square for each unit.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -88,6 +89,20 @@ def draw_small(ax: Axes, spec: NetworkSpec, params: np.ndarray) -> None:
     shares = active_area(spec, params[None])[0]
     if 0 < len(shares) <= 4:
         ax.set_xlabel("on: " + ", ".join(f"{share:.0%}" for share in shares), fontsize=8, labelpad=2)
+
+
+def gallery(spec: NetworkSpec, networks: Sequence[np.ndarray], titles: Sequence[str]) -> Figure:
+    """Some networks params (P,), small, in rows of six, each with a title of two or three lines."""
+    across = min(6, len(networks))
+    down = -(-len(networks) // across)
+    with drawing(2.6 * across, 3.5 * down, h_pad=0.1) as figure:
+        axes = figure.subplots(down, across, squeeze=False).ravel()
+        for ax, params, title in zip(axes, networks, titles, strict=False):
+            draw_small(ax, spec, params)
+            ax.set_title(title, fontsize=10)
+        for ax in axes[len(networks) :]:
+            ax.axis("off")
+    return figure
 
 
 def contours(ax: Axes, values: np.ndarray, cmap: str = SEQUENTIAL, norm: Normalize = PRODUCT) -> None:

@@ -27,7 +27,7 @@ import torch
 from scipy.special import expit, logsumexp
 
 from metarep.domains.multiplier.modes import MULTIPLIER
-from metarep.domains.multiplier.sections.one_hidden import TINY, OneHidden, Windows, all_pairs, balanced, cut_windows, shares
+from metarep.domains.multiplier.sections.one_hidden import OneHidden, Windows, all_pairs, balanced, cut_windows, shares
 from metarep.embeddings.specs import embed_params, plan_of_spec, segment_of
 from metarep.errors import MetarepError
 from metarep.evaluation.probes import linear_classifier
@@ -214,22 +214,6 @@ def connectivity(network: OneHidden) -> np.ndarray:
 def likelihood(affinity: np.ndarray) -> np.ndarray:
     """(M,): how likely two units belong together, of their affinities, which are logarithms of odds; even odds beforehand."""
     return expit(affinity)
-
-
-def communities(pairs: np.ndarray, weight: np.ndarray, n_units: int) -> np.ndarray:
-    """(H,): groups of units of any size and number, from weights (M,) of pairs (M, 2), none negative.
-
-    The groups are those of the greatest modularity (Clauset, Newman and Moore, "Finding community structure in very large
-    networks", 2004).
-    """
-    graph = nx.Graph()
-    graph.add_nodes_from(range(n_units))
-    graph.add_weighted_edges_from((int(a), int(b), float(w)) for (a, b), w in zip(pairs, weight, strict=True) if w > TINY)
-    labels = np.arange(n_units)
-    if graph.number_of_edges():
-        for number, group in enumerate(nx.community.greedy_modularity_communities(graph, weight="weight")):
-            labels[sorted(group)] = number
-    return labels
 
 
 @dataclass(frozen=True)

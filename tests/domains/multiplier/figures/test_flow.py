@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from metarep.domains.multiplier.figures.flow import flow_columns, flow_figure, transition_figure
+from metarep.domains.multiplier.figures.flow import flow_columns, flow_figure
 from metarep.domains.multiplier.modes import MODES
 
 STEP = np.r_[0, np.unique(np.geomspace(1, 4000, 40).round().astype(int))]
@@ -32,12 +32,3 @@ def test_bars_and_ribbons_add_up_to_all_networks():
         left = points[np.isclose(points[:, 0], points[:, 0].min())]
         widths[left[0, 0]] = widths.get(left[0, 0], 0) + np.ptp(left[:, 1])
     np.testing.assert_allclose(list(widths.values()), 1)
-
-
-def test_the_matrix_names_every_row_that_occurs():
-    counts = np.zeros((5, 5), int)
-    counts[1, 1], counts[1, 3] = 30, 10
-    (ax,) = transition_figure(counts, before="first", after="last").axes
-    texts = {text.get_text() for text in ax.texts}
-    assert {"30\n75.0%", "10\n25.0%"} <= texts
-    assert "75.0% of 40 stay" in ax.get_title(loc="left")

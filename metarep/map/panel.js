@@ -1,0 +1,225 @@
+// One map: the points of an embedding, drawn by regl-scatterplot.
+
+const SLOW = 40; // milliseconds a frame; where frames take longer, THIN points are drawn while the map moves
+const THIN = 6000;
+const SETTLED = 220; // milliseconds without a move after which it stands still
+
+class Panel {
+  constructor(root, app, number) {
+    Object.assign(this, { app, number, isThin: false, isWatched: false, movedAt: 0 });
+    this.root = element("div", { className: "panel" });
+    this.bar = element("div", { className: "bar" });
+    this.plot = element("div", { className: "plot" });
+    this.canvas = element("canvas", { tabIndex: 0, role: "application" });
+    this.ring = element("div", { className: "ring", hidden: true });
+    this.space = select(`Embedding of map ${number + 1}`, [], () => this.place());
+    this.projection = select(`Projection of map ${number + 1}`, [], () => this.place());
+    this.bar.append(this.space, this.projection);
+    this.plot.append(this.canvas, this.ring);
+    this.root.append(this.bar, this.plot);
+    root.append(this.root);
+    this.scatter = reglScatterplot.createScatterplot({
+      canvas: this.canvas,
+      renderer: app.renderer,
+      backgroundColor: "#f7f6f3",
+      pointColor: "#6b6b6b",
+      pointColorActive: "#1d1d1b",
+      pointColorHover: "#1d1d1b",
+      pointOutlineWidth: 1.5,
+      pointSizeSelected: 1,
+      opacity: 0.85,
+      opacityInactiveMax: 0.9,
+      opacityInactiveScale: 0.35,
+      colorBy: "valueA",
+      lassoColor: "#0a5f95",
+      lassoMinDelay: 8,
+      deselectOnDblClick: false,
+      deselectOnEscape: false,
+      actionKeyMap: { lasso: "shift", merge: "ctrl", remove: "alt" },
+    });
+    this.listen();
+  }
+
+  get entry() {
+    return this.app.points.spaces.find((one) => one.name === this.space.value);
+  }
+
+  listen() {
+    const { scatter, app } = this;
+    let isLasso = false;
+    scatter.subscribe("lassoStart", () => (isLasso = true));
+    scatter.subscribe("select", ({ points }) => {
+      if (isLasso) app.catch(points);
+      else if (points.length) app.open(points[points.length - 1], this);
+      isLasso = false;
+    });
+    scatter.subscribe("lassoEnd", () => setTimeout(() => (isLasso = false)));
+    scatter.subscribe("deselect", () => app.reselect());
+    scatter.subscribe("pointOver", (i) => app.tip(i, this));
+    scatter.subscribe("pointOut", () => app.tip(-1));
+    scatter.subscribe("view", () => this.moved());
+    this.canvas.addEventListener("keydown", (event) => this.key(event));
+    this.canvas.addEventListener("blur", () => app.tip(-1));
+    this.sizes = new ResizeObserver(() => this.resize());
+    this.sizes.observe(this.plot);
+  }
+
+  resize() {
+    const { width, height } = this.plot.getBoundingClientRect();
+    if (width && height) {
+      this.scatter.set({ width, height, aspectRatio: 1 });
+      requestAnimationFrame(() => this.mark());
+    }
+  }
+
+  // The points of another kind, or the same again.
+  show() {
+    const names = this.app.points.spaces.map((one) => one.name);
+    offer(this.space, names, names[this.number % names.length]);
+    return this.place();
+  }
+
+  // The points at the places of the chosen projection.
+  place() {
+    const names = Object.keys(this.entry.positions);
+    offer(this.projection, names, names[0]);
+    this.canvas.setAttribute("aria-label", `Map of ${this.app.points.n.toLocaleString("en")} ${this.app.points.part}s: ${this.space.value}, ${this.projection.value}`);
+    this.index = undefined;
+    return this.draw();
+  }
+
+  async draw() {
+    const { app, scatter } = this;
+    const { x, y } = this.entry.positions[this.projection.value];
+    scatter.set({ pointColor: app.column.colours.length > 1 ? app.column.colours : [...app.column.colours, "#6b6b6b"], pointSize: pointSize(app.points.n) });
+    await scatter.draw({ x, y, z: app.codes }, { zDataType: "categorical", wDataType: "continuous", spatialIndex: this.index });
+    this.index = scatter.get("spatialIndex");
+    this.isThin = false;
+    this.filter();
+    this.mark();
+  }
+
+  filter() {
+    const { shown } = this.app;
+    if (shown) this.scatter.filter(shown, { preventEvent: true });
+    else if (this.scatter.get("isPointsFiltered")) this.scatter.unfilter({ preventEvent: true });
+    this.select();
+  }
+
+  select() {
+    const { caught } = this.app;
+    if (caught.length) this.scatter.select(caught, { preventEvent: true });
+    else this.scatter.deselect({ preventEvent: true });
+  }
+
+  moved() {
+    this.mark();
+    this.app.tip(-1);
+    this.movedAt = performance.now();
+    if (this.app.isSlow) this.thin();
+    if (!this.isWatched) {
+      this.isWatched = true;
+      requestAnimationFrame((now) => this.watch(now, 0));
+    }
+  }
+
+  // Frame by frame until the map stands still: are the frames slow?
+  watch(then, nSlow) {
+    requestAnimationFrame((now) => {
+      const slow = now - then > SLOW ? nSlow + 1 : 0;
+      if (slow > 2) this.app.isSlow = true;
+      if (performance.now() - this.movedAt < SETTLED) return this.watch(now, slow);
+      this.isWatched = false;
+      if (this.isThin) this.filter();
+      this.isThin = false;
+    });
+  }
+
+  // The first of the points, which stand in a random order.
+  thin() {
+    const n = this.app.shown?.length ?? this.app.points.n;
+    if (this.isThin || n < 2 * THIN) return;
+    this.isThin = true;
+    const first = this.app.shown?.slice(0, THIN) ?? Array.from({ length: THIN }, (_, i) => i);
+    this.scatter.filter(first, { preventEvent: true });
+  }
+
+  // Where a point lies in the plot, in pixels; undefined before anything is drawn.
+  at(i) {
+    return i >= 0 && this.scatter.get("isPointsDrawn") ? this.scatter.getScreenPosition(i) : undefined;
+  }
+
+  // The ring about the point whose card is open, or which the keyboard is at.
+  mark() {
+    const place = this.at(this.app.current);
+    this.ring.hidden = !place || !this.app.isShown(this.app.current);
+    if (place) Object.assign(this.ring.style, { left: `${place[0]}px`, top: `${place[1]}px` });
+  }
+
+  key(event) {
+    const step = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[event.key];
+    if (step) this.app.go(this.towards(...step), this);
+    else if (event.key === "Enter" && this.app.current >= 0) this.app.open(this.app.current, this, true);
+    else if ("+=-".includes(event.key)) this.zoom(event.key === "-" ? 1.25 : 0.8);
+    else return;
+    event.preventDefault();
+  }
+
+  zoom(factor) {
+    const distance = this.scatter.get("cameraDistance") * factor;
+    this.scatter.zoomToLocation(this.scatter.get("cameraTarget"), distance, { transition: false });
+  }
+
+  // The nearest point within 45 degrees of a direction; from nowhere, the one in the middle.
+  towards(dx, dy) {
+    const { x, y } = this.entry.positions[this.projection.value];
+    const at = this.app.current;
+    const [x0, y0] = at < 0 ? [0, 0] : [x[at], y[at]];
+    let [best, least] = [at, Infinity];
+    for (let i = 0; i < x.length; i++) {
+      if (i === at || !this.app.isShown(i)) continue;
+      const [a, b] = [x[i] - x0, y[i] - y0];
+      const along = a * dx + b * dy;
+      const across = Math.abs(a * dy) + Math.abs(b * dx);
+      if (at >= 0 && (along <= 0 || across > along)) continue;
+      const distance = a * a + b * b;
+      if (distance < least) [best, least] = [i, distance];
+    }
+    return best;
+  }
+
+  whole() {
+    this.scatter.zoomToOrigin({ transition: false });
+  }
+
+  destroy() {
+    this.sizes.disconnect();
+    this.scatter.destroy();
+    this.root.remove();
+  }
+}
+
+const pointSize = (n) => Math.max(2.5, Math.min(11, 60 / Math.sqrt(Math.sqrt(n) + 1)));
+
+function element(tag, properties = {}, ...children) {
+  const { role, ...others } = properties;
+  const made = Object.assign(document.createElement(tag), others);
+  if (role) made.setAttribute("role", role);
+  made.append(...children);
+  return made;
+}
+
+// The options of a menu, its choice kept where it is still one; a menu of one is not shown.
+function offer(menu, names, first) {
+  const before = menu.value;
+  menu.replaceChildren(...names.map((name) => element("option", { textContent: name })));
+  menu.value = names.includes(before) ? before : first;
+  menu.hidden = names.length < 2;
+}
+
+function select(label, names, changed) {
+  const made = element("select", {}, ...names.map((name) => element("option", { textContent: name })));
+  made.setAttribute("aria-label", label);
+  made.addEventListener("change", changed);
+  return made;
+}

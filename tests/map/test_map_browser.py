@@ -1,0 +1,227 @@
+"""The map in a real browser: open, colour, search, click, lasso, download, keyboard, and no request to any network."""
+
+import csv
+import io
+import shutil
+
+import numpy as np
+import pytest
+from embedded_zoo import write_embedded
+
+from metarep.map import places
+from metarep.map.page import write_map
+from metarep.map.settings import MapConfig
+from metarep.zoos.zoo import open_zoo
+
+playwright = pytest.importorskip("playwright.sync_api", reason="needs the package playwright (pip install metarep[dev])")
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+if CHROMIUM is None:
+    pytest.skip("needs Chromium: none is on the path", allow_module_level=True)
+
+SOFTWARE = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+"""WebGL without a graphics card."""
+
+N = 80
+
+
+@pytest.fixture(scope="module")
+def zoo_and_file(tmp_path_factory):
+    folder = write_embedded(tmp_path_factory.mktemp("browser") / "islands", n=N)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(places, "fit_umap", lambda x, **_: lambda y: y[:, :2])
+        path = write_map(MapConfig(), [folder], folder / "map.html")
+    return open_zoo(folder / "zoo"), path
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with playwright.sync_playwright() as running:
+        found = running.chromium.launch(executable_path=CHROMIUM, args=SOFTWARE)
+        yield found
+        found.close()
+
+
+@pytest.fixture(scope="module")
+def opened(browser, zoo_and_file):
+    """The page with the network cut, everything that it asked for, and all errors."""
+    context = browser.new_context(offline=True, viewport={"width": 1100, "height": 720}, accept_downloads=True)
+    page, asked, errors = context.new_page(), [], []
+    page.set_default_timeout(60_000)
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    page.goto(zoo_and_file[1].as_uri())
+    page.wait_for_function("window.drawn")
+    return page, asked, errors
+
+
+@pytest.fixture
+def page(opened):
+    """As it opens: one map of the networks, nothing selected, no card."""
+    page = opened[0]
+    page.evaluate("map.close(); map.arrange(1)")
+    page.set_viewport_size({"width": 1100, "height": 720})
+    page.select_option("#count", "1")
+    page.evaluate("map.show(map.kinds[0])")
+    page.evaluate("document.getElementById('part').selectedIndex = 0")
+    settled(page)
+    return page
+
+
+def settled(page):
+    """Waits until what changed is drawn."""
+    page.wait_for_function("map.panels.every((panel) => panel.scatter.get('isPointsDrawn'))")
+    page.wait_for_timeout(150)
+
+
+def where(page, i, panel=0):
+    """Where a point lies on the screen."""
+    x, y = page.evaluate(f"map.panels[{panel}].scatter.getScreenPosition({i})")
+    box = page.locator(".plot canvas").nth(panel).bounding_box()
+    return box["x"] + x, box["y"] + y
+
+
+def drawn_colours(page):
+    """How many of the map's pixels are of each of some colours: all that are far from grey."""
+    import matplotlib.image
+
+    image = matplotlib.image.imread(io.BytesIO(page.locator(".plot canvas").first.screenshot()))[..., :3]
+    pixels = (image.reshape(-1, 3) * 255).round().astype(int)
+    return pixels[np.ptp(pixels, axis=1) > 60]
+
+
+def near(pixels, colour):
+    rgb = np.array([int(colour[at : at + 2], 16) for at in (1, 3, 5)])
+    return int((np.abs(pixels - rgb).max(axis=1) < 24).sum())
+
+
+def title(page):
+    return page.inner_text("#card-title")
+
+
+def test_it_opens_without_asking_for_anything_else(opened, zoo_and_file):
+    page, asked, errors = opened
+    assert page.inner_text("#title") == f"{N} networks"
+    assert {url.partition(":")[0] for url in asked} <= {"file", "blob", "data"}
+    assert [url for url in asked if url.startswith("file")] == [zoo_and_file[1].as_uri()]
+    assert errors == []
+
+
+def test_colours_are_those_of_the_legend_and_a_click_on_it_filters(page):
+    page.select_option("#colour", "sign pattern")
+    settled(page)
+    legend = page.evaluate("map.column.legend.map((one) => one.colour)")
+    assert all(near(drawn_colours(page), colour) > 20 for colour in legend)
+    page.locator("#legend li button").first.click()
+    settled(page)
+    left = drawn_colours(page)
+    assert near(left, legend[0]) > 20
+    assert [near(left, colour) for colour in legend[1:]] == [0] * (len(legend) - 1)
+    assert page.get_attribute("#legend li:nth-child(2) button", "aria-pressed") == "false"
+    page.click("text=Show all")
+    settled(page)
+    assert near(drawn_colours(page), legend[1]) > 20
+
+
+def test_a_range_of_a_number_filters(page, zoo_and_file):
+    page.select_option("#colour", "log error")
+    settled(page)
+    page.locator("#legend input").first.fill("500")
+    zoo, _ = zoo_and_file
+    errors = zoo.number("log_error").astype(np.float32)
+    half = errors.min() + (errors.max() - errors.min()) / 2
+    assert page.inner_text("#title") == f"{(errors >= half).sum()} of {N} networks"
+
+
+def test_search_opens_the_card_of_a_name(page):
+    page.fill("#query", "net-00017")
+    page.keyboard.press("Enter")
+    assert title(page) == "net-00017"
+    page.fill("#query", "net-0001")
+    assert page.locator("#found li").count() == 11
+    page.locator("#found li.all").dispatch_event("mousedown")
+    assert page.inner_text("#caught") == "10 selected"
+
+
+def test_a_click_opens_a_card_with_facts_picture_and_neighbours(page, zoo_and_file):
+    zoo, _ = zoo_and_file
+    page.mouse.click(*where(page, 5))
+    name = page.evaluate("map.points.title(map.current)")
+    assert title(page) == name
+    assert str(zoo["mode"][zoo.row_of(name)]) in page.inner_text("#card dl")
+    assert page.locator("#card tbody tr").count() == 8
+    assert (
+        page.evaluate("new Set(document.querySelector('#card canvas').getContext('2d').getImageData(0,0,99,99).data).size") > 9
+    )
+    other = page.locator("#card tbody button").first
+    expected = other.inner_text()
+    other.click()
+    assert title(page) == expected
+    page.keyboard.press("Escape")
+    assert page.is_hidden("#card")
+
+
+def test_hovering_says_the_facts(page):
+    page.mouse.move(*where(page, 9))
+    page.wait_for_selector("#tip:not([hidden])")
+    assert "Mode:" in page.inner_text("#tip")
+
+
+def test_a_lasso_selects_and_the_csv_holds_what_it_caught(page, zoo_and_file):
+    zoo, _ = zoo_and_file
+    page.click("#lasso")
+    left = "map.panels[0].scatter.getScreenPosition(i)[0] < 300"
+    inside = page.evaluate(f"[...Array(map.points.n).keys()].filter((i) => {left})")
+    box = page.locator(".plot canvas").first.bounding_box()
+    corners = [(0, 60), (300, 60), (300, box["height"] - 2), (0, box["height"] - 2), (0, 60)]
+    page.mouse.move(box["x"] + 1, box["y"] + 60)
+    page.mouse.down()
+    for x, y in corners:
+        page.mouse.move(box["x"] + x + 1, box["y"] + y, steps=8)
+        page.wait_for_timeout(20)
+    page.mouse.up()
+    page.wait_for_function("map.caught.length > 0")
+    page.click("#lasso")
+    assert set(page.evaluate("map.caught")) == set(inside)
+    with page.expect_download() as caught:
+        page.click("#download")
+    rows = list(csv.DictReader(io.StringIO(caught.value.path().read_text())))
+    assert len(rows) == len(inside)
+    for row in rows:
+        at = zoo.row_of(row["network"])
+        assert (row["mode"], row["note"]) == (zoo["mode"][at], zoo["note"][at])
+        assert float(row["log error"]) == pytest.approx(zoo["log_error"][at], rel=1e-5)
+
+
+def test_the_selection_is_one_in_all_maps(page):
+    page.select_option("#count", "2")
+    settled(page)
+    assert page.evaluate("map.panels.map((panel) => panel.space.value)") == ["states", "other"]
+    page.evaluate("map.catch([1, 2, 3])")
+    assert page.evaluate("map.panels.map((panel) => panel.scatter.get('selectedPoints').length)") == [3, 3]
+
+
+def test_units_are_points_too(page):
+    page.select_option("#part", "units")
+    settled(page)
+    assert page.inner_text("#title") == f"{2 * N} units"
+    page.mouse.click(*where(page, 3))
+    assert "unit" in title(page)
+    assert "Mode" in page.inner_text("#card dl")
+
+
+def test_the_keyboard_alone_is_enough(page):
+    page.locator(".plot canvas").focus()
+    for key in ("ArrowRight", "ArrowUp", "Enter"):
+        page.keyboard.press(key)
+    assert title(page) == page.evaluate("map.points.title(map.current)")
+    assert page.evaluate("document.activeElement.id") == "card"
+    page.keyboard.press("Escape")
+    assert page.is_hidden("#card")
+    assert page.evaluate("document.activeElement.tagName") == "CANVAS"
+
+
+def test_at_200_percent_nothing_is_cut_off(page):
+    page.set_viewport_size({"width": 640, "height": 400})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 640
+    assert page.locator("#download").bounding_box()["width"] > 40

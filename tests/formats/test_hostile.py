@@ -1,5 +1,6 @@
 """Damaged, hostile and foreign files: one line for what is wrong, nothing run, nothing half-written."""
 
+import gzip
 import io
 import json
 import pickle
@@ -182,6 +183,9 @@ FILES = {
     "one name twice.pt": (lambda: pickled({1: torch.ones(1), "1": torch.ones(1)}), "no name for a tensor"),
     "reserved.pt": (lambda: pickled({"__metadata__": torch.ones(1)}), "reserved"),
     "empty.pth": (lambda: b"", "is empty"),
+    "page.safetensors": (lambda: b"<!DOCTYPE html><html>404</html>", "a page of the web.*download"),
+    "packed.pt": (lambda: gzip.compress(STATE), "compressed as a whole; unpack"),
+    "array.pt": (lambda: npy(np.ones(3)), r"one array of NumPy.*numpy.savez"),
     **{
         f"head {number}.safetensors": (lambda change=change: head_changed(change), "safetensors")
         for number, change in enumerate(

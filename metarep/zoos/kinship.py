@@ -96,8 +96,8 @@ def _numbered(sources: Sequence[Source], prints: Sequence[Fingerprint]) -> tuple
         *_series(found, by_steps, "by numbers in their names that go up in steps"),
         *_series(found, by_values, "by numbers in their names, and since the values of each go on from the one before"),
     ]
-    if len(folders) > 1:
-        what = "files are called by numbers alone, in several folders; each file counts as a run"
+    if folders - {""}:
+        what = "files are called by numbers alone; each counts as a run"
         why = "if a folder holds the states of one run, say so: a column `run_id` in --labels"
         entries.append(Entry("run", _listed(sorted(folders)), what, why, doubt=True))
     return found, entries

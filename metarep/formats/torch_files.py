@@ -49,14 +49,14 @@ ALLOCATING = frozenset({"bytearray"})
 """Harmless classes that a pickle could ask for at any size."""
 
 
-def read_torch(path: Path) -> Contents:
-    """The networks in a file that torch.save wrote.
+def read_torch(path: Path, *, checked: bool = True) -> Contents:
+    """The networks in a file that torch.save wrote; unless `checked` no value is read, and no checksum held against its bytes.
 
     Other objects are never made: whole modules and TorchScript give their tensors by name, the rest is left out. Raises
     MetarepError for damaged files (their checksums are held against their bytes), for pickles that name what runs code, and for
     tensors that are larger than the file.
     """
-    return networks_of_saved(path, [Saved.read(path)])
+    return networks_of_saved(path, [Saved.read(path, checked=checked)])
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Saved:
     modules: tuple[str, ...] = ()
 
     @classmethod
-    def read(cls, path: Path, *, mmap: bool = True) -> Saved:
+    def read(cls, path: Path, *, mmap: bool = True, checked: bool = True) -> Saved:
         """A file's content; with `mmap` the tensors of an archive lie in the file until used."""
         with path.open("rb") as file:
             archive = file.read(len(ZIP_MAGIC)) == ZIP_MAGIC  # as torch.load decides it
@@ -80,7 +80,7 @@ class Saved:
             names = [] if archive else _globals(path, file)
         source, sizes = path, None
         if archive:
-            source, sizes, names = _open_archive(path)
+            source, sizes, names = _open_archive(path, checksums=checked)
         opening = Opening(_load(path, source, names, mmap=mmap and source is path and archive))
         return cls(opening.content, sizes and sizes | opening.sizes, path.stat().st_size, tuple(opening.modules))
 
@@ -172,7 +172,7 @@ def _plain(path: Path, name: str, value: torch.Tensor, sizes: Set[int] | None) -
     return value.detach().resolve_conj().resolve_neg().as_subclass(torch.Tensor)
 
 
-def _open_archive(path: Path) -> tuple[Path | io.BytesIO, set[int], list[str]]:
+def _open_archive(path: Path, *, checksums: bool) -> tuple[Path | io.BytesIO, set[int], list[str]]:
     """What PyTorch can load of an archive, the lengths of its records, and the names in its pickle.
 
     Raises MetarepError for archives that are damaged or compressed, and that name classes of any size.
@@ -188,7 +188,7 @@ def _open_archive(path: Path) -> tuple[Path | io.BytesIO, set[int], list[str]]:
             if constants := [entry for entry in entries if entry.filename.endswith("/constants.pkl")]:
                 source = _of_script(archive, entries, frozen=not any("/data/" in entry.filename for entry in entries))
                 pickles += constants
-            for entry in entries:
+            for entry in entries if checksums else ():
                 with archive.open(entry) as file:
                     while file.read(1 << 20):  # to its end, where the checksum is
                         pass

@@ -59,6 +59,12 @@ def snapshots(sources: Sequence[Source]) -> list[str]:
     return found
 
 
+def with_guess(source: Source) -> Source:
+    """The network with its run and epoch, where nothing but its name tells them."""
+    guessed = source if source.run_id else _guessed(source)
+    return replace(guessed, run_id=guessed.run_id or _name(source))
+
+
 def _guessed(source: Source) -> Source:
     """With the run that its name tells, "" where it tells none, and with its epoch."""
     guess = guess_run(_name(source))

@@ -15,7 +15,7 @@ from .output import say_where
 def import_networks(
     given: Given,
     paths: Annotated[list[str], typer.Argument(help="files, folders or glob patterns", metavar="PATH…")],
-    labels: Annotated[Path | None, typer.Option(help="a CSV of labels and properties; its column `file` joins")] = None,
+    labels: Annotated[Path | None, typer.Option(help="a table of labels and properties (CSV, JSON, Parquet)")] = None,
     architecture: Annotated[Path | None, typer.Option(help="a YAML that says of tensors what their names do not")] = None,
     skip_damaged: Annotated[bool, typer.Option("--skip-damaged", help="leave damaged files out and list them")] = False,
     partial_labels: Annotated[bool, typer.Option("--partial-labels", help="labels need not match all files")] = False,
@@ -27,9 +27,10 @@ def import_networks(
     """Make a zoo of checkpoints that others trained.
 
     Reads state dicts of PyTorch (.pt, .pth, .bin, .ckpt, .pt.tar, .pth.tar) and .safetensors, both also sharded (index.json);
-    .npz, .onnx, Keras (.h5, .hdf5, .keras), Flax (.msgpack), .gguf, and .zip files of these, as Stable-Baselines3 writes them;
-    runs with per-epoch checkpoints and a result.json; folders with weights.npy and metrics.csv. Nothing but tensors is ever
-    unpickled. At the end stands an account of what was passed over and guessed, which lies in the zoo as account.csv.
+    modules that were saved whole and TorchScript, by the names of their tensors; .npz, .onnx, Keras (.h5, .hdf5, .keras), Flax
+    (.msgpack), .gguf, and .zip files of these, as Stable-Baselines3 writes them; runs with per-epoch checkpoints and a
+    result.json; folders with weights.npy and metrics.csv. Nothing that a file names is ever run. At the end stands an account
+    of what was passed over and guessed, which lies in the zoo as account.csv.
 
     \b
     Examples:

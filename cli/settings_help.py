@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from typer.core import TyperCommand
+
+from metarep.errors import MetarepError
 
 WIDE = {"max_content_width": 120}
 """Help is as wide as the terminal, up to so many characters."""
@@ -17,6 +21,14 @@ class SettingsCommand(TyperCommand):
 
     settings = ""
     variants = False
+
+    def parse_args(self, ctx, args: list[str]) -> list[str]:
+        """Raises MetarepError for a setting that has no --set of its own."""
+        for flag, first, second in zip(args, args[1:], args[2:], strict=False):
+            if flag == "--set" and re.fullmatch(r"[A-Za-z_][\w.]*=.*", second) and not Path(second).exists():
+                fix = f"--set {first} --set {second}"
+                raise MetarepError(f"{second} has no --set before it", expected="one before each setting", fix=fix)
+        return super().parse_args(ctx, args)
 
     def format_help(self, ctx, formatter) -> None:
         """Writes the usual help, then every group of settings: name, meaning, default and bounds."""

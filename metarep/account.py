@@ -13,6 +13,7 @@ class Entry:
     """One thing that a user should know: `what` was met in which file, network or architecture (`where`), and why it matters.
 
     `where` is "" for what concerns the whole zoo. With `doubt`, a wrong guess would change results: `--strict` refuses it.
+    `n_networks` have the architecture that it is about, of which `where` is one.
     """
 
     subject: Subject
@@ -20,6 +21,7 @@ class Entry:
     what: str
     why: str
     doubt: bool = False
+    n_networks: int = 1
 
 
 def counted(n: int, noun: str) -> str:

@@ -393,3 +393,10 @@ def test_family_options_do_not_guess_among_several_families(tmp_path):
     result = invoke("build-zoo", "--config", str(file), "--n-networks", "5")
     assert result.exit_code == 1
     assert "2 families" in result.stderr
+
+
+@pytest.mark.parametrize("command", ["import", "cluster"])
+def test_every_setting_has_its_own_flag(tmp_path, command):
+    result = invoke(command, str(tmp_path), "--set", "a=1", "b=2")
+    assert result.exit_code == 1
+    assert "--set a=1 --set b=2" in result.stderr

@@ -1,42 +1,41 @@
-"""Objects that training frameworks save beside weights, such as hyperparameters, read as inert stand-ins.
+"""Objects that a pickle names beside tensors, read as inert stand-ins: nothing that a file names is imported, made or called.
 
-Nothing of their libraries is imported and no code of theirs runs: each name below stands for `Inert`, which keeps what the
-file gives it. Any other name in a pickle is refused.
+Every name but those of tensors stands for a class of our own, which keeps what the file gives it. So hyperparameters do not
+keep a checkpoint from being read, and whole modules (torch.save(model, path), TorchScript) give their tensors under their
+names. Files that name what runs code are refused.
 """
 
 from __future__ import annotations
 
+import math
+import re
+import sys
 from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import torch
 
-KNOWN = {
-    "argparse": ("Namespace",),
-    "numpy": ("dtype", "ndarray"),
-    "numpy.core.multiarray": ("scalar", "_reconstruct"),
-    "numpy._core.multiarray": ("scalar", "_reconstruct"),
-    "omegaconf.dictconfig": ("DictConfig",),
-    "omegaconf.listconfig": ("ListConfig",),
-    "omegaconf.base": ("ContainerMetadata", "Metadata"),
-    "omegaconf.nodes": ("AnyNode", "BooleanNode", "EnumNode", "FloatNode", "IntegerNode", "PathNode", "StringNode"),
-    "pathlib": ("Path", "PosixPath", "WindowsPath", "PurePosixPath"),
-    "pathlib._local": ("Path", "PosixPath", "WindowsPath"),
-    "datetime": ("date", "datetime", "timedelta"),
-    "typing": ("Any",),
-}
-"""Modules and their names."""
+HARMLESS = {"argparse", "collections", "copyreg", "datetime", "decimal", "enum", "fractions", "functools", "logging"}
+HARMLESS |= {"numbers", "pathlib", "random", "re", "string", "threading", "types", "typing", "uuid", "weakref"}
+"""Modules of Python itself that objects of training come from; a file that names any other one is refused."""
 
-DICTIONARIES = (
-    "lightning.fabric.utilities.data.AttributeDict",
-    "lightning_fabric.utilities.data.AttributeDict",
-    "pytorch_lightning.utilities.parsing.AttributeDict",
-)
-"""Dictionaries of other libraries."""
+HARMLESS_BUILTINS = {"bool", "complex", "dict", "float", "frozenset", "getattr", "int", "list", "object", "range", "set"}
+HARMLESS_BUILTINS |= {"slice", "str", "tuple"}
+MAX_DEPTH = 60
+"""Objects that lie deeper in others are left out."""
+
+MODULE = "_modules"
+"""An attribute of every module of PyTorch."""
 
 
 class Inert:
     """What a file says of one object: the arguments that it was made of, then its state."""
+
+    name = ""
+    dump_patches = False
 
     def __new__(cls, *args: Any) -> Inert:
         made = super().__new__(cls)
@@ -49,8 +48,130 @@ class Inert:
     def __setstate__(self, state: Any) -> None:
         self.said = (*self.said, state)
 
+    @property
+    def state(self) -> dict[Any, Any]:
+        """Its attributes, as far as the file tells them."""
+        last = self.said[-1] if self.said else None
+        parts = last if isinstance(last, tuple) and len(last) == 2 else (last,)
+        return {name: value for part in parts if isinstance(part, Mapping) for name, value in part.items()}
 
-def inert_globals() -> torch.serialization.safe_globals:
-    """A context in which PyTorch's reader of tensors takes the names of KNOWN for stand-ins."""
-    objects = [(Inert, f"{module}.{name}") for module, names in KNOWN.items() for name in names]
-    return torch.serialization.safe_globals([*objects, *((OrderedDict, name) for name in DICTIONARIES)])
+
+class _Dictionary:
+    """Stands for classes that are dictionaries."""
+
+    def __new__(cls, *args: Any) -> OrderedDict:
+        return OrderedDict(args[0]) if args and isinstance(args[0], dict | list) else OrderedDict()
+
+
+class _List:
+    """Stands for classes that are lists."""
+
+    def __new__(cls, *args: Any) -> list:
+        return list(args[0]) if args and isinstance(args[0], list | tuple) else []
+
+
+def runs_code(names: Iterable[str]) -> str | None:
+    """The first of the names that belongs to what can run code, or None."""
+    return next((name for name in names if _runs_code(name)), None)
+
+
+def _runs_code(name: str) -> bool:
+    module, _, own = name.rpartition(".")
+    top = module.partition(".")[0]
+    if top in ("builtins", "__builtin__"):
+        return own not in HARMLESS_BUILTINS
+    return top in ("posix", "nt") or (top in sys.stdlib_module_names and top not in HARMLESS)
+
+
+@contextmanager
+def standing_in(names: Iterable[str], others: Mapping[str, type]) -> Iterator[None]:
+    """A context in which PyTorch's reader of tensors takes names for stand-ins: `others` for those, `Inert` for the rest."""
+    each = [(others.get(name) or type(name, (Inert,), {"name": name, "__module__": "inert"}), name) for name in names]
+    with torch.serialization.safe_globals(each):
+        yield
+
+
+def asked_for(error: Exception) -> dict[str, type]:
+    """The stand-in of which PyTorch says that it cannot be filled as a dictionary or a list is, with what it has to be."""
+    found = re.search(r"Can only (SETITEM|append|extend).* got <class 'inert\.(.+)'>", str(error))
+    return {found[2]: _Dictionary if found[1] == "SETITEM" else _List} if found else {}
+
+
+class Opening:
+    """A content with dictionaries of attributes in place of stand-ins, state dicts in place of modules, tensors in place of
+    NumPy's arrays (their lengths in bytes are `sizes`); and the names of the modules.
+    """
+
+    def __init__(self, content: Any) -> None:
+        self.modules: dict[str, None] = {}
+        self.sizes: set[int] = set()
+        self.seen: set[int] = set()  # objects may hold each other
+        self.content = self.value(content, 0)
+
+    def value(self, node: Any, depth: int) -> Any:
+        if isinstance(node, Inert):
+            return self._object(node, depth)
+        if depth > MAX_DEPTH or not isinstance(node, dict | list | tuple):
+            return node
+        if isinstance(node, dict):
+            return {key: self.value(value, depth + 1) for key, value in node.items()}
+        return type(node)([self.value(value, depth + 1) for value in node])
+
+    def _object(self, node: Inert, depth: int) -> Any:
+        if id(node) in self.seen or depth > MAX_DEPTH:
+            return None
+        self.seen.add(id(node))
+        if node.name.startswith("torch.jit._pickle.") and node.said:
+            return self.value(node.said[0], depth + 1)
+        if node.name.endswith("multiarray._reconstruct"):
+            array = _array(node)
+            self.sizes |= set() if array is None else {array.nbytes}
+            return array
+        state = node.state
+        if MODULE in state or node.name.startswith("__torch__"):
+            self.modules[re.sub(r"__torch__\.|___torch_mangle_\d+\.", "", node.name)] = None
+            return OrderedDict(_tensors(node, ""))
+        return self.value(state, depth + 1) if state else None
+
+
+def _tensors(module: Inert, prefix: str, depth: int = 0) -> Iterator[tuple[str, torch.Tensor]]:
+    """The parameters and buffers of a module by name, as its state dict has them."""
+    state = module.state
+    is_script = MODULE not in state
+    transient = state.get("_non_persistent_buffers_set") or ()
+    own = state if is_script else {**_mapping(state.get("_parameters")), **_mapping(state.get("_buffers"))}
+    inside = state if is_script else _mapping(state[MODULE])
+    for name, value in own.items():
+        if isinstance(value, torch.Tensor) and name not in transient:
+            yield f"{prefix}{name}", value
+    for name, value in inside.items() if depth < MAX_DEPTH else ():
+        if name == "_packed_params":
+            pair = zip((f"{prefix}weight", f"{prefix}bias"), _inside(value), strict=False)
+            yield from ((one, tensor) for one, tensor in pair if tensor is not None)
+        elif isinstance(value, Inert):
+            yield from _tensors(value, f"{prefix}{name}.", depth + 1)
+
+
+def _inside(value: Any) -> list[torch.Tensor]:
+    """The tensors that lie in an object of PyTorch's quantised layers, weight before bias."""
+    if isinstance(value, torch.Tensor):
+        return [value]
+    parts = value.said if isinstance(value, Inert) else value.values() if isinstance(value, dict) else value
+    return [one for part in parts for one in _inside(part)] if isinstance(value, Inert | dict | list | tuple) else []
+
+
+def _mapping(value: Any) -> Mapping[Any, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _array(node: Inert) -> torch.Tensor | None:
+    """The numbers of an array of NumPy; None for other contents."""
+    try:
+        _, shape, dtype, fortran, content = node.said[-1]
+        kind = np.dtype(f"{dtype.said[-1][1]}{dtype.said[0]}".replace("|", ""))
+        if kind.kind not in "fiub" or len(content) != math.prod(shape) * kind.itemsize:
+            return None
+        array = np.frombuffer(content, kind).reshape(shape, order="F" if fortran else "C")
+        return torch.from_numpy(array.astype(kind.newbyteorder("=")))
+    except (TypeError, ValueError, IndexError, AttributeError):
+        return None

@@ -38,6 +38,7 @@ CONTAINERS = ("layers", "vars", "_layer_checkpoint_dependencies")
 """Groups whose names say nothing of a layer."""
 
 VARIABLES = {
+    r"separable_conv\dd": ("depthwise_kernel", "pointwise_kernel", "bias"),
     r".*(dense|conv\d?d?|conv\dd_transpose)": ("kernel", "bias"),
     r"embedding": ("embeddings",),
     r"batch_normalization": ("gamma", "beta", "moving_mean", "moving_variance"),

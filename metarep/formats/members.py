@@ -35,6 +35,7 @@ _LAYER = re.compile(
     re.IGNORECASE,
 )
 _RESULT = re.compile(r".*(loss|acc|metric|curve|history|reward|return|score).*", re.IGNORECASE)
+_DATA = re.compile(r"data|predict|logits|activation|features|targets|labels|outputs|samples|loss|history|metric|result", re.I)
 _SETTING = re.compile(r"epoch|step|iter|time|seed|lr|learning_?rate|momentum|decay", re.IGNORECASE)
 _NETWORK = re.compile(r"\w*(params|variables|model|net|actor|critic|generator|discriminator|policy|student|teacher)\w*")
 _ENSEMBLE = re.compile(r"ensemble|members|models|net(work)?s|agents|critics|actors|heads|experts", re.IGNORECASE)
@@ -87,7 +88,7 @@ def networks_of(
         raise MetarepError(f"{path} is nested without end", expected=f"at most {MAX_DEPTH} levels", fix=SAVE_STATE_DICT)
     search = _Search(path, separator, plain)
     found = search.networks(content, ())
-    if not found:
+    if not found and not _DATA.search(path.name):
         weak = [one for one in search.weak if _could_be_network(one.tensors)]
         found = [search.found(one.path, one.tensors) for one in weak]
         search.weak = [one for one in search.weak if not any(one is other for other in weak)]
@@ -98,7 +99,12 @@ def networks_of(
     names = {one.path: "/".join(one.path) for one in found}
     short = {at: re.sub(rf"(?<=.)(/({'|'.join(WRAPPERS)}))+$", "", name) for at, name in names.items()}
     names = {found[0].path: ""} if len(found) == 1 else short if len(set(short.values())) == len(short) else names
-    held = [Held(names[one.path], Checkpoint(one.tensors, ordered), one.epoch, one.snapshot) for one in found]
+    told = _own_epoch(content)
+    epochs = [told if one.epoch is None and not one.in_run else one.epoch for one in found]
+    held = [
+        Held(names[one.path], Checkpoint(one.tensors, ordered), epoch, one.snapshot)
+        for one, epoch in zip(found, epochs, strict=True)
+    ]
     return Contents(tuple(held), tuple(search.account()))
 
 
@@ -128,13 +134,13 @@ class _Search:
         if tree := self._tree(node, at):
             return [self.found(at, tree)]
         own: dict[str, torch.Tensor] = {}
-        for key, one in node.items():
+        for key, one in _unlisted(node).items():
             own |= {self._name(name, own): value for name, value in self._tensors(key, one)}
         lists = {key: _epochs(node, len(one)) for key, one in node.items() if isinstance(one, list | tuple)}
         below = [
             self.networks(value, (*at, self._text(key)), lists.get(key))
             for key, value in node.items()
-            if not isinstance(value, torch.Tensor) and not _packed(value)
+            if not isinstance(value, torch.Tensor) and not _packed(value) and not _listed_weights(key, value)
         ]
         epochs = [_epoch_of_key(key) for key in node]
         if len(below) > 1 and not own and None not in epochs:
@@ -326,6 +332,21 @@ def _leaves(node: Mapping[Any, Any], at: tuple[Any, ...] = ()) -> Iterator[tuple
 def _measured(value: torch.Tensor) -> bool:
     """Whether a tensor holds several numbers that are not counts."""
     return value.ndim > 0 and (value.is_floating_point() or value.is_complex() or value.is_quantized)
+
+
+def _unlisted(node: Mapping[Any, Any]) -> dict[Any, Any]:
+    """A node with `weights.0`, `weights.1`, … in place of a list `weights` of tensors."""
+    found: dict[Any, Any] = {}
+    for key, value in node.items():
+        listed = _listed_weights(key, value)
+        found |= {f"{key}.{number}": one for number, one in enumerate(value)} if listed else {key: value}
+    return found
+
+
+def _listed_weights(key: Any, value: Any) -> bool:
+    """Whether a value lists the tensors of several layers under a name of weights."""
+    tensors = isinstance(value, list | tuple) and value and all(isinstance(one, torch.Tensor) for one in value)
+    return bool(tensors) and not _packed(value) and _WEIGHT.fullmatch(str(key)) is not None
 
 
 def _packed(value: Any) -> bool:

@@ -53,7 +53,22 @@ SHARED_SUFFIXES = (".bin", ".ckpt")
 LFS = b"version https://git-lfs"
 """How the pointers begin that Git LFS leaves in place of files."""
 
-TRAINERS = re.compile(r"(training_args|optimizer|scheduler|scaler|rng_state|random_states)(_\d+)*\.(bin|pt|pth)", re.IGNORECASE)
+OTHERS = (
+    (
+        re.compile(rb"\s*<(!doctype|html|\?xml|Error)", re.IGNORECASE),
+        "a page of the web, not the file",
+        "download the file itself",
+    ),
+    (re.compile(rb"\x1f\x8b|BZh|\xfd7zXZ|\x28\xb5\x2f\xfd"), "compressed as a whole", "unpack it first"),
+    (re.compile(rb".{257}ustar", re.DOTALL), "a tar archive of files", "unpack it and import the folder"),
+    (re.compile(rb"\x93NUMPY"), "one array of NumPy without names", "save it with numpy.savez(path, name=array)"),
+    (re.compile(rb"[\s\w{\[\"':,.-]{32,}", re.ASCII), "a text, not a network", "look into it for what went wrong"),
+)
+"""How files of other programs begin, what they are, and what helps."""
+
+TRAINERS = re.compile(
+    r"(training_args|optimizer|scheduler|scaler|rng_state|random_states)(_\d+)*\.(bin|pt|pth|pkl)", re.IGNORECASE
+)
 """Names of what Hugging Face's trainers put beside a network. A file of such a name that cannot be read is none."""
 
 
@@ -85,9 +100,10 @@ def read_contents(path: Path, suffix: str | None = None, *, checked: bool = True
         raise MetarepError(f"{path} is a Git LFS pointer, not a network", fix="git lfs pull fetches it")
     try:
         contents = READERS[suffix](path) if checked else HEADS.get(READERS[suffix], READERS[suffix])(path)
-    except MetarepError:
+    except MetarepError as error:
         if not TRAINERS.fullmatch(path.name):
-            raise
+            other = _other_than_named(path) if suffix not in INDEX_SUFFIXES else None
+            raise other or error from error
         return Contents((), (Entry("file", "", "what a trainer puts beside a network, by its name", "it is no network"),))
     read = [dequantised(held.checkpoint.tensors) for held in contents.networks]
     networks = tuple(held.holding(tensors) for held, (tensors, _) in zip(contents.networks, read, strict=True))
@@ -123,6 +139,14 @@ def sole(path: Path, contents: Contents, member: str = "") -> Checkpoint:
         problem = f"{path} holds no network {member!r}" if member else f"{path} holds several networks"
         raise MetarepError(problem, met=met, fix="say which one by this name")
     return fits[0].checkpoint
+
+
+def _other_than_named(path: Path) -> MetarepError | None:
+    """What to say of a file that another program wrote, by how it begins; None where nothing is known of it."""
+    with path.open("rb") as file:
+        head = file.read(512)
+    known = next(((what, fix) for form, what, fix in OTHERS if form.match(head)), None)
+    return MetarepError(f"{path} is {known[0]}", fix=known[1]) if known else None
 
 
 def _is_pointer(path: Path) -> bool:

@@ -15,6 +15,7 @@ from metarep.formats.safetensors_files import plain_name
 INDEX = ".index.json"
 INDEX_SUFFIXES = (".safetensors" + INDEX, ".bin" + INDEX)
 MAX_INDEX_BYTES = 100 << 20
+_PARALLEL = re.compile(r"(consolidated\.|mp_rank_|.*_rank_?)(\d\d+)(.*\.(?:pth|pt|bin))", re.IGNORECASE)
 _SHARD = re.compile(r"(.+)-\d+-of-(\d+)(\.safetensors|\.bin)", re.IGNORECASE)
 
 
@@ -69,6 +70,13 @@ def index_name(file: Path) -> str | None:
 
 def refuse_shard(file: Path) -> None:
     """Raises MetarepError for a file whose name says that it is one of several: alone it is a part of a network."""
+    match = _PARALLEL.fullmatch(file.name)
+    others = [one.name for one in sorted(file.parent.glob(f"{match[1]}*{match[3]}")) if one != file] if match else []
+    if any(_PARALLEL.fullmatch(other) for other in others):
+        what = f"{file} is the part of a network that one of several devices held"
+        raise MetarepError(
+            what, met=f"{others[0]} beside it", fix="merge the parts with the tool of the library that wrote them"
+        )
     index = index_name(file)
     if index is not None:
         raise MetarepError(

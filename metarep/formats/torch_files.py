@@ -10,16 +10,19 @@ import struct
 import warnings
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence, Set
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence, Set
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
+import torch._weights_only_unpickler
+from torch._utils import IMPORT_MAPPING, NAME_MAPPING
 
+from metarep.account import Entry
 from metarep.errors import MetarepError
 from metarep.formats.contents import Contents
-from metarep.formats.inert import inert_globals
+from metarep.formats.inert import Opening, asked_for, runs_code, standing_in
 from metarep.formats.members import SAVE_STATE_DICT, networks_of
 
 DAMAGE = (
@@ -29,8 +32,12 @@ DAMAGE = (
 """What reading a damaged file may raise."""
 
 ZIP_MAGIC = b"PK\x03\x04"
+PICKLE = b"\x80"
 LEGACY_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 """How torch.save begins a file that is no archive: its magic number, pickled."""
+
+SIGNED = 256
+"""The name of an archive's first record, data.pkl, ends before so many bytes."""
 
 MAX_GROWTH = 4
 MAX_SHARING = 1000
@@ -45,19 +52,24 @@ ALLOCATING = frozenset({"bytearray"})
 def read_torch(path: Path, *, checked: bool = True) -> Contents:
     """The networks in a file that torch.save wrote; unless `checked` no value is read, and no checksum held against its bytes.
 
-    Raises MetarepError for damaged files (their checksums are held against their bytes), for pickles of anything but
-    tensors and plain containers, and for tensors that are larger than the file.
+    Other objects are never made: whole modules and TorchScript give their tensors by name, the rest is left out. Raises
+    MetarepError for damaged files (their checksums are held against their bytes), for pickles that name what runs code, and for
+    tensors that are larger than the file.
     """
     return networks_of_saved(path, [Saved.read(path, checked=checked)])
 
 
 @dataclass(frozen=True)
 class Saved:
-    """What a file held, tensors and plain containers, and the lengths of its archive's records; None where it is no archive."""
+    """What a file held, tensors and plain containers, and the lengths of its archive's records; None where it is no archive.
+
+    `modules` are names of modules that were saved whole.
+    """
 
     content: Any
     sizes: Set[int] | None
     n_bytes: int
+    modules: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, path: Path, *, mmap: bool = True, checked: bool = True) -> Saved:
@@ -65,10 +77,12 @@ class Saved:
         with path.open("rb") as file:
             archive = file.read(len(ZIP_MAGIC)) == ZIP_MAGIC  # as torch.load decides it
             file.seek(0)
-            if not archive:
-                _refuse_allocations(path, file)
-        sizes = _check_archive(path, checksums=checked) if archive else None
-        return cls(read_saved(path, mmap=mmap and archive), sizes, path.stat().st_size)
+            names = [] if archive else _globals(path, file)
+        source, sizes = path, None
+        if archive:
+            source, sizes, names = _open_archive(path, checksums=checked)
+        opening = Opening(_load(path, source, names, mmap=mmap and source is path and archive))
+        return cls(opening.content, sizes and sizes | opening.sizes, path.stat().st_size, tuple(opening.modules))
 
 
 def networks_of_saved(path: Path, files: Sequence[Saved], content: Any = None) -> Contents:
@@ -80,30 +94,54 @@ def networks_of_saved(path: Path, files: Sequence[Saved], content: Any = None) -
     values = [value for held in contents.networks for value in held.checkpoint.tensors.values()]
     own = {(value.data_ptr(), value.shape, value.stride(), value.dtype): value.nbytes for value in values}
     n_bytes = sum(file.n_bytes for file in files)
+    modules = list(dict.fromkeys(name for file in files for name in file.modules))
     if sum(own.values()) > MAX_GROWTH * n_bytes + SLACK or sum(v.nbytes for v in values) > MAX_SHARING * n_bytes + SLACK:
         raise MetarepError(f"{path}: tensors are larger than the file", expected="values for all of them", fix=SAVE_STATE_DICT)
-    return contents
+    if not modules:
+        return contents
+    what = f"modules saved whole: {', '.join(modules[:3])}" + (f" and {len(modules) - 3} more" if len(modules) > 3 else "")
+    read = Entry("file", "", what, "its tensors are read under their names; nothing of its code is run")
+    return replace(contents, entries=(*contents.entries, read))
 
 
-def read_saved(path: Path, *, mmap: bool = False) -> Any:
-    """What torch.save wrote, on the CPU: tensors, plain containers, stand-ins; with `mmap` tensors lie in the file until used.
+def _load(path: Path, source: Path | io.BytesIO, names: Collection[str], *, mmap: bool = False) -> Any:
+    """What torch.save wrote, on the CPU: tensors, plain containers, and stand-ins for `names`.
 
-    Raises MetarepError for a file that holds anything else, without running any of it, and for a damaged one.
+    Raises MetarepError for a file that names what runs code, without running any of it, and for a damaged one.
     """
-    try:
-        with warnings.catch_warnings(action="ignore"), inert_globals():
-            return torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
-    except pickle.UnpicklingError as error:
-        if "Unsupported operand" in str(error):
+    if dangerous := runs_code(names):
+        fix = f"ask its author for a state dict, or load it where it was made and {SAVE_STATE_DICT}"
+        raise MetarepError(f"{path} holds more than tensors, and asks to run code", met=dangerous, fix=fix)
+    others: dict[str, type] = {}
+    while True:
+        try:
+            with warnings.catch_warnings(action="ignore"), standing_in(names, others):
+                return torch.load(source, map_location="cpu", weights_only=True, mmap=mmap)
+        except pickle.UnpicklingError as error:
+            asked = asked_for(error)
+            if asked and not asked.keys() <= others.keys():
+                others |= asked
+                continue
+            raise _unreadable(path, error) from error
+        except DAMAGE as error:
             raise MetarepError(f"{path} is damaged or was not written by torch.save", fix=SAVE_STATE_DICT) from error
-        raise MetarepError(
-            f"{path} holds more than tensors",
-            met=_foreign_class(error),
-            expected="a state dict; metarep unpickles nothing else",
-            fix=SAVE_STATE_DICT,
-        ) from error
-    except DAMAGE as error:
-        raise MetarepError(f"{path} is damaged or was not written by torch.save", fix=SAVE_STATE_DICT) from error
+
+
+def _unreadable(path: Path, error: pickle.UnpicklingError) -> MetarepError:
+    """What to say of a pickle that PyTorch refuses."""
+    with path.open("rb") as file:
+        head = file.read(len(LEGACY_MAGIC))
+    again = f"load it where it was made and {SAVE_STATE_DICT}"
+    if head.startswith(PICKLE) and head != LEGACY_MAGIC:
+        return MetarepError(f"{path} is a pickle that torch.save did not write, which is not read", fix=again)
+    if "persistent_load" in str(error):
+        return MetarepError(f"{path} holds a module that PyTorch before 1.6 saved whole, which is not read", fix=again)
+    if "Unsupported operand" in str(error) and head.startswith(ZIP_MAGIC):
+        return MetarepError(f"{path} was saved with another pickle_protocol than 2, which is not read", fix=again)
+    if "Unsupported operand" in str(error):
+        return MetarepError(f"{path} is damaged or was not written by torch.save", fix=SAVE_STATE_DICT)
+    told = str(error).partition("WeightsUnpickler error:")[2].strip() or str(error)
+    return MetarepError(f"{path} holds more than tensors", met=told.splitlines()[0][:120], expected="a state dict", fix=again)
 
 
 def starts_as_torch(path: Path) -> bool:
@@ -111,6 +149,13 @@ def starts_as_torch(path: Path) -> bool:
     with path.open("rb") as file:
         head = file.read(len(LEGACY_MAGIC))
     return not head or head.startswith((ZIP_MAGIC, LEGACY_MAGIC))
+
+
+def is_saved(path: Path) -> bool:
+    """Whether torch.save wrote a file, whatever it is called."""
+    with path.open("rb") as file:
+        head = file.read(SIGNED)
+    return head.startswith(LEGACY_MAGIC) or (head.startswith(ZIP_MAGIC) and b"/data.pkl" in head)
 
 
 def _plain(path: Path, name: str, value: torch.Tensor, sizes: Set[int] | None) -> torch.Tensor:
@@ -127,45 +172,71 @@ def _plain(path: Path, name: str, value: torch.Tensor, sizes: Set[int] | None) -
     return value.detach().resolve_conj().resolve_neg().as_subclass(torch.Tensor)
 
 
-def _check_archive(path: Path, *, checksums: bool) -> set[int]:
-    """The lengths of an archive's records. Raises MetarepError for archives that are damaged, compressed, or hold code."""
+def _open_archive(path: Path, *, checksums: bool) -> tuple[Path | io.BytesIO, set[int], list[str]]:
+    """What PyTorch can load of an archive, the lengths of its records, and the names in its pickle.
+
+    Raises MetarepError for archives that are damaged or compressed, and that name classes of any size.
+    """
     try:
         with zipfile.ZipFile(path) as archive:
-            entries = archive.infolist()
-            if any("/code/" in entry.filename or entry.filename.endswith("constants.pkl") for entry in entries):
-                raise MetarepError(f"{path} holds more than tensors", met="TorchScript code", fix=SAVE_STATE_DICT)
+            entries = [entry for entry in archive.infolist() if not _CODE.search(entry.filename)]
             if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
                 raise MetarepError(f"{path} is compressed inside", expected="what torch.save writes", fix=SAVE_STATE_DICT)
             if sum(entry.file_size for entry in entries) > path.stat().st_size:
                 raise MetarepError(f"{path} declares more than it holds", fix="copy or save it again")
-            if broken := checksums and archive.testzip():
-                raise MetarepError(f"{path} is damaged: a checksum does not hold", met=broken, fix="copy or save it again")
-            for entry in entries:
-                if entry.filename.endswith("data.pkl"):
-                    _refuse_allocations(path, io.BytesIO(archive.read(entry)))
-            return {entry.file_size for entry in entries}
+            source, pickles = path, [entry for entry in entries if entry.filename.endswith("/data.pkl")]
+            if constants := [entry for entry in entries if entry.filename.endswith("/constants.pkl")]:
+                source = _of_script(archive, entries, frozen=not any("/data/" in entry.filename for entry in entries))
+                pickles += constants
+            for entry in entries if checksums else ():
+                with archive.open(entry) as file:
+                    while file.read(1 << 20):  # to its end, where the checksum is
+                        pass
+            names = [name for entry in pickles for name in _globals(path, io.BytesIO(archive.read(entry)))]
+            return source, {entry.file_size for entry in entries}, names
     except (zipfile.BadZipFile, zlib.error, *DAMAGE) as error:
+        if "Bad CRC-32" in str(error):
+            what, fix = f"{path} is damaged: a checksum does not hold", "copy or save it again"
+            raise MetarepError(what, met=str(error)[-80:], fix=fix) from error
         raise MetarepError(f"{path} is damaged or was not written by torch.save", fix=SAVE_STATE_DICT) from error
 
 
-def _refuse_allocations(path: Path, file) -> None:
-    """Raises MetarepError for a pickle that names a class of ALLOCATING. The end of the pickles, or damage, ends the search."""
-    for word in _words(file):
-        if word.split()[-1:] and word.split()[-1] in ALLOCATING:
-            raise MetarepError(f"{path} holds more than tensors", met=word, expected="a state dict", fix=SAVE_STATE_DICT)
+def _of_script(archive: zipfile.ZipFile, entries: Sequence[zipfile.ZipInfo], *, frozen: bool) -> io.BytesIO:
+    """A TorchScript archive without its code, as torch.save would have written it; of a frozen one the constants."""
+    kept = io.BytesIO()
+    left, taken = ("data", "constants") if frozen else ("constants", "data")
+    with zipfile.ZipFile(kept, "w") as plain:
+        for entry in entries:
+            folder, _, rest = entry.filename.partition("/")
+            if not rest.startswith((f"{left}/", f"{left}.pkl")):
+                rest = "data" + rest.removeprefix(taken) if rest.startswith((f"{taken}/", f"{taken}.pkl")) else rest
+                plain.writestr(f"{folder}/{rest}", archive.read(entry))
+    kept.seek(0)
+    return kept
 
 
-def _words(file) -> Iterator[str]:
+def _globals(path: Path, file: Any) -> list[str]:
+    """The names of classes and functions in the pickles of a file, as module.name, up to their end or to damage.
+
+    Raises MetarepError for a class of ALLOCATING.
+    """
+    names: dict[str, None] = {}
     try:
         while True:
-            for _, argument, _ in pickletools.genops(file):
-                if isinstance(argument, str) and len(argument) < 200:
-                    yield argument
+            for operation, argument, _ in pickletools.genops(file):
+                if operation.name == "GLOBAL":
+                    full = tuple(argument.split(" ", 1))
+                    module, name = NAME_MAPPING.get(full, (IMPORT_MAPPING.get(full[0], full[0]), full[-1]))
+                    names[f"{module}.{name}"] = None
     except (UnicodeError, *DAMAGE):
-        return
+        pass
+    if hungry := next((name for name in names if name.rpartition(".")[2] in ALLOCATING), None):
+        raise MetarepError(f"{path} holds more than tensors", met=hungry, expected="a state dict", fix=SAVE_STATE_DICT)
+    return [name for name in names if name not in TENSORS]
 
 
-def _foreign_class(error: pickle.UnpicklingError) -> str:
-    """The class that PyTorch refused to unpickle, where it names one."""
-    found = re.search(r"GLOBAL ([\w.]+)", str(error))
-    return found[1] if found else "pickled objects"
+TENSORS = frozenset(torch._weights_only_unpickler._get_allowed_globals())
+"""The names that PyTorch reads as tensors and plain containers."""
+
+_CODE = re.compile(r"/(code|extra)/|/[^/]*\.(py|debug_pkl)$|/bytecode\.pkl$")
+"""Records of TorchScript that hold no tensors."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import get_args
 
-from metarep.account import Entry, Subject
+from metarep.account import Entry, Subject, counted
 from metarep.artefact import write_whole
 from metarep.errors import MetarepError
 from metarep.tables import read_csv, to_csv
@@ -33,7 +34,7 @@ SUBJECTS: dict[str, str] = {
 FEW = 3
 """Entries of a subject, and places of an entry, that are printed."""
 
-DAMAGED = "damaged"
+NOT_READ = "not read"
 """What an entry says of a file that `--skip-damaged` left out."""
 
 
@@ -68,7 +69,7 @@ class Account:
                 raise MetarepError(reasons[0], fix=fix.replace("them", "it")) from self.damaged[0][1]
             listed = " | ".join(reasons[: 3 * FEW]) + (" | …" if len(reasons) > 3 * FEW else "")
             raise MetarepError(f"{len(reasons):,} files cannot be read: {listed}", fix=fix)
-        self.add(*(Entry("file", file, DAMAGED, plain_text(str(error))) for file, error in self.damaged))
+        self.add(*(Entry("file", file, NOT_READ, plain_text(str(error))) for file, error in self.damaged))
 
     def require_certain(self) -> None:
         """Raises MetarepError that lists what is in doubt."""
@@ -89,12 +90,14 @@ def read_account(zoo: Path) -> list[Entry]:
 
 
 def account_lines(entries: Sequence[Entry], zoo: Path) -> list[str]:
-    """The entries grouped by subject, the first few of each, doubts first; and where all of them are."""
+    """The entries grouped by what they say, the first few of each subject, of the whole zoo and doubts before others; and where
+    all of them are.
+    """
     if not entries:
         return []
     lines = []
     for subject in get_args(Subject):
-        groups = sorted(_alike([one for one in entries if one.subject == subject]), key=lambda group: not group[0].doubt)
+        groups = sorted(_alike([one for one in entries if one.subject == subject]), key=_rank)
         if groups:
             lines.append(f"{SUBJECTS[subject]}:")
             lines += ["  " + _line(group) for group in groups[:FEW]]
@@ -107,18 +110,30 @@ def account_lines(entries: Sequence[Entry], zoo: Path) -> list[str]:
     ]
 
 
+def _rank(group: Sequence[Entry]) -> tuple[bool, bool]:
+    return bool(group[0].where), not group[0].doubt
+
+
 def _alike(entries: Sequence[Entry]) -> list[list[Entry]]:
-    """Entries that say the same of several places, together."""
-    groups: dict[tuple[str, str, str], list[Entry]] = {}
+    """Entries that say the same of several places, together; what they list behind a colon may differ."""
+    groups: dict[tuple[str, str, str, bool], list[Entry]] = {}
     for entry in entries:
-        groups.setdefault((entry.subject, entry.what, entry.why), []).append(entry)
+        head, colon, _ = entry.what.partition(": ")
+        said = re.sub(r"[\d,]+", "#", head) if colon else head
+        groups.setdefault((entry.subject, said, entry.why, entry.doubt), []).append(entry)
     return list(groups.values())
 
 
 def _line(group: Sequence[Entry]) -> str:
     """Entries that say the same as one line: where, what, why."""
     first = group[0]
-    places = ", ".join(dict.fromkeys(entry.where for entry in group[:FEW] if entry.where))
-    places += f" and {len(group) - FEW:,} more" if len(group) > FEW else ""
-    parts = [part for part in (places, first.what, first.why) if part]
-    return ("? " if first.doubt else "") + ": ".join(parts)
+    places = [place for place in dict.fromkeys(entry.where for entry in group) if place]
+    n_networks = sum(entry.n_networks for entry in group)
+    if n_networks > len(group):
+        n_more = n_networks - 1
+        where = f"{first.where} and {counted(n_more, 'more network')}"
+        where += f" of {len(group):,} architectures" if len(group) > 1 else " of its architecture"
+    else:
+        where = ", ".join(places[:FEW]) + (f" and {len(places) - FEW:,} more" if len(places) > FEW else "")
+    what = first.what + (", …" if len({entry.what for entry in group}) > 1 else "")
+    return ("? " if first.doubt else "") + ": ".join(part for part in (where, what, first.why) if part)

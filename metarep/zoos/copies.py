@@ -2,9 +2,9 @@
 
 Every tensor has a digest of its values that neither their order nor their signs change, and every network one of its tensors
 that neither their order nor their names change. A copy at half precision is found by the digest of what the original becomes
-when it is rounded so: nothing is compared within a tolerance, and networks that came to nearly the same values in training
-are no copies. Networks with scaled units are compared by sums over their tensors, each unit's scale undone. Work grows in
-proportion to the number of networks, of which a few numbers each are kept.
+when it is rounded so. Networks with scaled units are compared by sums over their tensors, each unit's scale undone. Networks
+of equal names and shapes are compared by some of their values as well: copies that were quantised, and states of one run, are
+correlated there as no two networks of different seeds are. A few numbers of each network are kept.
 """
 
 from __future__ import annotations
@@ -12,9 +12,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 import torch
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from metarep.networks.architecture import Architecture, readable
 from metarep.networks.symmetry_groups import Symmetries
@@ -32,6 +35,15 @@ MAX_SCALED = 1_000_000
 MIN_SHARED, N_SHARED = 64, 8
 """Of each network the digests of so many of its largest tensors are kept, where they have so many values."""
 
+N_SAMPLED, MIN_SAMPLED = 128, 64
+"""Of each network so many values are kept, if it has as many as the second number at least."""
+
+NEAR, ALIKE = 0.98, 0.5
+"""Correlations of sampled values: of what is nearly a copy, and of what one run or one network before training made."""
+
+MAX_COMPARED, BLOCK = 10_000, 1024
+"""Of more networks of equal names and shapes, pairs are not compared; networks whose pairs are compared at once."""
+
 PIECE = 1 << 16
 """Values that are digested at once, so that they stay in the cache."""
 
@@ -42,13 +54,16 @@ class Fingerprint:
 
     own: the network's own precisions. digests: of all its values at each precision. tensors: digests of single tensors.
     sums: (T, 2) float64, of absolute values and of squares, once the scale of units is undone; None where no units are
-    interchangeable, and where a value is not finite.
+    interchangeable, and where a value is not finite. shapes: a hash of the names and shapes. sample: (N_SAMPLED,) float32,
+    values from all over the network, each in units of its tensor's root mean square; None for a small network.
     """
 
     own: tuple[str, ...]
     digests: Mapping[str, int]
     tensors: tuple[int, ...]
     sums: np.ndarray | None
+    shapes: int
+    sample: np.ndarray | None
 
 
 @dataclass(frozen=True)
@@ -71,6 +86,8 @@ def fingerprint(architecture: Architecture, tensors: Mapping[str, torch.Tensor],
         {name: hash(frozenset(zip(sizes.tolist(), found.tolist(), strict=True))) for name, found in digests.items()},
         tuple(int(digests["float32"][at]) for at in large),
         _sums(weights, symmetries) if symmetries.groups and sizes.sum() <= MAX_SCALED else None,
+        hash(tuple(sorted((name, tuple(value.shape)) for name, value in weights.items()))),
+        _sampled(weights) if sizes.sum() >= MIN_SAMPLED else None,
     )
 
 
@@ -93,9 +110,71 @@ def find_copies(prints: Sequence[Fingerprint], architecture: Sequence[int]) -> l
                 rounded[coarser].append(number)
     found = [Copies(tuple(group), "the same values, in whatever order") for group in equal.values() if len(group) > 1]
     found += [Copies((number, *group), "the same values, rounded") for number, group in rounded.items()]
-    return found + [
-        Copies(group, "nearly the same values, but for the scale of units") for group in _scaled(prints, architecture, first)
-    ]
+    scaled_copies = _scaled(prints, architecture, first)
+    found += [Copies(group, "nearly the same values, but for the scale of units") for group in scaled_copies]
+    known = [set(copies.networks) for copies in found]
+    near = (group for group in correlated(prints, NEAR) if not any(set(group) <= one for one in known))
+    return found + [Copies(group, "nearly the same values") for group in near]
+
+
+def correlated(prints: Sequence[Fingerprint], least: float) -> Iterator[tuple[int, ...]]:
+    """Groups of networks, by their numbers, that a chain of correlations of `least` and more holds together."""
+    for numbers, samples in _standardised(prints):
+        if len(numbers) > MAX_COMPARED:
+            continue
+        bound, pairs = max(least, 6 / samples.shape[1] ** 0.5), []
+        for first in range(0, len(numbers), BLOCK):
+            rows, columns = np.nonzero(samples[first : first + BLOCK] @ samples.T >= bound)
+            pairs.append((rows + first, columns))
+        rows, columns = (np.concatenate(side) for side in zip(*pairs, strict=True))
+        edges = coo_array((np.ones(len(rows)), (rows, columns)), shape=(len(numbers),) * 2)
+        _, group_of = connected_components(edges, directed=False)
+        for group in range(group_of.max() + 1):
+            if (group_of == group).sum() > 1:
+                yield tuple(numbers[at] for at in np.flatnonzero(group_of == group))
+
+
+def go_on(prints: Sequence[Fingerprint], orders: Sequence[Sequence[int]]) -> list[bool]:
+    """Whether networks in some orders, by their numbers, are each correlated with the one before, as states of one run are."""
+    samples = {number: row for numbers, rows in _standardised(prints) for number, row in zip(numbers, rows, strict=True)}
+    found = []
+    for order in orders:
+        pairs = [(samples[a], samples[b]) for a, b in pairwise(order) if a in samples and b in samples]
+        found.append(bool(pairs) and float(np.median([a @ b for a, b in pairs])) >= max(ALIKE, 6 / len(pairs[0][0]) ** 0.5))
+    return found
+
+
+def _standardised(prints: Sequence[Fingerprint]) -> Iterator[tuple[list[int], np.ndarray]]:
+    """For networks of equal names and shapes: their numbers, and samples of length 1 without what all of them share.
+
+    Of two networks nothing can be told apart from what both share; it is left in.
+    """
+    known: dict[int, list[int]] = defaultdict(list)
+    for number, one in enumerate(prints):
+        if one.sample is not None:
+            known[one.shapes].append(number)
+    for numbers in known.values():
+        samples = _unit(np.stack([prints[number].sample for number in numbers]))
+        yield numbers, _unit(samples - samples.mean(axis=0)) if len(numbers) > 2 else samples
+
+
+def _unit(rows: np.ndarray) -> np.ndarray:
+    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-6)
+
+
+def _sampled(weights: Mapping[str, torch.Tensor]) -> np.ndarray:
+    """(N_SAMPLED,) float32, or as many values as there are; see `Fingerprint`."""
+    total, at, found = sum(value.numel() for value in weights.values()), 0, []
+    places = np.unique(((np.arange(N_SAMPLED) + 0.5) * total / N_SAMPLED).astype(np.int64))
+    for name in sorted(weights):
+        flat = weights[name].reshape(-1)
+        own = places[(places >= at) & (places < at + len(flat))] - at
+        if len(own):
+            norm = torch.linalg.vector_norm(flat if flat.itemsize >= 4 else flat.float())
+            scale = (norm / len(flat) ** 0.5).clamp_min(1e-30)
+            found.append((flat[torch.from_numpy(own)].float() / scale).numpy())
+        at += len(flat)
+    return np.nan_to_num(np.concatenate(found), nan=0.0, posinf=0.0, neginf=0.0).astype(np.float32)
 
 
 def shared_tensors(prints: Sequence[Fingerprint]) -> Iterator[tuple[int, ...]]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from metarep.account import Entry
 from metarep.formats.readers import TRAINERS, suffix_of
+from metarep.formats.torch_files import is_saved
 from metarep.zoos.account import Account
 
 CACHES = (".git", ".hg", ".svn", ".cache", ".ipynb_checkpoints", "__pycache__", "__MACOSX", "node_modules")
@@ -77,6 +78,8 @@ def no_network(path: Path) -> str | None:
         return "what a training script keeps beside a network"
     if suffix_of(path):
         return None
+    if is_saved(path):
+        return "torch.save wrote it, which its name does not say: rename it to end in .pt"
     name = path.name.lower()
     return next((why for suffix, why in FOREIGN.items() if name.endswith(suffix)), None)
 

@@ -15,7 +15,8 @@ import torch
 from metarep.errors import MetarepError
 from metarep.formats.contents import Checkpoint
 from metarep.formats.npz_files import HEAD_ERRORS, to_torch
-from metarep.zoos.properties import OWN_COLUMNS, Source, read_table, whole_number
+from metarep.zoos.label_tables import read_table
+from metarep.zoos.properties import OWN_COLUMNS, Source, whole_number
 
 WEIGHTS = "weights.npy"
 METRICS = ("metrics.csv", "metrics.csv.gz")

@@ -31,7 +31,7 @@ from metarep.zoos.kinship import snapshots, with_runs
 from metarep.zoos.layouts import find_networks
 from metarep.zoos.members import chosen_members
 from metarep.zoos.properties import Source, join_labels
-from metarep.zoos.remarks import remark_on_sizes, remarks
+from metarep.zoos.remarks import remark_on_sizes, remark_on_units, remarks
 from metarep.zoos.settings import ImportConfig
 from metarep.zoos.shards import ShardWriter
 from metarep.zoos.zoo import KIND, open_zoo
@@ -229,9 +229,12 @@ class Gathered:
         """Raises MetarepError where there is none."""
         if self.sources:
             return
-        if self.config.member is not None and any(self.members):
-            names = ", ".join(filter(None, self.members))[:200]
-            raise MetarepError(f"no file holds a network called {self.config.member!r}", met=names, expected="one of them")
+        if self.config.member is not None and self.members:
+            names, fix = ", ".join(filter(None, self.members))[:200], "leave --member out"
+            problem = f"no file holds a network called {self.config.member!r}"
+            raise MetarepError(
+                problem, met=names or "files of one network each", expected="one of them" if names else None, fix=fix
+            )
         files = [entry for entry in self.account.entries if entry.subject == "file"]
         reasons = [": ".join(filter(None, (entry.where, entry.what, entry.why))) for entry in files]
         met = " | ".join(reasons[:3]) + (" | …" if len(reasons) > 3 else "")
@@ -261,12 +264,17 @@ class Gathered:
                 self.writer.change(number, architecture.changed({name: {"role": "buffer"} for name in unknown}))
             if frozen:
                 what = f"{len(frozen)} tensors are equal in all {len(own):,} networks: {', '.join(frozen[:3])}"
-                yield Entry("tensor", self._having(own), what, "frozen, or as they were when training began")
+                why = "frozen, or as they were when training began"
+                yield self._of_architecture(Entry("tensor", "", what, why), own)
 
     def _remarks(self) -> Iterator[Entry]:
-        known = self.writer.known
-        for number, own in self._by_architecture().items():
-            yield from remarks(known[number], self.reader.symmetries(known[number]), self._having(own))
+        by_architecture = self._by_architecture()
+        known = {number: self.writer.known[number] for number in by_architecture}
+        symmetries = {number: self.reader.symmetries(one) for number, one in known.items()}
+        yield from remark_on_units([*symmetries.values()], [len(own) for own in by_architecture.values()])
+        for number, own in by_architecture.items():
+            for entry in remarks(known[number], symmetries[number]):
+                yield self._of_architecture(entry, own)
         names = [source.network_id for source in self.sources]
         yield from remark_on_sizes(names, [row["n_params"] for row in self.writer.rows])
 
@@ -277,9 +285,8 @@ class Gathered:
             found[row["architecture"]].append(i)
         return found
 
-    def _having(self, numbers: Sequence[int]) -> str:
-        first = self.sources[numbers[0]].network_id
-        return first if len(numbers) == 1 else f"{first} and {len(numbers) - 1:,} more of its architecture"
+    def _of_architecture(self, entry: Entry, numbers: Sequence[int]) -> Entry:
+        return replace(entry, where=self.sources[numbers[0]].network_id, n_networks=len(numbers))
 
 
 def _forward(source: Source, architecture: Architecture) -> ForwardPass | None:

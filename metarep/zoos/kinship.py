@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from metarep.account import Entry, counted
-from metarep.zoos.copies import Copies, Fingerprint, find_copies, shared_tensors
+from metarep.zoos.copies import Copies, Fingerprint, find_copies, go_on, shared_tensors
 from metarep.zoos.properties import Source
-from metarep.zoos.runs import guess_run
+from metarep.zoos.runs import Numbered, guess_run, numbered
 
 OVERRIDE = "networks of one run share a split; a column `run_id` in --labels says it otherwise"
 FEW = 3
@@ -24,9 +26,11 @@ def with_runs(
     A `run_id` that a network has stays. Else runs are guessed from the names of files and folders, a file of which nothing is
     known is a run, and runs that hold copies of one network are one.
     """
-    guessed = [with_guess(source) for source in sources]
     given = [bool(source.run_id) for source in sources]
+    guessed = [source if source.run_id else _guessed(source) for source in sources]
     entries = [*_guesses(guessed, given)]
+    guessed, more = _numbered(guessed, prints)
+    entries += [*more, *_alone(guessed, given)]
     runs = _Runs([source.run_id for source in guessed], given)
     copies = find_copies(prints, architecture)
     entries += [_joined(runs, group, guessed) for group in copies]
@@ -57,29 +61,89 @@ def snapshots(sources: Sequence[Source]) -> list[str]:
 
 def with_guess(source: Source) -> Source:
     """The network with its run and epoch, where nothing but its name tells them."""
-    if source.run_id:
-        return source
-    name = source.file.removesuffix(source.suffix or "")
-    guess = guess_run(name)
+    guessed = source if source.run_id else _guessed(source)
+    return replace(guessed, run_id=guessed.run_id or _name(source))
+
+
+def _guessed(source: Source) -> Source:
+    """With the run that its name tells, "" where it tells none, and with its epoch."""
+    guess = guess_run(_name(source))
     root: Path = source.path.absolute().parents[source.file.count("/")]
-    run = name if guess.run is None else guess.run or root.resolve().name or "run"
+    run = "" if guess.run is None else guess.run or root.resolve().name or "run"
     return replace(source, run_id=run, epoch=guess.epoch if source.epoch is None else source.epoch)
 
 
+def _name(source: Source) -> str:
+    return source.file.removesuffix(source.suffix or "")
+
+
+def _numbered(sources: Sequence[Source], prints: Sequence[Fingerprint]) -> tuple[list[Source], list[Entry]]:
+    """The networks with runs for those that have none: one for files of one series whose numbers are steps, or whose values go
+    on from one to the next; and else one for each file.
+    """
+    series: dict[tuple[str, int], list[tuple[Numbered, int]]] = defaultdict(list)
+    first = {source.path: at for at, source in reversed([*enumerate(sources)]) if not source.run_id}
+    for at in first.values():
+        known = numbered(_name(sources[at]))
+        if known is not None:
+            series[known.series, prints[at].shapes].append((known, at))
+    several = [sorted(some, key=lambda one: one[0].number) for some in series.values() if len(some) > 1]
+    similar = go_on(prints, [[at for _, at in some] for some in several])
+    told: dict[Path, Numbered] = {}
+    by_steps, by_values, folders = [], [], set()
+    for some, alike in zip(several, similar, strict=True):
+        if alike or (some[0][0].bare and math.gcd(*(one.number for one, _ in some)) > 1):
+            (by_values if alike else by_steps).append([at for _, at in some])
+            told |= {sources[at].path: one for one, at in some}
+        else:
+            folders |= {one.folder for one, _ in some if one.bare}
+    found = [_of_series(source, told.get(source.path)) for source in sources]
+    entries = [
+        *_series(found, by_steps, "by numbers in their names that go up in steps"),
+        *_series(found, by_values, "by numbers in their names, and since the values of each go on from the one before"),
+    ]
+    if folders - {""}:
+        what = "files are called by numbers alone; each counts as a run"
+        why = "if a folder holds the states of one run, say so: a column `run_id` in --labels"
+        entries.append(Entry("run", _listed(sorted(folders)), what, why, doubt=True))
+    return found, entries
+
+
+def _of_series(source: Source, told: Numbered | None) -> Source:
+    if told is None:
+        return replace(source, run_id=source.run_id or _name(source))
+    run = re.sub(r"[/_.=-]*#[_.=-]*", "", told.series).lstrip("/") or source.path.parent.resolve().name
+    return replace(source, run_id=run, epoch=told.number if source.epoch is None else source.epoch)
+
+
+def _series(sources: Sequence[Source], groups: Sequence[Sequence[int]], how: str) -> Iterator[Entry]:
+    """One entry for series that count as a run each."""
+    if groups:
+        what = f"{sum(map(len, groups)):,} networks count as {counted(len(groups), 'run')} {how}"
+        listed = _listed([sources[at].network_id for at in groups[0]])
+        yield Entry("run", f"{sources[groups[0][0]].run_id} ({listed})", what, OVERRIDE)
+
+
 def _guesses(sources: Sequence[Source], given: Sequence[bool]) -> Iterator[Entry]:
-    by_run: dict[str, list[Source]] = defaultdict(list)
+    """One entry for runs of several files that names tell."""
+    by_run: dict[str, list[int]] = defaultdict(list)
+    for at, source in enumerate(sources):
+        if source.run_id and not given[at]:
+            by_run[source.run_id].append(at)
+    several = [some for some in by_run.values() if len({sources[at].path for at in some}) > 1]
+    yield from _series(sources, several, "by the names of files and folders")
+
+
+def _alone(sources: Sequence[Source], given: Sequence[bool]) -> Iterator[Entry]:
+    """One entry for files that are a run each."""
+    files: dict[str, set[Path]] = defaultdict(set)
     for source, known in zip(sources, given, strict=True):
         if not known:
-            by_run[source.run_id].append(source)
-    several = {run: some for run, some in by_run.items() if len({source.path for source in some}) > 1}
-    if several:
-        n_networks = sum(len(some) for some in several.values())
-        what = f"{n_networks:,} networks count as {counted(len(several), 'run')} by the names of files and folders"
-        run, some = next(iter(several.items()))
-        yield Entry("run", f"{run} ({_listed([source.network_id for source in some])})", what, OVERRIDE)
-    alone = sum(len(some) for run, some in by_run.items() if run not in several)
-    if alone:
-        what = f"{counted(alone, 'network')} of {counted(len(by_run) - len(several), 'file')}, each file a run of its own"
+            files[source.run_id].add(source.path)
+    n = sum(len(files[source.run_id]) == 1 for source in sources)
+    n_files = sum(len(some) == 1 for some in files.values())
+    if n_files > 1:
+        what = f"{counted(n, 'network')} of {counted(n_files, 'file')}, each file a run of its own"
         yield Entry("run", "", what, OVERRIDE)
 
 

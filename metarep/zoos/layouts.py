@@ -12,7 +12,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from metarep.account import Entry
 from metarep.errors import MetarepError
@@ -22,7 +22,7 @@ from metarep.zoos.account import Account
 from metarep.zoos.files import files_under, natural, no_network, shown
 from metarep.zoos.flat_arrays import LAYOUT, METRICS, WEIGHTS, flat_sources
 from metarep.zoos.properties import Source
-from metarep.zoos.ray_runs import run_of, run_sources, runs_among
+from metarep.zoos.ray_runs import STATE_DICT, run_of, run_sources, runs_among
 from metarep.zoos.shards import NETWORKS
 
 _MAGIC = re.compile(r"[*?\[]")
@@ -31,20 +31,43 @@ _MAGIC = re.compile(r"[*?\[]")
 def find_networks(paths: Sequence[Path | str], account: Account) -> list[Source]:
     """Every network under the paths, each a file, a folder or a glob pattern; the account names the files passed over.
 
-    Networks are called by their files without suffix, and with it where two files differ in that alone. Raises MetarepError
-    for paths that do not exist or hold nothing, and where two networks have the same id.
+    Networks are called by their files without suffix, and with it where two files differ in that alone; where the paths lie in
+    several folders, by the folder as well. Raises MetarepError for paths that do not exist or hold nothing.
     """
-    sources = _named(_whole([source for path in paths for source in _under(Path(path), account)], account))
-    seen: dict[str, Source] = {}
-    for source in sources:
-        if source.network_id in seen:
-            raise MetarepError(
-                f"two networks are called {source.network_id!r}",
-                met=f"{seen[source.network_id].path} and {source.path}",
-                fix="rename a file, or import the folder above both",
-            )
-        seen[source.network_id] = source
-    return sources
+    each = {path: _under(Path(path), account) for path in paths}
+    empty = [path for path, found in each.items() if not found]
+    if empty and not account.damaged:
+        if len(empty) == len(each):
+            passed = [f"{entry.where} ({entry.why})" for entry in account.entries if entry.subject == "file"]
+            expected = f"files that end in {', '.join(READERS)}, or one of the layouts that the README names"
+            raise MetarepError(f"{empty[0]} holds no networks", met=", ".join(passed[:3]) or None, expected=expected)
+        account.add(*(Entry("file", str(path), "holds no networks", "the other paths do", doubt=True) for path in empty))
+    once: dict[tuple[str, int | None], Source] = {}
+    for source in (source for found in each.values() for source in found):
+        key = os.path.realpath(source.path), source.row
+        one, other = sorted((once.get(key, source), source), key=lambda source: source.path.is_symlink())
+        once[key] = one
+        if one.file != other.file:
+            account.add(Entry("file", other.file, "a link", f"the file it leads to is read as {one.file}"))
+    return _named(_apart(_whole(list(once.values()), account)))
+
+
+def _apart(sources: Sequence[Source]) -> list[Source]:
+    """With files and runs that begin with what tells the folders of several paths apart."""
+    roots = [source.path.absolute().parents[source.file.count("/")] for source in sources]
+    if len(set(roots)) < 2:
+        return list(sources)
+    common = os.path.commonpath(set(roots))
+    above = [PurePath(os.path.relpath(root, common)) for root in roots]
+    return [
+        replace(
+            source,
+            network_id=(folder / source.network_id).as_posix(),
+            file=(folder / source.file).as_posix(),
+            run_id=source.run_id and (folder / source.run_id).as_posix(),
+        )
+        for source, folder in zip(sources, above, strict=True)
+    ]
 
 
 def _named(sources: Sequence[Source]) -> list[Source]:
@@ -79,10 +102,6 @@ def _under(path: Path, account: Account) -> list[Source]:
         found = _matching(path, account)
     else:
         raise MetarepError(f"no file or folder {path}", fix="check the path")
-    if not found and not account.damaged:
-        expected = f"files that end in {', '.join(READERS)}, or one of the layouts that the README names"
-        passed = [f"{entry.where} ({entry.why})" for entry in account.entries if entry.subject == "file"]
-        raise MetarepError(f"{path} holds no networks", met=", ".join(passed[:3]) or None, expected=expected)
     return found
 
 
@@ -116,7 +135,7 @@ def _in_folder(folder: Path, root: Path, account: Account) -> Iterator[Source]:
         with account.catching(shown(place, root)):
             yield from flat_sources(place, shown(place, root))
     for run, inside in by_run.items():
-        networks = [file for file in inside if not _passed_over(file, root, account)]
+        networks = [file for file in inside if file.name == STATE_DICT or not _passed_over(file, root, account)]
         with account.catching(shown(run, root)):
             yield from run_sources(run, root, networks, account)
 
@@ -130,7 +149,7 @@ def _passed_over(file: Path, root: Path, account: Account) -> bool:
     """Whether a file that may look like a network is none, which the account then says."""
     why = no_network(file)
     if why is not None:
-        account.add(Entry("file", shown(file, root), "passed over", why))
+        account.add(Entry("file", shown(file, root), "passed over", why, doubt=why.endswith("rename it to end in .pt")))
     return why is not None
 
 
@@ -142,6 +161,6 @@ def _file(path: Path, root: Path) -> Source:
             f"{path} is of no known format",
             met=no_network(path),
             expected=", ".join(READERS),
-            fix="convert it to one of them, or rename it if it is one",
+            fix="convert it to one of them",
         )
     return Source(name[: -len(suffix)], "", name, path, suffix=suffix)

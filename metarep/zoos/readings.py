@@ -116,7 +116,7 @@ def _number(text: str) -> float:
     if text.casefold() in TRUTHS:
         return TRUTHS[text.casefold()]
     try:
-        return float(text) if re.fullmatch(r"[-+.\deE]+|[-+]?inf(inity)?", text, re.IGNORECASE) else math.nan
+        return float(text.removesuffix("%")) if re.fullmatch(r"[-+.\deE]+%?|[-+]?inf(inity)?", text, re.I) else math.nan
     except ValueError:
         return math.nan
 
@@ -137,7 +137,8 @@ def read_columns(
     for name in (*categorical, *numeric):
         if name not in names or (name in categorical and name in numeric):
             met = "no such column" if name not in names else "both are asked for"
-            raise MetarepError(f"--categorical or --numeric {name}", met=met, expected="one of " + (", ".join(names) or "none"))
+            expected = "one of " + ", ".join(names) if names else "a table of --labels that has it"
+            raise MetarepError(f"--categorical or --numeric {name}", met=met, expected=expected)
     found = {}
     for name in names:
         cells = [_cell(known.get(name)) for known in networks]
@@ -211,6 +212,8 @@ def _read_texts(name: str, texts: np.ndarray, numbers: np.ndarray, run: np.ndarr
         reason = "it says how networks were split"
     if _words(name)[-1] in IDS and 2 * len(set(present)) > len(set(run[texts != ""])):
         reason = NAMES
+    if len(set(present)) == 1:
+        return Reading(texts, False, False, f"left out: {present[0]} in all {len(present)} networks that have a value")
     if reason:
         return Reading(texts, False, False, f"left out: {reason}", "--categorical reads it as a label all the same")
     return Reading(texts, True, False, f"a category of {len(set(present))} values", _known(len(present), len(texts)))

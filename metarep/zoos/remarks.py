@@ -20,30 +20,38 @@ TIMES_LARGER = 100
 FEW = 3
 
 
-def remarks(architecture: Architecture, symmetries: Symmetries, where: str) -> Iterator[Entry]:
-    """Entries on one architecture; `where` says which networks have it."""
+def remarks(architecture: Architecture, symmetries: Symmetries) -> Iterator[Entry]:
+    """Entries on one architecture."""
     tensors = architecture.tensors
     n_values = sum(tensor.size for tensor in tensors)
     buffers = [tensor for tensor in tensors if tensor.role == "buffer"]
     if buffers:
-        yield Entry("buffer", where, _listed(buffers), "set aside: kept, but neither counted nor read")
+        yield Entry("buffer", "", f"set aside: {_listed(buffers)}", "kept, but neither counted nor read")
     for dtype in dict.fromkeys(tensor.dtype for tensor in tensors if _unread(tensor)):
         unread = [tensor for tensor in tensors if tensor.dtype == dtype and _unread(tensor)]
         size = sum(tensor.size for tensor in unread)
         what = f"{size:,} values of {dtype} are not read: {_listed(unread)}"
-        yield Entry("tensor", where, what, "kept as they are, for export alone", doubt=size > MUCH * n_values)
+        yield Entry("tensor", "", what, "kept as they are, for export alone", doubt=size > MUCH * n_values)
     weights = [tensor for tensor in tensors if readable(tensor)]
     unknown = [tensor for tensor in weights if tensor.kind == OTHER]
     if unknown:
         be = "is" if len(unknown) == 1 else "are"
         what = f"{len(unknown)} of {counted(len(weights), 'tensor')} {be} of no known kind: {_listed(unknown)}"
         yield Entry(
-            "tensor", where, what, "a file given to --architecture can say what they are", doubt=len(unknown) == len(weights)
+            "tensor", "", what, "a file given to --architecture can say what they are", doubt=len(unknown) == len(weights)
         )
     for note in (*symmetries.notes, *assumed(symmetries)):
-        yield Entry("architecture", where, note, "")
+        yield Entry("architecture", "", note, "")
     for name in (name for name, found in architecture.evidence if found == "refuted"):
-        yield Entry("architecture", where, f"{name}: no symmetry", "a random draw moves the outputs; it is dropped", doubt=True)
+        yield Entry("architecture", "", f"{name}: no symmetry", "a random draw moves the outputs; it is dropped", doubt=True)
+
+
+def remark_on_units(symmetries: Sequence[Symmetries], n_networks: Sequence[int]) -> Iterator[Entry]:
+    """In how many networks of some architectures interchangeable units were found."""
+    found = [any(units.interchangeable for units in one.groups) for one in symmetries]
+    n = sum(number for number, has in zip(n_networks, found, strict=True) if has)
+    what = f"interchangeable units were found in {n:,} of {counted(sum(n_networks), 'network')}"
+    yield Entry("architecture", "", what, "")
 
 
 def remark_on_sizes(network_id: Sequence[str], n_params: Sequence[int]) -> Iterator[Entry]:

@@ -17,11 +17,12 @@ COUNTS = (
     r"(?:global[_-]?)?(?:steps?|iters?|iterations?|itr|updates?)[=_.-]?(?P<step>\d+)",  # step=100, global_step100, iter_5
     r"checkpoint-(?P<step>\d+)",  # checkpoint-500, as Hugging Face's trainer counts steps
     r"(?:checkpoint|ckpt|chkpt|snapshot)[=_.-]?\d+",  # checkpoint_000001: a count of checkpoints
+    r"(?<=[a-z0-9][_-])e(?P<epoch>\d+)",  # resnet_e10
 )
 """How far training had come, by its epoch or its step where the name says which of them a number is."""
 
 WORDS = (
-    r"best|last|latest|final|init|initial|ema|swa|non[_-]?ema|averaged",
+    r"best(?:[_-]?(?:val|valid|model|ckpt))*|last|latest|final|init|initial|ema|swa|non[_-]?ema|averaged|checkpoint|ckpt",
     r"fp16|fp32|bf16|float16|bfloat16|half|int8|int4|q4|q8|quantized|quantised",
 )
 """States of a run that a word tells apart, and copies in other precisions."""
@@ -34,7 +35,7 @@ METRICS = (
 """What stands beside a count or a word: a metric with its value, a version."""
 
 NAMELESS = re.compile(
-    r"|(model|net|network|weight|checkpoint|ckpt|snapshot|state|epoch|step|param)s?|module|saved|dict"
+    r"|(model|net|network|weight|checkpoint|ckpt|snapshot|state|epoch|step|param|file|log|output|artifact)s?|module|saved|dict"
     r"|pytorch|torch|tf|flax|onnx|adapter|diffusion|rl|consolidated"
 )
 """Words that every network could be called by: a file or folder that has no others is named by the folder above it."""
@@ -71,6 +72,26 @@ def guess_run(network_id: str) -> Guess:
 
 
 @dataclass(frozen=True)
+class Numbered:
+    """A name with a number in it: where it stands, its folder, and whether that number is all that it says."""
+
+    number: int
+    series: str
+    folder: str
+    bare: bool
+
+
+def numbered(network_id: str) -> Numbered | None:
+    """The last number in a file's name, for names that may be one of a series: expA/1, expA/2."""
+    folder, _, name = network_id.rpartition("/")
+    match = re.fullmatch(r"(.*?)(\d{1,18})(\D*)", name)
+    if match is None:
+        return None
+    series = f"{folder}/{match[1]}#{match[3]}"
+    return Numbered(int(match[2]), series, folder, _nameless(match[1]) and _nameless(match[3]))
+
+
+@dataclass(frozen=True)
 class _Part:
     """A name without counts, words and metrics; the counts; whether there was a count or a word at all."""
 
@@ -87,7 +108,8 @@ def _stripped(name: str) -> _Part:
     rest = _WORDS.sub("", name)
     told = bool(counts) or rest != name
     rest = _METRICS.sub("", rest) if told else rest
-    return _Part(re.sub(r"([_.=-])[_.=-]+", r"\1", rest).strip("_.=- "), counts, told)
+    rest = re.sub(r"([_.=-])[_.=-]+", r"\1", rest).strip("_.=- ")
+    return _Part(_TAIL.sub("", rest) if told else rest, counts, told)
 
 
 def _nameless(rest: str) -> bool:
@@ -113,3 +135,4 @@ _COUNT_FOLDER = re.compile(r"(epoch|step|iter|checkpoint|ckpt|snapshot)s?/(?=\d+
 
 _COUNTS = tuple(_whole(pattern) for pattern in COUNTS)
 _WORDS, _METRICS = _whole(*WORDS), _whole(*METRICS)
+_TAIL = re.compile(rf"(?<=.)([_.=-]+({NAMELESS.pattern.removeprefix('|')}))+$", re.I)

@@ -1,5 +1,6 @@
 """Damaged, hostile and foreign files: one line for what is wrong, nothing run, nothing half-written."""
 
+import gzip
 import io
 import json
 import pickle
@@ -37,9 +38,9 @@ class Hungry:
         return bytearray, (10**12,)
 
 
-def pickled(content, zipped=True) -> bytes:
+def pickled(content, zipped=True, **how) -> bytes:
     file = io.BytesIO()
-    torch.save(content, file, _use_new_zipfile_serialization=zipped)
+    torch.save(content, file, _use_new_zipfile_serialization=zipped, **how)
     return file.getvalue()
 
 
@@ -159,7 +160,9 @@ FILES = {
         lambda: agent({"policy.pth": pickled({"x": Payload()})}),
         r"payload.zip: 'policy.pth' holds more than tensors",
     ),
-    "module.pt": (lambda: pickled(nn.Linear(2, 2)), "met torch.nn.modules.linear.Linear"),
+    "module, old.pt": (lambda: pickled(nn.Linear(2, 2), zipped=False), r"before 1.6 saved whole.*torch.save\(model.state_dict"),
+    "new pickle.pt": (lambda: pickle.dumps(floats()), "a pickle that torch.save did not write"),
+    "protocol.pt": (lambda: pickled(floats(), pickle_protocol=4), "another pickle_protocol than 2"),
     "hungry.pt": (lambda: pickled({"w": torch.ones(2), "x": Hungry()}), "bytearray"),
     "hungry, old.pt": (lambda: pickled({"x": Hungry()}, zipped=False), "bytearray"),
     "hungry.zip": (lambda: agent({"policy.pth": pickled({"x": Hungry()})}), "bytearray"),
@@ -180,6 +183,9 @@ FILES = {
     "one name twice.pt": (lambda: pickled({1: torch.ones(1), "1": torch.ones(1)}), "no name for a tensor"),
     "reserved.pt": (lambda: pickled({"__metadata__": torch.ones(1)}), "reserved"),
     "empty.pth": (lambda: b"", "is empty"),
+    "page.safetensors": (lambda: b"<!DOCTYPE html><html>404</html>", "a page of the web.*download"),
+    "packed.pt": (lambda: gzip.compress(STATE), "compressed as a whole; unpack"),
+    "array.pt": (lambda: npy(np.ones(3)), r"one array of NumPy.*numpy.savez"),
     **{
         f"head {number}.safetensors": (lambda change=change: head_changed(change), "safetensors")
         for number, change in enumerate(
@@ -281,10 +287,3 @@ def test_an_import_of_it_leaves_nothing(tmp_path, monkeypatch, name):
     assert not (tmp_path / BOOM).exists()
     assert not (tmp_path / "zoo").exists()
     assert not partial_path(tmp_path / "zoo").exists()
-
-
-@pytest.mark.filterwarnings("ignore")
-def test_code_of_torchscript_is_refused(tmp_path):
-    torch.jit.script(nn.Linear(2, 2)).save(str(tmp_path / "x.pt"))
-    with pytest.raises(MetarepError, match="TorchScript"):
-        read_contents(tmp_path / "x.pt")

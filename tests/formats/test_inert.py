@@ -1,6 +1,7 @@
-"""Hyperparameters beside weights are read as inert stand-ins; what is not on the list is refused, and nothing of it runs."""
+"""Objects beside weights, and modules that were saved whole, are read as inert stand-ins: nothing of them runs."""
 
 import argparse
+import collections
 import datetime
 import sys
 import types
@@ -9,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
-from metarep.errors import MetarepError
-from metarep.formats.readers import read_checkpoint
+from metarep.formats.readers import read_checkpoint, read_contents
 
 NETWORK = {"fc.weight": torch.arange(6.0).view(2, 3), "fc.bias": torch.ones(2)}
 LIGHTNING = "lightning.fabric.utilities.data"
@@ -24,6 +25,10 @@ class Ran(Exception):
 class Loud:
     def __setstate__(self, state):
         raise Ran
+
+
+class Widths(list):
+    """A list of a class of its own."""
 
 
 @pytest.fixture
@@ -55,6 +60,9 @@ def test_a_checkpoint_of_lightning_is_read_without_lightning(tmp_path, attribute
         Path("data/train"),
         datetime.datetime(2020, 1, 2),
         [datetime.timedelta(days=1)],
+        collections.defaultdict(list, a=[1]),
+        collections.deque([3]),
+        Widths([3, 2]),
     ],
     ids=lambda value: type(value).__name__,
 )
@@ -63,9 +71,53 @@ def test_settings_and_numbers_of_numpy_do_not_keep_a_network_from_being_read(tmp
     assert set(read_checkpoint(tmp_path / "x.pt").tensors) == set(NETWORK)
 
 
-def test_the_control_any_other_class_is_refused_and_does_not_run(tmp_path):
+def test_the_control_objects_that_would_run_do_not(tmp_path):
     loud = Loud()
-    loud.state = 1
+    loud.state = loud
     torch.save({"model": NETWORK, "beside": loud}, tmp_path / "x.pt")
-    with pytest.raises(MetarepError, match="Loud"):
-        read_checkpoint(tmp_path / "x.pt")
+    assert set(read_checkpoint(tmp_path / "x.pt").tensors) == set(NETWORK)
+    with pytest.raises(Ran):
+        torch.load(tmp_path / "x.pt", weights_only=False)
+
+
+class Net(nn.Module):
+    """A module whose class is of no use to the reader."""
+
+    def __init__(self):
+        super().__init__()
+        self.inside = nn.ModuleDict({"fc": nn.Linear(3, 4), "norm": nn.BatchNorm1d(4)})
+        self.register_buffer("left_out", torch.ones(3), persistent=False)
+
+    def forward(self, x):
+        return self.inside["norm"](self.inside["fc"](x))
+
+
+WHOLE = {
+    "module": torch.save,
+    "module in a dictionary": lambda net, path: torch.save({"model": net, "epoch": 3}, path),
+    "parallel": lambda net, path: torch.save(nn.DataParallel(net), path),
+    "script": lambda net, path: torch.jit.trace(net, torch.ones(2, 3)).save(str(path)),
+    "arrays": lambda net, path: torch.save({name: value.numpy() for name, value in net.state_dict().items()}, path),
+}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("how", WHOLE)
+def test_what_was_saved_whole_is_read_by_the_names_of_its_tensors(tmp_path, how):
+    net = Net().eval()
+    WHOLE[how](net, tmp_path / "x.pt")
+    contents = read_contents(tmp_path / "x.pt")
+    found = {name.removeprefix("module."): value for name, value in contents.networks[0].checkpoint.tensors.items()}
+    state = net.state_dict()
+    assert {name: value for name, value in found.items() if name != "left_out"}.keys() == state.keys()
+    assert all(torch.equal(found[name], value) for name, value in state.items())
+    assert any("saved whole" in entry.what for entry in contents.entries) == (how != "arrays")
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_layers_that_were_quantised_are_read_out_of_a_whole_module(tmp_path):
+    net = nn.Sequential(nn.Linear(3, 4))
+    torch.save(torch.ao.quantization.quantize_dynamic(net, {nn.Linear}), tmp_path / "x.pt")
+    found = read_checkpoint(tmp_path / "x.pt").tensors
+    assert torch.allclose(found["0.weight"], net[0].weight, atol=0.01)
+    assert torch.equal(found["0.bias"], net[0].bias)

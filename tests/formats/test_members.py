@@ -169,10 +169,10 @@ def test_a_state_dict_of_one_number_is_a_network(tmp_path, content):
 
 @pytest.mark.parametrize("name", ["training_args.bin", "rng_state_0.pth", "optimizer.bin"])
 def test_what_a_trainer_leaves_is_known_by_its_name_where_it_cannot_be_read(tmp_path, name):
-    torch.save({"args": nn.Linear(2, 2)}, tmp_path / name)
+    torch.save({"args": nn.Linear(2, 2)}, tmp_path / name, _use_new_zipfile_serialization=False)
     assert not read_contents(tmp_path / name).networks
     (tmp_path / name).rename(tmp_path / "x.pth")
-    with pytest.raises(MetarepError, match="more than tensors"):
+    with pytest.raises(MetarepError, match="saved whole"):
         read_contents(tmp_path / "x.pth")
 
 
@@ -213,3 +213,14 @@ def test_content_that_is_nested_without_end(tmp_path):
         torch.save(content, tmp_path / "x.pt")
         with pytest.raises(MetarepError, match="nested without end"):
             read_contents(tmp_path / "x.pt")
+
+
+def test_lists_of_weights_and_of_biases_are_one_network(tmp_path):
+    (held,) = contents(
+        tmp_path, {"weights": [torch.ones(3, 2), torch.ones(1, 3)], "biases": [torch.ones(3), torch.ones(1)]}
+    ).networks
+    assert list(held.checkpoint.tensors) == ["weights.0", "weights.1", "biases.0", "biases.1"]
+
+
+def test_a_file_tells_how_far_its_network_had_come(tmp_path):
+    assert [held.epoch for held in contents(tmp_path, {"model": NET, "epoch": 7}).networks] == [7]

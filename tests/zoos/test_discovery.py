@@ -57,6 +57,29 @@ def test_links_are_followed_once_and_circles_end(tmp_path):
     assert len([entry for entry in said(entries, "file") if entry.what == "a link"]) == 5
 
 
+def test_files_and_paths_that_are_left_out_are_told(tmp_path):
+    save(tmp_path / "in" / "n.pt" / "real.pt")
+    os.symlink(tmp_path / "in" / "n.pt" / "real.pt", tmp_path / "in" / "alias.pt")
+    for number, name in enumerate(("net.model", "net", "best.pt.bak")):
+        save(tmp_path / "in" / name, seed=number)
+    (tmp_path / "empty").mkdir()
+    paths = [tmp_path / "in", tmp_path / "empty"]
+    zoo = open_zoo(import_networks(ImportConfig(), paths, tmp_path / "zoo"))
+    assert zoo["network_id"].tolist() == ["n.pt/real"]
+    entries = {entry.where.rpartition("/")[2]: entry for entry in said(read_account(tmp_path / "zoo"), "file")}
+    assert {name for name, entry in entries.items() if entry.doubt} == {"net.model", "net", "best.pt.bak", "empty"}
+    assert entries["alias.pt"].what == "a link"
+
+
+def test_parts_of_a_network_on_several_devices_are_no_networks(tmp_path):
+    for number in (0, 1):
+        save(tmp_path / "in" / "llama" / f"consolidated.0{number}.pth", seed=number)
+    save(tmp_path / "in" / "small" / "consolidated.00.pth", seed=2)
+    with pytest.raises(MetarepError, match=r"consolidated.00.pth is the part of a network.*consolidated.01.pth beside it"):
+        imported(tmp_path)
+    assert imported(tmp_path, skip_damaged=True)[0]["file"].tolist() == ["small/consolidated.00.pth"]
+
+
 @pytest.mark.parametrize("name", ["narrow\u202fspace", "a\u0301", "tab\tin it", "line\nbreak"])
 def test_odd_names_end_nothing(tmp_path, name):
     save(tmp_path / "in" / f"{name}.pt")
@@ -83,7 +106,7 @@ def test_all_damaged_files_are_listed_at_once(tmp_path):
     assert not (tmp_path / "zoo").exists()
     zoo, entries = imported(tmp_path, skip_damaged=True)
     assert zoo["network_id"].tolist() == ["good"]
-    assert len([entry for entry in entries if entry.what == "damaged"]) == 3
+    assert len([entry for entry in entries if entry.what == "not read"]) == 3
 
 
 def test_files_without_weights_are_no_networks(tmp_path):

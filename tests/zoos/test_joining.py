@@ -2,6 +2,8 @@
 
 import unicodedata
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from metarep.errors import MetarepError
@@ -47,13 +49,14 @@ def joined(tmp_path, rows, files=FILES, *, partial=True, columns="file,y"):
         (unicodedata.normalize("NFD", "müller/net.v2"), "müller/net.v2.safetensors"),
         (unicodedata.normalize("NFC", "müller"), "müller/net.v2.safetensors"),
         ('" a.pt "', "a.pt"),
+        ("x/../A.PT", "a.pt"),
     ],
 )
 def test_a_file_is_found_however_it_is_written(tmp_path, name, file):
     assert joined(tmp_path, [f"{name},1"])[0] == {file: "1"}
 
 
-@pytest.mark.parametrize("name", ["model.pt", "run_2", "other/a.pt", "run_3/model.pt", "pt", "", "/elsewhere/model.pt"])
+@pytest.mark.parametrize("name", ["model.pt", "other/a.pt", "run_3/model.pt", "pt", "", "/elsewhere/model.pt"])
 def test_a_name_of_several_networks_or_of_another_one_joins_nothing(tmp_path, name):
     found, entries = joined(tmp_path, ["b,1", f"{name},2"])
     assert found == {"sub/b.pt": "1"}
@@ -72,7 +75,43 @@ def test_labels_that_join_nothing_are_refused(tmp_path):
         joined(tmp_path, ["x.pt,1", "y.pt,2"])
     assert "--partial-labels" not in str(caught.value)
     with pytest.raises(MetarepError, match="pass --partial-labels"):
-        joined(tmp_path, ["x.pt,1"], partial=False)
+        joined(tmp_path, ["a,1", "x.pt,1"], partial=False)
+
+
+def test_a_row_that_names_a_folder_counts_for_all_networks_in_it_but_those_with_rows_of_their_own(tmp_path):
+    assert joined(tmp_path, ["run_2,1", "run_2,1", "last,2"])[0] == {"run_2/model.pt": "1", "run_2/last.pt": "2"}
+
+
+TABLES = {
+    "excel.csv": b"\xef\xbb\xbffile;y;z\r\na.pt;0,5;x\r\nsub\\b.pt;1.5;\r\n",
+    "unicode.txt": "file\ty\tz\na\t0.5\tx\nb\t1.5\t\n".encode("utf-16"),
+    "thousands.csv": b'file , y,z\na,0.5,x\nb," 1.5 ",\n',
+    "records.json": b'[{"file": "a", "y": 0.5, "z": "x"}, {"file": "b.pt", "y": 1.5, "z": null}]',
+    "by_file.json": b'{"a.pt": {"y": 0.5, "z": "x"}, "b": {"y": 1.5}}',
+    "lines.jsonl": b'{"file": "a", "y": 0.5, "z": "x"}\n\n{"file": "b", "y": 1.5, "list": [1]}\n',
+    "other_name.csv": b"id,z,checkpoint,y\n1,x,a,0.5\n2,,b,1.5\n",
+    "labels.parquet": None,
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_tables_are_read_as_people_keep_them(tmp_path, name):
+    if TABLES[name] is None:
+        pq.write_table(pa.table({"file": ["a", "b"], "y": [0.5, 1.5], "z": ["x", None]}), tmp_path / name)
+    else:
+        (tmp_path / name).write_bytes(TABLES[name])
+    found, _ = join_labels(sources(tmp_path / "zoo", FILES[:2]), tmp_path / name, partial=False)
+    assert [(one.properties["y"], one.properties["z"]) for one in found] == [("0.5", "x"), ("1.5", "")]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(b"file,y\na,gr\xfcn\n", "CSV UTF-8"), (b"x,y\n1,2\n", "no column `file`"), (b"file,y\na\n", "1 cells in place of 2")],
+)
+def test_tables_that_cannot_be_read_say_what_to_do(tmp_path, content, said):
+    (tmp_path / "labels.csv").write_bytes(content)
+    with pytest.raises(MetarepError, match=said):
+        join_labels(sources(tmp_path / "zoo", FILES[:1]), tmp_path / "labels.csv", partial=True)
 
 
 def test_columns_of_the_zoos_own_names_get_a_suffix(tmp_path):

@@ -16,7 +16,6 @@ from metarep.errors import MetarepError
 from .ablations import ablations
 from .audit import audit
 from .bench import bench_app
-from .build_digits import build_digits
 from .build_zoo import build_zoo
 from .cluster import cluster
 from .demo import demo
@@ -94,7 +93,7 @@ def _main(
 
 
 COMMANDS = (
-    *(run, demo, build_zoo, build_digits, import_networks, export, pretrain, embed, cluster, neighbours, parts, predict),
+    *(run, demo, build_zoo, import_networks, export, pretrain, embed, cluster, neighbours, parts, predict),
     *(transfer, audit, scan, push),
     *(experiment, question, beyond, dynamics, functions, ablations, report, map_, show, info),
 )

@@ -52,6 +52,8 @@ _HOMES = {
     "domains.multiplier.figures.square": ("draw_network",),
     "domains.digits.settings": ("DigitsConfig",),
     "domains.digits.build": ("build_digits",),
+    "domains.groups.settings": ("GroupsConfig",),
+    "domains.groups.build": ("build_groups",),
     "studies.settings": ("BeyondConfig", "ExperimentConfig", "QuestionConfig"),
     "studies.series": ("BEYOND", "EXPERIMENTS", "QUESTIONS"),
     "studies.running": ("run_series",),

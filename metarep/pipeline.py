@@ -32,14 +32,23 @@ from metarep.model.pretraining import pretrain
 from metarep.parts.stage import parts
 from metarep.progress import Progress
 from metarep.report.page import report
-from metarep.run_settings import MAIN, FinishedZoo, ImportedZoo, ModelChanges, RunConfig, model_settings, seeded
+from metarep.run_settings import (
+    MAIN,
+    FinishedZoo,
+    ImportedZoo,
+    ModelChanges,
+    RunConfig,
+    TrainedZoo,
+    model_settings,
+    seeded,
+)
 from metarep.runner import CONFIG, TIMINGS, Stage, publish, refuse_changed, run_stages
 from metarep.settings import load_config
 from metarep.training.build import build_zoo
 from metarep.training.engines import ON_GPU
 from metarep.training.recipe import recipes
 from metarep.training.settings import ZooConfig
-from metarep.zoos.domain import Domain, DomainStage, domain_of
+from metarep.zoos.domain import Domain, DomainStage, builders, domain_of
 from metarep.zoos.importing import import_networks, import_settings, sources_unchanged
 from metarep.zoos.zoo import open_zoo
 
@@ -163,7 +172,10 @@ def zoo_stages(config: RunConfig, out: Path, device: str) -> list[Stage]:
     return [_zoo_stage(name, zoo, device) for name, zoo in named.items() if not isinstance(zoo, FinishedZoo)]
 
 
-def _zoo_stage(name: str, zoo: ZooConfig | ImportedZoo, device: str) -> Stage:
+def _zoo_stage(name: str, zoo: ZooConfig | TrainedZoo | ImportedZoo, device: str) -> Stage:
+    if isinstance(zoo, TrainedZoo):
+        builder, own = builders()[zoo.variant], zoo.own
+        return Stage(name, "zoo", own.resolved(), partial(builder.build, own, **({"device": device} if builder.device else {})))
     if isinstance(zoo, ZooConfig):
         build = partial(build_zoo, zoo, device=device if zoo.engine in ON_GPU else "cpu")
         return Stage(name, "zoo", zoo.resolved(), build, finds_inputs=True)
@@ -240,6 +252,9 @@ def _evaluation(
     measured = seeded(config.cluster, config.seed)
     compared = {"zoo": folder} | {f"embeddings_{i}": path for i, path in enumerate(embedded)}
     yield Stage("clusters", "clusters", measured.resolved(), partial(cluster, measured, embedded, zoo=folder), compared)
+    if zoo.domain is not None and zoo.domain.unit_labels and "unit" in config.embed.parts:
+        units = seeded(config.units, config.seed)
+        yield Stage("units", "clusters", units.resolved(), partial(cluster, units, embedded, zoo=folder), compared)
     if zoo.properties:
         asked = seeded(config.predict, config.seed)
         yield Stage("predictions", "predictions", asked.resolved(), partial(predict, asked, embedded, zoo=folder), compared)
@@ -298,7 +313,9 @@ def _mapping(config: RunConfig, representations: list[Representation], out: Path
     inputs = {"zoo": zoo_folder(config, out)} | {f"embeddings_{i}": out / named[name].folder for i, name in enumerate(chosen)}
     inputs |= {} if "clusters" in config.without else {"clusters": out / "clusters"}
     if chosen:
-        yield Stage("map", "map", settings.resolved(), partial(map_stage, settings, list(inputs.values())), inputs)
+        yield Stage(
+            "map", "map", settings.resolved(), partial(map_stage, settings, list(inputs.values()), name=config.name), inputs
+        )
 
 
 def _reporting(config: RunConfig, others: list[Stage], out: Path) -> Stage:

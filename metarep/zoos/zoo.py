@@ -19,6 +19,7 @@ from metarep.errors import MetarepError
 from metarep.networks.spec import NetworkSpec
 from metarep.progress import Progress
 from metarep.zoos.columns import Contents, is_ragged, read_columns, stack_rows
+from metarep.zoos.domain import domain_of
 from metarep.zoos.readings import numbers_of, texts_of
 
 if TYPE_CHECKING:  # torch costs seconds, and who builds or counts networks needs none
@@ -213,7 +214,8 @@ class Zoo:
     @property
     def activation(self) -> str | None:
         """What stands behind the hidden layers of all networks, where that is known."""
-        return self.parameters.activation
+        domain = domain_of(self)
+        return self.parameters.activation or (None if domain is None else domain.activation)
 
     @property
     def output_activations(self) -> tuple[str, ...]:

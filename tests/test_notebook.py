@@ -1,5 +1,8 @@
 """What a notebook and scikit-learn are given of a run; who is most like whom; models that are pushed and fetched."""
 
+import sys
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +10,7 @@ from hub_stand_in import hub
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_score
+from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import make_pipeline
 
 import metarep
@@ -104,10 +108,24 @@ def test_units_have_neighbours_among_units(opened):
     assert found.rows[0]["permuted_p"] is None
 
 
-def test_approximate_neighbours_are_the_exact_ones(opened, monkeypatch):
+def test_large_zoos_are_searched_by_pynndescent(opened, monkeypatch):
+    asked = []
+
+    class Descent:
+        """In place of the package's, whose first call compiles for half a minute."""
+
+        def __init__(self, vectors, **how):
+            self.found = NearestNeighbors().fit(vectors)
+
+        def query(self, queries, k):
+            asked.append(k)
+            return self.found.kneighbors(queries, k)[::-1]
+
     exact = opened.neighbours("n3", k=3).rows
     monkeypatch.setattr("metarep.likeness.MAX_EXACT", 5)
-    assert [row["network_id"] for row in opened.neighbours("n3", k=3).rows] == [row["network_id"] for row in exact]
+    monkeypatch.setitem(sys.modules, "pynndescent", SimpleNamespace(NNDescent=Descent))
+    assert opened.neighbours("n3", k=3).rows == exact
+    assert asked == [4]
 
 
 def test_what_is_no_query_is_said(opened):

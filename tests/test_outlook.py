@@ -69,7 +69,7 @@ def test_the_screen_says_what_was_found_and_what_will_be_done(folder, monkeypatc
     assert heard.line("labels: known") == "labels: known of 6 networks; 6 have no row and are read without labels"
     assert (heard.line("labels: kind"), heard.line("properties: ")) == ("labels: kind", "properties: loss")
     assert "clusters" in heard.line("to do: ")
-    assert re.match(r"settings: 300 steps of 113 windows, each at most 128 tokens of 1 value", heard.line("settings: "))
+    assert re.match(r"settings: 300 steps of 107 windows, each at most 128 tokens of 1 value", heard.line("settings: "))
     assert re.match(r"time: about [\d.]+ (ms|s|min) on this machine", heard.line("time: "))
     assert re.search(r"\(300 steps, [\d.]+ ms each\)", heard.line("  pretrain: "))
 
@@ -158,7 +158,7 @@ def test_labels_of_other_files_end_it(folder, tmp_path):
 
 def test_of_very_many_files_some_heads_are_read_and_all_large_ones(folder, monkeypatch):
     monkeypatch.setattr("metarep.zoos.survey.MAX_HEADS", 4)
-    save(folder / "giant.pt", 30_000, 0)
+    save(folder / "z.pt", 30_000, 0)
     survey = survey_of(config_of(folder))
     assert (survey.n_files, survey.n_read) == (13, 5)
     assert max(group.n_params for group in survey.groups) == 180_002
@@ -180,7 +180,7 @@ def test_a_killed_run_carries_on_with_the_same_command(folder, tmp_path, monkeyp
     whole = run_folder(folder, tmp_path / "whole", **how)
     from metarep.model import pretraining
 
-    def killed(*words):
+    def killed(*words, **how):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:

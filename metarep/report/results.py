@@ -245,12 +245,12 @@ def read_run(run: Path | str) -> Results:
 
 
 def zoo_folder(run: Path) -> Path:
-    """Where the run's zoo lies: in its folder, or where its clusters were made from. Raises MetarepError for no run."""
+    """Where the run's zoo lies: in its folder, or where its stages were made from. Raises MetarepError for no run."""
     if (run / "zoo" / MANIFEST).is_file():
         return run / "zoo"
-    for stage in ("clusters", "model"):
-        if (run / stage / MANIFEST).is_file():
-            return open_artefact(run / stage).input_path("zoo")
+    for file in (run / "clusters" / MANIFEST, run / "model" / MANIFEST, *sorted(run.glob(f"embeddings/*/*/{MANIFEST}"))):
+        if file.is_file():
+            return open_artefact(file.parent).input_path("zoo")
     expected = "a folder that `metarep run` wrote, with its finished zoo in it"
     raise MetarepError(f"{run} is no run to report on", expected=expected, fix="name that folder, or run it to its end")
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from typing import Literal
 
 import numpy as np
 import torch
@@ -33,11 +35,14 @@ def rate(call: Callable[[], object], seconds: float, device: str | torch.device 
     return count / (time.perf_counter() - start)
 
 
-def gemm_rate(device: str | torch.device = "cpu", *, bfloat16: bool = False, seconds: float = 1.0) -> float:
-    """Operations a second of a square product as the device computes it here: float32, TF32 on a GPU, or bfloat16."""
+def gemm_rate(
+    device: str | torch.device = "cpu", precision: Literal["float32", "tf32", "bfloat16"] = "float32", *, seconds: float = 1.0
+) -> float:
+    """Operations a second of a square product here; the CPU takes float32 for TF32."""
     n = GEMM_SIZE_GPU if is_gpu(device) else GEMM_SIZE
-    a, b = (torch.randn(n, n, device=device, dtype=torch.bfloat16 if bfloat16 else torch.float32) for _ in range(2))
-    with fast_products(device):
+    dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
+    a, b = (torch.randn(n, n, device=device, dtype=dtype) for _ in range(2))
+    with fast_products(device) if precision == "tf32" else nullcontext():
         for _ in range(3):
             a @ b
         n_calls = max(3, round(seconds / max(seconds_of(lambda: a @ b, device), 1e-6)))

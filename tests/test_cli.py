@@ -33,6 +33,9 @@ COMMANDS = (
     "experiment",
     "bench zoo",
     "bench pretrain",
+    "bench embed",
+    "bench import",
+    "bench cluster",
 )
 SEEDED = (
     "run",
@@ -81,7 +84,7 @@ def test_help_has_an_example(command):
     assert f"metarep {command} " in result.stdout
 
 
-@pytest.mark.parametrize("command", [command for command in COMMANDS if command != "bench pretrain"])
+@pytest.mark.parametrize("command", [one for one in COMMANDS if not one.startswith("bench") or one == "bench zoo"])
 def test_commands_share_their_options(command):
     text = invoke(*command.split(), "--help").stdout
     for option in ("--out", "--quiet", "--overwrite"):

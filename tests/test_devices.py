@@ -1,4 +1,4 @@
-"""Devices are named, checked and left as they were found; batches ahead are the same batches."""
+"""Devices are named, checked and left as they were found."""
 
 import pytest
 import torch
@@ -6,7 +6,6 @@ from metarep_cli.options import usable_device
 
 from metarep.devices import fast_products, without_waiting
 from metarep.errors import MetarepError
-from metarep.model.pretraining import ahead
 from metarep.speed import power, rate
 
 
@@ -51,12 +50,6 @@ def test_the_precision_of_products_is_put_back(monkeypatch):
 def test_nothing_is_copied_to_where_it_lies():
     x = torch.ones(3)
     assert without_waiting(x, "cpu") is x
-
-
-def test_threads_ahead_keep_the_order_and_pass_errors_on():
-    assert list(ahead(lambda n: n * n, range(20), n_threads=3)) == [n * n for n in range(20)]
-    with pytest.raises(ZeroDivisionError):
-        list(ahead(lambda n: 1 // (3 - n), range(20), n_threads=3))
 
 
 def test_power_is_that_of_the_cost():

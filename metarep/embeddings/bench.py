@@ -42,7 +42,7 @@ def bench_embedding(config: EmbedBenchConfig, *, device: str = "cpu", progress: 
     torch.manual_seed(config.seed)
     shape = {"d_model": config.d_model, "n_layers": config.n_layers, "context": config.context}
     model = ClozeModel(chunk=4, **shape).to(device).eval()
-    gemm, rows = gemm_rate(device), []
+    gemm, rows = gemm_rate(device, "tf32"), []
     with progress.task("bench embed", len(config.sizes), "sizes") as task:
         for size in config.sizes:
             architecture = chain_of(size)

@@ -29,7 +29,7 @@ def bench_pretraining(
 ) -> list[dict]:
     """Rows (metric, value, unit) of pretraining on some zoos for about so many seconds.
 
-    Steps are also timed on one batch that lies ready, and batches are drawn by one thread without any step: the smaller of
+    Steps are also timed on one batch that lies ready, and batches are drawn by one process without any step: the smaller of
     the two limits the rest. The share of the GEMM rate sets the products of the transformer's linear layers (two operations a
     weight and token, three times, since the backward pass multiplies twice) against a square product of the same precision.
     """
@@ -54,13 +54,13 @@ def bench_pretraining(
         without_drawing = rate(lambda: train_step(prepared.config, state, *ready), seconds / 2, device)
     batches.close()
     drawing = rate(lambda: draw_batch(prepared.config, prepared.model, prepared.train, next(numbers)), seconds / 4)
-    gemm = gemm_rate(device, bfloat16=bfloat16)
+    gemm = gemm_rate(device, "bfloat16" if bfloat16 else "tf32")
     tokens = sum(n_tokens) / len(n_tokens)
     used = 3 * linear_operations(prepared.model) * tokens * steps
     found = (
         ("steps a second", steps, "1/s"),
         ("steps a second on one batch", without_drawing, "1/s"),
-        ("batches drawn a second by a thread", drawing, "1/s"),
+        ("batches drawn a second by one process", drawing, "1/s"),
         ("tokens a step", tokens, "tokens"),
         ("tokens a second", tokens * steps, "1/s"),
         ("GEMM rate of the machine", gemm / 1e9, "GFLOP/s"),

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 
@@ -27,22 +25,6 @@ class MaskRule:
     units: float = 0.0
     values: float = 0.0
     none: float = 0.0
-
-
-class Masked(NamedTuple):
-    """Where the masks of a packed batch are True: tokens (M,) that hold a masked value, and values (K,) of the M · C values of
-    these. Found once where masks lie on the CPU, since a GPU would have to be waited for.
-    """
-
-    tokens: torch.Tensor
-    values: torch.Tensor
-
-
-def masked_in(masks: Sequence[torch.Tensor]) -> Masked:
-    """Where masks (B, T, C) of segments packed one behind the other are True."""
-    packed = torch.cat([mask.flatten(0, 1) for mask in masks])
-    tokens = packed.any(dim=-1).nonzero().squeeze(1)
-    return Masked(tokens, packed[tokens].flatten().nonzero().squeeze(1))
 
 
 def random_masks(segment: Segment, rule: MaskRule, *, generator: torch.Generator) -> torch.Tensor:

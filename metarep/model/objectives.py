@@ -29,7 +29,6 @@ from metarep.devices import without_waiting
 from metarep.errors import MetarepError
 from metarep.model.batches import Batch, Segment
 from metarep.model.data import WholeNetworks
-from metarep.model.masks import Masked, masked_in
 from metarep.model.settings import PretrainConfig
 from metarep.model.transformer import ClozeModel, unit_states, unpacked
 from metarep.model.views import same_function
@@ -48,6 +47,9 @@ class Objective(nn.Module):
 
     whole_networks = False
     """Whether it needs whole networks of one architecture."""
+    everywhere = False
+    """Whether what is masked is picked after everything was computed, not before: a GPU need not be waited for to know how much
+    that is, and steps can be recorded."""
 
     def __init__(self, config: PretrainConfig, model: ClozeModel, subject: WholeNetworks | None):
         super().__init__()
@@ -58,10 +60,8 @@ class Objective(nn.Module):
         """The model that is kept in the end."""
         return self.model
 
-    def loss(
-        self, batch: Batch, masks: Sequence[torch.Tensor], *, generator: torch.Generator, masked: Masked | None = None
-    ) -> torch.Tensor:
-        """(): what is minimised; `generator` is for what else has to be drawn, `masked` says where masks are True."""
+    def loss(self, batch: Batch, masks: Sequence[torch.Tensor], *, generator: torch.Generator) -> torch.Tensor:
+        """(): what is minimised; `generator` is for what else has to be drawn."""
         raise RuntimeError("an objective has a loss")
 
     def metrics(self, batch: Batch, masks: Sequence[torch.Tensor]) -> dict[str, float]:
@@ -76,15 +76,17 @@ class Objective(nn.Module):
 class Cloze(Objective):
     """Masked values from the others."""
 
-    def loss(
-        self, batch: Batch, masks: Sequence[torch.Tensor], *, generator: torch.Generator, masked: Masked | None = None
-    ) -> torch.Tensor:
+    def loss(self, batch: Batch, masks: Sequence[torch.Tensor], *, generator: torch.Generator) -> torch.Tensor:
         del generator
         model, packed = self.model, self.model.encode_packed(batch, masks)
-        tokens, values = masked_in(masks) if masked is None else masked
-        truth = torch.cat([model.normalise(segment).flatten(0, 1) for segment in batch])[tokens]
-        of_values = model.head.loss(model.head(packed[tokens]), truth).flatten()[values]
-        loss = of_values.mean() if len(of_values) else of_values.sum()
+        mask = torch.cat([mask.flatten(0, 1) for mask in masks])
+        truth = torch.cat([model.normalise(segment).flatten(0, 1) for segment in batch])
+        if self.everywhere:
+            loss = mean_where(model.head.loss(model.head(packed), truth), mask)
+        else:
+            touched = mask.any(dim=-1)
+            masked = model.head.loss(model.head(packed[touched]), truth[touched])[mask[touched]]
+            loss = masked.mean() if len(masked) else masked.sum()
         if model.decoder is None:
             return loss
         behaviours = [
@@ -114,10 +116,8 @@ class Autoencoder(Objective):
         self.decoder = perceptron(config.bottleneck, 4 * config.d_model, subject.shape.layout.present.numel(), n_hidden=2)
         self.orders = unit_orders(subject.symmetries)
 
-    def loss(
-        self, batch: Batch, masks: Sequence[torch.Tensor], *, generator: torch.Generator, masked: Masked | None = None
-    ) -> torch.Tensor:
-        del masks, generator, masked
+    def loss(self, batch: Batch, masks: Sequence[torch.Tensor], *, generator: torch.Generator) -> torch.Tensor:
+        del masks, generator
         return torch.cat([(a - b).square().flatten() for a, b in map(self._reconstructed_and_target, batch)]).mean()
 
     def metrics(self, batch: Batch, masks: Sequence[torch.Tensor]) -> dict[str, float]:
@@ -152,10 +152,8 @@ class Contrastive(Objective):
         super().__init__(config, model, subject)
         self.projection = perceptron(config.d_model, config.d_model, config.d_model)
 
-    def loss(
-        self, batch: Batch, masks: Sequence[torch.Tensor], *, generator: torch.Generator, masked: Masked | None = None
-    ) -> torch.Tensor:
-        del masks, masked
+    def loss(self, batch: Batch, masks: Sequence[torch.Tensor], *, generator: torch.Generator) -> torch.Tensor:
+        del masks
         pieces = [piece for segment in batch for piece in segment.split(self.config.batch_size) if len(piece) > 1]
         return torch.stack([nt_xent(*self._projected(p, generator), self.config.temperature) for p in pieces]).mean()
 
@@ -176,14 +174,15 @@ class LatentPrediction(Objective):
     def encoder(self) -> ClozeModel:
         return self.teacher
 
-    def loss(
-        self, batch: Batch, masks: Sequence[torch.Tensor], *, generator: torch.Generator, masked: Masked | None = None
-    ) -> torch.Tensor:
+    def loss(self, batch: Batch, masks: Sequence[torch.Tensor], *, generator: torch.Generator) -> torch.Tensor:
         del generator
-        tokens = (masked_in(masks) if masked is None else masked).tokens
+        touched = torch.cat([mask.any(dim=-1).flatten() for mask in masks])
         states = torch.cat([state.flatten(0, 1) for state in self.model.encode(batch, masks)])
         targets = self.targets(batch)
-        error = F.mse_loss(self.predictor(states[tokens]), targets[tokens])
+        if self.everywhere:
+            error = mean_where((self.predictor(states) - targets).square().mean(dim=1), touched)
+        else:
+            error = F.mse_loss(self.predictor(states[touched]), targets[touched])
         return error / targets.var(dim=0, correction=0).mean().clamp_min(1e-6)
 
     def metrics(self, batch: Batch, masks: Sequence[torch.Tensor]) -> dict[str, float]:
@@ -218,6 +217,11 @@ def build_objective(config: PretrainConfig, model: ClozeModel, subject: WholeNet
     return kind(config, model, subject)
 
 
+def mean_where(values: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
+    """(): the mean of those values that are chosen, bool of the same shape; 0 where none is."""
+    return torch.where(chosen, values, 0.0).sum() / chosen.sum().clamp_min(1)
+
+
 def nt_xent(one: torch.Tensor, other: torch.Tensor, temperature: float) -> torch.Tensor:
     """(): how hard row i of `other` (N, D) is to find among all other rows when row i of `one` is given, both ways, in nats.
 
@@ -245,7 +249,6 @@ def unit_orders(symmetries: Symmetries) -> list[list[torch.Tensor | None]]:
     return [[None if order is None else torch.tensor(order) for order in orders] for orders in product(*choices)]
 
 
-def on_device(batch: Batch, masks: Sequence[torch.Tensor], device: str) -> tuple[list[Segment], list[torch.Tensor], Masked]:
-    """A batch and its masks on another device, and where these are True."""
-    masked = Masked(*(without_waiting(index, device) for index in masked_in(masks)))
-    return [segment.to(device) for segment in batch], [without_waiting(mask, device) for mask in masks], masked
+def on_device(batch: Batch, masks: Sequence[torch.Tensor], device: str) -> tuple[list[Segment], list[torch.Tensor]]:
+    """A batch and its masks on another device."""
+    return [segment.to(device) for segment in batch], [without_waiting(mask, device) for mask in masks]

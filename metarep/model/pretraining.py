@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import io
 import math
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+import os
+from collections.abc import Iterator, Sequence
 from contextlib import redirect_stdout
+from copy import deepcopy
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import torch
@@ -34,10 +34,13 @@ from metarep.model.data import (
     read_probes,
     training_data,
 )
-from metarep.model.masks import Masked, MaskRule, random_masks
-from metarep.model.objectives import Objective, build_objective, on_device
+from metarep.model.graphs import Recorder
+from metarep.model.masks import MaskRule, random_masks
+from metarep.model.objectives import Cloze, Objective, build_objective, on_device
+from metarep.model.optimiser import build_optimiser, learning_rate, set_rate
 from metarep.model.settings import PretrainConfig
 from metarep.model.transformer import ClozeModel
+from metarep.model.workers import Drawn, drawn_by_workers
 from metarep.progress import Progress
 from metarep.tables import to_csv
 from metarep.zoos.zoo import Zoo, open_zoo, say_left_out
@@ -54,14 +57,13 @@ MAX_FIT_WINDOWS = 20_000
 """The normalisation is fitted on so many training windows at most."""
 MOST_STEPS, LEAST_STEPS, STEPS_A_WINDOW, MOST_COPIES = 4000, 300, 20, 4
 """Steps of the optimiser where the settings leave open how many, and how often a step then shows a window on average."""
-N_DRAWING = 3
-"""Threads that draw batches for a GPU."""
-Made = TypeVar("Made")
+N_DRAWING = max(1, min(6, (os.cpu_count() or 1) - 1))
+"""Processes that draw batches for a GPU."""
 
 
 @dataclass
 class TrainingState:
-    """What changes while training; `best` are the weights of the objective's encoder."""
+    """What changes while training; `best` are the weights of the objective's encoder, `recorder` replays steps on a GPU."""
 
     objective: Objective
     optimiser: torch.optim.AdamW
@@ -69,6 +71,7 @@ class TrainingState:
     best_loss: float
     step: int
     log: list[dict]
+    recorder: Recorder | None = None
 
 
 @dataclass
@@ -270,31 +273,18 @@ def draw_batch(
     return batch, masks, generator
 
 
-def batches_ahead(
-    prepared: Prepared, first: int, device: str
-) -> Iterator[tuple[list[Segment], list[torch.Tensor], Masked, torch.Generator]]:
-    """What each step from `first` on is trained on, on the device. Where that is a GPU, threads draw what comes next while it
-    computes; what they draw depends on the step alone.
+def batches_ahead(prepared: Prepared, first: int, device: str) -> Iterator[Drawn]:
+    """What each step from `first` on is trained on, on the device. For a GPU other processes draw it ahead; it depends on the
+    step alone.
     """
-
-    def draw(step: int) -> tuple[list[Segment], list[torch.Tensor], Masked, torch.Generator]:
-        batch, masks, generator = draw_batch(prepared.config, prepared.model, prepared.train, step)
-        return *on_device(batch, masks, device), generator
-
-    steps = range(first, prepared.config.n_steps)
-    yield from ahead(draw, steps, n_threads=N_DRAWING) if is_gpu(device) else map(draw, steps)
-
-
-def ahead(make: Callable[[int], Made], numbers: Iterable[int], *, n_threads: int) -> Iterator[Made]:
-    """make(number) in order, made by threads that are up to two items a thread ahead."""
-    with ThreadPoolExecutor(n_threads) as pool:
-        waiting: deque[Future[Made]] = deque()
-        for number in numbers:
-            waiting.append(pool.submit(make, number))
-            if len(waiting) > 2 * n_threads:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+    config, data = prepared.config, prepared.train
+    model = deepcopy(prepared.model).cpu() if is_gpu(device) else prepared.model  # processes must not touch the GPU
+    draw, steps = partial(draw_batch, config, model, data), range(first, config.n_steps)
+    drawn = map(draw, steps)
+    if is_gpu(device):
+        drawn = drawn_by_workers(draw, steps, [source.shape.layout for source in data.sources], n_workers=N_DRAWING)
+    for batch, masks, generator in drawn:
+        yield *on_device(batch, masks, device), generator
 
 
 def mask_rule(config: PretrainConfig) -> MaskRule:
@@ -307,27 +297,13 @@ def mask_rule(config: PretrainConfig) -> MaskRule:
 def start_or_resume(prepared: Prepared, checkpoint: Path, device: str) -> TrainingState:
     """A fresh state, or the one that an interrupted run left."""
     objective = prepared.objective.to(device)
+    objective.everywhere = is_gpu(device)
     optimiser = build_optimiser(prepared.config, objective)
-    state = TrainingState(objective, optimiser, copy_of(objective.encoder), math.inf, 0, [])
+    recorder = Recorder() if is_gpu(device) and isinstance(objective, Cloze) else None  # others draw within a step
+    state = TrainingState(objective, optimiser, copy_of(objective.encoder), math.inf, 0, [], recorder)
     if checkpoint.is_file():
         restore_state(state, checkpoint, device)
     return state
-
-
-def build_optimiser(config: PretrainConfig, objective: Objective) -> torch.optim.AdamW:
-    """AdamW; matrices decay, vectors do not."""
-    trained = [p for p in objective.parameters() if p.requires_grad]
-    matrices, vectors = [p for p in trained if p.ndim >= 2], [p for p in trained if p.ndim < 2]
-    groups = [{"params": matrices, "weight_decay": config.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=config.lr, betas=(0.9, 0.99), fused=True)
-
-
-def learning_rate(config: PretrainConfig, step: int) -> float:
-    """Linear warm-up, then a half cosine down to a twentieth; `step` counts from 0."""
-    if step < config.warmup_steps:
-        return config.lr * (step + 1) / config.warmup_steps
-    share = (step - config.warmup_steps) / max(1, config.n_steps - config.warmup_steps)
-    return config.lr * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * min(share, 1.0))))
 
 
 def run_training(prepared: Prepared, state: TrainingState, checkpoint: Path, device: str, progress: Progress) -> None:
@@ -348,24 +324,22 @@ def run_training(prepared: Prepared, state: TrainingState, checkpoint: Path, dev
 
 
 def train_step(
-    config: PretrainConfig,
-    state: TrainingState,
-    batch: Batch,
-    masks: Sequence[torch.Tensor],
-    masked: Masked,
-    generator: torch.Generator,
+    config: PretrainConfig, state: TrainingState, batch: Batch, masks: Sequence[torch.Tensor], generator: torch.Generator
 ) -> torch.Tensor:
-    """One step of AdamW on one batch; returns the loss."""
-    for group in state.optimiser.param_groups:
-        group["lr"] = learning_rate(config, state.step)
-    objective = state.objective.train()
-    loss = objective.loss(batch, masks, generator=generator, masked=masked)
-    state.optimiser.zero_grad(set_to_none=True)
-    loss.backward()
-    torch.nn.utils.clip_grad_norm_(objective.parameters(), config.grad_clip)
-    state.optimiser.step()
-    objective.after_step()
-    return loss.detach()
+    """One step of AdamW on one batch, or the replay of one; returns the loss."""
+    set_rate(state.optimiser, learning_rate(config, state.step))
+    state.objective.train()
+
+    def descend(batch: Batch, masks: Sequence[torch.Tensor]) -> torch.Tensor:
+        loss = state.objective.loss(batch, masks, generator=generator)
+        state.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(state.objective.parameters(), config.grad_clip)
+        state.optimiser.step()
+        state.objective.after_step()
+        return loss.detach()
+
+    return descend(batch, masks) if state.recorder is None else state.recorder(descend, batch, masks)
 
 
 def evaluate(prepared: Prepared, state: TrainingState, device: str, *, train_loss: float) -> dict:
@@ -378,8 +352,8 @@ def evaluate(prepared: Prepared, state: TrainingState, device: str, *, train_los
             pieces = [(source, piece) for source, rows in drawn for piece in source.segments(rows, config, generator=None)]
             masks = [random_masks(piece, mask_rule(config), generator=generator) for _, piece in pieces]
             asked = [ask_behaviour(config, prepared.model, *pair, torch.zeros(0), generator) for pair in pieces]
-            asked, masks, masked = on_device(asked, masks, device)
-            losses.append(float(objective.loss(asked, masks, generator=generator, masked=masked)))
+            asked, masks = on_device(asked, masks, device)
+            losses.append(float(objective.loss(asked, masks, generator=generator)))
             metrics.append(objective.metrics(asked, masks))
             weights.append(sum(len(segment) for segment in asked))
     loss = float(np.average(losses, weights=weights))

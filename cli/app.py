@@ -16,9 +16,9 @@ from metarep.errors import MetarepError
 from .ablations import ablations
 from .audit import audit
 from .bench import bench_app
-from .build_digits import build_digits
 from .build_zoo import build_zoo
 from .cluster import cluster
+from .demo import demo
 from .dynamics import dynamics
 from .embed import embed
 from .export import export
@@ -26,9 +26,11 @@ from .functions import functions
 from .import_networks import import_networks
 from .info import info
 from .map import map_
+from .neighbours import neighbours
 from .parts import parts
 from .predict import predict
 from .pretrain import pretrain
+from .push import push
 from .report import report
 from .run import run
 from .scan import scan
@@ -91,7 +93,8 @@ def _main(
 
 
 COMMANDS = (
-    *(run, build_zoo, build_digits, import_networks, export, pretrain, embed, cluster, parts, predict, transfer, audit, scan),
+    *(run, demo, build_zoo, import_networks, export, pretrain, embed, cluster, neighbours, parts, predict),
+    *(transfer, audit, scan, push),
     *(experiment, question, beyond, dynamics, functions, ablations, report, map_, show, info),
 )
 """In the order of `--help`."""

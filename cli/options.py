@@ -44,9 +44,13 @@ class Given:
 
     def settings(self, **fixed: Any) -> Any:
         """The command's settings: of the file, then of --set, then of its own options, where these are not None."""
+        return self.settings_of(settings_class(self.kind), **fixed)
+
+    def settings_of(self, kind: type, **fixed: Any) -> Any:
+        """The same of another class of settings."""
         from metarep.settings import load_config
 
-        return load_config(settings_class(self.kind), self.config, self.overrides, seed=self.seed, **fixed)
+        return load_config(kind, self.config, self.overrides, seed=self.seed, **fixed)
 
     @property
     def how(self) -> dict[str, Any]:
@@ -67,12 +71,13 @@ def command(
     seed: str = "override the config seed",
     device: str = "",
     publish: bool = False,
+    variants: bool = False,
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """A command of its function's own parameters and of the shared options, which it gets as its first one, `given`.
 
     `kind` is the class of its settings, as "module:Class"; a command without any has no --config and --set, one that `writes`
     nothing no --out and --overwrite. Where `out` is None the command itself says where its result goes by default. `seed` and
-    `device` are help texts, "" for no such option.
+    `device` are help texts, "" for no such option. With `variants` its help shows the settings of every `Builder` too.
     """
     shared: dict[str, tuple[Any, Any]] = {"config": (CONFIG, None), "overrides": (OVERRIDES, None)} if kind else {}
     if writes:
@@ -100,7 +105,7 @@ def command(
 
         run.__signature__ = Signature([*own, *added])
         run.__annotations__ = {one.name: one.annotation for one in (*own, *added)}
-        run.settings = kind
+        run.settings, run.variants = kind, variants
         return run
 
     return decorate

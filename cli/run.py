@@ -21,26 +21,38 @@ from .output import say_where
 )
 def run(
     given: Given,
-    source: Annotated[Path | None, typer.Argument(help="a YAML file, or a folder of checkpoints, or a zoo")] = None,
+    source: Annotated[Path | None, typer.Argument(help="a folder of checkpoints, a YAML file, or a zoo")] = None,
+    labels: Annotated[
+        Path | None, typer.Option(help="a CSV or Parquet table of labels and properties; its column `file` joins")
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="a first look at a folder in about two minutes")] = False,
 ) -> None:
-    """Make everything, from a zoo or a folder of checkpoints to a report.
+    """Make everything, from a folder of checkpoints or from a zoo to a report.
 
-    Stages that are finished with the same settings and inputs are kept, so an interrupted run carries on.
+    Says first what was found, what will be done with which settings, and about how long that takes. Settings that neither
+    --config nor --set states are fitted to the folder. Stages that are finished with the same settings and inputs are kept, so
+    an interrupted run carries on.
 
     \b
     Examples:
+      metarep run checkpoints/ --labels labels.csv --out results/mine
       metarep run configs/quickstart.yaml --set pretrain.n_steps=500
-      metarep run checkpoints/ --out results/mine --set zoo.labels=labels.csv
     """
-    from metarep.pipeline import config_of
-    from metarep.pipeline import run as run_all
+    from metarep.outlook import run_folder
 
     if source is None and given.config is None:
-        raise typer.BadParameter("name a config file or a folder: metarep run SOURCE", param_hint="SOURCE")
+        raise typer.BadParameter("name a folder or a config file: metarep run SOURCE", param_hint="SOURCE")
     seeds = [] if given.seed is None else [f"seed={given.seed}"]
-    settings = config_of(source or given.config, given.config if source else None, [*(given.overrides or []), *seeds])
-    folder = given.out or Path("results") / settings.name
-    run_all(settings, folder, publish_to=given.publish, **given.how)
+    folder = run_folder(
+        source or given.config,
+        given.out,
+        labels=labels,
+        quick=quick,
+        config=given.config if source else None,
+        overrides=[*(given.overrides or []), *seeds],
+        publish_to=given.publish,
+        **given.how,
+    )
     say_where("run", folder)
     if (folder / "map").is_dir():
         say_where("map", folder / "map" / "map.html")

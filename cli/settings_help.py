@@ -16,6 +16,7 @@ class SettingsCommand(TyperCommand):
     """A command whose help ends with the settings that `--config` and `--set` change."""
 
     settings = ""
+    variants = False
 
     def format_help(self, ctx, formatter) -> None:
         """Writes the usual help, then every group of settings: name, meaning, default and bounds."""
@@ -27,9 +28,18 @@ class SettingsCommand(TyperCommand):
         formatter.write_text(
             "Settings, in a YAML file or one by one: --set NAME=VALUE, below a dotted heading HEADING.NAME=VALUE"
         )
-        for title, rows in groups_of(kind).items():
+        found = groups_of(kind)
+        for name, builder in (_builders() if self.variants else {}).items():
+            found |= {f"Settings with --variant {name}": [row for rows in groups_of(builder.settings).values() for row in rows]}
+        for title, rows in found.items():
             with formatter.section(title):
                 formatter.write_dl([(row.name, described(row)) for row in rows], col_max=26)
+
+
+def _builders() -> dict[str, Any]:
+    from metarep.zoos.domain import builders
+
+    return builders()
 
 
 def settings_class(path: str) -> Any:
@@ -46,4 +56,5 @@ def described(row) -> str:
 
 def help_of(command: Callable[..., None]) -> type[SettingsCommand] | None:
     """The class of a command that has settings; None for any other."""
-    return type("Command", (SettingsCommand,), {"settings": command.settings}) if command.settings else None
+    shown = {"settings": command.settings, "variants": command.variants}
+    return type("Command", (SettingsCommand,), shown) if command.settings else None

@@ -35,6 +35,7 @@ _HOMES = {
     "embeddings.settings": ("EmbedConfig",),
     "embeddings.stage": ("embed",),
     "embeddings.store": ("Embeddings", "load_embeddings"),
+    "embeddings.embedder": ("Embedder",),
     "evaluation.settings": ("AuditConfig", "ClusterConfig", "MaskedR2Config", "PredictConfig", "TransferConfig"),
     "evaluation.audit": ("audit",),
     "evaluation.compare": ("cluster",),
@@ -51,11 +52,18 @@ _HOMES = {
     "domains.multiplier.figures.square": ("draw_network",),
     "domains.digits.settings": ("DigitsConfig",),
     "domains.digits.build": ("build_digits",),
+    "domains.groups.settings": ("GroupsConfig",),
+    "domains.groups.build": ("build_groups",),
     "studies.settings": ("BeyondConfig", "ExperimentConfig", "QuestionConfig"),
     "studies.series": ("BEYOND", "EXPERIMENTS", "QUESTIONS"),
     "studies.running": ("run_series",),
     "run_settings": ("RunConfig",),
     "pipeline": ("run",),
+    "likeness": ("neighbours",),
+    "outlook": ("run_folder",),
+    "notebook": ("Run", "open_run"),
+    "hub": ("from_pretrained", "push"),
+    "examples": ("Example", "load_example"),
 }
 _ALIASES = {"write_report": "report"}
 """`metarep.report` is the package, so its stage goes by another name here."""

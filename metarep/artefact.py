@@ -26,7 +26,7 @@ MANIFEST = "manifest.json"
 PLAN = "plan.json"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Artefact:
     """A finished folder and its manifest."""
 
@@ -40,6 +40,11 @@ class Artefact:
     @property
     def config(self) -> dict[str, Any]:
         return self.manifest["config"]
+
+    def __repr__(self) -> str:
+        return (
+            f"{self.kind} at {self.path} ({len(self.manifest['files'])} files, made by metarep {self.manifest['code_version']})"
+        )
 
     @property
     def digest(self) -> str:

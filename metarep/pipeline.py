@@ -1,4 +1,4 @@
-"""The stages of a run: zoo, targets, models, embeddings, clusters, predictions, transfer, what a domain adds, report.
+"""The stages of a run: zoo, models, embeddings, clusters, predictions, audit, parts, transfer, what a domain adds, report.
 
 `run` works for any zoo: what the stages after it are follows from its architectures, labels, properties and domain.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from pathlib import Path
 import yaml
 
 from metarep.artefact import MANIFEST, open_artefact, write_whole
-from metarep.embeddings.registry import kind_names
+from metarep.embeddings.registry import kind_named, kind_names
 from metarep.embeddings.stage import embed
 from metarep.errors import MetarepError
 from metarep.evaluation.audit import audit
@@ -28,16 +29,26 @@ from metarep.evaluation.transfer import transfer
 from metarep.lock import locked
 from metarep.map.page import map_stage
 from metarep.model.pretraining import pretrain
+from metarep.parts.stage import parts
 from metarep.progress import Progress
 from metarep.report.page import report
-from metarep.run_settings import MAIN, FinishedZoo, ImportedZoo, ModelChanges, RunConfig, model_settings, seeded
+from metarep.run_settings import (
+    MAIN,
+    FinishedZoo,
+    ImportedZoo,
+    ModelChanges,
+    RunConfig,
+    TrainedZoo,
+    model_settings,
+    seeded,
+)
 from metarep.runner import CONFIG, TIMINGS, Stage, publish, refuse_changed, run_stages
 from metarep.settings import load_config
 from metarep.training.build import build_zoo
 from metarep.training.engines import ON_GPU
 from metarep.training.recipe import recipes
 from metarep.training.settings import ZooConfig
-from metarep.zoos.domain import Domain, DomainStage, domain_of
+from metarep.zoos.domain import Domain, DomainStage, builders, domain_of
 from metarep.zoos.importing import import_networks, import_settings, sources_unchanged
 from metarep.zoos.zoo import open_zoo
 
@@ -86,9 +97,12 @@ def config_of(source: Path | str, config: Path | None = None, overrides: list[st
 
 @dataclass(frozen=True)
 class ZooFacts:
-    """What the later stages of a run depend on: how many architectures, which labels and properties, which domain."""
+    """What the later stages of a run depend on: how many architectures, the parameters of the one that most networks have,
+    which properties, which domain.
+    """
 
     n_architectures: int = 1
+    n_params: int = 0
     properties: tuple[str, ...] = ()
     domain: Domain | None = None
 
@@ -96,7 +110,12 @@ class ZooFacts:
 def facts_of(folder: Path) -> ZooFacts:
     """The facts of a finished zoo."""
     zoo = open_zoo(folder)
-    return ZooFacts(len(set(zoo.architecture)), zoo.properties, domain_of(zoo))
+    (most, _), *others = Counter(zoo.architecture.tolist()).most_common()
+    return ZooFacts(1 + len(others), zoo.architectures[most].n_params, zoo.properties, domain_of(zoo))
+
+
+MIN_APART = 300
+"""A network of fewer parameters has too few parts to be taken apart."""
 
 
 def zoo_folder(config: RunConfig, out: Path) -> Path:
@@ -153,7 +172,10 @@ def zoo_stages(config: RunConfig, out: Path, device: str) -> list[Stage]:
     return [_zoo_stage(name, zoo, device) for name, zoo in named.items() if not isinstance(zoo, FinishedZoo)]
 
 
-def _zoo_stage(name: str, zoo: ZooConfig | ImportedZoo, device: str) -> Stage:
+def _zoo_stage(name: str, zoo: ZooConfig | TrainedZoo | ImportedZoo, device: str) -> Stage:
+    if isinstance(zoo, TrainedZoo):
+        builder, own = builders()[zoo.variant], zoo.own
+        return Stage(name, "zoo", own.resolved(), partial(builder.build, own, **({"device": device} if builder.device else {})))
     if isinstance(zoo, ZooConfig):
         build = partial(build_zoo, zoo, device=device if zoo.engine in ON_GPU else "cpu")
         return Stage(name, "zoo", zoo.resolved(), build, finds_inputs=True)
@@ -169,7 +191,7 @@ def later_stages(config: RunConfig, zoo: ZooFacts, out: Path, device: str) -> li
     names = (MAIN, *config.models)
     representations = representations_of(config, zoo)
     stages = [
-        *(_pretraining(config, name, out, device) for name in names),
+        *(_pretraining(config, name, out, device) for name in names if name != MAIN or config.pretrained is None),
         *(_masked_r2(config, name, out, device) for name in names if model_settings(config, name)[0].objective == "cloze"),
         *(_embedding(config, one, out, device) for one in representations),
         *_evaluation(config, zoo, representations, out, device),
@@ -193,6 +215,11 @@ def model_name(name: str) -> str:
     return MAIN if name == MAIN else f"models/{name}"
 
 
+def model_folder(config: RunConfig, name: str, out: Path) -> Path:
+    """Where a model lies: in the run, or where the one is that is used as it is."""
+    return config.pretrained if name == MAIN and config.pretrained is not None else out / model_name(name)
+
+
 def _masked_r2(config: RunConfig, name: str, out: Path, device: str) -> Stage:
     settings, inputs = seeded(config.masked_r2, config.seed), _model_and_zoo(config, name, out)
     folder = "masked_r2" if name == MAIN else f"masked_r2_by_model/{name}"
@@ -203,7 +230,10 @@ def _masked_r2(config: RunConfig, name: str, out: Path, device: str) -> Stage:
 
 def _embedding(config: RunConfig, one: Representation, out: Path, device: str) -> Stage:
     _, embed_settings = model_settings(config, one.model)
-    settings = embed_settings.model_copy(update={"kind": one.kind, "untrained": one.untrained, "name": one.name})
+    has_units = kind_named(one.kind).unit is not None
+    parts = tuple(part for part in embed_settings.parts if part != "unit" or has_units)
+    changes = {"kind": one.kind, "untrained": one.untrained, "name": one.name, "parts": parts}
+    settings = embed_settings.model_copy(update=changes)
     inputs = _model_and_zoo(config, one.model, out)
     return Stage(
         one.folder, "embeddings", settings.resolved(), partial(embed, settings, *inputs.values(), device=device), inputs
@@ -211,7 +241,7 @@ def _embedding(config: RunConfig, one: Representation, out: Path, device: str) -
 
 
 def _model_and_zoo(config: RunConfig, name: str, out: Path) -> dict[str, Path]:
-    return {"model": out / model_name(name), "zoo": zoo_folder(config, out)}
+    return {"model": model_folder(config, name, out), "zoo": zoo_folder(config, out)}
 
 
 def _evaluation(
@@ -222,12 +252,20 @@ def _evaluation(
     measured = seeded(config.cluster, config.seed)
     compared = {"zoo": folder} | {f"embeddings_{i}": path for i, path in enumerate(embedded)}
     yield Stage("clusters", "clusters", measured.resolved(), partial(cluster, measured, embedded, zoo=folder), compared)
+    if zoo.domain is not None and zoo.domain.unit_labels and "unit" in config.embed.parts:
+        units = seeded(config.units, config.seed)
+        yield Stage("units", "clusters", units.resolved(), partial(cluster, units, embedded, zoo=folder), compared)
     if zoo.properties:
         asked = seeded(config.predict, config.seed)
         yield Stage("predictions", "predictions", asked.resolved(), partial(predict, asked, embedded, zoo=folder), compared)
     yield _audit(config, representations, out, device)
+    if zoo.n_params >= MIN_APART:
+        apart, first = seeded(config.parts, config.seed), embedded[0]
+        inputs = _model_and_zoo(config, MAIN, out) | {"embeddings": first}
+        make = partial(parts, apart, inputs["model"], folder, typical_of=first, device=device)
+        yield Stage("parts", "parts", apart.resolved(), make, inputs)
     if targets := target_folders(config, out):
-        settings, model = seeded(config.transfer, config.seed), out / model_name(MAIN)
+        settings, model = seeded(config.transfer, config.seed), model_folder(config, MAIN, out)
         inputs = {"model": model, "source": folder, **{f"target_{name}": path for name, path in targets.items()}}
         make = partial(transfer, settings, model, list(targets.values()), device=device)
         yield Stage("transfer", "transfer", settings.resolved(), make, inputs)
@@ -275,7 +313,9 @@ def _mapping(config: RunConfig, representations: list[Representation], out: Path
     inputs = {"zoo": zoo_folder(config, out)} | {f"embeddings_{i}": out / named[name].folder for i, name in enumerate(chosen)}
     inputs |= {} if "clusters" in config.without else {"clusters": out / "clusters"}
     if chosen:
-        yield Stage("map", "map", settings.resolved(), partial(map_stage, settings, list(inputs.values())), inputs)
+        yield Stage(
+            "map", "map", settings.resolved(), partial(map_stage, settings, list(inputs.values()), name=config.name), inputs
+        )
 
 
 def _reporting(config: RunConfig, others: list[Stage], out: Path) -> Stage:
@@ -340,3 +380,5 @@ def _check(config: RunConfig, out: Path) -> None:
                 open_artefact(family.parents, "zoo")
     for folder in config.beside:
         open_artefact(folder, "zoo")
+    if config.pretrained is not None:
+        open_artefact(config.pretrained, "model")

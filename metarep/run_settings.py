@@ -6,15 +6,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from metarep.embeddings.settings import EmbedConfig
 from metarep.evaluation.settings import AuditConfig, ClusterConfig, MaskedR2Config, PredictConfig, TransferConfig
 from metarep.map.settings import MapConfig
 from metarep.model.settings import PretrainConfig
+from metarep.parts.settings import PartsConfig
 from metarep.report.settings import ReportConfig
 from metarep.settings import Settings
 from metarep.training.settings import ZooConfig
+from metarep.zoos.domain import builders
 from metarep.zoos.settings import ImportConfig
 
 MAIN = "model"
@@ -25,7 +27,7 @@ class ImportedZoo(ImportConfig):
     """A zoo of networks that others trained."""
 
     paths: tuple[str, ...] = Field(min_length=1, alias="import", description="files, folders or glob patterns of checkpoints")
-    labels: Path | None = Field(None, description="a CSV of labels and properties; its column `file` joins")
+    labels: Path | None = Field(None, description="a CSV or Parquet table of labels and properties; its column `file` joins")
     architecture: Path | None = Field(None, description="a YAML that says of tensors what their names do not")
 
 
@@ -35,16 +37,41 @@ class FinishedZoo(Settings):
     folder: Path = Field(description="the folder of a zoo that is used as it is")
 
 
+class TrainedZoo(Settings):
+    """A zoo that a domain trains by an engine of its own."""
+
+    variant: str = Field(description="groups: composition in finite groups; digits: convolutional networks")
+    settings: dict[str, Any] = Field(default_factory=dict, description="as --help of `build-zoo` shows them for the variant")
+
+    @model_validator(mode="after")
+    def _known(self) -> TrainedZoo:
+        if self.variant not in builders():
+            raise ValueError("variant is one of " + ", ".join(builders()))
+        _ = self.own
+        return self
+
+    @property
+    def own(self) -> Settings:
+        """The settings of the class that the variant has."""
+        kind = builders()[self.variant].settings
+        return kind().changed(self.settings, where="zoo.settings")
+
+
 def _origin(value: Any) -> str:
-    """Which of the three `zoo:` is meant."""
+    """Which of the four `zoo:` is meant."""
     given = value if isinstance(value, Mapping) else ()
     if isinstance(value, FinishedZoo) or "folder" in given:
         return "finished"
+    if isinstance(value, TrainedZoo) or "variant" in given:
+        return "trained"
     return "imported" if isinstance(value, ImportedZoo) or "import" in given else "built"
 
 
 ZooSource = Annotated[
-    Annotated[ZooConfig, Tag("built")] | Annotated[ImportedZoo, Tag("imported")] | Annotated[FinishedZoo, Tag("finished")],
+    Annotated[ZooConfig, Tag("built")]
+    | Annotated[TrainedZoo, Tag("trained")]
+    | Annotated[ImportedZoo, Tag("imported")]
+    | Annotated[FinishedZoo, Tag("finished")],
     Discriminator(_origin),
 ]
 
@@ -63,9 +90,10 @@ class RunConfig(Settings):
 
     name: str = Field("run", description="of the run; its folder by default is results/NAME")
     seed: int | None = Field(None, ge=0, description="overrides the seeds of all stages; targets keep theirs")
-    zoo: ZooSource = Field(ZooConfig(), description="built (families), imported (import) or finished (folder)")
+    zoo: ZooSource = Field(ZooConfig(), description="built (families or variant), imported (import) or finished (folder)")
     targets: dict[str, ZooSource] = Field(default_factory=dict, description="further zoos that transfer is tested on")
     beside: tuple[Path, ...] = Field((), description="folders of further zoos that the models are pretrained on")
+    pretrained: Path | None = Field(None, description="the folder of a finished model, used in place of pretraining one")
     pretrain: PretrainConfig = PretrainConfig()
     embed: EmbedConfig = EmbedConfig()
     embeddings: tuple[str, ...] = Field((), description="kinds of embeddings; by default those that suit the zoo")
@@ -73,8 +101,12 @@ class RunConfig(Settings):
     models: dict[str, ModelChanges] = Field(default_factory=dict, description="further models, by name")
     masked_r2: MaskedR2Config = MaskedR2Config()
     cluster: ClusterConfig = ClusterConfig()
+    units: ClusterConfig = Field(
+        ClusterConfig(part="unit", umap=False), description="hidden units compared, where they have labels and are embedded"
+    )
     predict: PredictConfig = PredictConfig()
     audit: AuditConfig = AuditConfig()
+    parts: PartsConfig = PartsConfig()
     transfer: TransferConfig = TransferConfig()
     map: MapConfig = MapConfig()
     report: ReportConfig = ReportConfig()
@@ -102,4 +134,6 @@ def model_settings(config: RunConfig, name: str) -> tuple[PretrainConfig, EmbedC
 
 def seeded(settings: Any, seed: int | None) -> Any:
     """The settings with another seed, where there is one and they have one."""
+    if seed is not None and isinstance(settings, TrainedZoo):
+        return settings.model_copy(update={"settings": settings.settings | {"seed": seed}})
     return settings if seed is None or "seed" not in type(settings).model_fields else settings.model_copy(update={"seed": seed})

@@ -31,6 +31,17 @@ class Settings(BaseModel):
         """The same settings with some changed, key by key. Raises MetarepError, saying `where`, for impossible ones."""
         return _validated(type(self), merged(self.resolved(), changes), where)
 
+    def filled(self, defaults: Mapping[str, Any]) -> Self:
+        """The same settings with other defaults, key by key: what was given stays. The defaults are not checked."""
+        found = {}
+        for name, value in defaults.items():
+            own = getattr(self, name)
+            if isinstance(own, Settings):
+                found[name] = own.filled(value)
+            elif name not in self.model_fields_set:
+                found[name] = value
+        return self.model_copy(update=found)
+
 
 Model = TypeVar("Model", bound=Settings)
 

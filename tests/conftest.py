@@ -1,5 +1,5 @@
 """One thread a test process, numba's too, whose kernels would set PyTorch's: two processes use two cores, and more threads
-would only wait for each other. Set before anything heavy is imported.
+would only wait for each other. Set before anything heavy is imported. And the order of the files.
 """
 
 import os
@@ -7,3 +7,26 @@ import os
 for name in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS"):
     os.environ.setdefault(name, "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
+
+FIRST = (
+    "tests/training/test_engines.py",
+    "tests/evaluation/test_clusters.py",
+    "tests/evaluation/test_compare.py",
+    "tests/model/",
+    "tests/domains/functions/",
+    "tests/studies/",
+    "tests/test_smoke.py",
+    "tests/domains/",
+    "tests/report/",
+    "tests/training/",
+    "tests/evaluation/",
+    "tests/parts/",
+)
+"""Slow files come first, so that neither of two processes is left with a long one at the end; the kernels are compiled by the
+first file while the other process runs files that need none.
+"""
+
+
+def pytest_collection_modifyitems(items):
+    """Sorts the tests by FIRST; pytest itself forgets the order of paths that lie in one another."""
+    items.sort(key=lambda item: next((place for place, path in enumerate(FIRST) if item.nodeid.startswith(path)), len(FIRST)))

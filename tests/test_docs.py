@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,24 @@ def test_every_command_exists(page):
     shell = "\n".join(re.findall(r"^```sh\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL))
     named = {*re.findall(r"`metarep ([A-Za-z-]+)", text), *re.findall(r"^metarep ([A-Za-z-]+)", shell, flags=re.MULTILINE)}
     assert named <= known
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_command_can_be_given(page):
+    """Its arguments are parsed and its settings read; nothing is run."""
+    from metarep_cli.app import app
+    from metarep_cli.settings_help import settings_class
+    from typer.main import get_command
+
+    from metarep.settings import load_config
+
+    shell = "\n".join(re.findall(r"^```sh\n(.*?)^```", text_of(page), flags=re.MULTILINE | re.DOTALL))
+    for line in re.findall(r"^metarep (.*)", shell, flags=re.MULTILINE):
+        name, *words = shlex.split(line, comments=True)
+        command = get_command(app).commands[name]
+        given = command.make_context(name, words).params
+        if given.get("overrides"):
+            load_config(settings_class(command.settings), None, list(given["overrides"]))
 
 
 def test_every_module_has_a_line():

@@ -35,6 +35,12 @@ ORDER = (
     "run_settings",
     "pipeline",
     "series",
+    "outlook",
+    "likeness",
+    "notebook",
+    "card",
+    "hub",
+    "examples",
     "domains",
     "studies",
 )

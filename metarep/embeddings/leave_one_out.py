@@ -7,25 +7,47 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from metarep.devices import without_waiting
 from metarep.embeddings.readout import Readout
-from metarep.embeddings.registry import kind
+from metarep.embeddings.registry import Tokens, kind, of_units
 from metarep.embeddings.states import mean_and_spread
 from metarep.model.batches import Segment
-from metarep.model.masks import leave_one_out_masks
+from metarep.model.masks import fold_masks, leave_one_out_masks
 from metarep.model.transformer import ClozeModel
 from metarep.networks.symmetry_groups import Symmetries
 from metarep.networks.tensor_symmetry import permuted
+
+
+def surprise(model: ClozeModel, segment: Segment) -> torch.Tensor:
+    """(B, T, 2): mean −log p and entropy of each token's values when it is masked."""
+    z, layout = model.normalise(segment), segment.layout
+    present = layout.present.to(z)
+    found = torch.zeros(*z.shape[:2], 2, device=z.device)
+    for mask in fold_masks(layout):
+        touched = without_waiting(mask.any(dim=-1).nonzero().squeeze(1), z.device)
+        states = model.encode([segment], [without_waiting(mask, z.device).expand(z.shape)])[0][:, touched]
+        predicted = model.head(states)
+        both = torch.stack([-predicted.log_density(z[:, touched]), predicted.entropy()], dim=-1)
+        weights = present[touched].unsqueeze(-1)
+        found[:, touched] = (both * weights).sum(dim=2) / weights.sum(dim=1).clamp_min(1)
+    return found
 
 
 @kind(
     "surprisal",
     "over each third of the depth, mean and spread of −log p of masked values and of the entropy of their predictions",
     needs=("predictions",),
-    tokens="surprise",
+    tokens=Tokens(lambda model: 2, surprise),
 )
 def surprisal(readout: Readout) -> torch.Tensor:
     """(B, 12)."""
     return mean_and_spread(readout.thirds)
+
+
+@of_units("surprisal")
+def unit_surprisal(readout: Readout, group: int) -> torch.Tensor:
+    """(B, n, 2): the means over each unit's tokens."""
+    return readout.units[group]
 
 
 @kind(

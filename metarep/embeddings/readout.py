@@ -15,11 +15,10 @@ import numpy as np
 import torch
 
 from metarep.devices import fast_products, is_gpu, without_waiting
-from metarep.embeddings.registry import Tokens
+from metarep.embeddings.registry import STATES, Tokens
 from metarep.errors import MetarepError
 from metarep.model.batches import Segment
 from metarep.model.behaviour import ProbeSpace
-from metarep.model.masks import fold_masks
 from metarep.model.transformer import ClozeModel, unit_states
 from metarep.model.windows import Plan, Shape
 
@@ -89,13 +88,13 @@ class UnitGroup:
 class Readout:
     """B networks of one architecture as a model sees them; vectors of tokens are V wide.
 
-    `layers` are the moments of tokens by layer, `units` the mean vectors (B, n, V) of each group's units, by its number,
-    `windows` (B, W, V) the means of windows where these were asked for. `segment` holds the networks where each is one
-    window.
+    `layers` are the moments of tokens by layer, `units` the vectors (B, n, W) of each group's units, by its number, `windows`
+    (B, M, W) those of windows where these were asked for. `segment` holds the networks where each is one window.
     """
 
     model: ClozeModel
     plan: Plan
+    tokens: Tokens
     n_layers: int
     layers: Moments
     groups: tuple[UnitGroup, ...]
@@ -107,8 +106,8 @@ class Readout:
 
     @property
     def layer_states(self) -> torch.Tensor:
-        """(B, L, V): the mean of each layer's tokens."""
-        return self.layers.mean
+        """(B, L, W): the vectors of layers."""
+        return self.tokens.read(self.layers.mean)
 
     @cached_property
     def thirds(self) -> Moments:
@@ -123,7 +122,7 @@ class Readout:
 
     @property
     def hidden_units(self) -> list[torch.Tensor]:
-        """(B, n, V) of each group of hidden units, in order of depth. Raises MetarepError where there are none."""
+        """(B, n, W) of each group of hidden units, in order of depth. Raises MetarepError where there are none."""
         found = [self.units[one.group] for one in self.groups if one.hidden]
         if not found:
             fix = "embed kind=layers, which needs no units"
@@ -145,7 +144,7 @@ def read_networks(
     plan: Plan,
     tensors: dict[str, torch.Tensor],
     *,
-    tokens: Tokens = "states",
+    tokens: Tokens = STATES,
     tokens_per_batch: int = 65_536,
     with_units: bool = True,
     with_windows: bool = False,
@@ -156,8 +155,7 @@ def read_networks(
     Tensors that lie on that device already stay there.
     """
     architecture = plan.views[0].architecture
-    b, width = len(next(iter(tensors.values()))), model.d_model if tokens == "states" else 2
-    device = model.device
+    b, width, device = len(next(iter(tensors.values()))), tokens.width(model), model.device
     layers = Moments(b, architecture.n_layers, width, device=device)
     apart = plan.views if with_units and not plan.whole else ()
     by_unit = {view.group: Moments(b, view.n_units, width, device=device) for view in apart}
@@ -169,7 +167,7 @@ def read_networks(
     with torch.no_grad(), fast_products(device):
         for shape in plan.shapes:
             for network, at, segment in _segments(plan, shape, values, b, tokens_per_batch):
-                vectors, firsts = token_vectors(model, segment.to(device), tokens), shape.firsts[at]
+                vectors, firsts = tokens.vectors(model, segment.to(device)), shape.firsts[at]
                 if plan.whole and with_units:
                     whole_units.append(unit_states(vectors, shape.layout.units))
                 _gather_layers(layers, plan, shape, network, firsts, vectors)
@@ -184,12 +182,13 @@ def read_networks(
         shown = {name: value.cpu() for name, value in tensors.items()}
         segment = Segment(shape.layout, plan.whole_values(shown), torch.zeros(b, dtype=torch.int64), tensors=shown)
     groups = unit_groups(plan)
-    units = {number: moments.mean.float().cpu() for number, moments in by_unit.items()}
+    units = {number: moments.mean.cpu() for number, moments in by_unit.items()}
     if plan.whole and with_units:
         parts = torch.cat(whole_units).cpu().split([one.n for one in groups], dim=1)
         units = {one.group: part for one, part in zip(groups, parts, strict=True)}
-    windows = None if windows is None else windows.cpu()
-    return Readout(model, plan, architecture.n_layers, layers.cpu(), groups, units, windows, segment, space)
+    units = {number: tokens.read(means).float() for number, means in units.items()}
+    windows = None if windows is None else tokens.read(windows.cpu())
+    return Readout(model, plan, tokens, architecture.n_layers, layers.cpu(), groups, units, windows, segment, space)
 
 
 def unit_groups(plan: Plan) -> tuple[UnitGroup, ...]:
@@ -198,25 +197,6 @@ def unit_groups(plan: Plan) -> tuple[UnitGroup, ...]:
     """
     views = [view for view in plan.views if view.is_hidden or not plan.whole or len(plan.views) == 1]
     return tuple(UnitGroup(view.group, view.units.name, view.n_units, view.is_hidden) for view in views)
-
-
-def token_vectors(model: ClozeModel, segment: Segment, tokens: Tokens) -> torch.Tensor:
-    """(B, T, V): the states of unmasked windows; or (B, T, 2): mean −log p and entropy of each token's values when it is
-    masked.
-    """
-    if tokens == "states":
-        return model.states(segment)
-    z, layout = model.normalise(segment), segment.layout
-    present = layout.present.to(z)
-    found = torch.zeros(*z.shape[:2], 2, device=z.device)
-    for mask in fold_masks(layout):
-        touched = without_waiting(mask.any(dim=-1).nonzero().squeeze(1), z.device)
-        states = model.encode([segment], [without_waiting(mask, z.device).expand(z.shape)])[0][:, touched]
-        predicted = model.head(states)
-        both = torch.stack([-predicted.log_density(z[:, touched]), predicted.entropy()], dim=-1)
-        weights = present[touched].unsqueeze(-1)
-        found[:, touched] = (both * weights).sum(dim=2) / weights.sum(dim=1).clamp_min(1)
-    return found
 
 
 def _segments(

@@ -19,10 +19,27 @@ if TYPE_CHECKING:
     import torch
 
     from metarep.embeddings.readout import Readout
+    from metarep.model.batches import Segment
+    from metarep.model.transformer import ClozeModel
 
-MODULES = ("states", "leave_one_out", "behaviour")
+MODULES = ("states", "leave_one_out", "predictability", "behaviour")
 Need = Literal["predictions", "behaviour", "hidden units", "one window", "a token a value"]
-Tokens = Literal["states", "surprise"]
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """What is gathered of tokens: `vectors` makes one a token, (B, T, V), of which means are taken over parts; `width` says V.
+
+    `read` makes the vectors (…, W) of parts of these means (…, V).
+    """
+
+    width: Callable[[ClozeModel], int]
+    vectors: Callable[[ClozeModel, Segment], torch.Tensor]
+    read: Callable[[torch.Tensor], torch.Tensor] = lambda means: means
+
+
+STATES = Tokens(lambda model: model.d_model, lambda model, segment: model.states(segment))
+"""The states of tokens in the unmasked network."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +47,7 @@ class Kind:
     """One kind of embedding.
 
     `network` makes the vectors (B, V) of networks, `unit` those of the units of one group (B, n, V), where the kind has some.
-    `tokens` says what is gathered of each token: its state in the unmasked network, or, with the token masked, how
-    surprising its values are. `needs` says what else must be there.
+    `tokens` says what is gathered of each token, and `needs` what else must be there.
     """
 
     name: str
@@ -45,7 +61,7 @@ class Kind:
 KINDS: dict[str, Kind] = {}
 
 
-def kind(name: str, description: str, *, needs: tuple[Need, ...] = (), tokens: Tokens = "states"):
+def kind(name: str, description: str, *, needs: tuple[Need, ...] = (), tokens: Tokens = STATES):
     """Registers a function as a kind of embedding."""
 
     def register(function: Callable[[Readout], torch.Tensor]) -> Callable[[Readout], torch.Tensor]:

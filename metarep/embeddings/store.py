@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +30,7 @@ SCHEMA = pa.schema(
 """
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Embeddings:
     """Vectors (N, V) float32 of one kind of part of networks: network_id, group and index (N,)."""
 
@@ -42,6 +42,13 @@ class Embeddings:
 
     def __len__(self) -> int:
         return len(self.network_id)
+
+    def __repr__(self) -> str:
+        n_networks = len(set(self.network_id.tolist()))
+        return f"Embeddings({self.name!r}, {len(self):,} vectors of {self.vectors.shape[1]} numbers, {n_networks:,} networks)"
+
+    def __array__(self, dtype: object = None, copy: bool | None = None) -> np.ndarray:
+        return np.array(self.vectors, dtype=dtype, copy=copy)
 
     @property
     def kind(self) -> str:
@@ -81,6 +88,35 @@ def load_embeddings(path: Path | str, *, part: str = "network") -> Embeddings:
     texts = [np.array(table.column(name).to_pylist(), dtype=object) for name in ("network_id", "group")]
     flat = vectors.flatten().to_numpy(zero_copy_only=False).reshape(len(table), -1)
     return Embeddings(artefact, *texts, table.column("index").to_numpy(), flat)
+
+
+@dataclass
+class PartRows:
+    """Vectors of parts of networks in memory, gathered as `EmbeddingWriter` writes them."""
+
+    parts: list[tuple[str, str, np.ndarray, np.ndarray]] = field(default_factory=list)
+
+    def add(self, network_id: str, part: str, vectors: np.ndarray, *, group: str = "", index: np.ndarray | None = None) -> None:
+        """See `EmbeddingWriter.add`; all parts are of one kind."""
+        self.parts.append((network_id, group, np.arange(len(vectors)) if index is None else index, vectors))
+
+    def __len__(self) -> int:
+        return sum(len(vectors) for *_, vectors in self.parts)
+
+    @property
+    def group(self) -> np.ndarray:
+        """(N,) texts."""
+        return np.repeat([group for _, group, _, _ in self.parts], [len(vectors) for *_, vectors in self.parts])
+
+    @property
+    def index(self) -> np.ndarray:
+        """(N,): the number of each part in its group."""
+        return np.concatenate([index for _, _, index, _ in self.parts])
+
+    @property
+    def vectors(self) -> np.ndarray:
+        """(N, V) float32."""
+        return np.concatenate([vectors for *_, vectors in self.parts])
 
 
 class EmbeddingWriter:

@@ -24,6 +24,7 @@ from metarep.evaluation.folds import (
     split_off,
 )
 from metarep.evaluation.settings import ClusterConfig
+from metarep.evaluation.units import KEYS, Units
 from metarep.zoos.readings import varies, why_no_label
 from metarep.zoos.zoo import Zoo
 
@@ -68,7 +69,7 @@ class Representation:
 
 @dataclass(frozen=True)
 class Arena:
-    """The N networks that are fitted or measured on, in which folds, and what is known of them.
+    """The N networks, or units, that are fitted or measured on, in which folds, and what is known of them.
 
     `labels` are texts (N,), "" where a network has none; the first is the one that figures lead with. `numbers` (N,) are probed
     too, NaN where a network has none. `ks` are numbers of clusters; `left_out` are rows (what, name, reason) on labels,
@@ -91,6 +92,11 @@ class Arena:
     def run(self) -> np.ndarray:
         """(N,): the number of each one's run, from 0."""
         return np.unique(self.zoo.run_id.astype(str), return_inverse=True)[1]
+
+    def keys(self, rows: np.ndarray) -> list[dict[str, str | int]]:
+        """The columns that say which networks or units some rows are."""
+        names = key_names(self.zoo)
+        return [dict(zip(names, key, strict=True)) for key in keys_of(self.zoo.select(rows))]
 
     @cached_property
     def measured(self) -> np.ndarray:
@@ -147,9 +153,10 @@ def require_enough(folds: Sequence[Fold]) -> None:
 
 
 def labels_of(zoo: Zoo) -> dict[str, np.ndarray]:
-    """Its labels, each (N,) of texts, without those that have too many classes or one alone; and the architecture."""
+    """Its labels, each (N,) of texts, without those that have too many classes or one alone; of networks their architecture."""
     found = {name: zoo.label(name) for name in zoo.labels}
-    found |= {"architecture": np.array([str(number) for number in zoo.architecture], dtype=object)}
+    if not isinstance(zoo, Units):
+        found |= {"architecture": np.array([str(number) for number in zoo.architecture], dtype=object)}
     return {name: values for name, values in found.items() if varies(values) and not why_no_label(values, zoo.run_id)}
 
 
@@ -220,14 +227,28 @@ def embedded_in_all(embeddings: Sequence[Embeddings], zoo: Zoo) -> Zoo:
 
 
 def vectors_of(embeddings: Embeddings, zoo: Zoo) -> np.ndarray:
-    """The vectors (N, D) float64 of the networks of a zoo, in their order. Raises MetarepError where one is missing."""
+    """The vectors (N, D) float64 of the networks of a zoo, or of units, in their order. Raises MetarepError where one is
+    missing.
+    """
     embeddings.artefact.require_input("zoo", zoo.artefact)
-    row = {name: i for i, name in enumerate(embeddings.network_id)}
-    missing = [name for name in zoo.network_id if name not in row]
+    columns = (embeddings.network_id, embeddings.group, embeddings.index)[: len(key_names(zoo))]
+    row = {key: i for i, key in enumerate(zip(*columns, strict=True))}
+    keys = keys_of(zoo)
+    missing = [key for key in keys if key not in row]
     if missing:
-        problem = f"{embeddings.artefact.path} does not hold every network of the zoo"
-        raise MetarepError(problem, met=f"no {missing[0]}", fix="embed the zoo again")
-    return embeddings.vectors[[row[name] for name in zoo.network_id]].astype(np.float64)
+        problem = f"{embeddings.artefact.path} does not hold every {'unit' if len(keys[0]) > 1 else 'network'} of the zoo"
+        raise MetarepError(problem, met=f"no {' '.join(map(str, missing[0]))}", fix="embed the zoo again")
+    return embeddings.vectors[[row[key] for key in keys]].astype(np.float64)
+
+
+def key_names(zoo: Zoo) -> tuple[str, ...]:
+    """The names of the columns that say which network or unit a row is."""
+    return KEYS if isinstance(zoo, Units) else KEYS[:1]
+
+
+def keys_of(zoo: Zoo) -> list[tuple]:
+    """What these columns hold, row by row."""
+    return list(zip(*(zoo[name].tolist() for name in key_names(zoo)), strict=True))
 
 
 def side_by_side(jobs: Sequence[Callable], n_networks: int) -> Iterator:

@@ -1,12 +1,14 @@
 """What embeddings are compared with: representations that need no pretraining, in a registry, and a domain's oracles.
 
-A baseline is a function (zoo, rows to fit on (N,) bool) -> (N, D) float64, or (spec, params (N, P)) -> (N, D).
+A baseline is a function (zoo, rows to fit on (N,) bool) -> (N, D) float64, or (spec, params (N, P)) -> (N, D). Those of units
+get `Units` in place of the zoo (`metarep.evaluation.unit_baselines`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from itertools import pairwise
 from typing import Literal
 
@@ -16,6 +18,7 @@ from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 
 from metarep.embeddings.behaviour import MAX_PAIRED, N_FINE, N_PROBES, activity_of, ordered, pattern_shares
+from metarep.evaluation.units import Units
 from metarep.evaluation.weight_statistics import weight_statistics
 from metarep.networks.forward import contributions, forward
 from metarep.networks.gradients import Jacobians, jacobians
@@ -24,7 +27,8 @@ from metarep.networks.symmetry import canonical_order, canonical_scale, order_in
 from metarep.zoos.domain import domain_of
 from metarep.zoos.zoo import Zoo
 
-Need = Literal["one architecture", "spec", "gradients", "pairs of units", "log_error"]
+Need = Literal["one architecture", "spec", "gradients", "pairs of units", "log_error", "one kind of unit"]
+Part = Literal["network", "unit"]
 Make = Callable[[Zoo, np.ndarray], np.ndarray]
 
 MAX_RAW = 20_000
@@ -46,8 +50,8 @@ CHUNK = 4096
 
 @dataclass(frozen=True)
 class Baseline:
-    """A representation: what it is, what it needs, how it is made, whether it is known by running networks (an oracle), and
-    whether it is fitted on the rows that `make` is given.
+    """A representation: what it is, what it needs, how it is made, whether it is known by running networks (an oracle),
+    whether it is fitted on the rows that `make` is given, and what it is of.
     """
 
     name: str
@@ -56,16 +60,25 @@ class Baseline:
     make: Make
     oracle: bool = False
     is_fitted: bool = False
+    part: Part = "network"
 
 
 BASELINES: dict[str, Baseline] = {}
 
 
-def baseline(name: str, description: str, *, needs: tuple[Need, ...] = (), oracle: bool = False, is_fitted: bool = False):
+def baseline(
+    name: str,
+    description: str,
+    *,
+    needs: tuple[Need, ...] = (),
+    oracle: bool = False,
+    is_fitted: bool = False,
+    part: Part = "network",
+):
     """Registers a function as a baseline."""
 
     def register(make: Make) -> Make:
-        BASELINES[name] = Baseline(name, description, needs, make, oracle, is_fitted)
+        BASELINES[name] = Baseline(name, description, needs, make, oracle, is_fitted, part)
         return make
 
     return register
@@ -82,11 +95,13 @@ def of_params(name: str, description: str, *, needs: tuple[Need, ...] = ("spec",
 
 
 def baselines_of(zoo: Zoo) -> list[Baseline]:
-    """The baselines that the networks of a zoo allow, and the oracles of its domain."""
-    there = {need for need, holds in NEEDS.items() if holds(zoo)}
+    """The baselines that the networks of a zoo allow and the oracles of its domain, or the baselines that units allow."""
+    if isinstance(zoo, Units):
+        import_module("metarep.evaluation.unit_baselines")
+    part = "unit" if isinstance(zoo, Units) else "network"
+    found = [one for one in BASELINES.values() if one.part == part and all(NEEDS[need](zoo) for need in one.needs)]
     domain = domain_of(zoo)
     oracles = {} if domain is None else domain.oracles
-    found = [one for one in BASELINES.values() if there.issuperset(one.needs)]
     return found + [
         Baseline(name, domain.oracle_words[name], (), lambda zoo, _, make=make: make(zoo), oracle=True)
         for name, make in oracles.items()
@@ -98,6 +113,7 @@ def _one_spec(zoo: Zoo) -> bool:
 
 
 NEEDS: dict[Need, Callable[[Zoo], bool]] = {
+    "one kind of unit": lambda zoo: isinstance(zoo, Units) and len(zoo.kinds) == 1,
     "one architecture": lambda zoo: len(zoo.architectures) == 1 and zoo.architectures[0].n_params <= MAX_RAW,
     "spec": _one_spec,
     "gradients": lambda zoo: _one_spec(zoo) and zoo.spec.n_params <= MAX_WITH_GRADIENTS,

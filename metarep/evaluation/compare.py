@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from pathlib import Path
 
@@ -29,6 +29,8 @@ from metarep.evaluation.describe import describe
 from metarep.evaluation.folds import SAID, out_of_fold, same_names
 from metarep.evaluation.probes import probe_rows
 from metarep.evaluation.settings import ClusterConfig
+from metarep.evaluation.units import Units, units_of
+from metarep.evaluation.within import within_rows
 from metarep.progress import Progress
 from metarep.tables import to_csv
 from metarep.zoos.zoo import open_zoo
@@ -78,13 +80,16 @@ def cluster(
     zoo or cannot be told apart, and for a zoo with too few training or test networks.
     """
     progress = progress or Progress()
-    loaded = [load_embeddings(path) for path in embeddings]
+    loaded = [load_embeddings(path, part=config.part) for path in embeddings]
     if zoo is None and not loaded:
         raise MetarepError("nothing to cluster", expected="at least one embeddings folder, or --zoo")
     networks = open_zoo(zoo if zoo is not None else loaded[0].artefact.input_path("zoo"))
-    arena = arena_of(embedded_in_all(loaded, networks.final()), config, progress.say)
+    subjects = embedded_in_all(loaded, networks.final())
+    arena = arena_of(units_of(subjects) if config.part == "unit" else subjects, config, progress.say)
     how = {"baselines": config.baselines, "joint": config.joint}
     representations = representations_of(arena.zoo, loaded, arena.folds, **how)
+    if isinstance(arena.zoo, Units):
+        arena = replace(arena, zoo=arena.zoo.alone())
     inputs = {"zoo": networks.artefact, **{f"embeddings_{i}": e.artefact for i, e in enumerate(loaded)}}
     with writing(out, "clusters", config=config.resolved(), seed=config.seed, inputs=inputs, overwrite=overwrite) as folder:
         tables = Tables()
@@ -143,9 +148,21 @@ def compare_one(one: Representation, arena: Arena, config: ClusterConfig, *, des
                     tables.rows[table] += [one.columns | row for row in rows]
             elif described:
                 tables.notes.append(NOT_DESCRIBED)
+    if isinstance(arena.zoo, Units):
+        add_within(tables, one, xs, arena, config)
     if is_mapped(one, config):
         umap_arm(tables, one, xs, arena, config)
     return tables
+
+
+def add_within(tables: Tables, one: Representation, xs: Sequence[np.ndarray], arena: Arena, config: ClusterConfig) -> None:
+    """How the units of each measured network fall into clusters of their own, by each label: rows of within.csv."""
+    x, measured = out_of_fold(arena.folds, xs), arena.measured
+    network, run = arena.zoo.network_id[measured], arena.run[measured]
+    how = {"seed": config.seed, "n_permutations": config.n_permutations}
+    for label, values in arena.labels.items():
+        rows = within_rows(x, network, run, values[measured], arena.ks, **how)
+        tables.rows["within"] += [one.columns | {"label": label} | row | arena.columns for row in rows]
 
 
 def is_mapped(one: Representation, config: ClusterConfig) -> bool:
@@ -213,8 +230,8 @@ def assign_clusters(
         listed, values = {"train": train} | listed, {"train": [clusters[0][train], distances[0][train]]} | values
     for split, rows in listed.items():
         tables.rows["assignments"] += [
-            one.columns | {"network_id": name, "cluster": int(number), "distance_to_centre": float(d), "split": split}
-            for name, number, d in zip(arena.zoo.network_id[rows], *values[split], strict=True)
+            one.columns | key | {"cluster": int(number), "distance_to_centre": float(d), "split": split}
+            for key, number, d in zip(arena.keys(rows), *values[split], strict=True)
         ]
     for label, texts in arena.labels.items():
         own = texts[arena.measured].astype(str)
@@ -244,8 +261,8 @@ def umap_arm(tables: Tables, one: Representation, xs: Sequence[np.ndarray], aren
     placed = [fit_umap(x[fold.train], **how)(x) for x, fold in zip(xs, arena.folds, strict=True)]
     drawn = placed[0] if len(placed) == 1 else fit_umap(one.vectors, **how)(one.vectors)
     tables.rows["umap"] += [
-        one.columns | {"network_id": name, "x": x, "y": y, "n_neighbors": n_neighbors}
-        for name, (x, y) in zip(arena.zoo.network_id[arena.measured], drawn[arena.measured], strict=True)
+        one.columns | key | {"x": x, "y": y, "n_neighbors": n_neighbors}
+        for key, (x, y) in zip(arena.keys(arena.measured), drawn[arena.measured], strict=True)
     ]
     for clusterer in ("kmeans", "hdbscan"):
         if clusterer in config.clusterers:

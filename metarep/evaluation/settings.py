@@ -13,6 +13,7 @@ class ClusterConfig(Settings):
     """The comparison of representations: clusters, agreement, probes. Fitted on train, measured on test."""
 
     seed: int = Field(0, ge=0)
+    part: Literal["network", "unit"] = Field("network", description="what is compared: networks, or their hidden units")
     baselines: bool | tuple[str, ...] = Field(
         True, description="baselines and oracles beside the embeddings: all that the zoo allows, or those named"
     )
@@ -28,8 +29,8 @@ class ClusterConfig(Settings):
         True, description="UMAP as a map and as a second arm of clustering; of the representations named, if some are"
     )
     umap_neighbors: int = Field(30, ge=2)
-    max_fit_networks: int = Field(4000, ge=10)
-    max_test_networks: int = Field(5000, ge=10)
+    max_fit_networks: int = Field(4000, ge=10, description="training networks, or units")
+    max_test_networks: int = Field(5000, ge=10, description="networks, or units, that are measured")
     max_probe_networks: int | None = Field(None, ge=10, description="training networks of the probes; as clusters if left out")
     n_bootstraps: int = Field(5, ge=1)
     n_permutations: int = Field(100, ge=10)

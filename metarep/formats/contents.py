@@ -29,6 +29,11 @@ class Checkpoint:
         return tuple((name, tuple(value.shape), dtype_name(value.dtype)) for name, value in self.tensors.items())
 
     @property
+    def n_values(self) -> int:
+        """How many values its floating-point tensors hold."""
+        return sum(value.numel() for value in self.tensors.values() if value.is_floating_point())
+
+    @property
     def architecture(self) -> Architecture:
         """What its tensors are, as names, shapes and the file's graph say."""
         return read_architecture(self.named, ordered=self.ordered, graph=self.graph)

@@ -26,24 +26,14 @@ from metarep.formats.torch_files import DAMAGE
 from metarep.networks.graph import Graph, Use
 from metarep.networks.units import Units
 
-DTYPES = {
-    "FLOAT": torch.float32,
-    "DOUBLE": torch.float64,
-    "FLOAT16": torch.float16,
-    "BFLOAT16": torch.bfloat16,
-    "INT8": torch.int8,
-    "INT16": torch.int16,
-    "INT32": torch.int32,
-    "INT64": torch.int64,
-    "UINT8": torch.uint8,
-    "UINT16": torch.uint16,
-    "UINT32": torch.uint32,
-    "UINT64": torch.uint64,
-    "BOOL": torch.bool,
-    "COMPLEX64": torch.complex64,
-    "COMPLEX128": torch.complex128,
-    "FLOAT8E4M3FN": torch.float8_e4m3fn,
-    "FLOAT8E5M2": torch.float8_e5m2,
+DTYPES = {"FLOAT": torch.float32, "DOUBLE": torch.float64}
+DTYPES |= {"FLOAT8E4M3FN": torch.float8_e4m3fn, "FLOAT8E5M2": torch.float8_e5m2}
+DTYPES |= {
+    str(dtype).removeprefix("torch.").upper(): dtype
+    for dtype in (
+        *(torch.float16, torch.bfloat16, torch.complex64, torch.complex128, torch.bool),
+        *(torch.int8, torch.int16, torch.int32, torch.int64, torch.uint8, torch.uint16, torch.uint32, torch.uint64),
+    )
 }
 
 WEIGHTS = ("FLOAT", "DOUBLE", "FLOAT16", "BFLOAT16", "INT8", "UINT8")

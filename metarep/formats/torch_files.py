@@ -42,13 +42,13 @@ ALLOCATING = frozenset({"bytearray"})
 """Harmless classes that a pickle could ask for at any size."""
 
 
-def read_torch(path: Path) -> Contents:
-    """The networks in a file that torch.save wrote.
+def read_torch(path: Path, *, checked: bool = True) -> Contents:
+    """The networks in a file that torch.save wrote; unless `checked` no value is read, and no checksum held against its bytes.
 
     Raises MetarepError for damaged files (their checksums are held against their bytes), for pickles of anything but
     tensors and plain containers, and for tensors that are larger than the file.
     """
-    return networks_of_saved(path, [Saved.read(path)])
+    return networks_of_saved(path, [Saved.read(path, checked=checked)])
 
 
 @dataclass(frozen=True)
@@ -60,14 +60,14 @@ class Saved:
     n_bytes: int
 
     @classmethod
-    def read(cls, path: Path, *, mmap: bool = True) -> Saved:
+    def read(cls, path: Path, *, mmap: bool = True, checked: bool = True) -> Saved:
         """A file's content; with `mmap` the tensors of an archive lie in the file until used."""
         with path.open("rb") as file:
             archive = file.read(len(ZIP_MAGIC)) == ZIP_MAGIC  # as torch.load decides it
             file.seek(0)
             if not archive:
                 _refuse_allocations(path, file)
-        sizes = _check_archive(path) if archive else None
+        sizes = _check_archive(path, checksums=checked) if archive else None
         return cls(read_saved(path, mmap=mmap and archive), sizes, path.stat().st_size)
 
 
@@ -127,7 +127,7 @@ def _plain(path: Path, name: str, value: torch.Tensor, sizes: Set[int] | None) -
     return value.detach().resolve_conj().resolve_neg().as_subclass(torch.Tensor)
 
 
-def _check_archive(path: Path) -> set[int]:
+def _check_archive(path: Path, *, checksums: bool) -> set[int]:
     """The lengths of an archive's records. Raises MetarepError for archives that are damaged, compressed, or hold code."""
     try:
         with zipfile.ZipFile(path) as archive:
@@ -138,7 +138,7 @@ def _check_archive(path: Path) -> set[int]:
                 raise MetarepError(f"{path} is compressed inside", expected="what torch.save writes", fix=SAVE_STATE_DICT)
             if sum(entry.file_size for entry in entries) > path.stat().st_size:
                 raise MetarepError(f"{path} declares more than it holds", fix="copy or save it again")
-            if broken := archive.testzip():
+            if broken := checksums and archive.testzip():
                 raise MetarepError(f"{path} is damaged: a checksum does not hold", met=broken, fix="copy or save it again")
             for entry in entries:
                 if entry.filename.endswith("data.pkl"):

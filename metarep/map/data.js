@@ -59,14 +59,12 @@ class Column {
       const numbers = array(entry.numbers);
       this.number = (i) => numbers[row(i)];
       this.text = (i) => number(numbers[row(i)]);
-      const known = numbers.filter((value) => value === value).sort();
-      this.ends = [known[0] ?? 0, known[known.length - 1] ?? 0];
-      this.scale = [known[Math.floor(0.02 * (known.length - 1))] ?? 0, known[Math.ceil(0.98 * (known.length - 1))] ?? 0];
-      const [low, high] = this.scale;
+      this.numbers = numbers;
       this.colours = [...VIRIDIS.map(hexOf), "#D8D8D8"];
       this.code = (i) => {
         const value = numbers[row(i)];
         if (value !== value) return BINS;
+        const [low, high] = this.limits.scale;
         return Math.max(0, Math.min(BINS - 1, Math.floor((BINS * (value - low)) / (high - low || 1))));
       };
     } else if (entry.legend) {
@@ -79,6 +77,15 @@ class Column {
       const text = textsOf(entry.texts, array);
       this.text = (i) => text(row(i));
     }
+  }
+  // Of numbers: the least and the greatest, and where colours start and end: at the lowest and the highest 2 %.
+  get limits() {
+    if (!this.known) {
+      const known = this.numbers.filter((value) => value === value).sort();
+      const at = (share) => known[Math.round(share * (known.length - 1))] ?? 0;
+      this.known = { ends: [at(0), at(1)], scale: [at(0.02), at(0.98)] };
+    }
+    return this.known;
   }
   get isColour() {
     return Boolean(this.code);

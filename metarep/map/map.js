@@ -69,7 +69,7 @@ class App {
     while (this.panels.length > n) this.panels.pop().destroy();
     while (this.panels.length < n) this.panels.push(new Panel(this.maps, this, this.panels.length));
     this.setMode();
-    return Promise.all(this.panels.map((panel) => panel.show())).then(() => (window.drawn ??= performance.now()));
+    this.ready = Promise.all(this.panels.map((panel) => panel.show())).then(() => (window.drawn ??= performance.now()));
   }
 
   setColour(name) {
@@ -81,7 +81,7 @@ class App {
 
   colourBy(name) {
     this.setColour(name);
-    return Promise.all(this.panels.map((panel) => panel.draw()));
+    this.ready = Promise.all(this.panels.map((panel) => panel.draw()));
   }
 
   // -- what a filter shows
@@ -192,147 +192,6 @@ class App {
     const { width, height } = tip.getBoundingClientRect();
     const right = left + x + 16 + width < innerWidth ? left + x + 16 : left + x - 16 - width;
     Object.assign(tip.style, { left: `${Math.max(4, right)}px`, top: `${Math.max(4, Math.min(top + y + 12, innerHeight - height - 4))}px` });
-  }
-}
-
-// The values of the column that colours the points; a click filters.
-function fillLegend(root, app) {
-  const { column } = app;
-  root.replaceChildren(element("h2", { id: "legend-title", textContent: column.title || "Legend" }));
-  if (column.words) root.append(element("p", { className: "small", textContent: column.words }));
-  if (column.legend) root.append(...entries(app));
-  else if (column.number) root.append(...ramp(app));
-}
-
-function entries(app) {
-  const { legend } = app.column;
-  const counts = new Array(legend.length).fill(0);
-  for (const code of app.codes) counts[code]++;
-  const all = element("button", { type: "button", textContent: "Show all", hidden: true });
-  const buttons = legend.map((one, code) => {
-    const dot = element("i");
-    dot.style.background = one.colour;
-    const texts = [element("span", { textContent: one.value || "none" }), element("em", { textContent: counts[code].toLocaleString("en") })];
-    return element("button", { type: "button", onclick: () => pick(code) }, dot, ...texts);
-  });
-  const say = () => {
-    buttons.forEach((button, code) => button.setAttribute("aria-pressed", !app.hidden.has(code)));
-    all.hidden = !app.hidden.size;
-  };
-  const set = (hidden) => {
-    app.hidden = new Set(hidden);
-    app.filter();
-    say();
-  };
-  const codes = legend.map((_, code) => code);
-  const pick = (code) => {
-    if (!app.hidden.size) return set(codes.filter((one) => one !== code)); // that one alone
-    const hidden = codes.filter((one) => (one === code ? !app.hidden.has(one) : app.hidden.has(one)));
-    set(hidden.length === codes.length ? [] : hidden);
-  };
-  all.onclick = () => set([]);
-  say();
-  return [element("ul", {}, ...buttons.map((button) => element("li", {}, button))), all];
-}
-
-function ramp(app) {
-  const { column } = app;
-  const [low, high] = column.scale;
-  const bar = element("div", { className: "ramp" });
-  bar.style.background = `linear-gradient(to right, ${column.colours.slice(0, -1).filter((_, i) => i % 8 === 0).join(", ")})`;
-  const ends = element("div", { className: "ends" }, element("span", { textContent: number(low) }), element("span", { textContent: number(high) }));
-  const sliders = ["from", "to"].map((name, side) => {
-    const input = element("input", { type: "range", min: 0, max: 1000, value: 1000 * side });
-    const said = element("output", { textContent: number(column.ends[side]) });
-    input.setAttribute("aria-label", `${column.title} ${name}`);
-    input.oninput = () => {
-      const [from, to] = sliders.map((one) => Number(one.input.value));
-      const value = (at) => column.ends[0] + (at / 1000) * (column.ends[1] - column.ends[0]);
-      said.textContent = number(value(Number(input.value)));
-      app.range = from === 0 && to === 1000 ? null : [value(from), value(to)];
-      app.filter();
-    };
-    return { input, row: element("div", { className: "range" }, element("span", { textContent: name }), input, said) };
-  });
-  const beyond = "The colours span all but the lowest and the highest 2 %.";
-  return [bar, ends, element("p", { className: "small", textContent: beyond }), ...sliders.map((one) => one.row)];
-}
-
-// Search by part of a name.
-class Search {
-  constructor(app) {
-    Object.assign(this, { app, found: [], at: -1 });
-    this.input = document.getElementById("query");
-    this.list = document.getElementById("found");
-    this.input.oninput = () => this.look();
-    this.input.onkeydown = (event) => this.key(event);
-    this.input.onblur = () => setTimeout(() => this.shut(), 150);
-    document.getElementById("search").onsubmit = (event) => event.preventDefault();
-  }
-
-  look() {
-    const { points } = this.app;
-    const text = this.input.value.trim().toLowerCase();
-    this.found = [];
-    for (let i = 0; text && i < points.n; i++) if (points.title(i).toLowerCase().includes(text)) this.found.push(i);
-    this.at = this.found.length ? 0 : -1;
-    this.fill(text);
-  }
-
-  fill(text) {
-    const { points } = this.app;
-    const items = this.found.slice(0, 30).map((i) => {
-      const [title, start] = [points.title(i), points.title(i).toLowerCase().indexOf(text)];
-      const parts = [title.slice(0, start), element("mark", { textContent: title.slice(start, start + text.length) }), title.slice(start + text.length)];
-      return element("li", { role: "option", onmousedown: () => this.choose(i) }, ...parts);
-    });
-    if (this.found.length > 1) {
-      const all = `Select all ${this.found.length.toLocaleString("en")} that match`;
-      items.push(element("li", { role: "option", className: "all", textContent: all, onmousedown: () => this.all() }));
-    }
-    if (text && !this.found.length) items.push(element("li", { textContent: "No name has this in it." }));
-    items.forEach((item, n) => (item.id = `found-${n}`));
-    this.list.replaceChildren(...items);
-    this.list.hidden = !text;
-    this.input.setAttribute("aria-expanded", Boolean(text));
-    this.point();
-  }
-
-  point() {
-    [...this.list.children].forEach((item, n) => item.setAttribute("aria-selected", n === this.at));
-    this.input.setAttribute("aria-activedescendant", this.at < 0 ? "" : `found-${this.at}`);
-    this.list.children[this.at]?.scrollIntoView({ block: "nearest" });
-  }
-
-  key(event) {
-    const n = this.list.hidden ? 0 : this.list.children.length;
-    if (event.key === "ArrowDown" || event.key === "ArrowUp") {
-      event.preventDefault();
-      if (n) this.at = (this.at + (event.key === "ArrowDown" ? 1 : n - 1)) % n;
-      this.point();
-    } else if (event.key === "Enter" && this.at >= 0 && n) {
-      if (this.list.children[this.at].className === "all") this.all();
-      else this.choose(this.found[this.at]);
-    } else if (event.key === "Escape" && n) {
-      event.stopPropagation();
-      this.shut();
-    }
-  }
-
-  choose(i) {
-    this.shut();
-    if (!this.app.isShown(i)) this.app.colourBy(this.app.column.name); // a filter hides it
-    this.app.open(i, this.app.panels[0], true);
-  }
-
-  all() {
-    this.shut();
-    this.app.catch(this.found.filter((i) => this.app.isShown(i)));
-  }
-
-  shut() {
-    this.list.hidden = true;
-    this.input.setAttribute("aria-expanded", false);
   }
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from metarep.report.style import DIVERGING, OTHER, SEQUENTIAL
 from metarep.report.wording import capital
 
 FILE = "map.html"
-SCRIPTS = ("data.js", "panel.js", "pictures.js", "card.js", "map.js")
+SCRIPTS = ("data.js", "panel.js", "pictures.js", "card.js", "legend.js", "search.js", "map.js")
 LIBRARY = "vendor/regl-scatterplot.js"
 """regl-scatterplot, drawn by WebGL; its head says which version."""
 
@@ -35,13 +36,14 @@ def map_stage(
     paths: Sequence[Path | str],
     out: Path | str,
     *,
+    name: str = "",
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Path:
-    """Writes `map.html` into the folder `out`, which it returns; `paths` as in `map_page`."""
-    sources, name = sources_of(paths, config), Path(out).resolve().parent.name
+    """Writes `map.html` into the folder `out`, which it returns; `paths` as in `map_page`, `name` that of the run."""
+    sources = sources_of(paths, config)
     with writing(out, "map", config=config.resolved(), seed=config.seed, inputs=sources.inputs, overwrite=overwrite) as folder:
-        write_whole(folder / FILE, _page(sources, config, name, progress or Progress()))
+        write_whole(folder / FILE, _page(sources, config, name or sources.name, progress or Progress()))
     return Path(out)
 
 
@@ -73,7 +75,7 @@ def map_page(config: MapConfig, paths: Sequence[Path | str], *, progress: Progre
 
 def _page(sources: Sources, config: MapConfig, name: str, progress: Progress) -> str:
     zoo = shuffled(sources.zoo, config.seed)
-    sources = Sources(sources.name, zoo, sources.domain, sources.embeddings, sources.clusters)
+    sources = replace(sources, zoo=zoo)
     pack, shown = Pack(), []
     with progress.task("map", len(zoo) * len(sources.embeddings), "points") as task:
         shown.append(networks(sources, config, task.advance))

@@ -58,6 +58,7 @@ class Panel {
     scatter.subscribe("pointOver", (i) => app.tip(i, this));
     scatter.subscribe("pointOut", () => app.tip(-1));
     scatter.subscribe("view", () => this.moved());
+    for (const name of ["mousedown", "wheel"]) this.canvas.addEventListener(name, () => (this.isMoved = true), { passive: true });
     this.canvas.addEventListener("keydown", (event) => this.key(event));
     this.canvas.addEventListener("blur", () => app.tip(-1));
     this.sizes = new ResizeObserver(() => this.resize());
@@ -68,6 +69,7 @@ class Panel {
     const { width, height } = this.plot.getBoundingClientRect();
     if (width && height) {
       this.scatter.set({ width, height, aspectRatio: 1 });
+      if (!this.isMoved) this.whole();
       requestAnimationFrame(() => this.mark());
     }
   }
@@ -166,6 +168,7 @@ class Panel {
   }
 
   zoom(factor) {
+    this.isMoved = true;
     const distance = this.scatter.get("cameraDistance") * factor;
     this.scatter.zoomToLocation(this.scatter.get("cameraTarget"), distance, { transition: false });
   }
@@ -188,8 +191,11 @@ class Panel {
     return best;
   }
 
+  // Back to where all points are seen; the plot is fitted by its shorter side.
   whole() {
-    this.scatter.zoomToOrigin({ transition: false });
+    this.isMoved = false;
+    const { width, height } = this.plot.getBoundingClientRect();
+    this.scatter.zoomToLocation([0, 0], Math.max(1, height / width), { transition: false });
   }
 
   destroy() {

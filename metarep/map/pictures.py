@@ -20,7 +20,7 @@ SIDES = (32, 24, 16, 12, 8)
 MAX_IMAGES = 12
 """Weights of a network that have an image: of more, the first in order of depth."""
 
-MAX_SPECTRUM, MAX_SPECTRUM_SIDE = 32, 1024
+MAX_SPECTRUM, MAX_SPECTRUM_SIDE = 32, 512
 """Singular values that are kept, and the longest shorter side of a matrix of which they are computed."""
 
 MAX_READ = 2_000_000_000

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+import pyarrow
 import pyarrow.csv
 from matplotlib.colors import to_hex
 
@@ -23,8 +24,8 @@ from metarep.zoos.zoo import Zoo
 PARTS = ("unit", "layer")
 """Parts of networks that a map can show beside networks."""
 
-NOT_SHOWN = frozenset(("finite", "shard", "row", "architecture", "network_id"))
-"""Columns that say how a zoo is stored."""
+NOT_SHOWN = frozenset(("finite", "shard", "row", "architecture", "network_id", "n_params", "sha256"))
+"""Columns that say how a zoo is stored, and what is shown otherwise."""
 
 
 @dataclass(frozen=True)
@@ -108,15 +109,17 @@ def cluster_columns(sources: Sources) -> Iterator[Column]:
     """For each embedding, the k-means clusters of a run, "" for networks that were neither fitted on nor measured."""
     if sources.clusters is None:
         return
-    table = pyarrow.csv.read_csv(sources.clusters.path / "assignments.csv").to_pydict()
-    keys = list(zip(*(table[name] for name in ("representation", "model", "untrained")), strict=True))
+    names = ("representation", "model", "untrained", "network_id", "cluster")
+    as_texts = pyarrow.csv.ConvertOptions(include_columns=names, column_types=dict.fromkeys(names, pyarrow.string()))
+    table = pyarrow.csv.read_csv(sources.clusters.path / "assignments.csv", convert_options=as_texts).to_pydict()
+    keys = list(zip(*(table[name] for name in names[:3]), strict=True))
     for one in sources.embeddings:
-        wanted = (one.name, one.model, int(one.untrained))
-        of = {str(i): str(c) for key, i, c in zip(keys, table["network_id"], table["cluster"], strict=True) if key == wanted}
+        wanted = (one.name, one.model, str(int(one.untrained)))
+        of = {i: c for key, i, c in zip(keys, table["network_id"], table["cluster"], strict=True) if key == wanted}
         values = np.array([of.get(str(name), "") for name in sources.zoo.network_id], dtype=object)
         numbers = sorted({*of.values()}, key=int)
         if numbers:
-            colours = {"": "#D8D8D8"} | {text: to_hex(cluster_colour(int(text))) for text in numbers}
+            colours = {text: to_hex(cluster_colour(int(text))) for text in numbers} | {"": "#D8D8D8"}
             words = "k-means on the embedding; networks in grey were not among those that were clustered"
             yield Column(f"cluster of {one.name}", "cluster", values, colours, words)
 
@@ -190,9 +193,9 @@ def _part_columns(sources: Sources, one: Embeddings, chosen: np.ndarray, owner: 
     group, index = one.group[chosen].astype(str), one.index[chosen]
     domain, zoo = sources.domain, sources.zoo
     if part == "unit" and domain and len(set(group)) == 1:
-        for name, values in {n: make(zoo) for n, make in domain.unit_labels.items()}.items():
+        for name, make in domain.unit_labels.items():
             order, given = domain.label_order.get(name, ()), domain.label_colours.get(name, {})
-            yield _category(name, "label", values[owner, index].astype(str), order, given)
+            yield _category(name, "label", make(zoo)[owner, index].astype(str), order, given)
         for name, make in domain.unit_properties.items():
             yield Column(plain(name), "property", make(zoo)[owner, index].astype(float))
     if len(set(group)) > 1:

@@ -7,16 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import yaml
 
 from metarep.artefact import MANIFEST, Artefact, open_artefact
 from metarep.embeddings.store import KIND, Embeddings, load_embeddings
 from metarep.errors import MetarepError
 from metarep.map.settings import MapConfig
-from metarep.runner import artefacts_of
+from metarep.runner import CONFIG, artefacts_of
 from metarep.zoos.domain import Domain, domain_of
 from metarep.zoos.zoo import Zoo, open_zoo
 
 CLUSTERS = "clusters"
+MIN_NETWORKS = 3
 
 
 @dataclass(frozen=True)
@@ -57,8 +59,19 @@ def sources_of(paths: Sequence[Path | str], config: MapConfig) -> Sources:
     for one in chosen:
         one.artefact.require_input("zoo", zoo.artefact)
     held = np.logical_and.reduce([np.isin(zoo.network_id.astype(str), one.network_id.astype(str)) for one in chosen])
+    if held.sum() < MIN_NETWORKS:
+        raise MetarepError(
+            "too few networks to draw", met=int(held.sum()), expected=f"at least {MIN_NETWORKS} in every embedding"
+        )
     clusters = next((one for one in by_kind[CLUSTERS] if _is_of(one, zoo)), None)
-    return Sources(Path(paths[0]).resolve().name, zoo.select(held), domain_of(zoo), tuple(chosen), clusters)
+    return Sources(_name(Path(paths[0])), zoo.select(held), domain_of(zoo), tuple(chosen), clusters)
+
+
+def _name(path: Path) -> str:
+    """The name in a run's settings, or a folder's."""
+    settings = path / CONFIG
+    named = yaml.safe_load(settings.read_text()) if settings.is_file() else {}
+    return str((named or {}).get("name") or path.resolve().name)
 
 
 def _artefacts(path: Path) -> list[Artefact]:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from itertools import pairwise
 
-from metarep.networks.naming import BIAS_LEAVES, GATES, KERAS_RECURRENT, Parts, Reading, Shape
+from metarep.networks.naming import BIAS_LEAVES, KERAS_RECURRENT, Parts, Reading, Shape
 
 Axes = tuple[int, int]
 
@@ -31,7 +31,7 @@ def axes_by_name(parts: Parts, shape: Shape, reading: Reading, siblings: Mapping
     """
     if len(shape) < 2 or reading.role.endswith("bias"):
         return None
-    if reading.kind in GATES.values():
+    if reading.role in ("input", "hidden"):
         return SECOND if parts.leaf in KERAS_RECURRENT and len(shape) == 2 else None
     if not (reading.kind == "attention" or (reading.kind in AFFINE and reading.role == "weight")):
         return None

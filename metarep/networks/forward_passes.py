@@ -34,7 +34,6 @@ class Stated:
     output_activation: str | None = None
     input_shape: tuple[int, ...] | None = None
     n_heads: int | None = None
-    norm_first: bool = False
     layers: Mapping[str, Steps] = field(default_factory=dict)
 
 
@@ -135,50 +134,6 @@ def recurrent(architecture: Architecture, symmetries: Symmetries, stated: Stated
         return F.linear(states[:, -1], tensors[head], tensors.get(head.removesuffix("weight") + "bias"))
 
     return ForwardPass("recurrent layers with a linear head", outputs, numbers(5, n_in))
-
-
-_ENCODER = re.compile(r"(.*?layers\.)(\d+)\.self_attn\.in_proj_weight$")
-
-
-@builder("transformer encoder")
-def encoder(architecture: Architecture, symmetries: Symmetries, stated: Stated) -> ForwardPass | None:
-    """Blocks of PyTorch's `TransformerEncoder` behind an embedding or a linear layer, in front of a linear head.
-
-    The head reads every position. Needs the number of heads and the activation.
-    """
-    del symmetries
-    shapes = {tensor.name: tensor.shape for tensor in architecture.tensors}
-    found = [match for name in shapes if (match := _ENCODER.match(name))]
-    if not found or stated.n_heads is None or stated.activation not in ("relu", "gelu"):
-        return None
-    stem, d = found[0][1], shapes[found[0][0]][1]
-    matrices = [name for name in shapes if not name.startswith(stem) and len(shapes[name]) == 2]
-    rest = {name for name in shapes if not name.startswith(stem)}
-    if len(matrices) != 2 or rest - {*matrices, *(name.removesuffix("weight") + "bias" for name in matrices)}:
-        return None
-    first, last = matrices
-    table = shapes[first][1] == d and first.removesuffix("weight") + "bias" not in shapes
-    if shapes[first][0 if not table else 1] != d or shapes[last][1] != d:
-        return None
-    n_hidden = shapes[f"{stem}0.linear1.weight"][0]
-    how = {"norm_first": stated.norm_first, "activation": stated.activation, "batch_first": True, "dropout": 0.0}
-    block = nn.TransformerEncoderLayer(d, stated.n_heads, n_hidden, **how).double().eval()
-
-    def outputs(tensors: Tensors, inputs: torch.Tensor) -> torch.Tensor:
-        states = tensors[first][inputs] if table else affine(tensors, first, inputs.to(tensors[first].dtype))
-        for number in range(len(found)):
-            prefix = f"{stem}{number}."
-            own = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
-            states = functional_call(block, own, (states,), strict=True)
-        return affine(tensors, last, states)
-
-    draw = words(shapes[first][0], 6) if table else numbers(6, shapes[first][1])
-    return ForwardPass("a transformer encoder of PyTorch", outputs, draw)
-
-
-def affine(tensors: Tensors, weight: str, values: torch.Tensor) -> torch.Tensor:
-    """A linear layer of PyTorch by the name of its weight."""
-    return F.linear(values, tensors[weight], tensors.get(weight.removesuffix("weight") + "bias"))
 
 
 @builder("TransformerLens")

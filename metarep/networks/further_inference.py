@@ -19,6 +19,11 @@ ODD = frozenset({"tanh", "sin", "erf", "softsign", "hardtanh", "identity"})
 CELL_GATE = 2
 """The gate of an LSTM or GRU behind which a tanh stands: the third of PyTorch's and Keras' orders."""
 
+IN_PAIRS = (
+    "rotary positions or norms may stand on queries and keys: rotations inside a head are not taken for symmetries of them, "
+    "though with rotary positions those within each pair are"
+)
+
 FEW = 3
 """Symmetries that a sentence names."""
 
@@ -45,12 +50,13 @@ def with_further(
     found: list[Further] = []
     if architecture.groups is None:  # a graph may keep gates in another order, and names its own activations
         found += [*(_odd_units(architecture) if activation in ODD else ()), *_recurrent(architecture, symmetries.groups)]
-    for operation in operations_of(architecture):
-        found += _rotations(operation, architecture, symmetries.groups)
+    turns = [list(_rotations(operation, architecture, symmetries.groups)) for operation in operations_of(architecture)]
+    found += [one for pair in turns for one in pair]
+    notes = symmetries.notes + ((IN_PAIRS,) if any(len(pair) == 1 for pair in turns) else ())
     found += _lora(architecture.tensors)
     if output_activation == "softmax":
         found += _logits(symmetries.groups)
-    return with_evidence(Symmetries(symmetries.groups, symmetries.notes, tuple(found)), dict(architecture.evidence))
+    return with_evidence(Symmetries(symmetries.groups, notes, tuple(found)), dict(architecture.evidence))
 
 
 def with_evidence(symmetries: Symmetries, evidence: Mapping[str, Evidence]) -> Symmetries:

@@ -28,7 +28,8 @@ def lists_of_layers(operations: Sequence[Operation]) -> Iterator[tuple[Operation
     """Runs of layers, each a numbered part of one list (`net.0`, `net.2`), that stand one behind the other in it.
 
     Numbers left out are those of activations, and norms have numbers of their own: such a list runs its parts in order,
-    whereas one of layers alone may hold branches. A part may be a layer with its norm (`conv.0.0`, `conv.0.1`).
+    whereas one of layers alone may hold branches. A part may be a layer with its norm (`conv.0.0`, `conv.0.1`), or an
+    activation with the layer behind it (`ffn.0.0`, `ffn.1.2`).
     """
     lists: dict[str, list[tuple[tuple[int, ...], Operation]]] = {}
     for operation in operations:
@@ -62,7 +63,9 @@ def _runs_in_order(entries: Sequence[tuple[tuple[int, ...], Operation]]) -> bool
     whole = len(layers) == len(set(layers)) > 1 and all(o.is_layer or o.kind in NORMS for _, o in entries)
     gaps = any(b - a > 1 for a, b in pairwise(firsts))
     norms = any(operation.kind in NORMS for numbers, operation in entries if len(numbers) == 1)
-    return whole and (gaps or norms) and not (nested and not norms)
+    inner = [numbers[1] for numbers, _ in entries if len(numbers) > 1]
+    activations = len(inner) == len(entries) > 1 and inner[0] == 0 < min(inner[1:])  # each part but the first begins with one
+    return whole and (norms or activations or (gaps and not nested))
 
 
 def groups_inside(operations: Sequence[Operation]) -> tuple[SymmetryGroup, ...]:

@@ -199,8 +199,9 @@ def _recurrent(parts: Parts, shape: Shape, siblings: Mapping[str, Shape], module
         gates = hidden[0] // units if units and hidden[0] % units == 0 else 0
         return Reading(GATES.get(gates, OTHER), RECURRENT[match[1]], f"{module}.{ending}")
     recurrent = siblings.get("recurrent_kernel", ())  # Keras: (hidden, gates x hidden)
-    if len(recurrent) == 2 and recurrent[0] and recurrent[1] // recurrent[0] in GATES and parts.leaf in KERAS_RECURRENT:
-        return Reading(GATES[recurrent[1] // recurrent[0]], KERAS_RECURRENT[parts.leaf], module)
+    gates = recurrent[1] // recurrent[0] if len(recurrent) == 2 and recurrent[0] else 0
+    if gates in (1, *GATES) and parts.leaf in KERAS_RECURRENT:
+        return Reading(GATES.get(gates, OTHER), KERAS_RECURRENT[parts.leaf], module)
     return None
 
 

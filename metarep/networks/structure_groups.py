@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import combinations
+from typing import NamedTuple
 
 from metarep.errors import MetarepError
 from metarep.networks.operations import AFFINE, NORMS, Operation
@@ -26,8 +27,7 @@ _CONDITION = re.compile(
 """Embeddings of what is joined or multiplied with other inputs, such as the label that a generator reads beside its noise."""
 
 
-@dataclass(frozen=True)
-class Value:
+class Value(NamedTuple):
     """What layers put out: its units one behind the other; `source` is the kind of layer it comes from ("table" for a square
     embedding, in front of or behind which other inputs may stand), and `channels_last` whether its pixels are flattened each
     with all its channels."""
@@ -68,7 +68,7 @@ class StructureGroups:
     def walk(self, tree: Structure | str, value: Value | None) -> Value | None:
         """What a tree puts out for a value; None stands for the inputs of the network."""
         if isinstance(tree, str):
-            return self._apply(self.operations[tree], value)
+            return self.apply(self.operations[tree], value)
         if tree.way == "sequence":
             for part in tree.parts:
                 value = self.walk(part, value)
@@ -77,8 +77,8 @@ class StructureGroups:
             self._add_to(value)
         found = [self.walk(part, value) for part in tree.parts]
         if tree.way == "parallel":
-            return replace(found[-1], axis=tuple(run for one in found if one is not None for run in one.axis))
-        return self._sum(found, inside=value is not None)
+            return found[-1]._replace(axis=tuple(run for one in found if one is not None for run in one.axis))
+        return self.total(found, inside=value is not None)
 
     def _new(self, name: str, n: int, members: Iterable[Member], *, scale: bool = False) -> Axis:
         """Units that members run over, with a positive scale or without."""
@@ -93,7 +93,8 @@ class StructureGroups:
         """What is added to, or read by several terms of a sum, is a stream."""
         self.units.rename(value.axis, "units of", "stream from")
 
-    def _sum(self, found: list[Value | None], *, inside: bool) -> Value | None:
+    def total(self, found: list[Value | None], *, inside: bool) -> Value | None:
+        """What is added or multiplied unit by unit; `inside`: its terms read units that may be a stream."""
         known = [value for value in found if value is not None]
         if len(known) < len(found):  # the inputs themselves are added
             for value in known:
@@ -109,7 +110,8 @@ class StructureGroups:
             self._add_to(known[0])
         return known[0]
 
-    def _apply(self, operation: Operation, value: Value | None) -> Value:
+    def apply(self, operation: Operation, value: Value | None) -> Value:
+        """What one operation puts out. Raises MetarepError where it does not fit what it reads."""
         if operation.recurrent is not None:
             return self._recur(operation, value)
         if operation.weight is None or operation.kind in NORMS:

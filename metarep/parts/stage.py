@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from metarep.artefact import Artefact, open_artefact, writing
-from metarep.embeddings.store import FILE, EmbeddingWriter
+from metarep.embeddings.store import FILE, Embeddings, EmbeddingWriter, load_embeddings
 from metarep.model.pretraining import load_model
 from metarep.model.transformer import ClozeModel
 from metarep.parts.alike import Found, find_alike
@@ -20,7 +20,7 @@ from metarep.parts.source import Source, open_source
 from metarep.progress import Progress
 from metarep.tables import rows_of
 from metarep.zoos.domain import domain_of
-from metarep.zoos.zoo import open_zoo
+from metarep.zoos.zoo import Zoo, open_zoo
 
 MAX_LAYERS_SHOWN = 400
 """Layers whose similarities are drawn."""
@@ -34,19 +34,27 @@ def parts(
     *,
     network_id: str | None = None,
     architecture: Path | str | None = None,
+    typical_of: Path | str | None = None,
     device: str = "cpu",
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Path:
     """Takes a network apart, a checkpoint file or one of a zoo by its id, into the folder `out`, which it returns.
 
-    `architecture` is a YAML that says of a file's tensors what their names do not. Writes embeddings.parquet, parts.csv,
+    `architecture` is a YAML that says of a file's tensors what their names do not; `typical_of` are embeddings of the zoo, in
+    which the network is then the one nearest to the middle of its architecture. Writes embeddings.parquet, parts.csv,
     alike.csv, tests.csv, k_curve.csv, figures and report.html. Raises MetarepError for damaged files and NaN.
     """
     out, progress = Path(out), progress or Progress()
+    if typical_of is not None:
+        network_id = typical_network(open_zoo(network), load_embeddings(typical_of))
     source = open_source(network, network_id, architecture=architecture)
     artefact, network_model = open_artefact(model, "model"), load_model(model, device=device)
-    inputs, settings = {"model": artefact} | source.inputs, config.resolved() | source.settings
+    inputs, settings = {"model": artefact} | source.inputs, config.resolved()
+    if typical_of is None:
+        settings |= source.settings
+    else:
+        inputs["embeddings"] = open_artefact(typical_of)
     with writing(out, "parts", config=settings, seed=config.seed, inputs=inputs, overwrite=overwrite) as folder:
         read, found = read_parts(config, network_model, source, progress), {}
         with progress.task("compare parts", len(read), "kinds") as task:
@@ -62,6 +70,17 @@ def parts(
         own = findings(config, source, found)
         write_findings(folder, source.name, own if known is None else own.and_also(known), dpi=config.dpi)
     return out
+
+
+def typical_network(zoo: Zoo, embeddings: Embeddings) -> str:
+    """The finished network of the most frequent architecture whose vector is nearest to the median, in standard deviations."""
+    final = zoo.final()
+    numbers, counts = np.unique(final.architecture, return_counts=True)
+    names = final.network_id[final.architecture == numbers[counts.argmax()]].astype(str)
+    known = np.isin(embeddings.network_id.astype(str), names)
+    vectors = embeddings.vectors[known].astype(np.float64)
+    offset = (vectors - np.median(vectors, axis=0)) / np.maximum(vectors.std(axis=0), 1e-9)
+    return str(embeddings.network_id[known][np.square(offset).sum(axis=1).argmin()])
 
 
 def known_of_domain(

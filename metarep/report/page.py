@@ -15,7 +15,15 @@ from matplotlib.figure import Figure
 
 from metarep.artefact import write_whole, writing
 from metarep.progress import Progress
-from metarep.report import audit_section, clusters_section, comparison_section, model_section, transfer_section, zoo_section
+from metarep.report import (
+    audit_section,
+    clusters_section,
+    comparison_section,
+    model_section,
+    transfer_section,
+    units_section,
+    zoo_section,
+)
 from metarep.report.blocks import Block, Section, Table, Text
 from metarep.report.comparison_section import headline
 from metarep.report.representations import BASELINES
@@ -62,9 +70,10 @@ def report(
 def sections_of(results: Results) -> list[Section]:
     """The sections in order: any zoo's, the domain's, transfer, and how it was made."""
     general = (zoo_section, model_section, comparison_section, clusters_section)
+    units = units_section.section(results)
     own = results.domain.sections(results) if results.domain and results.domain.sections else ()
-    last = (audit_section, transfer_section)
-    return [*(one.section(results) for one in general), *own, *(one.section(results) for one in last), made_section(results)]
+    last = [one.section(results) for one in (audit_section, transfer_section)]
+    return [*(one.section(results) for one in general), *([] if units is None else [units]), *own, *last, made_section(results)]
 
 
 def findings_of(sections: list[Section]) -> list[Finding]:

@@ -36,7 +36,7 @@ KMEANS, NATIVE = "kmeans", "native"
 MAIN_ARM = (KMEANS, NATIVE)
 """k-means on the representations themselves."""
 
-STAGES = ("model", "masked_r2", "clusters", "predictions", "audit", "transfer")
+STAGES = ("model", "masked_r2", "clusters", "units", "predictions", "audit", "transfer")
 """The stages of any zoo that a report shows, in order; what else lies in the run was added by its domain."""
 
 

@@ -117,5 +117,9 @@ def _to_numpy(column: pa.ChunkedArray) -> np.ndarray:
 
 def stack_rows(values: np.ndarray) -> np.ndarray:
     """Rows (N,) of arrays as (N, D) where all are of one length; other columns as they are."""
-    ragged = values.dtype == object and len(values) and isinstance(values[0], np.ndarray)
-    return np.stack(list(values)) if ragged and len({len(row) for row in values}) == 1 else values
+    return np.stack(list(values)) if is_ragged(values) and len({len(row) for row in values}) == 1 else values
+
+
+def is_ragged(values: np.ndarray) -> bool:
+    """Whether a column holds arrays of different lengths."""
+    return values.dtype == object and len(values) > 0 and isinstance(values[0], np.ndarray)

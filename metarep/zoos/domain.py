@@ -25,6 +25,7 @@ MODULES = {
     "multiplier": "metarep.domains.multiplier.domain",
     "functions": "metarep.domains.functions.domain",
     "digits": "metarep.domains.digits.domain",
+    "groups": "metarep.domains.groups.domain",
 }
 """The module that registers each domain."""
 
@@ -71,6 +72,20 @@ class DomainStage:
 
 
 @dataclass(frozen=True)
+class Builder:
+    """How a domain trains a zoo by an engine of its own, of networks that need not be fully connected.
+
+    shows: what the networks learn. settings: the class of its settings. build: (settings, out, *, overwrite, progress) -> the
+    zoo's folder, and `device` too where that is True.
+    """
+
+    shows: str
+    settings: type[Settings]
+    build: Callable[..., Path]
+    device: bool = False
+
+
+@dataclass(frozen=True)
 class MapPicture:
     """The picture of a network in the card of a map, drawn in the browser.
 
@@ -89,6 +104,8 @@ class Domain:
     labels: categorical columns of the zoo, the most telling first, each with what it says in words.
     properties: numeric columns that are worth predicting, likewise.
     recipes: what `build-zoo` can train, by name; each a `training.recipe.Recipe`.
+    builders: what it can train besides, by name.
+    activation: what stands behind the hidden layers of all networks, where that is one.
     columns_of: (spec, params (N, P)) -> the domain's own columns, labels among them.
     unit_labels, unit_properties: by name, zoo -> (N, U) texts or numbers, a column a hidden unit in the network's own order.
     oracles: by name, zoo -> (N, D) float64: representations that know what the labels are made from.
@@ -110,6 +127,8 @@ class Domain:
     labels: Mapping[str, str] = field(default_factory=dict)
     properties: Mapping[str, str] = field(default_factory=dict)
     recipes: Mapping[str, Any] = field(default_factory=dict)
+    builders: Mapping[str, Builder] = field(default_factory=dict)
+    activation: str | None = None
     columns_of: Callable[[NetworkSpec, np.ndarray], Columns] | None = None
     unit_labels: Mapping[str, Callable[[Zoo], np.ndarray]] = field(default_factory=dict)
     unit_properties: Mapping[str, Callable[[Zoo], np.ndarray]] = field(default_factory=dict)
@@ -159,3 +178,8 @@ def domain_of(zoo: Zoo) -> Domain | None:
 def domains() -> tuple[Domain, ...]:
     """Every domain that is known, those that come with metarep first."""
     return tuple(domain_named(name) for name in dict.fromkeys((*MODULES, *_registered)))
+
+
+def builders() -> dict[str, Builder]:
+    """Every builder by name."""
+    return {name: builder for domain in domains() for name, builder in domain.builders.items()}

@@ -57,7 +57,7 @@ def import_networks(
     refuse_to_overwrite(out, overwrite)
     described = read_description(architecture) if architecture is not None else None
     account = Account(config.skip_damaged)
-    sources = find_networks(paths, account)
+    sources = chosen_files(config, find_networks(paths, account), account)
     settings = import_settings(config, labels=labels, architecture=architecture)
     with writing(out, KIND, config=settings, seed=None, overwrite=overwrite) as folder:
         gathered = Gathered(config, Reader(described), ShardWriter(folder, int(config.shard_mb * 2**20)), account)
@@ -95,8 +95,18 @@ def sources_unchanged(zoo: Path, config: ImportConfig, paths: Sequence[Path | st
     reader, networks = Reader(None), open_zoo(zoo, check_hashes=False)
     then = dict(zip(networks["file"], networks["sha256"], strict=True))
     passed_over = {entry.where for entry in read_account(zoo) if entry.subject == "file"} - {*then}
-    sources = find_networks(paths, Account(config.skip_damaged))
+    account = Account(config.skip_damaged)
+    sources = chosen_files(config, find_networks(paths, account), account)
     return {one.file: reader.sha256(one) for one in sources if one.file not in passed_over} == then
+
+
+def chosen_files(config: ImportConfig, sources: Sequence[Source], account: Account) -> list[Source]:
+    """The sources that an import takes: all, or as many as the config admits, evenly spaced, which the account then says."""
+    n = len(sources)
+    if config.max_files is None or n <= config.max_files:
+        return list(sources)
+    account.add(Entry("file", "", f"{config.max_files:,} of {n:,} files are taken, evenly spaced", "max_files says so"))
+    return [sources[i * n // config.max_files] for i in range(config.max_files)]
 
 
 MAX_RUN = 1_000_000
@@ -114,9 +124,11 @@ class Reader:
         self._flat: FlatArray | None = None
         self._hash: tuple[Path, str] | None = None
 
-    def contents(self, source: Source) -> Contents:
-        """What the file of a source holds; for a row of a flat array the array is opened once."""
-        return read_contents(source.path, source.suffix) if source.row is None else Contents((Held("", self._row(source)),))
+    def contents(self, source: Source, *, checked: bool = True) -> Contents:
+        """What the file of a source holds, as `read_contents` reads it; for a row of a flat array the array is opened once."""
+        if source.row is not None:
+            return Contents((Held("", self._row(source)),))
+        return read_contents(source.path, source.suffix, checked=checked)
 
     def checkpoint(self, source: Source) -> Checkpoint:
         """The only network of a source. Raises MetarepError where there are several."""
@@ -166,7 +178,7 @@ class Gathered:
 
     def add(self, source: Source) -> None:
         """The networks in a file. Raises MetarepError for a damaged one."""
-        contents = self.reader.contents(source)
+        contents = self._contents(source)
         networks, entries = chosen_members(contents.networks, self.config.member, self.reader.architecture)
         known = [self.reader.architecture(held.checkpoint) for held in networks]
         for held in contents.networks:
@@ -182,6 +194,22 @@ class Gathered:
                 dtypes = ", ".join(sorted({tensor.dtype for tensor in architecture.tensors}))
                 why = f"it holds no weights: none of its tensors is of real floating-point numbers ({dtypes})"
                 self.account.add(Entry("file", source.file, f"passed over {held.member}".strip(), why, doubt=True))
+
+    def _contents(self, source: Source) -> Contents:
+        """What a file holds without networks of more parameters than the config admits, of which only the heads are read."""
+        most = self.config.max_params
+        if most is None:
+            return self.reader.contents(source)
+        contents = self.reader.contents(source, checked=source.path.stat().st_size <= most)
+        small = tuple(held for held in contents.networks if held.checkpoint.n_values <= most)
+        for held in contents.networks:
+            if held.checkpoint.n_values > most:
+                what = f"left out: {counted(held.checkpoint.n_values, 'value')}"
+                self.account.add(Entry("file", _place(source, held.member), what, f"max_params is {most:,}"))
+        if small and source.path.stat().st_size > most:
+            contents = self.reader.contents(source)
+            small = tuple(held for held in contents.networks if held.checkpoint.n_values <= most)
+        return replace(contents, networks=small)
 
     def _add(self, source: Source, held: Held, architecture: Architecture) -> None:
         tensors = held.checkpoint.tensors

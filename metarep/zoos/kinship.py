@@ -24,7 +24,7 @@ def with_runs(
     A `run_id` that a network has stays. Else runs are guessed from the names of files and folders, a file of which nothing is
     known is a run, and runs that hold copies of one network are one.
     """
-    guessed = [source if source.run_id else _guessed(source) for source in sources]
+    guessed = [with_guess(source) for source in sources]
     given = [bool(source.run_id) for source in sources]
     entries = [*_guesses(guessed, given)]
     runs = _Runs([source.run_id for source in guessed], given)
@@ -55,7 +55,10 @@ def snapshots(sources: Sequence[Source]) -> list[str]:
     return found
 
 
-def _guessed(source: Source) -> Source:
+def with_guess(source: Source) -> Source:
+    """The network with its run and epoch, where nothing but its name tells them."""
+    if source.run_id:
+        return source
     name = source.file.removesuffix(source.suffix or "")
     guess = guess_run(name)
     root: Path = source.path.absolute().parents[source.file.count("/")]

@@ -1,4 +1,4 @@
-"""Where the parameters of a zoo lie: in a column, for fully connected networks, or in safetensors shards, for any other."""
+"""Where the parameters of a zoo lie: in a column, for fully connected networks, in safetensors shards, or in memory."""
 
 from __future__ import annotations
 
@@ -102,7 +102,30 @@ class InShards:
         return {name: torch.stack([one[name] for one in each]) for name in each[0]}
 
 
-Parameters = InColumns | InShards
+@dataclass(frozen=True)
+class InMemory:
+    """The tensors of each network; the columns `architecture` and `row` say where. See `InColumns`."""
+
+    networks: tuple[Mapping[str, torch.Tensor], ...]
+    architectures: tuple[Architecture, ...]
+    activation: str | None = None
+    output_activations: tuple[str, ...] = ()
+
+    def numbers(self, columns: Columns) -> np.ndarray:
+        """(N,) int64: which of the architectures each network has."""
+        return columns["architecture"]
+
+    def tensors(self, columns: Columns, row: int) -> dict[str, torch.Tensor]:
+        """The tensors of the network in one row by name."""
+        return dict(self.networks[columns["row"][row]])
+
+    def stacked(self, columns: Columns, rows: np.ndarray) -> dict[str, torch.Tensor]:
+        """The tensors of networks (N,) of one architecture side by side, (N, *shape)."""
+        each = [self.networks[columns["row"][row]] for row in rows]
+        return {name: torch.stack([one[name] for one in each]) for name in each[0]}
+
+
+Parameters = InColumns | InShards | InMemory
 
 
 def _row(stacked: torch.Tensor, row: int, dtype: str, shape: tuple[int, ...]) -> torch.Tensor:

@@ -13,6 +13,9 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from metarep.account import Entry
 from metarep.errors import MetarepError
 from metarep.zoos.readings import MISSING
@@ -64,10 +67,12 @@ class Source:
 
 
 def read_table(path: Path, *, max_rows: int | None = None) -> list[dict[str, str]]:
-    """The rows of a .csv or .csv.gz file as texts; a column without a name is `UNNAMED`.
+    """The rows of a .csv, .csv.gz or .parquet file as texts; a column without a name is `UNNAMED`.
 
     Raises MetarepError for damage, ragged rows and columns that repeat.
     """
+    if path.suffix == ".parquet":
+        return _read_parquet(path)
     rows: list[dict[str, str]] = []
     try:
         with (
@@ -89,6 +94,14 @@ def read_table(path: Path, *, max_rows: int | None = None) -> list[dict[str, str
     if len(set(head)) < len(head):
         raise MetarepError(f"{path}: columns repeat", met=", ".join(head)[:120], fix="give each a name of its own")
     return rows
+
+
+def _read_parquet(path: Path) -> list[dict[str, str]]:
+    try:
+        rows = pq.read_table(path).to_pylist()
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise MetarepError(f"{path} cannot be read as a Parquet table", met=error) from error
+    return [{name: "" if value is None else str(value) for name, value in row.items()} for row in rows]
 
 
 def _lines(file) -> Iterator[str]:

@@ -19,6 +19,8 @@ class ImportConfig(Settings):
     snapshots: Literal["networks", "aside"] = Field(
         "networks", description="earlier states of a run: networks like others, or set aside as snapshots of the latest"
     )
+    max_files: int | None = Field(None, ge=1, description="take so many files, evenly spaced, where there are more")
+    max_params: int | None = Field(None, ge=1, description="leave networks of more parameters out; their values are not read")
     categorical: tuple[str, ...] = Field((), description="columns that are categories, however they look")
     numeric: tuple[str, ...] = Field((), description="columns that are numbers to predict, however they look")
     shard_mb: float = Field(64, gt=0, description="MiB of networks in a shard, and in memory; a larger network has its own")

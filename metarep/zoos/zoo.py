@@ -18,10 +18,12 @@ from metarep.artefact import Artefact, open_artefact
 from metarep.errors import MetarepError
 from metarep.networks.spec import NetworkSpec
 from metarep.progress import Progress
-from metarep.zoos.columns import Contents, read_columns, stack_rows
+from metarep.zoos.columns import Contents, is_ragged, read_columns, stack_rows
+from metarep.zoos.domain import domain_of
 from metarep.zoos.readings import numbers_of, texts_of
 
 if TYPE_CHECKING:  # torch costs seconds, and who builds or counts networks needs none
+    import pandas as pd
     import torch
 
     from metarep.networks.architecture import Architecture
@@ -32,7 +34,7 @@ KIND = "zoo"
 TABLE = ".parquet"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Zoo:
     """N subject networks: one NumPy array a column, (N,) or (N, D).
 
@@ -49,7 +51,20 @@ class Zoo:
     def __len__(self) -> int:
         return len(self.columns["network_id"])
 
-    def __getitem__(self, name: str) -> np.ndarray:
+    def __repr__(self) -> str:
+        known = {"domain": self.domain, "labels": ", ".join(self.labels), "properties": ", ".join(self.properties)}
+        counts = f"{len(self):,} networks, {len(set(self.run_id)):,} runs, {len(set(self.architecture)):,} architectures"
+        return f"Zoo({counts}" + "".join(f"; {name}: {value}" for name, value in known.items() if value) + ")"
+
+    @property
+    def shape(self) -> tuple[int]:
+        """How many networks, as scikit-learn asks for it."""
+        return (len(self),)
+
+    def __getitem__(self, name: str | np.ndarray) -> np.ndarray | Zoo:
+        """A column by its name, or the networks of a slice or of an array of rows."""
+        if not isinstance(name, str):
+            return self.select(np.arange(len(self))[name])
         if name not in self.columns:
             raise MetarepError(f"{self._where} has no column {name!r}", expected="one of " + ", ".join(self.columns))
         return self.columns[name]
@@ -105,6 +120,14 @@ class Zoo:
         return str(self.artefact.path) if self.artefact else "the zoo"
 
     # -- choosing networks
+
+    def frame(self) -> pd.DataFrame:
+        """A row a network: the columns that hold one value each."""
+        import pandas as pd
+
+        return pd.DataFrame(
+            {name: values for name, values in self.columns.items() if values.ndim == 1 and not is_ragged(values)}
+        )
 
     def select(self, chosen: np.ndarray) -> Zoo:
         """The networks of a boolean mask or of indices, in that order."""
@@ -191,7 +214,8 @@ class Zoo:
     @property
     def activation(self) -> str | None:
         """What stands behind the hidden layers of all networks, where that is known."""
-        return self.parameters.activation
+        domain = domain_of(self)
+        return self.parameters.activation or (None if domain is None else domain.activation)
 
     @property
     def output_activations(self) -> tuple[str, ...]:

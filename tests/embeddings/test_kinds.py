@@ -24,7 +24,7 @@ from metarep.zoos.zoo import open_zoo
 CONFIG = PretrainConfig(**TINY, behaviour_weight=1.0, n_probes=9)
 SPEC = NetworkSpec.parse("2-3-1")
 EVERY = ("states", "layers", "pooled", "surprisal", "certainty", "activity", "off_probabilities", "patterns", "contributions")
-EVERY += ("function",)
+EVERY += ("function", "spread", "predictability")
 
 
 @pytest.fixture(scope="module")

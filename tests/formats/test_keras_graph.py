@@ -87,10 +87,10 @@ FOUND = {
         },
         {"c/kernel": (3, 3, 2, 4), "c/bias": (4,)}
         | {f"n/{leaf}": (4,) for leaf in NORMS}
-        | {"s/depthwise_kernel": (3, 3, 4, 2), "s/pointwise_kernel": (1, 1, 8, 4), "s/bias": (4,)}
+        | {"s/depthwise_kernel": (3, 3, 4, 1), "s/pointwise_kernel": (1, 1, 4, 4), "s/bias": (4,)}
         | {"d/kernel": (144, 3), "d/bias": (3,)},
         residual,
-        {4: True},
+        {4: False},
     ),
     "towers": (
         ROW,
@@ -110,7 +110,7 @@ FOUND = {
         {"e/embeddings": (9, 5), "r/kernel": (5, 7), "r/recurrent_kernel": (7, 7), "r/bias": (7,)}
         | {"d/kernel": (7, 3), "d/bias": (3,)},
         recurrent,
-        {5: True, 7: False},
+        {5: False, 7: False},
     ),
 }
 """Layers, tensors, the true forward pass, and the width of each group with whether its scale is free."""

@@ -101,15 +101,6 @@ def test_neighbours_are_the_nearest_others():
     assert quantiles[50] == 1
 
 
-def test_approximate_neighbours_are_almost_the_exact_ones(monkeypatch):
-    x = np.random.default_rng(0).normal(size=(300, 4))
-    exact, *_ = neighbours_of(x, MapConfig())
-    monkeypatch.setattr(places, "EXACT_NEIGHBOURS", 10)
-    found, distance, _ = neighbours_of(x, MapConfig())
-    assert np.mean([len(set(a) & set(b)) for a, b in zip(exact, found, strict=True)]) > 7.5
-    assert (distance > 0).all()
-
-
 def test_distances_are_those_of_the_embedding(run):
     head, read = unpacked(map_page(MapConfig(), [run]))
     names = np.array(head["ids"]["values"])[read(head["ids"]["codes"])]

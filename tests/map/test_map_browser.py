@@ -59,19 +59,17 @@ def opened(browser, zoo_and_file):
 def page(opened):
     """As it opens: one map of the networks, nothing selected, no card."""
     page = opened[0]
-    page.evaluate("map.close(); map.arrange(1)")
     page.set_viewport_size({"width": 1100, "height": 720})
     page.select_option("#count", "1")
-    page.evaluate("map.show(map.kinds[0])")
-    page.evaluate("document.getElementById('part').selectedIndex = 0")
+    page.select_option("#part", "networks")
+    page.evaluate("map.close(); map.show(map.kinds[0])")
     settled(page)
     return page
 
 
 def settled(page):
     """Waits until what changed is drawn."""
-    page.wait_for_function("map.panels.every((panel) => panel.scatter.get('isPointsDrawn'))")
-    page.wait_for_timeout(150)
+    page.evaluate("map.ready.then(() => new Promise((done) => setTimeout(done, 150)))")
 
 
 def where(page, i, panel=0):

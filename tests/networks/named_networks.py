@@ -170,6 +170,17 @@ FAMILIES = {
         NUMBERS,
         [7, 8, 9],
     ),
+    "activations in front of layers in an unknown network": (
+        lambda: Net(
+            lambda s, x: s.predictor.ffn(torch.einsum("bi,bj,ijk->bk", x, x, s.mixing)),
+            mixing=nn.Parameter(torch.randn(6, 6, 8)),
+            predictor__ffn=nn.Sequential(
+                nn.Sequential(linear(8, 8)), *(nn.Sequential(nn.ReLU(), nn.Dropout(), linear(8, n)) for n in (8, 3))
+            ),
+        ),
+        NUMBERS,
+        [8, 8],
+    ),
     "last layers of an unknown network": (
         lambda: Net(
             lambda s, x: s.readout(torch.tanh(s.hidden(torch.einsum("bi,bj,ijk->bk", x, x, s.mixing)))),

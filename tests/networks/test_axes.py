@@ -63,6 +63,7 @@ BY_NAME = {
         ("fc.weight", (4, 8), None),
         ("h.0.attn.c_attn.weight", (8, 24), (1, 0)),
         ("h.0.attn.c_attn.bias", (24,), None),
+        ("h.0.attn.c_proj.weight", (8, 8), (1, 0)),
         ("emb.weight", (9, 4), None),
         ("odd.kernel", (8, 3, 3, 3), (0, 1)),
         ("odd.bias", (8,), None),

@@ -124,27 +124,6 @@ def test_forward_passes_are_those_of_the_modules(name):
     assert {units.evidence for units in claimed} == {"checked"}
 
 
-class Words(nn.Module):
-    """PyTorch's encoder on words without places, a head at each position."""
-
-    def __init__(self, norm_first: bool):
-        super().__init__()
-        self.embedding, self.head = nn.Embedding(11, 8), nn.Linear(8, 3)
-        layer = nn.TransformerEncoderLayer(8, 2, 12, dropout=0.0, norm_first=norm_first, batch_first=True)
-        self.encoder = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
-
-    def forward(self, x):
-        return self.head(self.encoder(self.embedding(x)))
-
-
-@pytest.mark.parametrize("norm_first", [False, True])
-def test_the_forward_pass_of_pytorchs_encoder(norm_first):
-    stated = {"activation": "relu", "n_heads": 2, "norm_first": norm_first}
-    one, architecture, symmetries, forward = of(Words(norm_first), WORDS, **stated)
-    torch.testing.assert_close(forward.outputs(one.tensors, WORDS), one.outputs(one.tensors), atol=1e-9, rtol=1e-9)
-    assert forward_pass(architecture, symmetries, Stated("relu")) is None  # heads are not stated
-
-
 def test_a_stride_without_a_padding_is_refused_and_sizes_that_do_not_fit_are_none():
     with pytest.raises(MetarepError, match="padding"):
         Steps(stride=2)

@@ -172,3 +172,12 @@ def test_signs_of_recurrent_weights_do_not_decide():
     found = units.canonical(tensors, n_lead=0)
     assert found["b"].tolist() == [1, 2]
     assert found["w"].tolist() == [[1, -2], [9, 4]]
+
+
+@pytest.mark.parametrize(("places", "kinds"), [("pos_embed.W_pos", 2), ("blocks.0.attn.rotary_sin", 1)])
+def test_rotary_positions_leave_the_rotations_of_values_and_are_named(places, kinds):
+    shapes = {f"blocks.0.attn.W_{part}": (2, 6, 4) for part in "QKV"} | {"blocks.0.attn.W_O": (2, 4, 6), places: (9, 6)}
+    architecture = read_architecture([(name, shape, "float32") for name, shape in shapes.items()])
+    found = with_further(architecture, symmetries_of(architecture))
+    assert [one.kind for one in found.further] == ["attention rotation"] * kinds
+    assert any("rotary" in note for note in found.notes) == (kinds == 1)

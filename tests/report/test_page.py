@@ -213,3 +213,13 @@ def test_the_typical_network_is_the_nearest_held_out_one(finished):
         own = [r for r in members if r["cluster"] == row["cluster"] and r["split"] == "test"]
         assert row["network_id"] == min(own, key=lambda r: r["distance_to_centre"])["network_id"]
         assert row["n"] == len(own)
+
+
+def test_the_report_links_to_the_map_where_there_is_one(tmp_path, undrawn):
+    folder = write_run(tmp_path / "run", stages=("model",))
+    assert "map.html" not in (report(folder) / "report.html").read_text()
+    with writing(folder / "map", "map", config={}, seed=0, inputs={"zoo": open_artefact(folder / "zoo")}) as path:
+        write_whole(path / "map.html", "")
+    again = report(folder, overwrite=True)
+    (link,) = re.findall(r'href="([^"]*map\.html)"', (again / "report.html").read_text())
+    assert (again / link).is_file()

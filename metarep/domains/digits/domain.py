@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from metarep.zoos.domain import Domain, register
+from metarep.domains.digits.settings import DigitsConfig
+from metarep.zoos.domain import Builder, Domain, later, register
 
 DOMAIN = register(
     Domain(
@@ -26,6 +27,9 @@ DOMAIN = register(
             "batch_size": "pictures in a batch",
             "train_share": "the share of the training pictures that the network saw",
             "label_noise": "the share of these that had a random label",
+        },
+        builders={
+            "digits": Builder("scikit-learn's digits", DigitsConfig, later("metarep.domains.digits.build:build_digits")),
         },
     )
 )

@@ -92,7 +92,7 @@ class Panel {
   // Draws what is chosen: one drawing at a time, and once more where something changed meanwhile.
   draw() {
     this.isStale = true;
-    return (this.drawing ??= this.drawAll().finally(() => (this.drawing = null)));
+    return (this.drawing ??= this.drawAll());
   }
 
   async drawAll() {
@@ -100,6 +100,7 @@ class Panel {
       this.isStale = false;
       await this.drawOnce();
     }
+    this.drawing = null;
   }
 
   async drawOnce() {

@@ -86,16 +86,31 @@ class Panel {
     const names = Object.keys(this.entry.positions);
     offer(this.projection, names, names[0]);
     this.canvas.setAttribute("aria-label", `Map of ${this.app.points.n.toLocaleString("en")} ${this.app.points.part}s: ${this.space.value}, ${this.projection.value}`);
-    this.index = undefined;
     return this.draw();
   }
 
-  async draw() {
+  // Draws what is chosen: one drawing at a time, and once more where something changed meanwhile.
+  draw() {
+    this.isStale = true;
+    return (this.drawing ??= this.drawAll());
+  }
+
+  async drawAll() {
+    while (this.isStale && !this.scatter.get("isDestroyed")) {
+      this.isStale = false;
+      await this.drawOnce();
+    }
+    this.drawing = null;
+  }
+
+  async drawOnce() {
     const { app, scatter } = this;
-    const { x, y } = this.entry.positions[this.projection.value];
+    const places = this.entry.positions[this.projection.value];
+    const { x, y } = places;
+    if (this.indexed !== places) this.index = undefined;
     scatter.set({ pointColor: app.column.colours.length > 1 ? app.column.colours : [...app.column.colours, "#6b6b6b"], pointSize: pointSize(app.points.n) });
     await scatter.draw({ x, y, z: app.codes }, { zDataType: "categorical", wDataType: "continuous", spatialIndex: this.index });
-    this.index = scatter.get("spatialIndex");
+    [this.index, this.indexed] = [scatter.get("spatialIndex"), places];
     this.isThin = false;
     this.filter();
     this.mark();

@@ -79,6 +79,12 @@ def where(page, i, panel=0):
     return box["x"] + x, box["y"] + y
 
 
+def click(page, i):
+    """Clicks a point and waits for a card."""
+    page.mouse.click(*where(page, i))
+    page.wait_for_function("map.current >= 0")
+
+
 def drawn_colours(page):
     """How many of the map's pixels are of each of some colours: all that are far from grey."""
     import matplotlib.image
@@ -143,7 +149,7 @@ def test_search_opens_the_card_of_a_name(page):
 
 def test_a_click_opens_a_card_with_facts_picture_and_neighbours(page, zoo_and_file):
     zoo, _ = zoo_and_file
-    page.mouse.click(*where(page, 5))
+    click(page, 5)
     name = page.evaluate("map.points.title(map.current)")
     assert title(page) == name
     assert str(zoo["mode"][zoo.row_of(name)]) in page.inner_text("#card dl")
@@ -202,7 +208,7 @@ def test_units_are_points_too(page):
     page.select_option("#part", "units")
     settled(page)
     assert page.inner_text("#title") == f"{2 * N} units"
-    page.mouse.click(*where(page, 3))
+    click(page, 3)
     assert "unit" in title(page)
     assert "Mode" in page.inner_text("#card dl")
 

@@ -46,11 +46,11 @@ class Given:
         """The command's settings: of the file, then of --set, then of its own options, where these are not None."""
         return self.settings_of(settings_class(self.kind), **fixed)
 
-    def settings_of(self, kind: type, **fixed: Any) -> Any:
+    def settings_of(self, settings: type, /, **fixed: Any) -> Any:
         """The same of another class of settings."""
         from metarep.settings import load_config
 
-        return load_config(kind, self.config, self.overrides, seed=self.seed, **fixed)
+        return load_config(settings, self.config, self.overrides, seed=self.seed, **fixed)
 
     @property
     def how(self) -> dict[str, Any]:

@@ -122,7 +122,7 @@ def test_a_run_that_diverges_is_flagged():
 
 
 def test_the_fast_engine_refuses_a_gpu():
-    with pytest.raises(MetarepError, match="engine=torch"):
+    with pytest.raises(MetarepError, match="engine=triton or torch"):
         engine_by_name("fast", device="cuda")
 
 

@@ -8,6 +8,7 @@ from metarep.errors import MetarepError
 from metarep.examples import making
 from metarep.progress import Progress
 
+PACKAGE = examples.HERE
 CONFIG = """
 name: tiny
 zoo: {seed: 0, networks_per_shard: 60, families: [{variant: e09, n_networks: 60, n_steps: 100}]}
@@ -54,7 +55,8 @@ def test_the_demo_ends_in_a_report_and_trains_nothing(made, tmp_path, monkeypatc
 
 
 @pytest.mark.parametrize("name", examples.example_names())
-def test_what_lies_in_the_package_is_whole_and_small(name):
+def test_what_lies_in_the_package_is_whole_and_small(name, monkeypatch):
+    monkeypatch.setattr(examples, "HERE", PACKAGE)
     example = metarep.load_example(name)
     assert len(example.zoo) > 100
     assert "## Limits" in example.card

@@ -133,6 +133,7 @@ def _made(walk: StructureGroups, node: Node, inputs: list[Value | None], own: li
             return None
     elif node.kind not in PASSING or own:
         return None
-    if value is not None and settings.get("activation") not in HOMOGENEOUS:
+    bounded = settings.get("max_value") is not None or settings.get("threshold")
+    if value is not None and (bounded or settings.get("activation") not in HOMOGENEOUS):
         walk.units.loosen(value.axis)
     return value

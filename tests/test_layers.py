@@ -125,7 +125,7 @@ def test_the_graph_of_packages_has_no_circle():
     graph: dict[str, set[str]] = {}
     for file in LIBRARY:
         graph.setdefault(package_of(file), set()).update(packages_imported(file) - exceptions_of(file))
-    TopologicalSorter(graph).prepare()
+    assert len(list(TopologicalSorter(graph).static_order())) >= len(graph)  # CycleError where there is a circle
 
 
 def test_the_wheel_has_every_package():

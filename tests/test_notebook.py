@@ -73,7 +73,7 @@ def test_a_run_gives_frames_arrays_and_words(folder, opened):
 
 
 def test_a_copy_in_another_order_of_units_is_nearest_and_nothing_else_is(folder, opened, tmp_path):
-    tensors = torch.load(folder / "nets" / "n3.pt")
+    tensors = torch.load(folder / "nets" / "n3.pt", weights_only=True)
     order = torch.tensor([4, 2, 0, 1, 3])
     copy = {"0.weight": tensors["0.weight"][order], "0.bias": tensors["0.bias"][order], "2.bias": tensors["2.bias"]}
     torch.save(copy | {"2.weight": tensors["2.weight"][:, order]}, tmp_path / "copy.pt")
@@ -143,7 +143,7 @@ def test_the_embedder_is_a_transformer_of_scikit_learn(folder, opened):
     held = opened.embeddings("layers")
     order = [list(held.network_id).index(f"n{number}") for number in range(N)]
     assert vectors == pytest.approx(held.vectors[order], abs=1e-4)
-    assert embedder.transform([torch.load(files[0])]) == pytest.approx(vectors[:1], abs=1e-4)
+    assert embedder.transform([torch.load(files[0], weights_only=True)]) == pytest.approx(vectors[:1], abs=1e-4)
     assert len(embedder.get_feature_names_out()) == vectors.shape[1]
     pipeline = make_pipeline(embedder, LogisticRegression(max_iter=500))
     assert cross_val_score(pipeline, files, labels, cv=3).mean() == 1.0

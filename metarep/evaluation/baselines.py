@@ -1,7 +1,7 @@
 """What embeddings are compared with: representations that need no pretraining, in a registry, and a domain's oracles.
 
 A baseline is a function (zoo, rows to fit on (N,) bool) -> (N, D) float64, or (spec, params (N, P)) -> (N, D). Those of units
-get `Units` in place of the zoo (`metarep.evaluation.unit_baselines`).
+get `Units` instead of the zoo (`metarep.evaluation.unit_baselines`).
 """
 
 from __future__ import annotations

@@ -104,7 +104,7 @@ def log_energies(rows: Rows, train: np.ndarray, n: int) -> np.ndarray:
 
 @of_rows(
     "linear_gaussian_profile",
-    "what the embedding predictability is, with a Gaussian over the values of units in place of the model",
+    "what the embedding predictability is, by a Gaussian over the values of units instead of the model",
     is_fitted=True,
 )
 def linear_gaussian_profile(rows: Rows, train: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The section on units: what their embeddings tell of what each unit does, beside baselines of units."""
+"""The section on units: what their embeddings say about what each unit does, beside baselines of units."""
 
 from __future__ import annotations
 

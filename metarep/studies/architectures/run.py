@@ -40,6 +40,7 @@ N_BINS = 3
 
 
 def run(context: Context) -> Result:
+    """Models of other architectures, read for the first time, beside models of their own zoos."""
     config = context.config.architectures
     zoos = {SEEN: build(context, SEEN, config.seen), LEFT_OUT: build(context, LEFT_OUT, config.left_out)}
     settings = config.pretrain.changed({"seed": context.config.seed}, where="architectures.pretrain")
@@ -158,6 +159,7 @@ def claims(rows: Rows) -> tuple[Claim, ...]:
 
 
 def sentences(rows: Rows, config: ArchitecturesConfig, counts: tuple[int, int]) -> Iterator[str]:
+    """What the cells say, in words."""
     yield (
         f"{counts[0]:,} networks of {', '.join(config.seen)} and {counts[1]:,} of {', '.join(config.left_out)}, trained on "
         f"{', '.join(config.tasks)}; the model of the others reads the latter first when it is tested."

@@ -68,6 +68,7 @@ def claims(rows: Rows) -> tuple[Claim, ...]:
 
 
 def sentences(rows: Rows, n_networks: int, n_runs: int) -> Iterator[str]:
+    """How well accuracy, epoch and gap are predicted, in words."""
     yield f"{n_networks:,} snapshots of {n_runs:,} runs; splits by run. R² is that of the better regressor."
     for target, title in TARGETS.items():
         parts = [f"{name} {spoken(best(rows, target, name), digits=3)}" for name in values(rows, "representation")]
@@ -76,6 +77,7 @@ def sentences(rows: Rows, n_networks: int, n_runs: int) -> Iterator[str]:
 
 
 def run(context: Context) -> Result:
+    """Accuracy, epoch and gap of digit networks from their parameters, on runs held out."""
     config, zoo = context.config.digits, digit_zoo(context)
     vectors = represented(context, zoo)
     columns = {name: zoo[name].astype(np.float64) for name in TARGETS}

@@ -88,6 +88,7 @@ def figures(zoo: Zoo, rows: Rows) -> dict[str, Figure]:
 
 
 def sentences(zoo: Zoo, n_all: int, rows: Rows) -> tuple[str, ...]:
+    """How common each mode is and how well it does, in words."""
     shares = [f"mode {row['mode']} {share(row)}" for row in rows]
     best, worst = (pick(rows, key=lambda row: row["mse_median"]) for pick in (min, max))
     unnamed = [f"mode {row['mode']} (median error {row['mse_median']:.4f})" for row in rows if row["mode"] not in NAMED]

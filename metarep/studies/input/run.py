@@ -118,6 +118,7 @@ def told_rows(name: str, x: list[np.ndarray], train: Zoo, test: Zoo, **draws: in
 
 
 def row_of(design: str, metric: str, found: dict) -> dict:
+    """A row of the table: one design, one metric."""
     return {"design": design, "metric": metric, **{key: found[key] for key in ("value", "low", "high", "null")}}
 
 

@@ -32,6 +32,7 @@ GIB = 2**30
 
 
 def run(context: Context) -> Result:
+    """Time and memory of reading networks of growing size."""
     config = context.config.large
     digit_model(context, digit_zoo(context))
     model = context.model_artefact("digits")
@@ -118,6 +119,7 @@ def growth(rows: list[dict[str, Any]]) -> float:
 
 
 def sentences(rows: list[dict[str, Any]]) -> tuple[str, ...]:
+    """Time, memory and the power of growth, in words."""
     linear = [row for row in rows if row["kind"] == "linear"]
     largest = linear[-1]
     inside = largest["seconds"] <= 60 * LIMIT_MINUTES and largest["peak_gib"] <= LIMIT_GIB

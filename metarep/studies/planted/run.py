@@ -61,6 +61,7 @@ def each(rows: Rows, method: str, name: str = "found") -> str:
 
 
 def sentences(rows: Rows) -> Iterator[str]:
+    """How many planted networks are found, in words."""
     clean = where(rows, blocks="zoo", sigma=min(values(rows, "sigma")))
     others = "; ".join(f"{TITLES[m]} {listed([num(r['found']) for r in where(clean, method=m)])}" for m in METHODS[1:])
     yield (

@@ -174,6 +174,7 @@ def claims(rows: Rows, sizes: list[int], biggest: str) -> tuple[Claim, ...]:
 
 
 def sentences(rows: Rows, sizes: list[int], biggest: str) -> Iterator[str]:
+    """What more networks and larger models bring, in words."""
     of_model: Mapping[str, Rows] = {model: where(rows, model=model) for model in values(rows, "model") if model != IMPUTER}
     parts = []
     for model, own in of_model.items():

@@ -57,14 +57,15 @@ def label_figure(
             text = f"{row['share']:.1%}  ({row['n']:,})"
             axes[0].annotate(text, (row["high"], y), (7, 0), textcoords="offset points", va="center", color=INK)
         axes[0].set(xlim=(0, 1.45 * max(row["high"] for row in rows)), xlabel="share of networks, 95 % interval")
-        axes[0].set_title(f"How often each {title} occurs")
+        axes[0].set_title("How often each occurs")
         axes[0].xaxis.set_major_formatter("{x:.0%}")
         if numbers:
             values = [numbers[row["value"]] for row in rows]
             ridges(axes[1], values, [colours[row["value"]] for row in rows], at + 0.31)
             axes[1].set_xlabel(what)
             axes[1].set_title("How it spreads; the tick is the median")
-        named = [f"{title} {row['value']}" if len(row["value"]) < 4 else row["value"] for row in rows]
+        short = all(len(row["value"]) < 4 for row in rows)
+        named = [f"{title} {row['value']}" if short else row["value"] for row in rows]
         rows_axis(axes, named, striped=False)
         for ax in axes:
             ax.grid(visible=False)

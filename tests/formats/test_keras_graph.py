@@ -157,6 +157,14 @@ def test_a_layer_that_is_not_known_holds_the_units_that_it_reads(kind, how):
     assert [units.n for units in groups if units.interchangeable] == [5]
 
 
+@pytest.mark.parametrize(("how", "scaled"), [({}, True), ({"max_value": 6.0}, False), ({"threshold": 0.5}, False)])
+def test_a_bounded_relu_hands_no_scale_on(how, scaled):
+    layers = {"h": ("Dense", {}, ["x"]), "act": ("ReLU", how, ["h"]), "d": ("Dense", {}, ["act"])}
+    tensors = tensors_of({"h/kernel": (4, 6), "h/bias": (6,), "d/kernel": (6, 3)})
+    (units,) = (one for one in graph_of(model(ROW, layers, ["d"]), tensors).groups if one.interchangeable)
+    assert units.positive_scale == scaled
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"class_name": "Model", "config": {"layers": [{}]}}', '{"config": 1}'])
 def test_what_is_no_configuration_says_nothing(text):
     assert graph_of(text, tensors_of({"a/kernel": (4, 6), "b/kernel": (6, 3)})) is None

@@ -1,5 +1,6 @@
 """One thread a test process, numba's too, whose kernels would set PyTorch's: two processes use two cores, and more threads
-would only wait for each other. Set before anything heavy is imported. And the order of the files.
+would only wait for each other. Triton interprets its kernels, and has to know before anything imports it. Set before anything
+heavy is imported. And the order of the files.
 """
 
 import os
@@ -7,6 +8,7 @@ import os
 for name in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS"):
     os.environ.setdefault(name, "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
+os.environ["TRITON_INTERPRET"] = "1"
 
 FIRST = (
     "tests/training/test_engines.py",

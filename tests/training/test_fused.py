@@ -1,9 +1,5 @@
 """The fused kernel, run through Triton's interpreter on the CPU, agrees with the plain loop."""
 
-import os
-
-os.environ["TRITON_INTERPRET"] = "1"  # before anything imports Triton
-
 import numpy as np
 import pytest
 

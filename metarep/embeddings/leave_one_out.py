@@ -25,8 +25,8 @@ def surprise(model: ClozeModel, segment: Segment) -> torch.Tensor:
     found = torch.zeros(*z.shape[:2], 2, device=z.device)
     for mask in fold_masks(layout):
         touched = without_waiting(mask.any(dim=-1).nonzero().squeeze(1), z.device)
-        states = model.encode([segment], [without_waiting(mask, z.device).expand(z.shape)])[0][:, touched]
-        predicted = model.head(states)
+        states = model.encode([segment], [without_waiting(mask, z.device).expand(z.shape)])[0]
+        predicted = model.predicted(states, segment, at=(slice(None), touched))
         both = torch.stack([-predicted.log_density(z[:, touched]), predicted.entropy()], dim=-1)
         weights = present[touched].unsqueeze(-1)
         found[:, touched] = (both * weights).sum(dim=2) / weights.sum(dim=1).clamp_min(1)
@@ -82,7 +82,7 @@ def leave_one_out(model: ClozeModel, segment: Segment, *, windows_per_batch: int
             n, t = len(some), layout.n_tokens
             repeated = some.take(torch.arange(n, device=model.device).repeat_interleave(t))
             states = model.encode([repeated], [masks.repeat(n, 1, 1)])[0]
-            prediction = model.head(states[torch.arange(n * t, device=model.device), token.repeat(n)])
+            prediction = model.predicted(states, repeated, at=(torch.arange(n * t, device=model.device), token.repeat(n)))
             truth, there = model.normalise(some).flatten(0, 1), layout.present.to(model.device).repeat(n, 1)
             found = (prediction.expectation(), prediction.entropy(), -prediction.log_density(truth))
             parts.append([torch.where(there, one, 0.0).sum(dim=-1).view(n, t) for one in found])

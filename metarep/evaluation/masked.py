@@ -179,7 +179,7 @@ def predictors_of(config: MaskedR2Config, model: ClozeModel, block: Block, z: np
         with torch.no_grad():
             for some in segment.split(max(1, config.tokens_per_batch // block.shape.layout.n_tokens)):
                 states = model.encode([some], [own.expand(len(some), *own.shape)])[0]
-                parts.append(model.head(states[:, touched]).expectation()[:, own[touched]].cpu())
+                parts.append(model.predicted(states, some, at=(slice(None), touched)).expectation()[:, own[touched]].cpu())
         return torch.cat(parts).double().numpy()
 
     return {"cloze": cloze, "mean": class_mean, "window mean": window_mean, "linear_gaussian": linear_gaussian}

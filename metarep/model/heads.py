@@ -1,7 +1,7 @@
 """What the model predicts for a masked value: a distribution, with its loss, its mean and its entropy.
 
 All in normalised units. A head maps states (…, D) to one distribution over the real numbers for each of the C values
-of a token, (…, C).
+of a token, (…, C); `shift` (…, C), if given, is added to the means.
 """
 
 from __future__ import annotations
@@ -92,8 +92,9 @@ class DensityHead(LikelihoodHead):
         with torch.no_grad():  # components start spread out, so that they do not collapse into one
             self.out.bias.view(n_values, 3, n_components)[:, 1] = start
 
-    def forward(self, states: torch.Tensor) -> Mixture:
+    def forward(self, states: torch.Tensor, shift: torch.Tensor | None = None) -> Mixture:
         logit, mean, log_std = self.out(states).unflatten(-1, (self.n_values, 3, self.n_components)).unbind(-2)
+        mean = mean if shift is None else mean + shift.unsqueeze(-1)
         return Mixture(F.log_softmax(logit, dim=-1), mean, log_std.clamp(*LOG_STD_RANGE))
 
 
@@ -105,9 +106,9 @@ class RectifiedHead(LikelihoodHead):
         self.gate = nn.Linear(d_model, n_values)
         self.value = DensityHead(d_model, n_components, n_values)
 
-    def forward(self, states: torch.Tensor) -> Rectified:
+    def forward(self, states: torch.Tensor, shift: torch.Tensor | None = None) -> Rectified:
         logit = self.gate(states)
-        return Rectified(F.logsigmoid(logit), F.logsigmoid(-logit), self.value(states))
+        return Rectified(F.logsigmoid(logit), F.logsigmoid(-logit), self.value(states, shift))
 
 
 class SquaredHead(nn.Module):
@@ -118,8 +119,8 @@ class SquaredHead(nn.Module):
         del n_components
         self.out = nn.Linear(d_model, n_values)
 
-    def forward(self, states: torch.Tensor) -> Mixture:
-        mean = self.out(states).unsqueeze(-1)
+    def forward(self, states: torch.Tensor, shift: torch.Tensor | None = None) -> Mixture:
+        mean = (self.out(states) if shift is None else self.out(states) + shift).unsqueeze(-1)
         return Mixture(torch.zeros_like(mean), mean, torch.zeros_like(mean))
 
     def loss(self, prediction: Mixture, value: torch.Tensor) -> torch.Tensor:

@@ -81,11 +81,13 @@ class Cloze(Objective):
         model, packed = self.model, self.model.encode_packed(batch, masks)
         mask = torch.cat([mask.flatten(0, 1) for mask in masks])
         truth = torch.cat([model.normalise(segment).flatten(0, 1) for segment in batch])
+        shift = model.packed_slot_means(packed, batch)
         if self.everywhere:
-            loss = mean_where(model.head.loss(model.head(packed), truth), mask)
+            loss = mean_where(model.head.loss(model.head(packed, shift), truth), mask)
         else:
             touched = mask.any(dim=-1)
-            masked = model.head.loss(model.head(packed[touched]), truth[touched])[mask[touched]]
+            predicted = model.head(packed[touched], None if shift is None else shift[touched])
+            masked = model.head.loss(predicted, truth[touched])[mask[touched]]
             loss = masked.mean() if len(masked) else masked.sum()
         if model.decoder is None:
             return loss

@@ -199,6 +199,7 @@ def build_model(config: PretrainConfig, cohorts: Sequence[Cohort], chunk: int) -
         head=config.head,
         n_components=config.n_components,
         positions=config.positions,
+        slot_vectors=config.slot_vectors,
         predicts=config.objective == "cloze",
         bottleneck=config.bottleneck if config.objective == "autoencoder" else 0,
         axes=axes,

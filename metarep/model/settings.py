@@ -15,7 +15,7 @@ class PretrainConfig(Settings):
 
     GROUPS: ClassVar[dict[str, tuple[str, ...]]] = {
         "Objective": ("objective", "bottleneck", "temperature", "view_noise", "view_scale", "teacher_momentum"),
-        "Tokens and windows": ("chunk", "context", "overlap", "positions", "max_windows", "max_valid_windows"),
+        "Tokens and windows": ("chunk", "context", "overlap", "positions", "slot_vectors", "max_windows", "max_valid_windows"),
         "Masks": ("mask_ratio_min", "mask_ratio_max", "unit_mask_share", "value_mask_share"),
         "Behaviour": (*("behaviour_weight", "unmasked_share", "jitter", "n_probes", "probe_range", "probes", "activation"),),
         "Symmetry": ("units", "scale_units", "further_symmetries", "n_copies"),
@@ -48,6 +48,9 @@ class PretrainConfig(Settings):
     overlap: float = Field(0.25, ge=0, lt=1, description="share of a window that the next one shows again")
     positions: Literal["relational", "indexed"] = Field(
         "relational", description="relational: attention sees which units two tokens share; indexed: units are numbered"
+    )
+    slot_vectors: bool = Field(
+        True, description="each slot has a vector that multiplies its values, and one that reads its predictions off"
     )
     max_windows: int = Field(
         40_000, ge=16, description="training windows held in memory, drawn evenly from networks larger than one window"

@@ -5,6 +5,9 @@ Choices:
   single values or whole units, and every masked value gets a distribution;
 - learned vectors say of a token its kind, role, side and depth, and *which* position of each fixed axis it stands at (inputs,
   outputs, pixels, kernel offsets); positions of axes that the model was not pretrained on are told by Fourier features;
+- each slot has a vector that multiplies its values on the way in, and one that reads its predictions off on the way out: so a
+  linear map of all values of a unit is a sum over tokens. With added vectors alone the MLPs would have to learn the product of
+  value and position;
 - units of an interchangeable axis have no identity: attention adds a learned bias for what two tokens share, so the model is
   equivariant under the order of units by construction. positions="indexed" numbers them in place of that;
 - windows of one layout lie side by side in a segment, segments are packed one behind the other: no padding, one matrix of
@@ -37,6 +40,8 @@ from metarep.networks.symmetry_groups import Symmetries
 N_FREQUENCIES = 8
 PLACE_STD = 0.1
 """Learned vectors of where a token stands begin this small, so that they do not drown what it holds."""
+SLOT_STD = 0.3
+"""Vectors that multiply values begin this large, divided by the root of how many numbers they are summed over."""
 N_ROLE_CLASSES = len(KINDS) * len(ROLES)
 
 
@@ -124,6 +129,7 @@ class ClozeModel(nn.Module, PyTorchModelHubMixin, library_name="metarep"):
         head: str = "mixture",
         n_components: int = 4,
         positions: str = "relational",
+        slot_vectors: bool = True,
         predicts: bool = True,
         bottleneck: int = 0,
         axes: dict[str, int] | None = None,
@@ -135,7 +141,9 @@ class ClozeModel(nn.Module, PyTorchModelHubMixin, library_name="metarep"):
         self.relational, self.settings = positions == "relational", dict(self._hub_mixin_config)
         self.first_row = _offsets(axes or {}, start=1)
         self.first_class = _offsets(slots or {}, start=N_ROLE_CLASSES)
+        n_classes = N_ROLE_CLASSES + sum((slots or {}).values())
         self.value_in, self.value_out = nn.Linear(2 * chunk, d_model), nn.Linear(d_model, d_model)
+        self.slot_in = nn.Embedding(n_classes, d_model) if slot_vectors else None
         self.tables = nn.ModuleList(nn.Embedding(n, d_model) for n in (len(KINDS), len(ROLES), len(SIDES), MAX_DEPTH))
         self.number_in, self.number_out = nn.Linear(len(NUMBERS), d_model), nn.Linear(d_model, d_model)
         self.positions = nn.Embedding(1 + sum((axes or {}).values()), d_model, padding_idx=0)
@@ -147,9 +155,12 @@ class ClozeModel(nn.Module, PyTorchModelHubMixin, library_name="metarep"):
         self.relation_bias = nn.Parameter(torch.zeros(n_layers * n_heads, N_RELATIONS))
         self.norm = nn.LayerNorm(d_model)
         self.head = HEADS[head](d_model, n_components, chunk) if predicts else None
+        self.slot_out = nn.Embedding(n_classes, d_model) if slot_vectors and predicts else None
+        for table, n_summed in ((self.slot_in, chunk), (self.slot_out, d_model)):
+            if table is not None:
+                nn.init.normal_(table.weight, std=SLOT_STD / math.sqrt(n_summed))
         self.bottleneck = nn.Linear(d_model, bottleneck) if bottleneck else None
         self.decoder = BehaviourDecoder(d_model, spaces, n_components) if spaces else None
-        n_classes = N_ROLE_CLASSES + sum((slots or {}).values())
         self.register_buffer("class_mean", torch.zeros(n_classes))
         self.register_buffer("class_std", torch.ones(n_classes))
         self._placements: WeakKeyDictionary[Layout, Placement] = WeakKeyDictionary()
@@ -249,12 +260,15 @@ class ClozeModel(nn.Module, PyTorchModelHubMixin, library_name="metarep"):
 
     def embed_tokens(self, batch: Batch, masks: Sequence[torch.Tensor]) -> torch.Tensor:
         """(N, D): the tokens of all segments with what they hold, where it is seen, and where they stand."""
-        held = []
+        held, by_slot = [], []
         for segment, mask in zip(batch, masks, strict=True):
             seen = self.place(segment.layout).present & ~mask
-            held.append(torch.cat([torch.where(seen, self.normalise(segment), 0.0), seen.float()], dim=-1).flatten(0, 1))
-        x = self.value_out(F.gelu(self.value_in(torch.cat(held))))
-        return x + torch.cat(self._where(batch))
+            values = torch.where(seen, self.normalise(segment), 0.0)
+            held.append(torch.cat([values, seen.float()], dim=-1).flatten(0, 1))
+            if self.slot_in is not None:
+                by_slot.append(_each_token(values, self.slot_in(self.classes(segment))).flatten(0, 1))
+        x = self.value_out(F.gelu(self.value_in(torch.cat(held)))) + torch.cat(self._where(batch))
+        return x + torch.cat(by_slot) if by_slot else x
 
     def _where(self, batch: Batch) -> list[torch.Tensor]:
         """(B · T, D) a segment: where its tokens stand. Looked up once for all windows of a layout."""
@@ -305,12 +319,42 @@ class ClozeModel(nn.Module, PyTorchModelHubMixin, library_name="metarep"):
 
     def forward(self, segment: Segment, mask: torch.Tensor) -> Mixture:
         """The predicted distribution of every value (B, T, C), from those that the mask leaves visible."""
-        return self.head(self.encode([segment], [mask])[0])
+        return self.predicted(self.encode([segment], [mask])[0], segment)
+
+    def predicted(self, states: torch.Tensor, segment: Segment, at=...) -> Mixture:
+        """What the states (B, T, D) of a segment predict of every value, or of the tokens `at`, an index of (B, T)."""
+        shift = self.slot_means(states, segment)
+        return self.head(states[at], None if shift is None else shift[at])
+
+    def slot_means(self, states: torch.Tensor, segment: Segment) -> torch.Tensor | None:
+        """What the slots of a segment read off its states (B, T, D), (B, T, C): the heads add it to every mean."""
+        if self.slot_out is None:
+            return None
+        vectors = self.slot_out(self.classes(segment))
+        if len(vectors) == 1:
+            return torch.einsum("btd,tcd->btc", states, vectors[0])
+        return torch.einsum("btd,btcd->btc", states, vectors)
+
+    def packed_slot_means(self, packed: torch.Tensor, batch: Batch) -> torch.Tensor | None:
+        """The same of packed states (N, D), (N, C)."""
+        if self.slot_out is None:
+            return None
+        pairs = zip(unpacked(packed, batch), batch, strict=True)
+        return torch.cat([self.slot_means(states, segment).flatten(0, 1) for states, segment in pairs])
 
     def pool(self, states: torch.Tensor) -> torch.Tensor:
         """States (B, T, D) -> their mean (B, D), through the bottleneck where there is one."""
         mean = states.mean(dim=1)
         return mean if self.bottleneck is None else self.bottleneck(mean)
+
+
+def _each_token(values: torch.Tensor, vectors: torch.Tensor) -> torch.Tensor:
+    """Values (B, T, C) times their slots' vectors (B or 1, T, C, D), summed over each token: (B, T, D)."""
+    if values.shape[-1] == 1:
+        return values * vectors.squeeze(-2)
+    if len(vectors) == 1:
+        return torch.einsum("btc,tcd->btd", values, vectors[0])
+    return torch.einsum("btc,btcd->btd", values, vectors)
 
 
 def unpacked(packed: torch.Tensor, batch: Batch) -> list[torch.Tensor]:

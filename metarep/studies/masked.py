@@ -62,7 +62,7 @@ def predicted_in_turn(model: ClozeModel, spec: NetworkSpec, params: np.ndarray) 
             n, t = len(some), segment.layout.n_tokens
             repeated = some.take(torch.arange(n, device=model.device).repeat_interleave(t))
             states = model.encode([repeated], [masks.repeat(n, 1, 1)])[0].view(n, t, t, -1)[:, token, token]
-            parts.append(model.denormalise(model.head(states).expectation(), some).cpu())
+            parts.append(model.denormalise(model.predicted(states, some).expectation(), some).cpu())
     expected, found = torch.cat(parts).double().numpy(), np.empty(params.shape)
     found[:, at[at >= 0]] = expected[:, at >= 0]
     return found

@@ -136,6 +136,34 @@ def test_masked_values_do_not_leak_and_seen_ones_tell(chunk):
         assert not torch.allclose(first, other, atol=1e-3)
 
 
+@pytest.mark.parametrize(("network", "chunk"), [("2-2-1", 1), ("5-40-3", 4)])
+def test_a_slot_has_a_vector_for_its_values_and_one_for_its_predictions(network, chunk):
+    """Changing the vectors of one slot changes what its own values add, and of what is predicted its own means alone."""
+    plan = plan_for(network, chunk=chunk, context=32)
+    model = model_for(CONFIG, plans=[plan])
+    (name,) = [name for name in model.first_class if name.startswith("0.weight")]
+    number = model.first_class[name] + 1
+    for segment in window_segments(plan, random_tensors(network, 3)):
+        own = (model.classes(segment) == number).expand(segment.values.shape) & segment.layout.present
+        before, held = model(segment, segment.no_mask).mean, model.embed_tokens([segment], [segment.no_mask])
+        with torch.no_grad():
+            model.slot_out.weight[number] += 1
+        moved = (model(segment, segment.no_mask).mean != before).any(dim=-1)
+        assert torch.equal(moved, own)
+        with torch.no_grad():
+            model.slot_in.weight[number] += 1
+        gained = (model.embed_tokens([segment], [segment.no_mask]) - held).view(*own.shape[:2], -1)
+        expected = torch.where(own, model.normalise(segment), 0.0).sum(dim=-1, keepdim=True)
+        torch.testing.assert_close(gained, expected.expand_as(gained), atol=1e-5, rtol=1e-4)
+
+
+def test_slot_vectors_can_be_left_out():
+    model = model_for(CONFIG.model_copy(update={"slot_vectors": False}), networks=whole_networks("2-2-1"))
+    assert not any(name.startswith("slot_") for name in model.state_dict())
+    (segment,) = whole_networks("2-2-1").segments(torch.arange(4), CONFIG, generator=None)
+    assert model(segment, segment.no_mask).mean.isfinite().all()
+
+
 def test_normalisation_by_slot_and_by_role_comes_back():
     networks = whole_networks("2-2-1", 200)
     networks.tensors = {name: 3 * value + 5 for name, value in networks.tensors.items()}

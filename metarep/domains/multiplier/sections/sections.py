@@ -191,7 +191,7 @@ def _evidence(model: ClozeModel, segment: Segment, masked: torch.Tensor, counts:
     states = model.encode([repeated], [masked.repeat(n, 1).unsqueeze(-1)])[0]
     row, token = counts.repeat(n, 1).nonzero(as_tuple=True)
     value = model.normalise(repeated)[row, token]
-    gained = model.head(states[row, token]).log_density(value) + 0.5 * (value.square() + LOG_2PI)
+    gained = model.predicted(states, repeated, at=(row, token)).log_density(value) + 0.5 * (value.square() + LOG_2PI)
     return gained.view(n, int(counts.sum())).sum(dim=1)
 
 

@@ -268,7 +268,7 @@ def draw_batch(
     batch, masks = [], []
     for source, rows in data.draw(config.batch_size, generator):
         for segment in source.segments(rows, config, generator=generator):
-            mask = random_masks(segment, mask_rule(config), generator=generator)
+            mask = random_masks(segment, mask_rule(config, step), generator=generator)
             batch.append(ask_behaviour(config, model, source, segment, ~mask.flatten(1).any(dim=1), generator))
             masks.append(mask)
     return batch, masks, generator
@@ -288,10 +288,12 @@ def batches_ahead(prepared: Prepared, first: int, device: str) -> Iterator[Drawn
         yield *on_device(batch, masks, device), generator
 
 
-def mask_rule(config: PretrainConfig) -> MaskRule:
-    """The masks that the config asks for."""
+def mask_rule(config: PretrainConfig, step: int | None = None) -> MaskRule:
+    """The masks that the config asks for, at a step of training or in the end."""
     none = config.unmasked_share if config.behaviour_weight else 0.0
-    ratio = (config.mask_ratio_min, config.mask_ratio_max)
+    growing = config.mask_growth * (config.n_steps or 0)
+    share = 1.0 if step is None or step >= growing else step / growing
+    ratio = (config.mask_ratio_min, config.mask_ratio_min + share * (config.mask_ratio_max - config.mask_ratio_min))
     return MaskRule(ratio, units=config.unit_mask_share, values=config.value_mask_share, none=none)
 
 

@@ -16,7 +16,7 @@ class PretrainConfig(Settings):
     GROUPS: ClassVar[dict[str, tuple[str, ...]]] = {
         "Objective": ("objective", "bottleneck", "temperature", "view_noise", "view_scale", "teacher_momentum"),
         "Tokens and windows": ("chunk", "context", "overlap", "positions", "slot_vectors", "max_windows", "max_valid_windows"),
-        "Masks": ("mask_ratio_min", "mask_ratio_max", "unit_mask_share", "value_mask_share"),
+        "Masks": ("mask_ratio_min", "mask_ratio_max", "mask_growth", "unit_mask_share", "value_mask_share"),
         "Behaviour": (*("behaviour_weight", "unmasked_share", "jitter", "n_probes", "probe_range", "probes", "activation"),),
         "Symmetry": ("units", "scale_units", "further_symmetries", "n_copies"),
         "Model": ("d_model", "n_layers", "n_heads", "head", "n_components"),
@@ -59,6 +59,9 @@ class PretrainConfig(Settings):
 
     mask_ratio_min: float = Field(0.1, gt=0, le=1, description="least share of a window's tokens that is masked")
     mask_ratio_max: float = Field(0.6, gt=0, le=1, description="largest share of a window's tokens that is masked")
+    mask_growth: float = Field(
+        0.0, ge=0, le=1, description="share of the steps in which the largest ratio grows from mask_ratio_min to mask_ratio_max"
+    )
     unit_mask_share: float = Field(0.2, ge=0, le=1, description="share of windows in which one whole unit is masked instead")
     value_mask_share: float = Field(
         0.0, ge=0, le=1, description="share of windows in which single values are masked, not tokens"

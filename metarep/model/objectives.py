@@ -81,7 +81,7 @@ class Cloze(Objective):
         model, packed = self.model, self.model.encode_packed(batch, masks)
         mask = torch.cat([mask.flatten(0, 1) for mask in masks])
         truth = torch.cat([model.normalise(segment).flatten(0, 1) for segment in batch])
-        shift = model.packed_slot_means(packed, batch)
+        shift = model.slot_means(packed, batch)
         if self.everywhere:
             loss = mean_where(model.head.loss(model.head(packed, shift), truth), mask)
         else:

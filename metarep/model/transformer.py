@@ -129,7 +129,7 @@ class ClozeModel(nn.Module, PyTorchModelHubMixin, library_name="metarep"):
         head: str = "mixture",
         n_components: int = 4,
         positions: str = "relational",
-        slot_vectors: bool = True,
+        slot_vectors: bool = False,
         predicts: bool = True,
         bottleneck: int = 0,
         axes: dict[str, int] | None = None,
@@ -266,7 +266,7 @@ class ClozeModel(nn.Module, PyTorchModelHubMixin, library_name="metarep"):
             values = torch.where(seen, self.normalise(segment), 0.0)
             held.append(torch.cat([values, seen.float()], dim=-1).flatten(0, 1))
             if self.slot_in is not None:
-                by_slot.append(_each_token(values, self.slot_in(self.classes(segment))).flatten(0, 1))
+                by_slot.append(_product(values, self.slot_in(self.classes(segment)), "btc,{}tcd->btd").flatten(0, 1))
         x = self.value_out(F.gelu(self.value_in(torch.cat(held)))) + torch.cat(self._where(batch))
         return x + torch.cat(by_slot) if by_slot else x
 
@@ -323,24 +323,16 @@ class ClozeModel(nn.Module, PyTorchModelHubMixin, library_name="metarep"):
 
     def predicted(self, states: torch.Tensor, segment: Segment, at=...) -> Mixture:
         """What the states (B, T, D) of a segment predict of every value, or of the tokens `at`, an index of (B, T)."""
-        shift = self.slot_means(states, segment)
-        return self.head(states[at], None if shift is None else shift[at])
+        shift = self.slot_means(states.flatten(0, 1), [segment])
+        return self.head(states[at], None if shift is None else shift.unflatten(0, states.shape[:2])[at])
 
-    def slot_means(self, states: torch.Tensor, segment: Segment) -> torch.Tensor | None:
-        """What the slots of a segment read off its states (B, T, D), (B, T, C): the heads add it to every mean."""
-        if self.slot_out is None:
-            return None
-        vectors = self.slot_out(self.classes(segment))
-        if len(vectors) == 1:
-            return torch.einsum("btd,tcd->btc", states, vectors[0])
-        return torch.einsum("btd,btcd->btc", states, vectors)
-
-    def packed_slot_means(self, packed: torch.Tensor, batch: Batch) -> torch.Tensor | None:
-        """The same of packed states (N, D), (N, C)."""
+    def slot_means(self, packed: torch.Tensor, batch: Batch) -> torch.Tensor | None:
+        """What slots read off packed states (N, D), (N, C): the heads add it to every mean."""
         if self.slot_out is None:
             return None
         pairs = zip(unpacked(packed, batch), batch, strict=True)
-        return torch.cat([self.slot_means(states, segment).flatten(0, 1) for states, segment in pairs])
+        found = [_product(states, self.slot_out(self.classes(segment)), "btd,{}tcd->btc") for states, segment in pairs]
+        return torch.cat([part.flatten(0, 1) for part in found])
 
     def pool(self, states: torch.Tensor) -> torch.Tensor:
         """States (B, T, D) -> their mean (B, D), through the bottleneck where there is one."""
@@ -348,13 +340,10 @@ class ClozeModel(nn.Module, PyTorchModelHubMixin, library_name="metarep"):
         return mean if self.bottleneck is None else self.bottleneck(mean)
 
 
-def _each_token(values: torch.Tensor, vectors: torch.Tensor) -> torch.Tensor:
-    """Values (B, T, C) times their slots' vectors (B or 1, T, C, D), summed over each token: (B, T, D)."""
-    if values.shape[-1] == 1:
-        return values * vectors.squeeze(-2)
-    if len(vectors) == 1:
-        return torch.einsum("btc,tcd->btd", values, vectors[0])
-    return torch.einsum("btc,btcd->btd", values, vectors)
+def _product(one: torch.Tensor, vectors: torch.Tensor, formula: str) -> torch.Tensor:
+    """An einsum with the vectors (B or 1, T, C, D) of slots; {} in the formula stands for their B, where they have one."""
+    alone = len(vectors) == 1
+    return torch.einsum(formula.format("" if alone else "b"), one, vectors[0] if alone else vectors)
 
 
 def unpacked(packed: torch.Tensor, batch: Batch) -> list[torch.Tensor]:

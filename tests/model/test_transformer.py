@@ -147,7 +147,7 @@ def test_a_slot_has_a_vector_for_its_values_and_one_for_its_predictions(network,
         own = (model.classes(segment) == number).expand(segment.values.shape) & segment.layout.present
         before, held = model(segment, segment.no_mask).mean, model.embed_tokens([segment], [segment.no_mask])
         with torch.no_grad():
-            model.slot_out.weight[number] += 1
+            model.slot_out.weight[number] += torch.linspace(0, 1, model.d_model)
         moved = (model(segment, segment.no_mask).mean != before).any(dim=-1)
         assert torch.equal(moved, own)
         with torch.no_grad():
@@ -158,7 +158,7 @@ def test_a_slot_has_a_vector_for_its_values_and_one_for_its_predictions(network,
 
 
 def test_slot_vectors_can_be_left_out():
-    model = model_for(CONFIG.model_copy(update={"slot_vectors": False}), networks=whole_networks("2-2-1"))
+    model = model_for(CONFIG.model_copy(update={"slot_vectors": False}), whole_networks("2-2-1"))
     assert not any(name.startswith("slot_") for name in model.state_dict())
     (segment,) = whole_networks("2-2-1").segments(torch.arange(4), CONFIG, generator=None)
     assert model(segment, segment.no_mask).mean.isfinite().all()

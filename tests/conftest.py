@@ -1,6 +1,6 @@
-"""One thread a test process, numba's too, whose kernels would set PyTorch's: two processes use two cores, and more threads
-would only wait for each other. Triton interprets its kernels, and has to know before anything imports it. Set before anything
-heavy is imported. And the order of the files.
+"""One thread a test process, numba's too, whose kernels would set PyTorch's, and no processes beside it: two test processes use
+two cores, more would only wait for each other, and each would import everything anew. Triton interprets its kernels, and has to
+know before anything imports it. Set before anything heavy is imported. And the order of the files.
 """
 
 import os
@@ -8,6 +8,7 @@ import os
 for name in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS"):
     os.environ.setdefault(name, "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
+os.environ["LOKY_MAX_CPU_COUNT"] = "1"
 os.environ["TRITON_INTERPRET"] = "1"
 
 FIRST = (

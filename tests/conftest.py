@@ -14,19 +14,23 @@ os.environ["TRITON_INTERPRET"] = "1"
 FIRST = (
     "tests/training/test_engines.py",
     "tests/evaluation/test_clusters.py",
-    "tests/evaluation/test_compare.py",
     "tests/model/",
-    "tests/domains/functions/",
-    "tests/studies/",
+    "tests/networks/",
+    "tests/formats/",
+    "tests/domains/multiplier/test_expected_error.py",
+    "tests/evaluation/test_compare.py",
     "tests/test_smoke.py",
-    "tests/domains/",
+    "tests/studies/",
     "tests/report/",
-    "tests/training/",
+    "tests/map/",
+    "tests/domains/",
     "tests/evaluation/",
+    "tests/training/",
     "tests/parts/",
 )
-"""Slow files come first, so that neither of two processes is left with a long one at the end; the kernels are compiled by the
-first file while the other process runs files that need none.
+"""On a fresh machine the first file compiles the kernels of the engines for a minute and a half, while the other process compiles
+UMAP and runs files that need no kernel; the exact error's kernels are compiled by the next one. Then slow files come first, so
+that neither process is left with a long one at the end.
 """
 
 

@@ -55,10 +55,9 @@ def table():
 
 def test_the_stage_writes_table_sentences_and_figure(tmp_path):
     zoo, model = EXAMPLE / "zoo", EXAMPLE / "model"
+    config = EmbedConfig(kind="function", max_per_split=120)
     embedded = [
-        embed(
-            EmbedConfig(kind="function", untrained=untrained, max_per_split=240), model, zoo, tmp_path / f"embedded-{untrained}"
-        )
+        embed(config.model_copy(update={"untrained": untrained}), model, zoo, tmp_path / f"embedded-{untrained}")
         for untrained in (False, True)
     ]
     path = functions(FunctionsConfig(counts=(2, 3)), zoo, tmp_path / "out", embeddings=embedded)

@@ -28,9 +28,9 @@ FIRST = (
     "tests/training/",
     "tests/parts/",
 )
-"""On a fresh machine the first file compiles the kernels of the engines for a minute and a half; the other process compiles UMAP
-and runs files that need no kernel. The exact error's kernels are compiled by the first file that comes after. Then slow files
-come first, so that neither process is left with a long one at the end.
+"""On a fresh machine the first file compiles the kernels of the engines for a minute and a half, while the other process
+compiles UMAP and runs files that need no kernel; the next file compiles those of the exact error. Then slow files come first,
+so that neither process is left with a long one at the end.
 """
 
 

@@ -4,6 +4,7 @@ import ast
 import subprocess
 import sys
 import tomllib
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -75,10 +76,16 @@ def name_of(file: Path) -> str:
     return file.relative_to(ROOT).as_posix()
 
 
+@cache
+def tree_of(file: Path) -> ast.Module:
+    """The syntax of a file."""
+    return ast.parse(file.read_text())
+
+
+@cache
 def imported(file: Path, *, everywhere: bool) -> set[str]:
     """Dotted names that a file imports; at its head only unless `everywhere`."""
-    tree = ast.parse(file.read_text())
-    names = set()
+    tree, names = tree_of(file), set()
     for node in ast.walk(tree) if everywhere else _head(tree):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
@@ -109,12 +116,13 @@ def exceptions_of(file: Path) -> set[str]:
     return KNOWN_EXCEPTIONS.get(file.relative_to(ROOT / "metarep").as_posix(), set())
 
 
-@pytest.mark.parametrize("file", LIBRARY, ids=name_of)
-def test_packages_import_only_earlier_ones(file):
-    own = package_of(file)
-    earlier = set(ORDER[: ORDER.index(own)] if own in ORDER else ())
-    assert packages_imported(file) - earlier == exceptions_of(file)
-    assert not {name.split(".")[0] for name in imported(file, everywhere=True)} & {"cli", "metarep_cli", "relative import"}
+def test_packages_import_only_earlier_ones():
+    for file in LIBRARY:
+        own = package_of(file)
+        earlier = set(ORDER[: ORDER.index(own)] if own in ORDER else ())
+        assert packages_imported(file) - earlier == exceptions_of(file), name_of(file)
+        roots = {name.split(".")[0] for name in imported(file, everywhere=True)}
+        assert not roots & {"cli", "metarep_cli", "relative import"}, name_of(file)
 
 
 def test_exceptions_are_files():
@@ -141,20 +149,19 @@ def test_the_ast_walk_sees_a_forbidden_import(tmp_path):
     assert imported(file, everywhere=False) == set()
 
 
-@pytest.mark.parametrize("file", FILES, ids=name_of)
-def test_heads_of_light_modules_are_light(file):
-    light = file.is_relative_to(ROOT / "cli") or (file.parent == ROOT / "metarep" and file.stem in LIGHT_MODULES)
-    if light:
-        assert not {name.split(".")[0] for name in imported(file, everywhere=False)} & HEAVY
+def test_heads_of_light_modules_are_light():
+    for file in FILES:
+        light = file.is_relative_to(ROOT / "cli") or (file.parent == ROOT / "metarep" and file.stem in LIGHT_MODULES)
+        if light:
+            assert not {name.split(".")[0] for name in imported(file, everywhere=False)} & HEAVY, name_of(file)
 
 
-@pytest.mark.parametrize("file", FILES, ids=name_of)
-def test_files_are_short_and_speak_only_through_progress(file):
-    text = file.read_text()
-    assert len(text.splitlines()) < 400
-    assert not file.stem.startswith(("utils", "common", "helpers"))
-    calls = [n for n in ast.walk(ast.parse(text)) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)]
-    assert "print" not in {call.func.id for call in calls}
+def test_files_are_short_and_speak_only_through_progress():
+    for file in FILES:
+        assert len(file.read_text().splitlines()) < 400, name_of(file)
+        assert not file.stem.startswith(("utils", "common", "helpers")), name_of(file)
+        calls = [n for n in ast.walk(tree_of(file)) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)]
+        assert "print" not in {call.func.id for call in calls}, name_of(file)
 
 
 def test_importing_metarep_loads_nothing_heavy():

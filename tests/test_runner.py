@@ -115,7 +115,9 @@ def test_stages_that_stand_in_another_run_are_copied(out, tmp_path):
     assert (other / "zoo" / "manifest.json").read_bytes() == (out / "zoo" / "manifest.json").read_bytes()
 
 
-def test_neighbours_that_may_be_are_made_side_by_side(out, capsys):
+def test_neighbours_that_may_be_are_made_side_by_side(out, monkeypatch):
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "2")
+
     def make(path, *, overwrite, progress):
         with writing(path, "model", config={}, seed=0, overwrite=overwrite):
             pass

@@ -12,16 +12,14 @@ from metarep.runner import artefacts_of
 from metarep.settings import load_config
 from metarep.tables import read_csv
 
-WITHOUT_UMAP = ["cluster.umap=false", "map.umap=false"]
-"""Compiling UMAP takes most of a smoke run; `make wheel-check` runs it whole."""
-
 SMOKE = Path(__file__).resolve().parents[1] / "configs" / "smoke.yaml"
+CONFIG = load_config(RunConfig, SMOKE, ["report.dpi=40"])
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """The folder of a smoke run."""
-    return run(load_config(RunConfig, SMOKE, WITHOUT_UMAP), tmp_path_factory.mktemp("smoke") / "run")
+    return run(CONFIG, tmp_path_factory.mktemp("smoke") / "run")
 
 
 def test_every_stage_leaves_an_artefact_whose_hashes_hold(finished):
@@ -60,5 +58,5 @@ def test_the_report_is_one_file_that_needs_no_network(finished):
 
 def test_a_second_run_keeps_every_stage(finished):
     before = {file: (file.read_bytes(), file.stat().st_mtime_ns) for file in finished.rglob("manifest.json")}
-    run(load_config(RunConfig, SMOKE, WITHOUT_UMAP), finished)
+    run(CONFIG, finished)
     assert {file: (file.read_bytes(), file.stat().st_mtime_ns) for file in finished.rglob("manifest.json")} == before

@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from metarep.formats.members import MAX_NODES
+
 HARMLESS = {"argparse", "collections", "copyreg", "datetime", "decimal", "enum", "fractions", "functools", "logging"}
 HARMLESS |= {"numbers", "pathlib", "random", "re", "string", "threading", "types", "typing", "uuid", "weakref"}
 """Modules of Python itself that objects of training come from; a file that names any other one is refused."""
@@ -106,13 +108,15 @@ class Opening:
         self.modules: dict[str, None] = {}
         self.sizes: set[int] = set()
         self.seen: set[int] = set()  # objects may hold each other
+        self.n_nodes = 0  # lists of a list twice, and so on, are copied each time; what has too many is refused later
         self.content = self.value(content, 0)
 
     def value(self, node: Any, depth: int) -> Any:
         if isinstance(node, Inert):
             return self._object(node, depth)
-        if depth > MAX_DEPTH or not isinstance(node, dict | list | tuple):
+        if depth > MAX_DEPTH or self.n_nodes > MAX_NODES or not isinstance(node, dict | list | tuple):
             return node
+        self.n_nodes += 1
         if isinstance(node, dict):
             return {key: self.value(value, depth + 1) for key, value in node.items()}
         return type(node)([self.value(value, depth + 1) for value in node])

@@ -1,20 +1,10 @@
-"""What the tests of all studies share: no processes beside their own, and one folder of zoos."""
-
-import os
+"""What the tests of all studies share: one folder of zoos."""
 
 import pytest
 
 from metarep.progress import Progress
 from metarep.studies.settings import ExperimentConfig
 from metarep.studies.study import Context
-
-
-@pytest.fixture(scope="package", autouse=True)
-def one_process():
-    """Stages and settings are made one by one here: to start a process takes longer than they do."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(os.environ, "LOKY_MAX_CPU_COUNT", "1")
-        yield
 
 
 @pytest.fixture(scope="package")

@@ -17,7 +17,8 @@ from metarep.studies.series import BEYOND
 from metarep.studies.settings import BeyondConfig
 from metarep.tables import read_csv
 
-MODEL = {"chunk": 3, "context": 32, "d_model": 16, "n_layers": 1, "n_heads": 2, "n_steps": 10, "eval_every": 5, "batch_size": 8}
+MODEL = {"chunk": 3, "context": 32, "d_model": 16, "n_layers": 1, "n_heads": 2, "max_windows": 300}
+MODEL |= {"n_steps": 4, "eval_every": 2, "batch_size": 8}
 CONFIG = BeyondConfig.model_validate(
     {
         "n_bootstraps": 20,
@@ -25,12 +26,12 @@ CONFIG = BeyondConfig.model_validate(
             "seen": ("2-2-1", "2-4-1"),
             "left_out": ("2-3-1",),
             "tasks": ("product", "sum"),
-            "n_networks": 30,
+            "n_networks": 20,
             "n_training_steps": 20,
             "pretrain": MODEL,
         },
         "digits": {
-            "zoo": {"n_runs": 52, "epochs": (1, 2), "designs": ("two-conv", "three-conv-norm")},
+            "zoo": {"n_runs": 42, "epochs": (1, 2), "designs": ("two-conv", "three-conv-norm")},
             "pretrain": MODEL,
             "predict": {"n_bootstraps": 20, "n_permutations": 2, "n_trees": 5},
         },

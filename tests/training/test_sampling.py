@@ -11,7 +11,7 @@ SEEDS = [0, 1, 2813536937, 2**32 - 1, *np.random.default_rng(0).integers(0, 2**3
 
 
 def fast(seed, input_distribution, spec):
-    return draw(np.uint32(seed), INPUT_DISTRIBUTIONS[input_distribution], np.array(spec.widths), spec.n_params)
+    return draw(np.uint32(seed), INPUT_DISTRIBUTIONS[input_distribution], np.array(spec.widths), spec.n_params, 0)
 
 
 @pytest.mark.parametrize("input_distribution", INPUT_DISTRIBUTIONS)

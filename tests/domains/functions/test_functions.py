@@ -11,15 +11,13 @@ from metarep.domains.functions.probe import FunctionsConfig
 from metarep.domains.functions.report import function_sentences, functions, goal_sentence
 from metarep.embeddings.settings import EmbedConfig
 from metarep.embeddings.stage import embed
-from metarep.model.pretraining import pretrain
-from metarep.model.settings import PretrainConfig
+from metarep.examples import load_example
 from metarep.run_settings import RunConfig
 from metarep.settings import load_config
 from metarep.tables import read_csv
-from metarep.training.build import build_zoo
-from metarep.training.settings import FamilyConfig, ZooConfig
 
 CONFIGS = Path(__file__).resolve().parents[3] / "configs"
+EXAMPLE = load_example("functions").folder
 ABOUT = {"n_networks": 5000, "spec": "1-16-1", "n_functions": 10, "valid_mse": {"median": 0.0123}}
 
 
@@ -56,12 +54,10 @@ def table():
 
 
 def test_the_stage_writes_table_sentences_and_figure(tmp_path):
-    family = FamilyConfig(variant="fourier", n_networks=120, n_functions=3, n_steps=600)
-    zoo = build_zoo(ZooConfig(families=[family]), tmp_path / "zoo")
-    small = {"d_model": 16, "n_heads": 2, "n_layers": 1, "n_steps": 4, "batch_size": 8, "eval_every": 4}
-    model = pretrain(PretrainConfig(**small, behaviour_weight=1, probe_range=(-1, 1)), zoo, tmp_path / "model")
+    zoo, model = EXAMPLE / "zoo", EXAMPLE / "model"
+    config = EmbedConfig(kind="function", max_per_split=120)
     embedded = [
-        embed(EmbedConfig(kind="function", untrained=untrained), model, zoo, tmp_path / f"embedded-{untrained}")
+        embed(config.model_copy(update={"untrained": untrained}), model, zoo, tmp_path / f"embedded-{untrained}")
         for untrained in (False, True)
     ]
     path = functions(FunctionsConfig(counts=(2, 3)), zoo, tmp_path / "out", embeddings=embedded)

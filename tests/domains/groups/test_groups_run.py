@@ -17,7 +17,7 @@ SMALL = {"clusterers": ["kmeans"], "ks": [2, 3], "umap": False, "n_bootstraps": 
 
 def test_units_are_compared_and_shown_where_they_have_labels(tmp_path):
     settings = {"zoo": ZOO, "pretrain": TINY, "embed": {"parts": ["network", "unit"]}, "embeddings": ["spread"]}
-    without = ["clusters", "predictions", "audit", "masked_r2"]
+    without = ["clusters", "predictions", "audit", "masked_r2", "map"]
     out = run(load_config(RunConfig, **settings, units=SMALL | {"part": "unit"}, without=without), tmp_path / "run")
     assert {row["target"] for row in read_csv(out / "units" / "probes.csv")} >= {"irrep", "purity"}
     page = (out / "report" / "report.html").read_text()

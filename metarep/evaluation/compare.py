@@ -24,7 +24,7 @@ from metarep.evaluation.arena import (
     representations_of,
     side_by_side,
 )
-from metarep.evaluation.clusters import RULE, Clustering, fit_umap, mean_sweep, sweep
+from metarep.evaluation.clusters import RULE, Clustering, fit_umap, sweep
 from metarep.evaluation.describe import describe
 from metarep.evaluation.folds import SAID, out_of_fold, same_names
 from metarep.evaluation.probes import probe_rows
@@ -133,7 +133,7 @@ def compare_one(one: Representation, arena: Arena, config: ClusterConfig, *, des
     how = {"n_seeds": config.n_probe_seeds, "seed": config.seed}
     probes = probe_rows(one.in_folds(arena.folds), arena.folds, known, arena.run, **how)
     tables.rows["probes"] += [one.columns | row | arena.columns for row in probes]
-    rows, arena = arena.clustered()
+    rows, arena = arena.narrowed(probes=False)
     one = one.select(rows)
     xs = one.in_folds(arena.folds)
     for clusterer in config.clusterers:
@@ -189,7 +189,7 @@ def sweep_k(
     how = {"n_bootstraps": config.n_bootstraps, "seed": config.seed}
     known = {label: np.flatnonzero(values[arena.measured] != "") for label, values in arena.labels.items()}
     truth = {label: _numbered(arena.labels[label][arena.measured][rows]) for label, rows in known.items()}
-    found = mean_sweep([sweep(clusterer, x[fold.train], arena.ks, **how) for x, fold in zip(xs, arena.folds, strict=True)])
+    found = sweep(clusterer, [x[fold.train] for x, fold in zip(xs, arena.folds, strict=True)], arena.ks, **how)
     for clusterings, row in zip(found.clusterings, found.curve, strict=True):
         key = one.columns | {"clusterer": clusterer, "space": space}
         tables.rows["k_curve"].append(key | row)

@@ -24,7 +24,7 @@ from metarep.domains.multiplier.settings import ScanConfig
 from metarep.embeddings.settings import EmbedConfig
 from metarep.embeddings.stage import embed
 from metarep.evaluation.resampling import share_of
-from metarep.evaluation.roc import area, auc, estimate
+from metarep.evaluation.roc import auc, auc_row
 from metarep.report.style import INK, MUTED, PALETTE, drawing
 from metarep.report.wording import listed
 from metarep.runner import Stage
@@ -116,7 +116,7 @@ def way_rows(zoo: Zoo, random: np.ndarray, config: ScanConfig) -> list[dict]:
         own = way == name
         row = {"way": name, **share_of(own.sum(), len(own)), "mse_median": float(np.median(found["valid_mse"][own]))}
         for negative, scores in negatives.items():
-            row |= estimate({"auc": area}, score[own], scores, config.n_bootstraps, seed=config.seed)["auc"].row(negative)
+            row |= auc_row(negative, score[own], scores, config.n_bootstraps, seed=config.seed)
         rows.append(row)
     return rows
 

@@ -98,7 +98,7 @@ def cluster_units(train: np.ndarray, test: np.ndarray, ks: tuple[int, ...], *, s
     """
     rows = train.reshape(-1, train.shape[2])
     rows = rows[np.random.default_rng(seed).permutation(len(rows))[:MAX_UNITS]]
-    chosen = sweep("kmeans", rows, ks, n_bootstraps=N_STABILITY, seed=seed).chosen
+    (chosen,) = sweep("kmeans", [rows], ks, n_bootstraps=N_STABILITY, seed=seed).chosen
     return chosen.predict(test.reshape(-1, test.shape[2])).reshape(test.shape[:2])
 
 

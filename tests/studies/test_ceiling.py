@@ -7,7 +7,7 @@ import pytest
 
 from metarep.evaluation.neighbours import units_of
 from metarep.networks.spec import NetworkSpec
-from metarep.studies.ceiling.run import (
+from metarep.studies.ceiling import (
     ALL,
     CEILING,
     IMPUTER,
@@ -18,7 +18,7 @@ from metarep.studies.ceiling.run import (
     predictability_rows,
     where_it_lies,
 )
-from metarep.studies.ceiling.run import share as said
+from metarep.studies.ceiling import share as said
 from metarep.studies.masked import Held, kinds_of
 from metarep.studies.running import run_series
 from metarep.studies.series import QUESTIONS

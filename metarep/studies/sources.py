@@ -1,11 +1,11 @@
-"""Question 2: does it transfer? A matrix of sources and targets: `cells` says what is measured, `zoos` on what."""
+"""Question 2: does it transfer? A matrix of zoos, each a source and a target; `sources_cells` says what is measured."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import partial
 from itertools import chain, pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -16,11 +16,50 @@ from metarep.report.wording import capital, num
 from metarep.studies.multipliers import question_model
 from metarep.studies.rows import Row, Rows, by, where
 from metarep.studies.settings import SourceName
-from metarep.studies.sources.cells import Measuring, carry_over
-from metarep.studies.sources.zoos import PRODUCT, RANDOM, SOURCES, Networks, source_zoos
+from metarep.studies.sources_cells import Measuring, Networks, carry_over
 from metarep.studies.study import Claim, Context, Figure, Result
 from metarep.studies.words import grouped, relation, spoken
+from metarep.training.settings import ZooConfig
 from metarep.zoos.zoo import Zoo
+
+PRODUCT: SourceName = "product"
+RANDOM: SourceName = "random"
+"""The product zoo's own initial parameters: the control."""
+
+ZOO_SEEDS = 100
+"""Zoo seeds are this and the settings' seed, then counted on, so that no two zoos share a network's seed."""
+
+
+class SourceZoo(NamedTuple):
+    """What figures call a zoo, its group, and what its family differs in from e09."""
+
+    title: str
+    group: str
+    family: dict[str, Any]
+
+
+SOURCES: dict[SourceName, SourceZoo] = {
+    "product": SourceZoo("product", "the recipe", {}),
+    "seeds": SourceZoo("other seeds", "the recipe", {}),
+    "e05": SourceZoo("e05", "variants", {"variant": "e05"}),
+    "e06": SourceZoo("e06", "variants", {"variant": "e06"}),
+    "e07": SourceZoo("e07", "variants", {"variant": "e07"}),
+    "e08": SourceZoo("e08", "variants", {"variant": "e08"}),
+    "inputs": SourceZoo("even inputs", "data and rates", {"input_distribution": "square"}),
+    "wide": SourceZoo("inputs to 2", "data and rates", {"input_distribution": "wide"}),
+    "diagonal": SourceZoo("alike inputs", "data and rates", {"input_distribution": "diagonal"}),
+    "slow": SourceZoo("lr 3e-4", "data and rates", {"lr": 3e-4}),
+    "fast": SourceZoo("lr 1e-2", "data and rates", {"lr": 1e-2}),
+    "width3": SourceZoo("2-3-1", "architectures", {"spec": "2-3-1"}),
+    "width4": SourceZoo("2-4-1", "architectures", {"spec": "2-4-1"}),
+    "depth2": SourceZoo("2-2-2-1", "architectures", {"spec": "2-2-2-1"}),
+    "sum": SourceZoo("x + y", "tasks", {"task": "sum"}),
+    "quotient": SourceZoo("x / (y + ½)", "tasks", {"task": "quotient"}),
+    "square": SourceZoo("x²", "tasks", {"task": "square"}),
+    "max": SourceZoo("max", "tasks", {"task": "max"}),
+    "random": SourceZoo("random", "control", {"n_steps": 0}),
+}
+"""In the order of figures. e03 and e04 are the recipe of e09 by other names: other seeds of it stand for them."""
 
 TITLES = {
     "masked_r2": "Masked parameters predicted: masked R²",
@@ -69,6 +108,22 @@ def measured_cells(context: Context, zoos: Mapping[SourceName, Zoo]) -> list[dic
     paths = {one.name: context.model_artefact(f"source_{one.name}").path for one in networks}
     jobs = {SOURCES[one.name].title: partial(carry_over, one, networks, paths[one.name], measuring) for one in networks}
     return list(chain.from_iterable(context.side_by_side("carry over", jobs)))
+
+
+def source_zoos(context: Context) -> dict[SourceName, Zoo]:
+    """The zoos that the settings name, in the order of SOURCES, those networks that did not diverge."""
+    chosen = [name for name in SOURCES if name in context.config.sources.sources]
+    return {name: context.zoo(f"source_{name}", zoo_config(context, name)).final() for name in chosen}
+
+
+def zoo_config(context: Context, name: SourceName) -> ZooConfig:
+    """The settings of one zoo. The parents of e05 are the product zoo, which is built for that where it is not there yet."""
+    own, seed = context.config.sources, context.config.seed
+    family = {"n_networks": own.n_deep_networks if name == "depth2" else own.n_networks, **SOURCES[name].family}
+    if name == "e05":
+        family["parents"] = str(context.zoo(f"source_{PRODUCT}", zoo_config(context, PRODUCT)).artefact.path)
+    number = 0 if name == RANDOM else list(SOURCES).index(name)
+    return ZooConfig(families=[family], seed=(seed + 1) * ZOO_SEEDS + number)
 
 
 def with_own(rows: Rows) -> list[dict[str, Any]]:

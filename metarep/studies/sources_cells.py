@@ -31,9 +31,10 @@ from metarep.model.transformer import ClozeModel, untrained_like
 from metarep.networks.spec import NetworkSpec
 from metarep.networks.symmetry import canonical_scale
 from metarep.studies.masked import Held, class_means, imputed_in_turn, kinds_of, predicted_in_turn
-from metarep.studies.sources.zoos import Networks
+from metarep.studies.settings import SourceName
 from metarep.studies.units import off_probabilities
 from metarep.studies.units import unit_states as states_of
+from metarep.zoos.zoo import Zoo
 
 METRICS = ("masked_r2", "unit_probe", "clusters_ari")
 N_PERMUTATIONS = 100
@@ -41,6 +42,21 @@ LEAST_UNITS = 5
 """A state that fewer of the target's test units are in does not count."""
 
 UNDEFINED = dict.fromkeys(("value", "low", "high", "null"))
+
+
+@dataclass(frozen=True)
+class Networks:
+    """What is taken of one zoo: the first training and test networks (N, P) float32, of one architecture."""
+
+    name: SourceName
+    spec: NetworkSpec
+    train: np.ndarray
+    test: np.ndarray
+
+    @classmethod
+    def of(cls, name: SourceName, zoo: Zoo, *, max_fit: int, max_test: int) -> Networks:
+        """At most so many of each split."""
+        return cls(name, zoo.spec, zoo.where(split="train").params[:max_fit], zoo.where(split="test").params[:max_test])
 
 
 @dataclass(frozen=True)

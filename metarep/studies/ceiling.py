@@ -1,7 +1,10 @@
 """Question 4: is the task too hard for clean representations? How much of each kind of parameter can be predicted at all.
 
-Each parameter of a held-out network is masked in turn. From its neighbours in a bank of training networks the Gamma test (see
-`evaluation.neighbours`) estimates what no smooth predictor could exceed.
+Each parameter y of a held-out network is masked in turn. From its neighbours in a bank of training networks the Gamma test
+(Stefánsson, Končar and Jones, "A note on the Gamma test", 1997) estimates what no smooth function of the other P − 1 parameters
+can predict: a line through the mean squared distances of the first, second, … neighbour and half the mean squared differences
+in y meets distance 0 at that variance. The bank holds every network in every order of its hidden units, so that two networks
+that differ by the order alone meet.
 """
 
 from __future__ import annotations
@@ -9,13 +12,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 from metarep.domains.multiplier.modes import MODE_NAMES, MODES
-from metarep.evaluation.neighbours import Units, bank_of, half_squares, hidden_neighbours, intercept, units_of
+from metarep.networks.symmetry import all_unit_orders
 from metarep.report.style import MUTED, PALETTE
 from metarep.report.wording import listed, num
 from metarep.studies.drawing import Series, dots_figure
-from metarep.studies.masked import Held, imputed_in_turn, kinds_of, predicted_in_turn, share_explained
+from metarep.studies.masked import Held, Scale, imputed_in_turn, kinds_of, predicted_in_turn, share_explained
 from metarep.studies.multipliers import large_zoo, question_model
 from metarep.studies.rows import Row, Rows, by, columns
 from metarep.studies.study import Claim, Context, Figure, Result
@@ -41,12 +45,12 @@ def run(context: Context) -> Result:
     train = train.select(np.arange(min(config.n_train_networks, len(train))))
     test = test.select(np.sort(np.random.default_rng(seed).permutation(len(test))[: config.max_test_networks]))
     kinds = kinds_of(zoo.spec)
-    units = units_of(train.params, kinds.number)
-    held = Held.of(units.of(test.params), kinds, n_bootstraps=context.config.n_bootstraps, seed=seed)
-    reach = ceiling_draws(train, units, held, config.n_neighbours)
+    scale = kinds.scale(train.params)
+    held = Held.of(scale.of(test.params), kinds, n_bootstraps=context.config.n_bootstraps, seed=seed)
+    reach = ceiling_draws(train, scale, held, config.n_neighbours)
     predicted = {
-        MODEL: units.of(model_predictions(context, zoo, test)),
-        IMPUTER: imputed_in_turn(zoo.spec, units.of(train.params), held.values),
+        MODEL: scale.of(model_predictions(context, zoo, test)),
+        IMPUTER: imputed_in_turn(zoo.spec, scale.of(train.params), held.values),
     }
     rows = predictability_rows(reach, predicted, held)
     modes = mode_rows(predicted[MODEL], held, test["mode"].astype(str))
@@ -67,21 +71,37 @@ def run(context: Context) -> Result:
     return Result(claims, sentences, {"predictability": rows, "by_mode": modes}, {"predictability": figure(rows, len(train))})
 
 
-def ceiling_draws(train: Zoo, units: Units, held: Held, n_neighbours: int) -> np.ndarray:
+def ceiling_draws(train: Zoo, scale: Scale, held: Held, n_neighbours: int) -> np.ndarray:
     """(B, C + 1): 1 − noise / variance by the Gamma test in each resample, for every kind of parameter and over all.
 
     Every parameter of the held-out networks is masked in turn, and the bank of these training networks asked. The noise is at
     least 0; that of several kinds together is the sum of what each one's test finds.
     """
-    bank = bank_of(train.spec, train.params, units)
-    asked = (hidden_neighbours(bank, held.values, slot, n_neighbours) for slot in range(held.values.shape[1]))
-    found = [half_squares(near, held.values[:, slot], n_neighbours) for slot, near in enumerate(asked)]
+    bank = scale.of(train.params)[:, all_unit_orders(train.spec)].reshape(-1, train.spec.n_params)
+    found = [nearest(bank, held.values, slot, n_neighbours) for slot in range(held.values.shape[1])]
     delta, gamma = (np.stack(part, axis=1) for part in zip(*found, strict=True))  # (N, P, p), nearest neighbour first
     kinds, steps = held.kinds, range(delta.shape[2])
     delta, gamma = (np.stack([held.weights @ kinds.sums(p[:, :, k]) for k in steps], axis=-1) for p in (delta, gamma))
     count = held.weights.sum(axis=1)[:, None] * np.bincount(kinds.number)
     noise = np.maximum(intercept(delta / count[..., None], gamma / count[..., None]), 0.0) * count
     return share_explained(noise, held.total)
+
+
+def nearest(bank: np.ndarray, queries: np.ndarray, slot: int, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Of the nearest k points of a bank (M, P), or all, to queries (N, P) by all parameters but the one at `slot`: squared
+    distances (N, k), and half the squared differences in that one (N, k).
+    """
+    rest = cKDTree(np.delete(bank, slot, axis=1))
+    distance, index = rest.query(np.delete(queries, slot, axis=1), k=np.arange(1, min(k, len(bank)) + 1))
+    return np.square(distance), 0.5 * np.square(bank[index, slot] - queries[:, slot, None])
+
+
+def intercept(delta: np.ndarray, gamma: np.ndarray) -> np.ndarray:
+    """(…,): where the least-squares line of gamma (…, p) on delta (…, p) meets delta = 0; the mean where delta stands still."""
+    x, y = delta - delta.mean(axis=-1, keepdims=True), gamma - gamma.mean(axis=-1, keepdims=True)
+    spread = np.square(x).sum(axis=-1)
+    slope = np.where(spread > 0, (x * y).sum(axis=-1) / np.where(spread > 0, spread, 1.0), 0.0)
+    return gamma.mean(axis=-1) - slope * delta.mean(axis=-1)
 
 
 def model_predictions(context: Context, zoo: Zoo, test: Zoo) -> np.ndarray:

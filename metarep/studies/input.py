@@ -9,7 +9,6 @@ import numpy as np
 
 from metarep.domains.multiplier.geometry import active_area
 from metarep.evaluation.baselines import BASELINES
-from metarep.evaluation.neighbours import units_of
 from metarep.evaluation.probes import fit_probe, linear_classifier, linear_regressor
 from metarep.evaluation.resampling import class_metric, interval, r2_metric, resamples, summary
 from metarep.model.transformer import ClozeModel
@@ -96,7 +95,7 @@ def design_rows(name: str, model: ClozeModel, train: Zoo, test: Zoo, **draws: in
     areas = [active_area(spec, zoo.params) for zoo in (train, test)]
     yield row_of(name, "unit_area", read_linearly(units[0], areas[0], units[1], areas[1], **draws))
     kinds = kinds_of(spec)
-    scale = units_of(train.params, kinds.number)
+    scale = kinds.scale(train.params)
     held = Held.of(scale.of(test.params), kinds, **draws)
     predicted = scale.of(predicted_in_turn(model, spec, test.params))
     yield row_of(name, "masked_r2", summary(held.r2(predicted)[:, -1], held.permuted_r2(predicted)[:, -1]))

@@ -25,6 +25,18 @@ WINDOWS_PER_BATCH = 256
 
 
 @dataclass(frozen=True)
+class Scale:
+    """What parameters are measured in: the mean and standard deviation (P,) of their kind."""
+
+    mean: np.ndarray
+    std: np.ndarray
+
+    def of(self, params: np.ndarray) -> np.ndarray:
+        """params (…, P) in standard deviations about the mean, float64."""
+        return (np.asarray(params, dtype=np.float64) - self.mean) / self.std
+
+
+@dataclass(frozen=True)
 class Kinds:
     """The kind (P,) of each parameter of a spec, numbered from 0, and the names of the kinds."""
 
@@ -34,6 +46,12 @@ class Kinds:
     def sums(self, values: np.ndarray) -> np.ndarray:
         """(N, C): values (N, P) summed over the parameters of each kind."""
         return values @ (self.number[:, None] == np.arange(len(self.names))).astype(np.float64)
+
+    def scale(self, params: np.ndarray) -> Scale:
+        """Mean and spread of networks (N, P) by the kind of their parameters, so that no unit comes first."""
+        values = [np.asarray(params, np.float64)[:, self.number == kind] for kind in range(len(self.names))]
+        mean, std = np.array([(one.mean(), max(one.std(), 1e-6)) for one in values]).T
+        return Scale(mean[self.number], std[self.number])
 
 
 @lru_cache(maxsize=32)

@@ -15,13 +15,12 @@ import numpy as np
 from metarep.embeddings.specs import embed_params
 from metarep.evaluation.agreement import agreement
 from metarep.evaluation.clusters import fit_kmeans
-from metarep.evaluation.neighbours import Units, units_of
 from metarep.model.settings import PretrainConfig
 from metarep.model.transformer import ClozeModel
 from metarep.report.style import MUTED
 from metarep.report.wording import ari, capital, listed
 from metarep.studies.drawing import Series, lines_figure, series_of
-from metarep.studies.masked import Held, imputed_in_turn, kinds_of, predicted_in_turn
+from metarep.studies.masked import Held, Scale, imputed_in_turn, kinds_of, predicted_in_turn
 from metarep.studies.multipliers import large_zoo, question_model
 from metarep.studies.rows import Rows, by, columns, values, where
 from metarep.studies.study import Claim, Context, Figure, Result
@@ -45,12 +44,12 @@ IMPUTER = "linear-Gaussian imputer"
 
 
 class Material(NamedTuple):
-    """What all models are measured on: training and test networks, a choice of the former for clusters, units of parameters."""
+    """What all models are measured on: training and test networks, a choice of the former for clusters, what parameters are measured in."""
 
     train: Zoo
     test: Zoo
     fit: Zoo
-    units: Units
+    scale: Scale
 
 
 def run(context: Context) -> Result:
@@ -99,13 +98,13 @@ def gather(context: Context, zoo: Zoo) -> Material:
     rng = np.random.default_rng(context.config.seed)
     test = test.select(np.sort(rng.permutation(len(test))[: context.config.size.max_test_networks]))
     fit = train.select(np.sort(rng.permutation(len(train))[:MAX_FIT]))
-    return Material(train, test, fit, units_of(train.params, kinds_of(train.spec).number))
+    return Material(train, test, fit, kinds_of(train.spec).scale(train.params))
 
 
 def held(context: Context, material: Material, zoo: Zoo) -> Held:
     """Networks with resamples."""
     draws = {"n_bootstraps": context.config.n_bootstraps, "seed": context.config.seed}
-    return Held.of(material.units.of(zoo.params), kinds_of(zoo.spec), **draws)
+    return Held.of(material.scale.of(zoo.params), kinds_of(zoo.spec), **draws)
 
 
 def measured(context: Context, model: ClozeModel, material: Material, key: tuple, log: list[dict]) -> dict:
@@ -115,7 +114,7 @@ def measured(context: Context, model: ClozeModel, material: Material, key: tuple
     seen = material.train.select(np.sort(rng.permutation(n)[: context.config.size.max_test_networks]))
     r2 = {}
     for name, zoo in (("held_out", material.test), ("seen", seen)):
-        predicted = material.units.of(predicted_in_turn(model, zoo.spec, zoo.params))
+        predicted = material.scale.of(predicted_in_turn(model, zoo.spec, zoo.params))
         r2[name] = held(context, material, zoo).r2(predicted)[:, -1]
     best = min(log, key=lambda row: row["valid_loss"])
     row = {"model": f"width {width} × {n_layers}", "weights": sum(p.numel() for p in model.parameters()), "train_networks": n}
@@ -139,7 +138,7 @@ def clusters(context: Context, model: ClozeModel, material: Material) -> dict:
 def imputer_row(context: Context, material: Material, n: int) -> dict:
     """The linear-Gaussian imputer, fitted on the same training networks as a model."""
     test = held(context, material, material.test)
-    imputed = imputed_in_turn(material.test.spec, material.units.of(material.train.params[:n]), test.values)
+    imputed = imputed_in_turn(material.test.spec, material.scale.of(material.train.params[:n]), test.values)
     return {"model": IMPUTER, "train_networks": n} | columns("r2_held_out", test.r2(imputed)[:, -1])
 
 

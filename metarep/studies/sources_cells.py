@@ -23,7 +23,6 @@ from metarep.domains.multiplier.geometry import active_area
 from metarep.domains.multiplier.modes import UNIT_STATES, compositions, unit_states
 from metarep.evaluation.agreement import agreement
 from metarep.evaluation.clusters import fit_kmeans
-from metarep.evaluation.neighbours import units_of
 from metarep.evaluation.probes import fit_probe, linear_classifier
 from metarep.evaluation.resampling import resamples, summary
 from metarep.model.pretraining import load_model
@@ -100,21 +99,21 @@ def carry_over(source: Networks, targets: Sequence[Networks], model_path: Path, 
 def masked_rows(model: ClozeModel, source: Networks, target: Networks, measuring: Measuring) -> Iterator[dict]:
     """Masked R² of the model, of the means of the source's parameters by kind, and of the linear-Gaussian imputer."""
     kinds = kinds_of(target.spec)
-    units = units_of(target.train, kinds.number)
-    held = Held.of(units.of(target.test), kinds, n_bootstraps=measuring.n_bootstraps, seed=measuring.seed)
+    scale = kinds.scale(target.train)
+    held = Held.of(scale.of(target.test), kinds, n_bootstraps=measuring.n_bootstraps, seed=measuring.seed)
     predictions = {
         "cloze": predicted_in_turn(model, target.spec, target.test),
         "source_mean": np.broadcast_to(class_means(model, target.spec), target.test.shape),
         "linear_gaussian": None,
     }
     if target.spec == source.spec:
-        own = units_of(source.train, kinds.number)
+        own = kinds.scale(source.train)
         imputed = imputed_in_turn(source.spec, own.of(source.train), own.of(target.test))
         predictions["linear_gaussian"] = imputed * own.std + own.mean
     for name, predicted in predictions.items():
         row = UNDEFINED | {"n": len(target.test)}
         if predicted is not None:
-            own = units.of(predicted)
+            own = scale.of(predicted)
             row |= summary(held.r2(own)[:, -1], held.permuted_r2(own)[:, -1])
         yield {"representation": name, "metric": "masked_r2", **row}
 

@@ -1,29 +1,27 @@
-"""Neighbours on data with known answers: banks modulo unit order, the Gamma test."""
+"""The Gamma test on data with known answers."""
 
 import numpy as np
 import pytest
 
-from metarep.evaluation.neighbours import Units, bank_of, half_squares, hidden_neighbours, intercept, units_of
 from metarep.networks.spec import NetworkSpec
 from metarep.networks.symmetry import permute_units
+from metarep.studies.ceiling import intercept, nearest
+from metarep.studies.masked import Kinds, Scale
 
 SPEC = NetworkSpec((2, 2, 1))
-KINDS = np.array([0, 1, 0, 1, 2, 2, 3, 3, 4])
-"""The slot class of each parameter."""
+KINDS = Kinds(np.array([0, 1, 0, 1, 2, 2, 3, 3, 4]), ("from x1", "from x2", "bias", "to y", "bias of y"))
 
 
 def networks(n, seed=0):
     return np.random.default_rng(seed).normal(size=(n, 9))
 
 
-def test_units_and_banks_do_not_know_which_unit_comes_first():
+def test_the_scale_does_not_know_which_unit_comes_first():
     params = networks(300)
-    own, swapped = units_of(params, KINDS), units_of(permute_units(SPEC, params, 0, np.array([1, 0])), KINDS)
+    own, swapped = (KINDS.scale(one) for one in (params, permute_units(SPEC, params, 0, np.array([1, 0]))))
     assert own.mean == pytest.approx(swapped.mean)
     assert own.std == pytest.approx(swapped.std)
-    bank = bank_of(SPEC, params, own)
-    assert len(bank) == 600
-    assert own.of(permute_units(SPEC, params, 0, np.array([1, 0]))[7]).tolist() in bank[14:16].tolist()
+    assert (own.mean[[0, 2]] == params[:, [0, 2]].mean()).all()
 
 
 def made(n, noise, f, seed=0, d=3):
@@ -43,8 +41,7 @@ def test_the_gamma_test_recovers_the_variance_of_the_noise(noise):
         return np.sin(3 * x[:, 0]) + x[:, 1] * x[:, 2]
 
     points, queries = made(20_000, noise, curved), made(3000, noise, curved, seed=1)
-    found = hidden_neighbours(points, queries, 3, 10)
-    delta, gamma = half_squares(found, queries[:, 3], 10)
+    delta, gamma = nearest(points, queries, 3, 10)
     assert (np.diff(delta.mean(axis=0)) > 0).all()
     assert intercept(delta.mean(axis=0), gamma.mean(axis=0)) == pytest.approx(noise**2, abs=0.08 * max(noise**2, 0.05))
 
@@ -56,10 +53,9 @@ def test_a_line_is_met_exactly_and_equal_distances_give_the_mean():
 
 def test_a_small_bank_gives_as_many_neighbours_as_it_has():
     points = made(5, 0.1, plane)
-    found = hidden_neighbours(points, points[:2], 3, 40)
-    assert found.value.shape == (2, 5)
+    assert nearest(points, points[:2], 3, 40)[1].shape == (2, 5)
 
 
 def test_what_does_not_vary_stays_as_it_is():
     same = np.ones((20, 9))
-    assert Units(np.zeros(9), np.ones(9)).of(same).tolist() == same.tolist()
+    assert Scale(np.zeros(9), np.ones(9)).of(same).tolist() == same.tolist()

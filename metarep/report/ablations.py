@@ -15,11 +15,10 @@ from matplotlib.patches import Patch
 from metarep.artefact import write_whole, writing
 from metarep.evaluation.ablations import BASE, CLUSTERERS, ablation_rows
 from metarep.progress import Progress
-from metarep.report.page import png_of
 from metarep.report.results import NATIVE
 from metarep.report.settings import ReportConfig
-from metarep.report.style import FAINT, INK, PALETTE, bare, drawing, grid, interval_mark, key
-from metarep.report.wording import Score, arm_title, compare, listed, num, of_row, plain, spoken
+from metarep.report.style import FAINT, INK, PALETTE, bare, drawing, grid, interval_mark, key, png_of
+from metarep.report.wording import Score, arm_title, compare, listed, num, plain, score_of, spoken
 from metarep.tables import write_tables
 
 PANELS = {
@@ -102,7 +101,7 @@ def ablation_figure(rows: Sequence[dict], repeats: Sequence[dict] = ()) -> Figur
                 if column == "masked_r2":  # of the model, whatever is made of it
                     own = [(np.mean([at for at, _ in own]), own[0][1])]
                 for at, row in own:
-                    value, *ends = of_row(row, column)[:3]
+                    value, *ends = score_of(row, column)[:3]
                     interval_mark(ax, at, ends, value, INK if row["row"] == BASE else PALETTE[0])
                     ax.plot(row[null], at, "|", color=PALETTE[1], ms=9, mew=1.6)
             if band := _band(repeats, rows[0]["embedding"], column):
@@ -131,7 +130,7 @@ def _keys(first: dict, seeds: int) -> list[Artist]:
 
 def _band(repeats: Sequence[dict], embedding: str, column: str) -> tuple[float, float] | None:
     """The lowest and the highest end of the base's intervals over its seeds; None of one seed alone."""
-    own = [of_row(row, column) for row in repeats if row["embedding"] == embedding and not math.isnan(row[column])]
+    own = [score_of(row, column) for row in repeats if row["embedding"] == embedding and not math.isnan(row[column])]
     if len(own) < 2:
         return None
     ends = [[value for value in score[:3] if not math.isnan(value)] for score in own]
@@ -173,14 +172,14 @@ def _against_base(rows: Sequence[dict], repeats: Sequence[dict], column: str, ti
     best = best_embeddings(rows, column)
     if BASE not in best:
         return ""
-    base, usual = of_row(best[BASE], column), best[BASE]["embedding"]
+    base, usual = score_of(best[BASE], column), best[BASE]["embedding"]
     band = _band(repeats, usual, column)
     rival = base if band is None else Score(base.value, *band)
     sides: dict[int, list[str]] = {side: [] for side in SIDES}
     for name, row in best.items():
         if name != BASE:
             other = "" if row["embedding"] == usual else f", {row['embedding']}"
-            sides[compare(of_row(row, column), rival)].append(f"{name} ({num(row[column])}{other})")
+            sides[compare(score_of(row, column), rival)].append(f"{name} ({num(row[column])}{other})")
     seeds = "" if band is None else f"; {num(band[0])} to {num(band[1])} over {n_seeds(repeats)} seeds"
     said = [f"{spoken(base)} ({usual}{seeds})"]
     if any(sides.values()) and not sides[1]:
@@ -197,7 +196,7 @@ def _masked(rows: Sequence[dict]) -> str:
     said = {}
     for name, row in models.items():
         imputed = "" if math.isnan(row["imputed_r2"]) else f"; simple imputer {num(row['imputed_r2'])}"
-        said[name] = f"{spoken(of_row(row, 'masked_r2'))} ({name}{imputed})"
+        said[name] = f"{spoken(score_of(row, 'masked_r2'))} ({name}{imputed})"
     changes = sorted(models.keys() - {BASE}, key=lambda name: (models[name]["masked_r2"], name))
     ends = [said[name] for name in dict.fromkeys(changes[:1] + changes[-1:])]
     rest = f", against {' to '.join(ends)}" if ends else ""

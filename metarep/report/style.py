@@ -6,6 +6,7 @@ from each other as they can, for normal, red-, green- and blue-blind eyes.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import NamedTuple
@@ -77,6 +78,13 @@ def drawing(width: float, height: float, **pads: float) -> Iterator[Figure]:
         if pads:
             figure.get_layout_engine().set(**pads)
         yield figure
+
+
+def png_of(figure: Figure, *, dpi: int = 160) -> bytes:
+    """The figure as PNG; the same figure gives the same bytes."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
+    return buffer.getvalue()
 
 
 def cluster_colour(cluster: int) -> tuple[float, float, float]:

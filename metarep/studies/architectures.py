@@ -21,9 +21,9 @@ from metarep.evaluation.resampling import class_metric, r2_metric
 from metarep.evaluation.settings import MaskedR2Config
 from metarep.evaluation.weight_statistics import weight_statistics
 from metarep.model.transformer import ClozeModel, untrained_like
+from metarep.report.dots import Panel, Series, dots_figure, series_of
 from metarep.report.style import PALETTE
 from metarep.report.wording import num
-from metarep.studies.drawing import Series, dots_figure, series_of
 from metarep.studies.rows import Row, Rows, by, values, where
 from metarep.studies.settings import ArchitecturesConfig
 from metarep.studies.study import Claim, Context, Figure, Result
@@ -128,13 +128,13 @@ TITLES = {
 
 def figures(rows: Rows, targets: tuple[str, ...]) -> dict[str, Figure]:
     """A panel a metric, a row an architecture that was left out, a dot a representation with its interval."""
-    panels, others = {}, {name: title for name, title in TITLES.items() if name != "all"}
+    panels, others = [], {name: title for name, title in TITLES.items() if name != "all"}
     for metric, title in METRICS.items():
         fitted = where(rows, metric=metric, fitted_on="" if metric == "masked_r2" else "others")
         own = where(rows, metric=metric, fitted_on="" if metric == "masked_r2" else "itself", representation="all")
-        bound = Series("model of all, probe of its own", own, PALETTE[4], "D", null="null")
-        panels[title] = [*series_of(fitted, "representation", others, null="null"), bound]
-    figure = dots_figure(panels, "target", {target: target for target in targets}, floor=-0.3)
+        bound = Series.of("model of all, probe of its own", own, "target", PALETTE[4], "D")
+        panels.append(Panel(title, [*series_of(fitted, "representation", others, "target"), bound], floor=-0.3))
+    figure = dots_figure(panels, {target: target for target in targets})
     caption = "Architectures that the model never saw, a row each; dots with 95 % intervals over networks; ticks: the null."
     return {"targets": Figure(figure, caption)}
 

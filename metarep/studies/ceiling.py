@@ -16,9 +16,9 @@ from scipy.spatial import cKDTree
 
 from metarep.domains.multiplier.modes import MODE_NAMES, MODES
 from metarep.networks.symmetry import all_unit_orders
+from metarep.report.dots import Panel, Series, dots_figure
 from metarep.report.style import MUTED, PALETTE
 from metarep.report.wording import listed, num
-from metarep.studies.drawing import Series, dots_figure
 from metarep.studies.masked import Held, Scale, imputed_in_turn, kinds_of, predicted_in_turn, share_explained
 from metarep.studies.multipliers import large_zoo, question_model
 from metarep.studies.rows import Row, Rows, by, columns
@@ -143,9 +143,9 @@ def mode_rows(predicted: np.ndarray, held: Held, of_network: np.ndarray) -> list
 def figure(rows: Rows, n_train: int) -> Figure:
     """A row a kind of parameter, with the share of what is within reach that the model predicts."""
     kinds = {r["parameter"]: f"{r['parameter']}: {'n/a' if r['share'] is None else format(r['share'], '.0%')}" for r in rows}
-    series = [Series(title, rows, *look, of=name) for name, (title, *look) in LOOKS.items()]
+    series = [Series.of(title, rows, "parameter", *look, metric=name) for name, (title, *look) in LOOKS.items()]
     return Figure(
-        dots_figure({"masked R²": series}, "parameter", kinds, floor=-0.5),
+        dots_figure([Panel("masked R²", series, floor=-0.5)], kinds),
         "R² of held-out networks' parameters, each masked in turn, with 95 % intervals over networks, beside what the Gamma "
         f"test on {n_train:,} training networks estimates that any smooth predictor could reach; by kind of parameter, with "
         "the share of what is within reach that the model predicts.",

@@ -21,10 +21,10 @@ from metarep.evaluation.folds import Fold
 from metarep.evaluation.predict import prediction_rows
 from metarep.evaluation.weight_statistics import N_STATISTICS
 from metarep.model.transformer import ClozeModel, untrained_like
+from metarep.report.dots import Panel, Series, dots_figure
 from metarep.report.style import PALETTE
 from metarep.report.wording import plain
 from metarep.runner import Stage
-from metarep.studies.drawing import Series, dots_figure
 from metarep.studies.rows import Row, Rows, values, where
 from metarep.studies.study import Claim, Context, Figure, Result
 from metarep.studies.words import relation, spoken
@@ -43,11 +43,12 @@ JOINT = {"layers + statistics": ("layers", BASELINE)}
 
 def figure(rows: Rows) -> Figure:
     """A panel a target, a row a representation."""
-    names, panels = {name: plain(name) for name in values(rows, "representation")}, {}
+    names, panels = {name: plain(name) for name in values(rows, "representation")}, []
     for target, title in TARGETS.items():
-        panels[title] = [Series("R²", [best(rows, target, name) for name in names], PALETTE[0], null="null")]
+        own = [best(rows, target, name) for name in names]
+        panels.append(Panel(title, [Series.of("R²", own, "representation", PALETTE[0])]))
     return Figure(
-        dots_figure(panels, "representation", names, chance="permuted labels"),
+        dots_figure(panels, names, chance="permuted labels"),
         "Held-out runs; the better of ridge regression and boosted trees for each representation; 95 % intervals over runs.",
     )
 

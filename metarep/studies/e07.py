@@ -9,9 +9,9 @@ from metarep.domains.multiplier.figures.square import gallery
 from metarep.domains.multiplier.minimise import minimise
 from metarep.domains.multiplier.modes import MULTIPLIER, label_modes
 from metarep.domains.multiplier.recipes import HANDCRAFTED
+from metarep.report.dots import Panel, Series, dots_figure
 from metarep.report.style import MUTED, PALETTE
 from metarep.report.wording import listed
-from metarep.studies.drawing import Series, dots_figure
 from metarep.studies.published import PARAMETERS, PUBLISHED, SEED
 from metarep.studies.rows import Rows
 from metarep.studies.study import Claim, Context, Figure, Result
@@ -65,12 +65,10 @@ def parameter_rows(both: np.ndarray, others: Zoo) -> list[dict]:
 
 def moved_figure(rows: Rows):
     """Values before and after, and changes."""
-    values = [Series("by hand", rows, MUTED, of="before"), Series("trained further", rows, PALETTE[1], of="after")]
-    changes = [
-        Series("trained further", rows, PALETTE[1], of="change"),
-        Series("other data", rows, PALETTE[0], "s", of="others"),
-    ]
-    return dots_figure({"value": values, "change": changes}, "parameter", {name: name for name in PARAMETERS})
+    series = lambda label, metric, *look: Series.of(label, rows, "parameter", *look, metric=metric)  # noqa: E731
+    values = [series("by hand", "before", MUTED), series("trained further", "after", PALETTE[1])]
+    changes = [series("trained further", "change", PALETTE[1]), series("other data", "others", PALETTE[0], "s")]
+    return dots_figure([Panel("value", values), Panel("change", changes)], {name: name for name in PARAMETERS})
 
 
 def error_sentence(claim: Claim, errors: np.ndarray, best: float) -> str:

@@ -14,9 +14,9 @@ from metarep.evaluation.resampling import class_metric, interval, r2_metric, res
 from metarep.model.transformer import ClozeModel
 from metarep.networks.spec import NetworkSpec
 from metarep.networks.symmetry import permute_units, random_scales
+from metarep.report.dots import Panel, Series, dots_figure
 from metarep.report.style import PALETTE
 from metarep.report.wording import capital, listed, num
-from metarep.studies.drawing import Series, dots_figure
 from metarep.studies.masked import Held, kinds_of, predicted_in_turn
 from metarep.studies.multipliers import large_zoo, question_model
 from metarep.studies.rows import Row, Rows, by, where
@@ -159,11 +159,13 @@ def change_of(before: np.ndarray, after: np.ndarray, *, seed: int, n_bootstraps:
 
 def figure(rows: Rows) -> Figure:
     """A panel a metric, a row a design."""
-    titles = {name: words for name, (words, _) in DESIGNS.items()} | CONTROLS
-    panels = {title: [Series("", where(rows, metric=name), PALETTE[0], null="null")] for name, title in PANELS.items()}
-    floors = {title: min(row["value"] for row in one.rows) - 0.1 for title, (one,) in panels.items()}
+    titles, panels = {name: words for name, (words, _) in DESIGNS.items()} | CONTROLS, []
+    for metric, title in PANELS.items():
+        own = where(rows, metric=metric)
+        floor = min(row["value"] for row in own) - 0.1
+        panels.append(Panel(title, [Series.of("", own, "design", PALETTE[0])], floor=floor))
     return Figure(
-        dots_figure(panels, "design", titles, width=12.5, floor=floors),
+        dots_figure(panels, titles, width=12.5),
         "What each design of the input gives. Bars are 95 % bootstrap intervals over test networks; a grey tick is the 95th "
         "percentile when predictions are permuted among networks, left out where it lies below. The two panels on the right "
         "say how far the states move when a network is written down differently, in distances between two networks.",

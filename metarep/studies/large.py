@@ -19,10 +19,10 @@ import numpy as np
 import torch
 from torch import nn
 
+from metarep.report.dots import Series, lines_figure, series_of
 from metarep.report.style import MUTED
-from metarep.report.wording import num
+from metarep.report.wording import Score, num
 from metarep.studies.digits import digit_model, digit_zoo
-from metarep.studies.drawing import Series, lines_figure, series_of
 from metarep.studies.rows import values
 from metarep.studies.study import Claim, Context, Figure, Result
 from metarep.zoos.importing import import_networks
@@ -98,13 +98,11 @@ NETWORKS = {"linear": linear_layers, "convolutions": convolutions, "transformer"
 
 def figures(rows: list[dict[str, Any]]) -> dict[str, Figure]:
     """Time and memory against the number of parameters: a line for linear layers, a mark for each other kind."""
-    rows = [row | {"million parameters": round(row["n_params"] / 1e6, 1)} for row in rows]
-    kinds = {kind: kind for kind in values(rows, "kind")}
-    panels = {}
-    for of, title, limit in (("seconds", "Seconds", 60 * LIMIT_MINUTES), ("peak_gib", "GiB at most", LIMIT_GIB)):
-        asked = [{"million parameters": row["million parameters"], of: limit} for row in rows]
-        lines = [*series_of(rows, "kind", kinds, of=of), Series("asked for", asked, MUTED, of=of, dashed=True)]
-        panels[title] = ("million parameters", lines)
+    x, kinds, panels = "million parameters", {kind: kind for kind in values(rows, "kind")}, {}
+    rows = [row | {x: round(row["n_params"] / 1e6, 1)} for row in rows]
+    for metric, title, limit in (("seconds", "Seconds", 60 * LIMIT_MINUTES), ("peak_gib", "GiB at most", LIMIT_GIB)):
+        asked = Series("asked for", {row[x]: Score(limit) for row in rows}, MUTED, dashed=True)
+        panels[title] = (x, [*series_of(rows, "kind", kinds, x, metric), asked])
     return {"sizes": Figure(lines_figure(panels, ylim=0), "Time and memory by size, and what was asked for at the largest.")}
 
 

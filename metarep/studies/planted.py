@@ -14,8 +14,8 @@ from metarep.domains.multiplier.sections.one_hidden import OneHidden, all_pairs,
 from metarep.domains.multiplier.sections.sections import ModeProbe, connectivity, find_sections, fit_mode_probe, matching
 from metarep.evaluation.resampling import resamples
 from metarep.model.transformer import ClozeModel, untrained_like
+from metarep.report.dots import lines_figure, series_of
 from metarep.report.wording import listed, num
-from metarep.studies.drawing import lines_figure, series_of
 from metarep.studies.multipliers import pretrained
 from metarep.studies.rows import Rows, by, columns, values, where
 from metarep.studies.study import Claim, Context, Figure, Result
@@ -175,7 +175,8 @@ def run(context: Context) -> Result:
 def figure(rows: Rows) -> Figure:
     """Blocks found by noise, a panel for each number of blocks."""
     ks = sorted(values(rows, "k"))
-    panels = {f"{k} blocks": ("sigma", series_of(where(rows, blocks="zoo", k=k), "method", TITLES, of="found")) for k in ks}
+    real = where(rows, blocks="zoo")
+    panels = {f"{k} blocks": ("sigma", series_of(where(real, k=k), "method", TITLES, "sigma", "found")) for k in ks}
     return Figure(
         lines_figure(panels, across=len(ks), xlabel="noise between blocks", ylim=(-0.03, 1.03)),
         "The share of planted blocks that are found as sections, by the noise on the weights between blocks as a share of "

@@ -30,12 +30,6 @@ def values(rows: Rows, name: str) -> list[Any]:
     return list(dict.fromkeys(row[name] for row in rows))
 
 
-def ends(row: Row, name: str) -> tuple[float | None, float | None]:
-    """A metric's interval in a row: its columns `<name>_low` and `<name>_high`, else low and high; None where it has none."""
-    own = f"{name}_" if f"{name}_low" in row else ""
-    return row.get(f"{own}low"), row.get(f"{own}high")
-
-
 def number(value: float) -> float | None:
     """A plain float, or None for what is not finite."""
     return float(value) if math.isfinite(value) else None

@@ -9,7 +9,7 @@ from typing import Any
 
 from metarep.artefact import MANIFEST, Artefact, canonical_json, open_artefact, refuse_to_overwrite, write_whole, writing
 from metarep.progress import Progress
-from metarep.report.page import png_of
+from metarep.report.style import png_of
 from metarep.runner import Stage, publish, run_stages
 from metarep.settings import Settings
 from metarep.studies.page import render

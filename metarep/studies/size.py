@@ -8,6 +8,7 @@ not in what is kept.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -17,9 +18,9 @@ from metarep.evaluation.agreement import agreement
 from metarep.evaluation.clusters import fit_kmeans
 from metarep.model.settings import PretrainConfig
 from metarep.model.transformer import ClozeModel
+from metarep.report.dots import Series, lines_figure, series_of
 from metarep.report.style import MUTED
-from metarep.report.wording import ari, capital, listed
-from metarep.studies.drawing import Series, lines_figure, series_of
+from metarep.report.wording import capital, listed
 from metarep.studies.masked import Held, Scale, imputed_in_turn, kinds_of, predicted_in_turn
 from metarep.studies.multipliers import large_zoo, question_model
 from metarep.studies.rows import Rows, by, columns, values, where
@@ -40,11 +41,11 @@ NEAR = 0.02
 OVERFITS = 0.02
 """Nats: a last validation loss that lies so far above the best one is called overfitting."""
 
-IMPUTER = "linear-Gaussian imputer"
+IMPUTER, N = "linear-Gaussian imputer", "train_networks"
 
 
 class Material(NamedTuple):
-    """What all models are measured on: training and test networks, a choice of the former for clusters, what parameters are measured in."""
+    """What all models are measured on: training and test networks, some of the former for clusters, a scale."""
 
     train: Zoo
     test: Zoo
@@ -145,14 +146,15 @@ def imputer_row(context: Context, material: Material, n: int) -> dict:
 def figure(rows: Rows):
     """Three panels by number of training networks."""
     titles = {model: model for model in values(rows, "model") if model != IMPUTER}
-    seen = [Series("", one.rows, one.colour, of="r2_seen", dashed=True) for one in series_of(rows, "model", titles)]
-    imputer = Series("linear-Gaussian", where(rows, model=IMPUTER), MUTED, of="r2_held_out", dashed=True)
+    of = {metric: series_of(rows, "model", titles, N, metric) for metric in ("r2_held_out", "r2_seen", "ari", "overfit")}
+    seen = [replace(one, label="", dashed=True) for one in of["r2_seen"]]
+    imputer = Series.of("linear-Gaussian", where(rows, model=IMPUTER), N, MUTED, metric="r2_held_out", dashed=True)
     panels = {
-        "Masked R²": [*series_of(rows, "model", titles, of="r2_held_out"), *seen, imputer],
-        "Clusters: ARI with the mode": series_of(rows, "model", titles, of="ari", null="ari_null"),
-        "Loss above its lowest at the end (nats)": series_of(rows, "model", titles, of="overfit"),
+        "Masked R²": [*of["r2_held_out"], *seen, imputer],
+        "Clusters: ARI with the mode": of["ari"],
+        "Loss above its lowest at the end (nats)": of["overfit"],
     }
-    return lines_figure({title: ("train_networks", series) for title, series in panels.items()})
+    return lines_figure({title: (N, series) for title, series in panels.items()})
 
 
 def needed(found: Sequence[float], sizes: Sequence[int]) -> int:
@@ -185,7 +187,10 @@ def sentences(rows: Rows, sizes: list[int], biggest: str) -> Iterator[str]:
         "pretraining seed, whose chance no interval here shows."
     )
     yield against_imputer(rows, sizes)
-    told = [f"{model} {ari(own[0])} with {sizes[0]:,}, {ari(own[-1])} with {sizes[-1]:,}" for model, own in of_model.items()]
+    told = [
+        f"{model} {spoken(own[0], 'ari')} with {sizes[0]:,}, {spoken(own[-1], 'ari')} with {sizes[-1]:,}"
+        for model, own in of_model.items()
+    ]
     yield f"Clusters agree with the mode with an ARI of: {'; '.join(told)}."
     yield overfitting(of_model)
     pairs = [

@@ -18,9 +18,10 @@ import numpy as np
 from metarep.artefact import Artefact, open_artefact
 from metarep.errors import MetarepError
 from metarep.progress import Progress
+from metarep.report.wording import score_of
 from metarep.runner import Stage, run_stages
 from metarep.settings import Settings
-from metarep.studies.rows import ends
+from metarep.studies.rows import number
 from metarep.training.build import build_zoo
 from metarep.training.settings import ZooConfig
 from metarep.zoos.zoo import Zoo, open_zoo
@@ -58,9 +59,9 @@ class Claim:
 
     @classmethod
     def of(cls, name: str, row: Mapping[str, Any], metric: str = "value", **fields: Any) -> Claim:
-        """A metric of a table's row with its interval, as `rows.ends` finds it."""
-        low, high = ends(row, metric)
-        return cls(name, row[metric], low=low, high=high, **fields)
+        """A metric of a table's row with its interval."""
+        score = score_of(row, metric)
+        return cls(name, row[metric], low=number(score.low), high=number(score.high), **fields)
 
     @classmethod
     def over_all(cls, name: str, values: np.ndarray, whom: str, published: Any = None, **fields: Any) -> Claim:

@@ -12,9 +12,9 @@ from metarep.evaluation.clusters import sweep
 from metarep.evaluation.resampling import resamples
 from metarep.model.transformer import untrained_like
 from metarep.networks.spec import NetworkSpec
+from metarep.report.dots import Panel, Series, dots_figure
 from metarep.report.style import MUTED, PALETTE
 from metarep.report.wording import num, times
-from metarep.studies.drawing import Series, dots_figure
 from metarep.studies.multipliers import pretrained
 from metarep.studies.rows import Rows, columns, number, where
 from metarep.studies.study import Claim, Context, Figure, Result
@@ -133,10 +133,10 @@ def figure(rows: Rows) -> Figure:
     for row in (row for row in rows if row["rise"] is not None):
         units = f"cluster {row['cluster']}: {row['units']:.1f} units, off on {row['off']:.0%}"
         costs.append(row | {"name": f"{TITLES[row['method']]},\n{units}"})
-    rise = [Series("the cluster", costs, PALETTE[0], of="rise"), Series("as many random units", costs, MUTED, "s", of="random")]
-    names = {row["name"]: row["name"] for row in costs}
+    looks = {"rise": ("the cluster", PALETTE[0], "o"), "random": ("as many random units", MUTED, "s")}
+    series = [Series.of(label, costs, "name", *look, metric=metric) for metric, (label, *look) in looks.items()]
     return Figure(
-        dots_figure({"Rise of the error, ablated": rise}, "name", names, floor=LEAST, xscale="log"),
+        dots_figure([Panel("Rise of the error, ablated", series, floor=LEAST)], xscale="log"),
         "2-16-1 networks. Units clustered by what the model predicts of them; the rise of the error where a cluster's units "
         "give their means, beside as many random units of the same network. 95 % bootstrap intervals over networks.",
     )

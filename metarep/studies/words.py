@@ -4,29 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from metarep.report.wording import listed, num
-from metarep.studies.rows import Row, ends
+from metarep.report import wording
+from metarep.report.wording import listed, percent, score_of
+from metarep.studies.rows import Row
 
 
 def spoken(row: Row, name: str = "value", digits: int = 2) -> str:
     """A metric of a row with its 95 % interval, such as "0.85 [0.83, 0.87]"; "n/a" where there is none."""
-    if row[name] is None:
-        return "n/a"
-    low, high = ends(row, name)
-    return num(row[name], digits) + ("" if low is None else f" [{num(low, digits)}, {num(high, digits)}]")
+    return wording.spoken(score_of(row, name), digits)
 
 
 def share(row: Row, digits: int = 1) -> str:
     """A share with its 95 % interval, in percent."""
-    return f"{row['share']:.{digits}%} [{row['low']:.{digits}%}, {row['high']:.{digits}%}]"
+    return percent(row["share"], row["low"], row["high"], digits)
 
 
-def relation(one: Row, other: Row, name: str = "value", other_name: str = "") -> str:
+def relation(one: Row, other: Row, name: str = "value") -> str:
     """How the interval of one row's metric lies to another's: "clearly" is said of intervals that do not overlap."""
-    (low, high), (other_low, other_high) = ends(one, name), ends(other, other_name or name)
-    if low > other_high:
-        return "clearly above"
-    return "clearly below" if high < other_low else "not clearly different from"
+    return wording.relation(score_of(one, name), score_of(other, name))
 
 
 def change(row: Row) -> str:

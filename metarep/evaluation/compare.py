@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from joblib import delayed
 
-from metarep.artefact import canonical_json, open_artefact, write_whole, writing
+from metarep.artefact import canonical_json, open_artefact, writing
 from metarep.embeddings.store import Embeddings, load_embeddings
 from metarep.errors import MetarepError
 from metarep.evaluation.agreement import agreement
@@ -29,10 +29,9 @@ from metarep.evaluation.describe import describe
 from metarep.evaluation.folds import SAID, out_of_fold, same_names
 from metarep.evaluation.probes import probe_rows
 from metarep.evaluation.settings import ClusterConfig
-from metarep.evaluation.units import Units, units_of
-from metarep.evaluation.within import within_rows
+from metarep.evaluation.units import Units, units_of, within_rows
 from metarep.progress import Progress
-from metarep.tables import to_csv
+from metarep.tables import write_tables
 from metarep.zoos.zoo import open_zoo
 
 NATIVE, UMAP = "native", "umap"
@@ -106,15 +105,12 @@ def cluster(
         ]
         for group in replicates(loaded):
             tables.rows["seeds"] += seed_rows(group, tables, config)
-        for name, rows in tables.rows.items():
-            if rows:
-                write_whole(folder / f"{name}.csv", to_csv(rows))
         sides = {"n_train": "train", "n_probe_train": "probe_train"}
         counts = {name: min(len(getattr(fold, side)) for fold in arena.folds) for name, side in sides.items()}
         counts |= {"n_test": len(arena.measured), "n_folds": len(arena.folds), **arena.columns}
         counts |= {"notes": list(dict.fromkeys(tables.notes))}
         known = {"label": arena.main_label, "labels": list(arena.labels), "properties": list(arena.numbers)}
-        write_whole(folder / "metrics.json", canonical_json({"rule_for_k": RULE} | counts | known) + "\n")
+        write_tables(folder, tables.rows, {"rule_for_k": RULE} | counts | known)
     return Path(out)
 
 

@@ -200,8 +200,9 @@ def found_rows(found: Found, target: Arena, config: TransferConfig) -> Iterator[
     runs = target.zoo.run_id.astype(str)
     for (label, probe, metric), predicted in found.items():
         truth = (target.numbers if metric == R2 else target.labels).get(label)
-        known = np.zeros(0, dtype=bool) if truth is None else is_known(truth)
-        if not known.any() or (metric == R2 and not can_vary(truth)) or (probe == CLUSTERS and not varies(truth)):
+        if truth is None or not (known := is_known(truth)).any():
+            continue
+        if (metric == R2 and known.sum() < MIN_TEST) or (metric != ACCURACY and not varies(truth)):
             continue
         truth, predicted, how = truth[known], predicted[known], {"seed": config.seed, "groups": runs[known]}
         if metric == R2:
@@ -215,11 +216,6 @@ def found_rows(found: Found, target: Arena, config: TransferConfig) -> Iterator[
         about = {"n": len(truth), "n_runs": len(set(how["groups"].tolist()))}
         for name, row in rows.items():
             yield {"label": label, "probe": probe, "metric": name, **row, **about}
-
-
-def can_vary(truth: np.ndarray) -> bool:
-    """Whether the numbers (N,) of a target have an R²: they vary, and enough of its networks have one."""
-    return int(is_known(truth).sum()) >= MIN_TEST and varies(truth)
 
 
 def masked_rows(model: ClozeModel, train: Zoo, test: Zoo, masking: MaskedR2Config) -> Iterator[dict]:

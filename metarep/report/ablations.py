@@ -1,9 +1,12 @@
-"""Ablations side by side: a table, sentences, a figure a run; computed in `metarep.evaluation.ablations`."""
+"""Runs side by side, one change a row: a table, sentences, a figure a run.
+
+A run's own model is the row "base"; its further models say by their names what they change.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,15 +15,18 @@ from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from metarep.artefact import write_whole, writing
-from metarep.evaluation.ablations import BASE, CLUSTERERS, ablation_rows
+from metarep.artefact import MANIFEST, Artefact, open_artefact, write_whole, writing
+from metarep.errors import MetarepError
 from metarep.progress import Progress
+from metarep.report.representations import key_of
 from metarep.report.results import NATIVE
 from metarep.report.settings import ReportConfig
 from metarep.report.style import FAINT, INK, PALETTE, bare, drawing, grid, interval_mark, key, png_of
 from metarep.report.wording import Score, arm_title, compare, listed, num, plain, score_of, spoken
-from metarep.tables import write_tables
+from metarep.tables import first, read_csv, write_tables
 
+BASE, MODEL = "base", "model"
+CLUSTERERS = ("kmeans", "gmm")
 PANELS = {
     "kmeans_ari": ("k-means: ARI", "kmeans_ari_null"),
     "gmm_ari": ("Gaussian mixture: ARI", "gmm_ari_null"),
@@ -60,6 +66,85 @@ def ablations(
             write_whole(folder / "figures" / f"{run}.png", png_of(drawn, dpi=config.dpi))
     progress.say(f"ablations: {len(rows)} rows of {len(inputs)} runs")
     return Path(out)
+
+
+# -- the table
+
+
+def ablation_rows(runs: Sequence[Path]) -> tuple[list[dict], dict[str, Artefact]]:
+    """The rows of all runs, and the comparison that each run's are read from, by its name.
+
+    Raises MetarepError for a folder that is no run with a comparison, and where two runs have one name.
+    """
+    inputs: dict[str, Artefact] = {}
+    rows: list[dict] = []
+    for run in map(Path, runs):
+        if not (run / "clusters" / MANIFEST).is_file():
+            what = f"{run} is no run with a comparison"
+            raise MetarepError(what, expected="a finished clusters stage", fix="run it to its end")
+        if run.name in inputs:
+            raise MetarepError("two runs have one name", met=run.name, fix="rename one folder")
+        inputs[run.name] = open_artefact(run / "clusters", "clusters", check_hashes=True)
+        rows += run_rows(run)
+    return rows, inputs
+
+
+def run_rows(run: Path) -> list[dict]:
+    """A row for each trained embedding of a run: for the main label the ARI of each clusterer at its own k and the probes, for
+    the first property the linear R², and the model's masked R²; each with low, high and null.
+
+    `base_model` is the hash of the run's own model; `repeats_base` says that a model differs from it by its seed alone.
+    """
+    names = ("representations", "agreement", "k_curve", "probes")
+    tables = {name: read_csv(run / "clusters" / f"{name}.csv") for name in names}
+    label, target = first(tables["agreement"]).get("label", ""), first(tables["probes"], metric="r2").get("target", "")
+    base, repeats, rows = base_model(run), other_seeds(run), []
+    for one in tables["representations"]:
+        if one["origin"] != "embedding" or one["untrained"]:
+            continue
+        agreement, curve, probes = ([row for row in tables[name] if key_of(row) == key_of(one)] for name in names[1:])
+        model = BASE if one["model"] == MODEL else one["model"]
+        row = {"run": run.name, "row": model, "embedding": one["kind"], "base_model": base, "repeats_base": model in repeats}
+        row |= {"label": label, "property": target}
+        for clusterer in CLUSTERERS:
+            arm = {"clusterer": clusterer, "space": NATIVE, "chosen": 1}
+            score = first(agreement, **arm, label=label, metric="ari")
+            row[f"{clusterer}_k"] = score.get("k", math.nan)
+            row[f"{clusterer}_stability"] = first(curve, **arm).get("stability", math.nan)
+            row |= _columns(f"{clusterer}_ari", score)
+        for column, probe in (("linear", "linear"), ("neighbours", "nearest_neighbours")):
+            row |= _columns(column, first(probes, target=label, probe=probe, metric="balanced_accuracy"))
+        row |= _columns("property_r2", first(probes, target=target, probe="linear", metric="r2"))
+        rows.append(row | masked_r2(run, model))
+    return rows
+
+
+def _columns(name: str, score: Mapping) -> dict[str, float]:
+    return {f"{name}{end}": score.get(end.removeprefix("_") or "value", math.nan) for end in ("", "_low", "_high", "_null")}
+
+
+def base_model(run: Path) -> str:
+    """The first digits of the hash of a run's own model; "" where there is none."""
+    return open_artefact(run / MODEL).digest[:12] if (run / MODEL / MANIFEST).is_file() else ""
+
+
+def other_seeds(run: Path) -> set[str]:
+    """The models of a run that differ from its own by the seed of pretraining and by nothing else."""
+    if not (run / MODEL / MANIFEST).is_file():
+        return set()
+    base = open_artefact(run / MODEL).config
+    others = {file.parent.name: open_artefact(file.parent).config for file in (run / "models").glob(f"*/{MANIFEST}")}
+    return {name for name, own in others.items() if own != base and own | {"seed": None} == base | {"seed": None}}
+
+
+def masked_r2(run: Path, model: str) -> dict[str, float]:
+    """Masked R² under the run's first masking, with its interval, and `imputed_r2` of the best simple predictor, or NaN."""
+    file = run / ("masked_r2" if model == BASE else f"masked_r2_by_model/{model}") / "masked_r2.csv"
+    rows = [row for row in read_csv(file) if row["group"] == "all"] if file.is_file() else []
+    rows = [row for row in rows if (row["masking"], row["ratio"]) == (rows[0]["masking"], rows[0]["ratio"])]
+    cloze, others = first(rows, predictor="cloze"), [row["r2"] for row in rows if row["predictor"] != "cloze"]
+    found = {f"masked_r2{end}": cloze.get(name, math.nan) for end, name in (("", "r2"), ("_low", "low"), ("_high", "high"))}
+    return found | {"imputed_r2": max(others, default=math.nan)}
 
 
 def by_run(rows: Sequence[dict]) -> dict[str, list[dict]]:

@@ -26,7 +26,7 @@ from metarep.report.representations import (
     representation_of,
 )
 from metarep.report.wording import Score, plain, score_of
-from metarep.tables import read_csv
+from metarep.tables import read_csv, where
 from metarep.zoos.domain import Domain, domain_of
 from metarep.zoos.readings import varies
 from metarep.zoos.zoo import Zoo, open_zoo
@@ -69,7 +69,7 @@ class Results:
 
     def rows(self, name: str, **equal: Any) -> list[dict]:
         """Those rows of a table whose columns have some values."""
-        return [row for row in self.table(name) if all(row[column] == value for column, value in equal.items())]
+        return where(self.table(name), **equal)
 
     # -- what is known of the networks
 

@@ -187,15 +187,6 @@ def cells(ax: Axes, values: np.ndarray, texts: np.ndarray, rows: Sequence[str], 
     return image
 
 
-def count_cells(ax: Axes, counts: np.ndarray, rows: Sequence[str], columns: Sequence[str], *, shares: bool = False):
-    """A table of counts (R, C), shaded by the share of the row, which `shares` writes below each; returns the image."""
-    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    texts = np.full(counts.shape, "·", dtype=object)
-    for at in np.argwhere(counts).tolist():
-        texts[*at] = f"{counts[*at]:,}" + (f"\n{share[*at]:.1%}" if shares else "")
-    return cells(ax, share, texts, rows, columns, cmap="Blues", vmin=0, vmax=1)
-
-
 class EndLabel(NamedTuple):
     """A name, its colour, and the height at which its line ends, in the units of the axis."""
 

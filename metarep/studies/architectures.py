@@ -15,11 +15,11 @@ import numpy as np
 
 from metarep.embeddings.settings import EmbedConfig
 from metarep.embeddings.stage import embed_networks
+from metarep.evaluation.baselines import weight_statistics
 from metarep.evaluation.masked_r2 import masked_r2_rows
 from metarep.evaluation.probes import fit_probe, linear_classifier, linear_regressor
 from metarep.evaluation.resampling import class_metric, r2_metric
 from metarep.evaluation.settings import MaskedR2Config
-from metarep.evaluation.weight_statistics import weight_statistics
 from metarep.model.transformer import ClozeModel, untrained_like
 from metarep.report.dots import Panel, Series, dots_figure, series_of
 from metarep.report.style import PALETTE

@@ -16,18 +16,16 @@ from metarep.domains.digits.build import build_digits
 from metarep.embeddings.settings import EmbedConfig
 from metarep.embeddings.stage import embed_networks
 from metarep.evaluation.arena import Representation
-from metarep.evaluation.baselines import BASELINES
+from metarep.evaluation.baselines import BASELINES, N_STATISTICS
 from metarep.evaluation.folds import Fold
 from metarep.evaluation.predict import prediction_rows
-from metarep.evaluation.weight_statistics import N_STATISTICS
 from metarep.model.transformer import ClozeModel, untrained_like
 from metarep.report.dots import Panel, Series, dots_figure
 from metarep.report.style import PALETTE
 from metarep.report.wording import plain
 from metarep.runner import Stage
-from metarep.studies.rows import Row, Rows, values, where
+from metarep.studies.rows import Row, Rows, relation, spoken, values, where
 from metarep.studies.study import Claim, Context, Figure, Result
-from metarep.studies.words import relation, spoken
 from metarep.zoos.zoo import KIND, Zoo, open_zoo
 
 TARGETS = {"test_accuracy": "test accuracy", "epoch": "epoch", "gap": "generalisation gap"}

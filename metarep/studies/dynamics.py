@@ -15,9 +15,8 @@ from metarep.domains.multiplier.settings import DynamicsConfig
 from metarep.domains.multiplier.trajectories import read_runs
 from metarep.evaluation.resampling import class_metric, share_of
 from metarep.studies.multipliers import multipliers
-from metarep.studies.rows import Row
+from metarep.studies.rows import Row, share, spoken
 from metarep.studies.study import Claim, Context, Figure, Result
-from metarep.studies.words import share, spoken
 from metarep.training.recipe import Plan
 
 RECIPE = VARIANTS["e09"]

@@ -11,8 +11,8 @@ from metarep.domains.multiplier.minimise import minimise
 from metarep.evaluation.resampling import share_of
 from metarep.networks.spec import NetworkSpec
 from metarep.studies.e01 import about_optimum, small_zoo
+from metarep.studies.rows import share
 from metarep.studies.study import Claim, Context, Result
-from metarep.studies.words import share
 
 SPEC = NetworkSpec((2, 1), output_relu=True)
 SILENT = 1 / 9

@@ -22,9 +22,8 @@ from metarep.networks.forward import forward
 from metarep.report.style import DIVERGING, INK, PALETTE, colour_bar, drawing
 from metarep.studies.multipliers import multipliers
 from metarep.studies.published import PUBLISHED, SEED
-from metarep.studies.rows import Row, columns
+from metarep.studies.rows import Row, back, change, columns, share, spoken
 from metarep.studies.study import Claim, Context, Figure, Result
-from metarep.studies.words import back, change, share, spoken
 from metarep.zoos.zoo import Zoo
 
 SIDE = 64
@@ -44,7 +43,8 @@ class Pairs(NamedTuple):
 
 def run(context: Context) -> Result:
     """The published child, then at least as many parents as the settings ask for, each with one child."""
-    own, family, published = published_pair(context), mode_3_pairs(context), PUBLISHED["5"]["valid_mse"]
+    family, published = mode_3_pairs(context), PUBLISHED["5"]["valid_mse"]
+    own = children(context, "e05_published", context.family("e04", variant="e04", seeds=[SEED]), seeds=[SEED])
     n, best = len(family.parent), float(minimise(MULTIPLIER, own.child, input_distribution="square").error[0])
     maps = [squared_errors(params) for params in (family.parent, family.child)]
     below = midpoints(2, SIDE**2).prod(axis=1) < LEVEL
@@ -69,18 +69,14 @@ def run(context: Context) -> Result:
     return Result(claims, sentences, tables={"changes": rows}, figures={"pairs": figure(measured[SKEW], own, maps)})
 
 
-def published_pair(context: Context) -> Pairs:
-    """The published network of experiment 4 and its child on data of the same seed."""
-    return _children(context, "e05_published", context.family("e04", variant="e04", seeds=[SEED]), seeds=[SEED])
-
-
 def mode_3_pairs(context: Context) -> Pairs:
     """The first `n_parents` mode-3 networks of the shared zoo, or all of them if they are fewer, with one child each."""
     zoo = multipliers(context).where(mode="3")
-    return _children(context, "e05", zoo, n_networks=min(context.config.n_parents, max(len(zoo), 1)))
+    return children(context, "e05", zoo, n_networks=min(context.config.n_parents, max(len(zoo), 1)))
 
 
-def _children(context: Context, name: str, parents: Zoo, **own: Any) -> Pairs:
+def children(context: Context, name: str, parents: Zoo, **own: Any) -> Pairs:
+    """Parents and their children in a family of experiment 5."""
     children = context.family(name, variant="e05", parents=str(parents.artefact.path), **own).final()
     place = {network: i for i, network in enumerate(parents["network_id"])}
     of = [place[network] for network in children["parent_id"]]

@@ -13,9 +13,8 @@ from metarep.report.dots import Panel, Series, dots_figure
 from metarep.report.style import MUTED, PALETTE
 from metarep.report.wording import listed
 from metarep.studies.published import PARAMETERS, PUBLISHED, SEED
-from metarep.studies.rows import Rows
+from metarep.studies.rows import Rows, back, signed
 from metarep.studies.study import Claim, Context, Figure, Result
-from metarep.studies.words import back, signed
 from metarep.zoos.zoo import Zoo
 
 

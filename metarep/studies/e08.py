@@ -19,9 +19,8 @@ from metarep.domains.multiplier.optima import SAME_ERROR, SAME_OUTPUT, distinct_
 from metarep.domains.multiplier.recipes import BIAS_GRID, HANDCRAFTED, HIDDEN_BIAS, VARIANTS
 from metarep.report.wording import listed
 from metarep.studies.published import PUBLISHED, SEED
-from metarep.studies.rows import Rows
+from metarep.studies.rows import Rows, back
 from metarep.studies.study import Claim, Context, Figure, Result
-from metarep.studies.words import back
 from metarep.training.engines import train_fast
 from metarep.training.recipe import Plan, Trained
 

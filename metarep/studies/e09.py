@@ -12,9 +12,8 @@ from metarep.report.figures import label_figure
 from metarep.report.wording import listed
 from metarep.studies.multipliers import multipliers
 from metarep.studies.published import NETWORKS, PUBLISHED
-from metarep.studies.rows import Rows
+from metarep.studies.rows import Rows, share
 from metarep.studies.study import Claim, Context, Figure, Result
-from metarep.studies.words import share
 from metarep.zoos.zoo import Zoo
 
 NAMED = tuple(PUBLISHED["9"]["modes"])

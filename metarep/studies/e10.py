@@ -30,9 +30,8 @@ from metarep.report.wording import listed
 from metarep.runner import Stage
 from metarep.studies.multipliers import multipliers, small_model
 from metarep.studies.published import NETWORKS, PUBLISHED, SEED
-from metarep.studies.rows import Row, Rows, by, where
+from metarep.studies.rows import Row, Rows, back, by, share, spoken, where
 from metarep.studies.study import Claim, Context, Figure, Result
-from metarep.studies.words import back, share, spoken
 from metarep.training.settings import ZooConfig
 from metarep.zoos.zoo import Zoo
 
@@ -48,7 +47,9 @@ EMBEDDING = EmbedConfig(kind="pooled")
 
 def run(context: Context) -> Result:
     """Redoes the published measurement, then measures all scans for every mode, and looks for the reasons."""
-    zoo, two = labelled(multipliers(context)), published_positives(context)
+    families = [{"variant": variant, "seeds": [SEED]} for variant in ("e04", "e08")]  # what the scan was published with
+    two = context.zoo("scan_positives", ZooConfig(families=families, seed=context.config.seed))
+    zoo = labelled(multipliers(context))
     config = ScanConfig(seed=context.config.seed, n_bootstraps=context.config.n_bootstraps)
     random = random_initialisations(config.n_random, seed=config.seed)
     tables, _ = measure(config, zoo, embeddings=examples_embedded(context, zoo).path, progress=context.progress)
@@ -67,12 +68,6 @@ def run(context: Context) -> Result:
     }
     sentences = (*published_sentences(claims), *way_sentences(ways), *scan_sentences(tables["scan"]))
     return Result(claims, sentences, {"ways": ways, "scan": tables["scan"]}, figures, shown=("ways",))
-
-
-def published_positives(context: Context) -> Zoo:
-    """The two networks that the scan was published with: those of experiments 4 and 8, in this order."""
-    families = [{"variant": variant, "seeds": [SEED]} for variant in ("e04", "e08")]
-    return context.zoo("scan_positives", ZooConfig(families=families, seed=context.config.seed))
 
 
 def examples_embedded(context: Context, zoo: Zoo) -> Artefact:

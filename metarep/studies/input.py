@@ -19,10 +19,9 @@ from metarep.report.style import PALETTE
 from metarep.report.wording import capital, listed, num
 from metarep.studies.masked import Held, kinds_of, predicted_in_turn
 from metarep.studies.multipliers import large_zoo, question_model
-from metarep.studies.rows import Row, Rows, by, where
+from metarep.studies.rows import Row, Rows, by, grouped, relation, spoken, where
 from metarep.studies.study import Claim, Context, Figure, Result
 from metarep.studies.units import unit_states
-from metarep.studies.words import grouped, relation, spoken
 from metarep.zoos.zoo import Zoo
 
 BASE = "relational"

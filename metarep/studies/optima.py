@@ -47,10 +47,12 @@ def run(context: Context) -> Result:
         Claim("its mode", str(ends[best])),
     )
     n_minima = int(distinct_minima(found.params[found.converged], found.error[found.converged]).max()) + 1
+    some = [row for row in rows if row["n_starts"]]
+    stay = [f"{r['share_that_stays']:.0%} [{r['low']:.0%}, {r['high']:.0%}] of mode {r['mode']}" for r in some]
     sentences = (
         best_sentence(rows),
         f"{found.converged.sum():,} of {len(starts):,} descents converge, to {n_minima} different local minima; "
-        f"{flow_words(rows)} end in the mode they start in.",
+        f"{listed(stay)} end in the mode they start in.",
         corner_sentence(notes),
     )
     titles = [f"mode {mode}\nerror {found.error[at]:.5f}" for mode, at in lowest.items()]
@@ -121,12 +123,6 @@ def best_sentence(rows: Rows) -> str:
         f"{head}, which the notes do not name; the lowest of a mode that they do is {other:.6f}, in mode {named[0]['mode']}, "
         f"{num(other / best)} times as much."
     )
-
-
-def flow_words(rows: Rows) -> str:
-    """How many descents stay in their mode."""
-    some = [row for row in rows if row["n_starts"]]
-    return listed([f"{r['share_that_stays']:.0%} [{r['low']:.0%}, {r['high']:.0%}] of mode {r['mode']}" for r in some])
 
 
 def corner_sentence(notes: Rows) -> str:

@@ -17,9 +17,8 @@ from metarep.model.transformer import ClozeModel, untrained_like
 from metarep.report.dots import lines_figure, series_of
 from metarep.report.wording import listed, num
 from metarep.studies.multipliers import pretrained
-from metarep.studies.rows import Rows, by, columns, values, where
+from metarep.studies.rows import Rows, by, columns, grouped, relation, spoken, values, where
 from metarep.studies.study import Claim, Context, Figure, Result
-from metarep.studies.words import grouped, relation, spoken
 from metarep.zoos.zoo import Zoo
 
 SCALE_STD = 1.0

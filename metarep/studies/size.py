@@ -23,9 +23,8 @@ from metarep.report.style import MUTED
 from metarep.report.wording import capital, listed
 from metarep.studies.masked import Held, Scale, imputed_in_turn, kinds_of, predicted_in_turn
 from metarep.studies.multipliers import large_zoo, question_model
-from metarep.studies.rows import Rows, by, columns, values, where
+from metarep.studies.rows import Rows, by, columns, relation, spoken, values, where
 from metarep.studies.study import Claim, Context, Figure, Result
-from metarep.studies.words import relation, spoken
 from metarep.tables import read_csv
 from metarep.zoos.zoo import Zoo
 
@@ -67,7 +66,11 @@ def run(context: Context) -> Result:
             log = read_csv(context.model_artefact(name).path / "log.csv")
             rows.append(measured(context, models[name], material, key, log))
             task.advance(1, name)
-    rows += [dict.fromkeys(rows[0]) | imputer_row(context, material, n) for n in sizes]
+    test = held(context, material, material.test)
+    for n in sizes:
+        imputed = imputed_in_turn(zoo.spec, material.scale.of(material.train.params[:n]), test.values)
+        row = {"model": IMPUTER, N: n} | columns("r2_held_out", test.r2(imputed)[:, -1])
+        rows.append(dict.fromkeys(rows[0]) | row)
     biggest = max((row for row in rows if row["model"] != IMPUTER), key=lambda row: row["weights"])["model"]
     return Result(
         claims(rows, sizes, biggest),
@@ -134,13 +137,6 @@ def clusters(context: Context, model: ClozeModel, material: Material) -> dict:
     fitted = fit_kmeans(fit, min(config.size.k, len(fit)), seed=config.seed)
     found = agreement(material.test["mode"], fitted.predict(test), seed=config.seed, n_permutations=200)["ari"]
     return {"ari": found["value"], **{f"ari_{name}": found[name] for name in ("low", "high", "null")}}
-
-
-def imputer_row(context: Context, material: Material, n: int) -> dict:
-    """The linear-Gaussian imputer, fitted on the same training networks as a model."""
-    test = held(context, material, material.test)
-    imputed = imputed_in_turn(material.test.spec, material.scale.of(material.train.params[:n]), test.values)
-    return {"model": IMPUTER, "train_networks": n} | columns("r2_held_out", test.r2(imputed)[:, -1])
 
 
 def figure(rows: Rows):

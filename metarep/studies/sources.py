@@ -14,11 +14,10 @@ from matplotlib.figure import Figure as Drawing
 from metarep.report.style import INK, amounts_map, cells, colour_bar, use_style
 from metarep.report.wording import capital, num
 from metarep.studies.multipliers import question_model
-from metarep.studies.rows import Row, Rows, by, where
+from metarep.studies.rows import Row, Rows, by, grouped, relation, spoken, where
 from metarep.studies.settings import SourceName
 from metarep.studies.sources_cells import Measuring, Networks, carry_over
 from metarep.studies.study import Claim, Context, Figure, Result
-from metarep.studies.words import grouped, relation, spoken
 from metarep.training.settings import ZooConfig
 from metarep.zoos.zoo import Zoo
 

@@ -7,8 +7,15 @@ from synthetic_run import ARI, write_run
 
 from metarep.artefact import writing
 from metarep.errors import MetarepError
-from metarep.evaluation.ablations import other_seeds, run_rows
-from metarep.report.ablations import ablation_figure, ablation_sentences, ablations, caveat, repeats_of
+from metarep.report.ablations import (
+    ablation_figure,
+    ablation_sentences,
+    ablations,
+    caveat,
+    other_seeds,
+    repeats_of,
+    run_rows,
+)
 from metarep.tables import read_csv
 
 

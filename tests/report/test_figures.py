@@ -13,7 +13,7 @@ from synthetic_run import UNTRAINED, cluster_tables, description_tables, masked_
 from metarep.domains.multiplier.domain import MODE_COLOURS
 from metarep.domains.multiplier.figures import scan_figures
 from metarep.evaluation.resampling import wilson
-from metarep.report import description_figures, figures, maps
+from metarep.report import descriptions, figures, maps
 from metarep.report.comparison_section import comparison_figure_of
 from metarep.report.dots import LEAST_SHOWN, Panel, Series, dots_figure
 from metarep.report.model_section import panel_of
@@ -107,8 +107,8 @@ MAKERS = {
     "umap_of_many_values": lambda: umap_of(np.array([f"code {i}" for i in RNG.integers(0, 15, 300)])),
     "contingency": lambda: contingency(["1", "2", "2.5", "3", "4"], "mode"),
     "contingency_of_texts": lambda: contingency(sorted(set(LABEL)), "animal"),
-    "effects": lambda: description_figures.effects_figure(description_tables(range(3))["descriptions.csv"], {0: "90% 3"}),
-    "unexplained": lambda: description_figures.unexplained_figure(unexplained_rows()),
+    "effects": lambda: descriptions.effects_figure(description_tables(range(3))["descriptions.csv"], {0: "90% 3"}),
+    "unexplained": lambda: descriptions.unexplained_figure(unexplained_rows()),
 }
 
 

@@ -17,8 +17,7 @@ from metarep.embeddings.settings import EmbedConfig
 from metarep.embeddings.stage import embed_networks
 from metarep.evaluation.baselines import weight_statistics
 from metarep.evaluation.masked_r2 import masked_r2_rows
-from metarep.evaluation.probes import fit_probe, linear_classifier, linear_regressor
-from metarep.evaluation.resampling import class_metric, r2_metric
+from metarep.evaluation.probes import read_linearly
 from metarep.evaluation.settings import MaskedR2Config
 from metarep.model.transformer import ClozeModel, untrained_like
 from metarep.report.dots import Panel, Series, dots_figure, series_of
@@ -104,17 +103,14 @@ def probe_rows(
         "others": (SEEN, np.flatnonzero(zoos[SEEN].split == "train")),
         "itself": (LEFT_OUT, np.flatnonzero((left.split == "train") & (left["spec"] == spec))),
     }
-    draws = {"seed": context.config.seed, "n_draws": context.config.n_bootstraps}
+    draws = {"seed": context.config.seed, "n_bootstraps": context.config.n_bootstraps}
     for name in vectors[LEFT_OUT]:
         for fitted_on, (side, train) in sides.items():
-            x, y = vectors[side][name][train], vectors[LEFT_OUT][name][test]
+            x, x_test = vectors[side][name][train], vectors[LEFT_OUT][name][test]
             row = {"target": spec, "representation": name, "fitted_on": fitted_on}
-            for metric, column, build, measure in (
-                ("task", "task", linear_classifier, class_metric),
-                ("log_error", "log_error", linear_regressor, r2_metric),
-            ):
-                predicted = fit_probe(build, x, zoos[side][column][train])(y)
-                yield row | {"metric": metric} | measure(left[column][test], predicted, **draws) | {"n": len(test)}
+            for metric in ("task", "log_error"):
+                found = read_linearly(x, zoos[side][metric][train], x_test, left[metric][test], **draws)
+                yield row | {"metric": metric} | found | {"n": len(test)}
 
 
 METRICS = {"masked_r2": "Masked R²", "task": "Task, balanced accuracy", "log_error": "Error, R² of its logarithm"}

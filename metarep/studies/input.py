@@ -9,8 +9,8 @@ import numpy as np
 
 from metarep.domains.multiplier.geometry import active_area
 from metarep.evaluation.baselines import BASELINES
-from metarep.evaluation.probes import fit_probe, linear_classifier, linear_regressor
-from metarep.evaluation.resampling import class_metric, interval, r2_metric, resamples, summary
+from metarep.evaluation.probes import read_linearly
+from metarep.evaluation.resampling import interval, resamples, summary
 from metarep.model.transformer import ClozeModel
 from metarep.networks.spec import NetworkSpec
 from metarep.networks.symmetry import permute_units, random_scales
@@ -118,20 +118,6 @@ def told_rows(name: str, x: list[np.ndarray], train: Zoo, test: Zoo, **draws: in
 def row_of(design: str, metric: str, found: dict) -> dict:
     """A row of the table: one design, one metric."""
     return {"design": design, "metric": metric, **{key: found[key] for key in ("value", "low", "high", "null")}}
-
-
-def read_linearly(
-    x_train: np.ndarray, y_train: np.ndarray, x_test: np.ndarray, y_test: np.ndarray, *, seed: int, n_bootstraps: int
-) -> dict:
-    """{value, low, high, null} of a linear probe from x (N, …, D) to y (N, …), over the N networks: balanced accuracy of
-    texts, R² of numbers.
-    """
-    is_text = y_train.dtype == object
-    build = linear_classifier if is_text else linear_regressor
-    predict = fit_probe(build, x_train.reshape(-1, x_train.shape[-1]).astype(np.float64), y_train.reshape(-1))
-    predicted = predict(x_test.reshape(-1, x_test.shape[-1]).astype(np.float64)).reshape(y_test.shape)
-    metric = class_metric if is_text else r2_metric
-    return metric(y_test.astype(str) if is_text else y_test, predicted, seed=seed, n_draws=n_bootstraps)
 
 
 def rewritten(spec: NetworkSpec, params: np.ndarray, seed: int) -> dict[str, np.ndarray]:

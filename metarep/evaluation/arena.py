@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -256,7 +257,7 @@ def keys_of(zoo: Zoo) -> list[tuple]:
     return list(zip(*(zoo[name].tolist() for name in key_names(zoo)), strict=True))
 
 
-def side_by_side(jobs: Sequence[Callable], n_networks: int) -> Iterator:
+def side_by_side(jobs: Sequence[Callable], n_networks: float = math.inf) -> Iterator:
     """What delayed jobs return, in turn, from as many processes as there are cores, each of one thread; of few networks from
     this one.
     """

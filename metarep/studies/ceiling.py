@@ -19,8 +19,8 @@ from metarep.networks.symmetry import all_unit_orders
 from metarep.report.dots import Panel, Series, dots_figure
 from metarep.report.style import MUTED, PALETTE
 from metarep.report.wording import listed, num
-from metarep.studies.masked import Held, Scale, imputed_in_turn, kinds_of, predicted_in_turn, share_explained
 from metarep.studies.multipliers import large_zoo, question_model
+from metarep.studies.reading import Held, Scale, imputed_in_turn, kinds_of, predicted_in_turn, share_explained
 from metarep.studies.rows import Row, Rows, by, columns, spoken
 from metarep.studies.study import Claim, Context, Figure, Result
 from metarep.zoos.zoo import Zoo

@@ -17,11 +17,10 @@ from metarep.networks.symmetry import permute_units, random_scales
 from metarep.report.dots import Panel, Series, dots_figure
 from metarep.report.style import PALETTE
 from metarep.report.wording import capital, listed, num
-from metarep.studies.masked import Held, kinds_of, predicted_in_turn
 from metarep.studies.multipliers import large_zoo, question_model
+from metarep.studies.reading import Held, kinds_of, predicted_in_turn, unit_states
 from metarep.studies.rows import Row, Rows, by, grouped, relation, spoken, where
 from metarep.studies.study import Claim, Context, Figure, Result
-from metarep.studies.units import unit_states
 from metarep.zoos.zoo import Zoo
 
 BASE = "relational"

@@ -21,8 +21,8 @@ from metarep.model.transformer import ClozeModel
 from metarep.report.dots import Series, lines_figure, series_of
 from metarep.report.style import MUTED
 from metarep.report.wording import capital, listed
-from metarep.studies.masked import Held, Scale, imputed_in_turn, kinds_of, predicted_in_turn
 from metarep.studies.multipliers import large_zoo, question_model
+from metarep.studies.reading import Held, Scale, imputed_in_turn, kinds_of, predicted_in_turn
 from metarep.studies.rows import Rows, by, columns, relation, spoken, values, where
 from metarep.studies.study import Claim, Context, Figure, Result
 from metarep.tables import read_csv

@@ -29,10 +29,9 @@ from metarep.model.pretraining import load_model
 from metarep.model.transformer import ClozeModel, untrained_like
 from metarep.networks.spec import NetworkSpec
 from metarep.networks.symmetry import canonical_scale
-from metarep.studies.masked import Held, class_means, imputed_in_turn, kinds_of, predicted_in_turn
+from metarep.studies.reading import Held, class_means, imputed_in_turn, kinds_of, off_probabilities, predicted_in_turn
+from metarep.studies.reading import unit_states as states_of
 from metarep.studies.settings import SourceName
-from metarep.studies.units import off_probabilities
-from metarep.studies.units import unit_states as states_of
 from metarep.zoos.zoo import Zoo
 
 METRICS = ("masked_r2", "unit_probe", "clusters_ari")
@@ -58,49 +57,40 @@ class Networks:
         return cls(name, zoo.spec, zoo.where(split="train").params[:max_fit], zoo.where(split="test").params[:max_test])
 
 
-@dataclass(frozen=True)
-class Measuring:
-    """How metrics are taken: clusters, resamples, and the seed of both."""
-
-    k: int
-    n_bootstraps: int
-    seed: int
-
-
-def carry_over(source: Networks, targets: Sequence[Networks], model_path: Path, measuring: Measuring) -> list[dict]:
+def carry_over(source: Networks, targets: Sequence[Networks], model_path: Path, k: int, **draws: int) -> list[dict]:
     """The rows of one source: target by target, metric by metric, representation by representation.
 
-    value, low, high, null and n; None where a metric is not defined.
+    value, low, high, null and n; None where a metric is not defined. `k` clusters; `draws` are n_bootstraps and the seed.
     """
     model = load_model(model_path)
-    models = {"cloze": model, "untrained": untrained_like(model, seed=measuring.seed), "raw": None}
+    models = {"cloze": model, "untrained": untrained_like(model, seed=draws["seed"]), "raw": None}
     states = unit_states(active_area(source.spec, source.train)).ravel()
     probes, clusters = {}, {}
     for name, one in models.items():
         units, networks = unit_vectors(one, source.spec, source.train), network_vectors(one, source.spec, source.train)
         units = units.reshape(-1, units.shape[-1])
         probes[name] = fit_probe(linear_classifier, units, states)
-        clusters[name] = fit_kmeans(networks, min(measuring.k, len(networks)), seed=measuring.seed).predict
+        clusters[name] = fit_kmeans(networks, min(k, len(networks)), seed=draws["seed"]).predict
     rows = []
     for target in targets:
         truth = unit_states(active_area(target.spec, target.test))
-        found = list(masked_rows(model, source, target, measuring))
+        found = list(masked_rows(model, source, target, **draws))
         for name, predict in probes.items():
             x = unit_vectors(models[name], target.spec, target.test)
-            row = probe_row(truth, predict(x.reshape(-1, x.shape[-1])).reshape(truth.shape), measuring)
+            row = probe_row(truth, predict(x.reshape(-1, x.shape[-1])).reshape(truth.shape), **draws)
             found.append({"representation": name, "metric": "unit_probe", **row})
         for name, predict in clusters.items():
-            row = cluster_row(predict(network_vectors(models[name], target.spec, target.test)), target, measuring)
+            row = cluster_row(predict(network_vectors(models[name], target.spec, target.test)), target, seed=draws["seed"])
             found.append({"representation": name, "metric": "clusters_ari", **row})
         rows += [{"source": source.name, "target": target.name, **row} for row in found]
     return rows
 
 
-def masked_rows(model: ClozeModel, source: Networks, target: Networks, measuring: Measuring) -> Iterator[dict]:
+def masked_rows(model: ClozeModel, source: Networks, target: Networks, **draws: int) -> Iterator[dict]:
     """Masked R² of the model, of the means of the source's parameters by kind, and of the linear-Gaussian imputer."""
     kinds = kinds_of(target.spec)
     scale = kinds.scale(target.train)
-    held = Held.of(scale.of(target.test), kinds, n_bootstraps=measuring.n_bootstraps, seed=measuring.seed)
+    held = Held.of(scale.of(target.test), kinds, **draws)
     predictions = {
         "cloze": predicted_in_turn(model, target.spec, target.test),
         "source_mean": np.broadcast_to(class_means(model, target.spec), target.test.shape),
@@ -118,7 +108,7 @@ def masked_rows(model: ClozeModel, source: Networks, target: Networks, measuring
         yield {"representation": name, "metric": "masked_r2", **row}
 
 
-def probe_row(truth: np.ndarray, predicted: np.ndarray, measuring: Measuring) -> dict:
+def probe_row(truth: np.ndarray, predicted: np.ndarray, *, n_bootstraps: int, seed: int) -> dict:
     """Balanced accuracy of predicted unit states (N, H), with its interval over networks and its null. Undefined where fewer
     than two states have LEAST_UNITS units.
     """
@@ -126,7 +116,7 @@ def probe_row(truth: np.ndarray, predicted: np.ndarray, measuring: Measuring) ->
     if len(counted) < 2:
         return UNDEFINED | {"n": len(truth)}
     of_state = np.stack([truth == state for state in counted], axis=-1)
-    weights, rng = resamples(measuring.n_bootstraps, len(truth), seed=measuring.seed), np.random.default_rng(measuring.seed)
+    weights, rng = resamples(n_bootstraps, len(truth), seed=seed), np.random.default_rng(seed)
 
     def score(guess: np.ndarray, weights: np.ndarray) -> np.ndarray:
         hits = (of_state & (guess == truth)[..., None]).sum(axis=1)
@@ -138,12 +128,12 @@ def probe_row(truth: np.ndarray, predicted: np.ndarray, measuring: Measuring) ->
     return summary(score(predicted, weights), permuted) | {"n": len(truth)}
 
 
-def cluster_row(assigned: np.ndarray, target: Networks, measuring: Measuring) -> dict:
+def cluster_row(assigned: np.ndarray, target: Networks, *, seed: int) -> dict:
     """The agreement of clusters (N,) of a target's networks with the composition of their units' states."""
     labels = compositions(active_area(target.spec, target.test))
     if len(np.unique(labels)) < 2:
         return UNDEFINED | {"n": len(labels)}
-    found = agreement(labels, assigned, seed=measuring.seed, n_permutations=N_PERMUTATIONS)["ari"]
+    found = agreement(labels, assigned, seed=seed, n_permutations=N_PERMUTATIONS)["ari"]
     return found | {"n": len(labels)}
 
 

@@ -163,12 +163,13 @@ class Context:
 
     def side_by_side(self, what: str, jobs: Mapping[str, Callable[[], T]]) -> list[T]:
         """What each of some jobs returns, each in a process of one thread."""
-        from joblib import Parallel, cpu_count, delayed, parallel_config
+        from joblib import delayed
+
+        from metarep.evaluation.arena import side_by_side
 
         found = []
-        with self.progress.task(what, len(jobs), "jobs") as task, parallel_config("loky", inner_max_num_threads=1):
-            parallel = Parallel(n_jobs=min(cpu_count(), len(jobs)), return_as="generator")
-            for name, one in zip(jobs, parallel(delayed(job)() for job in jobs.values()), strict=True):
+        with self.progress.task(what, len(jobs), "jobs") as task:
+            for name, one in zip(jobs, side_by_side([delayed(job)() for job in jobs.values()]), strict=True):
                 found.append(one)
                 task.advance(1, name)
         return found

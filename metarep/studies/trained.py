@@ -16,9 +16,9 @@ from metarep.report.dots import Panel, Series, dots_figure
 from metarep.report.style import MUTED, PALETTE
 from metarep.report.wording import num, times
 from metarep.studies.multipliers import pretrained
+from metarep.studies.reading import off_probabilities
 from metarep.studies.rows import Rows, columns, grouped, number, where
 from metarep.studies.study import Claim, Context, Figure, Result
-from metarep.studies.units import off_probabilities
 from metarep.training.recipe import draw_reference
 
 WIDE = NetworkSpec((2, 16, 1))

@@ -18,7 +18,7 @@ from metarep.studies.ceiling import (
     where_it_lies,
 )
 from metarep.studies.ceiling import share as said
-from metarep.studies.masked import Held, kinds_of
+from metarep.studies.reading import Held, kinds_of
 from metarep.studies.running import run_series
 from metarep.studies.series import QUESTIONS
 from metarep.studies.settings import QuestionConfig

@@ -6,7 +6,7 @@ import pytest
 from metarep.networks.spec import NetworkSpec
 from metarep.networks.symmetry import permute_units
 from metarep.studies.ceiling import intercept, nearest
-from metarep.studies.masked import Kinds, Scale
+from metarep.studies.reading import Kinds, Scale
 
 SPEC = NetworkSpec((2, 2, 1))
 KINDS = Kinds(np.array([0, 1, 0, 1, 2, 2, 3, 3, 4]), ("from x1", "from x2", "bias", "to y", "bias of y"))

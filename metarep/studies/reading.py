@@ -1,4 +1,5 @@
-"""Networks of one spec of which each parameter is masked in turn: what is predicted of it, and R² by kind of parameter.
+"""What a model says of networks of one spec: of each parameter, masked in turn, with R² by kind of parameter; and of the units
+of the first layer.
 
 Parameters of one kind are those that a permutation of hidden units can exchange.
 """
@@ -11,7 +12,10 @@ from functools import lru_cache
 import numpy as np
 import torch
 
+from metarep.embeddings.behaviour import N_FINE, predict_group
+from metarep.embeddings.readout import Readout, read_networks
 from metarep.embeddings.specs import param_of_token, plan_of_spec, segment_of
+from metarep.embeddings.stage import probe_space
 from metarep.evaluation.imputers import fit_gaussian, unit_orders
 from metarep.evaluation.resampling import N_DRAWS, explained, resamples, total_squares
 from metarep.model.masks import leave_one_out_masks
@@ -19,7 +23,7 @@ from metarep.model.transformer import ClozeModel
 from metarep.model.windows import plan_of
 from metarep.networks.inference import symmetries_of
 from metarep.networks.spec import NetworkSpec
-from metarep.zoos.parameters import architecture_of_spec
+from metarep.zoos.parameters import architecture_of_spec, as_sequential
 
 WINDOWS_PER_BATCH = 256
 
@@ -146,3 +150,25 @@ def share_explained(left: np.ndarray, total: np.ndarray) -> np.ndarray:
     """(B, C + 1): 1 − left / total for sums of squares by kind (B, C), and for both summed over kinds."""
     total = np.broadcast_to(total, left.shape)
     return explained(*(np.concatenate([sums, sums.sum(axis=1, keepdims=True)], axis=1) for sums in (left, total)))
+
+
+def read(model: ClozeModel, spec: NetworkSpec, params: np.ndarray) -> tuple[Readout, int]:
+    """Networks (N, P) as they are, and the group of their first layer's units."""
+    plan, _ = plan_of_spec(model, spec)
+    readout = read_networks(model, plan, as_sequential(spec, params), space=probe_space(model, plan))
+    return readout, next(one.group for one in readout.groups if one.hidden)
+
+
+def unit_states(model: ClozeModel, spec: NetworkSpec, params: np.ndarray) -> np.ndarray:
+    """(N, H, D): the mean state of each first-layer unit."""
+    readout, first = read(model, spec, params)
+    return readout.units[first].double().numpy()
+
+
+def off_probabilities(model: ClozeModel, spec: NetworkSpec, params: np.ndarray) -> np.ndarray:
+    """(N, H, S): how likely each first-layer unit is off at each of about 100 probes.
+
+    Raises MetarepError for a model that was not asked for behaviour.
+    """
+    readout, first = read(model, spec, params)
+    return predict_group(readout, first, N_FINE)[0].double().numpy()

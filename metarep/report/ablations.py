@@ -7,21 +7,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from pathlib import Path
 
-import numpy as np
-from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from metarep.artefact import MANIFEST, Artefact, open_artefact, write_whole, writing
 from metarep.errors import MetarepError
 from metarep.progress import Progress
+from metarep.report.dots import Panel, Series, dots_figure
 from metarep.report.representations import key_of
 from metarep.report.results import NATIVE
 from metarep.report.settings import ReportConfig
-from metarep.report.style import FAINT, INK, PALETTE, bare, drawing, grid, interval_mark, key, png_of
+from metarep.report.style import FAINT, INK, PALETTE, png_of
 from metarep.report.wording import Score, arm_title, compare, listed, num, plain, score_of, spoken
 from metarep.tables import first, read_csv, write_tables
 
@@ -175,42 +173,26 @@ def ablation_figure(rows: Sequence[dict], repeats: Sequence[dict] = ()) -> Figur
     A tick is what permuted labels reach, of masked R² the best simple imputer; the dotted line is the base's first embedding,
     the band behind it the range of its intervals over `repeats`, the base with other seeds.
     """
-    models = [row["row"] for row in rows]
-    y = np.arange(len(rows)) + 0.5 * np.cumsum([0, *(a != b for a, b in pairwise(models))])
-    panels = {column: panel for column, panel in PANELS.items() if any(not math.isnan(row[column]) for row in rows)}
-    with drawing(10, 1.3 + 0.27 * (y[-1] + 1)) as figure:
-        axes = figure.subplots(1, max(1, len(panels)), sharey=True, squeeze=False)[0]
-        for ax, (column, (title, null)) in zip(axes, panels.items(), strict=False):
-            for model in dict.fromkeys(models):
-                own = [(at, row) for at, row in zip(y, rows, strict=True) if row["row"] == model]
-                if column == "masked_r2":  # of the model, whatever is made of it
-                    own = [(np.mean([at for at, _ in own]), own[0][1])]
-                for at, row in own:
-                    value, *ends = score_of(row, column)[:3]
-                    interval_mark(ax, at, ends, value, INK if row["row"] == BASE else PALETTE[0])
-                    ax.plot(row[null], at, "|", color=PALETTE[1], ms=9, mew=1.6)
-            if band := _band(repeats, rows[0]["embedding"], column):
-                ax.axvspan(*band, color=FAINT, alpha=0.7, lw=0, zorder=0)
-            ax.axvline(rows[0][column], color=INK, lw=0.8, ls=":", zorder=0)
-            ax.set_title(title.format(label=plain(rows[0]["label"]), property=plain(rows[0]["property"])), fontsize=10)
-            grid(ax, "x")
-            bare(ax, "left")
-        firsts = [0, *(i for i in range(1, len(rows)) if models[i] != models[i - 1])]
-        labels = [f"{row['row']}:  {row['embedding']}" if i in firsts else row["embedding"] for i, row in enumerate(rows)]
-        axes[0].set(yticks=y, ylim=(y[-1] + 0.7, -0.7))
-        axes[0].set_yticklabels(labels, color=INK)
-        figure.legend(handles=_keys(rows[0], n_seeds(repeats)), ncols=4, loc="outside lower right")
+    models, shown = [row["row"] for row in rows], [column for column in PANELS if any(not math.isnan(r[column]) for r in rows)]
+    firsts = [at for at, model in enumerate(models) if at == 0 or model != models[at - 1]]
+    panels = []
+    for column in shown:
+        title, null = PANELS[column]
+        known = firsts if column == "masked_r2" else range(len(rows))  # masked R² is of the model, whatever is made of it
+        scores = {at: score_of(rows[at], column)._replace(null=rows[at][null]) for at in known}
+        own = {"base": {at: scores[at] for at in scores if models[at] == BASE}}
+        own["changes"] = {at: scores[at] for at in scores if models[at] != BASE}
+        series = [Series(label, own[label], colour) for label, colour in (("base", INK), ("changes", PALETTE[0]))]
+        panels.append(Panel(title.format(label=plain(rows[0]["label"]), property=plain(rows[0]["property"])), series))
+    names = {at: f"{row['row']}:  {row['embedding']}" if at in firsts else row["embedding"] for at, row in enumerate(rows)}
+    seeds, ends = n_seeds(repeats), "permuted labels, 95th percentile; simple imputer"
+    range_of = [Patch(color=FAINT, alpha=0.7, lw=0, label=f"range of {seeds} seeds, with intervals")] if seeds > 1 else []
+    figure = dots_figure(panels, names, width=10, chance=ends, keys=range_of)
+    for ax, column in zip(figure.axes, shown, strict=True):
+        if band := _band(repeats, rows[0]["embedding"], column):
+            ax.axvspan(*band, color=FAINT, alpha=0.7, lw=0, zorder=0)
+        ax.axvline(rows[0][column], color=INK, lw=0.8, ls=":", zorder=0)
     return figure
-
-
-def _keys(first: dict, seeds: int) -> list[Artist]:
-    band = [Patch(color=FAINT, alpha=0.7, lw=0, label=f"range of {seeds} seeds, with intervals")] if seeds > 1 else []
-    return [
-        key("value, 95 % interval", PALETTE[0], lw=2.5, ls="-"),
-        key("permuted labels, 95th percentile; simple imputer", PALETTE[1], "|", ms=9),
-        key(f"{first['row']}, {first['embedding']}", INK, "", lw=0.8, ls=":"),
-        *band,
-    ]
 
 
 def _band(repeats: Sequence[dict], embedding: str, column: str) -> tuple[float, float] | None:

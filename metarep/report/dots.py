@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -69,11 +70,13 @@ def dots_figure(
     apart: float = 0.8,
     widest: float = math.inf,
     chance: str = "chance, 95th percentile",
+    keys: Sequence[Artist] = (),
     **axis: Any,
 ) -> Figure:
     """A row for each of `names` {row: title}, or in each panel for those that it has scores of.
 
     Scores of one row lie over `apart` of its height. A row with an interval wider than `widest` says so and shows nothing else.
+    `chance` is what a legend calls the nulls, `keys` are further entries of it.
     """
     rows = [names or {row: row for one in panel.series for row in one.scores} for panel in panels]
     longest, most = max(map(len, rows)), max(len([one for one in panel.series if one.scores]) for panel in panels)
@@ -95,7 +98,7 @@ def dots_figure(
             rows_axis(axes, list(names.values()))
         every = [one for panel in panels for one in panel.series]
         has_null = any(not math.isnan(score.null) for one in every for score in one.scores.values())
-        _legend(figure, [*keys_of_series(every), *([key(chance, MUTED, "|")] if has_null else [])])
+        _legend(figure, [*keys_of_series(every), *([key(chance, MUTED, "|")] if has_null else []), *keys])
     return figure
 
 
@@ -171,5 +174,5 @@ def keys_of_series(series: Iterable[Series], *, line: bool = False) -> list[Line
     return [key(", ".join(names), colour, marker, **look(marker)) for (colour, marker), names in labels.items()]
 
 
-def _legend(figure: Figure, keys: Sequence[Line2D]) -> None:
+def _legend(figure: Figure, keys: Sequence[Artist]) -> None:
     figure.legend(handles=list(keys), loc="outside upper left", ncols=min(5, max(1, len(keys))))

@@ -125,7 +125,7 @@ def sentence(results: Results, target: str) -> str:
     if (target, "cloze") in masked:
         parts.append(f"the cloze model's masked R² is {masked_words(masked, target)}")
     label = results.main_label
-    shares = results.metrics["transfer"]["targets"].get(target, {}).get("n", {})
+    shares = results.metrics["transfer"]["targets"].get(target, {})
     total, (main, most) = sum(shares.values()), max(shares.items(), key=lambda item: item[1], default=("", 0))
     is_one = bool(shares) and most >= NEARLY_ALL * total
     if is_one:

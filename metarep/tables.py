@@ -20,6 +20,16 @@ def rows_of(columns: Mapping[str, Iterable[Any]]) -> list[dict[str, Any]]:
     return [dict(zip(columns, row, strict=True)) for row in zip(*values, strict=True)]
 
 
+def where(rows: Iterable[Mapping], **columns: Any) -> list[Mapping]:
+    """The rows with these values in these columns."""
+    return [row for row in rows if all(row[name] == value for name, value in columns.items())]
+
+
+def first(rows: Iterable[Mapping], **columns: Any) -> Mapping:
+    """The first of them; {} where there is none."""
+    return next(iter(where(rows, **columns)), {})
+
+
 def write_tables(folder: Path, tables: Mapping[str, Sequence[dict]], metrics: Mapping[str, Any] | None = None) -> None:
     """Writes NAME.csv for each table that has rows, and metrics.json if there are metrics, into a folder."""
     for name, rows in tables.items():

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field
 
 from metarep.settings import Settings
 
 Part = Literal["network", "layer", "unit", "window"]
+
+
+def _is_known(kind: str) -> str:
+    from metarep.embeddings.registry import kind_names
+
+    if kind not in kind_names():
+        raise ValueError(f"one of {', '.join(kind_names())}")
+    return kind
+
+
+Kind = Annotated[str, AfterValidator(_is_known)]
+"""The name of a kind of embedding that there is."""
 
 
 class EmbedConfig(Settings):
@@ -19,7 +31,7 @@ class EmbedConfig(Settings):
         "How": ("n_copies", "copy_scale", "tokens_per_batch", "seed"),
     }
 
-    kind: str = Field("states", description="the kind of embedding; `metarep embed --kinds` lists them")
+    kind: Kind = Field("states", description="the kind of embedding; `metarep embed --kinds` lists them")
     parts: tuple[Part, ...] = Field(("network",), min_length=1, description="whole networks, layers, units or windows")
     untrained: bool = Field(False, description="use a freshly initialised encoder: the control for what pretraining adds")
     name: str | None = Field(None, description="name of the representation in every table; its kind by default")
@@ -30,12 +42,3 @@ class EmbedConfig(Settings):
     copy_scale: float = Field(0.5, ge=0, description="copies: standard deviation of the log scale drawn for each ReLU unit")
     tokens_per_batch: int = Field(16_384, ge=64, description="tokens that are read at once; memory grows with it")
     seed: int = Field(0, ge=0, description="of the untrained encoder's initialisation, and of copies")
-
-    @field_validator("kind")
-    @classmethod
-    def _is_known(cls, kind: str) -> str:
-        from metarep.embeddings.registry import kind_names
-
-        if kind not in kind_names():
-            raise ValueError(f"one of {', '.join(kind_names())}")
-        return kind

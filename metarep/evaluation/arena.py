@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -80,7 +81,7 @@ class Arena:
     folds: tuple[Fold, ...]
     labels: Mapping[str, np.ndarray]
     numbers: Mapping[str, np.ndarray]
-    ks: tuple[int, ...]
+    ks: tuple[int, ...] = ()
     left_out: tuple[dict[str, str], ...] = ()
 
     @property
@@ -103,11 +104,11 @@ class Arena:
         """(M,): the rows that are measured, fold by fold."""
         return measured_rows(self.folds)
 
-    def clustered(self) -> tuple[np.ndarray, Arena]:
-        """The rows (M,) that clusters are fitted or measured on, and what these are compared on."""
-        rows, folds = gathered(self.folds, probes=False)
-        some = ({name: values[rows] for name, values in known.items()} for known in (self.labels, self.numbers))
-        return rows, Arena(self.zoo.select(rows), folds, *some, self.ks)
+    def narrowed(self, *, probes: bool = True) -> tuple[np.ndarray, Arena]:
+        """The rows (M,) that are in a fold, without `probes` those that clusters need, and the same of these alone."""
+        rows, folds = gathered(self.folds, probes=probes)
+        known = ({name: values[rows] for name, values in of.items()} for of in (self.labels, self.numbers))
+        return rows, Arena(self.zoo.select(rows), folds, *known, self.ks, self.left_out)
 
     @property
     def columns(self) -> dict[str, str | int]:
@@ -125,22 +126,27 @@ def arena_of(zoo: Zoo, config: ClusterConfig, say: Callable[[str], None] = lambd
         met, expected, fix = config.max_fit_networks, f"more than {most_k}", "raise it, or set ks to smaller numbers"
         raise MetarepError(f"max_fit_networks is too small for {most_k} clusters", met=met, expected=expected, fix=fix)
     most = {"most_fit": config.max_fit_networks, "most_test": config.max_test_networks, "most_probe": config.max_probe_networks}
-    folds = folds_of(zoo.split, zoo.run_id, seed=config.seed, **most)
-    require_enough(folds)
-    if len(folds) > 1:
-        say(SAID)
-    known = {"label": labels_of(zoo), "property": numbers_of(zoo)}
-    (labels, no_labels), (numbers, no_numbers) = (split_off(values, folds, what, say) for what, values in known.items())
-    n_fit = min(len(fold.train) for fold in folds)
-    ks = tuple(k for k in config.ks if 2 * k <= n_fit) or (2,)
-    left_out = [*no_labels, *no_numbers]
+    arena = measurable(zoo, say, seed=config.seed, **most)
+    require_enough(arena.folds)
+    n_fit = min(len(fold.train) for fold in arena.folds)
+    ks, left_out = tuple(k for k in config.ks if 2 * k <= n_fit) or (2,), arena.left_out
     if dropped := [str(k) for k in config.ks if k not in ks]:
         reason = f"fewer than two networks a cluster among {n_fit} that are fitted on"
         say(f"k = {', '.join(dropped)} left out: {reason}")
-        left_out += [{"what": "k", "name": k, "reason": reason} for k in dropped]
-    rows, folds = gathered(folds)
-    some = ({name: values[rows] for name, values in known.items()} for known in (labels, numbers))
-    return Arena(zoo.select(rows), folds, *some, ks, tuple(left_out))
+        left_out += tuple({"what": "k", "name": k, "reason": reason} for k in dropped)
+    return replace(arena, ks=ks, left_out=left_out)
+
+
+def measurable(zoo: Zoo, say: Callable[[str], None], *, seed: int, **most: int | None) -> Arena:
+    """The networks of a zoo in folds, a seeded choice where there are more than `most` (`folds_of`), with those labels and
+    properties that the folds can measure; `say` is told what is left out, and why.
+    """
+    folds = folds_of(zoo.split, zoo.run_id, seed=seed, **most)
+    if len(folds) > 1:
+        say(SAID)
+    labels, no_labels = split_off(labels_of(zoo), folds, "label", say)
+    numbers, no_numbers = split_off(numbers_of(zoo), folds, "property", say)
+    return Arena(zoo, folds, labels, numbers, left_out=(*no_labels, *no_numbers)).narrowed()[1]
 
 
 def require_enough(folds: Sequence[Fold]) -> None:
@@ -251,7 +257,7 @@ def keys_of(zoo: Zoo) -> list[tuple]:
     return list(zip(*(zoo[name].tolist() for name in key_names(zoo)), strict=True))
 
 
-def side_by_side(jobs: Sequence[Callable], n_networks: int) -> Iterator:
+def side_by_side(jobs: Sequence[Callable], n_networks: float = math.inf) -> Iterator:
     """What delayed jobs return, in turn, from as many processes as there are cores, each of one thread; of few networks from
     this one.
     """

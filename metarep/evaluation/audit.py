@@ -177,14 +177,20 @@ class Auditor:
                     yield Moved(row, distance / nearest.get(row, math.nan), changes[at] if at < len(changes) else math.nan)
 
     def _output_changes(self, networks: Networks, copies: Networks) -> list[float]:
-        """Of the first few networks; none where no forward pass is known."""
+        """Of the first few networks, in float64; none where no forward pass is known."""
         before, after = networks.forward, copies.forward
         if before is None or after is None:
             return []
         probes = before.draw(N_INPUTS, torch.Generator().manual_seed(self.config.seed))
         if networks.inputs is not None and networks.inputs.shape == probes.shape:
             probes = networks.inputs
-        return [_difference(networks, copies, before, after, row, probes) for row in range(min(len(copies.rows), N_CHECKED))]
+        changes = []
+        for row in range(min(len(copies.rows), N_CHECKED)):
+            own, other = ({name: value[row].double() for name, value in each.tensors.items()} for each in (networks, copies))
+            with torch.no_grad():
+                outputs, changed = before.outputs(own, probes), after.outputs(other, probes)
+            changes.append(float((outputs - changed).abs().max() / outputs.abs().max().clamp_min(1e-30)))
+        return changes
 
     def _rows(self, rewriting: Rewriting, moved: Sequence[Moved]) -> Iterator[dict[str, Any]]:
         run = self.subjects.run_id[[one.row for one in moved]]
@@ -204,14 +210,6 @@ class Auditor:
             value = {"metric": metric, "value": float(draws[0]), "low": low, "high": high}
             function = function if rewriting.keeps_function else "not kept"
             yield {"representation": self.embed.kind, "rewriting": rewriting.name, **value, "function": function, **shared}
-
-
-def _difference(networks, copies, before, after, row: int, probes: torch.Tensor) -> float:
-    """The largest change of one network's outputs, as a share of their largest size, in float64."""
-    own, other = ({name: value[row].double() for name, value in each.tensors.items()} for each in (networks, copies))
-    with torch.no_grad():
-        outputs, changed = before.outputs(own, probes), after.outputs(other, probes)
-    return float((outputs - changed).abs().max() / outputs.abs().max().clamp_min(1e-30))
 
 
 def sentence(rows: Sequence[dict[str, Any]]) -> str:

@@ -6,7 +6,7 @@ get `Units` instead of the zoo (`metarep.evaluation.unit_baselines`).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from itertools import pairwise
@@ -19,7 +19,7 @@ from sklearn.preprocessing import StandardScaler
 
 from metarep.embeddings.behaviour import MAX_PAIRED, N_FINE, N_PROBES, activity_of, ordered, pattern_shares
 from metarep.evaluation.units import Units
-from metarep.evaluation.weight_statistics import weight_statistics
+from metarep.networks.architecture import Architecture, readable
 from metarep.networks.forward import contributions, forward
 from metarep.networks.gradients import Jacobians, jacobians
 from metarep.networks.spec import NetworkSpec
@@ -46,6 +46,8 @@ N_OUTPUT_POINTS, N_GRADIENT_POINTS = 64, 16
 FISHER_FLOOR = 1e-8
 """Added before the logarithm: a dead unit's Fisher information is exactly 0. From 1e-12 to 1e-4 it hardly matters."""
 CHUNK = 4096
+QUANTILES = (0.0, 0.25, 0.5, 0.75, 1.0)
+N_STATISTICS = 2 + len(QUANTILES)
 
 
 @dataclass(frozen=True)
@@ -158,6 +160,34 @@ def layer_statistics(zoo: Zoo, train: np.ndarray) -> np.ndarray:
             found[some, 0] = architecture.n_params
             found[some, 1:] = weight_statistics(architecture, zoo.stacked(some), n_layers)
     return found
+
+
+def weight_statistics(
+    architecture: Architecture, tensors: Mapping[str, torch.Tensor], n_bins: int, *, stretch: bool = False
+) -> np.ndarray:
+    """(N, n_bins · 2 · 7) float64 of networks (N, *shape) of one architecture: for each bin the statistics of matrices, then of
+    vectors (Unterthiner et al., "Predicting neural network accuracy from weights", 2020). The order of units never shows.
+
+    A bin is a layer, 0 beyond the last one; with `stretch` the bins are equal parts of the depth.
+    """
+    n, values = len(next(iter(tensors.values()))), {}
+    for tensor in architecture.tensors:
+        if readable(tensor) and tensor.name in tensors:
+            at = tensor.layer * n_bins // max(1, architecture.n_layers) if stretch else tensor.layer
+            key = (min(n_bins - 1, at), len(tensor.shape) > 1)
+            values.setdefault(key, []).append(tensors[tensor.name].double().reshape(n, -1).numpy())
+    columns = [
+        statistics(np.concatenate(values[at, matrix], axis=1)) if (at, matrix) in values else np.zeros((n, N_STATISTICS))
+        for at in range(n_bins)
+        for matrix in (True, False)
+    ]
+    return np.concatenate(columns, axis=1)
+
+
+def statistics(values: np.ndarray) -> np.ndarray:
+    """(N, 7): mean, standard deviation and quartiles of rows (N, M)."""
+    values = np.sort(values, axis=1)  # so that the order of summation cannot show
+    return np.column_stack([values.mean(axis=1), values.std(axis=1), *np.quantile(values, QUANTILES, axis=1)])
 
 
 @of_params("outputs", "the network's outputs on a grid over the unit square")

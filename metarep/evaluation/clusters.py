@@ -13,7 +13,6 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
-from typing import NamedTuple
 
 import numpy as np
 from scipy.spatial.distance import cdist, pdist, squareform
@@ -100,36 +99,10 @@ CLUSTERERS: dict[str, Callable[..., Clustering]] = {"kmeans": fit_kmeans, "gmm":
 
 @dataclass(frozen=True)
 class Sweep:
-    """One clusterer at every k: the clusterings by k, and a row of the curve for each: k, the number of clusters found,
-    stability, least_jaccard, silhouette and chosen, 1 for the k that the rule picks.
+    """One clusterer at every k: its clusterings, a list with one a fold for each k; and a row of the curve for each k, of
+    several folds the means: k, the number of clusters found, stability, least_jaccard, silhouette and chosen, 1 for the k that
+    the rule picks.
     """
-
-    clusterings: dict[int, Clustering]
-    curve: list[dict]
-
-    @property
-    def chosen(self) -> Clustering:
-        """The clustering at the k of the rule."""
-        return next(one for one, row in zip(self.clusterings.values(), self.curve, strict=True) if row["chosen"])
-
-
-def sweep(clusterer: str, x: np.ndarray, ks: Sequence[int], *, n_bootstraps: int, seed: int) -> Sweep:
-    """Fits a clusterer on rows x (N, D) at every k and chooses one by the rule at the head of this file."""
-    ks = (HDBSCAN_K,) if clusterer == "hdbscan" else ks
-    fitted = {k: CLUSTERERS[clusterer](x, k, seed=seed) for k in ks}
-    silhouette, curve = Silhouette(x, seed=seed), []
-    for k, clustering in fitted.items():
-        whole = clustering.predict(x)
-        stability = bootstrap_stability(clusterer, x, k, whole, n_bootstraps=n_bootstraps, seed=seed)
-        row = {"k": clustering.n_clusters, "stability": stability.ari, "least_jaccard": stability.least_jaccard}
-        curve.append(row | {"silhouette": silhouette(whole)})
-    k = choose_k(*({k: row[name] for k, row in zip(ks, curve, strict=True)} for name in ("least_jaccard", "silhouette")))
-    return Sweep(fitted, [row | {"chosen": int(own == k)} for own, row in zip(ks, curve, strict=True)])
-
-
-@dataclass(frozen=True)
-class FoldedSweep:
-    """The sweeps of several folds as one: for each k the clusterings of the folds, and a curve of the folds' means."""
 
     clusterings: list[list[Clustering]]
     curve: list[dict]
@@ -140,17 +113,21 @@ class FoldedSweep:
         return next(one for one, row in zip(self.clusterings, self.curve, strict=True) if row["chosen"])
 
 
-def mean_sweep(sweeps: Sequence[Sweep]) -> FoldedSweep:
-    """What the sweeps of folds say together: one k for all, by the rule, from the means of their curves."""
-    clusterings = [list(of_k) for of_k in zip(*(one.clusterings.values() for one in sweeps), strict=True)]
-    if len(sweeps) == 1:
-        return FoldedSweep(clusterings, sweeps[0].curve)
-    curve = [
-        {name: float(np.mean([row[name] for row in rows])) for name in ("k", "stability", "least_jaccard", "silhouette")}
-        for rows in zip(*(one.curve for one in sweeps), strict=True)
-    ]
-    k = choose_k(*(dict(enumerate(row[name] for row in curve)) for name in ("least_jaccard", "silhouette")))
-    return FoldedSweep(clusterings, [row | {"k": round(row["k"]), "chosen": int(at == k)} for at, row in enumerate(curve)])
+def sweep(clusterer: str, xs: Sequence[np.ndarray], ks: Sequence[int], *, n_bootstraps: int, seed: int) -> Sweep:
+    """Fits a clusterer on the rows (N, D) of each fold at every k and chooses one k by the rule at the head of this file."""
+    ks = (HDBSCAN_K,) if clusterer == "hdbscan" else ks
+    fits, silhouettes, curve = [], [Silhouette(x, seed=seed) for x in xs], []
+    for k in ks:
+        fits.append([CLUSTERERS[clusterer](x, k, seed=seed) for x in xs])
+        rows = []
+        for x, fit, silhouette in zip(xs, fits[-1], silhouettes, strict=True):
+            whole = fit.predict(x)
+            stability = bootstrap_stability(clusterer, x, k, whole, n_bootstraps=n_bootstraps, seed=seed)
+            rows.append([fit.n_clusters, *stability, silhouette(whole)])
+        n_clusters, *metrics = np.mean(rows, axis=0).tolist()
+        curve.append({"k": round(n_clusters), **dict(zip(("stability", "least_jaccard", "silhouette"), metrics, strict=True))})
+    k = choose_k(*({k: row[name] for k, row in zip(ks, curve, strict=True)} for name in ("least_jaccard", "silhouette")))
+    return Sweep(fits, [row | {"chosen": int(own == k)} for own, row in zip(ks, curve, strict=True)])
 
 
 def import_umap() -> ModuleType:
@@ -198,15 +175,11 @@ def umap_start(scaled: np.ndarray) -> np.ndarray:
     return (10 * start / (np.abs(start).max() or 1.0)).round(3).astype(np.float32)
 
 
-class Stability(NamedTuple):
-    """The mean ARI of pairs of resamples, and the Jaccard similarity of the cluster that is recovered worst."""
-
-    ari: float
-    least_jaccard: float
-
-
-def bootstrap_stability(clusterer: str, x: np.ndarray, k: int, whole: np.ndarray, *, n_bootstraps: int, seed: int) -> Stability:
-    """Clusterings of resamples of x (N, D), compared with each other and with that of x itself, `whole` (N,), on all of x.
+def bootstrap_stability(
+    clusterer: str, x: np.ndarray, k: int, whole: np.ndarray, *, n_bootstraps: int, seed: int
+) -> tuple[float, float]:
+    """Of clusterings of resamples of x (N, D), on all of x: the mean ARI of pairs, and the mean Jaccard similarity of that
+    cluster of x itself, `whole` (N,), which is recovered worst.
 
     A pair in which a clustering is one lump (HDBSCAN may call everything noise) counts 0: it says nothing, over and over.
     """
@@ -220,7 +193,7 @@ def bootstrap_stability(clusterer: str, x: np.ndarray, k: int, whole: np.ndarray
     agree = [0.0 if lump[i] or lump[j] else float(adjusted_rand(contingency(resampled[i], resampled[j]))) for i, j in pairs]
     recovered = np.mean([best_jaccard(whole, one) for one in resampled], axis=0)
     missing = len(np.unique(whole)) < k and clusterer != "hdbscan"  # a cluster without a network is not recovered
-    return Stability(float(np.mean(agree)), 0.0 if missing else float(recovered.min()))
+    return float(np.mean(agree)), 0.0 if missing else float(recovered.min())
 
 
 def best_jaccard(clusters: np.ndarray, others: np.ndarray) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 from pathlib import Path
@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from joblib import delayed
 
-from metarep.artefact import canonical_json, open_artefact, write_whole, writing
+from metarep.artefact import canonical_json, open_artefact, writing
 from metarep.embeddings.store import Embeddings, load_embeddings
 from metarep.errors import MetarepError
 from metarep.evaluation.agreement import agreement
@@ -24,15 +24,14 @@ from metarep.evaluation.arena import (
     representations_of,
     side_by_side,
 )
-from metarep.evaluation.clusters import RULE, Clustering, fit_umap, mean_sweep, sweep
+from metarep.evaluation.clusters import RULE, Clustering, fit_umap, sweep
 from metarep.evaluation.describe import describe
 from metarep.evaluation.folds import SAID, out_of_fold, same_names
 from metarep.evaluation.probes import probe_rows
 from metarep.evaluation.settings import ClusterConfig
-from metarep.evaluation.units import Units, units_of
-from metarep.evaluation.within import within_rows
+from metarep.evaluation.units import Units, units_of, within_rows
 from metarep.progress import Progress
-from metarep.tables import to_csv
+from metarep.tables import write_tables
 from metarep.zoos.zoo import open_zoo
 
 NATIVE, UMAP = "native", "umap"
@@ -94,7 +93,11 @@ def cluster(
     with writing(out, "clusters", config=config.resolved(), seed=config.seed, inputs=inputs, overwrite=overwrite) as folder:
         tables = Tables()
         with progress.task("compare", len(representations), "representations") as task:
-            for one, part in zip(representations, compare_all(representations, arena, config), strict=True):
+            first = next((one.name for one in representations if one.origin == EMBEDDING), None)
+            described = [not one.untrained and one.name in (config.described or (first,)) for one in representations]
+            pairs = zip(representations, described, strict=True)
+            jobs = [delayed(compare_one)(one, arena, config, described=is_described) for one, is_described in pairs]
+            for one, part in zip(representations, side_by_side(jobs, len(arena.zoo)), strict=True):
                 tables.extend(part)
                 task.advance(1, one.name)
         for note in dict.fromkeys(tables.notes):
@@ -106,167 +109,151 @@ def cluster(
         ]
         for group in replicates(loaded):
             tables.rows["seeds"] += seed_rows(group, tables, config)
-        for name, rows in tables.rows.items():
-            if rows:
-                write_whole(folder / f"{name}.csv", to_csv(rows))
         sides = {"n_train": "train", "n_probe_train": "probe_train"}
         counts = {name: min(len(getattr(fold, side)) for fold in arena.folds) for name, side in sides.items()}
         counts |= {"n_test": len(arena.measured), "n_folds": len(arena.folds), **arena.columns}
         counts |= {"notes": list(dict.fromkeys(tables.notes))}
         known = {"label": arena.main_label, "labels": list(arena.labels), "properties": list(arena.numbers)}
-        write_whole(folder / "metrics.json", canonical_json({"rule_for_k": RULE} | counts | known) + "\n")
+        write_tables(folder, tables.rows, {"rule_for_k": RULE} | counts | known)
     return Path(out)
-
-
-def compare_all(representations: Sequence[Representation], arena: Arena, config: ClusterConfig) -> Iterator[Tables]:
-    """The tables of each representation in turn."""
-    first = next((one.name for one in representations if one.origin == EMBEDDING), None)
-    described = config.described or (first,)
-    named = ((one, not one.untrained and one.name in described) for one in representations)
-    jobs = [delayed(compare_one)(one, arena, config, described=is_described) for one, is_described in named]
-    return side_by_side(jobs, len(arena.zoo))
 
 
 def compare_one(one: Representation, arena: Arena, config: ClusterConfig, *, described: bool) -> Tables:
     """Everything about one representation."""
-    tables, known = Tables(), [*arena.labels.items(), *arena.numbers.items()]
-    how = {"n_seeds": config.n_probe_seeds, "seed": config.seed}
+    known, how = [*arena.labels.items(), *arena.numbers.items()], {"n_seeds": config.n_probe_seeds, "seed": config.seed}
     probes = probe_rows(one.in_folds(arena.folds), arena.folds, known, arena.run, **how)
+    tables = Clustered(one, arena, config).tables(described=described)
     tables.rows["probes"] += [one.columns | row | arena.columns for row in probes]
-    rows, arena = arena.clustered()
-    one = one.select(rows)
-    xs = one.in_folds(arena.folds)
-    for clusterer in config.clusterers:
-        chosen = sweep_k(tables, one, clusterer, NATIVE, xs, arena, config)
-        if clusterer == "kmeans":
-            clusters = same_names(arena.folds, [fit.predict(x) for fit, x in zip(chosen, xs, strict=True)])
-            assign_clusters(tables, one, chosen, clusters, arena)
-            if described and len(arena.folds) == 1:
-                (fold,) = arena.folds
-                found = describe(arena.zoo, fold.train, fold.test, clusters[0], arena.labels, seed=config.seed)
-                for table, rows in found.items():
-                    tables.rows[table] += [one.columns | row for row in rows]
-            elif described:
-                tables.notes.append(NOT_DESCRIBED)
-    if isinstance(arena.zoo, Units):
-        add_within(tables, one, xs, arena, config)
-    if is_mapped(one, config):
-        umap_arm(tables, one, xs, arena, config)
     return tables
 
 
-def add_within(tables: Tables, one: Representation, xs: Sequence[np.ndarray], arena: Arena, config: ClusterConfig) -> None:
-    """How the units of each measured network fall into clusters of their own, by each label: rows of within.csv."""
-    x, measured = out_of_fold(arena.folds, xs), arena.measured
-    network, run = arena.zoo.network_id[measured], arena.run[measured]
-    how = {"seed": config.seed, "n_permutations": config.n_permutations}
-    for label, values in arena.labels.items():
-        rows = within_rows(x, network, run, values[measured], arena.ks, **how)
-        tables.rows["within"] += [one.columns | {"label": label} | row | arena.columns for row in rows]
+class Clustered:
+    """One representation of those networks that clusters are fitted or measured on, and what is found of it."""
 
+    def __init__(self, one: Representation, arena: Arena, config: ClusterConfig):
+        rows, self.arena = arena.narrowed(probes=False)
+        self.one, self.config, self.found = one.select(rows), config, Tables()
+        self.folds, self.xs = self.arena.folds, self.one.in_folds(self.arena.folds)
 
-def is_mapped(one: Representation, config: ClusterConfig) -> bool:
-    """Whether a UMAP is made of the representation: of those that the settings name, or of embeddings, raw and the oracle."""
-    if isinstance(config.umap, tuple):
-        return one.name in config.umap
-    return config.umap and (one.name in MAPPED_BASELINES or one.origin == EMBEDDING)
+    def add(self, table: str, rows: Iterable[dict]) -> None:
+        """Rows of a table, with the columns that say which representation it is."""
+        self.found.rows[table] += [self.one.columns | row for row in rows]
 
+    def tables(self, *, described: bool) -> Tables:
+        """Clusters by every clusterer, of k-means also which network is in which and, if `described`, what sets these apart;
+        units by network; clusters on the coordinates of UMAP.
+        """
+        for clusterer in self.config.clusterers:
+            chosen = self.sweep_k(clusterer, NATIVE, self.xs)
+            if clusterer == "kmeans":
+                clusters = same_names(self.folds, [fit.predict(x) for fit, x in zip(chosen, self.xs, strict=True)])
+                self.assign(chosen, clusters)
+                if described and len(self.folds) == 1:
+                    (fold,), zoo, labels = self.folds, self.arena.zoo, self.arena.labels
+                    found = describe(zoo, fold.train, fold.test, clusters[0], labels, seed=self.config.seed)
+                    for table, rows in found.items():
+                        self.add(table, rows)
+                elif described:
+                    self.found.notes.append(NOT_DESCRIBED)
+        if isinstance(self.arena.zoo, Units):
+            self.within_networks()
+        if self.is_mapped:
+            self.map()
+        return self.found
 
-def sweep_k(
-    tables: Tables,
-    one: Representation,
-    clusterer: str,
-    space: str,
-    xs: Sequence[np.ndarray],
-    arena: Arena,
-    config: ClusterConfig,
-) -> list[Clustering]:
-    """One clusterer over every k: rows of k_curve and agreement; returns the clustering of each fold at the chosen k.
+    @property
+    def is_mapped(self) -> bool:
+        """Whether a UMAP is made of it: of those that the settings name, or of embeddings, raw and the oracle."""
+        if isinstance(self.config.umap, tuple):
+            return self.one.name in self.config.umap
+        return self.config.umap and (self.one.name in MAPPED_BASELINES or self.one.origin == EMBEDDING)
 
-    Of several folds the curve is their mean, and the clusters of the networks that each measures are pooled under the names
-    that those of the first fold have.
-    """
-    how = {"n_bootstraps": config.n_bootstraps, "seed": config.seed}
-    known = {label: np.flatnonzero(values[arena.measured] != "") for label, values in arena.labels.items()}
-    truth = {label: _numbered(arena.labels[label][arena.measured][rows]) for label, rows in known.items()}
-    found = mean_sweep([sweep(clusterer, x[fold.train], arena.ks, **how) for x, fold in zip(xs, arena.folds, strict=True)])
-    for clusterings, row in zip(found.clusterings, found.curve, strict=True):
-        key = one.columns | {"clusterer": clusterer, "space": space}
-        tables.rows["k_curve"].append(key | row)
-        named = same_names(arena.folds, [fit.predict(x) for fit, x in zip(clusterings, xs, strict=True)])
-        test = out_of_fold(arena.folds, named)
-        tables.clusters[*one.columns.values(), clusterer, space, row["k"]] = test
-        key |= {"k": row["k"], "chosen": row["chosen"]}
-        for label, rows in known.items():
-            run = arena.run[arena.measured][rows]
-            how = {"seed": config.seed, "n_permutations": config.n_permutations, "groups": run}
-            about = {"n": len(rows), "n_runs": len(set(run.tolist())), **arena.columns}
-            for metric, columns in agreement(truth[label], test[rows], **how).items():
-                tables.rows["agreement"].append(key | {"label": label, "metric": metric, **columns, **about})
-    return found.chosen
+    def sweep_k(self, clusterer: str, space: str, xs: Sequence[np.ndarray]) -> list[Clustering]:
+        """One clusterer over every k: rows of k_curve and agreement; returns the clustering of each fold at the chosen k.
+
+        Of several folds the curve is their mean, and the clusters of the networks that each measures are pooled under the names
+        that those of the first fold have.
+        """
+        arena, how = self.arena, {"n_bootstraps": self.config.n_bootstraps, "seed": self.config.seed}
+        known = {label: np.flatnonzero(values[arena.measured] != "") for label, values in arena.labels.items()}
+        truth = {label: _numbered(arena.labels[label][arena.measured][rows]) for label, rows in known.items()}
+        found = sweep(clusterer, [x[fold.train] for x, fold in zip(xs, self.folds, strict=True)], arena.ks, **how)
+        key = {"clusterer": clusterer, "space": space}
+        self.add("k_curve", (key | row for row in found.curve))
+        for clusterings, row in zip(found.clusterings, found.curve, strict=True):
+            named = same_names(self.folds, [fit.predict(x) for fit, x in zip(clusterings, xs, strict=True)])
+            test = out_of_fold(self.folds, named)
+            self.found.clusters[*self.one.columns.values(), clusterer, space, row["k"]] = test
+            at = key | {"k": row["k"], "chosen": row["chosen"]}
+            for label, rows in known.items():
+                run = arena.run[arena.measured][rows]
+                how = {"seed": self.config.seed, "n_permutations": self.config.n_permutations, "groups": run}
+                about = {"n": len(rows), "n_runs": len(set(run.tolist())), **arena.columns}
+                metrics = agreement(truth[label], test[rows], **how).items()
+                self.add("agreement", (at | {"label": label, "metric": name, **columns, **about} for name, columns in metrics))
+        return found.chosen
+
+    def assign(self, chosen: Sequence[Clustering], clusters: Sequence[np.ndarray]) -> None:
+        """Which network is in which k-means cluster, how far from its centre, and how clusters and each label meet.
+
+        Networks that are fitted on are listed where there is one fold; of several, each is measured in its own.
+        """
+        distances = []
+        for x, fold, fit in zip(self.xs, self.folds, chosen, strict=True):
+            spread = x[fold.train].std(axis=0)
+            distances.append(np.linalg.norm((x - fit.centres[fit.predict(x)]) / np.where(spread > 0, spread, 1), axis=1))
+        measured = [out_of_fold(self.folds, some) for some in (clusters, distances)]
+        listed = {"test": (self.arena.measured, *measured)}
+        if len(self.folds) == 1:
+            train = self.folds[0].train
+            listed = {"train": (train, clusters[0][train], distances[0][train])} | listed
+        for split, (rows, *values) in listed.items():
+            keys = zip(self.arena.keys(rows), *values, strict=True)
+            own = (key | {"cluster": int(number), "distance_to_centre": float(d), "split": split} for key, number, d in keys)
+            self.add("assignments", own)
+        for label, texts in self.arena.labels.items():
+            own = texts[self.arena.measured].astype(str)
+            for number in np.unique(measured[0]):
+                pairs = zip(*np.unique(own[(measured[0] == number) & (own != "")], return_counts=True), strict=True)
+                about = {"cluster": int(number), "label": label}
+                self.add("contingency", (about | {"value": str(name), "n": int(n)} for name, n in pairs))
+
+    def within_networks(self) -> None:
+        """How the units of each measured network fall into clusters of their own, by each label: rows of within.csv."""
+        arena, x = self.arena, out_of_fold(self.folds, self.xs)
+        network, run = arena.zoo.network_id[arena.measured], arena.run[arena.measured]
+        how = {"seed": self.config.seed, "n_permutations": self.config.n_permutations}
+        for label, values in arena.labels.items():
+            rows = within_rows(x, network, run, values[arena.measured], arena.ks, **how)
+            self.add("within", ({"label": label} | row | arena.columns for row in rows))
+
+    def map(self) -> None:
+        """UMAP of the networks that are fitted on, the others placed in it; clusters on its coordinates as a second arm.
+
+        The map that is drawn is that of the one fold. Where there are several it is fitted on all networks: a picture, on which
+        nothing is measured.
+        """
+        n_places = min(len(np.unique(x[fold.train], axis=0)) for x, fold in zip(self.xs, self.folds, strict=True))
+        n_neighbors = min(self.config.umap_neighbors, n_places - 1)
+        if n_places < MIN_PLACES:
+            self.found.notes.append(f"no map of {n_places} different networks; {MIN_PLACES} are the least")
+            return
+        if n_neighbors < self.config.umap_neighbors:
+            what = f"{n_neighbors} neighbours in place of {self.config.umap_neighbors} (umap_neighbors)"
+            self.found.notes.append(f"UMAP with {what}, since {n_places} networks that are fitted on differ")
+        how = {"n_neighbors": n_neighbors, "seed": self.config.seed}
+        placed = [fit_umap(x[fold.train], **how)(x) for x, fold in zip(self.xs, self.folds, strict=True)]
+        drawn = placed[0] if len(placed) == 1 else fit_umap(self.one.vectors, **how)(self.one.vectors)
+        places = zip(self.arena.keys(self.arena.measured), drawn[self.arena.measured], strict=True)
+        self.add("umap", (key | {"x": x, "y": y, "n_neighbors": n_neighbors} for key, (x, y) in places))
+        for clusterer in ("kmeans", "hdbscan"):
+            if clusterer in self.config.clusterers:
+                self.sweep_k(clusterer, UMAP, placed)
 
 
 def _numbered(texts: np.ndarray) -> np.ndarray:
     """(N,): the number of each text in their order, from 0."""
     return np.unique(texts.astype(str), return_inverse=True)[1]
-
-
-def assign_clusters(
-    tables: Tables, one: Representation, chosen: Sequence[Clustering], clusters: Sequence[np.ndarray], arena: Arena
-) -> None:
-    """Which network is in which k-means cluster, how far from its centre, and how clusters and each label meet.
-
-    Networks that are fitted on are listed where there is one fold; of several, each is measured in its own.
-    """
-    listed = {"test": arena.measured}
-    distances = []
-    for x, fold, fit in zip(one.in_folds(arena.folds), arena.folds, chosen, strict=True):
-        spread = x[fold.train].std(axis=0)
-        spread = np.where(spread > 0, spread, 1)
-        distances.append(np.linalg.norm((x - fit.centres[fit.predict(x)]) / spread, axis=1))
-    values = {"test": [out_of_fold(arena.folds, some) for some in (clusters, distances)]}
-    if len(arena.folds) == 1:
-        train = arena.folds[0].train
-        listed, values = {"train": train} | listed, {"train": [clusters[0][train], distances[0][train]]} | values
-    for split, rows in listed.items():
-        tables.rows["assignments"] += [
-            one.columns | key | {"cluster": int(number), "distance_to_centre": float(d), "split": split}
-            for key, number, d in zip(arena.keys(rows), *values[split], strict=True)
-        ]
-    for label, texts in arena.labels.items():
-        own = texts[arena.measured].astype(str)
-        for number in np.unique(values["test"][0]):
-            names, counts = np.unique(own[(values["test"][0] == number) & (own != "")], return_counts=True)
-            tables.rows["contingency"] += [
-                one.columns | {"cluster": int(number), "label": label, "value": str(name), "n": int(n)}
-                for name, n in zip(names, counts, strict=True)
-            ]
-
-
-def umap_arm(tables: Tables, one: Representation, xs: Sequence[np.ndarray], arena: Arena, config: ClusterConfig) -> None:
-    """UMAP of the networks that are fitted on, the others placed in it; clusters on its coordinates as a second arm.
-
-    The map that is drawn is that of the one fold. Where there are several it is fitted on all networks: a picture, on which
-    nothing is measured.
-    """
-    n_places = min(len(np.unique(x[fold.train], axis=0)) for x, fold in zip(xs, arena.folds, strict=True))
-    n_neighbors = min(config.umap_neighbors, n_places - 1)
-    if n_places < MIN_PLACES:
-        tables.notes.append(f"no map of {n_places} different networks; {MIN_PLACES} are the least")
-        return
-    if n_neighbors < config.umap_neighbors:
-        what = f"{n_neighbors} neighbours in place of {config.umap_neighbors} (umap_neighbors)"
-        tables.notes.append(f"UMAP with {what}, since {n_places} networks that are fitted on differ")
-    how = {"n_neighbors": n_neighbors, "seed": config.seed}
-    placed = [fit_umap(x[fold.train], **how)(x) for x, fold in zip(xs, arena.folds, strict=True)]
-    drawn = placed[0] if len(placed) == 1 else fit_umap(one.vectors, **how)(one.vectors)
-    tables.rows["umap"] += [
-        one.columns | key | {"x": x, "y": y, "n_neighbors": n_neighbors}
-        for key, (x, y) in zip(arena.keys(arena.measured), drawn[arena.measured], strict=True)
-    ]
-    for clusterer in ("kmeans", "hdbscan"):
-        if clusterer in config.clusterers:
-            sweep_k(tables, one, clusterer, UMAP, placed, arena, config)
 
 
 def replicates(embeddings: Sequence[Embeddings]) -> list[list[tuple]]:

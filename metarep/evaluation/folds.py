@@ -105,14 +105,14 @@ def same_names(folds: Sequence[Fold], clusters: Sequence[np.ndarray]) -> list[np
     return found
 
 
-def why_not(values: np.ndarray, folds: Sequence[Fold], *, probes: bool = True) -> str | None:
+def why_not(values: np.ndarray, folds: Sequence[Fold]) -> str | None:
     """Why a label (texts) or a property (numbers), (N,), cannot be measured with these folds; None where it can.
 
-    With `probes` it has to be known of the networks fitted on too. Every metric asks here whether it has a denominator.
+    It has to be known of the networks fitted on too. Every metric asks here whether it has a denominator.
     """
     known, measured = is_known(values), measured_rows(folds)
     own = values[measured][known[measured]]
-    n_fit = min(int(known[fold.probe_train].sum()) for fold in folds) if probes else MIN_FIT
+    n_fit = min(int(known[fold.probe_train].sum()) for fold in folds)
     if len(own) < MIN_TEST or n_fit < MIN_FIT:
         return f"known for {n_fit} networks to fit on and {len(own)} to measure on; {MIN_FIT} of each are the least"
     if not varies(own):

@@ -19,7 +19,7 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.metrics import r2_score
 from sklearn.model_selection import GroupKFold
 
-from metarep.artefact import write_whole, writing
+from metarep.artefact import writing
 from metarep.embeddings.store import load_embeddings
 from metarep.errors import MetarepError
 from metarep.evaluation.arena import Representation, representations_of, side_by_side
@@ -28,7 +28,7 @@ from metarep.evaluation.probes import linear_regressor
 from metarep.evaluation.resampling import interval, r2_draws, resamples
 from metarep.evaluation.settings import PredictConfig
 from metarep.progress import Progress
-from metarep.tables import to_csv
+from metarep.tables import write_tables
 from metarep.zoos.readings import varies
 from metarep.zoos.zoo import Zoo, open_zoo
 
@@ -65,9 +65,7 @@ def predict(
     with writing(out, "predictions", config=config.resolved(), seed=config.seed, inputs=inputs, overwrite=overwrite) as folder:
         run = networks.run_id.astype(str)
         rows = prediction_rows(representations, targets, run, folds, config, progress) if targets else []
-        for name, table in (("predictions", rows), ("left_out", left_out)):
-            if table:
-                write_whole(folder / f"{name}.csv", to_csv(table))
+        write_tables(folder, {"predictions": rows, "left_out": left_out})
     return Path(out)
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
+from metarep.embeddings.settings import Kind
 from metarep.settings import Settings
 
 
@@ -41,19 +42,10 @@ class TransferConfig(Settings):
     """How well what was learned on one zoo holds on others."""
 
     seed: int = Field(0, ge=0)
-    kinds: tuple[str, ...] = Field(("states",), min_length=1, description="kinds of embeddings that are carried over")
+    kinds: tuple[Kind, ...] = Field(("states",), min_length=1, description="kinds of embeddings that are carried over")
     max_fit_networks: int = Field(4000, ge=10)
     max_test_networks: int = Field(2000, ge=10)
     k: int = Field(6, ge=2, description="clusters carried over")
-
-    @field_validator("kinds")
-    @classmethod
-    def _are_known(cls, kinds: tuple[str, ...]) -> tuple[str, ...]:
-        from metarep.embeddings.registry import kind_names
-
-        if unknown := [kind for kind in kinds if kind not in kind_names()]:
-            raise ValueError(f"no kind {unknown[0]}; there are {', '.join(kind_names())}")
-        return kinds
 
 
 class MaskedR2Config(Settings):
@@ -94,19 +86,10 @@ class AuditConfig(Settings):
     """How far embeddings move when networks are rewritten and their function is not."""
 
     seed: int = Field(0, ge=0, description="of the sample of networks, of every draw and of resamples")
-    kind: str | None = Field(
+    kind: Kind | None = Field(
         None, description="the kind of embedding; by default that of `embed`, or layers where networks have no hidden units"
     )
     n_networks: int = Field(50, ge=2, description="finished networks that are rewritten, a sample")
     n_others: int = Field(500, ge=2, description="finished networks among which the nearest other one is looked for")
     n_bootstraps: int = Field(300, ge=20, description="resamples of the runs, for intervals")
     tokens_per_batch: int = Field(16_384, ge=64, description="tokens that are read at once")
-
-    @field_validator("kind")
-    @classmethod
-    def _is_known(cls, kind: str | None) -> str | None:
-        from metarep.embeddings.registry import kind_names
-
-        if kind is not None and kind not in kind_names():
-            raise ValueError(f"one of {', '.join(kind_names())}")
-        return kind

@@ -56,16 +56,9 @@ class Side:
         return Side([p.select(rows) for p in self.found], self.clusters[rows], labels)
 
 
-@dataclass(frozen=True)
-class Shares:
-    """What each of P things says of the clusters: share (P,), the null's 95th percentile (P,) and p (P,).
-
-    p is the chance that the best of all P would stand out as far (Westfall and Young 1993, single step).
-    """
-
-    share: np.ndarray
-    null: np.ndarray
-    p: np.ndarray
+Shares = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""What each of P things says of the clusters: share (P,), the null's 95th percentile (P,) and p (P,), the chance that the best
+of all P would stand out as far (Westfall and Young 1993, single step)."""
 
 
 def unexplained_rows(train: Side, test: Side, *, seed: int) -> list[dict]:
@@ -108,9 +101,9 @@ def step_rows(train: Side, test: Side, rng: np.random.Generator) -> list[dict]:
     left = list(range(len(test.found)))
     for _ in range(min(N_STEPS, len(left))):
         bins = binned([train.found[i] for i in left], given)
-        found = shares(bins, train.clusters, given, rng)
-        best = int(np.argmax(found.share))
-        if found.share[best] < LEAST_GAIN or found.p[best] >= LEVEL:
+        share, _, p = shares(bins, train.clusters, given, rng)
+        best = int(np.argmax(share))
+        if share[best] < LEAST_GAIN or p[best] >= LEVEL:
             break
         one = test.found[left.pop(best)]
         own = binned([one], here)
@@ -129,7 +122,7 @@ def property_rows(side: Side, scope: str, rng: np.random.Generator) -> list[dict
 
 def _rows(what: str, scope: str, names: Sequence[tuple[str, str]], found: Shares, clusters: np.ndarray) -> list[dict]:
     bits = entropy(np.unique(clusters, return_inverse=True)[1]) / np.log(2)
-    figures = zip(names, found.share, found.null, found.p, strict=True)
+    figures = zip(names, *found, strict=True)
     return [
         {"what": what, "scope": scope, "property": name, "family": family, "share": float(share)}
         | {"low": float("nan"), "high": float("nan"), "null": float(null), "p": float(p)}
@@ -150,8 +143,8 @@ def everything_row(train: Side, test: Side, rng: np.random.Generator) -> dict:
     own = entropy(np.unique(clusters, return_inverse=True)[1])
     draws = loss[rng.integers(0, len(loss), (500, len(loss)))].mean(axis=1)
     share, low, high = (1 - value / own if own > 0 else 0.0 for value in (loss.mean(), *np.quantile(draws, [0.975, 0.025])))
-    nothing = Shares(np.array([share]), np.zeros(1), np.full(1, np.nan))
-    return _rows(EVERYTHING, SCOPE_ALL, [("every property", "")], nothing, clusters)[0] | {"low": low, "high": high}
+    found = ([share], [0.0], [np.nan])
+    return _rows(EVERYTHING, SCOPE_ALL, [("every property", "")], found, clusters)[0] | {"low": low, "high": high}
 
 
 def shares(bins: np.ndarray, clusters: np.ndarray, cell: np.ndarray, rng: np.random.Generator) -> Shares:
@@ -178,7 +171,7 @@ def shares(bins: np.ndarray, clusters: np.ndarray, cell: np.ndarray, rng: np.ran
     p = (1 + (most[:, None] >= (own - mean) / spread).sum(axis=0)) / (1 + N_SHUFFLES)
     left = rest - mean  # what can be known beyond chance
     scale = np.where(left > max(VANISHING * rest, 1e-9), 1 / np.maximum(left, 1e-9), 0.0)
-    return Shares(scale * (own - mean), scale * (np.quantile(null, 0.95, axis=0) - mean), p)
+    return scale * (own - mean), scale * (np.quantile(null, 0.95, axis=0) - mean), p
 
 
 def entropy(numbers: np.ndarray) -> float:

@@ -9,10 +9,9 @@ import numpy as np
 from sklearn.decomposition import PCA
 
 from metarep.embeddings.predictability import FLOOR, N_PATTERNS, RATIOS
-from metarep.evaluation.baselines import baseline
+from metarep.evaluation.baselines import baseline, statistics
 from metarep.evaluation.imputers import RIDGE, Gaussian, fit_gaussian
 from metarep.evaluation.units import Units, hidden_views
-from metarep.evaluation.weight_statistics import statistics
 from metarep.model.layout import SIDES
 
 ENERGY_FLOOR = 1e-4

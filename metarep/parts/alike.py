@@ -72,14 +72,14 @@ def next_to_nearest(parts: Parts, added: np.ndarray, members: list[np.ndarray]) 
 def cluster_parts(config: PartsConfig, own: np.ndarray, copies: np.ndarray, ks: list[int]):
     """k-means at the k of the rule for k; the curve over k; and the silhouette beside that of shuffled copies at the same k."""
     rows = np.sort(np.random.default_rng(config.seed).permutation(len(own))[: config.max_fit_parts])
-    found = sweep("kmeans", own[rows], ks, n_bootstraps=config.n_bootstraps, seed=config.seed)
+    found = sweep("kmeans", [own[rows]], ks, n_bootstraps=config.n_bootstraps, seed=config.seed)
     chosen, silhouette = next((row["k"], row["silhouette"]) for row in found.curve if row["chosen"])
     null = []
     for copy in copies:
         assigned = fit_kmeans(copy[rows], chosen, seed=config.seed).predict(copy[rows])
         null.append(Silhouette(copy[rows], seed=config.seed)(assigned))
     separation = (f"silhouette of {chosen} clusters", silhouette, np.array(null))
-    return by_size(found.chosen.predict(own)), found.curve, separation
+    return by_size(found.chosen[0].predict(own)), found.curve, separation
 
 
 def by_size(cluster: np.ndarray) -> np.ndarray:

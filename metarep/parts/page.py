@@ -14,7 +14,8 @@ from sklearn.metrics import adjusted_mutual_info_score
 
 from metarep.artefact import write_whole
 from metarep.parts.alike import Found
-from metarep.report.page import png_of, template_of
+from metarep.report.page import template_of
+from metarep.report.style import png_of
 from metarep.tables import write_tables
 
 MAX_ROWS = 30

@@ -1,27 +1,30 @@
-"""Ablations side by side: a table, sentences, a figure a run; computed in `metarep.evaluation.ablations`."""
+"""Runs side by side, one change a row: a table, sentences, a figure a run.
+
+A run's own model is the row "base"; its further models say by their names what they change.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from itertools import pairwise
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from metarep.artefact import write_whole, writing
-from metarep.evaluation.ablations import BASE, CLUSTERERS, ablation_rows
+from metarep.artefact import MANIFEST, Artefact, open_artefact, write_whole, writing
+from metarep.errors import MetarepError
 from metarep.progress import Progress
-from metarep.report.page import png_of
+from metarep.report.dots import Panel, Series, dots_figure
+from metarep.report.representations import key_of
 from metarep.report.results import NATIVE
 from metarep.report.settings import ReportConfig
-from metarep.report.style import FAINT, INK, PALETTE, bare, drawing, grid, interval_mark, key
-from metarep.report.wording import Score, arm_title, compare, listed, num, of_row, plain, spoken
-from metarep.tables import write_tables
+from metarep.report.style import FAINT, INK, PALETTE, png_of
+from metarep.report.wording import Score, arm_title, compare, listed, num, plain, score_of, spoken
+from metarep.tables import first, read_csv, write_tables
 
+BASE, MODEL = "base", "model"
+CLUSTERERS = ("kmeans", "gmm")
 PANELS = {
     "kmeans_ari": ("k-means: ARI", "kmeans_ari_null"),
     "gmm_ari": ("Gaussian mixture: ARI", "gmm_ari_null"),
@@ -63,6 +66,85 @@ def ablations(
     return Path(out)
 
 
+# -- the table
+
+
+def ablation_rows(runs: Sequence[Path]) -> tuple[list[dict], dict[str, Artefact]]:
+    """The rows of all runs, and the comparison that each run's are read from, by its name.
+
+    Raises MetarepError for a folder that is no run with a comparison, and where two runs have one name.
+    """
+    inputs: dict[str, Artefact] = {}
+    rows: list[dict] = []
+    for run in map(Path, runs):
+        if not (run / "clusters" / MANIFEST).is_file():
+            what = f"{run} is no run with a comparison"
+            raise MetarepError(what, expected="a finished clusters stage", fix="run it to its end")
+        if run.name in inputs:
+            raise MetarepError("two runs have one name", met=run.name, fix="rename one folder")
+        inputs[run.name] = open_artefact(run / "clusters", "clusters", check_hashes=True)
+        rows += run_rows(run)
+    return rows, inputs
+
+
+def run_rows(run: Path) -> list[dict]:
+    """A row for each trained embedding of a run: for the main label the ARI of each clusterer at its own k and the probes, for
+    the first property the linear R², and the model's masked R²; each with low, high and null.
+
+    `base_model` is the hash of the run's own model; `repeats_base` says that a model differs from it by its seed alone.
+    """
+    names = ("representations", "agreement", "k_curve", "probes")
+    tables = {name: read_csv(run / "clusters" / f"{name}.csv") for name in names}
+    label, target = first(tables["agreement"]).get("label", ""), first(tables["probes"], metric="r2").get("target", "")
+    base, repeats, rows = base_model(run), other_seeds(run), []
+    for one in tables["representations"]:
+        if one["origin"] != "embedding" or one["untrained"]:
+            continue
+        agreement, curve, probes = ([row for row in tables[name] if key_of(row) == key_of(one)] for name in names[1:])
+        model = BASE if one["model"] == MODEL else one["model"]
+        row = {"run": run.name, "row": model, "embedding": one["kind"], "base_model": base, "repeats_base": model in repeats}
+        row |= {"label": label, "property": target}
+        for clusterer in CLUSTERERS:
+            arm = {"clusterer": clusterer, "space": NATIVE, "chosen": 1}
+            score = first(agreement, **arm, label=label, metric="ari")
+            row[f"{clusterer}_k"] = score.get("k", math.nan)
+            row[f"{clusterer}_stability"] = first(curve, **arm).get("stability", math.nan)
+            row |= _columns(f"{clusterer}_ari", score)
+        for column, probe in (("linear", "linear"), ("neighbours", "nearest_neighbours")):
+            row |= _columns(column, first(probes, target=label, probe=probe, metric="balanced_accuracy"))
+        row |= _columns("property_r2", first(probes, target=target, probe="linear", metric="r2"))
+        rows.append(row | masked_r2(run, model))
+    return rows
+
+
+def _columns(name: str, score: Mapping) -> dict[str, float]:
+    return {f"{name}{end}": score.get(end.removeprefix("_") or "value", math.nan) for end in ("", "_low", "_high", "_null")}
+
+
+def base_model(run: Path) -> str:
+    """The first digits of the hash of a run's own model; "" where there is none."""
+    return open_artefact(run / MODEL).digest[:12] if (run / MODEL / MANIFEST).is_file() else ""
+
+
+def other_seeds(run: Path) -> set[str]:
+    """The models of a run that differ from its own by the seed of pretraining and by nothing else."""
+    if not (run / MODEL / MANIFEST).is_file():
+        return set()
+    base = open_artefact(run / MODEL).config
+    others = {file.parent.name: open_artefact(file.parent).config for file in (run / "models").glob(f"*/{MANIFEST}")}
+    return {name for name, own in others.items() if own != base and own | {"seed": None} == base | {"seed": None}}
+
+
+def masked_r2(run: Path, model: str) -> dict[str, float]:
+    """Masked R² under the run's first masking, with its interval, and `imputed_r2` of the best simple predictor, or NaN."""
+    file = run / ("masked_r2" if model == BASE else f"masked_r2_by_model/{model}") / "masked_r2.csv"
+    rows = [row for row in read_csv(file) if row["group"] == "all"] if file.is_file() else []
+    rows = [row for row in rows if (row["masking"], row["ratio"]) == (rows[0]["masking"], rows[0]["ratio"])]
+    cloze, others = first(rows, predictor="cloze"), [row["r2"] for row in rows if row["predictor"] != "cloze"]
+    found = {f"masked_r2{end}": cloze.get(name, math.nan) for end, name in (("", "r2"), ("_low", "low"), ("_high", "high"))}
+    return found | {"imputed_r2": max(others, default=math.nan)}
+
+
 def by_run(rows: Sequence[dict]) -> dict[str, list[dict]]:
     """The rows of each run, the base first, embeddings of one model together."""
     return {
@@ -91,47 +173,31 @@ def ablation_figure(rows: Sequence[dict], repeats: Sequence[dict] = ()) -> Figur
     A tick is what permuted labels reach, of masked R² the best simple imputer; the dotted line is the base's first embedding,
     the band behind it the range of its intervals over `repeats`, the base with other seeds.
     """
-    models = [row["row"] for row in rows]
-    y = np.arange(len(rows)) + 0.5 * np.cumsum([0, *(a != b for a, b in pairwise(models))])
-    panels = {column: panel for column, panel in PANELS.items() if any(not math.isnan(row[column]) for row in rows)}
-    with drawing(10, 1.3 + 0.27 * (y[-1] + 1)) as figure:
-        axes = figure.subplots(1, max(1, len(panels)), sharey=True, squeeze=False)[0]
-        for ax, (column, (title, null)) in zip(axes, panels.items(), strict=False):
-            for model in dict.fromkeys(models):
-                own = [(at, row) for at, row in zip(y, rows, strict=True) if row["row"] == model]
-                if column == "masked_r2":  # of the model, whatever is made of it
-                    own = [(np.mean([at for at, _ in own]), own[0][1])]
-                for at, row in own:
-                    value, *ends = of_row(row, column)[:3]
-                    interval_mark(ax, at, ends, value, INK if row["row"] == BASE else PALETTE[0])
-                    ax.plot(row[null], at, "|", color=PALETTE[1], ms=9, mew=1.6)
-            if band := _band(repeats, rows[0]["embedding"], column):
-                ax.axvspan(*band, color=FAINT, alpha=0.7, lw=0, zorder=0)
-            ax.axvline(rows[0][column], color=INK, lw=0.8, ls=":", zorder=0)
-            ax.set_title(title.format(label=plain(rows[0]["label"]), property=plain(rows[0]["property"])), fontsize=10)
-            grid(ax, "x")
-            bare(ax, "left")
-        firsts = [0, *(i for i in range(1, len(rows)) if models[i] != models[i - 1])]
-        labels = [f"{row['row']}:  {row['embedding']}" if i in firsts else row["embedding"] for i, row in enumerate(rows)]
-        axes[0].set(yticks=y, ylim=(y[-1] + 0.7, -0.7))
-        axes[0].set_yticklabels(labels, color=INK)
-        figure.legend(handles=_keys(rows[0], n_seeds(repeats)), ncols=4, loc="outside lower right")
+    models, shown = [row["row"] for row in rows], [column for column in PANELS if any(not math.isnan(r[column]) for r in rows)]
+    firsts = [at for at, model in enumerate(models) if at == 0 or model != models[at - 1]]
+    panels = []
+    for column in shown:
+        title, null = PANELS[column]
+        known = firsts if column == "masked_r2" else range(len(rows))  # masked R² is of the model, whatever is made of it
+        scores = {at: score_of(rows[at], column)._replace(null=rows[at][null]) for at in known}
+        own = {"base": {at: scores[at] for at in scores if models[at] == BASE}}
+        own["changes"] = {at: scores[at] for at in scores if models[at] != BASE}
+        series = [Series(label, own[label], colour) for label, colour in (("base", INK), ("changes", PALETTE[0]))]
+        panels.append(Panel(title.format(label=plain(rows[0]["label"]), property=plain(rows[0]["property"])), series))
+    names = {at: f"{row['row']}:  {row['embedding']}" if at in firsts else row["embedding"] for at, row in enumerate(rows)}
+    seeds, ends = n_seeds(repeats), "permuted labels, 95th percentile; simple imputer"
+    range_of = [Patch(color=FAINT, alpha=0.7, lw=0, label=f"range of {seeds} seeds, with intervals")] if seeds > 1 else []
+    figure = dots_figure(panels, names, width=10, chance=ends, keys=range_of)
+    for ax, column in zip(figure.axes, shown, strict=True):
+        if band := _band(repeats, rows[0]["embedding"], column):
+            ax.axvspan(*band, color=FAINT, alpha=0.7, lw=0, zorder=0)
+        ax.axvline(rows[0][column], color=INK, lw=0.8, ls=":", zorder=0)
     return figure
-
-
-def _keys(first: dict, seeds: int) -> list[Artist]:
-    band = [Patch(color=FAINT, alpha=0.7, lw=0, label=f"range of {seeds} seeds, with intervals")] if seeds > 1 else []
-    return [
-        key("value, 95 % interval", PALETTE[0], lw=2.5, ls="-"),
-        key("permuted labels, 95th percentile; simple imputer", PALETTE[1], "|", ms=9),
-        key(f"{first['row']}, {first['embedding']}", INK, "", lw=0.8, ls=":"),
-        *band,
-    ]
 
 
 def _band(repeats: Sequence[dict], embedding: str, column: str) -> tuple[float, float] | None:
     """The lowest and the highest end of the base's intervals over its seeds; None of one seed alone."""
-    own = [of_row(row, column) for row in repeats if row["embedding"] == embedding and not math.isnan(row[column])]
+    own = [score_of(row, column) for row in repeats if row["embedding"] == embedding and not math.isnan(row[column])]
     if len(own) < 2:
         return None
     ends = [[value for value in score[:3] if not math.isnan(value)] for score in own]
@@ -173,14 +239,14 @@ def _against_base(rows: Sequence[dict], repeats: Sequence[dict], column: str, ti
     best = best_embeddings(rows, column)
     if BASE not in best:
         return ""
-    base, usual = of_row(best[BASE], column), best[BASE]["embedding"]
+    base, usual = score_of(best[BASE], column), best[BASE]["embedding"]
     band = _band(repeats, usual, column)
     rival = base if band is None else Score(base.value, *band)
     sides: dict[int, list[str]] = {side: [] for side in SIDES}
     for name, row in best.items():
         if name != BASE:
             other = "" if row["embedding"] == usual else f", {row['embedding']}"
-            sides[compare(of_row(row, column), rival)].append(f"{name} ({num(row[column])}{other})")
+            sides[compare(score_of(row, column), rival)].append(f"{name} ({num(row[column])}{other})")
     seeds = "" if band is None else f"; {num(band[0])} to {num(band[1])} over {n_seeds(repeats)} seeds"
     said = [f"{spoken(base)} ({usual}{seeds})"]
     if any(sides.values()) and not sides[1]:
@@ -197,7 +263,7 @@ def _masked(rows: Sequence[dict]) -> str:
     said = {}
     for name, row in models.items():
         imputed = "" if math.isnan(row["imputed_r2"]) else f"; simple imputer {num(row['imputed_r2'])}"
-        said[name] = f"{spoken(of_row(row, 'masked_r2'))} ({name}{imputed})"
+        said[name] = f"{spoken(score_of(row, 'masked_r2'))} ({name}{imputed})"
     changes = sorted(models.keys() - {BASE}, key=lambda name: (models[name]["masked_r2"], name))
     ends = [said[name] for name in dict.fromkeys(changes[:1] + changes[-1:])]
     rest = f", against {' to '.join(ends)}" if ends else ""

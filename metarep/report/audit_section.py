@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,8 +9,9 @@ from matplotlib.figure import Figure
 
 from metarep.evaluation.audit import sentence
 from metarep.report.blocks import Block, Drawing, Section, Table, Text, absent
+from metarep.report.dots import Panel, Series, dots_figure
 from metarep.report.results import Results
-from metarep.report.style import PALETTE, drawing, interval_mark, key, rows_axis
+from metarep.report.style import PALETTE, png_of, use_style
 from metarep.report.wording import Finding, num
 
 Rows = Sequence[Mapping[str, Any]]
@@ -42,27 +42,27 @@ def audit_figure(rows: Rows) -> Figure:
     """A row for each rewriting: median and 90th percentile of how far vectors move, with intervals; linear up to 1, then
     logarithmic.
     """
-    names = list(dict.fromkeys(row["rewriting"] for row in rows))
-    with drawing(7, 0.42 * len(names) + 1.3) as figure:
-        ax = figure.subplots()
-        for row in rows:
-            _, colour, marker = METRICS[row["metric"]]
-            y = names.index(row["rewriting"]) + (0.12 if row["metric"] == "p90" else -0.12)
-            interval_mark(ax, y, (row["low"], row["high"]), row["value"], colour, marker)
+    series = [
+        Series.of(title, [row for row in rows if row["metric"] == metric], "rewriting", *look)
+        for metric, (title, *look) in METRICS.items()
+    ]
+    figure = dots_figure(
+        [Panel("", series, "distance moved / distance to the nearest other network")],
+        {row["rewriting"]: row["rewriting"] for row in rows},
+        width=7,
+    )
+    with use_style():
+        (ax,) = figure.axes
         ax.axvline(1, color=PALETTE[7], lw=0.8, ls=":", zorder=0)
-        rows_axis([ax], names)
         ax.set_xscale("symlog", linthresh=1)
         ax.xaxis.set_major_formatter("{x:g}")
-        ax.set(xlabel="distance moved / distance to the nearest other network", xlim=(-0.06, None))
-        figure.legend(handles=[key(*look) for look in METRICS.values()], ncols=2, loc="outside upper left")
+        ax.set(xlim=(-0.06, None))
     return figure
 
 
 def png_of_rows(rows: Rows) -> bytes:
     """The figure as PNG; the same table gives the same bytes."""
-    buffer = io.BytesIO()
-    audit_figure(rows).savefig(buffer, format="png", dpi=150, metadata={"Software": None})
-    return buffer.getvalue()
+    return png_of(audit_figure(rows))
 
 
 def _cells(row: Mapping[str, Any]) -> list[str]:

@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 
-from metarep.report import description_figures, descriptions, maps
+from metarep.report import descriptions, maps
 from metarep.report.blocks import Block, Card, Cards, Drawing, Heading, Section, Table, Text, absent
 from metarep.report.representations import CLOZE, key_of
 from metarep.report.results import Results
@@ -158,9 +158,9 @@ def description_blocks(results: Results) -> list[Block]:
         caption = (
             "Cliff's δ on test networks: the probability that a network of the cluster has more of a property than one from "
             "outside, less the probability that it has less; for facts the difference of shares. Effects nearer to 0 than "
-            f"{description_figures.SHOWN_EFFECT} are left blank."
+            f"{descriptions.SHOWN_EFFECT} are left blank."
         )
-        draw = partial(description_figures.effects_figure, rows, captions)
+        draw = partial(descriptions.effects_figure, rows, captions)
         blocks.append(Heading("What sets the clusters apart"))
         blocks.append(Drawing("effects", draw, "Effects of clusters on properties", caption))
     if left := results.shown_rows("unexplained"):
@@ -169,7 +169,7 @@ def description_blocks(results: Results) -> list[Block]:
             "property explains in 95 of 100 permutations of the clusters among networks of equal labels at most; filled points "
             "stand out among all properties (p < 0.05, corrected)."
         )
-        draw = partial(description_figures.unexplained_figure, left)
+        draw = partial(descriptions.unexplained_figure, left)
         alt = "Share of the clusters' information that labels and properties explain"
         blocks += [Heading("What no known label explains"), Text(descriptions.unexplained_text(left))]
         blocks.append(Drawing("unexplained", draw, alt, caption))

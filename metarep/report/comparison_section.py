@@ -9,10 +9,10 @@ from matplotlib.figure import Figure
 
 from metarep.report import figures
 from metarep.report.blocks import Block, Drawing, Heading, Section, Table, Text, absent
-from metarep.report.figures import Panel
+from metarep.report.dots import LEAST_SHOWN, Panel, Series, dots_figure
 from metarep.report.representations import BASELINE, BASELINES, CLOZE, LOOKS, ORACLE, UNTRAINED
-from metarep.report.results import MAIN_ARM, NATIVE, Results, score_of
-from metarep.report.wording import Finding, Score, arm_title, capital, compare, listed, num, plain, relation, spoken
+from metarep.report.results import MAIN_ARM, NATIVE, Results
+from metarep.report.wording import Finding, Score, arm_title, capital, compare, listed, num, plain, relation, score_of, spoken
 
 LINEAR, NEIGHBOURS = "linear", "nearest_neighbours"
 PROBES = {LINEAR: "a linear probe", NEIGHBOURS: "a probe of five nearest neighbours"}
@@ -69,13 +69,13 @@ def left_out_blocks(results: Results) -> list[Block]:
 
 def comparison_figure_of(results: Results, panels: list[tuple[str, str, dict[str, Score]]]) -> Figure:
     """The representations of the first panel, the best first."""
-    first = panels[0][2]
+    first, drawn = panels[0][2], []
     names = {n: results.title(n) + (f",  k = {first[n].k}" if first[n].k is not None else "") for n in ranked(first)}
-    drawn = []
     for title, metric, scores in panels:
-        own = {(name, results.group(name)): score for name, score in scores.items() if name in names}
-        drawn.append(Panel(title, metric, own, is_accuracy=metric == ACCURACY_WORDS))
-    return figures.comparison_figure(drawn, names, {results.group(n) for n in names})
+        of_group = {g: {n: s for n, s in scores.items() if n in names and results.group(n) == g} for g in LOOKS}
+        series = [Series(look.title, of_group[group], look.colour, look.marker) for group, look in LOOKS.items()]
+        drawn.append(Panel(title, series, metric, LEAST_SHOWN, is_accuracy=metric == ACCURACY_WORDS, zero=True))
+    return dots_figure(drawn, names)
 
 
 def panels_of(results: Results) -> list[tuple[str, str, dict[str, Score]]]:

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
 from metarep.networks.spec import NetworkSpec
-from metarep.report.style import INK, SEQUENTIAL, cluster_colour, colour_bar, count_cells, drawing, keys_of
+from metarep.report.style import INK, SEQUENTIAL, cells, cluster_colour, colour_bar, drawing, keys_of
 from metarep.report.wording import plain
 
 GROUND = "#F7F6F3"
@@ -106,7 +106,9 @@ def contingency_figure(tables: Mapping[str, Mapping[int, Mapping[str, int]]], va
             order = np.lexsort((-counts.max(axis=1), counts.argmax(axis=1)))
             names = [f"cluster {list(rows)[i]}" for i in order]
             columns = [f"{label} {v}" if v == values[0] and len(v) < 4 else v for v in values]
-            image = count_cells(ax, counts[order], names, columns)
+            share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+            texts = np.array([[f"{n:,}" if n else "·" for n in row] for row in counts[order]])
+            image = cells(ax, share[order], texts, names, columns, cmap="Blues", vmin=0, vmax=1)
             ax.set_ylim(most - 0.5, -0.5)
             ax.xaxis.tick_top()
             if max(map(len, values)) > 6:

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 
 from metarep.report import figures
 from metarep.report.blocks import Block, Drawing, Section, Text, absent
+from metarep.report.dots import LEAST_SHOWN, Panel, Series, dots_figure
 from metarep.report.representations import PREDICTORS
-from metarep.report.results import Results, masking_title, score_of
-from metarep.report.wording import LEVEL, Finding, Score, listed, num, spoken
+from metarep.report.results import Results, masking_title
+from metarep.report.wording import LEVEL, Finding, listed, num, plain, score_of, spoken
 
 MODEL = "model"
 MAX_ROWS = 16
@@ -38,7 +39,7 @@ def section(results: Results) -> Section:
             "−1."
         )
         alt = "Masked R-squared of the cloze model and of simple predictors, by group of values"
-        blocks.append(Drawing("masked_r2", lambda: figures.masked_figure(panels), alt, caption))
+        blocks.append(Drawing("masked_r2", lambda: dots_figure(panels, apart=0), alt, caption))
     return Section("model", "The cloze model", blocks, findings(results))
 
 
@@ -48,29 +49,38 @@ def leading_masking(results: Results) -> str | None:
     return next((name for name in MASKINGS if name in found), found[0] if found else None)
 
 
-def masked_panels(results: Results) -> dict[str, dict[str, dict[str, Score]]]:
-    """{panel: {row: {predictor: score}}}: under the leading masking by group of parameters and by label; then by masking."""
+def masked_panels(results: Results) -> list[Panel]:
+    """A row a group of values, a mark a predictor: under the leading masking by group and by label; then by masking."""
     masking = leading_masking(results)
     if masking is None:
-        return {}
+        return []
     rows = results.masked(masking)
     of_labels = [row for row in rows if row["group"] in results.labels]
     panels = {
-        "By group of parameters": _gathered([row for row in rows if row not in of_labels]),
-        "By label": _gathered([row for row in of_labels if row["group"] == of_labels[0]["group"]]),
+        "By group of parameters": [row for row in rows if row not in of_labels],
+        "By label": [row for row in of_labels if row["group"] == of_labels[0]["group"]],
     }
     others = [row for row in results.table("masked_r2/masked_r2") if row["group"] == "all"]
     if len(set(map(masking_title, others))) > 1:
-        panels["By masking"] = _gathered([row | {"group": "all", "value": masking_title(row)} for row in others])
-    return {title: found for title, found in panels.items() if found}
+        panels["By masking"] = [row | {"group": "all", "value": masking_title(row)} for row in others]
+    return [panel_of(title, own) for title, own in panels.items() if own]
 
 
-def _gathered(rows: list[dict]) -> dict[str, dict[str, Score]]:
-    found: dict[str, dict[str, Score]] = {}
-    for row in rows:
-        if row["predictor"] in PREDICTORS:
-            found.setdefault(figures.row_title(row["group"], str(row["value"])), {})[row["predictor"]] = score_of(row, "r2")
-    return dict(list(found.items())[:MAX_ROWS])
+def panel_of(title: str, rows: list[dict]) -> Panel:
+    """A row a group of values, those of the first rows, and a mark a predictor."""
+    rows = [row | {"title": row_title(row["group"], str(row["value"])), "null_p95": None} for row in rows]
+    shown = list(dict.fromkeys(row["title"] for row in rows))[:MAX_ROWS]
+    series = []
+    for name, look in PREDICTORS.items():
+        own = [row for row in rows if row["predictor"] == name and row["title"] in shown]
+        series.append(Series.of(look.title, own, "title", look.colour, look.marker, metric="r2"))
+    return Panel(title, series, "masked R² on test networks", LEAST_SHOWN, zero=True)
+
+
+def row_title(group: str, value: str) -> str:
+    """A group of masked values as a figure calls it."""
+    title = plain(value) if group in ("all", "kind", "slot") else f"{plain(group)} {value}"
+    return {"all": "all values", "weight": "all weights", "bias": "all biases"}.get(value, title)
 
 
 def findings(results: Results) -> list[Finding]:

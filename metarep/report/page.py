@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import io
 import os
 import platform
 from collections.abc import Mapping
@@ -11,7 +10,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, Template
-from matplotlib.figure import Figure
 
 from metarep.artefact import write_whole, writing
 from metarep.progress import Progress
@@ -29,9 +27,9 @@ from metarep.report.comparison_section import headline
 from metarep.report.representations import BASELINES
 from metarep.report.results import Results, read_run
 from metarep.report.settings import ReportConfig
+from metarep.report.style import png_of
 from metarep.report.wording import Finding, cell, num, plain
 
-DPI = ReportConfig().dpi
 PACKAGES = ("torch", "numpy", "numba", "scikit-learn", "umap-learn", "matplotlib", "pyarrow")
 
 
@@ -85,13 +83,6 @@ def findings_text(results: Results, sections: list[Section]) -> str:
     """The page's plain words as Markdown: the headline, then a paragraph a topic."""
     found = findings_of(sections)
     return "\n\n".join([headline(results), *(f"**{t}{'' if t.endswith('?') else '.'}** {text}" for t, text in found)]) + "\n"
-
-
-def png_of(figure: Figure, *, dpi: int = DPI) -> bytes:
-    """The figure as PNG; the same figure gives the same bytes."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
-    return buffer.getvalue()
 
 
 def map_link(results: Results, out: Path) -> str:

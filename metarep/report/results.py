@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,8 +25,8 @@ from metarep.report.representations import (
     key_of,
     representation_of,
 )
-from metarep.report.wording import Score, plain
-from metarep.tables import read_csv
+from metarep.report.wording import Score, plain, score_of
+from metarep.tables import read_csv, where
 from metarep.zoos.domain import Domain, domain_of
 from metarep.zoos.readings import varies
 from metarep.zoos.zoo import Zoo, open_zoo
@@ -70,7 +69,7 @@ class Results:
 
     def rows(self, name: str, **equal: Any) -> list[dict]:
         """Those rows of a table whose columns have some values."""
-        return [row for row in self.table(name) if all(row[column] == value for column, value in equal.items())]
+        return where(self.table(name), **equal)
 
     # -- what is known of the networks
 
@@ -207,12 +206,6 @@ def masking_title(row: Mapping) -> str:
     """What a row of masked_r2.csv masks: "one in eight", "random, 50%"."""
     ratio = row.get("ratio")
     return f"{row['masking']}, {ratio:.0%}" if ratio not in (None, "") and ratio == ratio else row["masking"]
-
-
-def score_of(row: Mapping, metric: str = "value") -> Score:
-    """The score in a tidy row."""
-    ends = (row.get("low"), row.get("high"), row.get("null", row.get("null_p95")))
-    return Score(float(row[metric]), *(math.nan if end in (None, "") else float(end) for end in ends), row.get("k"))
 
 
 def scores_of(rows: Iterable[Mapping]) -> dict[str, Score]:

@@ -6,6 +6,7 @@ from each other as they can, for normal, red-, green- and blue-blind eyes.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import NamedTuple
@@ -77,6 +78,13 @@ def drawing(width: float, height: float, **pads: float) -> Iterator[Figure]:
         if pads:
             figure.get_layout_engine().set(**pads)
         yield figure
+
+
+def png_of(figure: Figure, *, dpi: int = 160) -> bytes:
+    """The figure as PNG; the same figure gives the same bytes."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
+    return buffer.getvalue()
 
 
 def cluster_colour(cluster: int) -> tuple[float, float, float]:
@@ -177,15 +185,6 @@ def cells(ax: Axes, values: np.ndarray, texts: np.ndarray, rows: Sequence[str], 
     ax.set(xticks=range(len(columns)), xticklabels=columns, yticks=range(len(rows)), yticklabels=rows)
     bare(ax)
     return image
-
-
-def count_cells(ax: Axes, counts: np.ndarray, rows: Sequence[str], columns: Sequence[str], *, shares: bool = False):
-    """A table of counts (R, C), shaded by the share of the row, which `shares` writes below each; returns the image."""
-    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    texts = np.full(counts.shape, "·", dtype=object)
-    for at in np.argwhere(counts).tolist():
-        texts[*at] = f"{counts[*at]:,}" + (f"\n{share[*at]:.1%}" if shares else "")
-    return cells(ax, share, texts, rows, columns, cmap="Blues", vmin=0, vmax=1)
 
 
 class EndLabel(NamedTuple):

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 
-from metarep.report import figures
 from metarep.report.blocks import Drawing, Section, Table, Text, absent
-from metarep.report.figures import Panel
+from metarep.report.dots import LEAST_SHOWN, Panel, Series, dots_figure
 from metarep.report.representations import BASELINE, CLOZE, LOOKS, PREDICTORS, TITLES, Look
-from metarep.report.results import Results, score_of
-from metarep.report.wording import LEVEL, Finding, Score, listed, num, plain, spoken, target_title
+from metarep.report.results import Results
+from metarep.report.wording import LEVEL, Finding, Score, listed, num, plain, score_of, spoken, target_title
 
 MOSTLY = 0.9
 """Where permuted predictions reach so large a part of an R², it says little of single networks."""
@@ -26,6 +25,10 @@ METRICS = {
 }
 """What is drawn of the main label, by probe and metric; of properties the linear probe is."""
 
+WIDEST_SHOWN = 0.45
+"""An interval wider than this is not drawn, nor what else is measured on the same networks."""
+
+CHANCE = "permuted predictions, 95th percentile"
 MAX_PANELS = 5
 Carried = Mapping[tuple[str, str], Score]
 """{(target, representation or predictor): score} of one metric."""
@@ -51,7 +54,7 @@ def section(results: Results) -> Section:
         "Intervals are 95 % over networks. The grey tick is what permuted predictions reach in at most 95 of 100 draws: "
         "where it is as high as the point, the value says nothing of single networks. Arrows mark values below −1."
     )
-    draw = partial(figures.transfer_figure, panels_of(results), targets, looks)
+    draw = partial(dots_figure, panels_of(results, looks), targets, width=11, widest=WIDEST_SHOWN, chance=CHANCE)
     columns = ["target", "what", "of", "metric", "value", "95 % interval", "permuted", "networks"]
     blocks = [
         Text(f"{text}."),
@@ -85,13 +88,18 @@ def carried(results: Results, label: str, probe: str, metric: str) -> Carried:
     return {(row["target"], row["representation"]): score_of(row) for row in rows}
 
 
-def panels_of(results: Results) -> list[Panel]:
+def panels_of(results: Results, looks: Mapping[str, Look]) -> list[Panel]:
     """The metrics that are drawn: masked R², those of the main label, then those of properties."""
     panels = {"masked R²": carried(results, "", *MASKED)}
     if label := results.main_label:
         panels |= {f"{plain(label)}, {title}": carried(results, label, *what) for what, title in METRICS.items()}
     panels |= {f"{plain(name)}, linear probe: R²": carried(results, name, "linear", "r2") for name in results.properties}
-    return [Panel(title, "", scores) for title, scores in panels.items() if scores][:MAX_PANELS]
+    drawn = []
+    for title, scores in panels.items():
+        of = {name: {target: score for (target, n), score in scores.items() if n == name} for name in looks}
+        series = [Series(look.title, of[name], look.colour, look.marker) for name, look in looks.items()]
+        drawn += [Panel(title, series, floor=LEAST_SHOWN, zero=True)] if scores else []
+    return drawn[:MAX_PANELS]
 
 
 def findings(results: Results) -> list[Finding]:
@@ -117,7 +125,7 @@ def sentence(results: Results, target: str) -> str:
     if (target, "cloze") in masked:
         parts.append(f"the cloze model's masked R² is {masked_words(masked, target)}")
     label = results.main_label
-    shares = results.metrics["transfer"]["targets"].get(target, {}).get("n", {})
+    shares = results.metrics["transfer"]["targets"].get(target, {})
     total, (main, most) = sum(shares.values()), max(shares.items(), key=lambda item: item[1], default=("", 0))
     is_one = bool(shares) and most >= NEARLY_ALL * total
     if is_one:

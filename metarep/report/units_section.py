@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from metarep.report.blocks import Heading, Section, Table, Text
 from metarep.report.representations import CLOZE, Representation, key_of, representation_of
-from metarep.report.results import Results
+from metarep.report.results import Results, scores_of
 from metarep.report.wording import Finding, Score, plain, relation, spoken
 
 COLUMNS = ("representation", "linear probe", "nearest neighbours", "ARI of k-means", "ARI within networks", "k")
@@ -27,11 +27,6 @@ def section(results: Results) -> Section | None:
         blocks += [Heading(f"The {plain(label)} of a unit"), table(known, scores)]
         findings.append(Finding(f"What units do ({plain(label)})", sentence(known, scores)))
     return Section("units", "Units", blocks, findings)
-
-
-def scores_of(rows: list[dict]) -> dict[str, Score]:
-    """{representation: its score}."""
-    return {key_of(row): Score(*(float(row[end]) for end in ("value", "low", "high", "null")), row.get("k")) for row in rows}
 
 
 def table(known: Mapping[str, Representation], scores: Mapping[str, Mapping[str, Score]]) -> Table:

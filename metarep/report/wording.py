@@ -76,19 +76,16 @@ def times(factor: float) -> str:
     return f"{factor:,.0f} times" if factor >= 10 else f"{factor:.1f} times"
 
 
-def of_row(row: Mapping, metric: str) -> Score:
-    """The score of a wide row: `metric`, `metric`_low and `metric`_high."""
-    return Score(*(float(row.get(f"{metric}{end}", math.nan)) for end in ("", "_low", "_high")))
-
-
-def ari(row: Mapping) -> str:
-    """An ARI with its 95 % interval."""
-    return spoken(of_row(row, "ari"))
+def score_of(row: Mapping, metric: str = "value") -> Score:
+    """A metric of a table's row, its interval and null from `metric`_low, … or else from low, …; NaN for what it lacks."""
+    head = f"{metric}_" if f"{metric}_low" in row else ""
+    found = (row[metric], row.get(f"{head}low"), row.get(f"{head}high"), row.get(f"{head}null", row.get(f"{head}null_p95")))
+    return Score(*(math.nan if value in (None, "") else float(value) for value in found), row.get("k"))
 
 
 def auc(row: Mapping) -> str:
     """An AUC with its 95 % interval."""
-    return spoken(of_row(row, "auc"))
+    return spoken(score_of(row, "auc"))
 
 
 def listed(parts: Sequence[str]) -> str:

@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 
-from metarep.evaluation.resampling import wilson
+from metarep.evaluation.resampling import share_of
 from metarep.report import figures
 from metarep.report.blocks import Block, Drawing, Heading, Section, Table, Text
 from metarep.report.results import Results
@@ -62,9 +62,7 @@ def label_rows(results: Results, label: str) -> list[dict]:
     """For each value of a label that occurs: n, share and its Wilson interval, in the order of the label's values."""
     values, rows = results.labels[label][results.labels[label] != ""], []
     for value in results.values_of(label):
-        n = int((values == value).sum())
-        low, high = wilson(n, len(values))
-        rows.append({"value": value, "n": n, "share": n / len(values), "low": low, "high": high})
+        rows.append({"value": value} | share_of((values == value).sum(), len(values)))
     return rows
 
 

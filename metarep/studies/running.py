@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,16 +10,19 @@ from typing import Any
 
 from metarep.artefact import MANIFEST, Artefact, canonical_json, open_artefact, refuse_to_overwrite, write_whole, writing
 from metarep.progress import Progress
-from metarep.report.page import png_of
+from metarep.report.page import template_of
+from metarep.report.style import png_of
 from metarep.runner import Stage, publish, run_stages
 from metarep.settings import Settings
-from metarep.studies.page import render
 from metarep.studies.study import Context, Result, Series, Study
-from metarep.tables import to_csv
+from metarep.tables import read_csv, to_csv
 
 RESULT = "result.json"
 SHARED = "shared"
 """The folder of the zoos and models that several studies use."""
+
+MAX_ROWS = 30
+"""Of a longer table the page shows the first rows, and says so."""
 
 
 def run_series(
@@ -114,6 +118,21 @@ def write_report(out: Path, series: Series, progress: Progress) -> None:
         write_whole(folder / "summary.csv", to_csv(rows))
         write_whole(folder / "report.html", render(out, series, there, rows))
     progress.say(f"page: {out / 'report' / 'report.html'}")
+
+
+def render(out: Path, series: Series, finished: list[tuple[Study, dict[str, Any]]], rows: list[dict[str, Any]]) -> str:
+    """The page of the finished studies under `out` as HTML that needs no network: figures are in it as data URIs."""
+    sections = []
+    for study, found in finished:
+        folder = out / study.folder
+        drawn = [(folder / "figures" / f"{entry['name']}.png").read_bytes() for entry in found["figures"]]
+        data = [{"data": base64.b64encode(image).decode()} for image in drawn]
+        images = [entry | own for entry, own in zip(found["figures"], data, strict=True)]
+        tables = {name: read_csv(folder / f"{name}.csv") for name in found["shown"]}
+        sections.append({"study": study, "found": found, "images": images, "tables": tables})
+    published = any(claim["met"] is not None for _, found in finished for claim in found["claims"])
+    shared = {"series": series, "rows": rows, "published": published, "max_rows": MAX_ROWS}
+    return template_of("studies", "page.html").render(sections=sections, **shared)
 
 
 def summary_row(study: Study, found: Mapping[str, Any]) -> dict[str, Any]:

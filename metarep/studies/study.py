@@ -1,7 +1,7 @@
 """What a study is: it computes, and returns claims, sentences, tables and figures; `running` writes them.
 
-A study is a folder of this package whose `run.py` has one public function `run(context) -> Result`. Studies that share
-settings, zoos and a page are a series; `series` lists them.
+A study is a module of this package with a function `run(context) -> Result`. Studies that share settings, zoos and a page are a
+series; `series` lists them.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ import numpy as np
 from metarep.artefact import Artefact, open_artefact
 from metarep.errors import MetarepError
 from metarep.progress import Progress
+from metarep.report.wording import score_of
 from metarep.runner import Stage, run_stages
 from metarep.settings import Settings
-from metarep.studies.rows import ends
+from metarep.studies.rows import number
 from metarep.training.build import build_zoo
 from metarep.training.settings import ZooConfig
 from metarep.zoos.zoo import Zoo, open_zoo
@@ -58,9 +59,9 @@ class Claim:
 
     @classmethod
     def of(cls, name: str, row: Mapping[str, Any], metric: str = "value", **fields: Any) -> Claim:
-        """A metric of a table's row with its interval, as `rows.ends` finds it."""
-        low, high = ends(row, metric)
-        return cls(name, row[metric], low=low, high=high, **fields)
+        """A metric of a table's row with its interval."""
+        score = score_of(row, metric)
+        return cls(name, row[metric], low=number(score.low), high=number(score.high), **fields)
 
     @classmethod
     def over_all(cls, name: str, values: np.ndarray, whom: str, published: Any = None, **fields: Any) -> Claim:
@@ -162,12 +163,13 @@ class Context:
 
     def side_by_side(self, what: str, jobs: Mapping[str, Callable[[], T]]) -> list[T]:
         """What each of some jobs returns, each in a process of one thread."""
-        from joblib import Parallel, cpu_count, delayed, parallel_config
+        from joblib import delayed
+
+        from metarep.evaluation.arena import side_by_side
 
         found = []
-        with self.progress.task(what, len(jobs), "jobs") as task, parallel_config("loky", inner_max_num_threads=1):
-            parallel = Parallel(n_jobs=min(cpu_count(), len(jobs)), return_as="generator")
-            for name, one in zip(jobs, parallel(delayed(job)() for job in jobs.values()), strict=True):
+        with self.progress.task(what, len(jobs), "jobs") as task:
+            for name, one in zip(jobs, side_by_side([delayed(job)() for job in jobs.values()]), strict=True):
                 found.append(one)
                 task.advance(1, name)
         return found
@@ -175,7 +177,7 @@ class Context:
 
 @dataclass(frozen=True)
 class Study:
-    """One study. `name` is what the command line takes; `folder` its folder in this package and in the results.
+    """One study. `name` is what the command line takes; `folder` its module in this package and its folder in the results.
 
     settings: the names of what it depends on in the settings of its series; empty for all of them.
     """
@@ -189,7 +191,7 @@ class Study:
     @property
     def run(self) -> Callable[[Context], Result]:
         """The study's `run`; imported only now, since some are slow to import."""
-        return import_module(f"metarep.studies.{self.folder}.run").run
+        return import_module(f"metarep.studies.{self.folder}").run
 
     def config_of(self, config: Settings) -> dict[str, Any]:
         """What it depends on in the settings of its series, as plain JSON data."""

@@ -106,14 +106,15 @@ def test_a_prediction_does_not_depend_on_the_other_rows(name):
 
 def test_stability_tells_blobs_from_noise_and_the_rule_takes_the_best_separated_stable_k():
     x, _ = blobs(300)
-    found = sweep("kmeans", x, (2, 3, 6), n_bootstraps=3, seed=0)
-    assert found.chosen.n_clusters == 3
+    found = sweep("kmeans", [x], (2, 3, 6), n_bootstraps=3, seed=0)
+    (chosen,) = found.chosen
+    assert chosen.n_clusters == 3
     assert [row["k"] for row in found.curve if row["chosen"]] == [3]
     assert min(found.curve[1]["stability"], found.curve[1]["least_jaccard"]) > 0.95
     scaled = StandardScaler().fit_transform(x)
-    clusters = found.chosen.predict(x)
+    clusters = chosen.predict(x)
     assert Silhouette(x, seed=0)(clusters) == pytest.approx(silhouette_score(scaled, clusters))
-    noise = sweep("kmeans", RNG.standard_normal((300, 4)), (6,), n_bootstraps=3, seed=0).curve[0]
+    noise = sweep("kmeans", [RNG.standard_normal((300, 4))], (6,), n_bootstraps=3, seed=0).curve[0]
     assert max(noise["stability"], noise["least_jaccard"]) < 0.8
     silhouettes = {2: 0.3, 3: 0.5, 4: 0.9, 5: 0.4, 6: 0.6}
     assert choose_k({2: 1.0, 3: 0.95, 4: 0.6, 5: 0.91, 6: 0.2}, silhouettes) == 3
@@ -199,5 +200,5 @@ def stability_of(x):
 
 def test_one_lump_over_and_over_is_not_stable():
     x, _ = blobs(240)
-    assert stability_of(x).ari > 0.9
-    assert stability_of(np.zeros((60, 2))).ari == 0
+    assert stability_of(x)[0] > 0.9
+    assert stability_of(np.zeros((60, 2)))[0] == 0

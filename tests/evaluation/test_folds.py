@@ -108,7 +108,7 @@ def test_networks_that_are_measured_fit_nothing():
     assert set(draw.rows) <= set(fold.train)
     np.testing.assert_array_equal(draw.x, other.x)
     assert fold.train[0] not in draw.rows or (draw.x != control.x).any()
-    fitted = [sweep("kmeans", one[fold.train], (3,), n_bootstraps=2, seed=0).curve for one in (x, moved)]
+    fitted = [sweep("kmeans", [one[fold.train]], (3,), n_bootstraps=2, seed=0).curve for one in (x, moved)]
     assert fitted[0] == fitted[1]
 
 

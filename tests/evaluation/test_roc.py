@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from metarep.evaluation.roc import FPR_GRID, area, auc, estimate, on_grid
+from metarep.evaluation.roc import FPR_GRID, auc, auc_row, on_grid
 
 RNG = np.random.default_rng(0)
 
@@ -35,27 +35,27 @@ def test_analytic_values():
 def test_the_interval_is_that_of_a_plain_bootstrap():
     positive, negative = classes(200, 400)
     draws = [auc(RNG.choice(positive, 200), RNG.choice(negative, 400)) for _ in range(1500)]
-    found = estimate({"auc": area}, positive, negative, 1500, seed=1)["auc"]
-    assert found.value == pytest.approx(auc(positive, negative))
-    np.testing.assert_allclose([found.low, found.high], np.quantile(draws, [0.025, 0.975]), atol=0.006)
+    found = auc_row("auc", positive, negative, 1500, seed=1)
+    assert found["auc"] == pytest.approx(auc(positive, negative))
+    np.testing.assert_allclose([found["auc_low"], found["auc_high"]], np.quantile(draws, [0.025, 0.975]), atol=0.006)
 
 
 def test_null_scores_cover_chance_as_often_as_they_should():
     covered = 0
     for seed in range(200):
         scores = np.random.default_rng(seed).standard_normal(160)
-        found = estimate({"auc": area}, scores[:60], scores[60:], 200, seed=seed)["auc"]
-        covered += found.low < 0.5 < found.high
+        found = auc_row("auc", scores[:60], scores[60:], 200, seed=seed)
+        covered += found["auc_low"] < 0.5 < found["auc_high"]
     assert 0.88 < covered / 200 <= 1.0
 
 
 def test_draws_are_averaged_and_widen_the_interval():
     positive, negative = classes(2000, 2000)
-    one = estimate({"auc": area}, positive, negative, 400, seed=0)["auc"]
+    one = auc_row("auc", positive, negative, 400, seed=0)
     shifted = np.stack([positive, positive - 1.5])
-    both = estimate({"auc": area}, shifted, np.stack([negative, negative]), 400, seed=0)["auc"]
-    assert both.value == pytest.approx((auc(positive, negative) + auc(positive - 1.5, negative)) / 2)
-    assert both.high - both.low > 5 * (one.high - one.low)
+    both = auc_row("auc", shifted, np.stack([negative, negative]), 400, seed=0)
+    assert both["auc"] == pytest.approx((auc(positive, negative) + auc(positive - 1.5, negative)) / 2)
+    assert both["auc_high"] - both["auc_low"] > 5 * (one["auc_high"] - one["auc_low"])
 
 
 def test_the_curve_on_the_grid_is_the_curve():

@@ -6,19 +6,10 @@ import numpy as np
 import pytest
 
 from metarep.domains.multiplier.domain import DOMAIN
+from metarep.evaluation.arena import Arena
 from metarep.evaluation.folds import Fold
 from metarep.evaluation.settings import MaskedR2Config, TransferConfig
-from metarep.evaluation.transfer import (
-    Found,
-    Origin,
-    Target,
-    fit,
-    found_rows,
-    masked_rows,
-    summary,
-    target_of,
-    untrained_networks,
-)
+from metarep.evaluation.transfer import fit, found_rows, masked_rows, summary, untrained_networks
 from metarep.model.pretraining import prepare
 from metarep.model.settings import PretrainConfig
 from metarep.networks.spec import NetworkSpec
@@ -48,16 +39,16 @@ def zoo_of(params, start):
 
 ZOO = zoo_of(*RNG.standard_normal((2, 120, 9)).astype(np.float32))
 RUNS = Zoo({"network_id": np.arange(N).astype(str), "run_id": np.arange(N).astype(str)})
-TARGET = Target("e03", RUNS, {"mode": MODE}, {"log_error": ERROR})
+TARGET = Arena(RUNS, (), {"mode": MODE}, {"log_error": ERROR})
 
 
 def rows_of(mode, error):
-    predicted = {
+    found = {
         ("mode", "linear", "balanced_accuracy"): mode,
         ("log_error", "linear", "r2"): error,
         ("unknown", "linear", "balanced_accuracy"): mode,
     }
-    found = Found(predicted, np.unique(mode, return_inverse=True)[1], "mode")
+    found["mode", "clusters", "ari"] = np.unique(mode, return_inverse=True)[1]
     rows = list(found_rows(found, TARGET, TransferConfig()))
     assert {row["label"] for row in rows} == {"mode", "log_error"}
     return {(row["label"], row["probe"], row["metric"]): row for row in rows}
@@ -87,16 +78,16 @@ def test_the_null_is_the_95th_percentile_and_not_the_mean():
 def test_what_is_fitted_on_the_source_is_found_in_the_target():
     x = np.eye(4)[np.unique(MODE, return_inverse=True)[1]] * 4 + 0.1 * RNG.standard_normal((N, 4))
     rows = np.arange(N)
-    source = Origin(TARGET.zoo, (Fold(rows, rows, rows),), TARGET.labels, TARGET.numbers, [])
-    carried = fit(x, source, rows, TransferConfig(k=4))
-    found = {(r["label"], r["probe"], r["metric"]): r["value"] for r in found_rows(carried.to(x), TARGET, TransferConfig())}
+    source = replace(TARGET, folds=(Fold(rows, rows, rows),))
+    carried = {key: predict(x) for key, predict in fit(x, source, rows, TransferConfig(k=4)).items()}
+    found = {(r["label"], r["probe"], r["metric"]): r["value"] for r in found_rows(carried, TARGET, TransferConfig())}
     assert found["mode", "nearest_neighbours", "balanced_accuracy"] > 0.99
     assert found["mode", "clusters", "ari"] > 0.99
 
 
 def test_networks_without_a_label_are_not_asked_about_it():
     unlabelled = replace(TARGET, labels={"mode": np.where(np.arange(N) < 100, MODE, "")})
-    found = Found({("mode", "linear", "balanced_accuracy"): MODE.astype(str)}, np.zeros(N, int), "mode")
+    found = {("mode", "linear", "balanced_accuracy"): MODE.astype(str)}
     rows = list(found_rows(found, unlabelled, TransferConfig()))
     assert {row["n"] for row in rows} == {100}
 
@@ -104,7 +95,7 @@ def test_networks_without_a_label_are_not_asked_about_it():
 def test_a_model_that_knows_nothing_predicts_other_networks_as_well():
     small = {"d_model": 8, "n_layers": 1, "n_heads": 2, "n_components": 2}
     model = prepare(PretrainConfig(**small), [ZOO], progress=Progress()).model.eval()
-    rows = list(masked_rows(model, ZOO.where(split="train"), target_of("e03", ZOO.where(split="test")), MaskedR2Config()))
+    rows = list(masked_rows(model, ZOO.where(split="train"), ZOO.where(split="test"), MaskedR2Config()))
     assert [row["predictor"] for row in rows] == ["cloze", "linear_gaussian"]
     for row in rows:
         assert row["low"] <= row["value"] <= row["high"]
@@ -120,5 +111,5 @@ def test_the_control_has_the_labels_of_where_training_started():
 
 
 def test_the_metrics_count_the_first_label():
-    found = summary([TARGET, replace(TARGET, name="other", labels={})], "mode", TransferConfig())
+    found = summary({"e03": TARGET, "other": replace(TARGET, labels={})}, "mode", TransferConfig())
     assert found["targets"] == {"e03": {mode: int((mode == MODE).sum()) for mode in "1234"}, "other": {}}

@@ -17,8 +17,7 @@ from metarep.evaluation.baselines import baselines_of
 from metarep.evaluation.compare import cluster
 from metarep.evaluation.settings import ClusterConfig
 from metarep.evaluation.unit_baselines import low_rank, only_rows, profile
-from metarep.evaluation.units import units_of
-from metarep.evaluation.within import within_rows
+from metarep.evaluation.units import units_of, within_rows
 from metarep.model.pretraining import pretrain
 from metarep.model.settings import PretrainConfig
 from metarep.networks.symmetry_groups import Symmetries

@@ -280,7 +280,7 @@ def audit_rows():
 def transfer_metrics():
     """The transfer stage's metrics.json."""
     counts = {"unseen_seeds": {"2": 20, "3": 30}, "e07": {"3": 50}, CONTROL: {"1": 10, "3": 40}}
-    return {"control": CONTROL, "targets": {name: {"label": "mode", "n": n} for name, n in counts.items()}}
+    return {"control": CONTROL, "label": "mode", "targets": counts}
 
 
 if __name__ == "__main__":

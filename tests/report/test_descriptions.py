@@ -3,8 +3,18 @@
 import pytest
 from synthetic_run import description_tables, effect_row, rule_row, unexplained_rows
 
-from metarep.report.description_figures import effects_figure, shown_properties, unexplained_figure
-from metarep.report.descriptions import apart, f1, ladder, rule_sentence, rules_text, split_rows, unexplained_text
+from metarep.report.descriptions import (
+    apart,
+    effects_figure,
+    f1,
+    ladder,
+    rule_sentence,
+    rules_text,
+    shown_properties,
+    split_rows,
+    unexplained_figure,
+    unexplained_text,
+)
 
 
 def test_what_sets_apart_says_direction_and_facts_as_shares():

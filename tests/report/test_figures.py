@@ -1,6 +1,7 @@
 """Charts: what they show is what the tables hold, and no two labels lie on each other."""
 
 from itertools import combinations
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,11 +13,13 @@ from synthetic_run import UNTRAINED, cluster_tables, description_tables, masked_
 from metarep.domains.multiplier.domain import MODE_COLOURS
 from metarep.domains.multiplier.figures import scan_figures
 from metarep.evaluation.resampling import wilson
-from metarep.report import description_figures, figures, maps
-from metarep.report.figures import Panel
+from metarep.report import descriptions, figures, maps
+from metarep.report.comparison_section import comparison_figure_of
+from metarep.report.dots import LEAST_SHOWN, Panel, Series, dots_figure
+from metarep.report.model_section import panel_of
 from metarep.report.representations import LOOKS, PREDICTORS, key_of, representation_of
-from metarep.report.results import score_of
 from metarep.report.style import colours_of, spread_apart
+from metarep.report.wording import Score, score_of
 
 RNG = np.random.default_rng(0)
 MODE = RNG.choice(["1", "2", "3"], 300)
@@ -56,28 +59,23 @@ def label_figure():
 
 
 def comparison():
-    scores = {title: {(n, KNOWN[n].group): s for n, s in own.items()} for title, own in (("ARI", CHOSEN), ("probe", PROBED))}
-    panels = [Panel("k-means, mode", "adjusted Rand index", scores["ARI"])]
-    panels.append(Panel("linear probe, mode", "balanced accuracy", scores["probe"], is_accuracy=True))
-    names = dict(sorted(TITLES.items(), key=lambda item: -CHOSEN[item[0]].value))
-    return figures.comparison_figure(panels, names, {one.group for one in KNOWN.values()})
+    results = SimpleNamespace(title=TITLES.get, group=lambda name: KNOWN[name].group)
+    panels = [("k-means, mode", "adjusted Rand index", CHOSEN), ("linear probe, mode", "balanced accuracy", PROBED)]
+    return comparison_figure_of(results, panels)
 
 
 def masked():
-    rows: dict[str, dict] = {}
-    for r in masked_rows():
-        rows.setdefault(figures.row_title(r["group"], r["value"]), {})[r["predictor"]] = score_of(r, "r2")
-    return figures.masked_figure({"By group of parameters": rows, "By label": dict(list(rows.items())[-5:])})
+    rows = masked_rows()
+    return dots_figure([panel_of("By group of parameters", rows), panel_of("By label", rows[-8:])], apart=0)
 
 
 def transfer():
-    scores = {
-        ("a", "cloze"): CHOSEN[next(iter(KNOWN))],
-        ("b", "cloze"): score_of({"value": -3, "low": -3.2, "high": -2.9, "null": -3}),
-    }
+    scores = {"a": CHOSEN[next(iter(KNOWN))], "b": Score(-3, -3.2, -2.9, -3)}
+    series = [Series("cloze model", scores, *PREDICTORS["cloze"][1:])]
     targets = {"a": "unseen seeds, 50", "b": "random starts, 50\n(negative control)"}
-    panels = [Panel("masked R²", "", scores), Panel("mode, linear probe:\nbalanced accuracy", "", scores)]
-    return figures.transfer_figure(panels, targets, {"cloze": PREDICTORS["cloze"]})
+    titles = ("masked R²", "mode, linear probe:\nbalanced accuracy")
+    panels = [Panel(title, series, floor=LEAST_SHOWN, zero=True) for title in titles]
+    return dots_figure(panels, targets, width=11, widest=0.45, chance="permuted predictions, 95th percentile")
 
 
 def umap():
@@ -109,8 +107,8 @@ MAKERS = {
     "umap_of_many_values": lambda: umap_of(np.array([f"code {i}" for i in RNG.integers(0, 15, 300)])),
     "contingency": lambda: contingency(["1", "2", "2.5", "3", "4"], "mode"),
     "contingency_of_texts": lambda: contingency(sorted(set(LABEL)), "animal"),
-    "effects": lambda: description_figures.effects_figure(description_tables(range(3))["descriptions.csv"], {0: "90% 3"}),
-    "unexplained": lambda: description_figures.unexplained_figure(unexplained_rows()),
+    "effects": lambda: descriptions.effects_figure(description_tables(range(3))["descriptions.csv"], {0: "90% 3"}),
+    "unexplained": lambda: descriptions.unexplained_figure(unexplained_rows()),
 }
 
 

@@ -5,9 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from metarep.evaluation.neighbours import units_of
 from metarep.networks.spec import NetworkSpec
-from metarep.studies.ceiling.run import (
+from metarep.studies.ceiling import (
     ALL,
     CEILING,
     IMPUTER,
@@ -18,8 +17,8 @@ from metarep.studies.ceiling.run import (
     predictability_rows,
     where_it_lies,
 )
-from metarep.studies.ceiling.run import share as said
-from metarep.studies.masked import Held, kinds_of
+from metarep.studies.ceiling import share as said
+from metarep.studies.reading import Held, kinds_of
 from metarep.studies.running import run_series
 from metarep.studies.series import QUESTIONS
 from metarep.studies.settings import QuestionConfig
@@ -73,7 +72,7 @@ def determined(n, seed, share):
 def test_what_is_planted_is_found_and_null_data_cover_chance(share):
     train, test = determined(4000, 0, share), determined(600, 1, share)
     # what is next to constant is left at its own size, so that it does not part neighbours
-    units = units_of(np.where(train.std(axis=0) > 0.1, train, train * 100), KINDS.number)
+    units = KINDS.scale(np.where(train.std(axis=0) > 0.1, train, train * 100))
     zoo = Zoo({"network_id": np.arange(4000), "spec": np.full(4000, "2-2-1", object), "params": train})
     held = Held.of(units.of(test), KINDS, n_bootstraps=100, seed=0)
     of_bias = KINDS.names.index("2.bias[·]")

@@ -6,7 +6,7 @@ import pytest
 
 from metarep.domains.multiplier import birth
 from metarep.progress import Progress
-from metarep.studies.dynamics import run as dynamics_run
+from metarep.studies import dynamics
 from metarep.studies.settings import ExperimentConfig
 from metarep.studies.study import Context
 from metarep.tables import to_csv
@@ -16,10 +16,10 @@ from metarep.tables import to_csv
 def result(context):
     """A run with 60 networks."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(dynamics_run, "MAX_TWINS", 50)
+        patch.setattr(dynamics, "MAX_TWINS", 50)
         patch.setattr(birth, "N_ROUNDS", 3)
         config = ExperimentConfig(n_snapshot_networks=60, n_snapshots=12, n_networks=150, n_bootstraps=20)
-        yield dynamics_run.run(Context(config, context.shared, Progress()))
+        yield dynamics.run(Context(config, context.shared, Progress()))
 
 
 def test_claims_lie_in_their_intervals_and_nothing_was_published(result):
@@ -42,7 +42,7 @@ def test_the_words_on_birth_follow_the_numbers():
     def birth_of(twin, accuracy):
         tree = {"value": accuracy, "low": accuracy - 0.02, "high": accuracy + 0.02, "null": 0.25}
         same = {"n": 1, "of": 2, "share": twin, "low": twin - 0.02, "high": twin + 0.02}
-        return dynamics_run.birth_sentences(same, tree, {"value": 0.9, "low": 0.88, "high": 0.92})
+        return dynamics.birth_sentences(same, tree, {"value": 0.9, "low": 0.88, "high": 0.92})
 
     strong, weak = birth_of(0.98, 0.8), birth_of(0.4, 0.2)
     assert strong[0].startswith("The initialisation decides the mode:")

@@ -6,15 +6,16 @@ import numpy as np
 import pytest
 import torch
 
+from metarep.evaluation.probes import read_linearly
 from metarep.model.pretraining import prepare
 from metarep.model.settings import PretrainConfig
 from metarep.networks.spec import NetworkSpec
 from metarep.progress import Progress
-from metarep.studies.input.run import BASE, change_of, design_sentence, over_units, read_linearly, rewritten
+from metarep.studies.input import BASE, change_of, design_sentence, over_units, rewritten
+from metarep.studies.reading import unit_states
 from metarep.studies.running import run_series
 from metarep.studies.series import QUESTIONS
 from metarep.studies.settings import QuestionConfig
-from metarep.studies.units import unit_states
 from metarep.tables import read_csv
 from metarep.training.build import build_zoo
 from metarep.training.settings import ZooConfig

@@ -10,8 +10,7 @@ from metarep.domains.multiplier.expected_error import expected_error
 from metarep.networks.forward import forward
 from metarep.networks.spec import NetworkSpec
 from metarep.progress import Progress
-from metarep.studies.e01 import run as e01_run
-from metarep.studies.e02 import run as e02_run
+from metarep.studies import e01, e02
 from metarep.studies.settings import ExperimentConfig
 from metarep.studies.study import Context
 
@@ -22,7 +21,7 @@ def context(tmp_path_factory):
 
 
 def test_the_linear_optimum_is_exact_and_nothing_near_is_better():
-    best, error = e01_run.linear_optimum()
+    best, error = e01.linear_optimum()
     assert best == (Fraction(1, 2), Fraction(1, 2), Fraction(-1, 4))
     assert error == Fraction(1, 144)
     near = np.array(best, float) + 1e-3 * np.random.default_rng(0).standard_normal((200, 3))
@@ -30,7 +29,7 @@ def test_the_linear_optimum_is_exact_and_nothing_near_is_better():
 
 
 def test_experiment_1_meets_the_published_numbers_and_would_not_meet_others(context):
-    result = e01_run.run(context)
+    result = e01.run(context)
     assert [claim.name for claim in result.claims] == ["valid_mse", "weight", "bias"]
     assert all(claim.met for claim in result.claims)
     assert result.claims[0].best == pytest.approx(1 / 144)
@@ -41,7 +40,7 @@ def test_experiment_1_meets_the_published_numbers_and_would_not_meet_others(cont
 
 
 def test_experiment_2_meets_the_published_numbers_and_counts_the_dead(context):
-    result = e02_run.run(context)
+    result = e02.run(context)
     assert all(claim.met for claim in result.claims[:3])
     assert not replace(result.claims[0], published=0.0072).met
     assert result.claims[-1].value > 5 / 60
@@ -53,17 +52,17 @@ def test_experiment_2_meets_the_published_numbers_and_counts_the_dead(context):
 def test_dead_is_dead_on_a_fine_grid_and_alive_is_not():
     params = np.random.default_rng(1).standard_normal((300, 3))
     at = np.stack(np.meshgrid(np.linspace(0, 1, 41), np.linspace(0, 1, 41)), -1).reshape(-1, 2)
-    np.testing.assert_array_equal(e02_run.is_dead(params), (forward(e02_run.SPEC, params, at)[:, :, 0] == 0).all(axis=1))
+    np.testing.assert_array_equal(e02.is_dead(params), (forward(e02.SPEC, params, at)[:, :, 0] == 0).all(axis=1))
 
 
 def test_nothing_found_beats_the_rectified_optimum():
     rng = np.random.default_rng(2)
-    best, error, n_reached = e02_run.rectified_optimum(rng.uniform(0.1, 1, (20, 3)) * [1, 1, -0.5])
+    best, error, n_reached = e02.rectified_optimum(rng.uniform(0.1, 1, (20, 3)) * [1, 1, -0.5])
     others = best + np.concatenate([0.3 * rng.standard_normal((2000, 3)), 1e-3 * rng.standard_normal((200, 3))])
-    assert (expected_error(e02_run.SPEC, others, input_distribution="square") > error).all()
+    assert (expected_error(e02.SPEC, others, input_distribution="square") > error).all()
     assert 0 < n_reached <= 20
 
 
 def test_sentences_follow_the_numbers():
-    assert "none died on the way" in e02_run.death_sentence(np.array([True, False]), np.array([True, False]))
-    assert "1 died on the way, 1 came back" in e02_run.death_sentence(np.array([True, False]), np.array([False, True]))
+    assert "none died on the way" in e02.death_sentence(np.array([True, False]), np.array([True, False]))
+    assert "1 died on the way, 1 came back" in e02.death_sentence(np.array([True, False]), np.array([False, True]))

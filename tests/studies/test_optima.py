@@ -8,12 +8,12 @@ import pytest
 
 from metarep.domains.multiplier.minimise import Minimum
 from metarep.domains.multiplier.modes import MODES
-from metarep.studies.optima import run as optima_run
+from metarep.studies import optima
 
 
 @pytest.fixture(scope="module")
 def result(context):
-    return optima_run.run(context)
+    return optima.run(context)
 
 
 def test_a_small_search_has_all_its_parts(result):
@@ -36,18 +36,18 @@ def test_the_published_networks_come_back_in_the_table(result):
 def test_only_what_has_converged_is_a_minimum():
     error, done = np.array([0.1, 0.2, 0.05]), np.array([True, True, False])
     found = Minimum(np.zeros((3, 9)), error, error, error, done, error)
-    assert optima_run.lowest_of_modes(found, np.array(["3", "3", "4"], dtype=object)) == {"3": 0}
+    assert optima.lowest_of_modes(found, np.array(["3", "3", "4"], dtype=object)) == {"3": 0}
 
 
 def test_the_best_mode_is_named_from_the_numbers():
     def rows(*errors):
         return [{"mode": mode, "lowest_local_minimum": error} for mode, error in zip(MODES, errors, strict=True)]
 
-    unnamed = optima_run.best_sentence(rows(0.08, 0.003, None, 0.002, 0.001))
+    unnamed = optima.best_sentence(rows(0.08, 0.003, None, 0.002, 0.001))
     for part in ("in mode 4", "do not name", "mode 3, 2.00 times"):
         assert part in unnamed
-    assert "in mode 3" in optima_run.best_sentence(rows(0.08, 0.003, None, 0.001, 0.0015))
-    assert "in any mode" in optima_run.best_sentence(rows(None, None, None, None, 0.001))
+    assert "in mode 3" in optima.best_sentence(rows(0.08, 0.003, None, 0.001, 0.0015))
+    assert "in any mode" in optima.best_sentence(rows(None, None, None, None, 0.001))
 
 
 def test_a_claim_that_mode_3_is_as_good_as_published_can_fail(result):

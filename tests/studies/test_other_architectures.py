@@ -9,9 +9,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from metarep.studies.digits.run import without_quartiles
-from metarep.studies.large import measure
-from metarep.studies.large.run import NETWORKS, growth
+from metarep.studies import large_measure
+from metarep.studies.digits import without_quartiles
+from metarep.studies.large import NETWORKS, growth
 from metarep.studies.running import run_series
 from metarep.studies.series import BEYOND
 from metarep.studies.settings import BeyondConfig
@@ -50,7 +50,7 @@ def out(tmp_path_factory):
         if len(started) == 1:
             return start(command, **options)
         with redirect_stdout(io.StringIO()) as text:
-            measure.main(*command[3:])
+            large_measure.main(*command[3:])
         return SimpleNamespace(stdout=text.getvalue())
 
     with pytest.MonkeyPatch.context() as patch:

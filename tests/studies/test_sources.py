@@ -13,14 +13,14 @@ from metarep.evaluation.probes import fit_probe
 from metarep.evaluation.resampling import resamples, summary
 from metarep.networks.spec import NetworkSpec
 from metarep.progress import Progress
-from metarep.studies.masked import Held, kinds_of
+from metarep.studies import sources
+from metarep.studies.reading import Held, kinds_of
 from metarep.studies.settings import QuestionConfig
-from metarep.studies.sources import run as sources
-from metarep.studies.sources.cells import Measuring, probe_row, unit_vectors
-from metarep.studies.sources.zoos import SOURCES, zoo_config
+from metarep.studies.sources import SOURCES, zoo_config
+from metarep.studies.sources_cells import probe_row, unit_vectors
 from metarep.studies.study import Context
 
-MEASURING = Measuring(k=3, n_bootstraps=50, seed=0)
+DRAWS = {"n_bootstraps": 50, "seed": 0}
 TINY = {
     "n_bootstraps": 20,
     "pretrain": {"d_model": 8, "n_layers": 1, "n_heads": 2, "n_components": 2, "behaviour_weight": 1.0, "unmasked_share": 0.5},
@@ -70,14 +70,14 @@ def test_predictions_are_scored_by_r_squared_in_each_resample():
 
 def test_a_probe_is_scored_by_states_that_occur_and_against_chance():
     truth = np.array([["on", "bent"]] * 20 + [["bent", "bent"]] * 10 + [["off", "on"]] * 2)
-    right = probe_row(truth, truth.copy(), MEASURING)
+    right = probe_row(truth, truth.copy(), **DRAWS)
     assert right["value"] == right["low"] == right["high"] == 1
     assert right["null"] < 0.8
-    alike = probe_row(truth[:20], truth[:20].copy(), MEASURING)
+    alike = probe_row(truth[:20], truth[:20].copy(), **DRAWS)
     assert alike["null"] == 1  # whole networks are permuted: where all are alike, another one's answers are as right
     one = fit_probe(None, np.zeros((3, 1)), np.array(["on"] * 3))(np.zeros((64, 1))).reshape(32, 2)
-    assert probe_row(truth, one, MEASURING)["value"] == 0.5
-    assert probe_row(np.full((9, 2), "on"), np.full((9, 2), "on"), MEASURING)["value"] is None
+    assert probe_row(truth, one, **DRAWS)["value"] == 0.5
+    assert probe_row(np.full((9, 2), "on"), np.full((9, 2), "on"), **DRAWS)["value"] is None
 
 
 @pytest.fixture(scope="module")

@@ -11,10 +11,9 @@ from metarep.domains.functions.probe import OUTPUTS, FunctionsConfig, about, fun
 from metarep.embeddings.store import load_embeddings
 from metarep.evaluation.arena import embedded_in_all
 from metarep.progress import Progress
-from metarep.report.page import png_of
 from metarep.report.representations import BASELINE, CLOZE, UNTRAINED, Representation, representation_of
-from metarep.report.results import score_of
-from metarep.report.wording import Score, listed, num, spoken
+from metarep.report.style import png_of
+from metarep.report.wording import Score, listed, num, score_of, spoken
 from metarep.tables import write_tables
 from metarep.zoos.zoo import open_zoo
 

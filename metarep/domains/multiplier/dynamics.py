@@ -19,7 +19,7 @@ from metarep.domains.multiplier.trajectories import Runs, read_runs
 from metarep.errors import MetarepError
 from metarep.evaluation.resampling import balanced_accuracy, interval, share_of
 from metarep.progress import Progress
-from metarep.report.wording import of_row, percent, spoken
+from metarep.report.wording import percent, score_of, spoken
 from metarep.tables import rows_of, write_tables
 from metarep.zoos.zoo import open_zoo
 
@@ -175,7 +175,7 @@ def drop_sentence(metrics: dict) -> str:
     own, control = (10 ** metrics[name] for name in ("drop", "control"))
     return (
         f"Around the last change of mode the error falls {verdict} in matched networks that keep theirs: by a factor of "
-        f"{own:.2f}, in these {control:.2f}; the difference is {spoken(of_row(metrics, 'excess'), 3)} decades (n = "
+        f"{own:.2f}, in these {control:.2f}; the difference is {spoken(score_of(metrics, 'excess'), 3)} decades (n = "
         f"{metrics['n_changes']:,})."
     )
 
@@ -184,7 +184,7 @@ def steepness_sentence(metrics: dict) -> str:
     """Whether errors drop as abruptly as they would in a phase transition."""
     if "steepness" not in metrics:
         return "Too few networks learn to say whether there are phase transitions."
-    found = of_row(metrics, "steepness")
+    found = score_of(metrics, "steepness")
     verdict = "Errors drop abruptly" if found.low > ABRUPT else "There is no sign of phase transitions"
     return (
         f"{verdict}: the steepest tenth of a decade of steps holds {spoken(found)} times as much of the whole drop of the "

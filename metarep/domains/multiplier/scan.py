@@ -24,7 +24,7 @@ from metarep.domains.multiplier.scores import SCORES
 from metarep.domains.multiplier.settings import ScanConfig
 from metarep.embeddings.store import load_embeddings
 from metarep.errors import MetarepError
-from metarep.evaluation.roc import FPR_GRID, area, estimate, on_grid
+from metarep.evaluation.roc import FPR_GRID, auc_row, on_grid
 from metarep.progress import Progress
 from metarep.tables import write_tables
 from metarep.zoos.zoo import Zoo, open_zoo
@@ -181,8 +181,8 @@ def auc_rows(one: Scan, mode: np.ndarray, config: ScanConfig) -> list[dict]:
     """Rows of scan.csv: the AUC of each mode against each class, of networks of modes (N,)."""
     rows = []
     for row, scores, others in contests(one, mode):
-        found = estimate({"auc": area}, scores, others, config.n_bootstraps, seed=config.seed)["auc"]
-        rows.append(row | {"n_positive": scores.shape[1], "n_negative": others.shape[1]} | found.row("auc"))
+        found = auc_row("auc", scores, others, config.n_bootstraps, seed=config.seed)
+        rows.append(row | {"n_positive": scores.shape[1], "n_negative": others.shape[1]} | found)
     return rows
 
 

@@ -63,7 +63,7 @@ def test_every_command_can_be_given(page):
 
 def test_every_module_has_a_line():
     listed = set(re.findall(r"^- `([^`]+)`:", text_of("metarep/README.md"), flags=re.MULTILINE))
-    assert not [module for module in modules() if module not in listed]
+    assert not [module for module in modules() if not has_a_line(module, listed)]
 
 
 def test_every_line_is_of_a_module():
@@ -91,3 +91,9 @@ def modules() -> list[str]:
     """Every module of the library by its path below `metarep`, packages' own files left out."""
     paths = (path.relative_to(ROOT / "metarep").as_posix() for path in (ROOT / "metarep").rglob("*.py"))
     return sorted(path for path in paths if not path.endswith("__init__.py"))
+
+
+def has_a_line(module: str, listed: set[str]) -> bool:
+    """Whether a module is listed itself, or the folder of the study that it belongs to."""
+    folder = module.rpartition("/")[0] + "/"
+    return module in listed or (folder.startswith("studies/") and folder in listed)

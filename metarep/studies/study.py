@@ -1,7 +1,7 @@
 """What a study is: it computes, and returns claims, sentences, tables and figures; `running` writes them.
 
-A study is a module of this package with a function `run(context) -> Result`. Studies that share settings, zoos and a page are a
-series; `series` lists them.
+A study is a folder of this package whose `run.py` has one public function `run(context) -> Result`. Studies that share
+settings, zoos and a page are a series; `series` lists them.
 """
 
 from __future__ import annotations
@@ -177,7 +177,7 @@ class Context:
 
 @dataclass(frozen=True)
 class Study:
-    """One study. `name` is what the command line takes; `folder` its module in this package and its folder in the results.
+    """One study. `name` is what the command line takes; `folder` its folder in this package and in the results.
 
     settings: the names of what it depends on in the settings of its series; empty for all of them.
     """
@@ -191,7 +191,7 @@ class Study:
     @property
     def run(self) -> Callable[[Context], Result]:
         """The study's `run`; imported only now, since some are slow to import."""
-        return import_module(f"metarep.studies.{self.folder}").run
+        return import_module(f"metarep.studies.{self.folder}.run").run
 
     def config_of(self, config: Settings) -> dict[str, Any]:
         """What it depends on in the settings of its series, as plain JSON data."""

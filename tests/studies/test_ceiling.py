@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from metarep.networks.spec import NetworkSpec
-from metarep.studies.ceiling import (
+from metarep.studies.ceiling.run import (
     ALL,
     CEILING,
     IMPUTER,
@@ -17,7 +17,7 @@ from metarep.studies.ceiling import (
     predictability_rows,
     where_it_lies,
 )
-from metarep.studies.ceiling import share as said
+from metarep.studies.ceiling.run import share as said
 from metarep.studies.reading import Held, kinds_of
 from metarep.studies.running import run_series
 from metarep.studies.series import QUESTIONS

@@ -6,7 +6,7 @@ import pytest
 
 from metarep.domains.multiplier import birth
 from metarep.progress import Progress
-from metarep.studies import dynamics
+from metarep.studies.dynamics import run as dynamics
 from metarep.studies.settings import ExperimentConfig
 from metarep.studies.study import Context
 from metarep.tables import to_csv

@@ -8,7 +8,7 @@ from metarep.domains.multiplier.scan import random_initialisations
 from metarep.domains.multiplier.settings import ScanConfig
 from metarep.networks.spec import NetworkSpec
 from metarep.networks.symmetry import permute_units
-from metarep.studies.e10 import (
+from metarep.studies.e10.run import (
     AS_PUBLISHED,
     OTHER_FOLD,
     OTHER_SIGN,

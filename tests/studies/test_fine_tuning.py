@@ -10,7 +10,7 @@ from metarep.domains.multiplier.modes import MULTIPLIER, label_modes
 from metarep.domains.multiplier.skew import skew
 from metarep.evaluation.resampling import resamples
 from metarep.progress import Progress
-from metarep.studies import e05
+from metarep.studies.e05 import run as e05
 from metarep.studies.settings import ExperimentConfig
 from metarep.studies.study import Context
 

@@ -5,7 +5,7 @@ import pytest
 
 from metarep.networks.spec import NetworkSpec
 from metarep.networks.symmetry import permute_units
-from metarep.studies.ceiling import intercept, nearest
+from metarep.studies.ceiling.run import intercept, nearest
 from metarep.studies.reading import Kinds, Scale
 
 SPEC = NetworkSpec((2, 2, 1))

@@ -12,7 +12,9 @@ from metarep.domains.multiplier.modes import MULTIPLIER
 from metarep.domains.multiplier.optima import distinct_minima
 from metarep.domains.multiplier.recipes import HANDCRAFTED
 from metarep.networks.symmetry import permute_units
-from metarep.studies import e06, e07, e08
+from metarep.studies.e06 import run as e06
+from metarep.studies.e07 import run as e07
+from metarep.studies.e08 import run as e08
 from metarep.studies.published import SEED
 
 

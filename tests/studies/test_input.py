@@ -11,7 +11,7 @@ from metarep.model.pretraining import prepare
 from metarep.model.settings import PretrainConfig
 from metarep.networks.spec import NetworkSpec
 from metarep.progress import Progress
-from metarep.studies.input import BASE, change_of, design_sentence, over_units, rewritten
+from metarep.studies.input.run import BASE, change_of, design_sentence, over_units, rewritten
 from metarep.studies.reading import unit_states
 from metarep.studies.running import run_series
 from metarep.studies.series import QUESTIONS

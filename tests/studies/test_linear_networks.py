@@ -10,7 +10,8 @@ from metarep.domains.multiplier.expected_error import expected_error
 from metarep.networks.forward import forward
 from metarep.networks.spec import NetworkSpec
 from metarep.progress import Progress
-from metarep.studies import e01, e02
+from metarep.studies.e01 import run as e01
+from metarep.studies.e02 import run as e02
 from metarep.studies.settings import ExperimentConfig
 from metarep.studies.study import Context
 

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from metarep.progress import Progress
-from metarep.studies import e03, e04, e09
+from metarep.studies.e03 import run as e03
+from metarep.studies.e04 import run as e04
+from metarep.studies.e09 import run as e09
 from metarep.studies.multipliers import multipliers
 from metarep.studies.published import NETWORKS, SEED
 from metarep.studies.settings import ExperimentConfig

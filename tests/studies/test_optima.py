@@ -8,7 +8,7 @@ import pytest
 
 from metarep.domains.multiplier.minimise import Minimum
 from metarep.domains.multiplier.modes import MODES
-from metarep.studies import optima
+from metarep.studies.optima import run as optima
 
 
 @pytest.fixture(scope="module")

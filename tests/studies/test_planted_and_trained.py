@@ -11,12 +11,12 @@ from metarep.errors import MetarepError
 from metarep.progress import Progress
 from metarep.runner import stands
 from metarep.studies.multipliers import pretrained
-from metarep.studies.planted import CLOZE, METHODS, Outcome, Setting, control, judged, noise, plant, summarised
+from metarep.studies.planted.run import CLOZE, METHODS, Outcome, Setting, control, judged, noise, plant, summarised
 from metarep.studies.running import run_series, stage_of
 from metarep.studies.series import BEYOND
 from metarep.studies.settings import BeyondConfig
 from metarep.studies.study import Context
-from metarep.studies.trained import Ablated, ablated, cluster_rows, cluster_units
+from metarep.studies.trained.run import Ablated, ablated, cluster_rows, cluster_units
 from metarep.tables import read_csv
 
 TINY = {

@@ -7,7 +7,7 @@ import pytest
 from metarep.studies.running import run_series
 from metarep.studies.series import QUESTIONS
 from metarep.studies.settings import QuestionConfig
-from metarep.studies.size import IMPUTER, against_imputer, needed, overfitting
+from metarep.studies.size.run import IMPUTER, against_imputer, needed, overfitting
 from metarep.tables import read_csv
 
 TINY = QuestionConfig(

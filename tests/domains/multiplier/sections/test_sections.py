@@ -21,7 +21,7 @@ from metarep.model.settings import PretrainConfig
 from metarep.model.transformer import untrained_like
 from metarep.networks.forward import forward
 from metarep.networks.spec import NetworkSpec
-from metarep.studies.planted import mixed_units, plant
+from metarep.studies.planted.run import mixed_units, plant
 
 
 @pytest.fixture(scope="module")

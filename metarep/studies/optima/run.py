@@ -11,8 +11,8 @@ from metarep.domains.multiplier.modes import MODE_NAMES, MODES, MULTIPLIER, labe
 from metarep.domains.multiplier.optima import distinct_minima
 from metarep.evaluation.resampling import share_of
 from metarep.report.wording import listed, num
-from metarep.studies.e01 import linear_optimum
-from metarep.studies.e03 import stages_figure
+from metarep.studies.e01.run import linear_optimum
+from metarep.studies.e03.run import stages_figure
 from metarep.studies.multipliers import multipliers
 from metarep.studies.published import PUBLISHED, SEED
 from metarep.studies.rows import Rows, by

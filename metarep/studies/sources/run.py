@@ -1,4 +1,4 @@
-"""Question 2: does it transfer? A matrix of zoos, each a source and a target; `sources_cells` says what is measured."""
+"""Question 2: does it transfer? A matrix of zoos, each a source and a target; `cells` says what is measured."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from metarep.report.wording import capital, num
 from metarep.studies.multipliers import question_model
 from metarep.studies.rows import Row, Rows, by, grouped, relation, spoken, where
 from metarep.studies.settings import SourceName
-from metarep.studies.sources_cells import Networks, carry_over
+from metarep.studies.sources.cells import Networks, carry_over
 from metarep.studies.study import Claim, Context, Figure, Result
 from metarep.training.settings import ZooConfig
 from metarep.zoos.zoo import Zoo

@@ -10,7 +10,7 @@ from metarep.domains.multiplier.geometry import UNIT_SQUARE
 from metarep.domains.multiplier.minimise import minimise
 from metarep.evaluation.resampling import share_of
 from metarep.networks.spec import NetworkSpec
-from metarep.studies.e01 import about_optimum, small_zoo
+from metarep.studies.e01.run import about_optimum, small_zoo
 from metarep.studies.rows import share
 from metarep.studies.study import Claim, Context, Result
 

@@ -22,7 +22,7 @@ from torch import nn
 from metarep.report.dots import Series, lines_figure, series_of
 from metarep.report.style import MUTED
 from metarep.report.wording import Score, num
-from metarep.studies.digits import digit_model, digit_zoo
+from metarep.studies.digits.run import digit_model, digit_zoo
 from metarep.studies.rows import values
 from metarep.studies.study import Claim, Context, Figure, Result
 from metarep.zoos.importing import import_networks
@@ -67,7 +67,7 @@ def measure(folder: Path, model: Path, kind: str, size: int, *, seed: int) -> di
     name = f"{kind}-{size}"
     torch.save(tensors, folder / f"{name}.pt")
     zoo = import_networks(ImportConfig(), [folder / f"{name}.pt"], folder / f"zoo-{name}")
-    command = [sys.executable, "-m", "metarep.studies.large_measure", str(model), str(zoo), str(folder / f"embeddings-{name}")]
+    command = [sys.executable, "-m", "metarep.studies.large.measure", str(model), str(zoo), str(folder / f"embeddings-{name}")]
     found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     n_params = sum(value.numel() for value in tensors.values())
     return {"kind": kind, "n_params": n_params, "seconds": found["seconds"], "peak_gib": found["peak_bytes"] / GIB}

@@ -6,7 +6,7 @@ import numpy as np
 
 from metarep.domains.multiplier.minimise import minimise
 from metarep.domains.multiplier.scores import scan_score
-from metarep.studies.e03 import stages_figure, turned
+from metarep.studies.e03.run import stages_figure, turned
 from metarep.studies.published import NETWORKS, PARAMETERS, PUBLISHED, SEED
 from metarep.studies.study import Claim, Context, Result
 

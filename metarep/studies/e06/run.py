@@ -11,7 +11,7 @@ from metarep.domains.multiplier.modes import MULTIPLIER
 from metarep.domains.multiplier.recipes import HANDCRAFTED
 from metarep.networks.forward import forward
 from metarep.report.wording import listed
-from metarep.studies.e03 import stages_figure
+from metarep.studies.e03.run import stages_figure
 from metarep.studies.published import PUBLISHED, SEED
 from metarep.studies.study import Claim, Context, Figure, Result
 from metarep.training.engines import train_fast

@@ -9,8 +9,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from metarep.studies.large import measure as large_measure
 from metarep.studies.digits.run import without_quartiles
+from metarep.studies.large import measure as large_measure
 from metarep.studies.large.run import NETWORKS, growth
 from metarep.studies.running import run_series
 from metarep.studies.series import BEYOND

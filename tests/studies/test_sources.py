@@ -13,11 +13,11 @@ from metarep.evaluation.probes import fit_probe
 from metarep.evaluation.resampling import resamples, summary
 from metarep.networks.spec import NetworkSpec
 from metarep.progress import Progress
-from metarep.studies.sources import run as sources
 from metarep.studies.reading import Held, kinds_of
 from metarep.studies.settings import QuestionConfig
-from metarep.studies.sources.run import SOURCES, zoo_config
+from metarep.studies.sources import run as sources
 from metarep.studies.sources.cells import probe_row, unit_vectors
+from metarep.studies.sources.run import SOURCES, zoo_config
 from metarep.studies.study import Context
 
 DRAWS = {"n_bootstraps": 50, "seed": 0}

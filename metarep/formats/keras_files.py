@@ -20,10 +20,9 @@ import torch
 
 from metarep.account import Entry
 from metarep.errors import MetarepError
-from metarep.formats.archives import ZIP_ERRORS, entries_of, package, refuse_growth
 from metarep.formats.contents import Contents, only
 from metarep.formats.keras_graph import graph_of
-from metarep.formats.npz_files import to_torch
+from metarep.formats.refusals import entries_of, package, reading, refuse_growth, refuse_name, to_torch
 
 WEIGHTS = "model.weights.h5"
 CONFIG = "config.json"
@@ -58,7 +57,7 @@ def read_keras(path: Path) -> Contents:
     order: dict[str, str] = {}
     config: str | bytes = ""
     source: Any = path
-    try:
+    with reading(path, "file of Keras"):
         with path.open("rb") as file:
             hdf5 = file.read(len(HDF5)) == HDF5
         if not hdf5:
@@ -69,8 +68,6 @@ def read_keras(path: Path) -> Contents:
                 order = _layer_names(json.loads(config)) if config else {}
         with h5py.File(source, "r") as file:
             return _Weights(path, h5py).contents(file, order, file.attrs.get("model_config", config))
-    except (RecursionError, *ZIP_ERRORS) as error:
-        raise MetarepError(f"{path} is damaged or no file of Keras", met=repr(error)[:120], fix="save it again") from error
 
 
 def _layer_names(config: Any) -> dict[str, str]:
@@ -145,8 +142,7 @@ class _Weights:
     def _add(self, name: str, data: Any) -> None:
         if not isinstance(data, self.h5py.Dataset) or data.external or data.is_virtual or data.shape is None:
             raise MetarepError(f"{self.path}: {name!a} is no array in the file", met=type(data).__name__)
-        if name in self.tensors or not name.isprintable():
-            raise MetarepError(f"{self.path}: no name for a tensor", met=ascii(name)[:80], expected="texts, each once")
+        refuse_name(self.path, name, self.tensors)
         self.n_bytes += data.size * data.dtype.itemsize
         refuse_growth(self.path, self.n_bytes)
         if data.dtype.kind not in "fiub":

@@ -16,9 +16,10 @@ from typing import Any
 
 import torch
 
-from metarep.account import Entry
+from metarep.account import Entry, listed
 from metarep.errors import MetarepError
 from metarep.formats.contents import Checkpoint, Contents, Held
+from metarep.formats.refusals import refuse_name
 
 WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network", "model_state", "params", "variables", "module")
 """Keys that say no more than that a network follows."""
@@ -208,11 +209,8 @@ class _Search:
             yield from ((stem + role, one) for role, one in zip(("weight", "bias"), value, strict=False) if one is not None)
 
     def _name(self, key: Any, seen: Any) -> str:
-        name = str(key)
-        if not isinstance(key, str | int) or name in seen or not name.isprintable():
-            met, expected = repr(key)[:80], "texts, each once"
-            raise MetarepError(f"{self.file}: no name for a tensor", met=met, expected=expected, fix=SAVE_STATE_DICT)
-        return name
+        refuse_name(self.file, str(key) if isinstance(key, int) else key, seen, SAVE_STATE_DICT)
+        return str(key)
 
     @staticmethod
     def _text(key: Any) -> str:
@@ -243,11 +241,10 @@ class _Search:
             left = {name: value for name, value in one.tensors.items() if _measured(value) or not _EPOCH_LIST.search(name)}
             if not left:
                 continue
-            shown = ", ".join(f"{name} {tuple(value.shape)}" for name, value in list(left.items())[:3])
-            more = f" and {len(left) - 3} more" if len(left) > 3 else ""
+            shown = listed([f"{name} {tuple(value.shape)}" for name, value in left.items()])
             large = any(value.ndim > 1 and _measured(value) for value in left.values())
             why = "tensors beside networks are taken for none, and were left out"
-            yield Entry("key", "/".join(one.path), shown + more, why, doubt=large)
+            yield Entry("key", "/".join(one.path), shown, why, doubt=large)
 
 
 def training_state(key: str, node: Mapping[Any, Any]) -> str:

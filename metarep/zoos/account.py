@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import get_args
 
-from metarep.account import Entry, Subject, counted
+from metarep.account import Entry, Subject, counted, listed
 from metarep.artefact import write_whole
 from metarep.errors import MetarepError
 from metarep.tables import read_csv, to_csv
@@ -67,16 +67,16 @@ class Account:
             fix = "--skip-damaged leaves them out" if n_read else ""
             if len(reasons) == 1:
                 raise MetarepError(reasons[0], fix=fix.replace("them", "it")) from self.damaged[0][1]
-            listed = " | ".join(reasons[: 3 * FEW]) + (" | …" if len(reasons) > 3 * FEW else "")
-            raise MetarepError(f"{len(reasons):,} files cannot be read: {listed}", fix=fix)
+            shown = " | ".join(reasons[: 3 * FEW]) + (" | …" if len(reasons) > 3 * FEW else "")
+            raise MetarepError(f"{len(reasons):,} files cannot be read: {shown}", fix=fix)
         self.add(*(Entry("file", file, NOT_READ, plain_text(str(error))) for file, error in self.damaged))
 
     def require_certain(self) -> None:
         """Raises MetarepError that lists what is in doubt."""
         doubts = [entry for entry in self.entries if entry.doubt]
         if doubts:
-            listed = " | ".join(_line(group) for group in _alike(doubts))
-            raise MetarepError(f"--strict: {len(doubts):,} doubts: {listed}", fix="settle them, or import without --strict")
+            shown = " | ".join(_line(group) for group in _alike(doubts))
+            raise MetarepError(f"--strict: {len(doubts):,} doubts: {shown}", fix="settle them, or import without --strict")
 
     def write(self, folder: Path) -> None:
         """Writes the entries into a zoo."""
@@ -134,6 +134,6 @@ def _line(group: Sequence[Entry]) -> str:
         where = f"{first.where} and {counted(n_more, 'more network')}"
         where += f" of {len(group):,} architectures" if len(group) > 1 else " of its architecture"
     else:
-        where = ", ".join(places[:FEW]) + (f" and {len(places) - FEW:,} more" if len(places) > FEW else "")
+        where = listed(places, FEW)
     what = first.what + (", …" if len({entry.what for entry in group}) > 1 else "")
     return ("? " if first.doubt else "") + ": ".join(part for part in (where, what, first.why) if part)

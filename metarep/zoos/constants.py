@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 
 import torch
 
-from metarep.formats.safetensors_files import bytes_of
 from metarep.networks.architecture import OTHER, Architecture, readable
 
 MIN_NETWORKS, MIN_RUNS = 3, 2
@@ -27,7 +26,7 @@ class Constants:
         first = self.n_networks == 0
         names = [tensor.name for tensor in architecture.tensors if readable(tensor)] if first else list(self.hashes)
         for name in names:
-            digest = hashlib.blake2b(bytes_of(tensors[name]), digest_size=16).digest()
+            digest = hashlib.blake2b(tensors[name].reshape(-1).view(torch.uint8).numpy(), digest_size=16).digest()
             if self.hashes.setdefault(name, digest) != digest:
                 del self.hashes[name]
         self.n_networks += 1

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +13,7 @@ import torch
 
 from metarep.errors import MetarepError
 from metarep.formats.contents import dtype_of
-from metarep.formats.safetensors_files import DTYPES, open_rows
+from metarep.formats.safetensors_files import DTYPES, read_safetensors
 from metarep.networks.architecture import Architecture, read_architecture
 from metarep.networks.spec import NetworkSpec
 
@@ -89,12 +88,9 @@ class InShards:
     def tensors(self, columns: Columns, row: int) -> dict[str, torch.Tensor]:
         """See `InColumns.tensors`."""
         architecture = self.architectures[columns["architecture"][row]]
-        with ExitStack() as stack:
-            file = open_rows(stack, self.folder / shard_name(columns["shard"][row]))
-            return {
-                tensor.name: _row(file.get_tensor(tensor.name), int(columns["row"][row]), tensor.dtype, tensor.shape)
-                for tensor in architecture.tensors
-            }
+        stacked, _ = read_safetensors(self.folder / shard_name(columns["shard"][row]))
+        at = int(columns["row"][row])
+        return {tensor.name: _row(stacked[tensor.name], at, tensor.dtype, tensor.shape) for tensor in architecture.tensors}
 
     def stacked(self, columns: Columns, rows: np.ndarray) -> dict[str, torch.Tensor]:
         """See `InColumns.stacked`."""

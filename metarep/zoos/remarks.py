@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from metarep.account import Entry, counted
+from metarep.account import Entry, counted, listed
 from metarep.networks.architecture import BUFFER_ROLES, OTHER, Architecture, Tensor, readable
 from metarep.networks.further_inference import assumed
 from metarep.networks.symmetry_groups import Symmetries
@@ -16,8 +16,6 @@ MUCH = 0.1
 
 TIMES_LARGER = 100
 """Networks so many times as large as the median one are named."""
-
-FEW = 3
 
 
 def remarks(architecture: Architecture, symmetries: Symmetries) -> Iterator[Entry]:
@@ -71,5 +69,4 @@ def _unread(tensor: Tensor) -> bool:
 
 
 def _listed(tensors: Sequence[Tensor]) -> str:
-    shown = [f"{tensor.name} {'x'.join(map(str, tensor.shape)) or 'scalar'}" for tensor in tensors[:FEW]]
-    return ", ".join(shown) + (f" and {len(tensors) - FEW} more" if len(tensors) > FEW else "")
+    return listed([f"{tensor.name} {'x'.join(map(str, tensor.shape)) or 'scalar'}" for tensor in tensors])

@@ -109,7 +109,7 @@ class Architecture:
         """Plain data, from which `from_json` makes the same architecture; what is not known is left out."""
         tensors = [_known(asdict(tensor)) | {"shape": list(tensor.shape)} for tensor in self.tensors]
         lists = {name: list(value) or None for name, value in (("components", self.components), ("unordered", self.unordered))}
-        declared = self.declared.to_json() if self.declared is not None else None
+        declared = self.declared.model_dump(mode="json", exclude_defaults=True) if self.declared is not None else None
         groups = [units.to_json() for units in self.groups] if self.groups is not None else None
         own = {"tensors": tensors, "groups": groups, "declared": declared, "evidence": dict(self.evidence) or None}
         return _known(own | lists)
@@ -121,11 +121,11 @@ class Architecture:
             lists = ("shape", "axes")
             entries = [entry | {name: tuple(entry[name]) for name in lists if name in entry} for entry in data["tensors"]]
             listed = {name: tuple(data.get(name, ())) for name in ("components", "unordered")}
-            declared = Declared.from_json(data["declared"]) if "declared" in data else None
+            declared = Declared(**data["declared"]) if "declared" in data else None
             listed["evidence"] = tuple(data.get("evidence", {}).items())
             groups = tuple(SymmetryGroup.from_json(one) for one in data["groups"]) if "groups" in data else None
             return cls(tuple(Tensor(**entry) for entry in entries), groups, declared=declared, **listed)
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise MetarepError("no architecture", met=repr(error), expected="tensors with name, shape, dtype, kind") from error
 
     def changed(self, changes: Mapping[str, Mapping[str, Any]]) -> Architecture:

@@ -13,7 +13,7 @@ from functools import partial
 import torch
 
 from metarep.networks.architecture import Architecture
-from metarep.networks.forward_passes import ForwardPass, Stated, forward_pass
+from metarep.networks.forward_passes import ForwardPass, forward_pass
 from metarep.networks.further_inference import scale_of, with_evidence, with_further
 from metarep.networks.inference import symmetries_of
 from metarep.networks.structure import Declared
@@ -46,7 +46,7 @@ def checked(symmetries: Symmetries, tensors: Tensors, forward: ForwardPass, *, s
 
 
 def with_checks(
-    architecture: Architecture, tensors: Tensors, *, stated: Stated | None = None, forward: ForwardPass | None = None
+    architecture: Architecture, tensors: Tensors, *, stated: Declared | None = None, forward: ForwardPass | None = None
 ) -> Architecture:
     """The architecture with the evidence that one of its networks gives, run as `forward` says or as the registry knows.
 
@@ -64,11 +64,11 @@ def with_checks(
     return replace(architecture, evidence=found)
 
 
-def stated_of(architecture: Architecture, activation: str | None = None, output_activation: str | None = None) -> Stated:
+def stated_of(architecture: Architecture, activation: str | None = None, output_activation: str | None = None) -> Declared:
     """What is declared of an architecture, and else what its zoo says of all."""
     own = architecture.declared or Declared()
-    how = {"n_heads": own.n_heads, "input_shape": own.input_shape or None, "layers": dict(own.steps)}
-    return Stated(own.activation or activation, own.output_activation or output_activation, **how)
+    others = {"activation": own.activation or activation, "output_activation": own.output_activation or output_activation}
+    return own.model_copy(update=others)
 
 
 def evidence_of(

@@ -12,10 +12,9 @@ import torch
 from metarep.errors import MetarepError
 from metarep.networks.axes import Axes, axes_by_name, turned_alike
 from metarep.networks.components import component_of, components_of
-from metarep.networks.depth import depth_key, module_key
-from metarep.networks.fitting import Step, fitted
 from metarep.networks.graph import Graph, with_graph
 from metarep.networks.naming import OTHER, Parts, Reading, Shape, read_tensor, split_names
+from metarep.networks.order import Step, depth_key, fitted, module_key
 from metarep.networks.structure import Declared
 from metarep.networks.symmetry_groups import SymmetryGroup
 

@@ -23,7 +23,7 @@ from metarep.networks.further_inference import with_further
 from metarep.networks.inference import symmetries_of
 from metarep.networks.symmetry_groups import Symmetries
 from metarep.progress import Progress
-from metarep.zoos.account import ACCOUNT, Account, read_account
+from metarep.zoos.account import ACCOUNT, Account, read_account, remark_on_sizes, remark_on_units, remarks
 from metarep.zoos.constants import Constants
 from metarep.zoos.copies import Fingerprint, fingerprint
 from metarep.zoos.flat_arrays import FlatArray, open_flat
@@ -31,7 +31,6 @@ from metarep.zoos.kinship import snapshots, with_runs
 from metarep.zoos.layouts import find_networks
 from metarep.zoos.members import chosen_members
 from metarep.zoos.properties import Source, join_labels
-from metarep.zoos.remarks import remark_on_sizes, remark_on_units, remarks
 from metarep.zoos.settings import ImportConfig
 from metarep.zoos.shards import ShardWriter
 from metarep.zoos.zoo import KIND, open_zoo

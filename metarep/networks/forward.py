@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
-import torch
 
 from metarep.networks.spec import NetworkSpec
+
+if TYPE_CHECKING:  # torch costs seconds, and most callers need none
+    import torch
 
 StageKind = Literal["input", "before bias", "pre-activations", "activations", "output"]
 
@@ -94,6 +96,8 @@ class Jacobians(NamedTuple):
 
 def jacobians(spec: NetworkSpec, params: torch.Tensor, x: torch.Tensor) -> Jacobians:
     """The derivatives of networks params (…, P) at the samples x (S, d). A ReLU at exactly 0 counts as off, as in PyTorch."""
+    import torch
+
     layers = spec.unpack(params)
     x = x.to(params)
     read, values = [], x.expand(*params.shape[:-1], *x.shape)

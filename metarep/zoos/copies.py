@@ -195,17 +195,14 @@ def _scaled(prints: Sequence[Fingerprint], architecture: Sequence[int], first: S
         if one.sums is not None and first[number] == number:
             known[architecture[number]].append(number)
     for numbers in known.values():
-        totals = {number: float(prints[number].sums.sum()) for number in numbers}
-        group: list[int] = []
-        for number in sorted(numbers, key=totals.__getitem__):
-            if group and np.allclose(prints[number].sums, prints[group[0]].sums, rtol=SCALE_TOLERANCE, atol=1e-9):
-                group.append(number)
-                continue
-            if len(group) > 1:
-                yield tuple(sorted(group))
-            group = [number]
-        if len(group) > 1:
-            yield tuple(sorted(group))
+        groups: list[list[int]] = []
+        for number in sorted(numbers, key=lambda number: float(prints[number].sums.sum())):
+            first = prints[groups[-1][0]].sums if groups else np.inf
+            if np.allclose(prints[number].sums, first, rtol=SCALE_TOLERANCE, atol=1e-9):
+                groups[-1].append(number)
+            else:
+                groups.append([number])
+        yield from (tuple(sorted(group)) for group in groups if len(group) > 1)
 
 
 def _sums(weights: Mapping[str, torch.Tensor], symmetries: Symmetries) -> np.ndarray | None:
@@ -230,35 +227,18 @@ def _sums(weights: Mapping[str, torch.Tensor], symmetries: Symmetries) -> np.nda
 def _digested(values: Sequence[torch.Tensor]) -> tuple[dict[str, np.ndarray], set[str], np.ndarray]:
     """Of T tensors: (T,) uint64 digests by precision, which precisions hold all values exactly, (T,) whether values differ."""
     totals = {name: np.zeros(len(values), np.uint64) for name in PRECISIONS}
-    exact, least, most = set(PRECISIONS), np.full(len(values), np.inf), np.zeros(len(values))
-    for numbers, starts, piece in _pieces(values):
-        single = piece.float()
-        rounded = {"float16": single.half(), "bfloat16": single.bfloat16(), "float32": single, "float64": piece}
-        exact = {name for name in exact if bool((rounded[name].to(piece.dtype) == piece).all())}
-        for name, some in rounded.items():
-            totals[name][numbers] += np.add.reduceat(_hashes(some), starts)
-        least[numbers] = np.fmin(least[numbers], np.fmin.reduceat(piece.numpy(), starts))
-        most[numbers] = np.fmax(most[numbers], np.fmax.reduceat(piece.numpy(), starts))
-    return totals, exact, least < most
-
-
-def _pieces(values: Sequence[torch.Tensor]) -> Iterator[tuple[list[int], list[int], torch.Tensor]]:
-    """Absolute values of the tensors, at most PIECE at once, float64 where one is: which tensors, where each starts, values."""
-    wide = torch.float64 if any(value.dtype == torch.float64 for value in values) else torch.float32
-    waiting: list[tuple[int, torch.Tensor]] = []
+    exact, varies = set(PRECISIONS), np.zeros(len(values), bool)
+    widest = torch.float64 if any(value.dtype == torch.float64 for value in values) else torch.float32
     for number, value in enumerate(values):
-        for piece in value.reshape(-1).split(PIECE):
-            if sum(len(one) for _, one in waiting) + len(piece) > PIECE:
-                yield _joined(waiting, wide)
-                waiting = []
-            waiting.append((number, piece))
-    if waiting:
-        yield _joined(waiting, wide)
-
-
-def _joined(pieces: Sequence[tuple[int, torch.Tensor]], dtype: torch.dtype) -> tuple[list[int], list[int], torch.Tensor]:
-    starts = np.cumsum([0, *(len(piece) for _, piece in pieces[:-1])])
-    return [number for number, _ in pieces], starts.tolist(), torch.cat([piece.to(dtype) for _, piece in pieces]).abs()
+        flat = value.reshape(-1)
+        for piece in (piece.to(widest).abs() for piece in flat.split(PIECE)):
+            single = piece.float()
+            rounded = {"float16": single.half(), "bfloat16": single.bfloat16(), "float32": single, "float64": piece}
+            exact = {name for name in exact if bool((rounded[name].to(widest) == piece).all())}
+            for name, some in rounded.items():
+                totals[name][number : number + 1] += _hashes(some).sum(keepdims=True)
+            varies[number] |= bool((piece != flat[0].to(widest).abs()).any())
+    return totals, exact, varies
 
 
 def _hashes(values: torch.Tensor) -> np.ndarray:

@@ -14,7 +14,7 @@ import torch
 
 from metarep.networks.architecture import Architecture
 from metarep.networks.forward_passes import ForwardPass, forward_pass
-from metarep.networks.further_inference import scale_of, with_evidence, with_further
+from metarep.networks.further_inference import scale_of, with_further
 from metarep.networks.inference import symmetries_of
 from metarep.networks.structure import Declared
 from metarep.networks.symmetry_groups import Evidence, Symmetries
@@ -38,11 +38,6 @@ FOREIGN = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError
 
 NOTICED = 100
 """A change is no rounding if it is so many times larger."""
-
-
-def checked(symmetries: Symmetries, tensors: Tensors, forward: ForwardPass, *, seed: int = 0) -> Symmetries:
-    """The symmetries of a network with the evidence for each; those that are refuted are dropped."""
-    return with_evidence(symmetries, dict(evidence_of(symmetries, tensors, forward, seed=seed)))
 
 
 def with_checks(

@@ -52,18 +52,6 @@ def forward_pass(architecture: Architecture, symmetries: Symmetries, stated: Dec
     return next((one for one in found if one is not None), None)
 
 
-def of_module(module: nn.Module, draw: Callable[[int, torch.Generator], torch.Tensor], name: str = "a module") -> ForwardPass:
-    """A user's module, of which the tensors are the state dict."""
-
-    def outputs(tensors: Tensors, inputs: torch.Tensor) -> torch.Tensor:
-        inputs = inputs.to(next(iter(tensors.values())).dtype) if inputs.is_floating_point() else inputs
-        with torch.no_grad():
-            found = functional_call(module, dict(tensors), (inputs,), tie_weights=False)
-        return found[0] if isinstance(found, tuple) else found
-
-    return ForwardPass(name, outputs, draw)
-
-
 def numbers(*shape: int) -> Callable[[int, torch.Generator], torch.Tensor]:
     """Normal inputs (n, *shape)."""
     return lambda n, generator: torch.randn(n, *shape, generator=generator, dtype=torch.float64)

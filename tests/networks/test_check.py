@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from many_networks import ARCHITECTURES, NUMBERS, SERIES, WORDS, Hooked, Wired, recurrent
+from many_networks import ARCHITECTURES, NUMBERS, SERIES, WORDS, Hooked, Wired, checked, of_module, recurrent
 from residual_networks import subject
 from torch import nn
 
@@ -13,8 +13,8 @@ from metarep.errors import MetarepError
 from metarep.formats.onnx_forward import of_onnx
 from metarep.networks.architecture import Architecture, read_architecture
 from metarep.networks.chain_forward import chain_forward
-from metarep.networks.check import checked, with_checks
-from metarep.networks.forward_passes import forward_pass, numbers, of_module
+from metarep.networks.check import with_checks
+from metarep.networks.forward_passes import forward_pass, numbers
 from metarep.networks.further_inference import with_further
 from metarep.networks.further_symmetries import Signs
 from metarep.networks.inference import symmetries_of

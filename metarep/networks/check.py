@@ -40,19 +40,13 @@ NOTICED = 100
 """A change is no rounding if it is so many times larger."""
 
 
-def with_checks(
-    architecture: Architecture, tensors: Tensors, *, stated: Declared | None = None, forward: ForwardPass | None = None
-) -> Architecture:
-    """The architecture with the evidence that one of its networks gives, run as `forward` says or as the registry knows.
-
-    `stated` is what is declared of it, where nothing else is given. As it is where no forward pass is known, or where it
-    cannot run these tensors.
+def with_checks(architecture: Architecture, tensors: Tensors, *, forward: ForwardPass | None = None) -> Architecture:
+    """The architecture with the evidence that one of its networks gives, run as `forward` says, or as the registry knows from
+    what is declared of it. As it is where no forward pass is known, or where it cannot run these tensors.
     """
-    stated = stated or stated_of(architecture)
-    how = {"activation": stated.activation, "output_activation": stated.output_activation}
-    symmetries = with_further(architecture, symmetries_of(architecture, relu=stated.activation == "relu"), **how)
+    symmetries = with_further(architecture, symmetries_of(architecture))
     try:
-        forward = forward or forward_pass(architecture, symmetries, stated)
+        forward = forward or forward_pass(architecture, symmetries, stated_of(architecture))
         found = () if forward is None else tuple(evidence_of(symmetries, tensors, forward))
     except FOREIGN:
         return architecture

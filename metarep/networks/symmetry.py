@@ -60,19 +60,13 @@ def scale_factors(spec: NetworkSpec, factors: Sequence[np.ndarray | None]) -> np
 def all_unit_orders(spec: NetworkSpec) -> np.ndarray:
     """Indices (orders, P) into params: every way to arrange the hidden units, the identity first.
 
-    Raises MetarepError where there are more than MAX_ORDERS; draw with `random_unit_order` then.
+    Raises MetarepError where there are more than MAX_ORDERS.
     """
     count = math.prod(math.factorial(width) for width in spec.hidden_widths)
     if count > MAX_ORDERS:
         raise MetarepError(f"{spec} has too many unit orders to list", met=count, expected=f"at most {MAX_ORDERS}")
     choices = product(*(permutations(range(width)) for width in spec.hidden_widths))
     return np.stack([order_index(spec, [np.array(order) for order in orders]) for orders in choices])
-
-
-def random_unit_order(spec: NetworkSpec, n: int | None = None, *, rng: np.random.Generator) -> np.ndarray:
-    """Indices (P,) into params, or (n, P): the units of every hidden layer in a uniformly random order."""
-    batch = () if n is None else (n,)
-    return order_index(spec, [rng.random((*batch, width)).argsort(axis=-1) for width in spec.hidden_widths])
 
 
 def random_scales(spec: NetworkSpec, std: float, n: int | None = None, *, rng: np.random.Generator) -> np.ndarray:

@@ -70,7 +70,7 @@ def test_evidence_is_kept_with_the_architecture():
     one, architecture, symmetries, forward = of(*mlp())
     assert forward is None
     assert with_checks(architecture, one.tensors) == architecture  # no activation is stated
-    known = with_checks(architecture, one.tensors, stated=Declared(activation="tanh"))
+    known = with_checks(replace(architecture, declared=Declared(activation="tanh")), one.tensors)
     again = Architecture.from_json(json.loads(json.dumps(known.to_json())))
     assert again == known
     found = with_further(again, symmetries_of(again), activation="tanh")
@@ -86,7 +86,7 @@ def test_shifts_of_logits_are_checked_behind_their_softmax(module):
     x = SERIES if isinstance(module, Wired) else NUMBERS
     one, architecture, _, _ = of(module, x)
     stated = Declared(activation="relu", output_activation="softmax")
-    found = dict(with_checks(architecture, one.tensors, stated=stated).evidence)
+    found = dict(with_checks(replace(architecture, declared=stated), one.tensors).evidence)
     assert [found[name] for name in found if name.startswith("shift")] == ["checked"]
 
 

@@ -163,21 +163,13 @@ def summary_lines(path: Path) -> list[str]:
         architecture = zoo.architectures[index]
         kinds = Counter(kind for _, kind in sorted({(tensor.layer, tensor.kind) for tensor in architecture.tensors}))
         dtypes = Counter(tensor.dtype for tensor in architecture.tensors)
-        lines.append(
-            f"  {n_networks:,} x {counted(architecture.n_params, 'parameter')} in "
-            + f"{counted(len(architecture.tensors), 'tensor')}: "
-            + ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
-            + f" ({', '.join(dtypes)})"
-        )
+        sizes = f"{counted(architecture.n_params, 'parameter')} in {counted(len(architecture.tensors), 'tensor')}"
+        layers = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
+        lines.append(f"  {n_networks:,} x {sizes}: {layers} ({', '.join(dtypes)})")
     if len(counts) > MOST_ARCHITECTURES:
         lines.append(f"  and {len(counts) - MOST_ARCHITECTURES:,} further architectures")
-    for name, columns in (
-        ("domain", [zoo.domain] if zoo.domain else []),
-        ("labels", zoo.labels),
-        ("properties", zoo.properties),
-    ):
-        if columns:
-            lines.append(f"{name}: " + ", ".join(columns))
+    named = {"domain": (zoo.domain,) if zoo.domain else (), "labels": zoo.labels, "properties": zoo.properties}
+    lines += [f"{name}: {', '.join(columns)}" for name, columns in named.items() if columns]
     if not zoo["finite"].all():
         n_left_out = int((~zoo["finite"]).sum())
         lines.append(f"networks with NaN or infinity: {n_left_out:,}, which pretraining and embedding leave out")

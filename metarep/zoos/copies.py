@@ -279,7 +279,7 @@ class Constants:
         first = self.n_networks == 0
         names = [tensor.name for tensor in architecture.tensors if readable(tensor)] if first else list(self.hashes)
         for name in names:
-            digest = hashlib.blake2b(tensors[name].reshape(-1).view(torch.uint8).numpy(), digest_size=16).digest()
+            digest = hashlib.blake2b(tensors[name].contiguous().reshape(-1).view(torch.uint8).numpy(), digest_size=16).digest()
             if self.hashes.setdefault(name, digest) != digest:
                 del self.hashes[name]
         self.n_networks += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -27,3 +28,8 @@ class Entry:
 def counted(n: int, noun: str) -> str:
     """A number with its noun: 1 network, 3 networks."""
     return f"{n:,} {noun}{'' if n == 1 else 's'}"
+
+
+def listed(names: Sequence[object], few: int = 3, between: str = ", ") -> str:
+    """The first few of some names, and how many more there are."""
+    return between.join(map(str, names[:few])) + (f" and {len(names) - few:,} more" if len(names) > few else "")

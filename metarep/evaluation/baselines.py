@@ -20,8 +20,7 @@ from sklearn.preprocessing import StandardScaler
 from metarep.embeddings.behaviour import MAX_PAIRED, N_FINE, N_PROBES, activity_of, ordered, pattern_shares
 from metarep.evaluation.units import Units
 from metarep.networks.architecture import Architecture, readable
-from metarep.networks.forward import contributions, forward
-from metarep.networks.gradients import Jacobians, jacobians
+from metarep.networks.forward import Jacobians, contributions, forward, jacobians
 from metarep.networks.spec import NetworkSpec
 from metarep.networks.symmetry import canonical_order, canonical_scale, order_index
 from metarep.zoos.domain import domain_of

@@ -14,8 +14,9 @@ import torch
 from metarep.model.augment import permute_units, scale_units
 from metarep.networks.architecture import Architecture
 from metarep.networks.chain_forward import ACTIVATIONS, chain_forward
-from metarep.networks.forward_passes import ForwardPass, Stated, forward_pass
+from metarep.networks.forward_passes import ForwardPass, forward_pass
 from metarep.networks.further_inference import with_further
+from metarep.networks.structure import Declared
 from metarep.networks.symmetry_groups import Symmetries, SymmetryGroup
 from metarep.networks.tensor_symmetry import random_further, unit_rows
 
@@ -32,7 +33,7 @@ class Networks:
     architecture: Architecture
     symmetries: Symmetries
     tensors: dict[str, torch.Tensor]
-    stated: Stated
+    stated: Declared
     inputs: torch.Tensor | None = None
     """(S, n) at which units that never switch on are looked for; None where that is not known."""
 

@@ -24,14 +24,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field
 
 from metarep.errors import MetarepError
 from metarep.networks.architecture import KINDS, Architecture, Tensor
 from metarep.networks.inference import has_modules, symmetries_of
-from metarep.networks.structure import Declared, Steps, parse_structure
+from metarep.networks.structure import Declared
 from metarep.settings import Settings, load_config
 
 
@@ -45,26 +45,11 @@ class TensorDescription(Settings):
     shape: tuple[int, ...] | None = Field(None, description="asked for where parameters are a flat array")
 
 
-class StepsDescription(Settings):
-    """How a convolution steps, and what is pooled behind its activation."""
-
-    stride: int = Field(1, ge=1, description="pixels from one place to the next")
-    padding: int | Literal["same"] = Field("same", description="pixels on each side; a stride above 1 needs a number")
-    pool: int = Field(1, ge=0, description="pixels that are pooled along each axis; 0 pools all")
-    pooling: Literal["max", "average"] = Field("max", description="what a pool keeps")
-
-
-class ArchitectureFile(Settings):
+class ArchitectureFile(Declared):
     """`tensors`: descriptions by name or by pattern (`enc.*.w`); a name goes before patterns, the first that fits is taken."""
 
     tensors: dict[str, TensorDescription] = Field(default_factory=dict, min_length=1)
-    structure: Any = Field(None, description="how layers stand to each other")
-    activation: str | None = Field(None, description="behind all hidden layers, such as relu")
     fixed: dict[str, tuple[int, ...]] = Field(default_factory=dict, description="axes whose units keep their order, by tensor")
-    n_heads: int | None = Field(None, ge=1, description="heads of every attention")
-    output_activation: str | None = Field(None, description="behind the outputs, such as softmax")
-    steps: dict[str, StepsDescription] = Field(default_factory=dict, description="strides and pools of convolutions, by module")
-    input_shape: tuple[int, ...] = Field((), description="of one input, such as [3, 32, 32]")
 
 
 def read_description(path: Path | str) -> ArchitectureFile:
@@ -72,8 +57,6 @@ def read_description(path: Path | str) -> ArchitectureFile:
     described = load_config(ArchitectureFile, path)
     if not described.model_fields_set:
         raise MetarepError(f"{path} describes nothing", expected="one of " + ", ".join(ArchitectureFile.model_fields))
-    if described.structure is not None:
-        parse_structure(described.structure)
     for name, tensor in described.tensors.items():
         if tensor.kind is not None and tensor.kind not in KINDS:
             raise MetarepError(f"{path}: tensors.{name}.kind", met=tensor.kind, expected="one of " + ", ".join(KINDS))
@@ -98,7 +81,7 @@ class Descriptions:
     def __init__(self, described: ArchitectureFile | None):
         self.described = described
         self.tensors: Mapping[str, TensorDescription] = described.tensors if described else {}
-        self.structure = parse_structure(described.structure) if described and described.structure is not None else None
+        self.structure = described.structure if described else None
         self.used: set[str] = set()
 
     def apply(self, architecture: Architecture) -> Architecture:
@@ -108,11 +91,9 @@ class Descriptions:
         if self.described is None or not self.described.model_fields_set - {"tensors"}:
             return found
         structure = self.structure if self.structure is not None and has_modules(found, self.structure) else None
-        own = self.described
-        said = {name: getattr(own, name) for name in ("activation", "n_heads", "output_activation", "input_shape")}
-        steps = tuple((name, Steps(**how.model_dump())) for name, how in own.steps.items())
-        declared = Declared(structure, fixed=tuple(self._fixed(found)), steps=steps, **said)
-        found = replace(found, declared=declared)
+        said = {name: getattr(self.described, name) for name in Declared.model_fields}
+        said |= {"structure": structure, "fixed": tuple(self._fixed(found))}
+        found = replace(found, declared=Declared(**said))
         if structure is not None:
             self.used.add("structure")
             symmetries_of(found)

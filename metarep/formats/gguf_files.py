@@ -17,8 +17,8 @@ import torch
 
 from metarep.account import Entry
 from metarep.errors import MetarepError
-from metarep.formats.archives import package
 from metarep.formats.contents import Contents, only
+from metarep.formats.refusals import package, reading, refuse_name, tensor_of
 
 MAGIC = b"GGUF"
 VERSIONS = (2, 3)
@@ -86,20 +86,17 @@ def read_gguf(path: Path) -> Contents:
     Raises MetarepError for damage, for tensors that reach beyond the file, and where the package `gguf` is missing.
     """
     content = np.memmap(path, dtype=np.uint8, mode="r")
-    try:
+    with reading(path, "GGUF file"):
         places, start = _places(_Head(content))
-    except (ValueError, KeyError, struct.error, MemoryError) as error:
-        raise MetarepError(f"{path} is damaged or no GGUF file", met=repr(error)[:120], fix="copy it again") from error
     tensors: dict[str, torch.Tensor] = {}
     quantised: Counter[str] = Counter()
     unread: Counter[str] = Counter()
     for place in places:
-        if place.name in tensors or not place.name.isprintable():
-            raise MetarepError(f"{path}: no name for a tensor", met=ascii(place.name)[:80], expected="texts, each once")
+        refuse_name(path, place.name, tensors)
         if place.type in PLAIN:
             dtype = PLAIN[place.type]
             values = _values(path, content, place, start, math.prod(place.shape) * dtype.itemsize)
-            tensors[place.name] = torch.from_numpy(values).view(dtype).reshape(place.shape)
+            tensors[place.name] = tensor_of(path, place.name, values, dtype, place.shape)
             continue
         kind, value = _dequantised(path, content, place, start)
         (unread if value is None else quantised)[kind] += 1

@@ -12,7 +12,8 @@ import json
 import re
 import zipfile
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from itertools import count, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +21,13 @@ import torch
 
 from metarep.account import Entry
 from metarep.errors import MetarepError
-from metarep.formats.archives import ZIP_ERRORS, entries_of, package, refuse_growth
 from metarep.formats.contents import Contents, only
 from metarep.formats.keras_graph import graph_of
-from metarep.formats.npz_files import to_torch
+from metarep.formats.refusals import entries_of, package, reading, refuse_growth, refuse_name, to_torch
 
 WEIGHTS = "model.weights.h5"
 CONFIG = "config.json"
 HDF5 = b"\x89HDF\r\n\x1a\n"
-MAX_DEPTH = 32
-MAX_OBJECTS = 100_000
 
 STATES = ("optimizer", "optimizer_weights", "compile_metrics", "metrics", "loss", "seed_generator")
 """Groups of what training leaves beside the layers."""
@@ -58,7 +56,7 @@ def read_keras(path: Path) -> Contents:
     order: dict[str, str] = {}
     config: str | bytes = ""
     source: Any = path
-    try:
+    with reading(path, "file of Keras"):
         with path.open("rb") as file:
             hdf5 = file.read(len(HDF5)) == HDF5
         if not hdf5:
@@ -69,8 +67,6 @@ def read_keras(path: Path) -> Contents:
                 order = _layer_names(json.loads(config)) if config else {}
         with h5py.File(source, "r") as file:
             return _Weights(path, h5py).contents(file, order, file.attrs.get("model_config", config))
-    except (RecursionError, *ZIP_ERRORS) as error:
-        raise MetarepError(f"{path} is damaged or no file of Keras", met=repr(error)[:120], fix="save it again") from error
 
 
 def _layer_names(config: Any) -> dict[str, str]:
@@ -88,26 +84,23 @@ class _Weights:
     """Reads the datasets of one file; what does not lie in the file itself is refused."""
 
     def __init__(self, path: Path, h5py: Any):
-        self.path = path
-        self.h5py = h5py
+        self.path, self.h5py = path, h5py
         self.tensors: dict[str, torch.Tensor] = {}
         self.n_bytes = 0
-        self.n_objects = 0
 
     def contents(self, file: Any, order: Mapping[str, str], config: Any) -> Contents:
         """The network and what its configuration says of it, with entries for the states beside it."""
         listed = file.get("model_weights", file)
+        objects: dict[str, Any] = {}
+        listed.visititems(objects.__setitem__)  # each once, and none behind a link
         layers = _texts(listed.attrs, "layer_names")
-        if layers:
-            for layer in layers:
-                for name in _texts(self._at(listed, layer).attrs, "weight_names"):
-                    full = name.partition(":")[0]
-                    full = full if full.startswith(layer + "/") else f"{layer}/{full}"
-                    self._add(full, self._at(self._at(listed, layer), name))
-        else:
-            for name in sorted(file, key=_natural):
-                if name not in STATES:
-                    self._walk(self._at(file, name), (name,), order)
+        for layer in layers:
+            for name in _texts(self._of(objects, layer).attrs, "weight_names"):
+                full = name.partition(":")[0]
+                full = full if full.startswith(layer + "/") else f"{layer}/{full}"
+                self._add(full, self._of(objects, f"{layer}/{name}"))
+        if not layers:
+            self._numbered(objects, order)
         states = [
             Entry("key", name, "what training leaves beside layers", "it is no network") for name in STATES if name in file
         ]
@@ -118,35 +111,27 @@ class _Weights:
         tensors = dict(by_layer)
         return Contents(only(tensors, bool(layers or order), graph_of(config, tensors)).networks, tuple(states))
 
-    def _walk(self, node: Any, at: tuple[str, ...], order: Mapping[str, str]) -> None:
-        """Adds the numbered variables below a group of version 3."""
-        if len(at) > MAX_DEPTH or not isinstance(node, self.h5py.Group) or at[-1].startswith("seed_generator"):
-            return
-        for name in sorted(node, key=_natural):
-            child = self._at(node, name)
-            if at[-1] == "vars" and isinstance(child, self.h5py.Dataset):
-                groups = [part for part in at if part not in CONTAINERS]
-                layer = [order.get(groups[0], groups[0]), *groups[1:]] if groups else ["variables"]
-                self._add("/".join((*layer, _variable(groups[-1] if groups else "", len(node), name))), child)
-            else:
-                self._walk(child, (*at, name), order)
+    def _of(self, objects: Mapping[str, Any], name: str) -> Any:
+        if name not in objects:
+            raise MetarepError(f"{self.path}: {name!a} is not in the file", met="a link elsewhere or nothing")
+        return objects[name]
 
-    def _at(self, group: Any, name: str) -> Any:
-        """What a group holds under a path of names, in the file itself."""
-        for part in name.split("/"):
-            self.n_objects += 1
-            if self.n_objects > MAX_OBJECTS:
-                raise MetarepError(f"{self.path} is nested without end", fix="save it again")
-            if not isinstance(group.get(part, getlink=True), self.h5py.HardLink):
-                raise MetarepError(f"{self.path}: {name!a} is not in the file", met="a link elsewhere or nothing")
-            group = group[part]
-        return group
+    def _numbered(self, objects: Mapping[str, Any], order: Mapping[str, str]) -> None:
+        """Adds the numbered variables of version 3."""
+        for path in sorted(objects, key=lambda path: [_natural(name) for name in path.split("/")]):
+            *at, name = path.split("/")
+            is_state = at[:1] and (at[0] in STATES or any(part.startswith("seed_generator") for part in at))
+            if at[-1:] != ["vars"] or is_state or not isinstance(objects[path], self.h5py.Dataset):
+                continue
+            groups = [part for part in at if part not in CONTAINERS]
+            layer = [order.get(groups[0], groups[0]), *groups[1:]] if groups else ["variables"]
+            n = len(objects["/".join(at)])
+            self._add("/".join((*layer, _variable(groups[-1] if groups else "", n, name))), objects[path])
 
     def _add(self, name: str, data: Any) -> None:
         if not isinstance(data, self.h5py.Dataset) or data.external or data.is_virtual or data.shape is None:
             raise MetarepError(f"{self.path}: {name!a} is no array in the file", met=type(data).__name__)
-        if name in self.tensors or not name.isprintable():
-            raise MetarepError(f"{self.path}: no name for a tensor", met=ascii(name)[:80], expected="texts, each once")
+        refuse_name(self.path, name, self.tensors)
         self.n_bytes += data.size * data.dtype.itemsize
         refuse_growth(self.path, self.n_bytes)
         if data.dtype.kind not in "fiub":
@@ -163,15 +148,9 @@ def _variable(kind: str, n: int, number: str) -> str:
 
 def _texts(attributes: Any, name: str) -> list[str]:
     """A list of texts among attributes; long ones are kept in several parts."""
-    parts = [attributes[name]] if name in attributes else list(_numbered(attributes, name))
+    numbered = takewhile(attributes.__contains__, (f"{name}{number}" for number in count()))
+    parts = [attributes[one] for one in ([name] if name in attributes else numbered)]
     return [text.decode() if isinstance(text, bytes) else str(text) for part in parts for text in part]
-
-
-def _numbered(attributes: Any, name: str) -> Iterator[Any]:
-    number = 0
-    while f"{name}{number}" in attributes:
-        yield attributes[f"{name}{number}"]
-        number += 1
 
 
 def _natural(name: str) -> list[tuple[int, str]]:

@@ -16,9 +16,10 @@ from typing import Any
 
 import torch
 
-from metarep.account import Entry
+from metarep.account import Entry, listed
 from metarep.errors import MetarepError
 from metarep.formats.contents import Checkpoint, Contents, Held
+from metarep.formats.refusals import refuse_name
 
 WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network", "model_state", "params", "variables", "module")
 """Keys that say no more than that a network follows."""
@@ -87,7 +88,7 @@ def networks_of(
     if not _is_bounded(content):
         raise MetarepError(f"{path} is nested without end", expected=f"at most {MAX_DEPTH} levels", fix=SAVE_STATE_DICT)
     search = _Search(path, separator, plain)
-    found = search.networks(content, ())
+    found = search.networks(_opened(path, content), ())
     if not found and not _DATA.search(path.name):
         weak = [one for one in search.weak if _could_be_network(one.tensors)]
         found = [search.found(one.path, one.tensors) for one in weak]
@@ -134,13 +135,14 @@ class _Search:
         if tree := self._tree(node, at):
             return [self.found(at, tree)]
         own: dict[str, torch.Tensor] = {}
-        for key, one in _unlisted(node).items():
-            own |= {self._name(name, own): value for name, value in self._tensors(key, one)}
+        for key, value in node.items():
+            if isinstance(value, torch.Tensor):
+                own[self._name(key, own)] = value
         lists = {key: _epochs(node, len(one)) for key, one in node.items() if isinstance(one, list | tuple)}
         below = [
             self.networks(value, (*at, self._text(key)), lists.get(key))
             for key, value in node.items()
-            if not isinstance(value, torch.Tensor) and not _packed(value) and not _listed_weights(key, value)
+            if not isinstance(value, torch.Tensor)
         ]
         epochs = [_epoch_of_key(key) for key in node]
         if len(below) > 1 and not own and None not in epochs:
@@ -198,21 +200,9 @@ class _Search:
             flat[self._name(self.separator.join(map(self._text, names)), flat)] = value
         return flat
 
-    @staticmethod
-    def _tensors(key: Any, value: Any) -> Iterator[tuple[Any, torch.Tensor]]:
-        """A tensor under its key, or weight and bias out of the pair in which PyTorch's quantised layers keep them."""
-        if isinstance(value, torch.Tensor):
-            yield key, value
-        elif _packed(value):
-            stem = re.sub(r"(_packed_params\.?)+$", "", str(key))
-            yield from ((stem + role, one) for role, one in zip(("weight", "bias"), value, strict=False) if one is not None)
-
     def _name(self, key: Any, seen: Any) -> str:
-        name = str(key)
-        if not isinstance(key, str | int) or name in seen or not name.isprintable():
-            met, expected = repr(key)[:80], "texts, each once"
-            raise MetarepError(f"{self.file}: no name for a tensor", met=met, expected=expected, fix=SAVE_STATE_DICT)
-        return name
+        refuse_name(self.file, str(key) if isinstance(key, int) else key, seen, SAVE_STATE_DICT)
+        return str(key)
 
     @staticmethod
     def _text(key: Any) -> str:
@@ -243,11 +233,10 @@ class _Search:
             left = {name: value for name, value in one.tensors.items() if _measured(value) or not _EPOCH_LIST.search(name)}
             if not left:
                 continue
-            shown = ", ".join(f"{name} {tuple(value.shape)}" for name, value in list(left.items())[:3])
-            more = f" and {len(left) - 3} more" if len(left) > 3 else ""
+            shown = listed([f"{name} {tuple(value.shape)}" for name, value in left.items()])
             large = any(value.ndim > 1 and _measured(value) for value in left.values())
             why = "tensors beside networks are taken for none, and were left out"
-            yield Entry("key", "/".join(one.path), shown + more, why, doubt=large)
+            yield Entry("key", "/".join(one.path), shown, why, doubt=large)
 
 
 def training_state(key: str, node: Mapping[Any, Any]) -> str:
@@ -334,30 +323,29 @@ def _measured(value: torch.Tensor) -> bool:
     return value.ndim > 0 and (value.is_floating_point() or value.is_complex() or value.is_quantized)
 
 
-def _unlisted(node: Mapping[Any, Any]) -> dict[Any, Any]:
-    """A node with `weights.0`, `weights.1`, … in place of a list `weights` of tensors."""
+def _opened(path: Path, node: Any) -> Any:
+    """A content with weight and bias in place of the pair in which PyTorch's quantised layers keep them, and `weights.0`,
+    `weights.1`, … in place of a list `weights` of tensors."""
+    if isinstance(node, list | tuple):
+        return [_opened(path, one) for one in node]
+    if not isinstance(node, Mapping):
+        return node
     found: dict[Any, Any] = {}
     for key, value in node.items():
-        listed = _listed_weights(key, value)
-        found |= {f"{key}.{number}": one for number, one in enumerate(value)} if listed else {key: value}
+        parts = list(value) if isinstance(value, list | tuple) else []
+        tensors = [one for one in parts if isinstance(one, torch.Tensor)]
+        is_pair = isinstance(value, tuple) and len(parts) <= 2 and bool(tensors) and parts[0] is tensors[0]
+        if is_pair and tensors[0].is_quantized:
+            stem = re.sub(r"(_packed_params\.?)+$", "", str(key))
+            own = {stem + role: one for role, one in zip(("weight", "bias"), tensors, strict=False)}
+        elif tensors and len(tensors) == len(parts) and _WEIGHT.fullmatch(str(key)):
+            own = {f"{key}.{number}": one for number, one in enumerate(tensors)}
+        else:
+            own = {key: _opened(path, value)}
+        if double := own.keys() & found.keys():
+            refuse_name(path, next(iter(double)), found, SAVE_STATE_DICT)
+        found |= own
     return found
-
-
-def _listed_weights(key: Any, value: Any) -> bool:
-    """Whether a value lists the tensors of several layers under a name of weights."""
-    tensors = isinstance(value, list | tuple) and value and all(isinstance(one, torch.Tensor) for one in value)
-    return bool(tensors) and not _packed(value) and _WEIGHT.fullmatch(str(key)) is not None
-
-
-def _packed(value: Any) -> bool:
-    """Whether a value is the (weight, bias) of a quantised layer."""
-    return (
-        isinstance(value, tuple)
-        and 0 < len(value) <= 2
-        and isinstance(value[0], torch.Tensor)
-        and value[0].is_quantized
-        and all(one is None or isinstance(one, torch.Tensor) for one in value)
-    )
 
 
 def _epochs(node: Mapping[Any, Any], n: int) -> list[int] | None:

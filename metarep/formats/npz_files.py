@@ -4,39 +4,26 @@ from __future__ import annotations
 
 import io
 import math
-import tokenize
 import warnings
 import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from metarep.errors import MetarepError
-from metarep.formats.archives import entries_of
-from metarep.formats.torch_files import DAMAGE
+from metarep.formats.refusals import SAVE_ARRAYS, entries_of, reading, to_torch
 
 HEAD_BYTES = 1 << 16
-SAVE_ARRAYS = "save plain arrays with numpy.savez(path, **arrays)"
-HEAD_ERRORS = (tokenize.TokenError, SyntaxError, *DAMAGE)
-"""What NumPy may raise over the head of a damaged array."""
 
 
 def read_npz(path: Path) -> dict[str, torch.Tensor]:
     """The arrays by name, in the archive's order. Raises MetarepError for damage, objects, and sizes that do not fit."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return _members(path, archive)
-    except (zipfile.BadZipFile, zlib.error, *HEAD_ERRORS) as error:
-        raise MetarepError(f"{path} is damaged or no .npz archive", met=repr(error)[:120], fix=SAVE_ARRAYS) from error
-
-
-def _members(path: Path, archive: zipfile.ZipFile) -> dict[str, torch.Tensor]:
-    entries = [entry for entry in entries_of(path, archive) if entry.filename.endswith(".npy")]
-    if not entries:
-        raise MetarepError(f"{path} holds no arrays", expected="members that end in .npy", fix=SAVE_ARRAYS)
-    return {entry.filename.removesuffix(".npy"): _member(path, archive, entry) for entry in entries}
+    with reading(path, ".npz archive", fix=SAVE_ARRAYS), zipfile.ZipFile(path) as archive:
+        entries = [entry for entry in entries_of(path, archive) if entry.filename.endswith(".npy")]
+        if not entries:
+            raise MetarepError(f"{path} holds no arrays", expected="members that end in .npy", fix=SAVE_ARRAYS)
+        return {entry.filename.removesuffix(".npy"): _member(path, archive, entry) for entry in entries}
 
 
 def _member(path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> torch.Tensor:
@@ -62,19 +49,3 @@ def read_head(content: bytes) -> tuple[tuple[int, ...], bool, np.dtype, int]:
             raise ValueError(f"version {version} of NumPy's format")
         shape, fortran, dtype = read(file)
     return shape, fortran, dtype, file.tell()
-
-
-def to_torch(path: Path, name: str, array: np.ndarray) -> torch.Tensor:
-    """The array as a tensor of the same dtype, sharing memory. Raises MetarepError for what is no number."""
-    if array.dtype.byteorder == ">" and array.dtype.kind in "fiuc":
-        array = array.astype(array.dtype.newbyteorder("<"))
-    if array.dtype.kind == "V" and array.dtype.itemsize == 2 and array.dtype.names is None:
-        array, as_dtype = array.view(np.uint16), torch.bfloat16  # how NumPy keeps a bfloat16 that it does not know
-    else:
-        as_dtype = None
-    try:
-        with warnings.catch_warnings(action="ignore"):  # that the memory is read-only; nothing is written to it
-            tensor = torch.from_numpy(np.ascontiguousarray(array).reshape(array.shape))
-    except TypeError as error:
-        raise MetarepError(f"{path}: {name} holds no numbers", met=array.dtype, expected="numbers", fix=SAVE_ARRAYS) from error
-    return tensor if as_dtype is None else tensor.view(as_dtype)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -12,17 +11,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from metarep.account import Entry
+from metarep.account import Entry, listed
 from metarep.errors import MetarepError
-from metarep.formats.archives import package
 from metarep.formats.contents import Contents, only
-from metarep.formats.npz_files import to_torch
 from metarep.formats.onnx_fold import fold, inlined
 from metarep.formats.onnx_graph import graphs, read_uses
 from metarep.formats.onnx_operators import units_of
 from metarep.formats.onnx_units import Shapes, shapes_of
+from metarep.formats.quantised import UNREAD
+from metarep.formats.refusals import DAMAGE, package, reading, refuse_name, tensor_of, to_torch
 from metarep.formats.safetensors_files import plain_name
-from metarep.formats.torch_files import DAMAGE
 from metarep.networks.graph import Graph, Use
 from metarep.networks.units import Units
 
@@ -51,10 +49,8 @@ def read_onnx(path: Path) -> Contents:
     onnx = package(path, "onnx", "onnx")
     from google.protobuf.message import DecodeError
 
-    try:
+    with reading(path, "ONNX model", DecodeError, fix="export it again"):
         model = inlined(path, onnx.load(path, load_external_data=False), onnx)
-    except (DecodeError, RecursionError, *DAMAGE) as error:
-        raise MetarepError(f"{path} is damaged or no ONNX model", met=repr(error)[:120], fix="export it again") from error
     tensors: dict[str, torch.Tensor] = {}
     uses: dict[str, Use] = {}
     units, shapes = Units(), _shapes(model, onnx)
@@ -65,9 +61,8 @@ def read_onnx(path: Path) -> Contents:
         own = _weights(path, graph, onnx)
         small = {node.output[0]: proto for node, proto in _constants(graph) if math.prod(proto.dims) <= 1}
         n_quantised += fold(graph, own, lambda name, own=own, small=small: _value(path, onnx, own, small, name))
-        clash = next((name for name in own if branch + name in tensors), None)
-        if clash is not None:
-            raise MetarepError(f"{path}: no name for an initialiser", met=repr(clash)[:80], expected="texts, each once")
+        for name in own:
+            refuse_name(path, branch + name, tensors)
         tensors |= {branch + name: value for name, value in own.items()}
         uses |= {branch + name: use for name, use in read_uses(graph, own, nodes_before).items()}
         try:
@@ -96,8 +91,7 @@ def _account(tensors: dict[str, torch.Tensor], n_quantised: int) -> Iterator[Ent
         yield Entry("tensor", "", f"quantised weights: {n_quantised}", "read as the numbers they stand for, in float32")
     unread = [name for name, value in tensors.items() if value.dtype in (torch.int8, torch.uint8) and value.ndim > 1]
     if unread:
-        what = f"weights of 8 bits: {', '.join(unread[:3])}" + (f" and {len(unread) - 3} more" if len(unread) > 3 else "")
-        yield Entry("tensor", "", what, "they are not read; the network is read without them", doubt=True)
+        yield Entry("tensor", "", f"weights of 8 bits: {listed(unread)}", UNREAD, doubt=True)
 
 
 def _weights(path: Path, graph: Any, onnx: Any) -> dict[str, torch.Tensor]:
@@ -107,8 +101,7 @@ def _weights(path: Path, graph: Any, onnx: Any) -> dict[str, torch.Tensor]:
     large = ((name, one) for name, one in constants if one.data_type in weights and math.prod(one.dims) > 1)
     found: dict[str, torch.Tensor] = {}
     for name, proto in (*((proto.name, proto) for proto in graph.initializer), *large):
-        if not isinstance(name, str) or name in found or not name.isprintable():  # bytes: no UTF-8
-            raise MetarepError(f"{path}: no name for an initialiser", met=repr(name)[:80], expected="texts, each once")
+        refuse_name(path, name, found)
         found[name] = _tensor(path, onnx, proto)
     return found
 
@@ -133,24 +126,11 @@ def _tensor(path: Path, onnx: Any, proto: Any) -> torch.Tensor:
     if dtype is None or min(shape, default=0) < 0:
         met = f"{kind} {shape}"
         raise MetarepError(f"{path}: {proto.name} cannot be read", met=met, expected="numbers of at least a byte", fix="")
-    n_bytes = math.prod(shape) * dtype.itemsize
     if proto.data_location == onnx.TensorProto.EXTERNAL:
-        content: Any = _external(path, proto, n_bytes)
-    elif proto.HasField("raw_data"):
-        content = proto.raw_data
-    else:
-        return _typed(path, onnx, proto, shape, dtype)
-    if len(content) != n_bytes:
-        raise MetarepError(
-            f"{path}: {proto.name} is not as long as its shape says", met=f"{len(content):,} bytes", expected=f"{n_bytes:,}"
-        )
-    if not n_bytes:
-        return torch.empty(shape, dtype=dtype)
-    with warnings.catch_warnings(action="ignore"):  # that the memory is read-only; nothing is written to it
-        flat = torch.from_numpy(np.frombuffer(content, dtype=np.uint8))
-    if flat.data_ptr() % dtype.itemsize:
-        flat = flat.clone()
-    return flat.view(dtype).reshape(shape)
+        return tensor_of(path, proto.name, _external(path, proto, math.prod(shape) * dtype.itemsize), dtype, shape)
+    if proto.HasField("raw_data"):
+        return tensor_of(path, proto.name, proto.raw_data, dtype, shape)
+    return _typed(path, onnx, proto, shape, dtype)
 
 
 def _typed(path: Path, onnx: Any, proto: Any, shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:

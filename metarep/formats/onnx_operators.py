@@ -91,12 +91,11 @@ def _matmul(walk: Walk, node: Any) -> Found:
     return [(*x[:-2], walk.layer(weight, 0, 1, x[-2], None), x[-1])]
 
 
-def _norm(walk: Walk, node: Any) -> Found:
+def _norm(walk: Walk, node: Any, x: Value) -> Found:
     """Over the examples and pixels of each channel, or over the last axis, whose units it treats alike."""
-    x = walk.value(node.input[0])
     vectors = [walk.tensor(node, place, 1) for place in range(1, len(node.input)) if node.input[place]]
     last = node.op_type == "LayerNormalization"
-    if x is None or len(x) < 2 or None in vectors or (last and integer(node, "axis", -1) not in (-1, len(x) - 1)):
+    if len(x) < 2 or None in vectors or (last and integer(node, "axis", -1) not in (-1, len(x) - 1)):
         return None
     at = len(x) - 1 if last else 1
     for axis in x:
@@ -107,18 +106,17 @@ def _norm(walk: Walk, node: Any) -> Found:
     return [(*x[:at], behind, *x[at + 1 :])]
 
 
-def _one_by_one(walk: Walk, node: Any) -> Found:
-    x = walk.value(node.input[0])
+def _one_by_one(walk: Walk, node: Any, x: Value) -> Found:
     for name in node.input[1:]:
         walk.freeze(name)
-    for axis in x or () if node.op_type not in HOMOGENEOUS else ():
+    for axis in x if node.op_type not in HOMOGENEOUS else ():
         walk.units.loosen(axis)
-    return None if x is None else [x]
+    return [x]
 
 
-def _pool(walk: Walk, node: Any) -> Found:
-    x = walk.value(node.input[0])
-    return None if x is None or len(x) < 3 or any(x[2:]) else [x]
+def _pool(walk: Walk, node: Any, x: Value) -> Found:
+    del walk, node
+    return None if len(x) < 3 or any(x[2:]) else [x]
 
 
 def _together(walk: Walk, node: Any) -> Found:
@@ -189,9 +187,8 @@ def _concat(walk: Walk, node: Any) -> Found:
     return [(*parts[0][0][:at], joined, *parts[0][0][at + 1 :])]
 
 
-def _split(walk: Walk, node: Any) -> Found:
+def _split(walk: Walk, node: Any, x: Value) -> Found:
     """Where it does not cut through units."""
-    x = walk.value(node.input[0])
     if not x:
         return None
     at = integer(node, "axis", 0) % len(x)
@@ -209,26 +206,22 @@ def _split(walk: Walk, node: Any) -> Found:
     return found if not left else None
 
 
-def _reshape(walk: Walk, node: Any) -> Found:
-    x, after = walk.value(node.input[0]), walk.shapes.get(node.output[0])
-    if x is None or after is None:
-        return None
-    found = reshaped(walk.units, x, walk.sizes(node.input[0]), list(after))
+def _reshape(walk: Walk, node: Any, x: Value) -> Found:
+    after = walk.shapes.get(node.output[0])
+    found = None if after is None else reshaped(walk.units, x, walk.sizes(node.input[0]), list(after))
     return None if found is None else [tuple(found)]
 
 
-def _transpose(walk: Walk, node: Any) -> Found:
-    x = walk.value(node.input[0])
-    if x is None:
-        return None
+def _transpose(walk: Walk, node: Any, x: Value) -> Found:
+    del walk
     order = integers(node, "perm") or tuple(reversed(range(len(x))))
     return [tuple(x[at] for at in order)] if sorted(order) == list(range(len(x))) else None
 
 
-def _reduce(walk: Walk, node: Any) -> Found:
+def _reduce(walk: Walk, node: Any, x: Value) -> Found:
     """Over pixels, or over all units, whose order does not matter then."""
-    x, axes = walk.value(node.input[0]), walk.whole(node, 1, "axes")
-    if x is None or integer(node, "noop_with_empty_axes", 0) or (axes is None and len(node.input) > 1 and node.input[1]):
+    axes = walk.whole(node, 1, "axes")
+    if integer(node, "noop_with_empty_axes", 0) or (axes is None and len(node.input) > 1 and node.input[1]):
         return None
     gone = {at % len(x) for at in axes} if axes and x else set(range(len(x)))
     for at, axis in enumerate(x):
@@ -238,13 +231,13 @@ def _reduce(walk: Walk, node: Any) -> Found:
     return [tuple(() if at in gone else axis for at, axis in enumerate(x) if keep or at not in gone)]
 
 
-def _as_long(walk: Walk, node: Any) -> Found:
+def _as_long(walk: Walk, node: Any, x: Value) -> Found:
     """A change of size that leaves axes with units as they are: copies and interpolated pixels."""
-    x, after = walk.value(node.input[0]), walk.shapes.get(node.output[0])
+    after = walk.shapes.get(node.output[0])
     for attribute in node.attribute:
         if attribute.name == "coordinate_transformation_mode" and attribute.s == b"tf_crop_and_resize":
             return None
-    if x is None or after is None or len(after) < len(x):
+    if after is None or len(after) < len(x):
         return None
     x = ((),) * (len(after) - len(x)) + x
     for factors in (walk.tensors.get(name) for name in node.input[1:]):
@@ -254,9 +247,9 @@ def _as_long(walk: Walk, node: Any) -> Found:
     return [x] if all(not axis or size_of(axis) == size for axis, size in zip(x, after, strict=True)) else None
 
 
-def _pad(walk: Walk, node: Any) -> Found:
-    x, pads = walk.value(node.input[0]), walk.whole(node, 1, "pads")
-    if x is None or pads is None or len(pads) != 2 * len(x) or any(node.input[3:]):
+def _pad(walk: Walk, node: Any, x: Value) -> Found:
+    pads = walk.whole(node, 1, "pads")
+    if pads is None or len(pads) != 2 * len(x) or any(node.input[3:]):
         return None
     for at, axis in enumerate(x):
         if any(node.input[2:]) or any(attribute.name == "value" for attribute in node.attribute):
@@ -266,9 +259,9 @@ def _pad(walk: Walk, node: Any) -> Found:
     return [x]
 
 
-def _slice(walk: Walk, node: Any) -> Found:
-    x, axes = walk.value(node.input[0]), walk.whole(node, 3, "axes")
-    return None if x is None or axes is None or any(x[at % len(x)] for at in axes) else [x]
+def _slice(walk: Walk, node: Any, x: Value) -> Found:
+    axes = walk.whole(node, 3, "axes")
+    return None if axes is None or any(x[at % len(x)] for at in axes) else [x]
 
 
 def _gather(walk: Walk, node: Any) -> Found:
@@ -323,19 +316,22 @@ def _shape(walk: Walk, node: Any) -> Found:
 
 HANDLERS: Handlers = {
     **dict.fromkeys(("Conv", "ConvTranspose"), _conv),
-    **{"Gemm": _gemm, "MatMul": _matmul, "Concat": _concat, "Split": _split, "Transpose": _transpose},
+    **{"Gemm": _gemm, "MatMul": _matmul, "Concat": _concat, "Gather": _gather, "ConstantOfShape": _even, "Shape": _shape},
+    **dict.fromkeys((*SUMS, *PRODUCTS, "Pow"), _together),
+    **dict.fromkeys(GATES, _recurrent),
+}
+OF_ONE_VALUE: Handlers = {
+    **{"Split": _split, "Transpose": _transpose, "Pad": _pad, "Slice": _slice},
     **dict.fromkeys(("BatchNormalization", "InstanceNormalization", "LayerNormalization"), _norm),
     **dict.fromkeys(ONE_BY_ONE, _one_by_one),
     **dict.fromkeys(POOLS, _pool),
-    **dict.fromkeys((*SUMS, *PRODUCTS, "Pow"), _together),
     **dict.fromkeys(("Flatten", "Reshape", "Squeeze", "Unsqueeze"), _reshape),
     **dict.fromkeys(REDUCTIONS, _reduce),
     **dict.fromkeys(("Resize", "Upsample", "Expand"), _as_long),
-    **{"Pad": _pad, "Slice": _slice, "Gather": _gather, "ConstantOfShape": _even, "Shape": _shape},
-    **dict.fromkeys(GATES, _recurrent),
 }
+"""Handlers that take the value x that a node reads first, of which it is known where its units are."""
 
 
 def units_of(units: Units, graph: Any, tensors: Tensors, shapes: Shapes, branch: str = "") -> None:
     """Adds what a graph does with its tensors to the classes of units; names of tensors get `branch` before them."""
-    Walk(units, graph, tensors, shapes, branch, HANDLERS).run()
+    Walk(units, graph, tensors, shapes, branch, HANDLERS, OF_ONE_VALUE).run()

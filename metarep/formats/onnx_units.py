@@ -24,17 +24,20 @@ Found = list[Value] | None
 """What a node puts out, the first of its values or all; None where it is not known what becomes of the units."""
 
 
-Handlers = Mapping[str, Callable[["Walk", Any], Found]]
+Handlers = Mapping[str, Callable[..., Found]]
 
 
 class Walk:
     """A walk along the nodes of one graph; `branch` goes before the names of its tensors.
 
-    `even` are values that are the same everywhere; `handlers` say of operators what becomes of units.
+    `even` are values that are the same everywhere; `handlers` say of operators what becomes of units, `of_one`
+    of those that read one value.
     """
 
-    def __init__(self, units: Units, graph: Any, tensors: Tensors, shapes: Shapes, branch: str, handlers: Handlers):
-        self.handlers = handlers
+    def __init__(
+        self, units: Units, graph: Any, tensors: Tensors, shapes: Shapes, branch: str, handlers: Handlers, of_one: Handlers
+    ):
+        self.handlers, self.of_one = handlers, of_one
         self.units, self.graph, self.tensors, self.shapes, self.branch = units, graph, tensors, shapes, branch
         self.seen = as_they_are({name: value for name, value in tensors.items() if value.is_floating_point()})
         self.values: dict[str, Value] = {}
@@ -52,8 +55,7 @@ class Walk:
             self.freeze(output.name)
 
     def _step(self, node: Any) -> None:
-        handler = self.handlers.get(node.op_type) if node.domain in DEFAULT else None
-        found = handler(self, node) if handler is not None and node.input else None
+        found = self._handled(node) if node.domain in DEFAULT and node.input else None
         if found is None or any(name in self.read for name in node.output[len(found) :]):
             for name in node.input:
                 self.freeze(name)
@@ -62,6 +64,12 @@ class Walk:
                     self.freeze(name)
             found = []
         self.values |= dict(zip(node.output, found, strict=False))
+
+    def _handled(self, node: Any) -> Found:
+        if node.op_type in self.handlers:
+            return self.handlers[node.op_type](self, node)
+        value = self.value(node.input[0]) if node.op_type in self.of_one else None
+        return None if value is None else self.of_one[node.op_type](self, node, value)
 
     def freeze(self, name: str) -> None:
         """The units of a value, or of a tensor, keep their order."""

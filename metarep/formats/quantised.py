@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import torch
 
-from metarep.account import Entry
+from metarep.account import Entry, listed
 
 Tensors = Mapping[str, torch.Tensor]
 AWQ_ORDER = (0, 4, 1, 5, 2, 6, 3, 7)
@@ -23,6 +23,7 @@ AWQ_ORDER = (0, 4, 1, 5, 2, 6, 3, 7)
 
 WHOLE = (torch.int8, torch.uint8, torch.int16, torch.int32, torch.int64)
 FLOAT8 = (torch.float8_e4m3fn, torch.float8_e5m2, torch.float8_e4m3fnuz, torch.float8_e5m2fnuz)
+UNREAD = "they are not read; the network is read without them"
 WEIGHTS = ("weight", "kernel", "qweight", "weight_packed", "_data")
 
 
@@ -81,8 +82,7 @@ def _unread(tensors: Tensors) -> list[Entry]:
         return []
     dtype = str(tensors[found[0]].dtype).removeprefix("torch.")
     packed = "packed " if found[0].endswith(("qweight", "packed")) else ""
-    what = f"{packed}{dtype} weights: {', '.join(found[:3])}" + (f" and {len(found) - 3} more" if len(found) > 3 else "")
-    return [Entry("tensor", "", what, "they are not read; the network is read without them", doubt=True)]
+    return [Entry("tensor", "", f"{packed}{dtype} weights: {listed(found)}", UNREAD, doubt=True)]
 
 
 def _bitsandbytes8(stem: str, tensors: Tensors) -> Read | None:

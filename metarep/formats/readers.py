@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from metarep.account import Entry
+from metarep.account import Entry, listed
 from metarep.errors import MetarepError
 from metarep.formats.contents import Checkpoint, Contents, only
 from metarep.formats.flax_files import read_flax
@@ -135,9 +135,8 @@ def sole(path: Path, contents: Contents, member: str = "") -> Checkpoint:
     fits = [held for held in contents.networks if held.member == member] if member else finals
     if len(fits) != 1:
         names = [held.member or path.name for held in contents.networks]
-        met = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
         problem = f"{path} holds no network {member!r}" if member else f"{path} holds several networks"
-        raise MetarepError(problem, met=met, fix="say which one by this name")
+        raise MetarepError(problem, met=listed(names, 5), fix="say which one by this name")
     return fits[0].checkpoint
 
 

@@ -1,49 +1,32 @@
-"""Safetensors files, and the writing of them without holding more than one tensor in memory."""
+"""Safetensors files, read and written from where the values lie."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 
 from metarep.errors import MetarepError
+from metarep.formats.refusals import DAMAGE, reading
 
 ORDER = "metarep.order"
 """Under this key of the metadata the names stand in their order, which the format itself loses."""
 
-DTYPES = {
-    torch.float64: "F64",
-    torch.float32: "F32",
-    torch.float16: "F16",
-    torch.bfloat16: "BF16",
-    torch.float8_e4m3fn: "F8_E4M3",
-    torch.float8_e5m2: "F8_E5M2",
-    torch.float8_e4m3fnuz: "F8_E4M3FNUZ",
-    torch.float8_e5m2fnuz: "F8_E5M2FNUZ",
-    torch.complex64: "C64",
-    torch.int64: "I64",
-    torch.int32: "I32",
-    torch.int16: "I16",
-    torch.int8: "I8",
-    torch.uint64: "U64",
-    torch.uint32: "U32",
-    torch.uint16: "U16",
-    torch.uint8: "U8",
-    torch.bool: "BOOL",
-}
-_RECENT = {"float8_e8m0fnu": "F8_E8M0", "float4_e2m1fn_x2": "F4"}
-DTYPES |= {getattr(torch, name): code for name, code in _RECENT.items() if hasattr(torch, name)}
-"""The dtypes that the format knows; later versions of PyTorch alone have the recent ones."""
-
-PAIRS = "F4"
-"""The dtype of which two values share a byte: in a file the last axis is twice as long as PyTorch's."""
-
-READ_ERRORS = (SafetensorError, OSError, ValueError, RuntimeError, TypeError, KeyError, AttributeError, OverflowError)
+DTYPES = frozenset(
+    getattr(torch, name)
+    for name in (
+        *("float64", "float32", "float16", "bfloat16", "float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "float8_e5m2fnuz"),
+        *("complex64", "int64", "int32", "int16", "int8", "uint64", "uint32", "uint16", "uint8", "bool"),
+        *("float8_e8m0fnu", "float4_e2m1fn_x2"),
+    )
+    if hasattr(torch, name)
+)
+"""The dtypes that the format knows; later versions of PyTorch alone have the last two."""
 
 
 def read_safetensors(path: Path) -> tuple[dict[str, torch.Tensor], bool]:
@@ -51,24 +34,13 @@ def read_safetensors(path: Path) -> tuple[dict[str, torch.Tensor], bool]:
 
     Raises MetarepError for a file that is damaged or whose head does not fit its length.
     """
-    try:
-        with safe_open(path, framework="pt") as file:
-            names = list(file.keys())
-            order = (file.metadata() or {}).get(ORDER)
-            tensors = {name: file.get_tensor(name) for name in names}
-    except READ_ERRORS as error:
-        raise MetarepError(f"{path} is damaged or no safetensors file", met=error, fix="copy or save it again") from error
-    if order is None:
-        return tensors, False
-    return _in_order(tensors, order)
-
-
-def _in_order(tensors: dict[str, torch.Tensor], order: str) -> tuple[dict[str, torch.Tensor], bool]:
-    """Sorted by the order that the metadata tell, where it is one of these names."""
+    with reading(path, "safetensors file", SafetensorError), safe_open(path, framework="pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        order = (file.metadata() or {}).get(ORDER, "[]")
     try:
         names = json.loads(order)
         fits = sorted(names) == sorted(tensors)
-    except (ValueError, TypeError, RecursionError):  # whatever a file's metadata hold
+    except DAMAGE:  # whatever a file's metadata hold
         fits = False
     return ({name: tensors[name] for name in names} if fits else tensors), fits
 
@@ -82,46 +54,15 @@ def plain_name(path: Path, file: Any) -> str:
     return file
 
 
-Entry = tuple[str, torch.dtype, Sequence[int], Callable[[], Iterable[torch.Tensor]]]
-"""Name, dtype, shape, and a function that gives the values piece by piece, one behind the other."""
-
-
-def write_safetensors(path: Path, entries: Sequence[Entry], metadata: Mapping[str, str] | None = None) -> None:
-    """Writes a file tensor by tensor. A dtype that the format does not know becomes bytes, with one axis more."""
-    entries = sorted(entries, key=lambda entry: -entry[1].itemsize)  # so that every tensor is aligned
-    head: dict[str, Any] = {"__metadata__": dict(metadata)} if metadata else {}
-    at = 0
-    for name, dtype, shape, _ in entries:
-        size = dtype.itemsize
-        for length in shape:
-            size *= length
-        foreign, pairs = dtype not in DTYPES, DTYPES.get(dtype) == PAIRS and bool(shape)
-        head[name] = {
-            "dtype": DTYPES.get(dtype, "U8"),
-            "shape": [*shape, dtype.itemsize] if foreign else [*shape[:-1], 2 * shape[-1]] if pairs else list(shape),
-            "data_offsets": [at, at + size],
-        }
-        at += size
-    text = json.dumps(head, ensure_ascii=False, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
-    with path.open("wb") as file:
-        file.write(len(text).to_bytes(8, "little") + text)
-        for _, _, _, pieces in entries:
-            for piece in pieces():
-                file.write(bytes_of(piece))
-
-
-def bytes_of(tensor: torch.Tensor) -> memoryview:
-    """The bytes of a tensor's values in order, copied only where they do not lie so."""
-    flat = tensor.detach().contiguous().reshape(-1)
-    if not flat.numel():
-        return memoryview(b"")
-    return memoryview(flat.view(torch.uint8).numpy())
-
-
-def open_rows(stack: ExitStack, path: Path):
-    """A safetensors file opened until `stack` closes. Raises MetarepError for a damaged one."""
-    try:
-        return stack.enter_context(safe_open(path, framework="pt"))
-    except READ_ERRORS as error:
-        raise MetarepError(f"{path} is damaged or no safetensors file", met=error, fix="import the zoo again") from error
+def write_safetensors(path: Path, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str] | None = None) -> None:
+    """Writes tensors from where they lie. A dtype that the format does not know becomes bytes, with one axis more."""
+    found: dict[str, torch.Tensor] = {}
+    places: set[int] = set()
+    for name, value in tensors.items():
+        value = value.detach().contiguous()
+        if value.dtype not in DTYPES:
+            value = value.reshape(-1).view(torch.uint8).reshape(*value.shape, value.itemsize)
+        place = value.untyped_storage().data_ptr()
+        found[name] = value.clone() if place in places else value  # each with its own values, tied ones too
+        places.add(place)
+    save_file(found, path, dict(metadata) if metadata else None)

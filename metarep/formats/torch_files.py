@@ -6,10 +6,8 @@ import io
 import pickle
 import pickletools
 import re
-import struct
 import warnings
 import zipfile
-import zlib
 from collections.abc import Collection, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,17 +17,12 @@ import torch
 import torch._weights_only_unpickler
 from torch._utils import IMPORT_MAPPING, NAME_MAPPING
 
-from metarep.account import Entry
+from metarep.account import Entry, listed
 from metarep.errors import MetarepError
 from metarep.formats.contents import Contents
 from metarep.formats.inert import Opening, asked_for, runs_code, standing_in
 from metarep.formats.members import SAVE_STATE_DICT, networks_of
-
-DAMAGE = (
-    *(RuntimeError, EOFError, ValueError, LookupError, AttributeError, TypeError, ArithmeticError, MemoryError, OSError),
-    *(AssertionError, ImportError, struct.error),
-)
-"""What reading a damaged file may raise."""
+from metarep.formats.refusals import DAMAGE
 
 ZIP_MAGIC = b"PK\x03\x04"
 PICKLE = b"\x80"
@@ -99,8 +92,8 @@ def networks_of_saved(path: Path, files: Sequence[Saved], content: Any = None) -
         raise MetarepError(f"{path}: tensors are larger than the file", expected="values for all of them", fix=SAVE_STATE_DICT)
     if not modules:
         return contents
-    what = f"modules saved whole: {', '.join(modules[:3])}" + (f" and {len(modules) - 3} more" if len(modules) > 3 else "")
-    read = Entry("file", "", what, "its tensors are read under their names; nothing of its code is run")
+    why = "its tensors are read under their names; nothing of its code is run"
+    read = Entry("file", "", f"modules saved whole: {listed(modules)}", why)
     return replace(contents, entries=(*contents.entries, read))
 
 
@@ -194,7 +187,7 @@ def _open_archive(path: Path, *, checksums: bool) -> tuple[Path | io.BytesIO, se
                         pass
             names = [name for entry in pickles for name in _globals(path, io.BytesIO(archive.read(entry)))]
             return source, {entry.file_size for entry in entries}, names
-    except (zipfile.BadZipFile, zlib.error, *DAMAGE) as error:
+    except DAMAGE as error:
         if "Bad CRC-32" in str(error):
             what, fix = f"{path} is damaged: a checksum does not hold", "copy or save it again"
             raise MetarepError(what, met=str(error)[-80:], fix=fix) from error
@@ -228,7 +221,7 @@ def _globals(path: Path, file: Any) -> list[str]:
                     full = tuple(argument.split(" ", 1))
                     module, name = NAME_MAPPING.get(full, (IMPORT_MAPPING.get(full[0], full[0]), full[-1]))
                     names[f"{module}.{name}"] = None
-    except (UnicodeError, *DAMAGE):
+    except DAMAGE:
         pass
     if hungry := next((name for name in names if name.rpartition(".")[2] in ALLOCATING), None):
         raise MetarepError(f"{path} holds more than tensors", met=hungry, expected="a state dict", fix=SAVE_STATE_DICT)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from metarep.account import Entry
 from metarep.errors import MetarepError
-from metarep.formats.archives import ZIP_ERRORS, entries_of
 from metarep.formats.contents import Contents
+from metarep.formats.refusals import entries_of, reading
 from metarep.formats.safetensors_files import read_safetensors
 from metarep.formats.torch_files import Saved, networks_of_saved, read_torch
 
@@ -33,21 +33,16 @@ def read_zip(path: Path) -> Contents:
     Raises MetarepError for damaged archives, for those that unfold too far, and for state dicts that hold anything but tensors.
     """
     saved: dict[str, Saved] = {}
-    try:
-        with zipfile.ZipFile(path) as archive, tempfile.TemporaryDirectory() as folder:
-            entries = entries_of(path, archive)
-            if any(entry.filename.rpartition("/")[2] == "data.pkl" for entry in entries):
-                return read_torch(path)  # torch.save's own archive under another name
-            for number, entry in enumerate(entries):
-                suffix = Path(entry.filename).suffix.lower()
-                if suffix in PARTS and entry.file_size:
-                    file = Path(folder) / f"{number}{suffix}"
-                    file.write_bytes(archive.read(entry))
-                    saved[entry.filename.removesuffix(suffix)] = _part(path, entry.filename, file, PARTS[suffix])
-    except ZIP_ERRORS as error:
-        raise MetarepError(
-            f"{path} is damaged or no zip archive", met=repr(error)[:120], fix="copy or save it again"
-        ) from error
+    with reading(path, "zip archive"), zipfile.ZipFile(path) as archive, tempfile.TemporaryDirectory() as folder:
+        entries = entries_of(path, archive)
+        if any(entry.filename.rpartition("/")[2] == "data.pkl" for entry in entries):
+            return read_torch(path)  # torch.save's own archive under another name
+        for number, entry in enumerate(entries):
+            suffix = Path(entry.filename).suffix.lower()
+            if suffix in PARTS and entry.file_size:
+                file = Path(folder) / f"{number}{suffix}"
+                file.write_bytes(archive.read(entry))
+                saved[entry.filename.removesuffix(suffix)] = _part(path, entry.filename, file, PARTS[suffix])
     if not saved:
         return Contents((), (Entry("file", "", "a zip archive without state dicts", "it is no network"),))
     return networks_of_saved(path, list(saved.values()), {name: one.content for name, one in saved.items()})

@@ -205,9 +205,9 @@ def forward_of(subjects: Zoo, number: int, config: PretrainConfig) -> Chain | No
     stated = stated_of(architecture, subjects.activation or config.activation, subjects.output_activations[number])
     if stated.activation is None:
         return None
-    shape = stated.input_shape if config.probes is None else read_probes(config).shape[1:]
+    shape = stated.input_shape or None if config.probes is None else read_probes(config).shape[1:]
     how = {"activation": stated.activation, "output_activation": stated.output_activation, "input_shape": shape}
-    return chain_forward(architecture, subjects.symmetries[number], **how, steps=stated.layers)
+    return chain_forward(architecture, subjects.symmetries[number], **how, steps=dict(stated.steps))
 
 
 def read_probes(config: PretrainConfig) -> np.ndarray:

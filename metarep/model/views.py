@@ -15,8 +15,7 @@ from metarep.model.augment import draw_further, permute_units, scale_units
 from metarep.model.data import WholeNetworks
 from metarep.model.settings import PretrainConfig
 from metarep.networks.chain_forward import Chain
-from metarep.networks.forward import forward
-from metarep.networks.gradients import jacobians
+from metarep.networks.forward import forward, jacobians
 from metarep.networks.spec import NetworkSpec
 
 N_POINTS = 144

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
 
 from metarep.errors import MetarepError
-from metarep.networks.axes import Axes, axes_by_name, turned_alike
+from metarep.networks.axes import Axes, axes_by_name
 from metarep.networks.components import component_of, components_of
-from metarep.networks.depth import depth_key, module_key
-from metarep.networks.fitting import Step, fitted
 from metarep.networks.graph import Graph, with_graph
 from metarep.networks.naming import OTHER, Parts, Reading, Shape, read_tensor, split_names
+from metarep.networks.order import Step, depth_key, fitted, module_key
 from metarep.networks.structure import Declared
 from metarep.networks.symmetry_groups import SymmetryGroup
 
@@ -109,7 +109,7 @@ class Architecture:
         """Plain data, from which `from_json` makes the same architecture; what is not known is left out."""
         tensors = [_known(asdict(tensor)) | {"shape": list(tensor.shape)} for tensor in self.tensors]
         lists = {name: list(value) or None for name, value in (("components", self.components), ("unordered", self.unordered))}
-        declared = self.declared.to_json() if self.declared is not None else None
+        declared = self.declared.model_dump(mode="json", exclude_defaults=True) if self.declared is not None else None
         groups = [units.to_json() for units in self.groups] if self.groups is not None else None
         own = {"tensors": tensors, "groups": groups, "declared": declared, "evidence": dict(self.evidence) or None}
         return _known(own | lists)
@@ -121,11 +121,11 @@ class Architecture:
             lists = ("shape", "axes")
             entries = [entry | {name: tuple(entry[name]) for name in lists if name in entry} for entry in data["tensors"]]
             listed = {name: tuple(data.get(name, ())) for name in ("components", "unordered")}
-            declared = Declared.from_json(data["declared"]) if "declared" in data else None
+            declared = Declared(**data["declared"]) if "declared" in data else None
             listed["evidence"] = tuple(data.get("evidence", {}).items())
             groups = tuple(SymmetryGroup.from_json(one) for one in data["groups"]) if "groups" in data else None
             return cls(tuple(Tensor(**entry) for entry in entries), groups, declared=declared, **listed)
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise MetarepError("no architecture", met=repr(error), expected="tensors with name, shape, dtype, kind") from error
 
     def changed(self, changes: Mapping[str, Mapping[str, Any]]) -> Architecture:
@@ -166,27 +166,26 @@ def read_architecture(named: Sequence[Named], *, ordered: bool = True, graph: Gr
     parts = split_names({name: shape for name, shape, _ in named})
     if not ordered:
         named = sorted(named, key=lambda entry: (depth_key(parts[entry[0]]), entry[0]))
-    siblings = _siblings((parts[name], shape) for name, shape, _ in named)
-    beside = {name: siblings[parts[name].module] for name in parts}
-    readings = {name: read_tensor(parts[name], shape, beside[name]) for name, shape, _ in named}
-    axes = {name: axes_by_name(parts[name], shape, readings[name], beside[name]) for name, shape, _ in named}
     shapes = {name: tuple(shape) for name, shape, _ in named}
-    axes = turned_alike(parts, shapes, beside, axes)
+    modules: dict[tuple[str, ...], dict[str, Shape]] = defaultdict(dict)
+    for name, shape in shapes.items():
+        modules[parts[name].module][parts[name].leaf] = shape
+    siblings = {name: modules[parts[name].module] for name in shapes}
+    readings = {name: read_tensor(parts[name], shape, siblings[name]) for name, shape in shapes.items()}
+    axes = axes_by_name(parts, shapes, readings, siblings)
     if graph is not None:
         readings = with_graph(readings, graph)
         axes |= {name: use.axes for name, use in graph.uses.items() if use.axes is not None}
     components = components_of({(*parts[name].module, parts[name].leaf): shape for name, shape in shapes.items()})
+    tensors = [
+        Tensor(name, shapes[name], dtype, readings[name].kind, readings[name].role, axes=axes[name]) for name, _, dtype in named
+    ]
     order = list(dict.fromkeys(reading.operation for reading in readings.values()))
     doubtful: set[str] = set()
     if graph is None:
-        order, doubtful = _by_widths(parts, shapes, readings, axes, components, ordered=ordered)
+        order, doubtful = _by_widths(tensors, parts, readings, components, ordered=ordered)
     numbers = {operation: number for number, operation in enumerate(order)}
-    tensors = [
-        Tensor(
-            name, shapes[name], dtype, readings[name].kind, readings[name].role, numbers[readings[name].operation], axes[name]
-        )
-        for name, _, dtype in named
-    ]
+    tensors = [replace(tensor, layer=numbers[readings[tensor.name].operation]) for tensor in tensors]
     if not ordered:
         tensors.sort(key=lambda tensor: tensor.layer)
     unordered = tuple(tensor.name for tensor in tensors if readings[tensor.name].operation in doubtful)
@@ -194,53 +193,40 @@ def read_architecture(named: Sequence[Named], *, ordered: bool = True, graph: Gr
 
 
 def _by_widths(
+    tensors: Sequence[Tensor],
     parts: Mapping[str, Parts],
-    shapes: Mapping[str, Shape],
     readings: Mapping[str, Reading],
-    axes: Mapping[str, Axes | None],
     components: Sequence[str],
     *,
     ordered: bool,
 ) -> tuple[list[str], set[str]]:
     """Operations in order, and those whose order is in doubt: each network by its widths where they fit, else as they are."""
-    groups: dict[int | None, dict[str, Step | None]] = {}
-    for name, reading in readings.items():
-        step = _step(parts[name], shapes[name], reading, axes[name])
-        group = groups.setdefault(component_of(".".join(parts[name].module), components), {})
-        known = group.setdefault(reading.operation, step)
-        group[reading.operation] = known or step
+    groups: dict[int | None, dict[str, Step | None]] = defaultdict(dict)
+    for tensor in tensors:
+        module, operation = parts[tensor.name].module, readings[tensor.name].operation
+        group = groups[component_of(".".join(module), components)]
+        group[operation] = group.get(operation) or _step(module, tensor)
     order: list[str] = []
     doubtful: set[str] = set()
     for group in groups.values():
         steps = {operation: step for operation, step in group.items() if step is not None}
         found = fitted(steps, ordered=ordered) if len(steps) > 1 and all(s.kind in CHAINED for s in steps.values()) else None
-        if found is None:
-            order += group
-            continue
-        doubtful |= found.doubtful
-        places = [operation for operation in group if operation in steps]
-        moved = dict(zip(places, found.layers, strict=True))
+        moved = dict(zip(steps, found.layers, strict=True)) if found is not None else {}
+        doubtful |= found.doubtful if found is not None else set()
         order += [moved.get(operation, operation) for operation in group]
     return order, doubtful
 
 
-def _step(parts: Parts, shape: Shape, reading: Reading, axes: Axes | None) -> Step | None:
+def _step(module: tuple[str, ...], tensor: Tensor) -> Step | None:
     """What a tensor says of the widths of its layer; None for those that say nothing."""
-    if reading.role in ("weight", "scale") and len(shape) == 1 and reading.kind.endswith("norm"):
-        return Step(parts.module, module_key(parts.module), shape[0], shape[0], reading.kind)
-    if reading.role in BUFFER_ROLES or len(shape) < 2:
+    if tensor.role in ("weight", "scale") and len(tensor.shape) == 1 and tensor.kind.endswith("norm"):
+        return Step(module, module_key(module), tensor.size, tensor.size, tensor.kind)
+    if tensor.role in BUFFER_ROLES or len(tensor.shape) < 2:
         return None
-    out, source = axes or ((1, 0) if reading.kind == "embedding" else (0, 1))
-    n_in = None if reading.kind == "embedding" else shape[source]
-    return Step(parts.module, module_key(parts.module), n_in, shape[out], reading.kind)
+    out, source = tensor.layout
+    n_in = None if tensor.kind == "embedding" else tensor.shape[source]
+    return Step(module, module_key(module), n_in, tensor.shape[out], tensor.kind)
 
 
 def _known(entries: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in entries.items() if value is not None}
-
-
-def _siblings(entries: Iterable[tuple[Parts, tuple[int, ...]]]) -> dict[tuple[str, ...], dict[str, tuple[int, ...]]]:
-    groups: dict[tuple[str, ...], dict[str, tuple[int, ...]]] = {}
-    for parts, shape in entries:
-        groups.setdefault(parts.module, {})[parts.leaf] = tuple(shape)
-    return groups

@@ -13,6 +13,8 @@ from itertools import pairwise
 from metarep.networks.naming import BIAS_LEAVES, KERAS_RECURRENT, Parts, Reading, Shape
 
 Axes = tuple[int, int]
+Siblings = Mapping[str, Shape]
+"""The leaves of one module with their shapes."""
 
 FIRST, SECOND, LAST, LAST_BUT_ONE = (0, 1), (1, 0), (-1, -2), (-2, -1)
 """Output axis and input axis."""
@@ -24,38 +26,16 @@ AFFINE = ("linear", "conv1d", "conv2d")
 _TRANSPOSED = re.compile(r"(.*_)?conv\dd_transpose(_\d+)?$", re.I)
 
 
-def axes_by_name(parts: Parts, shape: Shape, reading: Reading, siblings: Mapping[str, Shape]) -> Axes | None:
-    """The output and the input axis of a weight, counted from the front; None where they are PyTorch's or not known.
-
-    Of the ways that a name allows, the first is taken whose output is as long as the bias; without a bias the first.
-    """
-    if len(shape) < 2 or reading.role.endswith("bias"):
-        return None
-    if reading.role in ("input", "hidden"):
-        return SECOND if parts.leaf in KERAS_RECURRENT and len(shape) == 2 else None
-    if not (reading.kind == "attention" or (reading.kind in AFFINE and reading.role == "weight")):
-        return None
-    lengths = {siblings[leaf][0] for leaf in siblings if leaf in BIAS_LEAVES and len(siblings[leaf]) == 1}
-    ways = _ways(parts, shape)
-    fitting = [way for way in ways if shape[way[0]] in lengths]
-    if not fitting and reading.kind == "attention" and len(shape) > 2:
-        return None
-    output, source = (fitting or ways)[0]
-    axes = output % len(shape), source % len(shape)
-    return None if axes == FIRST and parts.leaf != "kernel" else axes
-
-
-def turned_alike(
-    parts: Mapping[str, Parts],
-    shapes: Mapping[str, Shape],
-    siblings: Mapping[str, Mapping[str, Shape]],
-    axes: Mapping[str, Axes | None],
+def axes_by_name(
+    parts: Mapping[str, Parts], shapes: Mapping[str, Shape], readings: Mapping[str, Reading], siblings: Mapping[str, Siblings]
 ) -> dict[str, Axes | None]:
-    """The axes of all weights; bare matrices (`W1`, `W`) that nothing decides on lie as those do that something does.
+    """The output and the input axis of each weight, counted from the front; None where they are PyTorch's or not known.
 
+    Bare matrices (`W1`, `W`) that nothing decides on lie as those do that something does.
     Where nothing decides on any, they keep (in, out) if more of them fit the one before so than as (out, in). Matrices beside
     weights with an axis of heads do not count. Layers called c_… are GPT-2's, (in, out), where its fused attention lies so.
     """
+    axes = {name: _axes(parts[name], shape, readings[name], siblings[name]) for name, shape in shapes.items()}
     fused = [shapes[name] for name in shapes if parts[name].last == "c_attn" and len(shapes[name]) == 2]
     if fused and all(shape[1] == 3 * shape[0] for shape in fused):
         named_so = [name for name in shapes if parts[name].last.startswith("c_") and len(shapes[name]) == 2]
@@ -70,6 +50,24 @@ def turned_alike(
         return dict(axes)
     fits = [sum(shapes[a][way[0]] == shapes[b][way[1]] for a, b in pairwise(bare)) for way in (FIRST, SECOND)]
     return {**axes, **dict.fromkeys(open_ if turned or fits[1] > fits[0] else (), SECOND)}
+
+
+def _axes(parts: Parts, shape: Shape, reading: Reading, siblings: Siblings) -> Axes | None:
+    """Of the ways that a name allows, the first whose output is as long as the bias; without a bias the first."""
+    if len(shape) < 2 or reading.role.endswith("bias"):
+        return None
+    if reading.role in ("input", "hidden"):
+        return SECOND if parts.leaf in KERAS_RECURRENT and len(shape) == 2 else None
+    if not (reading.kind == "attention" or (reading.kind in AFFINE and reading.role == "weight")):
+        return None
+    lengths = {siblings[leaf][0] for leaf in siblings if leaf in BIAS_LEAVES and len(siblings[leaf]) == 1}
+    ways = _ways(parts, shape)
+    fitting = [way for way in ways if shape[way[0]] in lengths]
+    if not fitting and reading.kind == "attention" and len(shape) > 2:
+        return None
+    output, source = (fitting or ways)[0]
+    axes = output % len(shape), source % len(shape)
+    return None if axes == FIRST and parts.leaf != "kernel" else axes
 
 
 def _ways(parts: Parts, shape: Shape) -> tuple[Axes, ...]:

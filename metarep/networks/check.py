@@ -13,8 +13,8 @@ from functools import partial
 import torch
 
 from metarep.networks.architecture import Architecture
-from metarep.networks.forward_passes import ForwardPass, Stated, forward_pass
-from metarep.networks.further_inference import scale_of, with_evidence, with_further
+from metarep.networks.forward_passes import ForwardPass, forward_pass
+from metarep.networks.further_inference import scale_of, with_further
 from metarep.networks.inference import symmetries_of
 from metarep.networks.structure import Declared
 from metarep.networks.symmetry_groups import Evidence, Symmetries
@@ -40,35 +40,24 @@ NOTICED = 100
 """A change is no rounding if it is so many times larger."""
 
 
-def checked(symmetries: Symmetries, tensors: Tensors, forward: ForwardPass, *, seed: int = 0) -> Symmetries:
-    """The symmetries of a network with the evidence for each; those that are refuted are dropped."""
-    return with_evidence(symmetries, dict(evidence_of(symmetries, tensors, forward, seed=seed)))
-
-
-def with_checks(
-    architecture: Architecture, tensors: Tensors, *, stated: Stated | None = None, forward: ForwardPass | None = None
-) -> Architecture:
-    """The architecture with the evidence that one of its networks gives, run as `forward` says or as the registry knows.
-
-    `stated` is what is declared of it, where nothing else is given. As it is where no forward pass is known, or where it
-    cannot run these tensors.
+def with_checks(architecture: Architecture, tensors: Tensors, *, forward: ForwardPass | None = None) -> Architecture:
+    """The architecture with the evidence that one of its networks gives, run as `forward` says, or as the registry knows from
+    what is declared of it. As it is where no forward pass is known, or where it cannot run these tensors.
     """
-    stated = stated or stated_of(architecture)
-    how = {"activation": stated.activation, "output_activation": stated.output_activation}
-    symmetries = with_further(architecture, symmetries_of(architecture, relu=stated.activation == "relu"), **how)
+    symmetries = with_further(architecture, symmetries_of(architecture))
     try:
-        forward = forward or forward_pass(architecture, symmetries, stated)
+        forward = forward or forward_pass(architecture, symmetries, stated_of(architecture))
         found = () if forward is None else tuple(evidence_of(symmetries, tensors, forward))
     except FOREIGN:
         return architecture
     return replace(architecture, evidence=found)
 
 
-def stated_of(architecture: Architecture, activation: str | None = None, output_activation: str | None = None) -> Stated:
+def stated_of(architecture: Architecture, activation: str | None = None, output_activation: str | None = None) -> Declared:
     """What is declared of an architecture, and else what its zoo says of all."""
     own = architecture.declared or Declared()
-    how = {"n_heads": own.n_heads, "input_shape": own.input_shape or None, "layers": dict(own.steps)}
-    return Stated(own.activation or activation, own.output_activation or output_activation, **how)
+    others = {"activation": own.activation or activation, "output_activation": own.output_activation or output_activation}
+    return own.model_copy(update=others)
 
 
 def evidence_of(

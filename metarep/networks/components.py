@@ -55,8 +55,9 @@ def _split(prefix: Path, weights: Named) -> list[Path]:
         prefix, children = (*prefix, first), _children(weights)
     if len(children) < 2 or any(() in below for below in children.values()):
         return [prefix]
-    several = max(len(_layers(below)) for below in children.values()) > 1
-    if not several or not (_are_words(children) or _are_copies(children) or _are_listed(prefix, children)):
+    several = max(len({path[:-1] for path in below}) for below in children.values()) > 1
+    are_words = all(BESIDE.fullmatch(first) for first in children)
+    if not several or not (are_words or _are_copies(children) or _are_listed(prefix, children)):
         return [prefix]
     return [found for first, below in children.items() for found in _split((*prefix, first), below)]
 
@@ -66,14 +67,6 @@ def _children(weights: Named) -> dict[str, dict[Path, Shape]]:
     for (first, *rest), shape in weights.items():
         found.setdefault(first, {})[tuple(rest)] = shape
     return found
-
-
-def _layers(below: Named) -> set[Path]:
-    return {path[:-1] for path in below}
-
-
-def _are_words(children: Mapping[str, Named]) -> bool:
-    return all(BESIDE.fullmatch(first) for first in children)
 
 
 def _are_copies(children: Mapping[str, Named]) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import nn
@@ -17,24 +17,10 @@ from torch.nn import functional as F
 
 from metarep.networks.architecture import Architecture
 from metarep.networks.chain_forward import ACTIVATIONS, chain_forward
-from metarep.networks.structure import Steps
+from metarep.networks.structure import Declared
 from metarep.networks.symmetry_groups import Symmetries
 
 Tensors = Mapping[str, torch.Tensor]
-
-
-@dataclass(frozen=True)
-class Stated:
-    """What is known of how networks run and their tensors do not say; None for what is not.
-
-    `layers` are strides, padding and pools by module, `input_shape` that of one input without the samples' axis.
-    """
-
-    activation: str | None = None
-    output_activation: str | None = None
-    input_shape: tuple[int, ...] | None = None
-    n_heads: int | None = None
-    layers: Mapping[str, Steps] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +36,7 @@ class ForwardPass:
     exact: bool = True
 
 
-Builder = Callable[[Architecture, Symmetries, Stated], ForwardPass | None]
+Builder = Callable[[Architecture, Symmetries, Declared], ForwardPass | None]
 BUILDERS: dict[str, Builder] = {}
 """Forward passes by the name of what is run. Each returns None for an architecture that is not its own."""
 
@@ -60,22 +46,10 @@ def builder(name: str) -> Callable[[Builder], Builder]:
     return lambda function: BUILDERS.setdefault(name, function)
 
 
-def forward_pass(architecture: Architecture, symmetries: Symmetries, stated: Stated) -> ForwardPass | None:
+def forward_pass(architecture: Architecture, symmetries: Symmetries, stated: Declared) -> ForwardPass | None:
     """The first of the registry that fits; None where no forward pass is known."""
     found = (build(architecture, symmetries, stated) for build in BUILDERS.values())
     return next((one for one in found if one is not None), None)
-
-
-def of_module(module: nn.Module, draw: Callable[[int, torch.Generator], torch.Tensor], name: str = "a module") -> ForwardPass:
-    """A user's module, of which the tensors are the state dict."""
-
-    def outputs(tensors: Tensors, inputs: torch.Tensor) -> torch.Tensor:
-        inputs = inputs.to(next(iter(tensors.values())).dtype) if inputs.is_floating_point() else inputs
-        with torch.no_grad():
-            found = functional_call(module, dict(tensors), (inputs,), tie_weights=False)
-        return found[0] if isinstance(found, tuple) else found
-
-    return ForwardPass(name, outputs, draw)
 
 
 def numbers(*shape: int) -> Callable[[int, torch.Generator], torch.Tensor]:
@@ -89,13 +63,13 @@ def words(n_words: int, length: int) -> Callable[[int, torch.Generator], torch.T
 
 
 @builder("chain")
-def chain(architecture: Architecture, symmetries: Symmetries, stated: Stated) -> ForwardPass | None:
+def chain(architecture: Architecture, symmetries: Symmetries, stated: Declared) -> ForwardPass | None:
     """Linear and convolutional layers, see `chain_forward`."""
-    shape = stated.input_shape
+    shape = stated.input_shape or None
     if stated.activation not in ACTIVATIONS or (shape is None and architecture.tensors[0].kind != "linear"):
         return None
     how = {"activation": stated.activation, "output_activation": stated.output_activation or "identity"}
-    found = chain_forward(architecture, symmetries, **how, input_shape=shape, steps=stated.layers)
+    found = chain_forward(architecture, symmetries, **how, input_shape=shape, steps=dict(stated.steps))
     if found is None:
         return None
 
@@ -110,7 +84,7 @@ _RECURRENT = re.compile(r"(.*?)weight_ih_l0$")
 
 
 @builder("recurrent")
-def recurrent(architecture: Architecture, symmetries: Symmetries, stated: Stated) -> ForwardPass | None:
+def recurrent(architecture: Architecture, symmetries: Symmetries, stated: Declared) -> ForwardPass | None:
     """An LSTM or GRU of PyTorch and a linear layer that reads its last state."""
     del symmetries
     shapes = {tensor.name: tensor.shape for tensor in architecture.tensors}
@@ -137,7 +111,7 @@ def recurrent(architecture: Architecture, symmetries: Symmetries, stated: Stated
 
 
 @builder("TransformerLens")
-def transformer_lens(architecture: Architecture, symmetries: Symmetries, stated: Stated) -> ForwardPass | None:
+def transformer_lens(architecture: Architecture, symmetries: Symmetries, stated: Declared) -> ForwardPass | None:
     """A `HookedTransformer` with added positions: causal attention, an MLP a block where there is one, norms where they are
     kept with the weights.
 

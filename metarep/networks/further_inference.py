@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from metarep.account import listed
 from metarep.networks.architecture import Architecture, Tensor
 from metarep.networks.further_symmetries import Block, LogitShift, Rotation, Signs
 from metarep.networks.inference import symmetries_of
@@ -23,9 +24,6 @@ IN_PAIRS = (
     "rotary positions or norms may stand on queries and keys: rotations inside a head are not taken for symmetries of them, "
     "though with rotary positions those within each pair are"
 )
-
-FEW = 3
-"""Symmetries that a sentence names."""
 
 RECURRENT = ("lstm", "gru")
 _LORA = re.compile(r"(.*?lora)_?(a|down|b|up)((?:[._].*)?)$", re.I)
@@ -76,8 +74,7 @@ def assumed(symmetries: Symmetries) -> tuple[str, ...]:
     """A sentence on the symmetries that no forward pass has checked; none where there are none."""
     units = [one.name for one in symmetries.groups if one.interchangeable and one.n > 1 and one.evidence == "assumed"]
     names = units + [one.name for one in symmetries.further if one.evidence == "assumed"]
-    listed = ", ".join(names[:FEW]) + (f" and {len(names) - FEW} more" if len(names) > FEW else "")
-    return (f"assumed from names and shapes, not checked by outputs: {listed}",) if names else ()
+    return (f"assumed from names and shapes, not checked by outputs: {listed(names)}",) if names else ()
 
 
 def scale_of(units: SymmetryGroup) -> str:

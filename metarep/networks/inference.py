@@ -18,13 +18,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
 
+from metarep.account import listed
 from metarep.errors import MetarepError
 from metarep.networks.architecture import Architecture
 from metarep.networks.components import component_of
 from metarep.networks.heads import heads_of, n_attentions
 from metarep.networks.inside import groups_inside
 from metarep.networks.operations import NORMS, Operation, operations_of
-from metarep.networks.plain import key_of, may_be_gone_around, plain_structure, sequence
+from metarep.networks.plain import may_be_gone_around, plain_structure, sequence
 from metarep.networks.residual_conv import residual_conv
 from metarep.networks.residual_stream import stream_of
 from metarep.networks.structure import Declared, Structure
@@ -36,9 +37,6 @@ TWINS = (("pi_features_extractor", "features_extractor"), ("vf_features_extracto
 """Modules that Stable-Baselines3 keeps under several names; they change places together, whether or not they are one."""
 
 HELD_BY_GRAPH = "inputs, outputs or operators of its graph that are not known keep all units in their places"
-FEW = 3
-"""Groups that a sentence names."""
-
 ORDER_MATTERS = "embeddings of this architecture depend on the order in which its units were saved"
 
 
@@ -78,7 +76,7 @@ def has_modules(architecture: Architecture, tree: Structure) -> bool:
 
 def declared_groups(tree: Structure, operations: Sequence[Operation], *, relu: bool = False) -> tuple[SymmetryGroup, ...]:
     """The groups of a declared structure. Raises MetarepError where it names no layer, leaves one out, or widths do not fit."""
-    by_name = {key_of(operation): operation for operation in operations}
+    by_name = {operation.label: operation for operation in operations}
     named: set[str] = set()
 
     def resolved(part: Structure | str) -> Structure | str:
@@ -87,8 +85,8 @@ def declared_groups(tree: Structure, operations: Sequence[Operation], *, relu: b
         own = [o for o in operations if part in (o.path, o.module, o.label, *(tensor.name for tensor in o.tensors))]
         if not own:
             raise MetarepError(f"the structure names {part}", expected="a layer such as " + ", ".join(list(by_name)[:4]))
-        named.update(key_of(operation) for operation in own)
-        return key_of(own[0]) if len(own) == 1 else sequence(own)
+        named.update(operation.label for operation in own)
+        return own[0].label if len(own) == 1 else sequence(own)
 
     whole = resolved(tree)
     left = [name for name, operation in by_name.items() if operation.weight is not None and name not in named]
@@ -113,7 +111,7 @@ def _networks(architecture: Architecture, operations: Sequence[Operation]) -> li
 
 def _network(operations: Sequence[Operation], *, relu: bool) -> tuple[tuple[SymmetryGroup, ...], list[str]]:
     """The groups of one network, and what is to be said of them."""
-    by_name = {key_of(operation): operation for operation in operations}
+    by_name = {operation.label: operation for operation in operations}
     tree, why = plain_structure(operations), _why_not_plain(operations)
     if tree is not None and len(by_name) == len(operations):
         try:
@@ -134,8 +132,7 @@ def _network(operations: Sequence[Operation], *, relu: bool) -> tuple[tuple[Symm
 
 def order_matters_of(names: Sequence[str]) -> str:
     """What is said of units that keep their order though they may be no outputs."""
-    listed = ", ".join(names[:FEW]) + (f" and {len(names) - FEW} more" if len(names) > FEW else "")
-    return f"embeddings depend on the order in which {listed} were saved"
+    return f"embeddings depend on the order in which {listed(names)} were saved"
 
 
 def _why_not_plain(operations: Sequence[Operation]) -> str:
@@ -143,7 +140,7 @@ def _why_not_plain(operations: Sequence[Operation]) -> str:
         return "no layer is known that reads another"
     if may_be_gone_around(operations):
         return "names say that something may go around layers"
-    unknown = next((o.label for o in operations if not (o.is_layer or o.recurrent or o.kind in (*NORMS, "embedding"))), None)
+    unknown = next((o.label for o in operations if not (o.is_layer or o.gates or o.kind in (*NORMS, "embedding"))), None)
     if unknown is not None:
         return f"what {unknown} does with the units of other layers is not known"
     return "names leave open which layer reads which"
@@ -152,9 +149,7 @@ def _why_not_plain(operations: Sequence[Operation]) -> str:
 def _others(operations: Sequence[Operation]) -> Iterator[SymmetryGroup]:
     """The output units of every operation, which keep their order."""
     for operation in operations:
-        if (units := operation.recurrent) is not None:
-            yield SymmetryGroup(f"units of {units.name}", units.n, units.members, interchangeable=False)
-        elif operation.weight is not None and operation.kind != "embedding":
+        if operation.gates or (operation.weight is not None and operation.kind != "embedding"):
             yield SymmetryGroup(f"units of {operation.label}", operation.n_out, operation.feeding(), interchangeable=False)
 
 

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from metarep.errors import MetarepError
 from metarep.networks.operations import NORMS, Operation
-from metarep.networks.plain import key_of, sequence
+from metarep.networks.plain import sequence
 from metarep.networks.residual_stream import mlps_of
 from metarep.networks.structure import Structure, residual, row
 from metarep.networks.structure_groups import StructureGroups
@@ -70,7 +70,7 @@ def _runs_in_order(entries: Sequence[tuple[tuple[int, ...], Operation]]) -> bool
 
 def groups_inside(operations: Sequence[Operation]) -> tuple[SymmetryGroup, ...]:
     """The interchangeable groups of lists of layers and of known blocks."""
-    by_name = {key_of(operation): operation for operation in operations}
+    by_name = {operation.label: operation for operation in operations}
     trees = [tree for layers in lists_of_layers(operations) for tree in _fitting(layers, by_name)]
     trees += [tree for block in BLOCKS for tree in block.occurrences(by_name)]
     trees += mlps_of(operations)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import pairwise
-from typing import NamedTuple
 
 from metarep.networks.architecture import Architecture, Tensor
 from metarep.networks.naming import split_name, split_names
@@ -22,16 +22,6 @@ _TRANSPOSED = re.compile(
     r"de_?conv|conv_?t(?:rans|\d|$|[._])|t(?:rans)?_?conv|transpos|(?:^|[._])(?:up|dec|gen|netg|g\.)", re.I
 )
 """Modules of transposed convolutions, and of networks that put out pictures."""
-
-
-class Recurrent(NamedTuple):
-    """The hidden units of a recurrent layer: name, how many, what they are fed by and read through, and how it reads inputs."""
-
-    name: str
-    n: int
-    members: tuple[Member, ...]
-    reader: Member
-    n_in: int
 
 
 @dataclass
@@ -62,22 +52,28 @@ class Operation:
 
     @property
     def label(self) -> str:
-        """What it is called in sentences."""
-        tensor = self.weight or self.tensors[0]
-        return self.module or tensor.name
+        """What it is called in sentences and in structures; two directions of a recurrent layer are told apart."""
+        if self.gates:
+            return self.with_role("hidden").name
+        return self.module or (self.weight or self.tensors[0]).name
+
+    @property
+    def reader(self) -> Tensor:
+        """The weight, of a recurrent layer the one that reads its inputs."""
+        return self.with_role("input") if self.gates else self.weight
 
     @property
     def axes(self) -> tuple[int, int]:
         """The output and the input axis of the weight."""
-        return self.weight.layout
+        return self.reader.layout
 
     @property
     def n_out(self) -> int:
-        return self.weight.shape[self.axes[0]]
+        return self.reader.shape[self.axes[0]] // (self.gates or 1)
 
     @property
     def n_in(self) -> int:
-        return self.weight.shape[self.axes[1]]
+        return self.reader.shape[self.axes[1]]
 
     @property
     def layer(self) -> int:
@@ -112,28 +108,30 @@ class Operation:
         """Whether it is slopes or gains by its name, vectors of which there is one value for each unit."""
         return bool(self.vectors) and bool(_ELEMENTWISE.fullmatch(self.module.rpartition(".")[2] or "0"))
 
-    @property
-    def recurrent(self) -> Recurrent | None:
-        """The units of an LSTM, GRU or plain recurrent layer in one direction, whose gates stand in blocks; None for others."""
-        by_role = {tensor.role: tensor for tensor in self.tensors}
-        inputs, hidden = by_role.get("input"), by_role.get("hidden")
-        if inputs is None or hidden is None or "projection" in by_role or not len(inputs.shape) == len(hidden.shape) == 2:
-            return None
-        rows, columns = hidden.axes or (0, 1)
+    @cached_property
+    def gates(self) -> int:
+        """The blocks of rows of an LSTM, GRU or plain recurrent layer in one direction; 0 for any other operation."""
+        inputs, hidden = self.with_role("input"), self.with_role("hidden")
+        if inputs is None or hidden is None or self.with_role("projection") or not len(inputs.shape) == len(hidden.shape) == 2:
+            return 0
+        rows, columns = hidden.layout
         n, total = hidden.shape[columns], hidden.shape[rows]
-        if not n or total not in (n, 3 * n, 4 * n) or inputs.shape[rows] != total:
-            return None
-        gates = total // n
         biases = [tensor for tensor in self.tensors if tensor.role.endswith("bias")]
-        if any(tensor.shape[-1:] != (total,) for tensor in biases) or len(biases) + 2 != len(self.tensors):
-            return None
-        fed = [Member(tensor.name, rows, "in", outer=gates) for tensor in (inputs, hidden)]
-        fed += [Member(tensor.name, len(tensor.shape) - 1, "in", outer=gates) for tensor in biases]
-        members = (*fed, Member(hidden.name, columns, "out"))
-        return Recurrent(hidden.name, n, members, Member(inputs.name, columns, "out"), inputs.shape[columns])
+        whole = len(biases) + 2 == len(self.tensors) and all(tensor.shape[-1:] == (total,) for tensor in biases)
+        return total // n if n and whole and total in (n, 3 * n, 4 * n) and inputs.shape[rows] == total else 0
+
+    def with_role(self, role: str) -> Tensor | None:
+        """The last of its tensors that has a role."""
+        return next((tensor for tensor in reversed(self.tensors) if tensor.role == role), None)
 
     def feeding(self) -> tuple[Member, ...]:
-        """The members through which the operation feeds its output units."""
+        """The members through which the operation feeds its output units, and through which recurrent ones read each other."""
+        if self.gates:
+            hidden, (rows, columns) = self.with_role("hidden"), self.axes
+            axes = {tensor.name: len(tensor.shape) - 1 for tensor in self.tensors} | {self.reader.name: rows, hidden.name: rows}
+            tensors = (self.reader, hidden, *(tensor for tensor in self.tensors if tensor.role.endswith("bias")))
+            fed = (Member(tensor.name, axes[tensor.name], "in", outer=self.gates) for tensor in tensors)
+            return (*fed, Member(hidden.name, columns, "out"))
         own = tuple(Member(v.name, 0, "in") for v in self.vectors if v.shape[0] == self.n_out)
         return (Member(self.weight.name, self.axes[0], "in"), *own)
 
@@ -144,7 +142,7 @@ class Operation:
 
     def reading(self) -> Member:
         """The member through which the operation reads its input units."""
-        return Member(self.weight.name, self.axes[1], "out")
+        return Member(self.reader.name, self.axes[1], "out")
 
     def owning(self) -> tuple[Member, ...]:
         """The members of a norm, which belong to the units that it stands on."""

@@ -76,7 +76,7 @@ def plain_structure(operations: Sequence[Operation]) -> Structure | None:
     if (
         "policy" in towers and len(towers.get("spread", [])) == 1 and not trunk
     ):  # a matrix of spreads, read beside the last layer
-        last = Structure("parallel", (key_of(towers["policy"].pop()), key_of(towers.pop("spread")[0])))
+        last = Structure("parallel", (towers["policy"].pop().label, towers.pop("spread")[0].label))
         policy = Structure("sequence", (*sequence(towers.pop("policy")).parts, last))
         return Structure("parallel", (policy, *(sequence(part) for part in towers.values())))
     heads = tuple(sequence(part) for part in towers.values())
@@ -124,17 +124,12 @@ def sequence(items: Sequence[Operation | Structure]) -> Structure:
     """Operations and trees one behind the other; the directions of one recurrent layer stand side by side."""
     parts: list[Tree] = []
     for item in items:
-        name = item if isinstance(item, Structure) else key_of(item)
+        name = item if isinstance(item, Structure) else item.label
         if isinstance(name, str) and name.endswith("_reverse") and parts and parts[-1] == name.removesuffix("_reverse"):
             parts[-1] = Structure("parallel", (parts[-1], name))
         else:
             parts.append(name)
     return Structure("sequence", tuple(parts))
-
-
-def key_of(operation: Operation) -> str:
-    """What an operation is called in trees: its module, the name of its hidden weight where it is recurrent."""
-    return operation.recurrent.name if operation.recurrent is not None else operation.label
 
 
 def tower_of(module: str) -> str | None:
@@ -188,7 +183,7 @@ def _stands_aside(operation: Operation, operations: Sequence[Operation]) -> bool
     hidden = {
         one.n_out for at, one in enumerate(layers) if one.kind != "linear" or any(r.n_in == one.n_out for r in layers[at:])
     }
-    hidden |= {one.recurrent.n for one in operations if one.recurrent}
+    hidden |= {one.n_out for one in operations if one.gates}
     lengths = {tensor.shape[0] for tensor in operation.tensors if tensor.shape} - {1}
     return not lengths & hidden and not operation.is_elementwise
 
@@ -211,12 +206,12 @@ def _row(operations: Sequence[Operation]) -> Structure:
         pair, behind = operations[at : min(at + 2, end)], operations[at + 2 : end]
         if len(pair) == 2 and _alike(*pair):
             summed = bool(behind) and behind[0].is_layer and behind[0].n_in == pair[0].n_out
-            items.append(Structure("elementwise" if summed else "parallel", tuple(map(key_of, pair))))
+            items.append(Structure("elementwise" if summed else "parallel", tuple(one.label for one in pair)))
             at += 2
         else:
             items.append(operations[at])
             at += 1
-    heads = tuple(map(key_of, operations[end:]))
+    heads = tuple(one.label for one in operations[end:])
     return sequence([*items, *([Structure("parallel", heads)] if heads else [])])
 
 

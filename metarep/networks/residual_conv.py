@@ -20,7 +20,7 @@ from typing import Literal, NamedTuple
 
 from metarep.networks.inside import inner_groups
 from metarep.networks.operations import Operation
-from metarep.networks.plain import key_of, sequence
+from metarep.networks.plain import sequence
 from metarep.networks.structure import Structure, residual
 from metarep.networks.symmetry_groups import SymmetryGroup
 
@@ -72,7 +72,7 @@ def residual_conv(operations: Sequence[Operation]) -> tuple[SymmetryGroup, ...]:
     place = _norm_place(blocks, root)
     if place is None:
         return ()
-    by_name = {key_of(operation): operation for operation in operations}
+    by_name = {operation.label: operation for operation in operations}
     if root is not None and len(blocks) == len(found):
         whole = _whole(root, blocks, place)
         groups = inner_groups(whole, by_name) if whole is not None else ()
@@ -97,7 +97,7 @@ def _whole(root: Root, blocks: Sequence[Block], place: NormPlace) -> Structure |
         return None
     middle = [residual(*sequence(block.path(place)).parts, across=sequence(block.across).parts) for block in blocks]
     first, last = (sequence(norms).parts for norms in outside.values())
-    return Structure("sequence", (key_of(root.stem), *first, *middle, *last, key_of(root.head)))
+    return Structure("sequence", (root.stem.label, *first, *middle, *last, root.head.label))
 
 
 def _split(operations: Sequence[Operation]) -> tuple[list[Block | None], Root | None]:

@@ -9,10 +9,13 @@ empty sequence passes on what it reads, so that a residual block is one of both)
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, PlainSerializer, model_validator
 
 from metarep.errors import MetarepError
+from metarep.settings import Settings
 
 Way = Literal["sequence", "parallel", "elementwise"]
 
@@ -47,21 +50,19 @@ class Structure:
 WORDS = ("sequence", "parallel", "concatenate", "elementwise", "residual", "across")
 
 
-@dataclass(frozen=True)
-class Steps:
-    """How a convolution goes over its input and what is pooled behind its activation.
+class Steps(Settings):
+    """How a convolution goes over its input, and what is pooled behind its activation."""
 
-    `padding` is a number of pixels on each side or "same"; `pool` pixels are taken together, all of them where it is 0.
-    """
+    stride: int = Field(1, ge=1, description="pixels from one place to the next")
+    padding: int | Literal["same"] = Field("same", description="pixels on each side; a stride above 1 needs a number")
+    pool: int = Field(1, ge=0, description="pixels that are pooled along each axis; 0 pools all")
+    pooling: Literal["max", "average"] = Field("max", description="what a pool keeps")
 
-    stride: int = 1
-    padding: int | Literal["same"] = "same"
-    pool: int = 1
-    pooling: Literal["max", "average"] = "max"
-
-    def __post_init__(self):
+    @model_validator(mode="after")
+    def _sizes_are_known(self) -> Self:
         if self.stride > 1 and self.padding == "same":
             raise MetarepError("a stride above 1 needs a padding in pixels", met=f"stride={self.stride}", expected="padding=0")
+        return self
 
     def size(self, length: int, kernel: int) -> int:
         """Pixels along an axis behind the convolution and the pool."""
@@ -70,36 +71,22 @@ class Steps:
         return length // self.pool if self.pool else 1
 
 
-@dataclass(frozen=True)
-class Declared:
-    """What a person says of a network beside its tensors: its structure, the activation behind its hidden layers and that
-    behind its outputs, axes whose units keep their order (tensor, axis), how many heads its attention has, how its
-    convolutions step, by module, and the shape of one input."""
+class Declared(Settings):
+    """What a person says of a network beside its tensors."""
 
-    structure: Structure | None = None
-    activation: str | None = None
-    fixed: tuple[tuple[str, int], ...] = ()
-    n_heads: int | None = None
-    output_activation: str | None = None
-    steps: tuple[tuple[str, Steps], ...] = ()
-    input_shape: tuple[int, ...] = ()
-
-    def to_json(self) -> dict[str, Any]:
-        known = {"activation": self.activation, "output_activation": self.output_activation, "n_heads": self.n_heads}
-        known |= {"fixed": [list(one) for one in self.fixed], "input_shape": list(self.input_shape)}
-        known |= {"steps": {name: asdict(steps) for name, steps in self.steps}}
-        return {key: value for key, value in known.items() if value} | (
-            {"structure": self.structure.to_json()} if self.structure is not None else {}
-        )
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Declared:
-        """What `to_json` told."""
-        tree = parse_structure(data["structure"]) if "structure" in data else None
-        lists = {"fixed": tuple((name, axis) for name, axis in data.get("fixed", ()))}
-        lists["steps"] = tuple((name, Steps(**how)) for name, how in data.get("steps", {}).items())
-        lists["input_shape"] = tuple(data.get("input_shape", ()))
-        return cls(tree, **{key: data.get(key) for key in ("activation", "n_heads", "output_activation")}, **lists)
+    structure: Annotated[
+        Any,
+        BeforeValidator(lambda data: data if data is None or isinstance(data, Structure) else parse_structure(data)),
+        PlainSerializer(lambda tree: None if tree is None else tree.to_json()),
+    ] = Field(None, description="how layers stand to each other")
+    activation: str | None = Field(None, description="behind all hidden layers, such as relu")
+    output_activation: str | None = Field(None, description="behind the outputs, such as softmax")
+    fixed: tuple[tuple[str, int], ...] = Field((), description="axes whose units keep their order: tensor, axis")
+    n_heads: int | None = Field(None, ge=1, description="heads of every attention")
+    steps: Annotated[
+        tuple[tuple[str, Steps], ...], BeforeValidator(lambda data: tuple(data.items()) if isinstance(data, Mapping) else data)
+    ] = Field((), description="strides and pools of convolutions, by module")
+    input_shape: tuple[int, ...] = Field((), description="of one input without the samples' axis, such as [3, 32, 32]")
 
 
 def row(*parts: Structure | str) -> Structure:

@@ -112,8 +112,9 @@ class StructureGroups:
 
     def apply(self, operation: Operation, value: Value | None) -> Value:
         """What one operation puts out. Raises MetarepError where it does not fit what it reads."""
-        if operation.recurrent is not None:
-            return self._recur(operation, value)
+        if operation.gates:
+            self._read(operation, value)
+            return Value(self._new(f"units of {operation.label}", operation.n_out, operation.feeding()), "recurrent")
         if operation.weight is None or operation.kind in NORMS:
             return self._own(operation, value)
         if operation.kind == "embedding":
@@ -128,7 +129,7 @@ class StructureGroups:
             return self._depthwise(operation, value)
         grouped = value is not None and convolution and 0 < n_in < value.size and value.size % n_in == 0
         if not grouped:
-            self._read(operation, operation.reading(), n_in, value)
+            self._read(operation, value)
         made = self._new(f"units of {operation.label}", n_out, operation.feeding(), scale=self.relu)
         alone = self.inside and convolution and n_in == 1 < n_out
         in_doubt = grouped or operation.may_be_transposed
@@ -138,8 +139,9 @@ class StructureGroups:
             self.units.freeze(value.axis)
         return Value(made, operation.kind, operation.channels_last)
 
-    def _read(self, operation: Operation, reader: Member, n_in: int, value: Value | None) -> None:
+    def _read(self, operation: Operation, value: Value | None) -> None:
         """Adds the axis of a tensor that reads a value, which may be flattened pixels or the places of embedded ids."""
+        reader, n_in = operation.reading(), operation.n_in
         if value is None:
             self.units.bind(reader.tensor, reader.axis, self.units.fixed(n_in, "inputs"), "out")
             return
@@ -203,12 +205,6 @@ class StructureGroups:
         if condition:
             self.units.freeze(made)
         return Value(made, "table" if condition or operation.n_in == operation.n_out else "embedding")
-
-    def _recur(self, operation: Operation, value: Value | None) -> Value:
-        """The hidden units of an LSTM, GRU or plain recurrent layer: gates in blocks, one behind the other."""
-        units = operation.recurrent
-        self._read(operation, units.reader, units.n_in, value)
-        return Value(self._new(f"units of {units.name}", units.n, units.members), "recurrent")
 
     def _depthwise(self, operation: Operation, value: Value) -> Value:
         """One filter or several for each channel."""

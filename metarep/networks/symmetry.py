@@ -8,7 +8,7 @@ hidden layer `l` is made by the linear layer `l` and read by `l + 1`.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import permutations, product
 
 import numpy as np
@@ -25,10 +25,10 @@ def permute_units(spec: NetworkSpec, params: np.ndarray, layer: int, order: np.n
 
     order is (H,) for all networks or (N, H), one for each. The function stays the same.
     """
-    _require_hidden(spec, layer)
-    orders: list[np.ndarray | None] = [None] * len(spec.hidden_widths)
-    orders[layer] = np.asarray(order)
-    return _take(params, order_index(spec, orders))
+    index = order_index(spec, _of_one_layer(spec, layer, order))
+    if index.ndim == 1:
+        return params[..., index]
+    return np.take_along_axis(params, np.broadcast_to(index, params.shape), axis=-1)
 
 
 def scale_units(spec: NetworkSpec, params: np.ndarray, layer: int, factors: np.ndarray) -> np.ndarray:
@@ -37,60 +37,36 @@ def scale_units(spec: NetworkSpec, params: np.ndarray, layer: int, factors: np.n
     factors is (H,) or (N, H). The function stays the same. Raises MetarepError for a factor
     that is not positive: a ReLU commutes with positive factors only.
     """
-    _require_hidden(spec, layer)
-    factors = np.asarray(factors, dtype=np.float64)
-    if not (factors > 0).all():
+    if not (np.asarray(factors) > 0).all():
         raise MetarepError("a unit's scale is not positive", met=np.nanmin(factors), expected="a number above 0")
-    per_layer: list[np.ndarray | None] = [None] * len(spec.hidden_widths)
-    per_layer[layer] = factors
-    return (params * scale_factors(spec, per_layer)).astype(params.dtype)
+    return (params * scale_factors(spec, _of_one_layer(spec, layer, factors))).astype(params.dtype)
 
 
 def order_index(spec: NetworkSpec, orders: Sequence[np.ndarray | None]) -> np.ndarray:
     """Indices (…, P) into params for one order (…, H) of units per hidden layer; None leaves a layer alone."""
-    places = [np.arange(spec.widths[0]), *orders, np.arange(spec.widths[-1])]
-    places = [np.arange(w) if p is None else np.asarray(p) for w, p in zip(spec.widths, places, strict=True)]
-    batch = np.broadcast_shapes(*(place.shape[:-1] for place in places))
-    flat, at = [], 0
-    for layer, ((rows, columns), _) in enumerate(spec.shapes):
-        row, column = places[layer + 1], places[layer]
-        weight = at + row[..., :, None] * columns + column[..., None, :]
-        at += rows * columns
-        flat += [np.broadcast_to(weight, (*batch, rows, columns)).reshape(*batch, rows * columns)]
-        flat += [np.broadcast_to(at + row, (*batch, rows))]
-        at += rows
-    return np.concatenate(flat, axis=-1)
+    places = _of_each_width(spec, orders, np.arange)
+    layers = zip(spec.unpack(np.arange(spec.n_params)), places[1:], places, strict=False)
+    return spec.pack([(weight[row[..., None], column[..., None, :]], bias[row]) for (weight, bias), row, column in layers])
 
 
 def scale_factors(spec: NetworkSpec, factors: Sequence[np.ndarray | None]) -> np.ndarray:
     """What each parameter is multiplied by (…, P), for one factor (…, H) a unit per hidden layer; None is 1."""
-    scales = [None, *factors, None]
-    scales = [np.ones(w) if s is None else np.asarray(s, np.float64) for w, s in zip(spec.widths, scales, strict=True)]
-    batch = np.broadcast_shapes(*(scale.shape[:-1] for scale in scales))
-    flat = []
-    for layer, ((rows, columns), _) in enumerate(spec.shapes):
-        weight = scales[layer + 1][..., :, None] / scales[layer][..., None, :]
-        flat += [np.broadcast_to(weight, (*batch, rows, columns)).reshape(*batch, rows * columns)]
-        flat += [np.broadcast_to(scales[layer + 1], (*batch, rows))]
-    return np.concatenate(flat, axis=-1)
+    scales = _of_each_width(spec, factors, np.ones)
+    return spec.pack(
+        [(after[..., None] / before[..., None, :], after) for after, before in zip(scales[1:], scales, strict=False)]
+    )
 
 
 def all_unit_orders(spec: NetworkSpec) -> np.ndarray:
     """Indices (orders, P) into params: every way to arrange the hidden units, the identity first.
 
-    Raises MetarepError where there are more than MAX_ORDERS; draw with `random_unit_order` then.
+    Raises MetarepError where there are more than MAX_ORDERS.
     """
     count = math.prod(math.factorial(width) for width in spec.hidden_widths)
     if count > MAX_ORDERS:
         raise MetarepError(f"{spec} has too many unit orders to list", met=count, expected=f"at most {MAX_ORDERS}")
     choices = product(*(permutations(range(width)) for width in spec.hidden_widths))
     return np.stack([order_index(spec, [np.array(order) for order in orders]) for orders in choices])
-
-
-def random_unit_order(spec: NetworkSpec, n: int | None = None, *, rng: np.random.Generator) -> np.ndarray:
-    """Indices (P,) into params, or (n, P): the units of every hidden layer in a uniformly random order."""
-    batch = () if n is None else (n,)
-    return order_index(spec, [rng.random((*batch, width)).argsort(axis=-1) for width in spec.hidden_widths])
 
 
 def random_scales(spec: NetworkSpec, std: float, n: int | None = None, *, rng: np.random.Generator) -> np.ndarray:
@@ -133,18 +109,23 @@ def canonical_scale(spec: NetworkSpec, params: np.ndarray) -> np.ndarray:
         largest = np.abs(incoming).max(axis=-1)
         safe = np.where((largest > 0) & np.isfinite(largest), largest, 1.0)
         norm = safe * np.sqrt(np.square(incoming / safe[..., None]).sum(axis=-1))
-        per_layer: list[np.ndarray | None] = [None] * len(spec.hidden_widths)
-        per_layer[layer] = 1 / np.where((norm > 0) & np.isfinite(norm), norm, 1.0)
-        scaled = scaled * scale_factors(spec, per_layer)
+        factors = 1 / np.where((norm > 0) & np.isfinite(norm), norm, 1.0)
+        scaled = scaled * scale_factors(spec, _of_one_layer(spec, layer, factors))
     return scaled.astype(np.asarray(params).dtype)
 
 
-def _take(params: np.ndarray, index: np.ndarray) -> np.ndarray:
-    if index.ndim == 1:
-        return params[..., index]
-    return np.take_along_axis(params, np.broadcast_to(index, params.shape), axis=-1)
-
-
-def _require_hidden(spec: NetworkSpec, layer: int) -> None:
+def _of_one_layer(spec: NetworkSpec, layer: int, value: np.ndarray) -> list[np.ndarray | None]:
+    """A value for one hidden layer, None for the others. Raises MetarepError where there is no such layer."""
     if not 0 <= layer < len(spec.hidden_widths):
         raise MetarepError(f"{spec} has no hidden layer {layer}", expected=f"0 to {len(spec.hidden_widths) - 1}")
+    return [value if number == layer else None for number in range(len(spec.hidden_widths))]
+
+
+def _of_each_width(
+    spec: NetworkSpec, hidden: Sequence[np.ndarray | None], default: Callable[[int], np.ndarray]
+) -> list[np.ndarray]:
+    """(…, width) for inputs, hidden layers and outputs: what is given for hidden layers, and else the default."""
+    given = zip(spec.widths, [None, *hidden, None], strict=True)
+    each = [default(width) if one is None else np.asarray(one, default(0).dtype) for width, one in given]
+    batch = np.broadcast_shapes(*(one.shape[:-1] for one in each))
+    return [np.broadcast_to(one, (*batch, one.shape[-1])) for one in each]

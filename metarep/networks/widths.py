@@ -11,8 +11,8 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import combinations_with_replacement, pairwise
+from typing import NamedTuple
 
 from metarep.networks.operations import NORMS, Operation
 from metarep.networks.symmetry_groups import Member, SymmetryGroup
@@ -20,17 +20,26 @@ from metarep.networks.symmetry_groups import Member, SymmetryGroup
 _LAYER_NORM = re.compile(r"layer_?norm", re.I)
 
 
-@dataclass(frozen=True)
-class Step:
-    """A layer: how many values it reads and puts out, its members on either, whether it has a filter for each channel."""
+class Step(NamedTuple):
+    """A layer, and whether it has a filter for each channel, which is then read by the layer itself alone."""
 
-    name: str
-    kind: str
-    reads: int
-    puts: int
-    reading: tuple[Member, ...]
-    feeding: tuple[Member, ...]
-    depthwise: bool = False
+    layer: Operation
+    depthwise: bool
+
+    @property
+    def puts(self) -> int:
+        return self.layer.n_out
+
+    @property
+    def reads(self) -> int:
+        return self.puts if self.depthwise else self.layer.n_in
+
+    def members(self, n: int) -> Iterator[Member]:
+        """Those that run over the units of width n."""
+        if self.reads == n and not self.depthwise:
+            yield self.layer.reading()
+        if self.puts == n:
+            yield from self.layer.feeding()
 
 
 def groups_of_widths(operations: Sequence[Operation]) -> tuple[SymmetryGroup, ...]:
@@ -38,10 +47,11 @@ def groups_of_widths(operations: Sequence[Operation]) -> tuple[SymmetryGroup, ..
     recurrent layers and norms; () for others."""
     first = next((o for o in operations if o.is_layer), None)
     whole = {o.n_out for o in operations if o.is_layer and (o.n_in > 1 or o is first)}
-    steps = [step for o in operations if (step := _step(o, set() if o is first else whole)) is not None]
-    vectors = [o for o in operations if o.weight is None and o.recurrent is None]
+    layers = [o for o in operations if o.gates or (o.is_layer and o.known_whole and not o.may_be_transposed)]
+    steps = [Step(o, o.kind.startswith("conv") and o is not first and o.n_in == 1 and o.n_out in whole) for o in layers]
+    vectors = [o for o in operations if o.weight is None and not o.gates]
     plain = all(o.has_statistics or o.is_elementwise or _LAYER_NORM.search(o.module) for o in vectors)
-    if not plain or len(steps) + len(vectors) != len(operations) or len(steps) < 3 or steps[0].kind == "linear":
+    if not plain or len(steps) + len(vectors) != len(operations) or len(steps) < 3 or layers[0].kind == "linear":
         return ()
     joined = [step for step in steps[1:] if step.reads not in {one.puts for one in steps}]
     if any(_may_be_grouped(step, steps) for step in joined):
@@ -51,7 +61,7 @@ def groups_of_widths(operations: Sequence[Operation]) -> tuple[SymmetryGroup, ..
         left_out |= {one.puts for one in steps if one.puts < step.reads and one is not step}
     found = []
     for n in dict.fromkeys(step.puts for step in steps):
-        members = [m for s in steps for m in (*s.reading * (s.reads == n), *s.feeding * (s.puts == n))]
+        members = [member for step in steps for member in step.members(n)]
         members += [Member(v.name, 0, "own") for o in vectors for v in o.vectors if v.shape[0] == n]
         if n > 1 and n not in left_out:
             found.append(SymmetryGroup(f"all layers of width {n}", n, tuple(members)))
@@ -87,20 +97,8 @@ def groups_at_the_end(operations: Sequence[Operation]) -> Iterator[SymmetryGroup
             return
 
 
-def _step(operation: Operation, whole: set[int]) -> Step | None:
-    if operation.recurrent is not None:
-        units = operation.recurrent
-        return Step(units.name, "recurrent", units.n_in, units.n, (units.reader,), units.members)
-    if not operation.is_layer or not operation.known_whole or operation.may_be_transposed:
-        return None
-    name, kind, n = operation.module, operation.kind, operation.n_out
-    if kind != "linear" and operation.n_in == 1 and n in whole:
-        return Step(name, kind, n, n, (), operation.feeding(), depthwise=True)
-    return Step(name, kind, operation.n_in, n, (operation.reading(),), operation.feeding())
-
-
 def _may_be_grouped(step: Step, steps: Sequence[Step]) -> bool:
-    return step.kind.startswith("conv") and any(one.puts > step.reads and one.puts % step.reads == 0 for one in steps)
+    return step.layer.kind.startswith("conv") and any(one.puts > step.reads and one.puts % step.reads == 0 for one in steps)
 
 
 def _left_out(steps: Sequence[Step]) -> Iterator[int]:
@@ -114,9 +112,9 @@ def _left_out(steps: Sequence[Step]) -> Iterator[int]:
         split = before.puts % after.reads == 0 and not after.depthwise
         joined = after.reads - before.puts in sums
         if before.puts != after.reads:
-            yield from (before.puts, *[after.reads] * (split or joined or not after.kind.startswith("conv")))
+            yield from (before.puts, *[after.reads] * (split or joined or not after.layer.kind.startswith("conv")))
     modules: dict[str, list[Step]] = {}
     for step in steps:
-        modules.setdefault(step.name.partition(".")[0], []).append(step)
+        modules.setdefault(step.layer.label.partition(".")[0], []).append(step)
     for inside in modules.values():  # as wide in as out: a head, perhaps, beside the module behind it
-        yield from [inside[-1].puts] * (inside[0].reads == inside[-1].puts and inside[-1].kind != "recurrent")
+        yield from [inside[-1].puts] * (inside[0].reads == inside[-1].puts and not inside[-1].layer.gates)

@@ -9,9 +9,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import get_args
 
-from metarep.account import Entry, Subject, counted
+import numpy as np
+
+from metarep.account import Entry, Subject, counted, listed
 from metarep.artefact import write_whole
 from metarep.errors import MetarepError
+from metarep.networks.architecture import BUFFER_ROLES, OTHER, Architecture, Tensor, readable
+from metarep.networks.further_inference import assumed
+from metarep.networks.symmetry_groups import Symmetries
 from metarep.tables import read_csv, to_csv
 from metarep.zoos.properties import plain_text
 
@@ -36,6 +41,13 @@ FEW = 3
 
 NOT_READ = "not read"
 """What an entry says of a file that `--skip-damaged` left out."""
+
+
+MUCH = 0.1
+"""A share of the values of a network that is worth a doubt where it is not read."""
+
+TIMES_LARGER = 100
+"""Networks so many times as large as the median one are named."""
 
 
 @dataclass
@@ -67,16 +79,16 @@ class Account:
             fix = "--skip-damaged leaves them out" if n_read else ""
             if len(reasons) == 1:
                 raise MetarepError(reasons[0], fix=fix.replace("them", "it")) from self.damaged[0][1]
-            listed = " | ".join(reasons[: 3 * FEW]) + (" | …" if len(reasons) > 3 * FEW else "")
-            raise MetarepError(f"{len(reasons):,} files cannot be read: {listed}", fix=fix)
+            shown = " | ".join(reasons[: 3 * FEW]) + (" | …" if len(reasons) > 3 * FEW else "")
+            raise MetarepError(f"{len(reasons):,} files cannot be read: {shown}", fix=fix)
         self.add(*(Entry("file", file, NOT_READ, plain_text(str(error))) for file, error in self.damaged))
 
     def require_certain(self) -> None:
         """Raises MetarepError that lists what is in doubt."""
         doubts = [entry for entry in self.entries if entry.doubt]
         if doubts:
-            listed = " | ".join(_line(group) for group in _alike(doubts))
-            raise MetarepError(f"--strict: {len(doubts):,} doubts: {listed}", fix="settle them, or import without --strict")
+            shown = " | ".join(_line(group) for group in _alike(doubts))
+            raise MetarepError(f"--strict: {len(doubts):,} doubts: {shown}", fix="settle them, or import without --strict")
 
     def write(self, folder: Path) -> None:
         """Writes the entries into a zoo."""
@@ -134,6 +146,60 @@ def _line(group: Sequence[Entry]) -> str:
         where = f"{first.where} and {counted(n_more, 'more network')}"
         where += f" of {len(group):,} architectures" if len(group) > 1 else " of its architecture"
     else:
-        where = ", ".join(places[:FEW]) + (f" and {len(places) - FEW:,} more" if len(places) > FEW else "")
+        where = listed(places, FEW)
     what = first.what + (", …" if len({entry.what for entry in group}) > 1 else "")
     return ("? " if first.doubt else "") + ": ".join(part for part in (where, what, first.why) if part)
+
+
+def remarks(architecture: Architecture, symmetries: Symmetries) -> Iterator[Entry]:
+    """Entries on one architecture."""
+    tensors = architecture.tensors
+    n_values = sum(tensor.size for tensor in tensors)
+    buffers = [tensor for tensor in tensors if tensor.role == "buffer"]
+    if buffers:
+        yield Entry("buffer", "", f"set aside: {_listed(buffers)}", "kept, but neither counted nor read")
+    for dtype in dict.fromkeys(tensor.dtype for tensor in tensors if _unread(tensor)):
+        unread = [tensor for tensor in tensors if tensor.dtype == dtype and _unread(tensor)]
+        size = sum(tensor.size for tensor in unread)
+        what = f"{size:,} values of {dtype} are not read: {_listed(unread)}"
+        yield Entry("tensor", "", what, "kept as they are, for export alone", doubt=size > MUCH * n_values)
+    weights = [tensor for tensor in tensors if readable(tensor)]
+    unknown = [tensor for tensor in weights if tensor.kind == OTHER]
+    if unknown:
+        be = "is" if len(unknown) == 1 else "are"
+        what = f"{len(unknown)} of {counted(len(weights), 'tensor')} {be} of no known kind: {_listed(unknown)}"
+        yield Entry(
+            "tensor", "", what, "a file given to --architecture can say what they are", doubt=len(unknown) == len(weights)
+        )
+    for note in (*symmetries.notes, *assumed(symmetries)):
+        yield Entry("architecture", "", note, "")
+    for name in (name for name, found in architecture.evidence if found == "refuted"):
+        yield Entry("architecture", "", f"{name}: no symmetry", "a random draw moves the outputs; it is dropped", doubt=True)
+
+
+def remark_on_units(symmetries: Sequence[Symmetries], n_networks: Sequence[int]) -> Iterator[Entry]:
+    """In how many networks of some architectures interchangeable units were found."""
+    found = [any(units.interchangeable for units in one.groups) for one in symmetries]
+    n = sum(number for number, has in zip(n_networks, found, strict=True) if has)
+    what = f"interchangeable units were found in {n:,} of {counted(sum(n_networks), 'network')}"
+    yield Entry("architecture", "", what, "")
+
+
+def remark_on_sizes(network_id: Sequence[str], n_params: Sequence[int]) -> Iterator[Entry]:
+    """An entry where a few networks are far larger than all others."""
+    sizes = np.asarray(n_params)
+    large = np.flatnonzero(sizes > TIMES_LARGER * np.median(sizes))
+    if len(large):
+        first = int(large[sizes[large].argmax()])
+        what = f"{sizes[first]:,} parameters among networks of {int(np.median(sizes)):,} (the median)"
+        why = f"it holds {sizes[first] / sizes.sum():.0%} of all parameters, and so much of the time that reading the zoo takes"
+        yield Entry("architecture", network_id[first], what, why)
+
+
+def _unread(tensor: Tensor) -> bool:
+    """Whether a tensor of more than one value is left out because of its dtype."""
+    return tensor.size > 1 and tensor.role not in BUFFER_ROLES and not readable(tensor)
+
+
+def _listed(tensors: Sequence[Tensor]) -> str:
+    return listed([f"{tensor.name} {'x'.join(map(str, tensor.shape)) or 'scalar'}" for tensor in tensors])

@@ -1,4 +1,5 @@
-"""Copies among networks, found by their values: in another format, at another precision, with units permuted or scaled.
+"""Copies among networks, found by their values: in another format, at another precision, with units permuted or scaled; and
+tensors that are equal in all networks of an architecture, which no network learned.
 
 Every tensor has a digest of its values that neither their order nor their signs change, and every network one of its tensors
 that neither their order nor their names change. A copy at half precision is found by the digest of what the original becomes
@@ -9,9 +10,10 @@ correlated there as no two networks of different seeds are. A few numbers of eac
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import numpy as np
@@ -19,7 +21,7 @@ import torch
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from metarep.networks.architecture import Architecture, readable
+from metarep.networks.architecture import OTHER, Architecture, readable
 from metarep.networks.symmetry_groups import Symmetries
 from metarep.networks.tensor_symmetry import scaled, unit_rows
 
@@ -46,6 +48,10 @@ MAX_COMPARED, BLOCK = 10_000, 1024
 
 PIECE = 1 << 16
 """Values that are digested at once, so that they stay in the cache."""
+
+
+MIN_NETWORKS, MIN_RUNS = 3, 2
+"""Of so many networks and runs a tensor has to be equal bit for bit."""
 
 
 @dataclass(frozen=True)
@@ -195,17 +201,14 @@ def _scaled(prints: Sequence[Fingerprint], architecture: Sequence[int], first: S
         if one.sums is not None and first[number] == number:
             known[architecture[number]].append(number)
     for numbers in known.values():
-        totals = {number: float(prints[number].sums.sum()) for number in numbers}
-        group: list[int] = []
-        for number in sorted(numbers, key=totals.__getitem__):
-            if group and np.allclose(prints[number].sums, prints[group[0]].sums, rtol=SCALE_TOLERANCE, atol=1e-9):
-                group.append(number)
-                continue
-            if len(group) > 1:
-                yield tuple(sorted(group))
-            group = [number]
-        if len(group) > 1:
-            yield tuple(sorted(group))
+        groups: list[list[int]] = []
+        for number in sorted(numbers, key=lambda number: float(prints[number].sums.sum())):
+            first = prints[groups[-1][0]].sums if groups else np.inf
+            if np.allclose(prints[number].sums, first, rtol=SCALE_TOLERANCE, atol=1e-9):
+                groups[-1].append(number)
+            else:
+                groups.append([number])
+        yield from (tuple(sorted(group)) for group in groups if len(group) > 1)
 
 
 def _sums(weights: Mapping[str, torch.Tensor], symmetries: Symmetries) -> np.ndarray | None:
@@ -230,35 +233,18 @@ def _sums(weights: Mapping[str, torch.Tensor], symmetries: Symmetries) -> np.nda
 def _digested(values: Sequence[torch.Tensor]) -> tuple[dict[str, np.ndarray], set[str], np.ndarray]:
     """Of T tensors: (T,) uint64 digests by precision, which precisions hold all values exactly, (T,) whether values differ."""
     totals = {name: np.zeros(len(values), np.uint64) for name in PRECISIONS}
-    exact, least, most = set(PRECISIONS), np.full(len(values), np.inf), np.zeros(len(values))
-    for numbers, starts, piece in _pieces(values):
-        single = piece.float()
-        rounded = {"float16": single.half(), "bfloat16": single.bfloat16(), "float32": single, "float64": piece}
-        exact = {name for name in exact if bool((rounded[name].to(piece.dtype) == piece).all())}
-        for name, some in rounded.items():
-            totals[name][numbers] += np.add.reduceat(_hashes(some), starts)
-        least[numbers] = np.fmin(least[numbers], np.fmin.reduceat(piece.numpy(), starts))
-        most[numbers] = np.fmax(most[numbers], np.fmax.reduceat(piece.numpy(), starts))
-    return totals, exact, least < most
-
-
-def _pieces(values: Sequence[torch.Tensor]) -> Iterator[tuple[list[int], list[int], torch.Tensor]]:
-    """Absolute values of the tensors, at most PIECE at once, float64 where one is: which tensors, where each starts, values."""
-    wide = torch.float64 if any(value.dtype == torch.float64 for value in values) else torch.float32
-    waiting: list[tuple[int, torch.Tensor]] = []
+    exact, varies = set(PRECISIONS), np.zeros(len(values), bool)
+    widest = torch.float64 if any(value.dtype == torch.float64 for value in values) else torch.float32
     for number, value in enumerate(values):
-        for piece in value.reshape(-1).split(PIECE):
-            if sum(len(one) for _, one in waiting) + len(piece) > PIECE:
-                yield _joined(waiting, wide)
-                waiting = []
-            waiting.append((number, piece))
-    if waiting:
-        yield _joined(waiting, wide)
-
-
-def _joined(pieces: Sequence[tuple[int, torch.Tensor]], dtype: torch.dtype) -> tuple[list[int], list[int], torch.Tensor]:
-    starts = np.cumsum([0, *(len(piece) for _, piece in pieces[:-1])])
-    return [number for number, _ in pieces], starts.tolist(), torch.cat([piece.to(dtype) for _, piece in pieces]).abs()
+        flat = value.reshape(-1)
+        for piece in (piece.to(widest).abs() for piece in flat.split(PIECE)):
+            single = piece.float()
+            rounded = {"float16": single.half(), "bfloat16": single.bfloat16(), "float32": single, "float64": piece}
+            exact = {name for name in exact if bool((rounded[name].to(widest) == piece).all())}
+            for name, some in rounded.items():
+                totals[name][number : number + 1] += _hashes(some).sum(keepdims=True)
+            varies[number] |= bool((piece != flat[0].to(widest).abs()).any())
+    return totals, exact, varies
 
 
 def _hashes(values: torch.Tensor) -> np.ndarray:
@@ -279,3 +265,33 @@ def _mixed(bits: np.ndarray) -> np.ndarray:
 
 _HASHES = _mixed(np.arange(1 << 15, dtype=np.uint64))
 """Of every value of 16 bits that is not negative."""
+
+
+@dataclass
+class Constants:
+    """Watches the networks of one architecture; of the tensors that have been equal so far it keeps a hash."""
+
+    n_networks: int = 0
+    hashes: dict[str, bytes] = field(default_factory=dict)
+
+    def observe(self, architecture: Architecture, tensors: Mapping[str, torch.Tensor]) -> None:
+        """One more network."""
+        first = self.n_networks == 0
+        names = [tensor.name for tensor in architecture.tensors if readable(tensor)] if first else list(self.hashes)
+        for name in names:
+            digest = hashlib.blake2b(tensors[name].contiguous().reshape(-1).view(torch.uint8).numpy(), digest_size=16).digest()
+            if self.hashes.setdefault(name, digest) != digest:
+                del self.hashes[name]
+        self.n_networks += 1
+
+    def equal(self, architecture: Architecture, n_runs: int) -> tuple[list[str], list[str]]:
+        """Names of tensors that are equal in all networks: of those of no known kind, and of others.
+
+        None where there are too few networks or runs to tell, and where nothing differs.
+        """
+        weights = [tensor for tensor in architecture.tensors if readable(tensor)]
+        if self.n_networks < MIN_NETWORKS or n_runs < MIN_RUNS or len(self.hashes) == len(weights):
+            return [], []
+        found = [tensor for tensor in weights if tensor.name in self.hashes]
+        unknown = [tensor.name for tensor in found if tensor.kind == OTHER]
+        return unknown, [tensor.name for tensor in found if tensor.kind != OTHER]

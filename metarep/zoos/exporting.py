@@ -11,7 +11,7 @@ import torch
 
 from metarep.errors import MetarepError
 from metarep.formats.contents import dtype_name
-from metarep.formats.safetensors_files import DTYPES, ORDER, PAIRS, write_safetensors
+from metarep.formats.safetensors_files import DTYPES, ORDER, write_safetensors
 from metarep.zoos.zoo import open_zoo
 
 PYTORCH = (".pt", ".pth")
@@ -52,10 +52,6 @@ def _write(path: Path, tensors: Mapping[str, torch.Tensor], *, as_state_dict: bo
     if as_state_dict:
         torch.save(OrderedDict(tensors), path)
         return
-    foreign = [
-        one.dtype for one in tensors.values() if one.dtype not in DTYPES or (DTYPES[one.dtype] == PAIRS and not one.ndim)
-    ]
-    if foreign:
+    if foreign := [one.dtype for one in tensors.values() if one.dtype not in DTYPES]:
         raise MetarepError("safetensors files do not know a dtype", met=dtype_name(foreign[0]), fix="export it as .pt")
-    entries = [(name, value.dtype, tuple(value.shape), lambda value=value: (value,)) for name, value in tensors.items()]
-    write_safetensors(path, entries, {"format": "pt", ORDER: json.dumps(list(tensors))})
+    write_safetensors(path, tensors, {"format": "pt", ORDER: json.dumps(list(tensors))})

@@ -14,7 +14,7 @@ import torch
 
 from metarep.errors import MetarepError
 from metarep.formats.contents import Checkpoint
-from metarep.formats.npz_files import HEAD_ERRORS, to_torch
+from metarep.formats.refusals import reading, to_torch
 from metarep.zoos.label_tables import read_table
 from metarep.zoos.properties import OWN_COLUMNS, Source, whole_number
 
@@ -81,10 +81,8 @@ def _epoch(text: str) -> int | None:
 
 def open_array(path: Path) -> np.ndarray:
     """An array (N, P) of numbers mapped into memory. Raises MetarepError for another one, objects and damage."""
-    try:
+    with reading(path, "array of numbers"):
         values = np.load(path, mmap_mode="r", allow_pickle=False)
-    except HEAD_ERRORS as error:
-        raise MetarepError(f"{path} is damaged or no array of numbers", met=repr(error)[:120]) from error
     if not isinstance(values, np.ndarray) or values.ndim != 2 or values.dtype.kind not in "fiuV":
         raise MetarepError(
             f"{path} is no array of networks", met=getattr(values, "shape", "none"), expected="(networks, parameters)"

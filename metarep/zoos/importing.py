@@ -12,7 +12,7 @@ from typing import Any
 from metarep.account import Entry, counted
 from metarep.artefact import refuse_to_overwrite, sha256_of, writing
 from metarep.errors import MetarepError
-from metarep.formats.contents import Checkpoint, Contents, Held
+from metarep.formats.contents import Checkpoint, Contents, Held, chosen_members
 from metarep.formats.described import ArchitectureFile, Descriptions, flat_slices, read_description
 from metarep.formats.onnx_forward import of_onnx
 from metarep.formats.readers import files_behind, read_checkpoint, read_contents
@@ -23,15 +23,12 @@ from metarep.networks.further_inference import with_further
 from metarep.networks.inference import symmetries_of
 from metarep.networks.symmetry_groups import Symmetries
 from metarep.progress import Progress
-from metarep.zoos.account import ACCOUNT, Account, read_account
-from metarep.zoos.constants import Constants
-from metarep.zoos.copies import Fingerprint, fingerprint
+from metarep.zoos.account import ACCOUNT, Account, read_account, remark_on_sizes, remark_on_units, remarks
+from metarep.zoos.copies import Constants, Fingerprint, fingerprint
 from metarep.zoos.flat_arrays import FlatArray, open_flat
 from metarep.zoos.kinship import snapshots, with_runs
 from metarep.zoos.layouts import find_networks
-from metarep.zoos.members import chosen_members
 from metarep.zoos.properties import Source, join_labels
-from metarep.zoos.remarks import remark_on_sizes, remark_on_units, remarks
 from metarep.zoos.settings import ImportConfig
 from metarep.zoos.shards import ShardWriter
 from metarep.zoos.zoo import KIND, open_zoo

@@ -9,13 +9,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from metarep.account import Entry, counted
+from metarep.account import Entry, counted, listed
 from metarep.zoos.copies import Copies, Fingerprint, find_copies, go_on, shared_tensors
 from metarep.zoos.properties import Source
 from metarep.zoos.runs import Numbered, guess_run, numbered
 
 OVERRIDE = "networks of one run share a split; a column `run_id` in --labels says it otherwise"
-FEW = 3
 
 
 def with_runs(
@@ -105,7 +104,7 @@ def _numbered(sources: Sequence[Source], prints: Sequence[Fingerprint]) -> tuple
     if folders - {""}:
         what = "files are called by numbers alone; each counts as a run"
         why = "if a folder holds the states of one run, say so: a column `run_id` in --labels"
-        entries.append(Entry("run", _listed(sorted(folders)), what, why, doubt=True))
+        entries.append(Entry("run", listed(sorted(folders)), what, why, doubt=True))
     return found, entries
 
 
@@ -120,8 +119,8 @@ def _series(sources: Sequence[Source], groups: Sequence[Sequence[int]], how: str
     """One entry for series that count as a run each."""
     if groups:
         what = f"{sum(map(len, groups)):,} networks count as {counted(len(groups), 'run')} {how}"
-        listed = _listed([sources[at].network_id for at in groups[0]])
-        yield Entry("run", f"{sources[groups[0][0]].run_id} ({listed})", what, OVERRIDE)
+        some = listed([sources[at].network_id for at in groups[0]])
+        yield Entry("run", f"{sources[groups[0][0]].run_id} ({some})", what, OVERRIDE)
 
 
 def _guesses(sources: Sequence[Source], given: Sequence[bool]) -> Iterator[Entry]:
@@ -172,7 +171,7 @@ class _Runs:
 
 def _joined(runs: _Runs, group: Copies, sources: Sequence[Source]) -> Entry:
     """Makes copies one run, unless runs were given or this would make one of most that there are; says what was done."""
-    where = _listed([sources[number].network_id for number in group.networks], " = ")
+    where = listed([sources[number].network_id for number in group.networks], between=" = ")
     own = {runs.names[number] for number in group.networks}
     if len({runs.name(number) for number in group.networks}) == 1:
         return Entry("copy", where, group.how, "they are of one run")
@@ -195,11 +194,6 @@ def _relatives(sources: Sequence[Source], prints: Sequence[Fingerprint], archite
         if len({sources[number].run_id for number in group}) > 1 and any(own[one] < n_networks[one] for one in own):
             related |= dict.fromkeys(group)
     if related:
-        where = _listed([sources[number].network_id for number in related])
+        where = listed([sources[number].network_id for number in related])
         why = f"as children of one network do; {OVERRIDE}"
         yield Entry("run", where, f"{len(related):,} networks of several runs share large tensors bit for bit", why, doubt=True)
-
-
-def _listed(names: Sequence[str], between: str = ", ") -> str:
-    more = f" and {len(names) - FEW:,} more" if len(names) > FEW else ""
-    return between.join(names[:FEW]) + more

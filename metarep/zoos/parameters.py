@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +13,7 @@ import torch
 
 from metarep.errors import MetarepError
 from metarep.formats.contents import dtype_of
-from metarep.formats.safetensors_files import DTYPES, open_rows
+from metarep.formats.safetensors_files import DTYPES, read_safetensors
 from metarep.networks.architecture import Architecture, read_architecture
 from metarep.networks.spec import NetworkSpec
 
@@ -89,17 +88,13 @@ class InShards:
     def tensors(self, columns: Columns, row: int) -> dict[str, torch.Tensor]:
         """See `InColumns.tensors`."""
         architecture = self.architectures[columns["architecture"][row]]
-        with ExitStack() as stack:
-            file = open_rows(stack, self.folder / shard_name(columns["shard"][row]))
-            return {
-                tensor.name: _row(file.get_tensor(tensor.name), int(columns["row"][row]), tensor.dtype, tensor.shape)
-                for tensor in architecture.tensors
-            }
+        stacked, _ = read_safetensors(self.folder / shard_name(columns["shard"][row]))
+        at = int(columns["row"][row])
+        return {tensor.name: _row(stacked[tensor.name], at, tensor.dtype, tensor.shape) for tensor in architecture.tensors}
 
     def stacked(self, columns: Columns, rows: np.ndarray) -> dict[str, torch.Tensor]:
         """See `InColumns.stacked`."""
-        each = [self.tensors(columns, int(row)) for row in rows]
-        return {name: torch.stack([one[name] for one in each]) for name in each[0]}
+        return _stacked([self.tensors(columns, int(row)) for row in rows])
 
 
 @dataclass(frozen=True)
@@ -112,20 +107,23 @@ class InMemory:
     output_activations: tuple[str, ...] = ()
 
     def numbers(self, columns: Columns) -> np.ndarray:
-        """(N,) int64: which of the architectures each network has."""
+        """See `InColumns.numbers`."""
         return columns["architecture"]
 
     def tensors(self, columns: Columns, row: int) -> dict[str, torch.Tensor]:
-        """The tensors of the network in one row by name."""
+        """See `InColumns.tensors`."""
         return dict(self.networks[columns["row"][row]])
 
     def stacked(self, columns: Columns, rows: np.ndarray) -> dict[str, torch.Tensor]:
-        """The tensors of networks (N,) of one architecture side by side, (N, *shape)."""
-        each = [self.networks[columns["row"][row]] for row in rows]
-        return {name: torch.stack([one[name] for one in each]) for name in each[0]}
+        """See `InColumns.stacked`."""
+        return _stacked([self.tensors(columns, int(row)) for row in rows])
 
 
 Parameters = InColumns | InShards | InMemory
+
+
+def _stacked(networks: Sequence[Mapping[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
+    return {name: torch.stack([one[name] for one in networks]) for name in networks[0]}
 
 
 def _row(stacked: torch.Tensor, row: int, dtype: str, shape: tuple[int, ...]) -> torch.Tensor:

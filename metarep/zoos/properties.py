@@ -91,8 +91,7 @@ def join_labels(sources: Sequence[Source], path: Path, *, partial: bool) -> tupl
     if naming != FILE:
         entries.append(Entry("column", naming, "read as the names of the files", f"there is no column `{FILE}`"))
     if partial and unmatched:
-        listed = ", ".join(unmatched[:FEW])
-        entries.append(Entry("file", path.name, f"{len(unmatched)} rows without a network ({listed})", "they are left out"))
+        entries.append(Entry("file", path.name, _rows_without(unmatched), "they are left out"))
     return joined, tuple(entries)
 
 
@@ -195,14 +194,15 @@ def _n_shared(parts: Sequence[str], source: Source) -> int:
 
 
 def _refuse_partial(path: Path, unmatched: list[str], without: list[str], *, advice: str) -> None:
-    met = []
-    if unmatched:
-        met.append(f"{len(unmatched)} rows without a network ({', '.join(unmatched[:FEW])})")
-    if without:
-        met.append(f"{len(without)} networks without a row ({', '.join(without[:FEW])})")
+    networks = f"{len(without)} networks without a row ({', '.join(without[:FEW])})"
+    met = [*([_rows_without(unmatched)] if unmatched else []), *([networks] if without else [])]
     problem = f"{path} matches none of the files" if advice else f"{path} does not match the files"
     fix = f"correct the column `{advice or FILE}`" + ("" if advice else ", or pass --partial-labels")
     raise MetarepError(problem, met=" and ".join(met), fix=fix)
+
+
+def _rows_without(unmatched: Sequence[str]) -> str:
+    return f"{len(unmatched)} rows without a network ({', '.join(unmatched[:FEW])})"
 
 
 def _with(path: Path, source: Source, row: Mapping[str, str]) -> Source:

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from metarep.account import Entry
+from metarep.account import Entry, listed
 from metarep.errors import MetarepError
 
 MISSING = frozenset(["", "-", "--", "?", "#N/A", "#NA", "<NA>", "N/A", "NA", "n/a", "NULL", "null", "NaN", "nan", "None"])
@@ -238,9 +238,8 @@ def _known(n_known: int, n: int) -> str:
     return "" if n_known == n else f"known for {n_known} of {n} networks"
 
 
-def _listed(words: Counter, most: int = 3) -> str:
-    listed = ", ".join(f"{word} ({n})" for word, n in words.most_common(most))
-    return listed + (f" and {len(words) - most} more" if len(words) > most else "")
+def _listed(words: Counter) -> str:
+    return listed([f"{word} ({n})" for word, n in words.most_common()])
 
 
 def _words(name: str) -> list[str]:

@@ -16,7 +16,6 @@ import torch
 
 from metarep.account import Entry
 from metarep.artefact import canonical_json, write_whole
-from metarep.formats.contents import dtype_of
 from metarep.formats.safetensors_files import write_safetensors
 from metarep.networks.architecture import Architecture, readable
 from metarep.zoos.columns import Contents, splits_of, write_columns
@@ -89,14 +88,9 @@ class ShardWriter:
         self._waiting, self._bytes = {}, 0
 
     def _write(self, architecture: Architecture, networks: list[tuple[dict[str, Any], Tensors]]) -> None:
-        def pieces(name: str):
-            return lambda: (tensors[name] for _, tensors in networks)
-
-        entries = [
-            (tensor.name, dtype_of(tensor.dtype), (len(networks), *tensor.shape), pieces(tensor.name))
-            for tensor in architecture.tensors
-        ]
-        write_safetensors(self.folder / shard_name(self._n_shards), entries)
+        names = [tensor.name for tensor in architecture.tensors]
+        stacked = {name: _stacked([tensors[name] for _, tensors in networks]) for name in names}
+        write_safetensors(self.folder / shard_name(self._n_shards), stacked)
         for number, (row, _) in enumerate(networks):
             row |= {"shard": self._n_shards, "row": number}
         self._n_shards += 1
@@ -121,6 +115,14 @@ class ShardWriter:
         read = Contents(None, found.labels, (*counted, *found.properties))
         write_columns(self.folder / NETWORKS, columns | found.columns, contents or read)
         return found.entries
+
+
+def _stacked(values: Sequence[torch.Tensor]) -> torch.Tensor:
+    """(n, *shape), bit for bit: PyTorch stacks no values of less than a byte. One alone stays where it lies."""
+    if len(values) == 1:
+        return values[0].unsqueeze(0)
+    flat = torch.cat([value.reshape(-1).view(torch.uint8) for value in values])
+    return flat.view(values[0].dtype).reshape(len(values), *values[0].shape)
 
 
 def _column(values: Sequence[Any]) -> np.ndarray:

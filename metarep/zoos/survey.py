@@ -15,6 +15,7 @@ import numpy as np
 
 from metarep.account import Entry, counted
 from metarep.errors import MetarepError
+from metarep.formats.contents import chosen_members
 from metarep.formats.described import read_description
 from metarep.networks.architecture import Architecture
 from metarep.networks.symmetry_groups import Symmetries
@@ -24,7 +25,6 @@ from metarep.zoos.columns import FEW_RUNS, splits_of
 from metarep.zoos.importing import Reader, chosen_files
 from metarep.zoos.kinship import with_guess
 from metarep.zoos.layouts import find_networks
-from metarep.zoos.members import chosen_members
 from metarep.zoos.properties import Source, join_labels
 from metarep.zoos.readings import read_columns
 from metarep.zoos.settings import ImportConfig

@@ -16,7 +16,7 @@ from metarep.evaluation.rewriting import REWRITINGS, Networks, dead_units, resiz
 from metarep.evaluation.settings import AuditConfig
 from metarep.model.pretraining import pretrain
 from metarep.model.settings import PretrainConfig
-from metarep.networks.forward_passes import Stated
+from metarep.networks.structure import Declared
 from metarep.report.audit_section import png_of_rows
 from metarep.tables import read_csv
 from metarep.training.build import build_zoo
@@ -40,7 +40,9 @@ def networks_of(spec: str, n: int = 3, **changes) -> Networks:
     architecture, symmetries = parts_of(spec)
     tensors = random_tensors(spec, n) | changes
     inputs = torch.rand(64, architecture.tensors[0].shape[1], generator=torch.Generator().manual_seed(0))
-    return Networks(torch.arange(n), architecture, symmetries, tensors, Stated("relu", "identity"), inputs)
+    return Networks(
+        torch.arange(n), architecture, symmetries, tensors, Declared(activation="relu", output_activation="identity"), inputs
+    )
 
 
 def outputs(networks: Networks, row: int = 0) -> torch.Tensor:

@@ -265,7 +265,7 @@ FILES = {
 @pytest.mark.parametrize("name", FILES)
 def test_a_file_that_lies_is_refused_in_one_line(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("metarep.formats.archives.FREE_BYTES", 1 << 20)
+    monkeypatch.setattr("metarep.formats.refusals.FREE_BYTES", 1 << 20)
     make, said = FILES[name]
     content = make()
     (tmp_path / "x.data").write_bytes(bytes(8))

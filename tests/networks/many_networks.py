@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 
 import torch
 from residual_networks import ResidualMLP, ResNet
 from residual_transformers import GPT2, Bert, Encoder, Llama, ViT
 from torch import nn
+from torch.func import functional_call
 from torch.nn import functional as F
+
+from metarep.networks.check import evidence_of
+from metarep.networks.forward_passes import ForwardPass
+from metarep.networks.further_inference import with_evidence
+from metarep.networks.symmetry_groups import Symmetries
+
+Tensors = Mapping[str, torch.Tensor]
 
 DRAW = torch.Generator().manual_seed(0)
 PICTURES, NUMBERS = torch.randn(3, 1, 8, 8, generator=DRAW), torch.randn(4, 5, generator=DRAW)
@@ -190,3 +199,20 @@ ARCHITECTURES = {
     "gru": (lambda: recurrent(nn.GRU), SERIES),
 }
 """A network and an input."""
+
+
+def of_module(module: nn.Module, draw: Callable[[int, torch.Generator], torch.Tensor], name: str = "a module") -> ForwardPass:
+    """A user's module, of which the tensors are the state dict."""
+
+    def outputs(tensors: Tensors, inputs: torch.Tensor) -> torch.Tensor:
+        inputs = inputs.to(next(iter(tensors.values())).dtype) if inputs.is_floating_point() else inputs
+        with torch.no_grad():
+            found = functional_call(module, dict(tensors), (inputs,), tie_weights=False)
+        return found[0] if isinstance(found, tuple) else found
+
+    return ForwardPass(name, outputs, draw)
+
+
+def checked(symmetries: Symmetries, tensors: Tensors, forward: ForwardPass, *, seed: int = 0) -> Symmetries:
+    """The symmetries of a network with the evidence for each; those that are refuted are dropped."""
+    return with_evidence(symmetries, dict(evidence_of(symmetries, tensors, forward, seed=seed)))

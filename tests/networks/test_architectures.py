@@ -4,15 +4,13 @@ from functools import cache
 
 import pytest
 import torch
-from many_networks import ARCHITECTURES
+from many_networks import ARCHITECTURES, checked, of_module
 from residual_networks import Subject, subject
 
 from metarep.embeddings.readout import read_networks
 from metarep.model.transformer import ClozeModel
 from metarep.model.windows import build_plan
 from metarep.networks.architecture import Architecture, read_architecture, readable_tensors
-from metarep.networks.check import checked
-from metarep.networks.forward_passes import of_module
 from metarep.networks.further_inference import with_further
 from metarep.networks.inference import symmetries_of
 from metarep.networks.symmetry_groups import Symmetries

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from many_networks import ARCHITECTURES, NUMBERS, SERIES, WORDS, Hooked, Wired, recurrent
+from many_networks import ARCHITECTURES, NUMBERS, SERIES, WORDS, Hooked, Wired, checked, of_module, recurrent
 from residual_networks import subject
 from torch import nn
 
@@ -13,12 +13,12 @@ from metarep.errors import MetarepError
 from metarep.formats.onnx_forward import of_onnx
 from metarep.networks.architecture import Architecture, read_architecture
 from metarep.networks.chain_forward import chain_forward
-from metarep.networks.check import checked, with_checks
-from metarep.networks.forward_passes import Stated, forward_pass, numbers, of_module
+from metarep.networks.check import with_checks
+from metarep.networks.forward_passes import forward_pass, numbers
 from metarep.networks.further_inference import with_further
 from metarep.networks.further_symmetries import Signs
 from metarep.networks.inference import symmetries_of
-from metarep.networks.structure import Steps
+from metarep.networks.structure import Declared, Steps
 from metarep.networks.symmetry_groups import Member, Symmetries, SymmetryGroup
 
 
@@ -28,7 +28,7 @@ def of(module: nn.Module, x: torch.Tensor, **stated):
     one = subject(module, x)
     architecture = read_architecture([(name, tuple(value.shape), "float32") for name, value in one.tensors.items()])
     symmetries = symmetries_of(architecture, relu=stated.get("activation") == "relu")
-    return one, architecture, symmetries, forward_pass(architecture, symmetries, Stated(**stated))
+    return one, architecture, symmetries, forward_pass(architecture, symmetries, Declared(**stated))
 
 
 def mlp() -> tuple[nn.Module, torch.Tensor]:
@@ -41,7 +41,7 @@ def test_a_false_scale_and_a_false_sign_are_dropped_and_a_true_order_stays():
     true = checked(symmetries, one.tensors, forward)
     assert [units.evidence for units in true.groups] == ["assumed", "checked", "checked", "assumed"]
     assert [units.positive_scale for units in true.groups] == [False, True, True, False]
-    tanh = forward_pass(architecture, symmetries, Stated("tanh"))
+    tanh = forward_pass(architecture, symmetries, Declared(activation="tanh"))
     false = checked(with_further(architecture, symmetries, activation="tanh"), one.tensors, tanh)
     assert [units.positive_scale for units in false.groups] == [False] * 4
     assert [units.evidence for units in false.groups[1:3]] == ["checked"] * 2
@@ -70,7 +70,7 @@ def test_evidence_is_kept_with_the_architecture():
     one, architecture, symmetries, forward = of(*mlp())
     assert forward is None
     assert with_checks(architecture, one.tensors) == architecture  # no activation is stated
-    known = with_checks(architecture, one.tensors, stated=Stated("tanh"))
+    known = with_checks(replace(architecture, declared=Declared(activation="tanh")), one.tensors)
     again = Architecture.from_json(json.loads(json.dumps(known.to_json())))
     assert again == known
     found = with_further(again, symmetries_of(again), activation="tanh")
@@ -85,8 +85,8 @@ def test_evidence_is_kept_with_the_architecture():
 def test_shifts_of_logits_are_checked_behind_their_softmax(module):
     x = SERIES if isinstance(module, Wired) else NUMBERS
     one, architecture, _, _ = of(module, x)
-    stated = Stated("relu", "softmax")
-    found = dict(with_checks(architecture, one.tensors, stated=stated).evidence)
+    stated = Declared(activation="relu", output_activation="softmax")
+    found = dict(with_checks(replace(architecture, declared=stated), one.tensors).evidence)
     assert [found[name] for name in found if name.startswith("shift")] == ["checked"]
 
 
@@ -106,7 +106,7 @@ def cnn() -> nn.Module:
 LAYERS = {"0": Steps(stride=2, padding=1, pool=2), "3": Steps(pool=0, pooling="average")}
 KNOWN = {
     "mlp": (*mlp(), {"activation": "relu"}),
-    "strides and pools": (cnn(), torch.randn(2, 1, 8, 8), {"activation": "relu", "input_shape": (1, 8, 8), "layers": LAYERS}),
+    "strides and pools": (cnn(), torch.randn(2, 1, 8, 8), {"activation": "relu", "input_shape": (1, 8, 8), "steps": LAYERS}),
     "lstm": (recurrent(num_layers=2), SERIES, {}),
     "gru, both ways": (recurrent(nn.GRU, bidirectional=True), SERIES, {}),
     "transformer lens": (Hooked(), WORDS, {"activation": "relu"}),

@@ -3,8 +3,7 @@
 import pytest
 import torch
 
-from metarep.networks.forward import forward
-from metarep.networks.gradients import jacobians
+from metarep.networks.forward import forward, jacobians
 from metarep.networks.spec import NetworkSpec
 
 

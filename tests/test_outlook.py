@@ -71,7 +71,7 @@ def test_the_screen_says_what_was_found_and_what_will_be_done(folder, monkeypatc
     assert "clusters" in heard.line("to do: ")
     assert re.match(r"settings: 300 steps of 107 windows, each at most 128 tokens of 1 value", heard.line("settings: "))
     assert re.match(r"time: about [\d.]+ (ms|s|min) on this machine", heard.line("time: "))
-    assert re.search(r"\(300 steps, [\d.]+ ms each\)", heard.line("  pretrain: "))
+    assert re.search(r"\(300 steps, [\d.]+ m?s each\)", heard.line("  pretrain: "))
 
 
 def test_what_is_said_in_the_settings_stays(folder):

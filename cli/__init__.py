@@ -1,1 +1,1 @@
-"""The `metarep` command: a file for commands of one kind; each calls one library function and says where the result lies."""
+"""The `metarep` command: one file a command; each calls one library function and says where the result lies."""

@@ -13,15 +13,31 @@ from typer.core import TyperGroup
 from metarep import __version__
 from metarep.errors import MetarepError
 
+from .ablations import ablations
+from .audit import audit
 from .bench import bench_app
+from .build_zoo import build_zoo
+from .cluster import cluster
+from .demo import demo
+from .dynamics import dynamics
+from .embed import embed
+from .export import export
+from .functions import functions
+from .import_networks import import_networks
 from .info import info
-from .measures import audit, cluster, predict, transfer
-from .models import embed, pretrain, push
-from .of_domains import dynamics, functions, scan
-from .runs import ablations, beyond, demo, experiment, map_, question, report, run
+from .map import map_
+from .neighbours import neighbours
+from .parts import parts
+from .predict import predict
+from .pretrain import pretrain
+from .push import push
+from .report import report
+from .run import run
+from .scan import scan
+from .series import beyond, experiment, question
 from .settings_help import WIDE, help_of
-from .single import neighbours, parts, show
-from .zoos import build_zoo, export, import_networks
+from .show import show
+from .transfer import transfer
 
 INTERRUPTED = 130
 """What a shell reports for a program that Ctrl-C ended."""

@@ -76,7 +76,7 @@ def _description(artefact) -> Iterator[str]:
 def _contents(artefact) -> Iterator[str]:
     """What is inside, for the kinds of which the config does not say it."""
     if artefact.kind == "zoo":
-        from .zoos import summary_lines
+        from .import_networks import summary_lines
 
         yield "contents:"
         yield from ("  " + line for line in summary_lines(artefact.path))

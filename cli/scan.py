@@ -1,4 +1,4 @@
-"""`metarep scan`, `dynamics` and `functions`: what is special to multipliers and to functions of one number."""
+"""`metarep scan`: how well scans find each mode in a zoo, or what they say of one network in a file."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from typing import Annotated
 
 import typer
 
-from .options import DEVICE, Given, command
+from .options import Given, command
 from .output import print_csv, print_table, say_where
 
-SCANNED = ("scan", "negative", "n_positive", "n_negative", "auc", "auc_low", "auc_high")
-
+COLUMNS = ("scan", "negative", "n_positive", "n_negative", "auc", "auc_low", "auc_high")
 SHOWN = {"positive": "3", "networks": "test"}
 
 
@@ -64,48 +63,6 @@ def _print_tables(path: Path) -> None:
     import json
 
     typer.echo("AUC for mode 3 on test networks, with its 95 % interval:")
-    print_csv(path / "scan.csv", SCANNED, where=SHOWN)
+    print_csv(path / "scan.csv", COLUMNS, where=SHOWN)
     if note := json.loads((path / "metrics.json").read_text())["left_out"]:
         typer.echo(f"note: {note}; --embeddings adds it")
-
-
-@command("metarep.domains.multiplier.settings:DynamicsConfig", out="results/dynamics", device=DEVICE)
-def dynamics(
-    given: Given,
-    zoo: Annotated[Path, typer.Argument(help="the folder of a zoo with snapshots")],
-    model: Annotated[Path | None, typer.Option(help="a cloze model's folder: follow its embedding along the runs too")] = None,
-) -> None:
-    """Follow the modes through training: transitions, last changes, and whether the error drops there.
-
-    \b
-    Example:
-      metarep build-zoo --n-networks 2000 --snapshots 40 --out results/snapshots
-      metarep dynamics results/snapshots --out results/dynamics
-    """
-    from metarep.domains.multiplier.dynamics import dynamics as follow
-
-    path = follow(given.settings(), zoo, given.out, model=model, **given.how)
-    say_where("dynamics", path)
-    typer.echo((path / "findings.txt").read_text(), nl=False)
-    print_csv(path / "transitions.csv", ("from_mode", "to_mode", "n", "share", "low", "high"))
-
-
-@command("metarep.domains.functions.probe:FunctionsConfig", out="results/functions")
-def functions(
-    given: Given,
-    zoo: Annotated[Path, typer.Argument(help="a zoo of functions of one number")],
-    embeddings: Annotated[list[Path] | None, typer.Argument(help="embeddings of that zoo, beside the baselines")] = None,
-) -> None:
-    """Tell the functions apart that networks learned.
-
-    Probes are fitted on training networks and measured on held-out ones: a table, findings in words, a figure.
-
-    \b
-    Example:
-      metarep functions results/functions/zoo results/embeddings/function --out results/functions/table
-    """
-    from metarep.domains.functions.report import functions as probe
-
-    path = probe(given.settings(), zoo, given.out, embeddings=embeddings, **given.how)
-    say_where("functions", path)
-    print_csv(path / "functions.csv", ("representation", "n_functions", "metric", "value", "low", "high", "null_p95"))

@@ -1,4 +1,4 @@
-"""`metarep pretrain`, `embed` and `push`: the cloze model, the vectors it gives, and the way to the Hub."""
+"""`metarep embed`: a vector for every network of a zoo, and for its parts."""
 
 from __future__ import annotations
 
@@ -8,30 +8,7 @@ from typing import Annotated
 import typer
 
 from .options import DEVICE, Given, command
-from .output import print_csv, print_table, say_where
-
-LOGGED = ("step", "train_loss", "valid_loss", "valid_r2")
-
-
-@command("metarep.model.settings:PretrainConfig", out="results/model", device=DEVICE)
-def pretrain(
-    given: Given,
-    zoo: Annotated[list[Path], typer.Argument(help="one or more folders of zoos, built or imported")],
-) -> None:
-    """Train a transformer to predict masked parameters of networks.
-
-    One model reads networks of any architecture. After Ctrl-C the same command carries on and ends with the same weights.
-
-    \b
-    Examples:
-      metarep pretrain results/zoo --out results/model --set n_steps=2000
-      metarep pretrain results/zoo results/imported --set chunk=8
-    """
-    from metarep.model.pretraining import pretrain as train
-
-    path = train(given.settings(), list(zoo), given.out, **given.how)
-    say_where("model", path)
-    print_csv(path / "log.csv", LOGGED, last=1)
+from .output import print_table, say_where
 
 
 def _list_kinds(wanted: bool) -> None:
@@ -66,21 +43,3 @@ def embed(
     settings = given.settings(kind=kind, parts=wanted, untrained=untrained)
     folder = given.out or Path("results/embeddings", *(["untrained"] if settings.untrained else []), settings.kind)
     say_where("embeddings", embed_zoo(settings, model, zoo, folder, **given.how))
-
-
-@command(writes=False)
-def push(
-    given: Given,
-    model: Annotated[Path, typer.Argument(help="a model's folder")],
-    repo: Annotated[str, typer.Argument(help="the repository, as user/name")],
-    private: Annotated[bool, typer.Option("--private", help="make the repository private, if it is new")] = False,
-) -> None:
-    """Upload a model with a card to the Hugging Face Hub; `metarep.from_pretrained` reads it from there.
-
-    \b
-    Example:
-      metarep push results/mine/model user/name
-    """
-    from metarep.hub import push as upload
-
-    typer.echo(f"model: {upload(model, repo, private=private)}")

@@ -1,0 +1,56 @@
+"""`metarep show`: one network as a figure."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from metarep.errors import MetarepError
+
+from .options import FILE, Given, command
+from .output import say_where
+
+
+@command(**FILE)
+def show(
+    given: Given,
+    zoo: Annotated[Path, typer.Argument(help="a zoo's folder")],
+    network_id: Annotated[str, typer.Argument(help="one of its networks, as the column network_id names it")],
+    dpi: Annotated[int, typer.Option(min=40, max=600, help="pixels per inch")] = 150,
+) -> None:
+    """Draw one network of two inputs: the unit square through its every step.
+
+    \b
+    Example:
+      metarep show results/zoo e09-2813536937 --out mode3.png
+    """
+    from metarep.artefact import write_whole
+    from metarep.zoos.zoo import open_zoo
+
+    path = given.out or Path("results") / f"{network_id.replace('/', '_')}.png"
+    if path.exists() and not given.overwrite:
+        raise MetarepError(f"{path} exists", fix="pass --overwrite, or choose another --out")
+    networks = open_zoo(zoo)
+    found = networks.select([networks.row_of(network_id)])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, _figure(found, dpi))
+    if given.quiet:
+        return
+    mode, mse = found["mode"][0] or "none", found["valid_mse"][0]
+    typer.echo(f"{network_id}: {found['spec'][0]}, step {found['step'][0]}, mode {mode}, validation error {mse:.4g}")
+    say_where("figure", path)
+
+
+def _figure(found, dpi: int) -> bytes:
+    from io import BytesIO
+
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from metarep.domains.multiplier.figures.square import draw_network
+
+    buffer = BytesIO()
+    draw_network(found.spec, found["params"][0]).savefig(buffer, format="png", dpi=dpi, bbox_inches="tight")
+    return buffer.getvalue()

@@ -50,7 +50,7 @@ class PretrainConfig(Settings):
         "relational", description="relational: attention sees which units two tokens share; indexed: units are numbered"
     )
     slot_vectors: bool = Field(
-        True, description="each slot has a vector that multiplies its values, and one that reads its predictions off"
+        False, description="each slot has a vector that multiplies its values, and one that reads its predictions off"
     )
     max_windows: int = Field(
         40_000, ge=16, description="training windows held in memory, drawn evenly from networks larger than one window"

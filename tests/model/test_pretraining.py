@@ -179,6 +179,14 @@ def test_one_batch_of_windows_is_overfitted(zoo):
         assert prepared.objective.metrics(batch, masks)["valid_r2"] > 0.5
 
 
+def test_the_largest_mask_ratio_grows_and_validation_sees_the_whole_range():
+    config = PretrainConfig(**TINY, n_steps=100, mask_ratio_min=0.1, mask_ratio_max=0.9, mask_growth=0.5)
+    ratios = [pretraining.mask_rule(config, step).ratio for step in (0, 25, 50, 99, None)]
+    assert ratios == [pytest.approx(one) for one in ((0.1, 0.1), (0.1, 0.5), (0.1, 0.9), (0.1, 0.9), (0.1, 0.9))]
+    still = config.model_copy(update={"mask_growth": 0.0})
+    assert pretraining.mask_rule(still, 0) == pretraining.mask_rule(still)
+
+
 def test_the_learning_rate_warms_up_and_decays():
     config = PretrainConfig(n_steps=100, warmup_steps=10)
     rates = [learning_rate(config, step) for step in range(100)]

@@ -140,7 +140,7 @@ def test_masked_values_do_not_leak_and_seen_ones_tell(chunk):
 def test_a_slot_has_a_vector_for_its_values_and_one_for_its_predictions(network, chunk):
     """Changing the vectors of one slot changes what its own values add, and of what is predicted its own means alone."""
     plan = plan_for(network, chunk=chunk, context=32)
-    model = model_for(CONFIG, plans=[plan])
+    model = model_for(CONFIG.model_copy(update={"slot_vectors": True}), plans=[plan])
     (name,) = [name for name in model.first_class if name.startswith("0.weight")]
     number = model.first_class[name] + 1
     for segment in window_segments(plan, random_tensors(network, 3)):
@@ -157,8 +157,8 @@ def test_a_slot_has_a_vector_for_its_values_and_one_for_its_predictions(network,
         torch.testing.assert_close(gained, expected.expand_as(gained), atol=1e-5, rtol=1e-4)
 
 
-def test_slot_vectors_can_be_left_out():
-    model = model_for(CONFIG.model_copy(update={"slot_vectors": False}), whole_networks("2-2-1"))
+def test_slots_have_no_vectors_unless_they_are_asked_for():
+    model = model_for(CONFIG, whole_networks("2-2-1"))
     assert not any(name.startswith("slot_") for name in model.state_dict())
     (segment,) = whole_networks("2-2-1").segments(torch.arange(4), CONFIG, generator=None)
     assert model(segment, segment.no_mask).mean.isfinite().all()

@@ -66,7 +66,7 @@ def test_twins_are_nearest_to_each_other_under_their_own_names(taken_apart):
     assert len(rows) == 30
     assert sorted(int(r["index"]) for r in rows) == list(range(30))
     right = [r["nearest_group"] == r["group"] and int(r["index"]) // 2 == int(r["nearest_index"]) // 2 for r in rows]
-    assert np.mean(right) > 0.3  # one in 29 by chance; the model has hardly learned, and twins stand in different windows
+    assert np.mean(right) > 0.5  # one in 29 by chance; the model has hardly learned, and twins stand in different windows
 
 
 def test_a_page_and_tables_are_written(taken_apart):

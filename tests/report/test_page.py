@@ -111,13 +111,13 @@ def test_the_same_run_gives_the_same_bytes_and_is_made_from_every_stage(finished
     assert set(open_artefact(first, "report", check_hashes=True).manifest["inputs"]) == {"zoo", *STAGES}
 
 
-@pytest.mark.parametrize("missing", [("model", "scan"), ("clusters",), ("audit", "transfer")], ids=str)
-def test_missing_stages_are_named_and_the_rest_stands(tmp_path, missing, undrawn):
-    run = write_run(tmp_path / "run", stages=tuple(stage for stage in STAGES if stage not in missing))
+@pytest.mark.parametrize("missing", [stage for stage in STAGES if stage != "masked_r2"])
+def test_a_missing_stage_is_named_and_the_rest_stands(tmp_path, missing, undrawn):
+    run = write_run(tmp_path / "run", stages=tuple(stage for stage in STAGES if stage != missing))
     text = (report(run) / "report.html").read_text()
     Outline(text)
-    commands = {{"model": "pretrain", "clusters": "cluster"}.get(stage, stage) for stage in missing}
-    assert set(re.findall(r"was not run.*metarep ([\w-]+) runs it", text)) == commands
+    command = {"model": "pretrain", "clusters": "cluster"}.get(missing, missing)
+    assert set(re.findall(r"was not run.*metarep ([\w-]+) runs it", text)) == {command}
 
 
 def test_a_zoo_alone_is_enough_also_one_without_modes(tmp_path, undrawn):

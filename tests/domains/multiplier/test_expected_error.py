@@ -61,15 +61,15 @@ def dirichlet(a: int, b: int) -> float:
 def test_sampling_agrees(spec, input_distribution):
     params, rng = some_params(spec), np.random.default_rng(1)
     squares = []
-    for _ in range(3):
-        x = draw(input_distribution, 100_000, rng)
+    for _ in range(8):
+        x = draw(input_distribution, 150_000, rng)
         squares.append(np.square(forward(spec, params, x)[:, :, 0] - x.prod(axis=1)).T)
     squares = np.concatenate(squares)
     error = squares.std(axis=0) / math.sqrt(len(squares))
     exact = expected_error(spec, params, input_distribution=input_distribution)
     assert (np.abs(exact - squares.mean(axis=0)) < 4.5 * error).all()
     other = expected_error(spec, params, input_distribution="square" if input_distribution == "product" else "product")
-    assert (np.abs(other - squares.mean(axis=0)) > 10 * error).all()
+    assert (np.abs(other - squares.mean(axis=0)) > 20 * error).all()
 
 
 @pytest.mark.parametrize("input_distribution", INPUT_DISTRIBUTIONS)

@@ -21,9 +21,9 @@ SETTINGS = PretrainConfig(
     n_components=2,
     behaviour_weight=0.3,
     unmasked_share=0.3,
-    n_steps=200,
+    n_steps=300,
     batch_size=96,
-    warmup_steps=15,
+    warmup_steps=20,
     lr=5e-3,
 )
 RATIO = 1.5

@@ -73,7 +73,8 @@ def fit_gmm(x: np.ndarray, k: int, *, seed: int) -> Clustering:
     """A Gaussian mixture with full covariances, on at most 12 principal components, the best of STARTS starts."""
     scaler = StandardScaler().fit(x)
     scaled = scaler.transform(x)
-    pca = PCA(min(GMM_MAX_DIMENSIONS, x.shape[1], max(1, len(x) // 4)), svd_solver="covariance_eigh").fit(scaled)
+    solver = "full" if x.shape[1] > len(x) else "covariance_eigh"  # the covariances of wide rows take the cube of their width
+    pca = PCA(min(GMM_MAX_DIMENSIONS, x.shape[1], max(1, len(x) // 4)), svd_solver=solver).fit(scaled)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         mixture = fit_mixture(pca.transform(scaled), k, n_starts=STARTS, seed=seed)

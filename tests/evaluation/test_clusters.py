@@ -202,3 +202,12 @@ def test_one_lump_over_and_over_is_not_stable():
     x, _ = blobs(240)
     assert stability_of(x)[0] > 0.9
     assert stability_of(np.zeros((60, 2)))[0] == 0
+
+
+def test_a_mixture_finds_clusters_of_few_wide_rows():
+    """More columns than rows: the principal components come from the rows, and are those of the covariances."""
+    rng, label = np.random.default_rng(0), np.repeat([0, 1], 30)
+    wide = rng.standard_normal((60, 200)) + 3 * label[:, None] * (np.arange(200) < 20)
+    assert adjusted_rand_score(label, CLUSTERERS["gmm"](wide, 2, seed=0).predict(wide)) == 1
+    new = rng.standard_normal((40, 200)) + 3 * (np.arange(40) % 2)[:, None] * (np.arange(200) < 20)
+    assert adjusted_rand_score(np.arange(40) % 2, CLUSTERERS["gmm"](wide, 2, seed=0).predict(new)) == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -64,6 +65,26 @@ def fit_gaussian(rows: np.ndarray, orders: Sequence[np.ndarray]) -> Gaussian:
     return Gaussian(mean, directions.T * np.sqrt((variances - left).clip(min=0)), left + RIDGE)
 
 
+def fit_imputer(rows: np.ndarray, orders: Sequence[np.ndarray], n_units: int) -> Gaussian:
+    """The Gaussian of windows (N, M) of n units or, where that predicts the last fifth of them better, of single units.
+
+    What units of a window have in common is little, and costs a Gaussian of windows many rows to find out.
+    """
+    fits = [partial(fit_gaussian, orders=orders), partial(_fit_units, n_units=n_units)]
+    if n_units == 1:
+        return fits[0](rows)
+    mask, at = np.random.default_rng(0).random(rows.shape[1]) < 0.5, len(rows) - len(rows) // 5
+    left = [np.square(rows[at:, mask] - fit(rows[:at]).predict(rows[at:], mask)).sum() for fit in fits]
+    return fits[int(np.argmin(left))](rows)
+
+
+def _fit_units(rows: np.ndarray, n_units: int) -> Gaussian:
+    """The Gaussian of windows whose units are independent and alike."""
+    units = rows.reshape(len(rows) * n_units, -1)
+    one = fit_gaussian(units, [np.arange(units.shape[1])])
+    return Gaussian(np.tile(one.mean, n_units), np.kron(np.eye(n_units), one.loadings), one.noise)
+
+
 def unit_orders(plan: Plan, shape: Shape, symmetries: Symmetries) -> list[np.ndarray]:
     """Cyclic orders of the interchangeable units of a window, as indices (M,) into its present values."""
     layout = shape.layout
@@ -72,11 +93,19 @@ def unit_orders(plan: Plan, shape: Shape, symmetries: Symmetries) -> list[np.nda
         turns = [{number: turn % n for number, n in widths.items()} for turn in _turns(max(widths.values(), default=1))]
         return [_whole_order(plan, layout, symmetries, each) for each in turns]
     (stretch,) = shape.stretches
-    n_units = stretch.n_units if plan.views[stretch.view].units.interchangeable else 1
+    n_units = n_alike(plan, shape)
     present = layout.present.numpy().reshape(-1)
     index = np.where(present, np.cumsum(present) - 1, -1).reshape(stretch.n_units, -1)  # −1 for absent values
     found = [np.roll(index, -turn, axis=0).reshape(-1) for turn in _turns(n_units)]
     return [order[order >= 0] for order in found]
+
+
+def n_alike(plan: Plan, shape: Shape) -> int:
+    """How many interchangeable units a window of a larger network shows, one behind the other; else 1."""
+    if plan.whole:
+        return 1
+    (stretch,) = shape.stretches
+    return stretch.n_units if plan.views[stretch.view].units.interchangeable else 1
 
 
 def _turns(n: int) -> np.ndarray:

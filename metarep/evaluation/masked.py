@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from metarep.embeddings.stage import model_plan
-from metarep.evaluation.imputers import fit_gaussian, unit_orders
+from metarep.evaluation.imputers import fit_imputer, n_alike, unit_orders
 from metarep.evaluation.settings import MaskedR2Config
 from metarep.model.batches import Segment
 from metarep.model.layout import ROLES
@@ -157,7 +157,8 @@ def predictors_of(config: MaskedR2Config, model: ClozeModel, block: Block, z: np
         for weights in (np.ones_like(train), train)
     )
     mean = (total / np.maximum(count, 1))[block.classes(model, block.test)]
-    gaussian = fit_gaussian(train, block.orders()) if len(train) >= MIN_FIT_ROWS else None
+    n_units = n_alike(block.plan, block.shape)
+    gaussian = fit_imputer(train, block.orders(), n_units) if len(train) >= MIN_FIT_ROWS else None
     same = (role[:, None] == np.unique(role)).astype(np.float64)
 
     def class_mean(mask: torch.Tensor, masked: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ import torch
 from metarep.embeddings.stage import model_plan
 from metarep.errors import MetarepError
 from metarep.evaluation import imputers
-from metarep.evaluation.imputers import RIDGE, fit_gaussian, unit_orders
+from metarep.evaluation.imputers import RIDGE, fit_gaussian, fit_imputer, unit_orders
 from metarep.evaluation.masked import blocks_of, score
 from metarep.evaluation.masked_r2 import masked_r2_rows
 from metarep.evaluation.settings import MaskedR2Config
@@ -156,3 +156,18 @@ def test_masks_hide_what_they_mask():
     other = score(QUICK, model, block, mask[None]).predicted
     for name in one:
         np.testing.assert_allclose(one[name], other[name], atol=1e-5, err_msg=name)
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_the_imputer_reads_units_alone_unless_they_tell_of_one_another(shared):
+    """A window of three units of four values, each of which holds one number; or all three hold the same one."""
+    rng = np.random.default_rng(0)
+    numbers = np.repeat(rng.standard_normal((400, 1 if shared else 3)), 3 if shared else 1, axis=1)
+    rows = np.repeat(numbers, 4, axis=1) + 0.1 * rng.standard_normal((400, 12))
+    orders = [np.roll(np.arange(12).reshape(3, 4), -turn, axis=0).reshape(-1) for turn in range(3)]
+    train, test, mask = rows[:100], rows[100:], np.arange(12) < 4  # the first unit is masked whole
+    of_rest = fit_imputer(train, orders, 3).predict(test, mask)
+    left = np.square(test[:, mask] - of_rest).mean() / test[:, mask].var()
+    assert left < 0.1 if shared else 0.95 < left < 1.1
+    windows = fit_gaussian(train, orders).predict(test, mask)
+    assert shared or np.square(test[:, mask] - of_rest).mean() < np.square(test[:, mask] - windows).mean()

@@ -9,7 +9,7 @@ from metarep.report.blocks import Block, Drawing, Section, Text, absent
 from metarep.report.dots import LEAST_SHOWN, Panel, Series, dots_figure
 from metarep.report.representations import PREDICTORS
 from metarep.report.results import Results, masking_title
-from metarep.report.wording import LEVEL, Finding, listed, num, plain, score_of, spoken
+from metarep.report.wording import Finding, Score, compare, listed, num, plain, score_of, spoken
 
 MODEL = "model"
 MAX_ROWS = 16
@@ -86,8 +86,7 @@ def row_title(group: str, value: str) -> str:
 def findings(results: Results) -> list[Finding]:
     """How much of masked values the model knows, beside the simple predictors."""
     masking = leading_masking(results)
-    rows = results.masked(masking, "all") if masking else []
-    whole = {row["predictor"]: score_of(row, "r2") for row in rows}
+    whole = overall(results, masking) if masking else {}
     if "cloze" not in whole:
         return []
     own = whole["cloze"]
@@ -95,11 +94,31 @@ def findings(results: Results) -> list[Finding]:
     text = f"The cloze model predicts masked values of unseen networks ({masking}) with R² {spoken(own)}"
     text += f" (predictions permuted among networks: at most {num(own.null)})"
     text += f", against {listed(others)}." if others else "."
-    if "linear_gaussian" in whole:
-        gain = own.value - whole["linear_gaussian"].value
-        word = "no more than" if abs(gain) < LEVEL else "less than" if gain < 0 else "more than"
-        text += f" It knows {word} linear relations between parameters."
+    text += knowledge(own, whole.get("linear_gaussian")) + _other_maskings(results, masking)
     return [Finding("The cloze test", text + _extremes(results, masking))]
+
+
+def overall(results: Results, masking: str) -> dict[str, Score]:
+    """Each predictor's R² over all values, under one masking."""
+    return {row["predictor"]: score_of(row, "r2") for row in results.masked(masking, "all")}
+
+
+def knowledge(own: Score, imputer: Score | None) -> str:
+    """What intervals say of the model's R², beside the mean's, which is 0, and the imputer's."""
+    if not own.low > 0:
+        return " That is not clearly better than the mean."
+    if imputer is None:
+        return ""
+    words = {1: "more than", 0: "not clearly more or less than", -1: "less than"}
+    return f" It knows {words[compare(own, imputer)]} linear relations between parameters."
+
+
+def _other_maskings(results: Results, leading: str) -> str:
+    titles = dict.fromkeys(map(masking_title, results.table("masked_r2/masked_r2")))
+    scores = {title: overall(results, title) for title in titles if title != leading}
+    known = {title: own for title, own in scores.items() if {"cloze", "linear_gaussian"} <= set(own)}
+    parts = [f"{spoken(own['cloze'])} against {num(own['linear_gaussian'].value)} ({title})" for title, own in known.items()]
+    return f" Under other masks it reaches, against the imputer, {listed(parts)}." if parts else ""
 
 
 def _extremes(results: Results, masking: str) -> str:

@@ -324,8 +324,8 @@ def _measured(value: torch.Tensor) -> bool:
 
 
 def _opened(path: Path, node: Any) -> Any:
-    """A content with weight and bias in place of the pair in which PyTorch's quantised layers keep them, and `weights.0`,
-    `weights.1`, … in place of a list `weights` of tensors."""
+    """A content whose pairs, in which PyTorch's quantised layers keep weight and bias, are opened, and whose list `weights` of
+    tensors is `weights.0`, `weights.1`, …"""
     if isinstance(node, list | tuple):
         return [_opened(path, one) for one in node]
     if not isinstance(node, Mapping):

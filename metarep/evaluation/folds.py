@@ -30,6 +30,9 @@ TEST, CROSS_VALIDATED = "test", "cross-validated"
 MIN_FIT, MIN_TEST = 5, 5
 """Networks whose label or property has to be known, in every fold to fit on and in all folds together to measure on."""
 
+RANGE = (1e-100, 1e100)
+"""Where squares of numbers, and sums of many, neither overflow nor vanish."""
+
 SAID = f"fewer than {FEW_RUNS} runs: every network is measured by what was fitted on other runs, in a cross-validation by run"
 
 
@@ -122,12 +125,19 @@ def why_not(values: np.ndarray, folds: Sequence[Fold]) -> str | None:
     return None
 
 
+def in_range(values: np.ndarray) -> np.ndarray:
+    """Numbers (N,) as they are, or over a power of two near the largest of them where that is beyond RANGE."""
+    largest = float(np.abs(values[np.isfinite(values)]).max(initial=0))
+    return values if largest == 0 or RANGE[0] < largest < RANGE[1] else np.ldexp(values, -int(np.frexp(largest)[1]))
+
+
 def split_off(
     known: dict[str, np.ndarray], folds: Sequence[Fold], what: str, say: Callable[[str], None]
 ) -> tuple[dict[str, np.ndarray], list[dict[str, str]]]:
     """Those labels or properties, `what` they are, that can be measured, and rows (what, name, reason) for the others, which
-    `say` is told too.
+    `say` is told too. Numbers whose squares would overflow or vanish are given in other units, which no metric sees.
     """
+    known = {name: values if values.dtype == object else in_range(values) for name, values in known.items()}
     reasons = {name: why_not(values, folds) for name, values in known.items()}
     rows = [{"what": what, "name": name, "reason": reason} for name, reason in reasons.items() if reason]
     for row in rows:

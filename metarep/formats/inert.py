@@ -108,18 +108,22 @@ class Opening:
         self.modules: dict[str, None] = {}
         self.sizes: set[int] = set()
         self.seen: set[int] = set()  # objects may hold each other
-        self.n_nodes = 0  # lists of a list twice, and so on, are copied each time; what has too many is refused later
+        self.known: dict[int, tuple[Any, Any]] = {}  # a list may lie in others many times over; held, so that no id comes again
         self.content = self.value(content, 0)
 
     def value(self, node: Any, depth: int) -> Any:
         if isinstance(node, Inert):
             return self._object(node, depth)
-        if depth > MAX_DEPTH or self.n_nodes > MAX_NODES or not isinstance(node, dict | list | tuple):
+        if depth > MAX_DEPTH or not isinstance(node, dict | list | tuple):
             return node
-        self.n_nodes += 1
-        if isinstance(node, dict):
-            return {key: self.value(value, depth + 1) for key, value in node.items()}
-        return type(node)([self.value(value, depth + 1) for value in node])
+        if id(node) not in self.known:
+            self.known[id(node)] = node, None  # where it holds itself
+            if isinstance(node, dict):
+                found = {key: self.value(value, depth + 1) for key, value in node.items()}
+            else:
+                found = type(node)([self.value(value, depth + 1) for value in node])
+            self.known[id(node)] = node, found
+        return self.known[id(node)][1]
 
     def _object(self, node: Inert, depth: int) -> Any:
         if id(node) in self.seen or depth > MAX_DEPTH:
@@ -157,11 +161,18 @@ def _tensors(module: Inert, prefix: str, depth: int = 0) -> Iterator[tuple[str, 
 
 
 def _inside(value: Any) -> list[torch.Tensor]:
-    """The tensors that lie in an object of PyTorch's quantised layers, weight before bias."""
-    if isinstance(value, torch.Tensor):
-        return [value]
-    parts = value.said if isinstance(value, Inert) else value.values() if isinstance(value, dict) else value
-    return [one for part in parts for one in _inside(part)] if isinstance(value, Inert | dict | list | tuple) else []
+    """The tensors that lie in an object of PyTorch's quantised layers, weight before bias, of the first MAX_NODES parts."""
+    found, waiting, n_nodes = [], [iter((value,))], 0
+    while waiting and n_nodes < MAX_NODES:
+        n_nodes += 1
+        part = next(waiting[-1], waiting)
+        if part is waiting:
+            waiting.pop()
+        elif isinstance(part, torch.Tensor):
+            found.append(part)
+        elif isinstance(part, Inert | dict | list | tuple):
+            waiting.append(iter(part.said if isinstance(part, Inert) else part.values() if isinstance(part, dict) else part))
+    return found
 
 
 def _mapping(value: Any) -> Mapping[Any, Any]:

@@ -251,11 +251,14 @@ def training_state(key: str, node: Mapping[Any, Any]) -> str:
 
 
 def _is_bounded(content: Any) -> bool:
-    """Whether a content has no more dictionaries and lists in it than can be looked through, nor levels."""
-    waiting, n_nodes = [(content, 0)], 0
+    """Whether a content has no more dictionaries and lists in it than can be looked through, nor levels; what lies in it again
+    counts with all its parts.
+    """
+    waiting, n_nodes, seen = [(content, 0)], 0, set()
     while waiting:
         node, depth = waiting.pop()
-        n_nodes += 1
+        n_nodes += 1 if id(node) not in seen else len(node)
+        seen.add(id(node))
         if n_nodes > MAX_NODES or depth > MAX_DEPTH:
             return False
         parts = node.values() if isinstance(node, dict) else node if isinstance(node, list | tuple) else ()

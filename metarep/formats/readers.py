@@ -20,6 +20,7 @@ from metarep.formats.members import SAVE_STATE_DICT
 from metarep.formats.npz_files import read_npz
 from metarep.formats.onnx_files import read_onnx
 from metarep.formats.quantised import dequantised
+from metarep.formats.reparametrised import with_computed
 from metarep.formats.safetensors_files import read_safetensors
 from metarep.formats.shards import INDEX_SUFFIXES, read_index, shards_of
 from metarep.formats.torch_files import read_torch, starts_as_torch
@@ -105,15 +106,19 @@ def read_contents(path: Path, suffix: str | None = None, *, checked: bool = True
             other = _other_than_named(path) if suffix not in INDEX_SUFFIXES else None
             raise other or error from error
         return Contents((), (Entry("file", "", "what a trainer puts beside a network, by its name", "it is no network"),))
-    read = [dequantised(held.checkpoint.tensors) for held in contents.networks]
-    networks = tuple(held.holding(tensors) for held, (tensors, _) in zip(contents.networks, read, strict=True))
+    networks, entries = [], list(contents.entries)
+    for held in contents.networks:
+        for rule in (dequantised, with_computed):
+            tensors, found = rule(held.checkpoint.tensors)
+            held = held.holding(tensors)
+            entries += [replace(entry, where=held.member) for entry in found]
+        networks.append(held)
     for held in networks:
         if not held.checkpoint.tensors:
             raise MetarepError(f"{path} holds no tensors", expected="a network's parameters")
         if RESERVED in held.checkpoint.tensors:
             raise MetarepError(f"{path}: a tensor has a reserved name", met=RESERVED, fix="rename it")
-    more = (replace(entry, where=held.member) for held, (_, entries) in zip(networks, read, strict=True) for entry in entries)
-    return Contents(networks, (*contents.entries, *more))
+    return Contents(tuple(networks), tuple(entries))
 
 
 def read_checkpoint(path: Path, suffix: str | None = None, member: str = "") -> Checkpoint:

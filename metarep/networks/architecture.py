@@ -51,7 +51,8 @@ class Tensor:
     convolutional or embedding layer; scale, shift, running_mean, running_var and counter of a norm; query, key, value,
     qkv, key_value and output of attention; input and hidden of an LSTM or GRU, and each of the last two with `_bias`
     behind it. `layer` is the operation's number in order of depth. `axes` are the output and the input axis of a weight;
-    None stands for PyTorch's (0, 1), and for what is not known.
+    None stands for PyTorch's (0, 1), and for what is not known. What is `frozen` is equal in all networks of a zoo: none of
+    them learned it, and units that it touches have an identity.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Tensor:
     role: str = OTHER
     layer: int = 0
     axes: Axes | None = None
+    frozen: bool = False
 
     @property
     def size(self) -> int:
@@ -93,11 +95,11 @@ class Architecture:
 
     @property
     def n_params(self) -> int:
-        """Values in floating-point tensors that are no running statistics."""
+        """Values in floating-point tensors that are neither running statistics nor frozen."""
         return sum(
             tensor.size
             for tensor in self.tensors
-            if tensor.role not in BUFFER_ROLES and tensor.dtype.startswith(("float", "bfloat", "complex"))
+            if tensor.role not in BUFFER_ROLES and not tensor.frozen and tensor.dtype.startswith(("float", "bfloat", "complex"))
         )
 
     @property
@@ -107,7 +109,8 @@ class Architecture:
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, from which `from_json` makes the same architecture; what is not known is left out."""
-        tensors = [_known(asdict(tensor)) | {"shape": list(tensor.shape)} for tensor in self.tensors]
+        more = [{"shape": list(tensor.shape), "frozen": tensor.frozen or None} for tensor in self.tensors]
+        tensors = [_known(asdict(tensor) | its) for tensor, its in zip(self.tensors, more, strict=True)]
         lists = {name: list(value) or None for name, value in (("components", self.components), ("unordered", self.unordered))}
         declared = self.declared.model_dump(mode="json", exclude_defaults=True) if self.declared is not None else None
         groups = [units.to_json() for units in self.groups] if self.groups is not None else None
@@ -129,11 +132,16 @@ class Architecture:
             raise MetarepError("no architecture", met=repr(error), expected="tensors with name, shape, dtype, kind") from error
 
     def changed(self, changes: Mapping[str, Mapping[str, Any]]) -> Architecture:
-        """With the kind, role, layer or axes of some tensors given by name."""
+        """With some fields of tensors given by name."""
         return replace(self, tensors=tuple(replace(tensor, **changes.get(tensor.name, {})) for tensor in self.tensors))
 
 
 def readable(tensor: Tensor) -> bool:
+    """Whether a tensor holds weights that a network may have learned."""
+    return is_weight(tensor) and not tensor.frozen
+
+
+def is_weight(tensor: Tensor) -> bool:
     """Whether a tensor holds weights: real floating-point numbers, not packed, not empty, no counter, no buffer."""
     real = tensor.dtype.startswith(("float", "bfloat")) and not tensor.dtype.startswith("float4")
     return real and tensor.role not in ("counter", "buffer") and tensor.size > 0

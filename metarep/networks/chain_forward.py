@@ -154,6 +154,8 @@ def chain_forward(
     operations = list(operations_of(architecture))
     if not operations or any(op.kind not in AFFINE or op.weight is None for op in operations):
         return None
+    if any(tensor.frozen for tensor in architecture.tensors):  # a zoo does not give their values
+        return None
     groups = {m.tensor: number for number, units in enumerate(symmetries.groups) for m in units.members if m.side == "in"}
     reads = {m.tensor: number for number, units in enumerate(symmetries.groups) for m in units.members if m.side == "out"}
     names = [op.weight.name for op in operations]

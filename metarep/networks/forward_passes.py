@@ -47,7 +47,11 @@ def builder(name: str) -> Callable[[Builder], Builder]:
 
 
 def forward_pass(architecture: Architecture, symmetries: Symmetries, stated: Declared) -> ForwardPass | None:
-    """The first of the registry that fits; None where no forward pass is known."""
+    """The first of the registry that fits; None where no forward pass is known, and for frozen tensors, whose values a zoo
+    does not give.
+    """
+    if any(tensor.frozen for tensor in architecture.tensors):
+        return None
     found = (build(architecture, symmetries, stated) for build in BUILDERS.values())
     return next((one for one in found if one is not None), None)
 

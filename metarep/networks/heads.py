@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from metarep.networks.architecture import Tensor, readable
+from metarep.networks.architecture import Tensor, is_weight
 from metarep.networks.naming import split_name
 from metarep.networks.operations import Operation
 from metarep.networks.symmetry_groups import Member, SymmetryGroup
@@ -21,7 +21,7 @@ def heads_of(operations: Sequence[Operation], n_heads: int | None = None) -> Ite
     for operation in operations:
         if operation.kind != "attention" or any(tensor.kind != "attention" for tensor in operation.tensors):
             continue
-        tensors = [tensor for tensor in operation.tensors if readable(tensor)]
+        tensors = [tensor for tensor in operation.tensors if is_weight(tensor)]
         counts = {n for tensor in tensors if (n := _n_heads(tensor, n_heads)) is not None}
         roles = {tensor.role for tensor in tensors}
         whole = "output" in roles and ("qkv" in roles or set(SOURCES) <= roles)

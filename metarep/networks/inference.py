@@ -63,7 +63,8 @@ def symmetries_of(architecture: Architecture, *, relu: bool = False) -> Symmetri
         notes.append(f"{len(architecture.components)} networks are taken to stand side by side: {names}")
     groups = [_with_twins(units, twins) for units in groups]
     groups, in_doubt = _in_order(architecture, groups)
-    fixed = set(declared.fixed)
+    frozen = {(tensor.name, axis) for tensor in architecture.tensors if tensor.frozen for axis in range(len(tensor.shape))}
+    fixed = {*declared.fixed, *frozen}
     groups = [_held(units) if fixed & {(m.tensor, m.axis) for m in units.members} else units for units in groups]
     return Symmetries(tuple(groups), tuple(dict.fromkeys([*notes, *in_doubt, *_on_units(operations, groups)])))
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 Shape = tuple[int, ...]
 
 OTHER = "other"
-WEIGHT_LEAVES = frozenset({"weight", "kernel", "w", "gamma", "scale", "embedding", "weight_orig", "g"})
+WEIGHT_LEAVES = frozenset({"weight", "kernel", "w", "gamma", "scale", "embedding", "g"})
 BIAS_LEAVES = frozenset({"bias", "b", "beta", "offset"})
 LISTED = {
     **dict.fromkeys(("weights", "weight_list", "ws", "kernels"), "weight"),
@@ -99,17 +99,20 @@ _BARE = re.compile(r"(w|weight|kernel|b|bias)_?(\d+)$", re.I)
 BUFFER_NAMES = (
     # places and masks
     r"position_ids|token_type_ids|(.*_)?index(es)?|indices|.*coords_table|(.*_)?masks?|masked_bias|ignore|tril|triu|causal",
-    r"(.*_)?inv_freqs?|freqs(_cis)?|freq_bands|(cos|sin)(_cached?)?|rope_cache",
+    r"(.*_)?inv_freqs?|freqs(_cis)?|freq_bands|((rotary|rope|freqs|emb)_)?(cos|sin)(_cached?)?|rope_cache|(.*_)?alibi(_.*)?",
     # signals, pictures, physics
-    r"anchors?(_grid|_points)?|strides?|(mel_)?filters?|mel_(fb|basis|scale)|fb|(.*_)?window|dct_mat|normal_vectors?|grid",
+    r"anchors?(_grid|_points)?|strides?|(mel_)?filters?|mel_(fb|basis|scale)|fb|(.*_)?window|w(sin|cos)|(forward|inverse)_basis",
+    r"dct_mat|normal_vectors?|grid",
     # what losses weigh, what normalises inputs
-    r"(class|cls|pos|ce|loss|sample)_?weights?|prior(_counts)?",
-    r"(input|in|x|obs|state|data|pixel|image|target|y|feature|act|action|output|out|ret)s?_(mean|std|var|rms|min|max|low|high)s?",
+    r"(class|cls|pos|ce|loss|sample|lvlb)_?weights?|prior(_counts)?",
+    r"(input|in|x|obs|state|data|pixel|image(net)?|img|mel|target|y|feature|act|action|output|out|ret)s?"
+    r"_(mean|std|var|mu|sigma|rms|min|max|low|high)s?",
     r"(input|obs|data|pixel|image|state)_(scale|shift|bias|offset)|means?|std(ev|s)?|mean_?std|norm_(mean|std)|scaler_(mean|scale)",
     # schedules of diffusion
-    r"(.*_)?alphas(_.*)?|betas|sigmas|log_sigmas|(log_|sqrt_)?one_minus_.*|(sqrt_)?(recip|recipm1)_.*|posterior_.*|timesteps",
+    r"(.*_)?alphas(_.*)?|betas|(.*_)?sigmas|(log_|sqrt_)?one_minus_.*|(sqrt_)?(recip|recipm1)_.*|posterior_.*|timesteps",
     # counters and flags
-    r"(.*_)?(steps?|iterations?|iters?|epochs?|num_updates|calls)|counts?|counter|(.*_)(count|counter)|n_(seen|calls|steps)",
+    r"(.*_)?(steps?|iterations?|iters?|epochs?|num_updates|calls)|counts?|counter|(.*_)(count|counter)",
+    r"n_(seen|calls|steps|averaged)",
     r"initted|initiali[sz]ed|is_init(iali[sz]ed)?|version|decay|cluster_size|embed_avg|zero_point|scaling_factor|eps(ilon)?",
     r"(.*_)?dummy(_.*)?|_?device_(indicator|param|tensor)|_extra_state",
 )
@@ -290,12 +293,10 @@ def _embedding(parts: Parts, shape: Shape, siblings: Mapping[str, Shape], module
 
 def _affine(parts: Parts, shape: Shape, siblings: Mapping[str, Shape], module: str) -> Reading | None:
     """Linear and convolutional weights by their number of axes, and their biases."""
-    weights = [siblings[leaf] for leaf in siblings if leaf in WEIGHT_LEAVES or leaf == "weight_v"]
+    weights = [siblings[leaf] for leaf in siblings if leaf in WEIGHT_LEAVES]
     kind = next((KINDS_BY_AXES[len(weight)] for weight in weights if len(weight) in KINDS_BY_AXES), OTHER)
     if parts.leaf in WEIGHT_LEAVES and len(shape) in KINDS_BY_AXES:
         return Reading(kind, "weight", module)
-    if parts.leaf in ("weight_v", "weight_g") and len(siblings.get("weight_v", ())) in KINDS_BY_AXES:
-        return Reading(kind, "weight" if parts.leaf == "weight_v" else "scale", module)
     if parts.leaf in BIAS_LEAVES and len(shape) == 1:
         return Reading(kind if weights else "bias", "bias", module)
     return None
@@ -316,4 +317,4 @@ def is_buffer(name: str, leaf: str, shape: Shape, siblings: Mapping[str, Shape])
     if not _BUFFERS.fullmatch(leaf):
         return False
     weights = any(len(other) > 1 for key, other in siblings.items() if key != leaf)
-    return not (BESIDE_WEIGHTS.fullmatch(leaf) and (weights or len(shape) > 1))
+    return not (BESIDE_WEIGHTS.fullmatch(leaf) and (weights or sum(n > 1 for n in shape) > 1))

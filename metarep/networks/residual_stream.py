@@ -17,7 +17,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from metarep.networks.architecture import Tensor, readable
+from metarep.networks.architecture import Tensor, is_weight
 from metarep.networks.naming import split_name
 from metarep.networks.operations import AFFINE, Operation
 from metarep.networks.structure import Structure, row
@@ -150,7 +150,7 @@ def _knows_places(operations: Sequence[Operation], mlps: Sequence[Structure]) ->
     has a numbered block of its own (a second one may run along places), and nothing is embedded (a Fourier transform,
     which has no tensors, may mix what is).
     """
-    tensors = [tensor for operation in operations for tensor in operation.tensors if readable(tensor)]
+    tensors = [tensor for operation in operations for tensor in operation.tensors if is_weight(tensor)]
     kinds = {tensor.kind for tensor in tensors}
     if "attention" not in kinds:
         blocks = [_BLOCK.match(tree.modules()[0]) for tree in mlps]
@@ -169,7 +169,7 @@ def _touching(operation: Operation, d: int) -> Found | None:
         return _layer(operation, d)
     found: list[Member] = []
     for tensor in operation.tensors:
-        one = _alone(tensor, d) if readable(tensor) else ()
+        one = _alone(tensor, d) if is_weight(tensor) else ()
         if one is None:
             return None
         found += one

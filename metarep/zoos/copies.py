@@ -1,5 +1,4 @@
-"""Copies among networks, found by their values: in another format, at another precision, with units permuted or scaled; and
-tensors that are equal in all networks of an architecture, which no network learned.
+"""Copies among networks, found by their values: in another format, at another precision, with units permuted or scaled.
 
 Every tensor has a digest of its values that neither their order nor their signs change, and every network one of its tensors
 that neither their order nor their names change. A copy at half precision is found by the digest of what the original becomes
@@ -10,10 +9,9 @@ correlated there as no two networks of different seeds are. A few numbers of eac
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -21,7 +19,7 @@ import torch
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from metarep.networks.architecture import OTHER, Architecture, readable
+from metarep.networks.architecture import Architecture, readable
 from metarep.networks.symmetry_groups import Symmetries
 from metarep.networks.tensor_symmetry import scaled, unit_rows
 
@@ -48,10 +46,6 @@ MAX_COMPARED, BLOCK = 10_000, 1024
 
 PIECE = 1 << 16
 """Values that are digested at once, so that they stay in the cache."""
-
-
-MIN_NETWORKS, MIN_RUNS = 3, 2
-"""Of so many networks and runs a tensor has to be equal bit for bit."""
 
 
 @dataclass(frozen=True)
@@ -265,33 +259,3 @@ def _mixed(bits: np.ndarray) -> np.ndarray:
 
 _HASHES = _mixed(np.arange(1 << 15, dtype=np.uint64))
 """Of every value of 16 bits that is not negative."""
-
-
-@dataclass
-class Constants:
-    """Watches the networks of one architecture; of the tensors that have been equal so far it keeps a hash."""
-
-    n_networks: int = 0
-    hashes: dict[str, bytes] = field(default_factory=dict)
-
-    def observe(self, architecture: Architecture, tensors: Mapping[str, torch.Tensor]) -> None:
-        """One more network."""
-        first = self.n_networks == 0
-        names = [tensor.name for tensor in architecture.tensors if readable(tensor)] if first else list(self.hashes)
-        for name in names:
-            digest = hashlib.blake2b(tensors[name].contiguous().reshape(-1).view(torch.uint8).numpy(), digest_size=16).digest()
-            if self.hashes.setdefault(name, digest) != digest:
-                del self.hashes[name]
-        self.n_networks += 1
-
-    def equal(self, architecture: Architecture, n_runs: int) -> tuple[list[str], list[str]]:
-        """Names of tensors that are equal in all networks: of those of no known kind, and of others.
-
-        None where there are too few networks or runs to tell, and where nothing differs.
-        """
-        weights = [tensor for tensor in architecture.tensors if readable(tensor)]
-        if self.n_networks < MIN_NETWORKS or n_runs < MIN_RUNS or len(self.hashes) == len(weights):
-            return [], []
-        found = [tensor for tensor in weights if tensor.name in self.hashes]
-        unknown = [tensor.name for tensor in found if tensor.kind == OTHER]
-        return unknown, [tensor.name for tensor in found if tensor.kind != OTHER]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from metarep.account import Entry, counted
+from metarep.account import Entry, counted, listed
 from metarep.artefact import refuse_to_overwrite, sha256_of, writing
 from metarep.errors import MetarepError
 from metarep.formats.contents import Checkpoint, Contents, Held, chosen_members
@@ -24,7 +24,8 @@ from metarep.networks.inference import symmetries_of
 from metarep.networks.symmetry_groups import Symmetries
 from metarep.progress import Progress
 from metarep.zoos.account import ACCOUNT, Account, read_account, remark_on_sizes, remark_on_units, remarks
-from metarep.zoos.copies import Constants, Fingerprint, fingerprint
+from metarep.zoos.constants import Constants
+from metarep.zoos.copies import Fingerprint, fingerprint
 from metarep.zoos.flat_arrays import FlatArray, open_flat
 from metarep.zoos.kinship import snapshots, with_runs
 from metarep.zoos.layouts import find_networks
@@ -106,6 +107,8 @@ def chosen_files(config: ImportConfig, sources: Sequence[Source], account: Accou
     return [sources[i * n // config.max_files] for i in range(config.max_files)]
 
 
+FROZEN = "frozen: kept, but neither counted nor read; units that they touch keep their order"
+UNTOUCHED = "they hold one number, as when training began; they are read"
 MAX_RUN = 1_000_000
 """Parameters of an ONNX network that is run to check its symmetries."""
 
@@ -169,7 +172,7 @@ class Gathered:
     account: Account
     sources: list[Source] = field(default_factory=list)
     prints: list[Fingerprint] = field(default_factory=list)
-    constants: dict[int, Constants] = field(default_factory=lambda: defaultdict(Constants))
+    constants: Constants = field(default_factory=Constants)
     members: dict[str, None] = field(default_factory=dict)
     evidence: dict[int, tuple[tuple[str, str], ...]] = field(default_factory=dict)
 
@@ -218,7 +221,7 @@ class Gathered:
         self.sources.append(replace(source, network_id=network_id, epoch=epoch, is_snapshot=held.snapshot))
         self.prints.append(fingerprint(architecture, tensors, self.reader.symmetries(architecture)))
         number = self.writer.rows[-1]["architecture"]
-        self.constants[number].observe(architecture, tensors)
+        self.constants.observe(len(self.sources) - 1, architecture, tensors)
         if number not in self.evidence:
             self.evidence[number] = with_checks(architecture, tensors, forward=_forward(source, architecture)).evidence
 
@@ -252,17 +255,18 @@ class Gathered:
         self.account.add(*self.writer.finish(categorical=self.config.categorical, numeric=self.config.numeric))
 
     def _constants(self) -> Iterator[Entry]:
-        """Makes buffers of tensors that no network learned; says which are equal in all networks though they are known."""
+        """Makes buffers of tensors that no network learned, and of those whose kind is known frozen ones."""
+        runs = [source.run_id for source in self.sources]
         for number, own in self._by_architecture().items():
             architecture = self.writer.known[number]
-            n_runs = len({self.sources[i].run_id for i in own})
-            unknown, frozen = self.constants[number].equal(architecture, n_runs)
-            if unknown:
-                self.writer.change(number, architecture.changed({name: {"role": "buffer"} for name in unknown}))
-            if frozen:
-                what = f"{len(frozen)} tensors are equal in all {len(own):,} networks: {', '.join(frozen[:3])}"
-                why = "frozen, or as they were when training began"
-                yield self._of_architecture(Entry("tensor", "", what, why), own)
+            found = self.constants.unlearned(architecture, runs)
+            changes = {name: {"role": "buffer"} for name in found.buffers} | {name: {"frozen": True} for name in found.frozen}
+            if changes:
+                self.writer.change(number, architecture.changed(changes))
+            for names, why in ((found.frozen, FROZEN), (found.untouched, UNTOUCHED)):
+                if names:
+                    what = f"{counted(len(names), 'tensor')} equal in all networks, or made by a formula: {listed(names)}"
+                    yield self._of_architecture(Entry("tensor", "", what, why), own)
 
     def _remarks(self) -> Iterator[Entry]:
         by_architecture = self._by_architecture()

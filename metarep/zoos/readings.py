@@ -11,7 +11,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -104,11 +104,12 @@ def varies(values: np.ndarray) -> bool:
     known = values[is_known(values)]
     if known.dtype == object:
         return len(set(known.tolist())) > 1
-    return len(known) > 1 and float(np.ptp(known)) > ROUNDING * float(np.abs(known).max())
+    half = known / 2  # whose differences do not overflow
+    return len(known) > 1 and float(np.ptp(half)) > ROUNDING * float(np.abs(half).max())
 
 
 def _digits(value: float) -> str:
-    return "" if math.isnan(value) else str(int(value)) if value.is_integer() else repr(float(value))
+    return "" if math.isnan(value) else str(int(value)) if value.is_integer() and abs(value) < 2**53 else repr(float(value))
 
 
 def _number(text: str) -> float:
@@ -143,12 +144,21 @@ def read_columns(
     for name in names:
         cells = [_cell(known.get(name)) for known in networks]
         forced = "category" if name in categorical else "number" if name in numeric else None
-        found[name] = read_column(name, cells, run_ids, forced)
+        found[name] = _finite(read_column(name, cells, run_ids, forced))
     sure = [name for name, one in found.items() if one.is_label and not one.is_property]
     both = [name for name, one in found.items() if one.is_label and one.is_property]
     entries = tuple(Entry("column", name, one.what, one.why, one.doubt) for name, one in found.items())
     properties = tuple(name for name, one in found.items() if one.is_property)
     return Readings({name: one.values for name, one in found.items()}, (*sure, *both), properties, entries)
+
+
+def _finite(reading: Reading) -> Reading:
+    """With infinite numbers as missing ones, which it says."""
+    infinite = np.isinf(reading.values) if reading.values.dtype != object else np.zeros(1, bool)
+    if not infinite.any():
+        return reading
+    why = "; ".join(filter(None, (reading.why, f"infinite in {int(infinite.sum())} networks, which count as without a value")))
+    return replace(reading, values=np.where(infinite, np.nan, reading.values), why=why)
 
 
 def _cell(value: Any) -> str:

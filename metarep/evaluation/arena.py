@@ -159,11 +159,14 @@ def require_enough(folds: Sequence[Fold]) -> None:
 
 
 def labels_of(zoo: Zoo) -> dict[str, np.ndarray]:
-    """Its labels, each (N,) of texts, without those that have too many classes or one alone; of networks their architecture."""
+    """Its labels, each (N,) of texts, without those that have one class alone; of networks their architecture too, where there
+    are not too many. What is a label was decided when the zoo was made.
+    """
     found = {name: zoo.label(name) for name in zoo.labels}
-    if not isinstance(zoo, Units):
-        found |= {"architecture": np.array([str(number) for number in zoo.architecture], dtype=object)}
-    return {name: values for name, values in found.items() if varies(values) and not why_no_label(values, zoo.run_id)}
+    architecture = np.array([str(number) for number in zoo.architecture], dtype=object)
+    if not isinstance(zoo, Units) and not why_no_label(architecture, zoo.run_id):
+        found |= {"architecture": architecture}
+    return {name: values for name, values in found.items() if varies(values)}
 
 
 def numbers_of(zoo: Zoo) -> dict[str, np.ndarray]:

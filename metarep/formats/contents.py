@@ -115,7 +115,8 @@ def _called(member: str, networks: Sequence[Held]) -> list[Held]:
 def _beside(held: Held, components: Sequence[str]) -> Iterator[Entry]:
     if components:
         what = f"{len(components)} networks side by side, read as one: {', '.join(components)}"
-        why = f"--member {components[0]} takes one of them, --member {ALL} each as a network of its own"
+        first = "/".join(filter(None, (held.member, components[0])))
+        why = f"--member {first} takes one of them, --member {ALL} each as a network of its own"
         yield Entry("member", held.member, what, why, doubt=True)
 
 

@@ -138,12 +138,14 @@ class Opening:
         state = node.state
         if MODULE in state or node.name.startswith("__torch__"):
             self.modules[re.sub(r"__torch__\.|___torch_mangle_\d+\.", "", node.name)] = None
-            return OrderedDict(_tensors(node, ""))
+            return OrderedDict(_tensors(node, "", iter(range(MAX_NODES))))
         return self.value(state, depth + 1) if state else None
 
 
-def _tensors(module: Inert, prefix: str, depth: int = 0) -> Iterator[tuple[str, torch.Tensor]]:
-    """The parameters and buffers of a module by name, as its state dict has them."""
+def _tensors(module: Inert, prefix: str, budget: Iterator[int]) -> Iterator[tuple[str, torch.Tensor]]:
+    """The parameters and buffers of a module by name, as its state dict has them, of as many modules as `budget` has items."""
+    if next(budget, None) is None or prefix.count(".") > MAX_DEPTH:
+        return
     state = module.state
     is_script = MODULE not in state
     transient = state.get("_non_persistent_buffers_set") or ()
@@ -152,12 +154,12 @@ def _tensors(module: Inert, prefix: str, depth: int = 0) -> Iterator[tuple[str, 
     for name, value in own.items():
         if isinstance(value, torch.Tensor) and name not in transient:
             yield f"{prefix}{name}", value
-    for name, value in inside.items() if depth < MAX_DEPTH else ():
+    for name, value in inside.items():
         if name == "_packed_params":
             pair = zip((f"{prefix}weight", f"{prefix}bias"), _inside(value), strict=False)
             yield from ((one, tensor) for one, tensor in pair if tensor is not None)
         elif isinstance(value, Inert):
-            yield from _tensors(value, f"{prefix}{name}.", depth + 1)
+            yield from _tensors(value, f"{prefix}{name}.", budget)
 
 
 def _inside(value: Any) -> list[torch.Tensor]:

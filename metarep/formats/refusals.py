@@ -30,7 +30,7 @@ FREE_BYTES = 256 << 20
 """Compressed files may unfold to MAX_RATIO times their size, or to FREE_BYTES if that is more."""
 
 ENCRYPTED = 1
-SAVE_ARRAYS = "save plain arrays with numpy.savez(path, **arrays)"
+SAVE_ARRAYS = "save arrays of numbers and nothing else with numpy.savez(path, **arrays)"
 
 
 @contextmanager

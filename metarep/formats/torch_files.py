@@ -24,6 +24,7 @@ from metarep.formats.inert import Opening, asked_for, runs_code, standing_in
 from metarep.formats.members import SAVE_STATE_DICT, networks_of
 from metarep.formats.refusals import DAMAGE
 
+COPY_OR_SAVE = f"copy it again, or {SAVE_STATE_DICT}"
 ZIP_MAGIC = b"PK\x03\x04"
 PICKLE = b"\x80"
 LEGACY_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
@@ -89,7 +90,8 @@ def networks_of_saved(path: Path, files: Sequence[Saved], content: Any = None) -
     n_bytes = sum(file.n_bytes for file in files)
     modules = list(dict.fromkeys(name for file in files for name in file.modules))
     if sum(own.values()) > MAX_GROWTH * n_bytes + SLACK or sum(v.nbytes for v in values) > MAX_SHARING * n_bytes + SLACK:
-        raise MetarepError(f"{path}: tensors are larger than the file", expected="values for all of them", fix=SAVE_STATE_DICT)
+        fix = "save a copy of each tensor: torch.save({name: value.clone() for name, value in state.items()}, path)"
+        raise MetarepError(f"{path}: tensors are larger than the file", expected="values for all of them", fix=fix)
     if not modules:
         return contents
     why = "its tensors are read under their names; nothing of its code is run"
@@ -117,7 +119,7 @@ def _load(path: Path, source: Path | io.BytesIO, names: Collection[str], *, mmap
                 continue
             raise _unreadable(path, error) from error
         except DAMAGE as error:
-            raise MetarepError(f"{path} is damaged or was not written by torch.save", fix=SAVE_STATE_DICT) from error
+            raise MetarepError(f"{path} is damaged or was not written by torch.save", fix=COPY_OR_SAVE) from error
 
 
 def _unreadable(path: Path, error: pickle.UnpicklingError) -> MetarepError:
@@ -132,7 +134,7 @@ def _unreadable(path: Path, error: pickle.UnpicklingError) -> MetarepError:
     if "Unsupported operand" in str(error) and head.startswith(ZIP_MAGIC):
         return MetarepError(f"{path} was saved with another pickle_protocol than 2, which is not read", fix=again)
     if "Unsupported operand" in str(error):
-        return MetarepError(f"{path} is damaged or was not written by torch.save", fix=SAVE_STATE_DICT)
+        return MetarepError(f"{path} is damaged or was not written by torch.save", fix=COPY_OR_SAVE)
     told = str(error).partition("WeightsUnpickler error:")[2].strip() or str(error)
     return MetarepError(f"{path} holds more than tensors", met=told.splitlines()[0][:120], expected="a state dict", fix=again)
 
@@ -157,8 +159,9 @@ def _plain(path: Path, name: str, value: torch.Tensor, sizes: Set[int] | None) -
     Raises MetarepError for tensors that are not simply arrays, and where the archive has no record of their length.
     """
     if value.layout != torch.strided or value.is_meta or value.is_nested:
-        what = "without values" if value.is_meta else str(value.layout)
-        raise MetarepError(f"{path}: {name} is no plain tensor", met=what, expected="a dense one", fix="save it dense")
+        what = "without values" if value.is_meta else "nested" if value.is_nested else str(value.layout)
+        fix = "give the model its values before it is saved" if value.is_meta else "save value.to_dense(), or leave it out"
+        raise MetarepError(f"{path}: {name} is no plain tensor", met=what, expected="a dense one", fix=fix)
     if sizes is not None and value.untyped_storage().nbytes() not in sizes:
         met = f"{value.untyped_storage().nbytes():,} bytes"
         raise MetarepError(f"{path}: {name} is not as long as its record", met=met, fix="copy or save it again")
@@ -191,7 +194,7 @@ def _open_archive(path: Path, *, checksums: bool) -> tuple[Path | io.BytesIO, se
         if "Bad CRC-32" in str(error):
             what, fix = f"{path} is damaged: a checksum does not hold", "copy or save it again"
             raise MetarepError(what, met=str(error)[-80:], fix=fix) from error
-        raise MetarepError(f"{path} is damaged or was not written by torch.save", fix=SAVE_STATE_DICT) from error
+        raise MetarepError(f"{path} is damaged or was not written by torch.save", fix=COPY_OR_SAVE) from error
 
 
 def _of_script(archive: zipfile.ZipFile, entries: Sequence[zipfile.ZipInfo], *, frozen: bool) -> io.BytesIO:

@@ -154,8 +154,8 @@ def readable_tensors(architecture: Architecture, tensors: Mapping[str, torch.Ten
         if readable(tensor):
             values = tensors[tensor.name].to(torch.float32)
             if not bool(torch.isfinite(values).all()):
-                fix = "repair it, or leave it out: a zoo that is imported anew does"
-                raise MetarepError(f"{where}: {tensor.name} holds NaN or infinity", expected="finite values", fix=fix)
+                problem = f"{where}: {tensor.name} holds NaN or infinity"
+                raise MetarepError(problem, expected="finite values", fix="repair it, or leave it out")
             found[tensor.name] = values
     if not found:
         met = ", ".join(sorted({tensor.dtype for tensor in architecture.tensors})) or "no tensors"

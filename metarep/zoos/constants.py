@@ -75,9 +75,9 @@ class Constants:
         """
         weights = [tensor for tensor in architecture.tensors if readable(tensor)]
         equal = {tensor.name for tensor in weights if self._is_equal(tensor, runs)}
-        equal = set() if len(equal) == len(weights) else equal
-        made = {tensor.name for tensor in weights if self.formulas.get(_key(tensor))}
-        found = [tensor for tensor in weights if tensor.name in equal | made] if len(made) < len(weights) else []
+        names = set() if len(equal) == len(weights) else equal
+        names |= {tensor.name for tensor in weights if self.formulas.get(_key(tensor))}
+        found = [tensor for tensor in weights if tensor.name in names] if len(names) < len(weights) else []
         unknown = tuple(tensor.name for tensor in found if tensor.kind == OTHER)
         known = [tensor for tensor in found if tensor.kind != OTHER]
         untouched = tuple(tensor.name for tensor in known if _key(tensor) in self.single)

@@ -38,7 +38,7 @@ def with_runs(
     if len({source.run_id for source in found}) == 1 and several_files and not all(given):
         what = f"all {len(found):,} networks count as one run"
         entries.append(Entry("run", found[0].run_id, what, f"none can be held out; {OVERRIDE}", doubt=True))
-    return found, [*entries, *_relatives(found, prints, architecture)]
+    return found, [*entries, *_relatives(found, prints, architecture, given)]
 
 
 def snapshots(sources: Sequence[Source]) -> list[str]:
@@ -185,7 +185,9 @@ def _joined(runs: _Runs, group: Copies, sources: Sequence[Source]) -> Entry:
     return Entry("copy", where, group.how, "they count as one run, so that no copy is in another split")
 
 
-def _relatives(sources: Sequence[Source], prints: Sequence[Fingerprint], architecture: Sequence[int]) -> Iterator[Entry]:
+def _relatives(
+    sources: Sequence[Source], prints: Sequence[Fingerprint], architecture: Sequence[int], given: Sequence[bool]
+) -> Iterator[Entry]:
     """One entry for networks that share tensors with networks of other runs, unless all of an architecture do."""
     n_networks = Counter(architecture)
     related: dict[int, None] = {}
@@ -195,5 +197,6 @@ def _relatives(sources: Sequence[Source], prints: Sequence[Fingerprint], archite
             related |= dict.fromkeys(group)
     if related:
         where = listed([sources[number].network_id for number in related])
-        why = f"as children of one network do; {OVERRIDE}"
+        kept = "the runs given keep them apart, so one may be in another split than its kin"
+        why = f"as children of one network do; {kept if all(given[number] for number in related) else OVERRIDE}"
         yield Entry("run", where, f"{len(related):,} networks of several runs share large tensors bit for bit", why, doubt=True)

@@ -12,7 +12,7 @@ from metarep.errors import MetarepError
 from metarep.evaluation.agreement import agreement
 from metarep.evaluation.clusters import sweep
 from metarep.evaluation.compare import cluster
-from metarep.evaluation.folds import CROSS_VALIDATED, folds_of, gathered, measured_rows, same_names, why_not
+from metarep.evaluation.folds import CROSS_VALIDATED, folds_of, gathered, measured_rows, same_names, split_off, why_not
 from metarep.evaluation.predict import metric_rows, predict
 from metarep.evaluation.probes import Draw, probe_rows
 from metarep.evaluation.resampling import class_metric, r2_metric
@@ -208,3 +208,23 @@ def test_ten_networks_are_predicted_and_what_has_no_r2_is_left_out(small, tmp_pa
     good = rows["made", "linear", "r2"]
     assert good["value"] > 0.8
     assert (good["n_networks"], good["n_runs"], good["evaluation_split"]) == (10, 10, CROSS_VALIDATED)
+
+
+@pytest.mark.parametrize("scale", [1e300, 1e-300, 5e-324 * 2**60, -1e307])
+def test_what_is_explained_does_not_depend_on_units(scale):
+    """Squares of such numbers overflow or vanish."""
+    draw = np.random.default_rng(3)
+    x = draw.normal(size=(120, 4))
+    y = x @ draw.normal(size=4) + 0.3 * draw.normal(size=120)
+    run, folds = runs_of(120), folds_of(np.where(np.arange(120) % 4, "train", "test"), runs_of(120))
+    found = []
+    for values in (y, y * scale, np.round(y) * scale):
+        targets, rows = split_off({"y": values}, folds, "property", print)
+        assert not rows
+        found.append(list(probe_rows([x], folds, targets.items(), run, n_seeds=2, seed=0))[0])
+    assert found[0]["value"] > 0.8
+    for name in ("value", "low", "high", "null"):
+        assert found[1][name] == pytest.approx(found[0][name], abs=1e-6)
+    assert np.isfinite([found[2][name] for name in ("value", "low", "high", "null")]).all()
+    raw = next(probe_rows([x], folds, [("y", y * scale)], run, n_seeds=1, seed=0), {"value": np.nan})
+    assert not raw["value"] == pytest.approx(found[0]["value"], abs=1e-6)

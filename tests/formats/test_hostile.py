@@ -144,6 +144,18 @@ def agent(parts) -> bytes:
     return Path("x.zip").read_bytes()
 
 
+def shared(n_levels: int, n: int, leaf: list) -> list:
+    """A list that lies in a list n times over, that one so in the next …"""
+    for _ in range(n_levels):
+        leaf = [leaf] * n
+    return leaf
+
+
+def with_pickle(content: bytes) -> bytes:
+    """An archive of torch.save with another pickle in it."""
+    return repacked(STATE, lambda name, data: content if name.endswith("data.pkl") else data)
+
+
 STATE = pickled(floats())
 WEIGHTS_AT = STATE.index(floats()["0.weight"].numpy().tobytes())
 LONG = struct.pack("<Q", 1 << 60)
@@ -181,6 +193,13 @@ FILES = {
     "new line.pt": (lambda: pickled({"a\nb": torch.ones(1)}), "no name for a tensor"),
     "tuple as name.pt": (lambda: pickled({("a", 1): torch.ones(1)}), "no name for a tensor"),
     "one name twice.pt": (lambda: pickled({1: torch.ones(1), "1": torch.ones(1)}), "no name for a tensor"),
+    "deep.pt": (lambda: with_pickle(b"\x80\x02" + b"]" * 10**5 + b"a" * (10**5 - 1) + b"."), "nested without end"),
+    "deep dictionaries.pt": (
+        lambda: with_pickle(b"\x80\x02" + b"}X\x01\x00\x00\x00a" * 10**5 + b"K\x01" + b"s" * 10**5 + b"."),
+        "nested without end",
+    ),
+    "many.pt": (lambda: pickled({"w": torch.ones(2), "x": shared(40, 3, [])}), "nested without end"),
+    "many numbers.pt": (lambda: pickled({"w": torch.ones(2), "x": shared(3, 60, list(range(10**4)))}), "nested without end"),
     "reserved.pt": (lambda: pickled({"__metadata__": torch.ones(1)}), "reserved"),
     "empty.pth": (lambda: b"", "is empty"),
     "page.safetensors": (lambda: b"<!DOCTYPE html><html>404</html>", "a page of the web.*download"),
@@ -287,3 +306,20 @@ def test_an_import_of_it_leaves_nothing(tmp_path, monkeypatch, name):
     assert not (tmp_path / BOOM).exists()
     assert not (tmp_path / "zoo").exists()
     assert not partial_path(tmp_path / "zoo").exists()
+
+
+class Shared(nn.Module):
+    """A module that lies in the next one three times over, and packed weights that do."""
+
+    def __init__(self, inside: nn.Module | None = None):
+        super().__init__()
+        self._modules |= {name: inside for name in "abc"} if inside else {"_packed_params": shared(40, 3, [torch.ones(2)])}
+
+
+def test_modules_that_hold_each_other_many_times_over_end(tmp_path):
+    module = Shared()
+    for _ in range(40):
+        module = Shared(module)
+    (tmp_path / "x.pt").write_bytes(pickled(module))
+    with pytest.raises(MetarepError):
+        import_networks(ImportConfig(), [tmp_path / "x.pt"], tmp_path / "zoo")

@@ -117,3 +117,20 @@ def test_what_differs_by_rounding_alone_does_not_vary():
     assert not varies(values)
     values[0] += 1e-6
     assert varies(values)
+
+
+def test_infinite_numbers_are_missing_ones_and_are_told():
+    values = [str(0.5 + i / 7) for i in range(N)]
+    values[3], values[5], values[9] = "inf", "-Infinity", "1e999"
+    *found, numbers, entry = read("loss", values)
+    assert found == [False, True]
+    assert np.flatnonzero(np.isnan(numbers)).tolist() == [3, 5, 9]
+    assert "infinite in 3 networks" in entry.why
+    assert "infinite" not in read("loss", values[10:] + values[:3] + [str(i) for i in range(7)])[3].why
+
+
+def test_numbers_of_any_size_differ_and_are_written_short():
+    assert varies(np.array([-1.7e308, 1.7e308]))
+    assert varies(np.array([1e-300, 2e-300]))
+    assert not varies(np.array([0.1 + 0.2, 0.3]))
+    assert max(map(len, texts_of(np.array([1e300, 3.0, 2.5])))) < 8

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 
@@ -37,9 +38,21 @@ class Checkpoint:
         return sum(value.numel() for value in self.tensors.values() if value.is_floating_point())
 
     @property
+    def ties(self) -> dict[str, str]:
+        """The names of tensors that lie where another one before them lies, and its name."""
+        first: dict[tuple[Any, ...], str] = {}
+        known = {
+            name: first.setdefault((value.data_ptr(), value.shape, value.stride(), value.dtype), name)
+            for name, value in self.tensors.items()
+            if value.numel() > 1
+        }
+        return {name: other for name, other in known.items() if other != name}
+
+    @property
     def architecture(self) -> Architecture:
-        """What its tensors are, as names, shapes and the file's graph say."""
-        return read_architecture(self.named, ordered=self.ordered, graph=self.graph)
+        """What its tensors are, as names, shapes, the file's graph and shared values say."""
+        found = read_architecture(self.named, ordered=self.ordered, graph=self.graph)
+        return found.changed({name: {"tied_to": other} for name, other in self.ties.items()})
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,9 @@ _STATES = {
     "the state of an optimiser": re.compile(r"(.*_)?(opt|optim(i[sz]ers?)?([_-].*)?)|opt_?states?(_dict)?", re.IGNORECASE),
     "the state of a schedule": re.compile(r".*(lr_)?sched(uler)?s?(_state(_dict)?)?", re.IGNORECASE),
     "the state of a gradient scaler": re.compile(r"(amp|grad|loss)_?scaler.*", re.IGNORECASE),
+    "gradients": re.compile(r"(.*_)?grad(ient)?s?(_dict)?", re.IGNORECASE),
+    "masks of weights": re.compile(r"(.*_)?masks?(_dict)?", re.IGNORECASE),
+    "how much weights matter": re.compile(r"(.*_)?(fisher|hessian|importances?|omegas?)(_.*)?", re.IGNORECASE),
     "the state of a random number generator": re.compile(r".*(rng|random)_?states?.*", re.IGNORECASE),
 }
 _MARKS = (

@@ -52,7 +52,7 @@ class Tensor:
     qkv, key_value and output of attention; input and hidden of an LSTM or GRU, and each of the last two with `_bias`
     behind it. `layer` is the operation's number in order of depth. `axes` are the output and the input axis of a weight;
     None stands for PyTorch's (0, 1), and for what is not known. What is `frozen` is equal in all networks of a zoo: none of
-    them learned it, and units that it touches have an identity.
+    them learned it, and units that it touches have an identity. `tied_to` is the tensor whose values it shares.
     """
 
     name: str
@@ -63,6 +63,7 @@ class Tensor:
     layer: int = 0
     axes: Axes | None = None
     frozen: bool = False
+    tied_to: str | None = None
 
     @property
     def size(self) -> int:
@@ -95,11 +96,13 @@ class Architecture:
 
     @property
     def n_params(self) -> int:
-        """Values in floating-point tensors that are neither running statistics nor frozen."""
+        """Values in floating-point tensors that are neither running statistics nor frozen; shared ones once."""
         return sum(
             tensor.size
             for tensor in self.tensors
-            if tensor.role not in BUFFER_ROLES and not tensor.frozen and tensor.dtype.startswith(("float", "bfloat", "complex"))
+            if tensor.role not in BUFFER_ROLES
+            and not (tensor.frozen or tensor.tied_to)
+            and tensor.dtype.startswith(("float", "bfloat", "complex"))
         )
 
     @property
@@ -137,8 +140,13 @@ class Architecture:
 
 
 def readable(tensor: Tensor) -> bool:
-    """Whether a tensor holds weights that a network may have learned."""
-    return is_weight(tensor) and not tensor.frozen
+    """Whether a tensor holds weights that a network may have learned, and that no tensor before it holds."""
+    return is_weight(tensor) and not tensor.frozen and tensor.tied_to is None
+
+
+def is_whole(architecture: Architecture) -> bool:
+    """Whether zoos give all weights of a network: none is frozen, none shares the values of another."""
+    return all(readable(tensor) for tensor in architecture.tensors if is_weight(tensor))
 
 
 def is_weight(tensor: Tensor) -> bool:

@@ -14,7 +14,7 @@ import torch
 from torch.nn import functional as F
 
 from metarep.errors import MetarepError
-from metarep.networks.architecture import Architecture
+from metarep.networks.architecture import Architecture, is_whole
 from metarep.networks.operations import AFFINE, Operation, operations_of
 from metarep.networks.structure import Steps
 from metarep.networks.symmetry_groups import Symmetries
@@ -152,9 +152,7 @@ def chain_forward(
     if activation not in ACTIVATIONS or output_activation not in ACTIVATIONS:
         raise MetarepError("unknown activation", met=activation, expected=", ".join(ACTIVATIONS))
     operations = list(operations_of(architecture))
-    if not operations or any(op.kind not in AFFINE or op.weight is None for op in operations):
-        return None
-    if any(tensor.frozen for tensor in architecture.tensors):  # a zoo does not give their values
+    if not (operations and is_whole(architecture)) or any(op.kind not in AFFINE or op.weight is None for op in operations):
         return None
     groups = {m.tensor: number for number, units in enumerate(symmetries.groups) for m in units.members if m.side == "in"}
     reads = {m.tensor: number for number, units in enumerate(symmetries.groups) for m in units.members if m.side == "out"}

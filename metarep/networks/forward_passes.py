@@ -15,7 +15,7 @@ from torch import nn
 from torch.func import functional_call
 from torch.nn import functional as F
 
-from metarep.networks.architecture import Architecture
+from metarep.networks.architecture import Architecture, is_whole
 from metarep.networks.chain_forward import ACTIVATIONS, chain_forward
 from metarep.networks.structure import Declared
 from metarep.networks.symmetry_groups import Symmetries
@@ -47,10 +47,8 @@ def builder(name: str) -> Callable[[Builder], Builder]:
 
 
 def forward_pass(architecture: Architecture, symmetries: Symmetries, stated: Declared) -> ForwardPass | None:
-    """The first of the registry that fits; None where no forward pass is known, and for frozen tensors, whose values a zoo
-    does not give.
-    """
-    if any(tensor.frozen for tensor in architecture.tensors):
+    """The first of the registry that fits; None where no forward pass is known, and where zoos do not give all weights."""
+    if not is_whole(architecture):
         return None
     found = (build(architecture, symmetries, stated) for build in BUILDERS.values())
     return next((one for one in found if one is not None), None)

@@ -63,9 +63,15 @@ def symmetries_of(architecture: Architecture, *, relu: bool = False) -> Symmetri
         notes.append(f"{len(architecture.components)} networks are taken to stand side by side: {names}")
     groups = [_with_twins(units, twins) for units in groups]
     groups, in_doubt = _in_order(architecture, groups)
-    frozen = {(tensor.name, axis) for tensor in architecture.tensors if tensor.frozen for axis in range(len(tensor.shape))}
-    fixed = {*declared.fixed, *frozen}
-    groups = [_held(units) if fixed & {(m.tensor, m.axis) for m in units.members} else units for units in groups]
+    fixed = {(tensor.name, axis) for tensor in architecture.tensors if tensor.frozen for axis in range(len(tensor.shape))}
+    fixed |= set(declared.fixed)
+    ties = [
+        (tensor.name, tensor.tied_to, axis)
+        for tensor in architecture.tensors
+        if tensor.tied_to
+        for axis in range(len(tensor.shape))
+    ]
+    groups = [_held(units) if _is_fixed(units, fixed, ties) else units for units in groups]
     return Symmetries(tuple(groups), tuple(dict.fromkeys([*notes, *in_doubt, *_on_units(operations, groups)])))
 
 
@@ -94,6 +100,12 @@ def declared_groups(tree: Structure, operations: Sequence[Operation], *, relu: b
     if left:
         raise MetarepError("the structure leaves out layers", met=", ".join(left[:4]), expected="every layer that has a weight")
     return StructureGroups(by_name, relu, strict=True).run(whole)
+
+
+def _is_fixed(units: SymmetryGroup, fixed: set[tuple[str, int]], ties: Sequence[tuple[str, str, int]]) -> bool:
+    """Whether the units run over an axis that keeps its order, or over that of one of two tied tensors alone."""
+    places = {(member.tensor, member.axis) for member in units.members}
+    return bool(fixed & places) or any(((one, axis) in places) != ((other, axis) in places) for one, other, axis in ties)
 
 
 def _held(units: SymmetryGroup) -> SymmetryGroup:

@@ -14,7 +14,7 @@ import numpy as np
 from metarep.account import Entry, Subject, counted, listed
 from metarep.artefact import write_whole
 from metarep.errors import MetarepError
-from metarep.networks.architecture import BUFFER_ROLES, OTHER, Architecture, Tensor, readable
+from metarep.networks.architecture import BUFFER_ROLES, OTHER, Architecture, Tensor, is_weight, readable
 from metarep.networks.further_inference import assumed
 from metarep.networks.symmetry_groups import Symmetries
 from metarep.tables import read_csv, to_csv
@@ -158,6 +158,10 @@ def remarks(architecture: Architecture, symmetries: Symmetries) -> Iterator[Entr
     buffers = [tensor for tensor in tensors if tensor.role == "buffer"]
     if buffers:
         yield Entry("buffer", "", f"set aside: {_listed(buffers)}", "kept, but neither counted nor read")
+    if ties := [f"{tensor.name} = {tensor.tied_to}" for tensor in tensors if tensor.tied_to]:
+        yield Entry(
+            "tensor", "", f"{counted(len(ties), 'tensor')} in the place of others: {listed(ties)}", "counted and read once"
+        )
     for dtype in dict.fromkeys(tensor.dtype for tensor in tensors if _unread(tensor)):
         unread = [tensor for tensor in tensors if tensor.dtype == dtype and _unread(tensor)]
         size = sum(tensor.size for tensor in unread)
@@ -198,7 +202,7 @@ def remark_on_sizes(network_id: Sequence[str], n_params: Sequence[int]) -> Itera
 
 def _unread(tensor: Tensor) -> bool:
     """Whether a tensor of more than one value is left out because of its dtype."""
-    return tensor.size > 1 and tensor.role not in BUFFER_ROLES and not readable(tensor)
+    return tensor.size > 1 and tensor.role not in BUFFER_ROLES and not is_weight(tensor)
 
 
 def _listed(tensors: Sequence[Tensor]) -> str:

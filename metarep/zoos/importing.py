@@ -142,7 +142,8 @@ class Reader:
     def architecture(self, checkpoint: Checkpoint) -> Architecture:
         """What its tensors are: as described, and else as the file's own graph, names and shapes say."""
         graph = checkpoint.graph
-        key = (checkpoint.named, checkpoint.ordered, graph and (tuple(graph.uses.items()), graph.groups))
+        ties = tuple(checkpoint.ties.items())
+        key = (checkpoint.named, checkpoint.ordered, ties, graph and (tuple(graph.uses.items()), graph.groups))
         if key not in self._architectures:
             self._architectures[key] = self.descriptions.apply(checkpoint.architecture)
         return self._architectures[key]

@@ -44,6 +44,10 @@ def imported(folder, networks):
     return open_zoo(zoo), read_account(zoo)
 
 
+def free_units(zoo):
+    return {units.name for units in zoo.symmetries[0].groups if units.interchangeable}
+
+
 TABLE = torch.linspace(-1, 2, 48).view(6, 8)
 EQUAL = {
     "networks of other widths": [network(i, width=8 + i) | {"lookup.data": TABLE} for i in range(4)],
@@ -127,8 +131,7 @@ def test_a_table_of_places_holds_the_stream_of_a_transformer_and_a_learned_one_d
     assert learned["n_params"][0] - fixed["n_params"][0] == 20 * 16
     assert "transformer.wpe.weight" not in fixed.raw_tensors(0)
     assert "transformer.wpe.weight" in fixed.network("net_a")
-    free = [{units.name for units in zoo.symmetries[0].groups if units.interchangeable} for zoo in (fixed, learned)]
-    assert free[1] - free[0] == {"residual stream"}
+    assert free_units(learned) - free_units(fixed) == {"residual stream"}
     assert any("wpe" in entry.what and entry.why.startswith("frozen") for entry in entries)
 
 
@@ -150,3 +153,28 @@ def test_units_that_a_frozen_layer_reads_keep_their_places(tmp_path):
     assert free == [12, 3]
     drawn = random_symmetry(trained.raw_tensors(0), trained.symmetries[0], generator=torch.Generator().manual_seed(0))
     assert not torch.equal(drawn["fc3.weight"], trained.raw_tensors(0)["fc3.weight"])
+
+
+def test_tied_tensors_are_counted_and_read_once(tmp_path):
+    """A stream that runs over both of them stays free, units that one of them alone touches do not."""
+    draw = torch.Generator().manual_seed(2)
+    untied = [transformer(i, torch.randn(20, 16, generator=draw)) for i in range(3)]
+    untied = [one | {"lm_head.weight": one["transformer.wte.weight"].clone()} for one in untied]
+    tied = [one | {"lm_head.weight": one["transformer.wte.weight"]} for one in untied]
+    shapes = {"embed.weight": (9, 16), "fc.weight": (16, 16)}
+    chains = [{name: torch.randn(*shape, generator=draw) for name, shape in shapes.items()} for _ in range(3)]
+    looped = [one | {"head.weight": one["embed.weight"]} for one in chains]
+    unlooped = [one | {"head.weight": one["embed.weight"].clone()} for one in chains]
+    zoos = []
+    for number, networks in enumerate((untied, tied, unlooped, looped)):
+        (tmp_path / str(number)).mkdir()
+        zoos.append(imported(tmp_path / str(number), networks))
+    (two, _), (one, entries), (free, _), (held, _) = zoos
+    assert two["n_params"][0] - one["n_params"][0] == 9 * 16
+    assert set(two.raw_tensors(0)) - set(one.raw_tensors(0)) == {"lm_head.weight"}
+    assert torch.equal(one.network("net_a")["lm_head.weight"], untied[0]["lm_head.weight"])
+    assert any("lm_head.weight = transformer.wte.weight" in entry.what for entry in entries)
+    assert "residual stream" in free_units(one)
+    assert free_units(one) == free_units(two)
+    assert len(free_units(free)) == 2
+    assert not free_units(held)

@@ -107,6 +107,7 @@ class Opening:
     def __init__(self, content: Any) -> None:
         self.modules: dict[str, None] = {}
         self.sizes: set[int] = set()
+        self.budget = iter(range(MAX_NODES))  # parts of modules; when none is left, they are nested without end
         self.seen: set[int] = set()  # objects may hold each other
         self.known: dict[int, tuple[Any, Any]] = {}  # a list may lie in others many times over; held, so that no id comes again
         self.content = self.value(content, 0)
@@ -117,7 +118,7 @@ class Opening:
         if depth > MAX_DEPTH or not isinstance(node, dict | list | tuple):
             return node
         if id(node) not in self.known:
-            self.known[id(node)] = node, None  # where it holds itself
+            self.known[id(node)] = node, node  # where it holds itself
             if isinstance(node, dict):
                 found = {key: self.value(value, depth + 1) for key, value in node.items()}
             else:
@@ -138,12 +139,12 @@ class Opening:
         state = node.state
         if MODULE in state or node.name.startswith("__torch__"):
             self.modules[re.sub(r"__torch__\.|___torch_mangle_\d+\.", "", node.name)] = None
-            return OrderedDict(_tensors(node, "", iter(range(MAX_NODES))))
+            return OrderedDict(_tensors(node, "", self.budget))
         return self.value(state, depth + 1) if state else None
 
 
 def _tensors(module: Inert, prefix: str, budget: Iterator[int]) -> Iterator[tuple[str, torch.Tensor]]:
-    """The parameters and buffers of a module by name, as its state dict has them, of as many modules as `budget` has items."""
+    """The parameters and buffers of a module by name, as its state dict has them, as long as there is an item for each part."""
     if next(budget, None) is None or prefix.count(".") > MAX_DEPTH:
         return
     state = module.state
@@ -156,17 +157,16 @@ def _tensors(module: Inert, prefix: str, budget: Iterator[int]) -> Iterator[tupl
             yield f"{prefix}{name}", value
     for name, value in inside.items():
         if name == "_packed_params":
-            pair = zip((f"{prefix}weight", f"{prefix}bias"), _inside(value), strict=False)
+            pair = zip((f"{prefix}weight", f"{prefix}bias"), _inside(value, budget), strict=False)
             yield from ((one, tensor) for one, tensor in pair if tensor is not None)
         elif isinstance(value, Inert):
             yield from _tensors(value, f"{prefix}{name}.", budget)
 
 
-def _inside(value: Any) -> list[torch.Tensor]:
-    """The tensors that lie in an object of PyTorch's quantised layers, weight before bias, of the first MAX_NODES parts."""
-    found, waiting, n_nodes = [], [iter((value,))], 0
-    while waiting and n_nodes < MAX_NODES:
-        n_nodes += 1
+def _inside(value: Any, budget: Iterator[int]) -> list[torch.Tensor]:
+    """The tensors that lie in an object of PyTorch's quantised layers, weight before bias, as far as the budget lasts."""
+    found, waiting = [], [iter((value,))]
+    while waiting and next(budget, None) is not None:
         part = next(waiting[-1], waiting)
         if part is waiting:
             waiting.pop()

@@ -76,6 +76,8 @@ class Saved:
         if archive:
             source, sizes, names = _open_archive(path, checksums=checked)
         opening = Opening(_load(path, source, names, mmap=mmap and source is path and archive))
+        if next(opening.budget, None) is None:
+            raise MetarepError(f"{path} is nested without end", expected="a module", fix=SAVE_STATE_DICT)
         return cls(opening.content, sizes and sizes | opening.sizes, path.stat().st_size, tuple(opening.modules))
 
 

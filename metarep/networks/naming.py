@@ -107,7 +107,7 @@ BUFFER_NAMES = (
     r"(class|cls|pos|ce|loss|sample|lvlb)_?weights?|prior(_counts)?",
     r"(input|in|x|obs|state|data|pixel|image(net)?|img|mel|target|y|feature|act|action|output|out|ret)s?"
     r"_(mean|std|var|mu|sigma|rms|min|max|low|high)s?",
-    r"(input|obs|data|pixel|image|state)_(scale|shift|bias|offset)|means?|std(ev|s)?|mean_?std|norm_(mean|std)|scaler_(mean|scale)",
+    r"(input|obs|data|pixel|image|state)_(scale|shift|bias|offset)|means?|var(iance)?s?|std(ev|s)?|mean_?std|norm_(mean|std)|scaler_(mean|scale)",
     # schedules of diffusion
     r"(.*_)?alphas(_.*)?|betas|(.*_)?sigmas|(log_|sqrt_)?one_minus_.*|(sqrt_)?(recip|recipm1)_.*|posterior_.*|timesteps",
     # counters and flags
@@ -118,7 +118,7 @@ BUFFER_NAMES = (
 )
 """Leaves of names, in lower case, that say so. Those in `BESIDE_WEIGHTS` do so only where no weight stands beside them."""
 
-BESIDE_WEIGHTS = re.compile(r"means?|stds?|filters?|grid|scaling_factor|betas|sigmas")
+BESIDE_WEIGHTS = re.compile(r"means?|var(iance)?s?|stds?|filters?|grid|scaling_factor|betas|sigmas")
 _BUFFERS = re.compile("|".join(BUFFER_NAMES))
 _LOSS = re.compile(
     r"(?:^|\.)(?:loss\w*|\w*_loss|criterion|loss_f(?:n|unction|unc)|lpips|perceptual\w*|metrics?|\w*_metrics?)\."

@@ -97,7 +97,7 @@ def is_mask(value: torch.Tensor) -> bool:
     """Whether values are 0, 1 and what shuts out (minus infinity, or far below 0), and nothing else; a matrix of 0 and 1 is."""
     found = value.float()
     is_one, is_out = found == 1, found <= SHUT_OUT
-    if not bool((is_one | is_out | (found == 0)).all()):
+    if value.numel() < 2 or not bool((is_one | is_out | (found == 0)).all()):
         return False
     return bool(is_out.any()) or (sum(n > 1 for n in value.shape) > 1 and bool(is_one.any()) and not bool(is_one.all()))
 

@@ -84,7 +84,6 @@ def test_what_differs_in_one_of_them_is_read(tmp_path, case):
 
 MASKS = {
     "a triangle": torch.full((8, 8), OUT).triu(1),
-    "one number": torch.tensor(OUT),
     "the least float": torch.full((4, 8, 8), torch.finfo(torch.float32).min).triu(1),
     "half": torch.full((8, 8), torch.finfo(torch.float16).min).triu(1).half(),
     "a window": torch.full((8, 8), -1e9).triu(2) + torch.full((8, 8), -1e9).tril(-2),

@@ -140,7 +140,7 @@ class Opening:
         if MODULE in state or node.name.startswith("__torch__"):
             self.modules[re.sub(r"__torch__\.|___torch_mangle_\d+\.", "", node.name)] = None
             return OrderedDict(_tensors(node, "", self.budget))
-        return self.value(state, depth + 1) if state else None
+        return self.value(state, depth + 1) if state else _inside(node, self.budget) or None
 
 
 def _tensors(module: Inert, prefix: str, budget: Iterator[int]) -> Iterator[tuple[str, torch.Tensor]]:

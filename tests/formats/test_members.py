@@ -224,3 +224,25 @@ def test_lists_of_weights_and_of_biases_are_one_network(tmp_path):
 
 def test_a_file_tells_how_far_its_network_had_come(tmp_path):
     assert [held.epoch for held in contents(tmp_path, {"model": NET, "epoch": 7}).networks] == [7]
+
+
+@pytest.mark.parametrize("key", ["grads", "gradients", "masks", "pruning_mask", "fisher", "omega"])
+def test_what_has_the_names_of_weights_and_is_none(tmp_path, key):
+    """Gradients, masks and importances beside a network; under another key the same is a second one."""
+    found = {}
+    for name in (key, "twin"):
+        torch.save({"model": floats(), name: floats(1)}, tmp_path / "x.pt")
+        found[name] = read_contents(tmp_path / "x.pt")
+    assert [len(one.networks) for one in found.values()] == [1, 2]
+    assert any(entry.where == key for entry in found[key].entries)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_weights_that_are_packed_otherwise_are_told(tmp_path):
+    """A quantised LSTM keeps its weights in an object of its own."""
+    network = torch.nn.Sequential(torch.nn.LSTM(4, 6))
+    quantised = torch.ao.quantization.quantize_dynamic(network, {torch.nn.LSTM})
+    torch.save({**quantised.state_dict(), **floats()}, tmp_path / "x.pt")
+    contents = read_contents(tmp_path / "x.pt")
+    assert len(contents.networks) == 1
+    assert any("(24, 4)" in entry.what and entry.doubt for entry in contents.entries)

@@ -36,3 +36,8 @@ def test_what_may_be_trained_is_not(name):
     shape = (6,) if name in ("input.bias", "gain", "log_std") else (6, 6)
     found = read_architecture([(name, shape, "float32"), ("input.weight2", (3, 3), "float32"), *layers(["fc"], (6, 8))])
     assert found.tensors[0].role != "buffer"
+
+
+def test_an_empty_tensor_is_no_layer():
+    entries = [*layers(["fc1", "fc2"], (6, 8, 3)), ("cache.weight", (0, 8), "float32")]
+    assert [units.n for units in symmetries_of(read_architecture(entries)).groups if units.interchangeable] == [8]

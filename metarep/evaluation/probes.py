@@ -8,7 +8,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
@@ -78,8 +78,8 @@ def neighbour_classifier(n_networks: int = 3 * N_NEIGHBORS):
 
 
 def linear_regressor():
-    """Ridge regression on standardised features, its penalty by generalised cross-validation."""
-    return make_pipeline(StandardScaler(), RidgeCV(alphas=ALPHAS))
+    """Ridge regression of features as they are, whitened, its penalty by generalised cross-validation."""
+    return make_pipeline(Whitening(), RidgeCV(alphas=ALPHAS))
 
 
 def fit_probe(build: Callable, x: np.ndarray, y: np.ndarray) -> Predict:
@@ -129,10 +129,8 @@ class Draw:
 
 
 def _linear(draw: Draw, y: np.ndarray) -> np.ndarray:
-    if y.dtype == object:
-        x, x_test = draw.whitened
-        return fit_probe(logistic, x, y)(x_test)
-    return RidgeCV(alphas=ALPHAS).fit(draw.x, y).predict(draw.x_test)
+    x, x_test = draw.whitened
+    return fit_probe(logistic if y.dtype == object else partial(RidgeCV, alphas=ALPHAS), x, y)(x_test)
 
 
 def _nearest(draw: Draw, y: np.ndarray) -> np.ndarray:

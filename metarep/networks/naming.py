@@ -211,7 +211,9 @@ def read_tensor(parts: Parts, shape: Shape, siblings: Mapping[str, Shape]) -> Re
     joined = f"{parts.own}_{parts.leaf}"  # class_weight, masked_bias
     alone = len(shape) < 2 and len(siblings) == 1 and parts.leaf == "weight"
     joined = joined if alone or joined == "masked_bias" else parts.leaf
-    if 0 in shape or (parts.leaf not in RUNNING and any(is_buffer(name, leaf, shape, siblings) for leaf in {parts.leaf, joined})):
+    if 0 in shape or (
+        parts.leaf not in RUNNING and any(is_buffer(name, leaf, shape, siblings) for leaf in {parts.leaf, joined})
+    ):
         return Reading(OTHER, "buffer", f"{module}.{parts.leaf}")
     for rule in (_recurrent, _statistics, _attention, _norm, _embedding, _affine):
         found = rule(parts, shape, siblings, module)

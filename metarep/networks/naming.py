@@ -14,7 +14,7 @@ from dataclasses import dataclass
 Shape = tuple[int, ...]
 
 OTHER = "other"
-WEIGHT_LEAVES = frozenset({"weight", "kernel", "w", "gamma", "scale", "embedding", "g"})
+WEIGHT_LEAVES = frozenset({"weight", "kernel", "w", "gamma", "scale", "embedding", "weight_orig", "g"})
 BIAS_LEAVES = frozenset({"bias", "b", "beta", "offset"})
 LISTED = {
     **dict.fromkeys(("weights", "weight_list", "ws", "kernels"), "weight"),
@@ -295,10 +295,12 @@ def _embedding(parts: Parts, shape: Shape, siblings: Mapping[str, Shape], module
 
 def _affine(parts: Parts, shape: Shape, siblings: Mapping[str, Shape], module: str) -> Reading | None:
     """Linear and convolutional weights by their number of axes, and their biases."""
-    weights = [siblings[leaf] for leaf in siblings if leaf in WEIGHT_LEAVES]
+    weights = [siblings[leaf] for leaf in siblings if leaf in WEIGHT_LEAVES or leaf == "weight_v"]
     kind = next((KINDS_BY_AXES[len(weight)] for weight in weights if len(weight) in KINDS_BY_AXES), OTHER)
     if parts.leaf in WEIGHT_LEAVES and len(shape) in KINDS_BY_AXES:
         return Reading(kind, "weight", module)
+    if parts.leaf in ("weight_v", "weight_g") and len(siblings.get("weight_v", ())) in KINDS_BY_AXES:
+        return Reading(kind, "weight" if parts.leaf == "weight_v" else "scale", module)
     if parts.leaf in BIAS_LEAVES and len(shape) == 1:
         return Reading(kind if weights else "bias", "bias", module)
     return None

@@ -85,6 +85,26 @@ NETWORKS = {
     ),
     "two networks": lambda: Wired(lambda s, x: both(s.actor(x), s.critic(x)), actor=nets(6, 8, 6), critic=nets(6, 8, 1)),
     "residual blocks": lambda: Wired(through_blocks, inp=linear(6, 8), layers=blocks(3, 8, 16), out=linear(8, 3)),
+    "residual blocks without names": lambda: Wired(
+        lambda s, x: s.tail(s.body[1](s.body[0](s.head(x)) + s.head(x)) + s.body[0](s.head(x)) + s.head(x)),
+        head=linear(6, 8),
+        body=nn.ModuleList(nn.Sequential(linear(8, 8), nn.ReLU(), linear(8, 8)) for _ in range(2)),
+        tail=linear(8, 3),
+    ),
+    "a step of a recurrent layer": lambda: Wired(
+        lambda s, x: s.h2o(torch.tanh(s.i2h(x) + s.h2h(torch.tanh(s.i2h(x.flip(1)))))),
+        i2h=linear(6, 8),
+        h2h=linear(8, 8),
+        h2o=linear(8, 2),
+    ),
+    "gates by hand": lambda: Wired(
+        lambda s, x: s.out(torch.tanh(s.w_i(x) + s.u_i(s.w_f(x))) * s.u_f(torch.tanh(s.w_i(x)))),
+        w_i=linear(6, 8),
+        u_i=linear(8, 8),
+        w_f=linear(6, 8),
+        u_f=linear(8, 8),
+        out=linear(8, 2),
+    ),
     "attention": lambda: Wired(
         attention, emb=linear(6, 8), query=linear(8, 8), key=linear(8, 8), value=linear(8, 8), out=linear(8, 2)
     ),

@@ -45,7 +45,7 @@ def _messages(parts: dict[str, Operation]) -> Iterator[SymmetryGroup]:
 
 
 def _atoms(operations: Sequence[Operation], by_name: dict[str, Operation]) -> Iterator[SymmetryGroup]:
-    """The stream of atoms: gates and cores stand one behind the other in what a convolution makes, both atoms in what it reads."""
+    """The stream of atoms: a convolution reads both atoms one behind the other, and makes a gate and a core so."""
     stems = [match[1] for name in by_name if (match := _CONVOLUTION.match(name))]
     first = next((operation for operation in operations if operation.is_layer), None)
     if not stems or first.module.rpartition(".")[2] != "embedding":

@@ -19,7 +19,7 @@ Tree = Structure | str
 
 _SKIPS = re.compile(
     r"down_?sample|short_?cut|skip|highway|gate|dense_?(?:block|layer)|res(?:idual|net|_?block|_?conv|blk|_?\d|$)|inception|fire"
-    r"|(?:layer|block|stage|group)s?_?\d+\.\d+\.|(?:layer|block|stage|group)s?[._]?\d+\.[a-z_]*\d|blocks[._]?\d+\."
+    r"|(?:layer|block|stage|group)s?_?\d+\.\d+\.|(?:layer|block|stage|group)s?[._]?\d+\.[a-z_]+\d|blocks[._]?\d+\."
     r"|unet|(?:^|[._])(?:up|down)_?(?:conv|blocks?|layers?|path|\d|$|\.)|lateral|fpn|merge|concat",
     re.IGNORECASE,
 )
@@ -223,8 +223,20 @@ def may_be_gone_around(operations: Sequence[Operation]) -> bool:
         part = _BLOCK.fullmatch(operation.module)
         if part and operation.is_layer:
             blocks.setdefault((part[1], bool(re.fullmatch(r"[\d.]+", part[2]))), []).append(operation)
+    if _filters_side_by_side(operations):
+        return True
     around = [numbers for (_, numbers), block in blocks.items() if len(block) > 1 and block[0].n_in == block[-1].n_out]
     return not all(around) or len(around) > 1
+
+
+def _filters_side_by_side(operations: Sequence[Operation]) -> bool:
+    """Whether a list holds convolutions as wide in as out whose filters all have lengths of their own."""
+    lists: dict[str, list[Operation]] = {}
+    for operation in operations:
+        if operation.is_layer and operation.kind != "linear":
+            lists.setdefault(operation.module.rpartition(".")[0], []).append(operation)
+    each = [listed for listed in lists.values() if len(listed) > 1 and all(o.n_in == o.n_out > 1 for o in listed)]
+    return any(len({o.weight.shape for o in listed}) == len(listed) for listed in each)
 
 
 def _looks_like_a_transformer(operations: Sequence[Operation]) -> bool:

@@ -54,7 +54,7 @@ def groups_of_widths(operations: Sequence[Operation]) -> tuple[SymmetryGroup, ..
     that is recurrent by its name, and consists of plain or recurrent layers, embeddings and norms; () for others."""
     first = next((o for o in operations if o.is_layer), None)
     whole = {o.n_out for o in operations if o.is_layer and (o.n_in > 1 or o is first)}
-    layers = [o for o in operations if o.gates or (o.is_layer and o.known_whole and not o.may_be_transposed)]
+    layers = [o for o in operations if o.gates or (o.is_layer and o.known_whole)]  # one may be transposed: it is square
     steps = [Step(o, o.kind.startswith("conv") and o is not first and o.n_in == 1 and o.n_out in whole) for o in layers]
     tables = [o for o in operations if o.kind == "embedding" and o.weight is not None]
     vectors = [o for o in operations if o.weight is None and not o.gates]

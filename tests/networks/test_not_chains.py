@@ -150,6 +150,10 @@ NETWORKS |= {
         lambda s, x: s.end(s.after_skip(F.pixel_shuffle(s.grow(torch.tanh(s.skip0(x))), 2))),
         skip0=conv(1, 4, 1), grow=conv(4, 16, 1), after_skip=conv(4, 5, 1), end=conv(5, 2, 1),
     ),
+    "filters of several lengths": lambda: Wired(
+        lambda s, x: s.fc(torch.cat([one(s.stem(x.view(-1, 1, 6))).amax(2) for one in s.convs], 1)),
+        stem=nn.Conv1d(1, 4, 1), convs=nn.ModuleList(nn.Conv1d(4, 4, k) for k in (2, 3)), fc=linear(8, 2),
+    ),
     "gates of half the channels": lambda: convolutions(
         lambda s, x: s.end(F.glu(s.skip1(F.glu(s.skip0(torch.tanh(s.start(x))), 1)), 1)),
         start=conv(1, 4, 1), skip0=conv(4, 8, 1), skip1=conv(4, 8, 1), end=conv(4, 2, 1),

@@ -57,6 +57,8 @@ _FIELD = tuple(
 _PLACES = re.compile(r"pos|time|segment", re.I)
 """Embeddings of places, by their module: attention may stand behind them."""
 
+_STAGES = re.compile(r"layer|block|stage|group", re.I)
+
 _BLOCK = re.compile(r"(.*?(?:^|[._a-zA-Z])\d+)\.(.+)")
 """A numbered block and a part of it."""
 
@@ -222,10 +224,11 @@ def may_be_gone_around(operations: Sequence[Operation]) -> bool:
     for operation in operations:
         part = _BLOCK.fullmatch(operation.module)
         if part and operation.is_layer:
-            blocks.setdefault((part[1], bool(re.fullmatch(r"[\d.]+", part[2]))), []).append(operation)
+            in_list = bool(re.fullmatch(r"[\d.]+", part[2])) and not _STAGES.search(part[1])
+            blocks.setdefault((part[1], in_list), []).append(operation)
     if _filters_side_by_side(operations):
         return True
-    around = [numbers for (_, numbers), block in blocks.items() if len(block) > 1 and block[0].n_in == block[-1].n_out]
+    around = [in_list for (_, in_list), block in blocks.items() if len(block) > 1 and block[0].n_in == block[-1].n_out]
     return not all(around) or len(around) > 1
 
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, RidgeCV
 from sklearn.metrics import r2_score
@@ -27,21 +29,42 @@ TRAIN_SHARE = 0.8
 ALPHAS = np.logspace(-3, 3, 7)
 """Penalties among which ridge regression chooses."""
 
-WHITENED = 1e-9
-"""A component with a smaller share of the largest variance is rounding."""
+ROUNDING_SHARE = 1e-9
+"""A principal component with a smaller share of the largest variance is rounding."""
 
 Predict = Callable[[np.ndarray], np.ndarray]
 """Rows (M, D) -> classes or numbers (M,)."""
 
 
+class Whitening(TransformerMixin, BaseEstimator):
+    """Standardised features (N, D) as principal components, each divided by √(variance + D/N), float32.
+
+    With many rows all components count alike, whatever the correlations of the features, and a linear fit ends in a few steps;
+    with few rows, those whose variance is below the noise of an estimated covariance, of order D/N, stay small.
+    """
+
+    def fit(self, x: np.ndarray, y: np.ndarray | None = None) -> Whitening:
+        """Finds the components of rows x (N, D)."""
+        self.scaler_ = StandardScaler().fit(x)
+        found = PCA().fit(self.scaler_.transform(x))
+        variance, axes = found.explained_variance_, found.components_.T
+        kept = variance >= ROUNDING_SHARE * variance[0]
+        self.axes_ = axes[:, kept] / np.sqrt(variance[kept] + x.shape[1] / len(x))
+        return self
+
+    def transform(self, x: np.ndarray) -> np.ndarray:
+        """(N, at most D) float32."""
+        return (self.scaler_.transform(x) @ self.axes_).astype(np.float32)
+
+
 def logistic() -> LogisticRegression:
-    """Logistic regression, classes weighted alike; 300 steps of L-BFGS are the probe, a full fit is not wanted."""
+    """Logistic regression on whitened features, classes weighted alike."""
     return LogisticRegression(class_weight="balanced", max_iter=300, tol=1e-3)
 
 
 def linear_classifier():
-    """Logistic regression on standardised features."""
-    return make_pipeline(StandardScaler(), logistic())
+    """Logistic regression of features as they are."""
+    return make_pipeline(Whitening(), logistic())
 
 
 def n_neighbors(n_networks: int) -> int:
@@ -55,8 +78,8 @@ def neighbour_classifier(n_networks: int = 3 * N_NEIGHBORS):
 
 
 def linear_regressor():
-    """Ridge regression on standardised features, its penalty by generalised cross-validation."""
-    return make_pipeline(StandardScaler(), RidgeCV(alphas=ALPHAS))
+    """Ridge regression of features as they are, whitened, its penalty by generalised cross-validation."""
+    return make_pipeline(Whitening(), RidgeCV(alphas=ALPHAS))
 
 
 def fit_probe(build: Callable, x: np.ndarray, y: np.ndarray) -> Predict:
@@ -100,25 +123,14 @@ class Draw:
 
     @cached_property
     def whitened(self) -> tuple[np.ndarray, np.ndarray]:
-        """The features of both as principal components of variance 1, float32, those left out that rounding makes."""
-        variance, axes = np.linalg.eigh(self.x.T @ self.x / len(self.x))
-        kept = variance > WHITENED * variance[-1]
-        turn = axes[:, kept] / np.sqrt(variance[kept])
-        return (self.x @ turn).astype(np.float32), (self.x_test @ turn).astype(np.float32)
+        """The features of both, whitened."""
+        whitening = Whitening().fit(self.x)
+        return whitening.transform(self.x), whitening.transform(self.x_test)
 
 
 def _linear(draw: Draw, y: np.ndarray) -> np.ndarray:
-    if y.dtype == object:
-        return fit_probe(logistic, draw.x, y)(draw.x_test)
-    return RidgeCV(alphas=ALPHAS).fit(draw.x, y).predict(draw.x_test)
-
-
-def _linear_null(draw: Draw, y: np.ndarray) -> np.ndarray:
-    """Where there is nothing to find, correlated features cost many steps and say no more."""
-    if y.dtype != object:
-        return _linear(draw, y)
     x, x_test = draw.whitened
-    return fit_probe(logistic, x, y)(x_test)
+    return fit_probe(logistic if y.dtype == object else partial(RidgeCV, alphas=ALPHAS), x, y)(x_test)
 
 
 def _nearest(draw: Draw, y: np.ndarray) -> np.ndarray:
@@ -131,9 +143,6 @@ def _nearest(draw: Draw, y: np.ndarray) -> np.ndarray:
 
 PROBES: dict[str, Callable[[Draw, np.ndarray], np.ndarray]] = {"linear": _linear, "nearest_neighbours": _nearest}
 """Fitted on the values of a draw's networks; they say those of all that its fold measures."""
-
-NULL_PROBES = PROBES | {"linear": _linear_null}
-"""The same, fitted on permuted values."""
 
 
 def probe_rows(
@@ -167,7 +176,7 @@ def probe_rows(
         permuted = [_permuted(y, known, fold, seed) for fold in folds]
         for probe, predict in PROBES.items():
             found = np.column_stack([np.concatenate([predict(one, y[one.rows]) for one in of_seed])[tested] for of_seed in own])
-            fitted_null = [NULL_PROBES[probe](one, values[one.rows]) for one, values in zip(own[0], permuted, strict=True)]
+            fitted_null = [predict(one, values[one.rows]) for one, values in zip(own[0], permuted, strict=True)]
             null = np.concatenate(fitted_null)[tested]
             is_text = y.dtype == object
             score = balanced_accuracy if is_text else r2_score

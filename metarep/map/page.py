@@ -80,7 +80,7 @@ def _page(sources: Sources, config: MapConfig, name: str, progress: Progress) ->
     with progress.task("map", len(zoo) * len(sources.embeddings), "points") as task:
         shown.append(networks(sources, config, task.advance))
     for part in PARTS:
-        found = parts_of(sources, part, config, lambda n: None)
+        found = parts_of(sources, part, config)
         shown += [found] if found else []
     pictures, said = pictures_of(sources, config, pack)
     notes = [*(note for points in shown for note in points.said), *([said] if said else [])]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from joblib import delayed
 from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import StandardScaler
 
+from metarep.evaluation.arena import side_by_side
 from metarep.evaluation.clusters import UMAP_MAX_ROWS, fit_umap
 from metarep.evaluation.compare import MIN_PLACES
 from metarep.map.settings import MapConfig
@@ -37,19 +39,27 @@ class Places:
     note: str
 
 
-def places_of(x: np.ndarray, fitted: np.ndarray, config: MapConfig, advance: Callable[[int], None]) -> Places:
-    """The places of rows x (N, D), fitted on some of them, row numbers (M,); `advance` is told how many rows were placed."""
+def all_places(
+    named: Mapping[str, np.ndarray], fitted: np.ndarray, config: MapConfig, advance: Callable[[int], None] = lambda n: None
+) -> dict[str, Places]:
+    """The places of the rows (N, D) of each embedding, side by side; `advance` is told how many rows were placed."""
+    found = {}
+    jobs = [delayed(places_of)(x, fitted, config) for x in named.values()]
+    for (name, x), places in zip(named.items(), side_by_side(jobs, len(fitted)), strict=True):
+        found[name] = places
+        advance(len(x))
+    return found
+
+
+def places_of(x: np.ndarray, fitted: np.ndarray, config: MapConfig) -> Places:
+    """The places of rows x (N, D), fitted on some of them, row numbers (M,)."""
     scaler = StandardScaler().fit(x[fitted])
     scaled = scaler.transform(x)
     positions, note = {}, ""
     n_places = len(np.unique(x[fitted][:UMAP_MAX_ROWS], axis=0))
     if config.umap and n_places >= MIN_PLACES:
         place = fit_umap(x[fitted], n_neighbors=min(config.umap_neighbors, n_places - 1), seed=config.seed)
-        found = []
-        for at in range(0, len(x), BLOCK):
-            found.append(place(x[at : at + BLOCK]))
-            advance(len(found[-1]))
-        positions["UMAP"] = np.concatenate(found)
+        positions["UMAP"] = np.concatenate([place(x[at : at + BLOCK]) for at in range(0, len(x), BLOCK)])
         n_fit = min(len(fitted), UMAP_MAX_ROWS)
         note = f"UMAP fitted on {n_fit:,} of {len(x):,} points" + (", the others placed in it" if n_fit < len(x) else "")
     elif config.umap:

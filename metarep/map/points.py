@@ -12,7 +12,7 @@ from matplotlib.colors import to_hex
 
 from metarep.embeddings.store import Embeddings, load_embeddings
 from metarep.errors import MetarepError
-from metarep.map.places import Places, places_of
+from metarep.map.places import Places, all_places
 from metarep.map.settings import MapConfig
 from metarep.map.sources import Sources
 from metarep.report.style import cluster_colour, colours_of
@@ -74,7 +74,7 @@ def shuffled(zoo: Zoo, seed: int) -> Zoo:
 def networks(sources: Sources, config: MapConfig, advance: Callable[[int], None]) -> Points:
     """The networks as points."""
     fitted = fitted_rows(sources.zoo)
-    places = {one.name: places_of(sources.vectors(one), fitted, config, advance) for one in sources.embeddings}
+    places = all_places({one.name: sources.vectors(one) for one in sources.embeddings}, fitted, config, advance)
     columns = (*label_columns(sources), *property_columns(sources.zoo), *cluster_columns(sources), *fact_columns(sources.zoo))
     return Points("network", columns, places)
 
@@ -154,7 +154,7 @@ def _category(name, group, values, order=(), given=None, words="") -> Column:
     return Column(plain(name), group, values, {value: colours[value] for value in [*ordered, ""] if value in found}, words)
 
 
-def parts_of(sources: Sources, part: str, config: MapConfig, advance: Callable[[int], None]) -> Points | None:
+def parts_of(sources: Sources, part: str, config: MapConfig) -> Points | None:
     """The units or layers as points, of the embeddings that hold such vectors of one length; None where none does."""
     held = [found for one in sources.embeddings if (found := _parts(one, part)) is not None]
     if not held:
@@ -166,7 +166,7 @@ def parts_of(sources: Sources, part: str, config: MapConfig, advance: Callable[[
     owner = owner[chosen]
     known_fitted = np.isin(owner, fitted_rows(sources.zoo))
     fitted = np.flatnonzero(known_fitted) if known_fitted.sum() > 1 else np.arange(len(owner))
-    places = {one.name: places_of(one.vectors[chosen].astype(float), fitted, config, advance) for one in same}
+    places = all_places({one.name: one.vectors[chosen].astype(float) for one in same}, fitted, config)
     return Points(part, tuple(_part_columns(sources, held[0], chosen, owner, part)), places, owner, notes)
 
 

@@ -41,12 +41,6 @@ def findings(results: Results) -> list[Finding]:
     return [Finding(*one) for one in ((topic, rules), ("What no known label explains", left)) if one[1]]
 
 
-def assigned(results: Results, representation: str) -> dict[str, dict]:
-    """{network_id: row of assignments.csv}: the clusters of k-means at the chosen k."""
-    rows = results.table("clusters/assignments")
-    return {str(row["network_id"]): row for row in rows if key_of(row) == representation}
-
-
 def places(results: Results) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """{representation: (coordinates (N, 2), rows of `final` (N,))} of those that have a map."""
     by_name: dict[str, list[tuple]] = {}
@@ -61,7 +55,7 @@ def map_blocks(results: Results) -> list[Block]:
     found, blocks = places(results), []
     if results.shown in found:
         xy, rows = found[results.shown]
-        clusters = assigned(results, results.shown)
+        clusters = results.assigned.get(results.shown, {})
         number = np.array([clusters[str(name)]["cluster"] for name in results.final["network_id"][rows]])
         labels = {name: values[rows] for name, values in list(results.labels.items())[:MAX_LABELS]}
         known = [(n, v[rows]) for n, v in results.properties.items() if np.isfinite(v[rows]).any()][:MAX_PROPERTIES]
@@ -82,7 +76,7 @@ def map_blocks(results: Results) -> list[Block]:
 def contingency(results: Results, representation: str, label: str) -> dict[int, dict[str, int]]:
     """{cluster: {value of a label: n test networks}}; networks without one are not counted."""
     found: dict[int, Counter[str]] = {}
-    for name, row in assigned(results, representation).items():
+    for name, row in results.assigned.get(representation, {}).items():
         counts = found.setdefault(row["cluster"], Counter())
         value = str(results.labels[label][results.row_of[name]])
         if row["split"] == "test" and value:
@@ -93,7 +87,7 @@ def contingency(results: Results, representation: str, label: str) -> dict[int, 
 def contingency_blocks(results: Results) -> list[Block]:
     """Clusters against the main label, for the first few cloze embeddings."""
     label = results.main_label
-    names = [name for name, one in results.representations.items() if one.group == CLOZE and assigned(results, name)]
+    names = [name for name, one in results.representations.items() if one.group == CLOZE and name in results.assigned]
     if label not in results.labels or not names:
         return []
     tables = {results.title(name): contingency(results, name, label) for name in names[:MAX_TABLES]}
@@ -105,7 +99,7 @@ def contingency_blocks(results: Results) -> list[Block]:
 def cluster_rows(results: Results) -> list[dict]:
     """For each cluster of the embedding shown: n test networks, and the test network nearest to its centre."""
     rows = []
-    members = assigned(results, results.shown)
+    members = results.assigned.get(results.shown, {})
     for number in sorted({row["cluster"] for row in members.values()}):
         own = [row for row in members.values() if row["cluster"] == number]
         nearest = min(own, key=lambda row: (row["split"] != "test", row["distance_to_centre"]))

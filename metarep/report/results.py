@@ -122,6 +122,14 @@ class Results:
         rows = [*rows, *(row for row in self.table("predictions/predictions") if not rows)]
         return {key_of(row): representation_of(row, self.objectives) for row in rows}
 
+    @cached_property
+    def assigned(self) -> dict[str, dict[str, dict]]:
+        """{representation: {network_id: row of assignments.csv}}: the clusters of k-means at the chosen k."""
+        found: dict[str, dict[str, dict]] = {}
+        for row in self.table("clusters/assignments"):
+            found.setdefault(key_of(row), {})[str(row["network_id"])] = row
+        return found
+
     def title(self, name: str) -> str:
         """A representation, or a predictor, as figures and sentences call it."""
         known = self.representations.get(name) or PREDICTORS.get(name)

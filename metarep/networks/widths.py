@@ -16,10 +16,11 @@ from itertools import combinations_with_replacement, pairwise
 from typing import NamedTuple
 
 from metarep.networks.operations import NORMS, RECURRENT, Operation
+from metarep.networks.order import numbered
 from metarep.networks.symmetry_groups import Member, SymmetryGroup
 
 _LAYER_NORM = re.compile(r"layer_?norm", re.I)
-_ACROSS = re.compile(r"down_?sample|short_?cut|skip", re.I)
+_ACROSS = re.compile(r"down_?sample|short_?cut", re.I)
 _SCORE = re.compile(r"att|score|energy", re.I)
 MAX_JOINED = 4
 """Values of one width that a convolution may read one behind the other."""
@@ -152,6 +153,9 @@ def _left_out(steps: Sequence[Step], embedded: Set[int]) -> Iterator[int]:
     modules: dict[str, list[Step]] = {}
     for step in steps:
         modules.setdefault(step.layer.label.partition(".")[0], []).append(step)
-    for inside in modules.values():  # as wide in as out: a head, perhaps, beside the module behind it
-        last = inside[-1].layer
-        yield from [last.n_out] * (inside[0].reads == last.n_out and not last.gates and not RECURRENT.search(last.module))
+    series = Counter(numbered(name)[0] for name in modules)
+    for name, inside in modules.items():  # as wide in as out: a head, perhaps, beside the module behind it
+        last, (word, number) = inside[-1].layer, numbered(name)
+        in_series = number >= 0 and series[word] > 2 and inside[-1] is not steps[-1]
+        inner = in_series or last.gates or RECURRENT.search(last.module)
+        yield from [last.n_out] * (inside[0].reads == last.n_out and not inner)

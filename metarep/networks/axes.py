@@ -36,6 +36,7 @@ def axes_by_name(
     weights with an axis of heads do not count. Layers called c_… are GPT-2's, (in, out), where its fused attention lies so.
     """
     axes = {name: _axes(parts[name], shape, readings[name], siblings[name]) for name, shape in shapes.items()}
+    axes |= dict.fromkeys(_transposed_by_norms(parts, shapes, readings, siblings), SECOND)
     fused = [shapes[name] for name in shapes if parts[name].last == "c_attn" and len(shapes[name]) == 2]
     if fused and all(shape[1] == 3 * shape[0] for shape in fused):
         named_so = [name for name in shapes if parts[name].last.startswith("c_") and len(shapes[name]) == 2]
@@ -50,6 +51,26 @@ def axes_by_name(
         return dict(axes)
     fits = [sum(shapes[a][way[0]] == shapes[b][way[1]] for a, b in pairwise(bare)) for way in (FIRST, SECOND)]
     return {**axes, **dict.fromkeys(open_ if turned or fits[1] > fits[0] else (), SECOND)}
+
+
+def _transposed_by_norms(
+    parts: Mapping[str, Parts], shapes: Mapping[str, Shape], readings: Mapping[str, Reading], siblings: Mapping[str, Siblings]
+) -> list[str]:
+    """The convolutions without biases of lists in which all norms are as long as the second axis of what they stand behind."""
+    lists: dict[tuple[str, ...], list[str]] = {}
+    for name, shape in shapes.items():
+        numbered = parts[name].own.isdigit() and readings[name].kind in AFFINE[1:] and len(shape) > 2
+        if numbered and parts[name].leaf == "weight":
+            lists.setdefault(parts[name].module[:-1], []).append(name)
+    found = []
+    for module, weights in lists.items():
+        names = [name for name in shapes if parts[name].module[:-1] == module and (name in weights or len(shapes[name]) == 1)]
+        norms = [(a, b) for a, b in pairwise(names) if a in weights and readings[b].kind.endswith("norm")]
+        differ = any(shapes[a][0] != shapes[a][1] for a, _ in norms)
+        plain = all(not siblings[name].keys() & BIAS_LEAVES for name, _ in norms)
+        if norms and differ and plain and all(shapes[b][0] == shapes[a][1] for a, b in norms):
+            found += weights
+    return found
 
 
 def _axes(parts: Parts, shape: Shape, reading: Reading, siblings: Siblings) -> Axes | None:

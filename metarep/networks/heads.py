@@ -24,6 +24,9 @@ def heads_of(operations: Sequence[Operation], n_heads: int | None = None) -> Ite
         tensors = [tensor for tensor in operation.tensors if is_weight(tensor)]
         counts = {n for tensor in tensors if (n := _n_heads(tensor, n_heads)) is not None}
         roles = {tensor.role for tensor in tensors}
+        if len(roles) < len(tensors):
+            yield from _values_of_modules(operation, tensors)
+            continue
         whole = "output" in roles and ("qkv" in roles or set(SOURCES) <= roles)
         if len(counts) != 1 or not whole or _has_biases_of_heads(operation, operations, min(counts)):
             continue
@@ -31,6 +34,23 @@ def heads_of(operations: Sequence[Operation], n_heads: int | None = None) -> Ite
         members = [member for tensor in tensors if tensor.role != "output_bias" for member in [_member(tensor, n)]]
         if n > 1 and None not in members and _lie_alike(tensors):
             yield SymmetryGroup(f"heads of {operation.module}", n, tuple(members))
+
+
+def _values_of_modules(operation: Operation, tensors: Sequence[Tensor]) -> Iterator[SymmetryGroup]:
+    """Of heads that are modules of their own (`heads.0.value`), what each puts out, which stands in their order in what is read
+    of all of them."""
+    weights = [tensor for tensor in tensors if len(tensor.shape) == 2]
+    values, outputs = ([t for t in weights if t.role == role] for role in ("value", "output"))
+    if len(outputs) != 1 or outputs[0].shape[outputs[0].layout[1]] != sum(t.shape[t.layout[0]] for t in values):
+        return
+    start = 0
+    for value in values:
+        n, module = value.shape[value.layout[0]], split_name(value.name).module
+        biases = [t for t in tensors if t.role == "value_bias" and split_name(t.name).module == module]
+        feeding = [Member(value.name, value.layout[0], "in"), *(Member(bias.name, 0, "in") for bias in biases)]
+        reading = Member(outputs[0].name, outputs[0].layout[1], "out", start=start)
+        start += n
+        yield SymmetryGroup(f"values of {'.'.join(module)}", n, (*feeding, reading))
 
 
 def _lie_alike(tensors: Sequence[Tensor]) -> bool:
@@ -41,8 +61,9 @@ def _lie_alike(tensors: Sequence[Tensor]) -> bool:
 
 
 def n_attentions(operations: Sequence[Operation]) -> int:
-    """The number of attention layers."""
-    return sum(operation.kind == "attention" for operation in operations)
+    """The number of attention layers whose heads share their matrices."""
+    alone = [o for o in operations if len({tensor.role for tensor in o.tensors}) == len(o.tensors)]
+    return sum(operation.kind == "attention" for operation in alone)
 
 
 def _axis_of_heads(tensor: Tensor) -> int | None:

@@ -6,7 +6,8 @@ by side are read one by one (`components`), and each is read as what it is decla
 - a network of plain layers: a chain, towers, heads (`plain`, `structure`);
 - a residual network of convolutions (`residual_conv`) or a residual stream (`residual_stream`), known as a whole;
 - anything else, of which only units are known that nothing outside can see: in lists of layers, known blocks, the MLPs of
-  transformers (`inside`); and of convolutions all layers of one width together (`widths`).
+  transformers (`inside`), layers over graphs that are known by name (`message_passing`); and of convolutions all layers of
+  one width together (`widths`).
 
 Heads of attention come on top (`heads`). Whatever is in doubt is a group that is not interchangeable: a false symmetry is
 worse than a missed one. Notes say what is assumed, and why nothing is interchangeable where nothing is.
@@ -14,8 +15,9 @@ worse than a missed one. Notes say what is assumed, and why nothing is interchan
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import chain
 
 from metarep.account import listed
@@ -23,9 +25,10 @@ from metarep.errors import MetarepError
 from metarep.networks.architecture import Architecture
 from metarep.networks.components import component_of
 from metarep.networks.heads import heads_of, n_attentions
-from metarep.networks.inside import groups_inside
+from metarep.networks.inside import fits, groups_inside
+from metarep.networks.message_passing import groups_over_graphs
 from metarep.networks.operations import NORMS, Operation, operations_of
-from metarep.networks.plain import may_be_gone_around, plain_structure, sequence
+from metarep.networks.plain import branches, may_be_gone_around, plain_structure, sequence
 from metarep.networks.residual_conv import residual_conv
 from metarep.networks.residual_stream import stream_of
 from metarep.networks.structure import Declared, Structure
@@ -37,6 +40,7 @@ TWINS = (("pi_features_extractor", "features_extractor"), ("vf_features_extracto
 """Modules that Stable-Baselines3 keeps under several names; they change places together, whether or not they are one."""
 
 HELD_BY_GRAPH = "inputs, outputs or operators of its graph that are not known keep all units in their places"
+SIDE_BY_SIDE = "which layers stand side by side is taken from their names and widths"
 ORDER_MATTERS = "embeddings of this architecture depend on the order in which its units were saved"
 
 
@@ -125,22 +129,31 @@ def _networks(architecture: Architecture, operations: Sequence[Operation]) -> li
 def _network(operations: Sequence[Operation], *, relu: bool) -> tuple[tuple[SymmetryGroup, ...], list[str]]:
     """The groups of one network, and what is to be said of them."""
     by_name = {operation.label: operation for operation in operations}
-    tree, why = plain_structure(operations), _why_not_plain(operations)
-    if tree is not None and len(by_name) == len(operations):
+    why = _why_not_plain(operations)
+    for tree, unsure in _trees(operations, by_name) if len(by_name) == len(operations) else ():
         try:
-            aside = any(isinstance(part, Structure) for part in tree.parts)
-            said = ["which layers stand side by side is taken from their names and widths"] if aside else []
-            return StructureGroups(by_name, relu).run(tree), said
+            said = [SIDE_BY_SIDE] if any(isinstance(part, Structure) for part in tree.parts) else []
+            return StructureGroups(by_name, relu, unsure=unsure).run(tree), said
         except MetarepError as error:
-            why = f"layers do not stand one behind the other by their widths: {error}"
+            why = why if unsure else f"layers do not stand one behind the other by their widths: {error}"
     whole = residual_conv(operations)
     stream = None if whole else stream_of(operations)
-    parts = (whole, [stream] if stream is not None else [], groups_inside(operations), groups_of_widths(operations))
-    groups = without_overlap(chain(*parts, groups_at_the_end(operations), _others(operations)))
+    parts = (whole, [stream] if stream is not None else [], groups_over_graphs(operations), groups_inside(operations))
+    ends = chain(groups_of_widths(operations), groups_at_the_end(operations), _others(operations))
+    groups = without_overlap(chain(*parts, ends))
     if not any(units.interchangeable for units in groups):
         return groups, [why]
     rest = [units.name for units in groups if not units.interchangeable][:-1]  # the last ones are outputs
     return groups, [why, order_matters_of(rest)] if rest else []
+
+
+def _trees(operations: Sequence[Operation], by_name: Mapping[str, Operation]) -> Iterator[tuple[Structure, bool]]:
+    """What a network may be by its names, then by widths alone; and whether the order of what is joined is not known."""
+    tree = plain_structure(operations)
+    if tree is not None:
+        yield tree, False
+        joined = branches(operations, partial(fits, by_name=by_name))
+        yield from [(joined, True)] if joined is not None else []
 
 
 def order_matters_of(names: Sequence[str]) -> str:

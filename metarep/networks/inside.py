@@ -91,7 +91,7 @@ def _fitting(layers: Sequence[Operation], by_name: Mapping[str, Operation]) -> I
     run: list[Operation] = []
     for operation in layers:
         if run or operation.is_layer:
-            if run and not _fits([*run, operation], by_name):
+            if run and not fits([*run, operation], by_name):
                 yield sequence(run)
                 run = []
             run += [operation] if run or operation.is_layer else []
@@ -99,7 +99,8 @@ def _fitting(layers: Sequence[Operation], by_name: Mapping[str, Operation]) -> I
         yield sequence(run)
 
 
-def _fits(run: Sequence[Operation], by_name: Mapping[str, Operation]) -> bool:
+def fits(run: Sequence[Operation], by_name: Mapping[str, Operation]) -> bool:
+    """Whether layers stand one behind the other by their widths."""
     try:
         StructureGroups(by_name, strict=True).run(sequence(run))
     except MetarepError:

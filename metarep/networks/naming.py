@@ -22,6 +22,9 @@ LISTED = {
 }
 """Lists of parameters (weights.0, biases.0), and leaves of TensorFlow's slim (fc1/weights), by what their entries are."""
 
+PARAMETRIZED = {"original": "", "original0": "_g", "original1": "_v"}
+"""Leaves of PyTorch's parametrizations (conv.parametrizations.weight.original1), by what it called them before: weight_v."""
+
 INTERPRETABILITY = {
     **{"w_e": ("embed", "embedding"), "w_pos": ("pos_embed", "embedding"), "w_u": ("unembed", "w"), "b_u": ("unembed", "b")},
     **{
@@ -62,6 +65,9 @@ FUSED_LEAVES = {
 }
 """Leaves of PyTorch's MultiheadAttention."""
 
+GRAPH_ATTENTION = ("att", "att_src", "att_dst", "att_edge", "att_l", "att_r", "attn_l", "attn_r")
+"""Leaves (1, heads, units) of attention over graphs, as PyTorch Geometric and DGL have it."""
+
 PROJECTIONS = {
     "query": ("q_proj", "query", "q", "wq", "to_q", "q_lin", "query_proj", "linear_q"),
     "key": ("k_proj", "key", "k", "wk", "to_k", "k_lin", "key_proj", "linear_k"),
@@ -77,7 +83,7 @@ UNMISTAKABLE = frozenset(
 """Projections that are attention's wherever they stand."""
 
 _ATTENTION = re.compile(
-    r"(self|cross|enc_?dec|encoder|multi_?head(_?dot_?product)?|causal)?_?(attn|attention|mha|mhsa)_?\d*$", re.I
+    r"((self|cross|enc_?dec|encoder|multi_?head(_?dot_?product)?|causal)?_?(attn|attention|mha|mhsa)_?\d*|sa(_heads?)?)$", re.I
 )
 _NORM = re.compile(r"(.*_)?(.*norm|ln|bn|gn)(_?[\da-z]{1,2})?$", re.I)
 _BATCH_NORM = re.compile(r"(.*_)?(batch_?norm|bn)_?\d*[a-z]?(_\d+)?$", re.I)
@@ -104,7 +110,7 @@ BUFFER_NAMES = (
     r"anchors?(_grid|_points)?|strides?|(mel_)?filters?|mel_(fb|basis|scale)|fb|(.*_)?window|w(sin|cos)|(forward|inverse)_basis",
     r"dct_mat|normal_vectors?|grid",
     # what losses weigh, what normalises inputs
-    r"(class|cls|pos|ce|loss|sample|lvlb)_?weights?|prior(_counts)?",
+    r"(class|cls|pos|ce|loss|sample|lvlb|task)_?weights?|prior(_counts)?",
     r"(input|in|x|obs|state|data|pixel|image(net)?|img|mel|target|y|feature|act|action|output|out|ret)s?"
     r"_(mean|std|var|mu|sigma|rms|min|max|low|high)s?",
     r"(input|obs|data|pixel|image|state)_(scale|shift|bias|offset)|means?|var(iance)?s?|std(ev|s)?|mean_?std|norm_(mean|std)|scaler_(mean|scale)",
@@ -115,6 +121,8 @@ BUFFER_NAMES = (
     r"n_(seen|calls|steps|averaged)",
     r"initted|initiali[sz]ed|is_init(iali[sz]ed)?|version|decay|cluster_size|embed_avg|zero_point|scaling_factor|eps(ilon)?",
     r"(.*_)?dummy(_.*)?|_?device_(indicator|param|tensor)|_extra_state",
+    # what is kept from step to step
+    r"_?((hidden|cell|rnn|lstm|gru)_)?states?|_context",
 )
 """Leaves of names, in lower case, that say so. Those in `BESIDE_WEIGHTS` do so only where no weight stands beside them."""
 
@@ -124,9 +132,11 @@ _LOSS = re.compile(
     r"(?:^|\.)(?:loss\w*|\w*_loss|criterion|loss_f(?:n|unction|unc)|lpips|perceptual\w*|metrics?|\w*_metrics?)\."
 )
 _INPUTS = re.compile(
-    r"(?:^|\.)(?:\w*normali[sz]er\w*|\w*scaler|\w*rms|obs_norm|ret_rms|(?:input|output)_?norm(?:ali[sz]ation)?)\."
+    r"(?:^|\.)(?:\w*normali[sz]er\w*|\w*scaler|\w*rms|obs_norm|ret_rms|(?:input|output)_?(?:norm(?:ali[sz]ation)?|transform))\."
 )
-_TABLE = re.compile(r"(?:^|\.)(?:pos\w*enc\w*|pe|sin\w*|positional_?encod\w*)\.pe$|(?:^|\.)(?:rope|rotary\w*)\.\w+$")
+_TABLE = re.compile(
+    r"(?:^|\.)(?:pos\w*enc\w*|pe|sin\w*|positional_?encod\w*)\.pe$|(?:^|\.)(?:rope|rotary\w*|i?stft(?:_?conv)?)\.\w+$"
+)
 _SQUARE_BIAS = re.compile(r"(?:^|\.)(?:\w*attn|\w*attention)\.bias$")
 
 
@@ -165,6 +175,8 @@ def split_name(name: str) -> Parts:
     """
     parts = [part for part in re.split(r"[./]", _OUTPUT.sub(r"\1", name)) if part] or [name]
     *module, leaf = parts
+    if leaf in PARAMETRIZED and module[-2:-1] == ["parametrizations"]:
+        return Parts(tuple(module[:-2]), module[-1] + PARAMETRIZED[leaf])
     if leaf.isdigit() and module and module[-1].lower() in LISTED:
         return Parts((*module[:-1], leaf), LISTED[module[-1].lower()])
     if leaf.lower() in LISTED and module:
@@ -179,8 +191,8 @@ def split_name(name: str) -> Parts:
     if leaf.lower() not in whole and not _RECURRENT.match(leaf):
         if bare := _BARE.match(leaf):
             return Parts((*module, bare[2]), bare[1].lower())
-        if joined := _JOINED.match(leaf):
-            return Parts((*module, joined[1]), joined[2].lower())
+        if joined := _JOINED.match(leaf):  # Keras 1 names the layer twice
+            return Parts(tuple(module) if module[-1:] == [joined[1]] else (*module, joined[1]), joined[2].lower())
     return Parts(tuple(module), leaf.lower())
 
 
@@ -215,6 +227,8 @@ def read_tensor(parts: Parts, shape: Shape, siblings: Mapping[str, Shape]) -> Re
         parts.leaf not in RUNNING and any(is_buffer(name, leaf, shape, siblings) for leaf in {parts.leaf, joined})
     ):
         return Reading(OTHER, "buffer", f"{module}.{parts.leaf}")
+    if parts.leaf in GRAPH_ATTENTION and len(shape) == 3 and shape[0] == 1:
+        return Reading(OTHER, "query", module)
     for rule in (_recurrent, _statistics, _attention, _norm, _embedding, _affine):
         found = rule(parts, shape, siblings, module)
         if found is not None:
@@ -314,9 +328,10 @@ def is_buffer(name: str, leaf: str, shape: Shape, siblings: Mapping[str, Shape])
     name, leaf = name.lower(), leaf.lower()
     if _SQUARE_BIAS.search(name) and len(shape) > 2 and shape[-1] == shape[-2]:
         return True  # GPT-2's causal mask
-    if _TABLE.search(name) or (_LOSS.search(name) and len(shape) < 2):
+    row = len(shape) < 2 or shape[0] == 1
+    if _TABLE.search(name) or (_LOSS.search(name) and row and (len(shape) < 2 or leaf != "weight")):
         return True
-    if _INPUTS.search(name) and len(shape) < 2:
+    if _INPUTS.search(name) and row:
         return leaf not in ("weight", "bias", "gamma", "beta")
     if not _BUFFERS.fullmatch(leaf):
         return False

@@ -9,7 +9,7 @@ from functools import cached_property
 from itertools import pairwise
 
 from metarep.networks.architecture import Architecture, Tensor
-from metarep.networks.naming import split_name, split_names
+from metarep.networks.naming import OTHER, split_name, split_names
 from metarep.networks.symmetry_groups import Member
 
 AFFINE = ("linear", "conv1d", "conv2d")
@@ -17,6 +17,13 @@ NORMS = ("batch_norm", "layer_norm", "rms_norm")
 PLAIN_ROLES = frozenset({"weight", "bias", "scale", "shift", "running_mean", "running_var", "counter"})
 _ELEMENTWISE = re.compile(r"(.*_)?(p?relu|act\w*|alphas?|slopes?|gains?|scale|layer_?scale|snake|nonlin\w*)_?\d*|\d+", re.I)
 """Modules of slopes and gains, one for each unit or one for all."""
+
+RECURRENT = re.compile(
+    r"(?:^|[._])(?:h2h|hh|h_?to_?h|hid(?:den)?_?(?:2|to)_?hid(?:den)?|w_?hh?|w_?rec|rec(?:urrent)?(?:_?(?:layer|linear|fc))?)"
+    r"(?:[._]|$)",
+    re.I,
+)
+"""Layers that read what they put out a step before."""
 
 _TRANSPOSED = re.compile(
     r"de_?conv|conv_?t(?:rans|\d|$|[._])|t(?:rans)?_?conv|transpos|(?:^|[._])(?:up|dec|gen|netg|g\.)", re.I
@@ -30,7 +37,8 @@ class Operation:
 
     `may_be_grouped`: a convolution that reads fewer channels than the one before it in the file puts out, which may be a
     convolution in groups, or one that stands elsewhere. `may_be_transposed`: a convolution as wide in as out, whose names or
-    neighbours say that its inputs may stand first.
+    neighbours say that its inputs may stand first. `attention` over a graph weighs what a layer and those `beside` it put out,
+    head by head.
     """
 
     kind: str
@@ -39,16 +47,20 @@ class Operation:
     tensors: list[Tensor] = field(default_factory=list)
     may_be_grouped: bool = False
     may_be_transposed: bool = False
+    attention: Operation | None = None
+    beside: list[Operation] = field(default_factory=list)
 
     @property
     def weight(self) -> Tensor | None:
-        """Its one weight of two axes or more; None where it has none or several."""
-        found = [tensor for tensor in self.tensors if len(tensor.shape) > 1]
+        """Its one weight of two axes or more; None where it has none or several. The lengths of its rows, which weight
+        normalisation keeps apart, are vectors."""
+        found = [tensor for tensor in self.tensors if len(tensor.shape) > 1 and tensor not in self.vectors]
         return found[0] if len(found) == 1 and found[0].role == "weight" else None
 
     @property
     def vectors(self) -> list[Tensor]:
-        return [tensor for tensor in self.tensors if len(tensor.shape) == 1 and tensor.role != "counter"]
+        lengths = [t for t in self.tensors if t.role == "scale" and t.shape and t.size == t.shape[0]]
+        return [t for t in self.tensors if (len(t.shape) == 1 or t in lengths) and t.role != "counter"]
 
     @property
     def label(self) -> str:
@@ -93,10 +105,21 @@ class Operation:
 
     @property
     def known_whole(self) -> bool:
-        """Whether every vector beside the weight runs over its outputs, and no pixels stand where channels are looked for."""
+        """Whether every vector beside the weight runs over its outputs, no attention weighs these, and no pixels stand where
+        channels are looked for."""
         pixels_first = self.weight.axes is None and len(self.weight.shape) > 2
         foreign = any(vector.shape[0] != self.n_out for vector in self.vectors)
-        return not foreign and not (pixels_first and split_name(self.weight.name).leaf == "kernel")
+        return not foreign and self.attention is None and not (pixels_first and split_name(self.weight.name).leaf == "kernel")
+
+    @property
+    def has_lengths(self) -> bool:
+        """Whether the lengths of its rows are kept apart from the rows, so that a factor on what it reads does not come out."""
+        return self.kind in AFFINE and self.with_role("scale") is not None
+
+    @property
+    def scores(self) -> list[Tensor]:
+        """The tensors (1, heads, units) by which attention over a graph weighs units; [] for any other operation."""
+        return [tensor for tensor in self.tensors if tensor.kind == OTHER and tensor.role == "query"]
 
     @property
     def has_statistics(self) -> bool:
@@ -164,7 +187,7 @@ def operations_of(architecture: Architecture) -> Iterator[Operation]:
     prefix = shared_prefix([operation.path for operation in found])
     for operation in found:
         operation.module = operation.path[len(prefix) :]
-    found = _with_biases(found)
+    found = _with_attention(_with_biases(found))
     convolutions = [operation for operation in found if operation.kind.startswith("conv") and operation.is_layer]
     for before, operation in pairwise(convolutions):
         operation.may_be_grouped = operation.n_in < before.n_out and before.n_out % operation.n_in == 0
@@ -187,6 +210,17 @@ def _with_biases(operations: Sequence[Operation]) -> list[Operation]:
         else:
             found.append(operation)
     return found
+
+
+def _with_attention(operations: Sequence[Operation]) -> list[Operation]:
+    """Attention over graphs (`conv1.att_src`) joins the layers inside its module (`conv1.lin`), whose units it weighs."""
+    taken: list[Operation] = []
+    for attention in operations:
+        inner = [o for o in operations if o.module.startswith(attention.module + ".") and o.is_layer]
+        if attention.scores and {o.n_out for o in inner} == {tensor.size for tensor in attention.scores}:
+            inner[0].attention, inner[0].beside = attention, inner[1:]
+            taken += [attention, *inner[1:]]
+    return [operation for operation in operations if operation not in taken]
 
 
 def shared_prefix(modules: Sequence[str]) -> str:

@@ -8,16 +8,18 @@ that something goes around them. Layers that no word sets apart stand one behind
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from itertools import takewhile
 
-from metarep.networks.operations import NORMS, Operation
+from metarep.networks.operations import NORMS, RECURRENT, Operation
 from metarep.networks.structure import Structure
 
 Tree = Structure | str
 
 _SKIPS = re.compile(
     r"down_?sample|short_?cut|skip|highway|gate|dense_?(?:block|layer)|res(?:idual|net|_?block|_?conv|blk|_?\d|$)|inception|fire"
-    r"|(?:layer|block|stage|group)s?_?\d+\.\d+\.|(?:layer|block|stage|group)s?[._]?\d+\.[a-z_]*\d|blocks[._]?\d+\."
+    r"|(?:layer|block|stage|group)s?_?\d+\.\d+\.|(?:layer|block|stage|group)s?[._]?\d+\.[a-z_]+\d|blocks[._]?\d+\."
     r"|unet|(?:^|[._])(?:up|down)_?(?:conv|blocks?|layers?|path|\d|$|\.)|lateral|fpn|merge|concat",
     re.IGNORECASE,
 )
@@ -52,6 +54,11 @@ _FIELD = tuple(
 )
 """The layers of a radiance field (Mildenhall et al., "NeRF", 2020) behind its trunk: density, features, view, colour."""
 
+_PLACES = re.compile(r"pos|time|segment", re.I)
+"""Embeddings of places, by their module: attention may stand behind them."""
+
+_STAGES = re.compile(r"layer|block|stage|group", re.I)
+
 _BLOCK = re.compile(r"(.*?(?:^|[._a-zA-Z])\d+)\.(.+)")
 """A numbered block and a part of it."""
 
@@ -64,6 +71,11 @@ def plain_structure(operations: Sequence[Operation]) -> Structure | None:
         return None
     if field := _radiance_field(operations):
         return field
+    if copies := _copies(operations):
+        return copies
+    tables = list(takewhile(lambda operation: operation.kind == "embedding", operations))
+    if len(tables) > 1:
+        return _behind_tables(tables, operations[len(tables) :])
     towers: dict[str, list[Operation]] = {}
     trunk: list[Operation] = []
     tail: list[Operation] = []
@@ -91,6 +103,59 @@ def plain_structure(operations: Sequence[Operation]) -> Structure | None:
         return Structure("sequence", (*sequence(trunk).parts, Structure("parallel", heads)))
     if set(towers) == {"mean", "spread"}:
         return Structure("sequence", (*sequence(trunk).parts, Structure("elementwise", heads), *sequence(tail).parts))
+    return None
+
+
+def _copies(operations: Sequence[Operation]) -> Structure | None:
+    """Several networks of one form in one list of layers, which all read the inputs (two critics: l1 to l3, l4 to l6)."""
+    widths = [(o.kind, o.n_in, o.n_out) for o in operations if o.is_layer]
+    if len(widths) < len(operations) or widths[-1][2] in (widths[0][1], widths[-1][1]):
+        return None
+    for n in range(2, len(widths) // 2 + 1):
+        if widths == widths[:n] * (len(widths) // n):
+            return Structure("parallel", tuple(sequence(operations[at : at + n]) for at in range(0, len(widths), n)))
+    return None
+
+
+def _behind_tables(tables: Sequence[Operation], rest: Sequence[Operation]) -> Structure | None:
+    """Several embeddings and what reads them: units of one width change places alike, whether values are added, multiplied or
+    joined in any order. Embeddings of several widths, or beside other inputs, keep theirs; several recurrent layers may each
+    have one of their own."""
+    recurrent = {operation.module for operation in rest if operation.gates}
+    in_doubt = len(recurrent) > 1 or any(_PLACES.search(table.module) for table in tables)
+    tree = None if in_doubt else plain_structure(rest)
+    if tree is None:
+        return None
+    n, first = tables[0].n_out, rest[0]
+    times = first.n_in / n if first.is_layer or first.gates else 0
+    joined = range(1, len(tables) + 1) if first.kind == "linear" else (1,)
+    if times not in joined or any(table.n_out != n for table in tables):
+        return tree
+    return Structure("sequence", (Structure("elementwise", tuple(table.label for table in tables)), tree))
+
+
+def branches(operations: Sequence[Operation], fits: Callable[[Sequence[Operation]], bool]) -> Structure | None:
+    """Chains that begin anew where a layer does not fit, and behind them a layer that reads the ends of all; None for others.
+
+    `fits` says whether layers stand one behind the other. A chain begins at inputs: with a width that nothing before puts out;
+    recurrent layers of one width may hand on their states.
+    """
+    chains: list[list[Operation]] = []
+    operations = [operation for operation in operations if not _stands_aside(operation, operations)]
+    for at, operation in enumerate(operations):
+        made = [[o.n_out for o in chain if o.is_layer or o.gates or o.kind == "embedding"] for chain in chains]
+        if chains and fits([*chains[-1], operation]):
+            chains[-1].append(operation)
+        elif operation.kind == "embedding":
+            chains.append([operation])
+        elif not (operation.is_layer or operation.gates) or any(operation.n_in in widths for widths in made):
+            return None
+        elif len(chains) > 1 and operation.kind == "linear" and operation.n_in == sum(widths[-1] for widths in made):
+            states = [n for chain in chains for n in {one.n_out for one in chain if one.gates}]
+            towers = Structure("parallel", tuple(sequence(chain) for chain in chains))
+            return sequence([towers, *operations[at:]]) if len(states) == len(set(states)) else None
+        else:
+            chains.append([operation])
     return None
 
 
@@ -149,17 +214,32 @@ def tower_of(module: str) -> str | None:
 def may_be_gone_around(operations: Sequence[Operation]) -> bool:
     """Whether names say that something may go around layers.
 
-    Numbered blocks of several layers that put out as many units as they read may be gone around; a list of single layers
-    (`layers.0.linear`) is not. What names cannot say stays: x + f(x) in a network of layers called conv1, conv2, conv3.
+    Numbered blocks of several layers that put out as many units as they read may be gone around, those of layers without names
+    (`body.0.2`) where there are several; a list of single layers (`layers.0.linear`) is not. Layers that are recurrent by name
+    read themselves. What names cannot say stays: x + f(x) in a network of layers called conv1, conv2, conv3.
     """
-    if any(_SKIPS.search(operation.module) for operation in operations):
+    if any(_SKIPS.search(o.module) or (o.is_layer and o.n_in == o.n_out and RECURRENT.search(o.module)) for o in operations):
         return True
-    blocks: dict[str, list[Operation]] = {}
+    blocks: dict[tuple[str, bool], list[Operation]] = {}
     for operation in operations:
         part = _BLOCK.fullmatch(operation.module)
-        if part and operation.is_layer and not re.fullmatch(r"[\d.]+", part[2]):
-            blocks.setdefault(part[1], []).append(operation)
-    return any(len(block) > 1 and block[0].n_in == block[-1].n_out for block in blocks.values())
+        if part and operation.is_layer:
+            in_list = bool(re.fullmatch(r"[\d.]+", part[2])) and not _STAGES.search(part[1])
+            blocks.setdefault((part[1], in_list), []).append(operation)
+    if _filters_side_by_side(operations):
+        return True
+    around = [in_list for (_, in_list), block in blocks.items() if len(block) > 1 and block[0].n_in == block[-1].n_out]
+    return not all(around) or len(around) > 1
+
+
+def _filters_side_by_side(operations: Sequence[Operation]) -> bool:
+    """Whether a list holds convolutions as wide in as out whose filters all have lengths of their own."""
+    lists: dict[str, list[Operation]] = {}
+    for operation in operations:
+        if operation.is_layer and operation.kind != "linear":
+            lists.setdefault(operation.module.rpartition(".")[0], []).append(operation)
+    each = [listed for listed in lists.values() if len(listed) > 1 and all(o.n_in == o.n_out > 1 for o in listed)]
+    return any(len({o.weight.shape for o in listed}) == len(listed) for listed in each)
 
 
 def _looks_like_a_transformer(operations: Sequence[Operation]) -> bool:
@@ -197,20 +277,20 @@ def _is_head(operation: Operation, trunk: Sequence[Operation], towers: Mapping[s
 
 
 def _row(operations: Sequence[Operation]) -> Structure:
-    """A sequence; two layers alike that cannot stand one behind the other stand side by side (mean and spread of a
-    variational autoencoder, whose decoder reads a sample of both), and so do the heads that end it."""
+    """A sequence; layers alike that cannot stand one behind the other stand side by side (mean and spread of a variational
+    autoencoder, whose decoder reads a sample of both; filters of several lengths), and so do the heads that end it."""
     end = len(operations) - _heads_at_end(operations)
     items: list[Operation | Structure] = []
     at = 0
     while at < end:
-        pair, behind = operations[at : min(at + 2, end)], operations[at + 2 : end]
-        if len(pair) == 2 and _alike(*pair):
-            summed = bool(behind) and behind[0].is_layer and behind[0].n_in == pair[0].n_out
-            items.append(Structure("elementwise" if summed else "parallel", tuple(one.label for one in pair)))
-            at += 2
+        alike = [operations[at], *takewhile(partial(_alike, operations[at]), operations[at + 1 : end])]
+        behind = operations[at + len(alike) : end]
+        if len(alike) > 1:
+            summed = bool(behind) and behind[0].is_layer and behind[0].n_in == alike[0].n_out
+            items.append(Structure("elementwise" if summed else "parallel", tuple(one.label for one in alike)))
         else:
             items.append(operations[at])
-            at += 1
+        at += len(alike)
     heads = tuple(one.label for one in operations[end:])
     return sequence([*items, *([Structure("parallel", heads)] if heads else [])])
 

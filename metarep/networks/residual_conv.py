@@ -43,16 +43,18 @@ NormPlace = Literal["behind", "before"]
 
 
 class Block(NamedTuple):
-    """The operations of one block: convolutions and norms by number, and what leads across."""
+    """The operations of one block: convolutions and norms by number, a slope of one value by that of the convolution before it,
+    and what leads across."""
 
-    convs: Mapping[int, Operation]
-    norms: Mapping[int, Operation]
-    across: Sequence[Operation]
+    convs: dict[int, Operation]
+    norms: dict[int, Operation]
+    slopes: dict[int, Operation]
+    across: list[Operation]
 
     def path(self, place: NormPlace) -> list[Operation]:
-        """Its convolutions and norms one behind the other."""
-        both = [[self.convs[n], *([self.norms[n]] if n in self.norms else [])] for n in sorted(self.convs)]
-        return [operation for pair in both for operation in (pair if place == "behind" else pair[::-1])]
+        """Its convolutions, norms and slopes one behind the other."""
+        each = [[part[n] for part in (self.convs, self.norms, self.slopes) if n in part] for n in sorted(self.convs)]
+        return [operation for part in each for operation in (part if place == "behind" else part[::-1])]
 
 
 class Root(NamedTuple):
@@ -112,10 +114,13 @@ def _split(operations: Sequence[Operation]) -> tuple[list[Block | None], Root | 
         places.add(match["before"])
         numbers = tuple(int(number) for number in re.findall(r"\d+", match["block"]))
         blocks.setdefault(numbers, {})[match["part"]] = operation
-    if len(places) != 1 or len({len(numbers) for numbers in blocks}) != 1:
+    if len(places) != 1:
         return [], None
     (before,) = places
-    return [_block(blocks[numbers]) for numbers in sorted(blocks)], _root({o.module.removeprefix(before): o for o in others})
+    found = [_block(blocks[numbers]) for numbers in sorted(blocks)]
+    if len({len(numbers) for numbers in blocks}) != 1:
+        return found, None
+    return found, _root({o.module.removeprefix(before): o for o in others})
 
 
 def _is(role: str, name: str) -> re.Match[str] | None:
@@ -124,7 +129,7 @@ def _is(role: str, name: str) -> re.Match[str] | None:
 
 def _block(parts: Mapping[str, Operation]) -> Block | None:
     """A block as one knows them: convolutions, each norm with one of them, one convolution across at most; None for others."""
-    block = Block({}, {}, [])
+    block = Block({}, {}, {}, [])
     for name, operation in parts.items():
         is_conv = operation.plain and operation.kind.startswith("conv")
         is_norm = operation.plain and operation.has_statistics
@@ -132,6 +137,8 @@ def _block(parts: Mapping[str, Operation]) -> Block | None:
             block.convs[int(match[1])] = operation
         elif is_norm and (match := _is("norm", name)):
             block.norms[int(match[1])] = operation
+        elif operation.is_elementwise and block.convs and all(tensor.size == 1 for tensor in operation.tensors):
+            block.slopes[max(block.convs)] = operation
         elif (is_conv or is_norm) and _is("across", name):
             block.across.append(operation)
         else:
@@ -168,10 +175,13 @@ def _norm_place(blocks: Sequence[Block], root: Root | None) -> NormPlace | None:
     before = all(norm.vectors[0].shape[0] == conv.n_in for conv, norm in pairs)
     if not pairs or behind != before:
         return ("behind" if behind else "before") if blocks else None
+    in_order = all(conv.layer < norm.layer for conv, norm in pairs)
+    if behind and root is None and in_order and any(block.slopes for block in blocks):
+        return "behind"
     if not behind or root is None:
         return None
     layers = [operation.layer for pair in pairs for operation in pair]
-    if root.norm_of_stem and root.norms[0].layer < min(layers) and all(conv.layer < norm.layer for conv, norm in pairs):
+    if root.norm_of_stem and root.norms[0].layer < min(layers) and in_order:
         return "behind"
     if all(norm.layer > max(layers) for norm in root.norms) and all(norm.layer < conv.layer for conv, norm in pairs):
         return "before"

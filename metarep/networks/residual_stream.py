@@ -26,7 +26,8 @@ from metarep.networks.symmetry_groups import Member, SymmetryGroup
 MLPS = """
     gate_proj*up_proj down_proj, wi_0*wi_1 wo, w1*w3 w2, mlp.gate*mlp.in mlp.out, fc1 fc2, linear1 linear2, linear_1 linear_2,
     lin1 lin2, c_fc c_proj, wi wo, wi_0 wo, w1 w2, dense_h_to_4h dense_4h_to_h, up_proj down_proj,
-    intermediate.dense output.dense, mlp_in mlp_out, mlp.in mlp.out, ffn.0 ffn.2, ffn.0 ffn.3, mlp.0 mlp.2, mlp.0 mlp.3
+    intermediate.dense output.dense, mlp_in mlp_out, mlp.in mlp.out, ffn.0 ffn.2, ffn.0 ffn.3, mlp.0 mlp.2, mlp.0 mlp.3,
+    ffwd.net.0 ffwd.net.2, feed_forward.net.0 feed_forward.net.2, feed_forward.0 feed_forward.2, feed_forward.0 feed_forward.3
 """
 """The layer that feeds the hidden units of an MLP, or the two whose products they are, and the one that reads them: the ends of
 their modules' paths."""

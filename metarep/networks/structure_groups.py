@@ -49,13 +49,14 @@ class Value(NamedTuple):
 
 @dataclass
 class StructureGroups:
-    """A walk along a structure. With `strict` no layer reads more than what stands before it, and with `inside` the first layer
-    may be any within a network."""
+    """A walk along a structure. With `strict` no layer reads more than what stands before it, with `inside` the first layer may
+    be any within a network, and with `unsure` it is not known in which order what stands side by side is joined."""
 
     operations: Mapping[str, Operation]
     relu: bool = False
     strict: bool = False
     inside: bool = False
+    unsure: bool = False
     units: Units = field(default_factory=Units)
 
     def run(self, tree: Structure | str) -> tuple[SymmetryGroup, ...]:
@@ -77,7 +78,9 @@ class StructureGroups:
             self._add_to(value)
         found = [self.walk(part, value) for part in tree.parts]
         if tree.way == "parallel":
-            return found[-1]._replace(axis=tuple(run for one in found if one is not None for run in one.axis))
+            joined = tuple(run for one in found if one is not None for run in one.axis)
+            self.units.freeze(joined if self.unsure else ())
+            return found[-1]._replace(axis=joined)
         return self.total(found, inside=value is not None)
 
     def _new(self, name: str, n: int, members: Iterable[Member], *, scale: bool = False) -> Axis:
@@ -119,6 +122,8 @@ class StructureGroups:
             return self._own(operation, value)
         if operation.kind == "embedding":
             return self._embed(operation, value)
+        if operation.attention is not None:
+            return self._weighed(operation, value)
         if operation.kind not in AFFINE or not operation.known_whole:
             met, expected = operation.kind, ", ".join(AFFINE)
             if operation.kind in AFFINE:
@@ -139,9 +144,31 @@ class StructureGroups:
             self.units.freeze(value.axis)
         return Value(made, operation.kind, operation.channels_last)
 
+    def _weighed(self, operation: Operation, value: Value | None) -> Value:
+        """What attention over a graph puts out: heads one behind the other, or their mean, in which the units of a head change
+        places alike in all of them. Layers beside the first read the same value, but for those that read edges."""
+        scores, vectors = operation.attention.scores, operation.attention.vectors
+        known = len(scores) + len(vectors) == len(operation.attention.tensors) and all(v.role == "bias" for v in vectors)
+        heads, n = scores[0].shape[1:]
+        axis = self._new(f"units of {operation.label}", n, [Member(score.name, 2, "own") for score in scores])
+        joined = tuple(run.within(before=heads) for run in axis)
+        lengths = {vector.shape[0] for vector in vectors}
+        for layer in (operation, *operation.beside):
+            for member in layer.feeding():
+                self.units.bind(member.tensor, member.axis, joined, "in")
+            if layer is operation or (value is not None and "edge" not in layer.module and layer.n_in == value.size):
+                self._read(layer, value)
+        for vector in vectors:
+            self.units.bind(vector.name, 0, joined if vector.shape[0] == heads * n else axis, "in", vector.shape[0])
+        if not known or len(lengths) != 1 or len({score.shape for score in scores}) > 1:
+            self.units.freeze(axis)  # without a bias nothing tells whether heads are joined
+        return Value(joined if lengths == {heads * n} else axis)
+
     def _read(self, operation: Operation, value: Value | None) -> None:
         """Adds the axis of a tensor that reads a value, which may be flattened pixels or the places of embedded ids."""
         reader, n_in = operation.reading(), operation.n_in
+        if value is not None and operation.has_lengths:
+            self.units.loosen(value.axis)
         if value is None:
             self.units.bind(reader.tensor, reader.axis, self.units.fixed(n_in, "inputs"), "out")
             return

@@ -10,21 +10,29 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
+from dataclasses import replace
 from itertools import combinations_with_replacement, pairwise
 from typing import NamedTuple
 
-from metarep.networks.operations import NORMS, Operation
+from metarep.networks.operations import NORMS, RECURRENT, Operation
+from metarep.networks.order import numbered
 from metarep.networks.symmetry_groups import Member, SymmetryGroup
 
 _LAYER_NORM = re.compile(r"layer_?norm", re.I)
+_ACROSS = re.compile(r"down_?sample|short_?cut", re.I)
+_SCORE = re.compile(r"att|score|energy", re.I)
+MAX_JOINED = 4
+"""Values of one width that a convolution may read one behind the other."""
 
 
 class Step(NamedTuple):
-    """A layer, and whether it has a filter for each channel, which is then read by the layer itself alone."""
+    """A layer, whether it has a filter for each channel, which is then read by the layer itself alone, and how many values of
+    one width stand one behind the other in what it reads."""
 
     layer: Operation
     depthwise: bool
+    times: int = 1
 
     @property
     def puts(self) -> int:
@@ -32,36 +40,45 @@ class Step(NamedTuple):
 
     @property
     def reads(self) -> int:
-        return self.puts if self.depthwise else self.layer.n_in
+        return self.puts if self.depthwise else self.layer.n_in // self.times
 
     def members(self, n: int) -> Iterator[Member]:
         """Those that run over the units of width n."""
         if self.reads == n and not self.depthwise:
-            yield self.layer.reading()
+            yield replace(self.layer.reading(), outer=self.times)
         if self.puts == n:
             yield from self.layer.feeding()
 
 
 def groups_of_widths(operations: Sequence[Operation]) -> tuple[SymmetryGroup, ...]:
-    """An interchangeable group for each width of a network that begins with a convolution or a recurrent layer and has plain or
-    recurrent layers and norms; () for others."""
+    """An interchangeable group for each width of a network that begins with a convolution or a recurrent layer, or has a layer
+    that is recurrent by its name, and consists of plain or recurrent layers, embeddings and norms; () for others."""
     first = next((o for o in operations if o.is_layer), None)
     whole = {o.n_out for o in operations if o.is_layer and (o.n_in > 1 or o is first)}
-    layers = [o for o in operations if o.gates or (o.is_layer and o.known_whole and not o.may_be_transposed)]
+    layers = [o for o in operations if o.gates or (o.is_layer and o.known_whole)]  # one may be transposed: it is square
     steps = [Step(o, o.kind.startswith("conv") and o is not first and o.n_in == 1 and o.n_out in whole) for o in layers]
+    tables = [o for o in operations if o.kind == "embedding" and o.weight is not None]
     vectors = [o for o in operations if o.weight is None and not o.gates]
     plain = all(o.has_statistics or o.is_elementwise or _LAYER_NORM.search(o.module) for o in vectors)
-    if not plain or len(steps) + len(vectors) != len(operations) or len(steps) < 3 or layers[0].kind == "linear":
+    whole_network = len(steps) + len(vectors) + len(tables) == len(operations)
+    begins = bool(layers) and (layers[0].kind != "linear" or any(RECURRENT.search(o.module) for o in layers))
+    if not plain or not whole_network or len(steps) < 3 or not begins:
         return ()
-    joined = [step for step in steps[1:] if step.reads not in {one.puts for one in steps}]
+    steps = [step._replace(times=_times(step, steps, tables)) for step in steps]
+    embedded = {table.n_out for table in tables}
+    known = {one.puts for one in steps} | embedded
+    joined = [step for step in steps[1:] if step.reads not in known and not _reads_inputs(step, steps)]
     if any(_may_be_grouped(step, steps) for step in joined):
         return ()
-    left_out = set(_left_out(steps))
+    left_out = set(_left_out(steps, embedded))
     for step in joined:
         left_out |= {one.puts for one in steps if one.puts < step.reads and one is not step}
+        left_out |= {n for n in embedded if n < step.reads}
+    left_out |= embedded - {step.reads for step in steps}
     found = []
-    for n in dict.fromkeys(step.puts for step in steps):
-        members = [member for step in steps for member in step.members(n)]
+    for n in dict.fromkeys([*sorted(embedded), *(step.puts for step in steps)]):
+        members = [member for table in tables if table.n_out == n for member in table.feeding()]
+        members += [member for step in steps for member in step.members(n)]
         members += [Member(v.name, 0, "own") for o in vectors for v in o.vectors if v.shape[0] == n]
         if n > 1 and n not in left_out:
             found.append(SymmetryGroup(f"all layers of width {n}", n, tuple(members)))
@@ -101,20 +118,44 @@ def _may_be_grouped(step: Step, steps: Sequence[Step]) -> bool:
     return step.layer.kind.startswith("conv") and any(one.puts > step.reads and one.puts % step.reads == 0 for one in steps)
 
 
-def _left_out(steps: Sequence[Step]) -> Iterator[int]:
+def _reads_inputs(step: Step, steps: Sequence[Step]) -> bool:
+    """Whether a layer is the first, or leads the inputs across the first block by its name."""
+    return step is steps[0] or (step.reads == steps[0].reads and bool(_ACROSS.search(step.layer.module)))
+
+
+def _times(step: Step, steps: Sequence[Step], tables: Sequence[Operation]) -> int:
+    """How many values of one width a convolution reads one behind the other; 1 also where widths do not tell."""
+    puts = {one.puts for one in steps}
+    alone = step.reads in puts or _reads_inputs(step, steps) or _may_be_grouped(step, steps)
+    if alone or step.depthwise or not step.layer.kind.startswith("conv"):
+        return 1
+    widths = sorted(puts | {steps[0].reads} | {table.n_out for table in tables})
+    each = (some for n in range(2, MAX_JOINED + 1) for some in combinations_with_replacement(widths, n))
+    ways = [some for some in each if sum(some) == step.reads]
+    return len(ways[0]) if len(ways) == 1 and len(set(ways[0])) == 1 else 1
+
+
+def _left_out(steps: Sequence[Step], embedded: Set[int]) -> Iterator[int]:
     """The widths of inputs and outputs, and of what a layer may read a part of, or together with something else."""
     widths = {step.puts for step in steps}
     sums = {sum(some) for n in (1, 2, 3) for some in combinations_with_replacement(sorted(widths), n)}
-    yield from (steps[0].reads, steps[-1].puts)
+    yield from (steps[-1].puts, *{steps[0].reads} - embedded)
     for unread in widths - {step.reads for step in steps}:
         yield from (n for n in widths if unread % n == 0)
     for before, after in pairwise(steps):
         split = before.puts % after.reads == 0 and not after.depthwise
         joined = after.reads - before.puts in sums
-        if before.puts != after.reads:
+        across = before.puts == after.puts and bool(_ACROSS.search(after.layer.module))
+        handed_on = before.layer.gates and after.layer.gates and before.puts == after.puts and after.reads in embedded
+        score = before.puts == 1 and bool(_SCORE.search(before.layer.module))  # of places, by which values are summed
+        if before.puts != after.reads and not (across or handed_on or score):
             yield from (before.puts, *[after.reads] * (split or joined or not after.layer.kind.startswith("conv")))
     modules: dict[str, list[Step]] = {}
     for step in steps:
         modules.setdefault(step.layer.label.partition(".")[0], []).append(step)
-    for inside in modules.values():  # as wide in as out: a head, perhaps, beside the module behind it
-        yield from [inside[-1].puts] * (inside[0].reads == inside[-1].puts and not inside[-1].layer.gates)
+    series = Counter(numbered(name)[0] for name in modules)
+    for name, inside in modules.items():  # as wide in as out: a head, perhaps, beside the module behind it
+        last, (word, number) = inside[-1].layer, numbered(name)
+        in_series = number >= 0 and series[word] > 2 and inside[-1] is not steps[-1]
+        inner = in_series or last.gates or RECURRENT.search(last.module)
+        yield from [last.n_out] * (inside[0].reads == last.n_out and not inner)

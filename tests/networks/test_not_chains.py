@@ -85,6 +85,26 @@ NETWORKS = {
     ),
     "two networks": lambda: Wired(lambda s, x: both(s.actor(x), s.critic(x)), actor=nets(6, 8, 6), critic=nets(6, 8, 1)),
     "residual blocks": lambda: Wired(through_blocks, inp=linear(6, 8), layers=blocks(3, 8, 16), out=linear(8, 3)),
+    "residual blocks without names": lambda: Wired(
+        lambda s, x: s.tail(s.body[1](s.body[0](s.head(x)) + s.head(x)) + s.body[0](s.head(x)) + s.head(x)),
+        head=linear(6, 8),
+        body=nn.ModuleList(nn.Sequential(linear(8, 8), nn.ReLU(), linear(8, 8)) for _ in range(2)),
+        tail=linear(8, 3),
+    ),
+    "a step of a recurrent layer": lambda: Wired(
+        lambda s, x: s.h2o(torch.tanh(s.i2h(x) + s.h2h(torch.tanh(s.i2h(x.flip(1)))))),
+        i2h=linear(6, 8),
+        h2h=linear(8, 8),
+        h2o=linear(8, 2),
+    ),
+    "gates by hand": lambda: Wired(
+        lambda s, x: s.out(torch.tanh(s.w_i(x) + s.u_i(s.w_f(x))) * s.u_f(torch.tanh(s.w_i(x)))),
+        w_i=linear(6, 8),
+        u_i=linear(8, 8),
+        w_f=linear(6, 8),
+        u_f=linear(8, 8),
+        out=linear(8, 2),
+    ),
     "attention": lambda: Wired(
         attention, emb=linear(6, 8), query=linear(8, 8), key=linear(8, 8), value=linear(8, 8), out=linear(8, 2)
     ),
@@ -129,6 +149,10 @@ NETWORKS |= {
     "channels moved to pixels": lambda: convolutions(
         lambda s, x: s.end(s.after_skip(F.pixel_shuffle(s.grow(torch.tanh(s.skip0(x))), 2))),
         skip0=conv(1, 4, 1), grow=conv(4, 16, 1), after_skip=conv(4, 5, 1), end=conv(5, 2, 1),
+    ),
+    "filters of several lengths": lambda: Wired(
+        lambda s, x: s.fc(torch.cat([one(s.stem(x.view(-1, 1, 6))).amax(2) for one in s.convs], 1)),
+        stem=nn.Conv1d(1, 4, 1), convs=nn.ModuleList(nn.Conv1d(4, 4, k) for k in (2, 3)), fc=linear(8, 2),
     ),
     "gates of half the channels": lambda: convolutions(
         lambda s, x: s.end(F.glu(s.skip1(F.glu(s.skip0(torch.tanh(s.start(x))), 1)), 1)),

@@ -4,16 +4,19 @@ import numpy as np
 import pytest
 import torch
 from named_networks import FAMILIES, outputs
+from public_networks import PUBLIC
 
 from metarep.networks.architecture import read_architecture
 from metarep.networks.inference import symmetries_of
 from metarep.networks.symmetry_groups import SymmetryGroup
 from metarep.networks.tensor_symmetry import permuted, random_symmetry
 
+NETWORKS = FAMILIES | PUBLIC
+
 
 def made(name, *, prefix=""):
     torch.manual_seed(0)
-    make, x, free = FAMILIES[name]
+    make, x, free = NETWORKS[name]
     module = make().double().eval()
     tensors = {key: torch.randn_like(v) if v.is_floating_point() and v.ndim else v for key, v in module.state_dict().items()}
     tensors = {key: v.abs() + 0.5 if key.endswith("running_var") else v for key, v in tensors.items()}
@@ -21,7 +24,7 @@ def made(name, *, prefix=""):
     return module, x.double() if x.is_floating_point() else x, tensors, symmetries_of(read_architecture(named)), free
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", NETWORKS)
 def test_units_are_found_and_change_places(name):
     module, x, tensors, symmetries, free = made(name)
     assert sorted(units.n for units in symmetries.groups if units.interchangeable) == free
@@ -31,7 +34,7 @@ def test_units_are_found_and_change_places(name):
     torch.testing.assert_close(outputs(module, changed, x), before, atol=1e-8, rtol=1e-8)
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", NETWORKS)
 def test_a_member_left_out_breaks_it(name):
     """The control, on the first group that outputs hang on."""
     module, x, tensors, symmetries, _ = made(name)

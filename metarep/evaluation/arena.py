@@ -162,7 +162,7 @@ def labels_of(zoo: Zoo) -> dict[str, np.ndarray]:
     """Its labels, each (N,) of texts, without those that have too many classes or one alone; of networks their architecture."""
     found = {name: zoo.label(name) for name in zoo.labels}
     if not isinstance(zoo, Units):
-        found |= {"architecture": np.array([str(number) for number in zoo.architecture], dtype=object)}
+        found |= {"architecture": np.array(zoo.architecture_names, dtype=object)[zoo.architecture]}
     return {name: values for name, values in found.items() if varies(values) and not why_no_label(values, zoo.run_id)}
 
 

@@ -50,9 +50,8 @@ def architecture_table(results: Results) -> Table:
     rows = []
     for which, name in sorted({(int(a), str(r)) for a, r in zip(number, recipe, strict=True)}):
         own, one = (number == which) & (recipe == name), zoo.architectures[which]
-        spec = str(zoo["spec"][own][0]) if "spec" in zoo else f"{which + 1}: {len(one.tensors)} tensors"
         counts = (own.sum(), len(set(zoo["run_id"][own])), one.n_params, (~finite[own]).sum())
-        rows.append([spec, *([name] if any(recipe) else []), *(f"{n:,}" for n in counts)])
+        rows.append([zoo.architecture_names[which], *([name] if any(recipe) else []), *(f"{n:,}" for n in counts)])
     recipes = ["recipe"] if any(recipe) else []
     columns = ["architecture", *recipes, "networks", "training runs", "parameters", "not finite"]
     return Table(columns, rows, n_left=1 + len(recipes), folded="All architectures" if len(rows) > 12 else "")

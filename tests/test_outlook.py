@@ -108,6 +108,13 @@ def test_a_folder_without_networks(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+def test_a_path_that_is_not_there(folder, tmp_path):
+    with pytest.raises(MetarepError, match="there is no nowhere; expected a folder of checkpoints"):
+        run_folder("nowhere", tmp_path / "run")
+    with pytest.raises(MetarepError, match="there is no table missing.csv; check the path"):
+        run_folder(folder, tmp_path / "run", labels="missing.csv")
+
+
 def test_too_few_networks_and_too_few_runs(tmp_path):
     (tmp_path / "nets").mkdir()
     save(tmp_path / "nets" / "one.pt", 4, 0)

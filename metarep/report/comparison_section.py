@@ -185,7 +185,7 @@ def _shown_by_clusters(results: Results) -> tuple[str, bool]:
     text = (
         f"Clusters of the {results.title(name)} embedding {agree} with the {plain(label)} (adjusted Rand index {spoken(own)},"
     )
-    return f"{text} {beside}){_against(results, scores, name)}.", is_clear
+    return f"{text} {beside}){'' if is_clear else ','}{_against(results, scores, name)}.", is_clear
 
 
 def _predicted(results: Results) -> str:
@@ -195,11 +195,12 @@ def _predicted(results: Results) -> str:
     ]
     found = [(target, scores, best) for target, scores, best in found if best]
     clear = [one for one in found if not one[1][one[2]].low <= one[1][one[2]].null]
-    for target, scores, best in (clear or found)[:1]:
-        predicts = "predicts" if clear else "does not clearly predict"
-        text = f"The {results.title(best)} embedding {predicts} the {plain(target)} with R² {spoken(scores[best])}"
-        return f"{text}{_against(results, scores, best)}."
-    return ""
+    if not found:
+        return ""
+    target, scores, best = (clear or found)[0]
+    predicts = "predicts" if clear else "does not clearly predict"
+    text = f"The {results.title(best)} embedding {predicts} the {plain(target)} with R² {spoken(scores[best])}"
+    return f"{text}{_against(results, scores, best)}."
 
 
 def _against(results: Results, scores: Mapping[str, Score], name: str) -> str:

@@ -111,7 +111,7 @@ def test_a_folder_without_networks(tmp_path):
 def test_a_path_that_is_not_there(folder, tmp_path):
     with pytest.raises(MetarepError, match="there is no nowhere; expected a folder of checkpoints"):
         run_folder("nowhere", tmp_path / "run")
-    with pytest.raises(MetarepError, match="there is no table missing.csv; check the path"):
+    with pytest.raises(MetarepError, match=r"there is no table missing\.csv; check the path"):
         run_folder(folder, tmp_path / "run", labels="missing.csv")
 
 

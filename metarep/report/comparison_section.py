@@ -220,7 +220,7 @@ def findings(results: Results) -> list[Finding]:
         scores, shown = results.agreement(label), results.title(results.shown or "")
         found["Which representation leads"] = leader(results, label, scores)
         found[f"Does pretraining help to see the {plain(label)}?"] = pretraining(results, label, scores)
-        found[f"Is {shown} stable?"] = stability(results)
+        found[f"Are clusters of {shown} stable?"] = stability(results)
         found["Chance"] = chance(results, scores)
         found["The ceiling"] = ceiling(results, scores)
     found["Labels from embeddings"] = labels_probed(results)

@@ -220,8 +220,10 @@ def _draw_ladder(ax: Axes, steps: Sequence[tuple[str, float, str]], forest: Sequ
     at = np.arange(len(steps))[::-1]
     explained = np.array([max(share, 0.0) for _, share, _ in steps])
     ax.barh(at, 1, color=REST, height=0.62)
-    bars = ax.barh(at, explained, color=[KINDS[kind][0] for _, _, kind in steps], height=0.62)
-    ax.bar_label(bars, [f"{share:.0%}" for share in explained], padding=14)
+    ax.barh(at, explained, color=[KINDS[kind][0] for _, _, kind in steps], height=0.62)
+    ends = np.maximum(explained, [0.0] * len(steps[:-1]) + [max((row["high"] for row in forest), default=0.0)])
+    for y, share, end in zip(at, explained, ends, strict=True):
+        ax.annotate(f"{share:.0%}", (end, y), (8, 0), textcoords="offset points", va="center")
     for row in forest:
         width = [[row["share"] - row["low"]], [row["high"] - row["share"]]]
         ax.errorbar(max(row["share"], 0.0), at[-1], xerr=width, color=INK, capsize=3, lw=1.4)

@@ -128,7 +128,7 @@ def test_every_label_and_property_is_probed(tmp_path):
 
 
 def test_seeds_that_choose_another_k_are_compared_at_their_own(tmp_path):
-    text = said(tmp_path)["Is cloze profile stable?"]
+    text = said(tmp_path)["Are clusters of cloze profile stable?"]
     assert "pretraining seeds with 0.80 [0.78, 0.82] (permuted: at most 0.010)" in text
     assert "own k, they agree with 0.60 [0.58, 0.62], k = 3 and 5 (permuted" in text
 

@@ -117,7 +117,7 @@ def _load(path: Path, source: Path | io.BytesIO, names: Collection[str], *, mmap
                 continue
             raise _unreadable(path, error) from error
         except DAMAGE as error:
-            raise MetarepError(f"{path} is damaged or was not written by torch.save", fix=SAVE_STATE_DICT) from error
+            raise _damaged(path) from error
 
 
 def _unreadable(path: Path, error: pickle.UnpicklingError) -> MetarepError:
@@ -132,7 +132,7 @@ def _unreadable(path: Path, error: pickle.UnpicklingError) -> MetarepError:
     if "Unsupported operand" in str(error) and head.startswith(ZIP_MAGIC):
         return MetarepError(f"{path} was saved with another pickle_protocol than 2, which is not read", fix=again)
     if "Unsupported operand" in str(error):
-        return MetarepError(f"{path} is damaged or was not written by torch.save", fix=SAVE_STATE_DICT)
+        return _damaged(path)
     told = str(error).partition("WeightsUnpickler error:")[2].strip() or str(error)
     return MetarepError(f"{path} holds more than tensors", met=told.splitlines()[0][:120], expected="a state dict", fix=again)
 
@@ -165,6 +165,10 @@ def _plain(path: Path, name: str, value: torch.Tensor, sizes: Set[int] | None) -
     return value.detach().resolve_conj().resolve_neg().as_subclass(torch.Tensor)
 
 
+def _damaged(path: Path) -> MetarepError:
+    return MetarepError(f"{path} is damaged or was not written by torch.save", fix=f"copy it again, or {SAVE_STATE_DICT}")
+
+
 def _open_archive(path: Path, *, checksums: bool) -> tuple[Path | io.BytesIO, set[int], list[str]]:
     """What PyTorch can load of an archive, the lengths of its records, and the names in its pickle.
 
@@ -191,7 +195,7 @@ def _open_archive(path: Path, *, checksums: bool) -> tuple[Path | io.BytesIO, se
         if "Bad CRC-32" in str(error):
             what, fix = f"{path} is damaged: a checksum does not hold", "copy or save it again"
             raise MetarepError(what, met=str(error)[-80:], fix=fix) from error
-        raise MetarepError(f"{path} is damaged or was not written by torch.save", fix=SAVE_STATE_DICT) from error
+        raise _damaged(path) from error
 
 
 def _of_script(archive: zipfile.ZipFile, entries: Sequence[zipfile.ZipInfo], *, frozen: bool) -> io.BytesIO:

@@ -154,7 +154,7 @@ def test_many_architectures_and_damaged_files_are_said(tmp_path):
     assert "30 networks of 30 architectures" in text
     assert "and 25 further architectures" in text
     assert "most architectures have one network each" in text
-    assert "left out: torn.pt: not read: is damaged or was not written by torch.save; copy it again, or save it" in text
+    assert "left out: torn.pt: not read: damaged or was not written by torch.save; copy it again, or save it" in text
     assert looked_at(tmp_path / "nets")[0].embeddings == ("layers", "surprisal")
 
 

@@ -99,7 +99,7 @@ class Account:
 def _reason(file: str, error: MetarepError) -> str:
     """What an error says of a file, without the file's name at its head."""
     head, name, rest = str(error).partition(file)
-    return rest.lstrip(": ") if name and rest and " " not in head else str(error)
+    return rest.lstrip(": ").removeprefix("is ") if name and rest and " " not in head else str(error)
 
 
 def read_account(zoo: Path) -> list[Entry]:

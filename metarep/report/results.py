@@ -91,7 +91,7 @@ class Results:
     def labels(self) -> dict[str, np.ndarray]:
         """The labels (N,) of finished networks, as text, that differ among them; the main one first; "" where there is none."""
         found = {name: self.final.label(name).astype(str) for name in self.zoo.labels}
-        found[ARCHITECTURE] = np.array(self.zoo.architecture_names)[self.final.architecture]
+        found[ARCHITECTURE] = np.array(self.final.architecture_names)[self.final.architecture]
         return {name: values for name, values in found.items() if len(set(values) - {""}) > 1}
 
     @cached_property

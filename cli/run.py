@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from .options import DEVICE, Given, command
-from .output import say_where
+from .output import say_run
 
 
 @command(
@@ -53,8 +53,4 @@ def run(
         publish_to=given.publish,
         **given.how,
     )
-    say_where("run", folder)
-    if (folder / "map").is_dir():
-        say_where("map", folder / "map" / "map.html")
-    if (folder / "report").is_dir():
-        say_where("report", folder / "report" / "report.html")
+    say_run(folder)

@@ -86,8 +86,14 @@ def run(
 
 
 def config_of(source: Path | str, config: Path | None = None, overrides: list[str] | None = None) -> RunConfig:
-    """The settings of a run: those of a YAML file, or of a run on a folder, which holds a zoo or checkpoints."""
+    """The settings of a run: those of a YAML file, or of a run on a folder, which holds a zoo or checkpoints. Raises
+    MetarepError where there is neither.
+    """
     source = Path(source)
+    if not source.exists():
+        raise MetarepError(
+            f"there is no {source}", expected="a folder of checkpoints, a zoo or a YAML file", fix="check the path"
+        )
     if not source.is_dir():
         return load_config(RunConfig, source, overrides)
     zoo = {"folder": str(source)} if (source / MANIFEST).is_file() else {"import": [str(source)]}

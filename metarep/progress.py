@@ -65,13 +65,18 @@ class _PlainTask(Task):
             rate = (self.done - self.first) / (self.last - self.start)
             left = (self.total - self.done) / rate if rate else float("inf")
             self.progress.say(
-                f"{self.name}: {self.done:,}/{self.total:,} {self.unit}, {rate:,.1f}/s, {left:,.0f} s left {note}".rstrip()
+                f"{self.name}: {self.done:,}/{self.total:,} {self.unit}, {pace(rate)}, {left:,.0f} s left {note}".rstrip()
             )
 
     def close(self) -> None:
         seconds = time.monotonic() - self.start
         rate = (self.done - self.first) / seconds if seconds else 0.0
-        self.progress.say(f"{self.name}: {self.done:,} {self.unit} in {seconds:,.1f} s ({rate:,.1f}/s)")
+        self.progress.say(f"{self.name}: {self.done:,} {self.unit} in {seconds:,.1f} s ({pace(rate)})")
+
+
+def pace(rate: float) -> str:
+    """Units a second in words; of what takes longer than a second, the seconds of each."""
+    return f"{rate:,.1f}/s" if rate >= 1 or not rate else f"{1 / rate:,.1f} s each"
 
 
 @contextmanager
@@ -96,6 +101,6 @@ def _bar(name: str, total: int, unit: str, done: int) -> Iterator[Task]:
         class BarTask(Task):
             def advance(self, n: int = 1, note: str = "") -> None:
                 speed = bar.tasks[key].speed
-                bar.update(key, advance=n, note=note, rate=f"{speed:,.1f} {unit}/s" if speed else f"{unit}")
+                bar.update(key, advance=n, note=note, rate=f"{unit}, {pace(speed)}" if speed else unit)
 
         yield BarTask()

@@ -108,6 +108,13 @@ def test_a_folder_without_networks(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+def test_a_path_that_is_not_there(folder, tmp_path):
+    with pytest.raises(MetarepError, match="there is no nowhere; expected a folder of checkpoints"):
+        run_folder("nowhere", tmp_path / "run")
+    with pytest.raises(MetarepError, match=r"there is no table missing\.csv; check the path"):
+        run_folder(folder, tmp_path / "run", labels="missing.csv")
+
+
 def test_too_few_networks_and_too_few_runs(tmp_path):
     (tmp_path / "nets").mkdir()
     save(tmp_path / "nets" / "one.pt", 4, 0)
@@ -147,7 +154,7 @@ def test_many_architectures_and_damaged_files_are_said(tmp_path):
     assert "30 networks of 30 architectures" in text
     assert "and 25 further architectures" in text
     assert "most architectures have one network each" in text
-    assert "left out: torn.pt: not read" in text
+    assert "left out: torn.pt: not read: damaged or was not written by torch.save; copy it again, or save it" in text
     assert looked_at(tmp_path / "nets")[0].embeddings == ("layers", "surprisal")
 
 

@@ -26,6 +26,11 @@ def test_plain_lines_have_count_rate_and_time_left(capsys, monkeypatch):
     assert last.startswith("work: 6 steps in ")
 
 
+@pytest.mark.parametrize(("rate", "said"), [(1234.5, "1,234.5/s"), (1.0, "1.0/s"), (0.008, "125.0 s each"), (0.0, "0.0/s")])
+def test_what_takes_long_is_said_by_its_seconds(rate, said):
+    assert module.pace(rate) == said
+
+
 def test_plain_lines_are_rare(capsys):
     with Progress("plain").task("work", 1000, "steps") as task:
         for _ in range(1000):

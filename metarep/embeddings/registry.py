@@ -3,7 +3,7 @@
 A kind is a function from what a model makes of some networks (`Readout`) to their vectors (B, V). A new one is a module of this
 package with a decorated function, named in `MODULES`:
 
-    @kind("largest", "largest state over all tokens of the network")
+    @kind("largest", "the largest state over all layers of the network")
     def largest(readout: Readout) -> torch.Tensor:
         return readout.layer_states.amax(dim=1)
 """

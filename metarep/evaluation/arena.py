@@ -163,9 +163,9 @@ def labels_of(zoo: Zoo) -> dict[str, np.ndarray]:
     are not too many. What is a label was decided when the zoo was made.
     """
     found = {name: zoo.label(name) for name in zoo.labels}
-    architecture = np.array([str(number) for number in zoo.architecture], dtype=object)
-    if not isinstance(zoo, Units) and not why_no_label(architecture, zoo.run_id):
-        found |= {"architecture": architecture}
+    if not isinstance(zoo, Units):
+        architecture = np.array(zoo.architecture_names, dtype=object)[zoo.architecture]
+        found |= {} if why_no_label(architecture, zoo.run_id) else {"architecture": architecture}
     return {name: values for name, values in found.items() if varies(values)}
 
 

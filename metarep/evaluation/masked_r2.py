@@ -79,7 +79,7 @@ def masked_r2_rows(
                     found.append(score(config, model, block, masks))
                 task.advance(1, masking)
             if found:
-                cells = Cells(model, found, slot_names(model, blocks), test.run_id.astype(str))
+                cells = Cells(model, found, slot_names(model, blocks), test)
                 head = {"masking": masking, "ratio": "" if ratio is None else ratio}
                 rows += [head | row for row in grouped(config, cells, test, found)]
     return rows
@@ -103,8 +103,8 @@ def grouped(config: MaskedR2Config, cells: Cells, zoo: Zoo, found: Sequence[Scor
 class Cells:
     """Masked values by class, layer and architecture: all that is needed of them are sums over the networks of a cell."""
 
-    def __init__(self, model: ClozeModel, found: Sequence[Scored], slots: dict[int, str], run: np.ndarray):
-        self.slot_names, self.run = slots, run
+    def __init__(self, model: ClozeModel, found: Sequence[Scored], slots: dict[int, str], zoo: Zoo):
+        self.slot_names, self.run, self.architecture_names = slots, zoo.run_id.astype(str), zoo.architecture_names
         self.n_classes = len(model.class_mean)
         self.n_layers = 1 + max(int(one.layer.max()) for one in found)
         self.key = np.unique(np.concatenate([np.unique(self._keys(one)) for one in found]))
@@ -162,7 +162,7 @@ class Cells:
             "kind": (self.role, {role: f"{KINDS[role // len(ROLES)]} {ROLES[role % len(ROLES)]}" for role in self.role}),
             "slot": (self.class_of, slots),
             "layer": (self.layer, {layer: str(layer) for layer in self.layer}),
-            "architecture": (self.architecture, {number: str(number) for number in self.architecture}),
+            "architecture": (self.architecture, {number: self.architecture_names[number] for number in self.architecture}),
         }
         for group, (numbers, names) in parts.items():
             for number, name in sorted(names.items()) if 1 < len(names) <= MAX_NAMED else ():

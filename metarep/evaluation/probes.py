@@ -46,7 +46,8 @@ class Whitening(TransformerMixin, BaseEstimator):
     def fit(self, x: np.ndarray, y: np.ndarray | None = None) -> Whitening:
         """Finds the components of rows x (N, D)."""
         self.scaler_ = StandardScaler().fit(x)
-        found = PCA().fit(self.scaler_.transform(x))
+        with np.errstate(invalid="ignore"):  # shares of no variance, where all rows are alike
+            found = PCA().fit(self.scaler_.transform(x))
         variance, axes = found.explained_variance_, found.components_.T
         kept = variance >= ROUNDING_SHARE * variance[0]
         self.axes_ = axes[:, kept] / np.sqrt(variance[kept] + x.shape[1] / len(x))

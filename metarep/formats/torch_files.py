@@ -24,7 +24,6 @@ from metarep.formats.inert import Opening, asked_for, runs_code, standing_in
 from metarep.formats.members import SAVE_STATE_DICT, networks_of
 from metarep.formats.refusals import DAMAGE
 
-COPY_OR_SAVE = f"copy it again, or {SAVE_STATE_DICT}"
 ZIP_MAGIC = b"PK\x03\x04"
 PICKLE = b"\x80"
 LEGACY_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
@@ -121,7 +120,7 @@ def _load(path: Path, source: Path | io.BytesIO, names: Collection[str], *, mmap
                 continue
             raise _unreadable(path, error) from error
         except DAMAGE as error:
-            raise MetarepError(f"{path} is damaged or was not written by torch.save", fix=COPY_OR_SAVE) from error
+            raise _damaged(path) from error
 
 
 def _unreadable(path: Path, error: pickle.UnpicklingError) -> MetarepError:
@@ -136,7 +135,7 @@ def _unreadable(path: Path, error: pickle.UnpicklingError) -> MetarepError:
     if "Unsupported operand" in str(error) and head.startswith(ZIP_MAGIC):
         return MetarepError(f"{path} was saved with another pickle_protocol than 2, which is not read", fix=again)
     if "Unsupported operand" in str(error):
-        return MetarepError(f"{path} is damaged or was not written by torch.save", fix=COPY_OR_SAVE)
+        return _damaged(path)
     told = str(error).partition("WeightsUnpickler error:")[2].strip() or str(error)
     return MetarepError(f"{path} holds more than tensors", met=told.splitlines()[0][:120], expected="a state dict", fix=again)
 
@@ -170,6 +169,10 @@ def _plain(path: Path, name: str, value: torch.Tensor, sizes: Set[int] | None) -
     return value.detach().resolve_conj().resolve_neg().as_subclass(torch.Tensor)
 
 
+def _damaged(path: Path) -> MetarepError:
+    return MetarepError(f"{path} is damaged or was not written by torch.save", fix=f"copy it again, or {SAVE_STATE_DICT}")
+
+
 def _open_archive(path: Path, *, checksums: bool) -> tuple[Path | io.BytesIO, set[int], list[str]]:
     """What PyTorch can load of an archive, the lengths of its records, and the names in its pickle.
 
@@ -196,7 +199,7 @@ def _open_archive(path: Path, *, checksums: bool) -> tuple[Path | io.BytesIO, se
         if "Bad CRC-32" in str(error):
             what, fix = f"{path} is damaged: a checksum does not hold", "copy or save it again"
             raise MetarepError(what, met=str(error)[-80:], fix=fix) from error
-        raise MetarepError(f"{path} is damaged or was not written by torch.save", fix=COPY_OR_SAVE) from error
+        raise _damaged(path) from error
 
 
 def _of_script(archive: zipfile.ZipFile, entries: Sequence[zipfile.ZipInfo], *, frozen: bool) -> io.BytesIO:

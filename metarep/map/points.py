@@ -96,8 +96,8 @@ def label_columns(sources: Sources) -> Iterator[Column]:
             name, "label", zoo.label(name).astype(str), order, given, (domain.labels if domain else {}).get(name, "")
         )
     if len(set(zoo.architecture.tolist())) > 1:
-        spec = zoo["spec"].astype(str) if "spec" in zoo else np.array([f"architecture {i + 1}" for i in zoo.architecture])
-        yield _category("architecture", "label", spec, (), {}, "networks of one architecture have tensors of the same shapes")
+        names = np.array(zoo.architecture_names)[zoo.architecture]
+        yield _category("architecture", "label", names, (), {}, "networks of one architecture have tensors of the same shapes")
 
 
 def property_columns(zoo: Zoo) -> Iterator[Column]:

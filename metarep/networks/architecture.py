@@ -76,6 +76,10 @@ class Tensor:
         return self.axes or ((1, 0) if self.kind == "embedding" else (0, 1))
 
 
+FAMILIES = ("attention", "lstm", "gru", "conv2d", "conv1d", "embedding", "linear")
+"""Kinds of operations that a network is called by, the first that it has."""
+
+
 @dataclass(frozen=True)
 class Architecture:
     """The tensors of a network in order.
@@ -104,6 +108,12 @@ class Architecture:
             and not (tensor.frozen or tensor.tied_to)
             and tensor.dtype.startswith(("float", "bfloat", "complex"))
         )
+
+    @property
+    def title(self) -> str:
+        """In short: the family and the size, such as "conv2d 1,650"."""
+        kinds = {tensor.kind for tensor in self.tensors}
+        return f"{next((kind for kind in FAMILIES if kind in kinds), OTHER)} {self.n_params:,}"
 
     @property
     def n_layers(self) -> int:

@@ -83,6 +83,7 @@ class Section:
     title: str
     blocks: Sequence[Block]
     findings: Sequence[Finding] = ()
+    is_absent: bool = False
 
     def drawings(self) -> Iterator[Drawing]:
         """Its figures, in order."""
@@ -95,5 +96,5 @@ class Section:
 
 def absent(name: str, title: str, command: str) -> Section:
     """What stands in place of a section whose stage was not run."""
-    text = f"This stage was not run, so there is nothing to show here: metarep {command} runs it."
-    return Section(name, title, [Text(text, small=True)])
+    text = f"{title}: this stage was not run, so there is nothing to show: metarep {command} runs it."
+    return Section(name, title, [Text(text, small=True)], is_absent=True)

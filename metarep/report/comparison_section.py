@@ -158,21 +158,49 @@ def k_figure_of(results: Results, label: str, arm: tuple[str, str], scores: Mapp
 
 
 def headline(results: Results) -> str:
-    """One sentence on the question of the run: do cloze embeddings show what is known better than what is simpler?"""
-    name, label = results.shown, results.main_label
-    if name and label and name in (scores := results.agreement(label)):
-        start = f"Clusters of the {results.title(name)} embedding agree with the {plain(label)} (adjusted Rand index"
-        return f"{start} {spoken(scores[name])}, where 1 is perfect and 0 is chance){_against(results, scores, name)}."
-    for target in results.properties:
-        scores = results.predicted(target)
-        if best := results.best(scores, CLOZE):
-            start = f"The {results.title(best)} embedding predicts the {plain(target)} with R² {spoken(scores[best])}"
-            return f"{start}{_against(results, scores, best)}."
-    if name:
+    """What the run has to say first: do cloze embeddings show what is known better than what is simpler? Where clusters do not
+    show the main label it says so, and goes on to what is predicted.
+    """
+    text, is_clear = _shown_by_clusters(results)
+    said = [text] if is_clear else [one for one in (text, _predicted(results)) if one]
+    if said:
+        return " ".join(said)
+    if results.shown:
         return (
             f"{len(results.final):,} networks were embedded; nothing is known of them, so their clusters are shown, not judged."
         )
     return f"The zoo holds {len(results.zoo):,} networks; no cloze embedding of them has been compared yet."
+
+
+def _shown_by_clusters(results: Results) -> tuple[str, bool]:
+    """How the clusters of the embedding shown agree with the main label, and whether clearly more than permuted labels do."""
+    name, label = results.shown, results.main_label
+    scores = results.agreement(label) if name and label else {}
+    if name not in scores:
+        return "", False
+    own = scores[name]
+    is_clear = not own.low <= own.null
+    agree = "agree" if is_clear else "do not clearly agree"
+    beside = "where 1 is perfect and 0 is chance" if is_clear else f"where permuted labels reach {num(own.null)}"
+    text = (
+        f"Clusters of the {results.title(name)} embedding {agree} with the {plain(label)} (adjusted Rand index {spoken(own)},"
+    )
+    return f"{text} {beside}){'' if is_clear else ','}{_against(results, scores, name)}.", is_clear
+
+
+def _predicted(results: Results) -> str:
+    """What the best cloze embedding predicts of the first property that it predicts clearly, else of the first."""
+    found = [
+        (target, scores, results.best(scores, CLOZE)) for target in results.properties if (scores := results.predicted(target))
+    ]
+    found = [(target, scores, best) for target, scores, best in found if best]
+    clear = [one for one in found if not one[1][one[2]].low <= one[1][one[2]].null]
+    if not found:
+        return ""
+    target, scores, best = (clear or found)[0]
+    predicts = "predicts" if clear else "does not clearly predict"
+    text = f"The {results.title(best)} embedding {predicts} the {plain(target)} with R² {spoken(scores[best])}"
+    return f"{text}{_against(results, scores, best)}."
 
 
 def _against(results: Results, scores: Mapping[str, Score], name: str) -> str:
@@ -192,7 +220,7 @@ def findings(results: Results) -> list[Finding]:
         scores, shown = results.agreement(label), results.title(results.shown or "")
         found["Which representation leads"] = leader(results, label, scores)
         found[f"Does pretraining help to see the {plain(label)}?"] = pretraining(results, label, scores)
-        found[f"Is {shown} stable?"] = stability(results)
+        found[f"Are clusters of {shown} stable?"] = stability(results)
         found["Chance"] = chance(results, scores)
         found["The ceiling"] = ceiling(results, scores)
     found["Labels from embeddings"] = labels_probed(results)

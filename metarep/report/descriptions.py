@@ -52,10 +52,10 @@ def _said(row: Mapping) -> str:
 
 
 def rule_sentence(rule: Mapping) -> str:
-    """A cluster's rule and how far it holds on test networks, from its row of rules.csv."""
+    """A cluster's rule and how far it holds on test networks, from its row of rules.csv; of a poor one, that it is poor."""
+    if f1(rule) < GOOD_RULE / 2:
+        return "No simple rule describes it."
     text = f"Rule: {rule['rule']}.".replace(" -", " −")
-    if not rule["n_caught"]:
-        return f"{text} No test network meets it."
     right, found = (percent(*(rule[f"{name}{end}"] for end in ("", "_low", "_high"))) for name in ("precision", "recall"))
     text = f"{text} Of the {rule['n_caught']:,} test networks that meet it, {right} are in the cluster (of all networks"
     return f"{text} {rule['share']:.0%}); it finds {found} of the cluster."
@@ -74,6 +74,8 @@ def rules_text(rules: Sequence[dict]) -> str:
     ranked = sorted(rules, key=f1)
     well, best, worst = [rule for rule in rules if f1(rule) >= GOOD_RULE], ranked[-1], ranked[0]
     share = sum(rule["n"] for rule in well) / max(1, sum(rule["n"] for rule in rules))
+    if not well:
+        return f"No rule of at most three conditions describes a cluster well on test networks (F1 at least {GOOD_RULE})."
     text = f"Rules of at most three conditions describe {len(well)} of {len(rules)} clusters well on test networks (F1 at "
     text += f"least {GOOD_RULE}); these hold {share:.0%} of the networks."
     text += f" The best is that of cluster {best['cluster']} (F1 {num(f1(best))}): {best['rule']}.".replace(" -", " −")
@@ -147,7 +149,8 @@ def _left(rows: Sequence[dict]) -> str:
     if not forest:
         return ""
     left = 1 - max(share for _, share, _ in ladder(rows))
-    text = f"A forest of all properties explains {percent(*(forest[0][name] for name in ('share', 'low', 'high')))} on unseen"
+    score = percent(*(forest[0][name] for name in ("share", "low", "high")))
+    text = f"A forest of all properties explains {score if forest[0]['share'] > 0 else 'none of it'} on unseen"
     return f"{text} networks, so at most {left:.0%} is due to what was not looked at."
 
 
@@ -217,8 +220,10 @@ def _draw_ladder(ax: Axes, steps: Sequence[tuple[str, float, str]], forest: Sequ
     at = np.arange(len(steps))[::-1]
     explained = np.array([max(share, 0.0) for _, share, _ in steps])
     ax.barh(at, 1, color=REST, height=0.62)
-    bars = ax.barh(at, explained, color=[KINDS[kind][0] for _, _, kind in steps], height=0.62)
-    ax.bar_label(bars, [f"{share:.0%}" for share in explained], padding=14)
+    ax.barh(at, explained, color=[KINDS[kind][0] for _, _, kind in steps], height=0.62)
+    ends = np.maximum(explained, [0.0] * len(steps[:-1]) + [max((row["high"] for row in forest), default=0.0)])
+    for y, share, end in zip(at, explained, ends, strict=True):
+        ax.annotate(f"{share:.0%}", (end, y), (8, 0), textcoords="offset points", va="center")
     for row in forest:
         width = [[row["share"] - row["low"]], [row["high"] - row["share"]]]
         ax.errorbar(max(row["share"], 0.0), at[-1], xerr=width, color=INK, capsize=3, lw=1.4)

@@ -12,12 +12,14 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
 
 from metarep.report.style import MUTED, PALETTE, drawing, grid, interval_mark, key, null_mark, rows_axis
 from metarep.report.wording import Score, num, plain, score_of
 
 MARKERS = "osD^vP*X"
 DASHES = (0, (4, 3))
+HALO = [withStroke(linewidth=2.5, foreground="white")]
 
 LEAST_SHOWN = -1.0
 """R² below this is drawn at the margin, with its value in words."""
@@ -110,14 +112,16 @@ def _draw_dots(ax: Axes, panel: Panel, rows: Sequence[Any], apart: float, widest
             place = {"transform": ax.get_yaxis_transform(), "ha": "center", "va": "center"}
             ax.text(0.5, y, "interval too wide", color=MUTED, fontsize=8, **place)
             here = []
-        step = apart / max(len(here), 3)
+        step, n_below = apart / max(len(here), 3), 0
         for number, (one, score) in enumerate(here):
             at = y + step * (number - (len(here) - 1) / 2)
             value, *ends, null = np.clip(score[:4], low, high)
             if score.value < panel.floor:
                 ax.plot(panel.floor, at, "<", color=one.colour, ms=7, zorder=4, clip_on=False)
-                place = {"textcoords": "offset points", "va": "center", "fontsize": 8, "color": one.colour}
-                ax.annotate(num(score.value, 1), (panel.floor, at), (8, 0), **place)
+                place = {"textcoords": "offset points", "va": "center", "fontsize": 8, "color": one.colour, "zorder": 5}
+                beside = 8 if apart else 8 + 30 * n_below
+                ax.annotate(num(score.value, 1), (panel.floor, at), (beside, 0), path_effects=HALO, **place)
+                n_below += 1
             elif not math.isnan(value):
                 interval_mark(ax, at, ends, value, one.colour, one.marker)
             if panel.is_accuracy or score.null >= low:

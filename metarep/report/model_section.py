@@ -8,7 +8,7 @@ from metarep.report import figures
 from metarep.report.blocks import Block, Drawing, Section, Text, absent
 from metarep.report.dots import LEAST_SHOWN, Panel, Series, dots_figure
 from metarep.report.representations import PREDICTORS
-from metarep.report.results import Results, masking_title
+from metarep.report.results import ARCHITECTURE, Results, masking_title
 from metarep.report.wording import Finding, Score, compare, listed, num, plain, score_of, spoken
 
 MODEL = "model"
@@ -58,12 +58,17 @@ def masked_panels(results: Results) -> list[Panel]:
     of_labels = [row for row in rows if row["group"] in results.labels]
     panels = {
         "By group of parameters": [row for row in rows if row not in of_labels],
-        "By label": [row for row in of_labels if row["group"] == of_labels[0]["group"]],
+        **{f"By {plain(label)}": [row for row in of_labels if row["group"] == label] for label in _two_labels(results)},
     }
     others = [row for row in results.table("masked_r2/masked_r2") if row["group"] == "all"]
     if len(set(map(masking_title, others))) > 1:
         panels["By masking"] = [row | {"group": "all", "value": masking_title(row)} for row in others]
     return [panel_of(title, own) for title, own in panels.items() if own]
+
+
+def _two_labels(results: Results) -> list[str]:
+    """The main label, and the architecture where there are several."""
+    return list(dict.fromkeys(filter(None, (results.main_label, ARCHITECTURE if ARCHITECTURE in results.labels else None))))
 
 
 def panel_of(title: str, rows: list[dict]) -> Panel:
@@ -79,7 +84,7 @@ def panel_of(title: str, rows: list[dict]) -> Panel:
 
 def row_title(group: str, value: str) -> str:
     """A group of masked values as a figure calls it."""
-    title = plain(value) if group in ("all", "kind", "slot") else f"{plain(group)} {value}"
+    title = plain(value) if group in ("all", "kind", "slot", ARCHITECTURE) else f"{plain(group)} {value}"
     return {"all": "all values", "weight": "all weights", "bias": "all biases"}.get(value, title)
 
 
@@ -95,7 +100,7 @@ def findings(results: Results) -> list[Finding]:
     text += f" (predictions permuted among networks: at most {num(own.null)})"
     text += f", against {listed(others)}." if others else "."
     text += knowledge(own, whole.get("linear_gaussian")) + _other_maskings(results, masking)
-    return [Finding("The cloze test", text + _extremes(results, masking))]
+    return [Finding("The cloze test", text + (_extremes(results, masking) if own.low > 0 else ""))]
 
 
 def overall(results: Results, masking: str) -> dict[str, Score]:
@@ -106,7 +111,7 @@ def overall(results: Results, masking: str) -> dict[str, Score]:
 def knowledge(own: Score, imputer: Score | None) -> str:
     """What intervals say of the model's R², beside the mean's, which is 0, and the imputer's."""
     if not own.low > 0:
-        return " That is not clearly better than the mean."
+        return " That is not clearly better than the mean: no sign that the model learned to predict masked values."
     if imputer is None:
         return ""
     words = {1: "more than", 0: "not clearly more or less than", -1: "less than"}
@@ -128,5 +133,5 @@ def _extremes(results: Results, masking: str) -> str:
     if len(scores) < 2:
         return ""
     best, worst = max(scores, key=scores.get), min(scores, key=scores.get)
-    ends = " and worst on ".join(f"{label} {value} ({num(scores[value])})" for value in (best, worst))
+    ends = " and worst on ".join(f"{plain(label)} {value} ({num(scores[value])})" for value in (best, worst))
     return f" It is best on networks of {ends}."

@@ -31,6 +31,8 @@ from metarep.report.style import png_of
 from metarep.report.wording import Finding, cell, num, plain
 
 PACKAGES = ("torch", "numpy", "numba", "scikit-learn", "umap-learn", "matplotlib", "pyarrow")
+PIXELS_AN_INCH = 96
+"""So wide are figures on the page at most, that the type of all of them has one size."""
 
 
 def report(
@@ -53,25 +55,29 @@ def report(
         (folder / "figures").mkdir()
         sections = sections_of(results)
         drawings = {one.name: one for section in sections for one in section.drawings()}
-        images = {}
+        images, widths = {}, {}
         with progress.task("report", len(drawings), "figures") as task:
             for name, one in drawings.items():
-                data = png_of(one.draw(), dpi=config.dpi)
+                figure = one.draw()
+                data, widths[name] = png_of(figure, dpi=config.dpi), round(PIXELS_AN_INCH * figure.get_figwidth())
                 write_whole(folder / "figures" / f"{name}.png", data)
                 images[name] = "data:image/png;base64," + base64.b64encode(data).decode()
                 task.advance(1, name)
-        write_whole(folder / "report.html", render(results, sections, images, map_link(results, out)))
+        write_whole(folder / "report.html", render(results, sections, images, widths, map_link(results, out)))
         write_whole(folder / "findings.md", findings_text(results, sections))
     return out
 
 
 def sections_of(results: Results) -> list[Section]:
-    """The sections in order: any zoo's, the domain's, transfer, and how it was made."""
+    """The sections in order: any zoo's, the domain's, transfer; what was not run, and how it was made."""
     general = (zoo_section, model_section, comparison_section, clusters_section)
     units = units_section.section(results)
     own = results.domain.sections(results) if results.domain and results.domain.sections else ()
     last = [one.section(results) for one in (audit_section, transfer_section)]
-    return [*(one.section(results) for one in general), *([] if units is None else [units]), *own, *last, made_section(results)]
+    found = [*(one.section(results) for one in general), *([] if units is None else [units]), *own, *last]
+    missing = [block for one in found if one.is_absent for block in one.blocks]
+    end = [*([Section("absent", "What was not run", missing)] if missing else []), made_section(results)]
+    return [*(one for one in found if not one.is_absent), *end]
 
 
 def findings_of(sections: list[Section]) -> list[Finding]:
@@ -90,11 +96,13 @@ def map_link(results: Results, out: Path) -> str:
     return Path(os.path.relpath(results.run / "map" / "map.html", out)).as_posix() if results.has("map") else ""
 
 
-def render(results: Results, sections: list[Section], images: Mapping[str, str], map_link: str) -> str:
-    """The page, with images {name: data URI}."""
+def render(
+    results: Results, sections: list[Section], images: Mapping[str, str], widths: Mapping[str, int], map_link: str
+) -> str:
+    """The page, with images {name: data URI} and the pixels {name: width} that they are wide at most."""
     parts = {"headline": headline(results), "glance": glance(results), "findings": findings_of(sections)}
     about = {"name": results.name, "n_networks": len(results.zoo), "map_link": map_link}
-    return template_of("report", "report.html").render(sections=sections, images=images, **about, **parts)
+    return template_of("report", "report.html").render(sections=sections, images=images, widths=widths, **about, **parts)
 
 
 def template_of(package: str, name: str) -> Template:

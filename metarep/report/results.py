@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -30,6 +31,9 @@ from metarep.tables import read_csv, where
 from metarep.zoos.domain import Domain, domain_of
 from metarep.zoos.readings import varies
 from metarep.zoos.zoo import Zoo, open_zoo
+
+ARCHITECTURE = "architecture"
+"""The label that every zoo of several architectures has."""
 
 KMEANS, NATIVE = "kmeans", "native"
 MAIN_ARM = (KMEANS, NATIVE)
@@ -87,7 +91,7 @@ class Results:
     def labels(self) -> dict[str, np.ndarray]:
         """The labels (N,) of finished networks, as text, that differ among them; the main one first; "" where there is none."""
         found = {name: self.final.label(name).astype(str) for name in self.zoo.labels}
-        found["architecture"] = self.final.architecture.astype(str)
+        found[ARCHITECTURE] = np.array(self.final.architecture_names)[self.final.architecture]
         return {name: values for name, values in found.items() if len(set(values) - {""}) > 1}
 
     @cached_property
@@ -111,7 +115,7 @@ class Results:
         """The values of a label that occur, in the domain's order, those it does not name behind."""
         order = (self.domain.label_order.get(label, ()) if self.domain else ()) or ()
         found = set(self.labels.get(label, ())) - {""}
-        return [*(value for value in order if value in found), *sorted(found - set(order))]
+        return [*(value for value in order if value in found), *sorted(found - set(order), key=_by_number)]
 
     # -- scores of representations
 
@@ -208,6 +212,12 @@ class Results:
         """The rows of masked_r2.csv under one masking (`masking_title`), of one group if it is named."""
         rows = [row for row in self.table("masked_r2/masked_r2") if masking_title(row) == masking]
         return [row for row in rows if group in (None, row["group"])]
+
+
+def _by_number(value: str) -> list[float | str]:
+    """A key that sorts "16" before "128" and "linear 810" before "linear 1,650"."""
+    parts = re.split(r"(\d+(?:\.\d+)?(?:e[-+]?\d+)?)", value.replace(",", ""))
+    return [float(part) if number % 2 else part for number, part in enumerate(parts)]
 
 
 def masking_title(row: Mapping) -> str:

@@ -50,12 +50,12 @@ def spoken(score: Score, digits: int = 2) -> str:
 
 def percent(value: float, low: float, high: float, digits: int = 0) -> str:
     """A share with its interval."""
-    return f"{value:.{digits}%} [{low:.{digits}%}, {high:.{digits}%}]"
+    return f"{value:.{digits}%} [{low:.{digits}%}, {high:.{digits}%}]".replace("-", "−")
 
 
 def three_digits(value: float) -> str:
-    """Three significant digits with a true minus sign; what is as good as zero is 0."""
-    return "0" if abs(value) < 5e-4 else f"{value:.3g}".replace("-", "−")
+    """Three significant digits with a true minus sign; what rounding leaves of zero is 0."""
+    return "0" if abs(value) < 1e-9 else f"{value:.3g}".replace("-", "−")
 
 
 def cell(value: Any) -> str:

@@ -13,7 +13,7 @@ from metarep.report import figures
 from metarep.report.blocks import Block, Drawing, Heading, Section, Table, Text
 from metarep.report.results import Results
 from metarep.report.style import PALETTE, colours_of
-from metarep.report.wording import Finding, capital, num, percent, plain, three_digits
+from metarep.report.wording import Finding, capital, percent, plain, three_digits
 
 MAX_VALUES = 12
 """Values of a label that a figure shows; the most common ones."""
@@ -50,9 +50,8 @@ def architecture_table(results: Results) -> Table:
     rows = []
     for which, name in sorted({(int(a), str(r)) for a, r in zip(number, recipe, strict=True)}):
         own, one = (number == which) & (recipe == name), zoo.architectures[which]
-        spec = str(zoo["spec"][own][0]) if "spec" in zoo else f"{which + 1}: {len(one.tensors)} tensors"
         counts = (own.sum(), len(set(zoo["run_id"][own])), one.n_params, (~finite[own]).sum())
-        rows.append([spec, *([name] if any(recipe) else []), *(f"{n:,}" for n in counts)])
+        rows.append([zoo.architecture_names[which], *([name] if any(recipe) else []), *(f"{n:,}" for n in counts)])
     recipes = ["recipe"] if any(recipe) else []
     columns = ["architecture", *recipes, "networks", "training runs", "parameters", "not finite"]
     return Table(columns, rows, n_left=1 + len(recipes), folded="All architectures" if len(rows) > 12 else "")
@@ -128,6 +127,6 @@ def findings(results: Results) -> list[Finding]:
     own = {value: results.properties[what][results.labels[label] == value] for value in results.values_of(label) if what}
     median = sorted((float(np.nanmedian(values)), value) for value, values in own.items() if np.isfinite(values).any())
     if len(median) > 1:
-        ends = " to ".join(f"{num(number)} for {plain(label)} {value}" for number, value in (median[0], median[-1]))
+        ends = " to ".join(f"{three_digits(number)} for {plain(label)} {value}" for number, value in (median[0], median[-1]))
         found.append(Finding(plain(what).capitalize(), f"The median {plain(what)} goes from {ends}."))
     return found

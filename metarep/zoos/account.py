@@ -81,7 +81,7 @@ class Account:
                 raise MetarepError(reasons[0], fix=fix.replace("them", "it")) from self.damaged[0][1]
             shown = " | ".join(reasons[: 3 * FEW]) + (" | …" if len(reasons) > 3 * FEW else "")
             raise MetarepError(f"{len(reasons):,} files cannot be read: {shown}", fix=fix)
-        self.add(*(Entry("file", file, NOT_READ, plain_text(str(error))) for file, error in self.damaged))
+        self.add(*(Entry("file", file, NOT_READ, plain_text(_reason(file, error))) for file, error in self.damaged))
 
     def require_certain(self) -> None:
         """Raises MetarepError that lists what is in doubt."""
@@ -94,6 +94,12 @@ class Account:
         """Writes the entries into a zoo."""
         if self.entries:
             write_whole(folder / ACCOUNT, to_csv([asdict(entry) for entry in self.entries]))
+
+
+def _reason(file: str, error: MetarepError) -> str:
+    """What an error says of a file, without the file's name at its head."""
+    head, name, rest = str(error).partition(file)
+    return rest.lstrip(": ").removeprefix("is ") if name and rest and " " not in head else str(error)
 
 
 def read_account(zoo: Path) -> list[Entry]:

@@ -27,7 +27,7 @@ from metarep.zoos.account import ACCOUNT, Account, read_account, remark_on_sizes
 from metarep.zoos.constants import Constants
 from metarep.zoos.copies import Fingerprint, fingerprint
 from metarep.zoos.flat_arrays import FlatArray, open_flat
-from metarep.zoos.kinship import snapshots, with_runs
+from metarep.zoos.kinship import counts_agree, snapshots, with_runs
 from metarep.zoos.layouts import find_networks
 from metarep.zoos.properties import Source, join_labels
 from metarep.zoos.settings import ImportConfig
@@ -253,7 +253,12 @@ class Gathered:
         for number, evidence in self.evidence.items():
             self.writer.change(number, replace(self.writer.known[number], evidence=evidence))
         self.account.add(*self._remarks(), *entries)
-        self.account.add(*self.writer.finish(categorical=self.config.categorical, numeric=self.config.numeric))
+        agree = counts_agree(self.sources)
+        if not agree:
+            why = "the names of some files count epochs, those of others steps"
+            self.account.add(Entry("column", "epoch", "kept to order the states of a run, not as a property", why))
+        how = {"categorical": self.config.categorical, "numeric": self.config.numeric}
+        self.account.add(*self.writer.finish(**how, epochs=agree))
 
     def _constants(self) -> Iterator[Entry]:
         """Makes buffers of tensors that no network learned, and of those whose kind is known frozen ones."""

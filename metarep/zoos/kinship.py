@@ -58,6 +58,12 @@ def snapshots(sources: Sequence[Source]) -> list[str]:
     return found
 
 
+def counts_agree(sources: Sequence[Source]) -> bool:
+    """Whether the names of files count one thing, epochs or steps, so that what they say can be compared between runs."""
+    named = ((source, guess_run(_name(source))) for source in sources)
+    return len({guess.unit for source, guess in named if guess.unit and guess.epoch == source.epoch}) < 2
+
+
 def with_guess(source: Source) -> Source:
     """The network with its run and epoch, where nothing but its name tells them."""
     guessed = source if source.run_id else _guessed(source)

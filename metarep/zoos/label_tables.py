@@ -47,6 +47,8 @@ def read_table(path: Path, *, max_rows: int | None = None) -> list[Row]:
             if kind in ("json", "jsonl", "ndjson"):
                 return _of_records(_records(file.read()), max_rows)
             return list(_of_lines(path, file, max_rows))
+    except FileNotFoundError as error:
+        raise MetarepError(f"there is no table {path}", fix="check the path") from error
     except UnicodeDecodeError as error:
         raise MetarepError(f"{path} is no text in UTF-8", met=error, fix="save it as CSV UTF-8") from error
     except (OSError, EOFError, ValueError, RecursionError, csv.Error, zlib.error, pa.ArrowException) as error:

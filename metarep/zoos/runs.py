@@ -8,7 +8,7 @@ mlp_seed0. A file whose name holds nothing of the kind is a run of its own.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 COUNTS = (
     r"(?P<epoch>\d+)[_-]?epochs?",  # 10epochs
@@ -49,10 +49,13 @@ REPEAT_FOLDER = re.compile(r"(?:seed|exp|experiment|fold|rep|repeat|replicate|me
 
 @dataclass(frozen=True)
 class Guess:
-    """The run of a file, None where its name tells nothing of one; its epoch, or its step, where the name says it."""
+    """The run of a file, None where its name tells nothing of one; its epoch, or its step, where the name says it, and which
+    of the two that is.
+    """
 
     run: str | None
     epoch: int | None = None
+    unit: str = field(default="", compare=False)
 
 
 def guess_run(network_id: str) -> Guess:
@@ -66,9 +69,9 @@ def guess_run(network_id: str) -> Guess:
     numbered = _nameless(re.sub(r"\d", "", name.rest))
     is_folder = kept and (RUN_FOLDER.fullmatch(kept[-1]) or (numbered and REPEAT_FOLDER.fullmatch(kept[-1])))
     if is_folder or _nameless(name.rest):
-        return Guess("/".join(kept), _epoch(counts))
+        return Guess("/".join(kept), *_epoch(counts))
     told = any(part.told for part in (*folders, name))
-    return Guess("/".join([*kept, name.rest]), _epoch(counts)) if told else Guess(None)
+    return Guess("/".join([*kept, name.rest]), *_epoch(counts)) if told else Guess(None)
 
 
 @dataclass(frozen=True)
@@ -116,13 +119,13 @@ def _nameless(rest: str) -> bool:
     return all(NAMELESS.fullmatch(word) for word in re.split(r"[\W_]+", rest.lower()))
 
 
-def _epoch(counts: list[dict[str, str]]) -> int | None:
-    """The epoch that names tell, else the step."""
+def _epoch(counts: list[dict[str, str]]) -> tuple[int, str] | tuple[()]:
+    """The epoch that names tell, else the step; and which it is."""
     for unit in ("epoch", "step"):
         told = [int(count[unit][:18]) for count in counts if count.get(unit)]
         if told:
-            return told[-1]
-    return None
+            return told[-1], unit
+    return ()
 
 
 def _whole(*patterns: str) -> re.Pattern[str]:

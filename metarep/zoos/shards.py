@@ -96,12 +96,17 @@ class ShardWriter:
         self._n_shards += 1
 
     def finish(
-        self, contents: Contents | None = None, *, categorical: Sequence[str] = (), numeric: Sequence[str] = ()
+        self,
+        contents: Contents | None = None,
+        *,
+        categorical: Sequence[str] = (),
+        numeric: Sequence[str] = (),
+        epochs: bool = True,
     ) -> tuple[Entry, ...]:
         """Writes the last shards, the architectures and the table of networks; returns how each property was read.
 
-        Where `contents` does not say what is a label and what a property, `readings` decides; an epoch that differs among
-        networks is worth predicting.
+        Where `contents` does not say what is a label and what a property, `readings` decides; with `epochs`, an
+        epoch that differs among networks is worth predicting, behind what else is.
         """
         self.flush()
         known = [architecture.to_json() for architecture in self.known]
@@ -110,9 +115,8 @@ class ShardWriter:
         rows = [{"split": split, **row} for split, row in zip(splits, self.rows, strict=True)]
         columns = {name: _column([row[name] for row in rows]) for name in rows[0]}
         found = read_columns(self.properties, [row["run_id"] for row in rows], categorical=categorical, numeric=numeric)
-        epochs = numbers_of(columns["epoch"]) if "epoch" in columns else np.zeros(0)
-        counted = ("epoch",) if varies(epochs) else ()
-        read = Contents(None, found.labels, (*counted, *found.properties))
+        counted = ("epoch",) if epochs and "epoch" in columns and varies(numbers_of(columns["epoch"])) else ()
+        read = Contents(None, found.labels, (*found.properties, *counted))
         write_columns(self.folder / NETWORKS, columns | found.columns, contents or read)
         return found.entries
 

@@ -211,6 +211,16 @@ class Zoo:
         """(N,) int64: which of the architectures each network has."""
         return self.parameters.numbers(self.columns)
 
+    @cached_property
+    def architecture_names(self) -> tuple[str, ...]:
+        """A name for each architecture: its spec, or else its title, with a number where two have one title."""
+        if "spec" in self:
+            specs = dict(zip(self.architecture.tolist(), self["spec"].astype(str), strict=True))
+            return tuple(specs.get(number, "") for number in range(len(self.architectures)))
+        titles = [one.title for one in self.architectures]
+        nth = [titles[: number + 1].count(title) for number, title in enumerate(titles)]
+        return tuple(f"{title} ({n})" if titles.count(title) > 1 else title for title, n in zip(titles, nth, strict=True))
+
     @property
     def activation(self) -> str | None:
         """What stands behind the hidden layers of all networks, where that is known."""

@@ -38,7 +38,7 @@ def test_a_rule_comes_with_its_intervals_and_the_base_rate():
     assert "30 test networks that meet it, 60% [50%, 70%] are in the cluster (of all networks 30%)" in text
     assert "finds 90% [80%, 95%]" in text
     nobody = rule_row(0, "never", float("nan"), n_caught=0)
-    assert "No test network meets it" in rule_sentence(nobody)
+    assert rule_sentence(nobody) == rule_sentence(rule_row(0, "poor", 0.1)) == "No simple rule describes it."
     assert f1(nobody) == 0
     assert f1(rule_row(0, "x", 0.9)) == pytest.approx(0.9)
 
@@ -51,6 +51,7 @@ def test_rules_are_counted_by_how_well_they_fit():
     assert "worst is that of cluster 1" in text
     assert "worst" not in rules_text([rule_row(0, "good", 0.9)])
     assert rules_text([]) == ""
+    assert rules_text([rule_row(0, "poor", 0.2)]).startswith("No rule of at most three conditions describes a cluster well")
 
 
 def test_the_ladder_adds_what_steps_tell_of_the_rest():
@@ -72,6 +73,8 @@ def test_the_rest_is_called_structure_only_where_it_is():
     assert "None of 2 properties explains any of the rest" in unexplained_text(nothing)
     assert "one after the other" not in unexplained_text(nothing)
     assert unexplained_text([]) == ""
+    worse = [row | {"share": -0.2, "low": -0.4} if row["what"] == "everything" else row for row in unexplained_rows()]
+    assert "A forest of all properties explains none of it on unseen networks" in unexplained_text(worse)
 
 
 def test_modes_that_clusters_split_are_listed():

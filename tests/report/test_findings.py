@@ -1,6 +1,7 @@
 """The sentences follow the figures: turn a figure round and the sentence turns round."""
 
 import pytest
+import synthetic_run
 from synthetic_run import ARI, UNTRAINED, write_run
 
 from metarep.report.comparison_section import headline
@@ -21,6 +22,23 @@ def said(folder, **options):
 )
 def test_the_headline_follows_the_figures(tmp_path, profile, words):
     assert f"{words} parameters (0.10)" in said(tmp_path, ari=ARI | {"profile": profile})[""]
+
+
+def test_where_clusters_show_nothing_the_headline_says_so_and_goes_on_to_what_is_predicted(tmp_path):
+    text = said(tmp_path, null_ari=0.6)[""]
+    assert text.startswith(
+        "Clusters of the cloze profile embedding do not clearly agree with the mode (adjusted Rand index 0.50"
+    )
+    assert "where permuted labels reach 0.60), clearly better than raw parameters" in text
+    assert "The cloze profile embedding predicts the log error with R² 0.60" in text
+
+
+def test_a_model_that_is_not_better_than_the_mean_is_best_on_nothing(tmp_path, monkeypatch):
+    rows = synthetic_run.masked_rows
+    monkeypatch.setattr(synthetic_run, "masked_rows", lambda: [row | {"low": row["low"] - 1} for row in rows()])
+    text = said(tmp_path)["The cloze test"]
+    assert "no sign that the model learned to predict masked values" in text
+    assert "It is best on" not in text
 
 
 @pytest.mark.parametrize(
@@ -110,7 +128,7 @@ def test_every_label_and_property_is_probed(tmp_path):
 
 
 def test_seeds_that_choose_another_k_are_compared_at_their_own(tmp_path):
-    text = said(tmp_path)["Is cloze profile stable?"]
+    text = said(tmp_path)["Are clusters of cloze profile stable?"]
     assert "pretraining seeds with 0.80 [0.78, 0.82] (permuted: at most 0.010)" in text
     assert "own k, they agree with 0.60 [0.58, 0.62], k = 3 and 5 (permuted" in text
 

@@ -91,6 +91,7 @@ def test_one_file_that_shows_every_stage_and_needs_no_network(written):
     assert {"scan_table", "scan_roc"} <= names
     assert {"mode-3", "cluster-0", "cluster-1", "cluster-2"} <= names
     assert text.count("<img") == len(names)
+    assert 'alt="Training and validation loss and masked R² by training step" style="max-width:' in text
     assert "12.5" not in text  # seconds would make the page differ from run to run
     assert "a loom, 2 cores" in text
 
@@ -125,7 +126,8 @@ def test_a_zoo_alone_is_enough_also_one_without_modes(tmp_path, undrawn):
     text = (report(tmp_path / "wide") / "report.html").read_text()
     Outline(text)
     assert "mode 3" not in text
-    assert text.count("was not run") == 6
+    assert len(re.findall(r"this stage was not run", text)) == 6
+    assert text.count("<h2>") == 4  # in short, the zoo, what was not run, how it was made
 
 
 def test_an_audit_without_rows_was_run_and_says_why(tmp_path, undrawn):
@@ -169,6 +171,7 @@ def test_an_imported_zoo_with_labels_and_properties_has_a_page(tmp_path, undrawn
     assert "predicts the accuracy with R²" in findings
     assert "mode" not in findings
     assert "2 architectures" in text
+    assert read_run(tmp_path / "run").values_of("architecture") == ["linear 6", "linear 9"]
     names = {file.stem for file in (out / "figures").glob("*.png")}
     assert {"label-animal", "label-architecture", "comparison", "umap", "atlas", "contingency"} <= names
 

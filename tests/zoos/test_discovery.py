@@ -183,6 +183,18 @@ def test_snapshots_share_a_run_and_plain_files_do_not(tmp_path):
     assert aside.is_final.sum() == 6
 
 
+def test_epochs_and_steps_are_not_compared_between_runs(tmp_path):
+    for run in range(3):
+        for count in (1, 2):
+            save(tmp_path / "in" / f"r{run}" / f"epoch_{count}.pt", seed=10 * run + count)
+    assert imported(tmp_path)[0].properties == ("epoch",)
+    save(tmp_path / "in" / "r3" / "step_500.pt", seed=99)
+    zoo, entries = imported(tmp_path)
+    assert zoo.properties == ()
+    assert zoo["epoch"].tolist()[-1] == 500
+    assert any("names of some files count epochs" in entry.why for entry in said(entries, "column"))
+
+
 def test_labels_say_what_a_run_is(tmp_path):
     rows = ["file,run_id"]
     for number in range(4):

@@ -66,6 +66,7 @@ def in_shards(tmp_path, in_columns):
 def test_both_ways_hold_the_same_networks(in_columns, in_shards):
     assert len(list(in_shards.artefact.path.glob("*.safetensors"))) > 2
     assert in_columns.architectures == in_shards.architectures
+    assert (in_columns.architecture_names, in_shards.architecture_names) == (SPECS, ("linear 9", "linear 13"))
     for name in ("network_id", "run_id", "split", "snapshot_of", "finite", "kind", "size"):
         np.testing.assert_array_equal(in_columns[name], in_shards[name])
     one, other = (zoo.finite() for zoo in (in_columns, in_shards))

@@ -99,7 +99,8 @@ class Account:
 def _reason(file: str, error: MetarepError) -> str:
     """What an error says of a file, without the file's name at its head."""
     head, name, rest = str(error).partition(file)
-    return rest.lstrip(": ").removeprefix("is ") if name and rest and " " not in head else str(error)
+    at_its_head = name and rest.startswith((" ", ":")) and " " not in head
+    return rest.lstrip(": ").removeprefix("is ") if at_its_head else str(error)
 
 
 def read_account(zoo: Path) -> list[Entry]:

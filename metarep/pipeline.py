@@ -104,21 +104,25 @@ def config_of(source: Path | str, config: Path | None = None, overrides: list[st
 @dataclass(frozen=True)
 class ZooFacts:
     """What the later stages of a run depend on: how many architectures, the parameters of the one that most networks have,
-    which properties, which domain.
+    which properties, which domain, how many networks.
     """
 
     n_architectures: int = 1
     n_params: int = 0
     properties: tuple[str, ...] = ()
     domain: Domain | None = None
+    n_networks: int = 0
 
 
 def facts_of(folder: Path) -> ZooFacts:
     """The facts of a finished zoo."""
     zoo = open_zoo(folder)
     (most, _), *others = Counter(zoo.architecture.tolist()).most_common()
-    return ZooFacts(1 + len(others), zoo.architectures[most].n_params, zoo.properties, domain_of(zoo))
+    return ZooFacts(1 + len(others), zoo.architectures[most].n_params, zoo.properties, domain_of(zoo), len(zoo))
 
+
+MANY = 10_000
+"""Of so many networks models are measured and embeddings made side by side; of fewer before further processes have started."""
 
 MIN_APART = 300
 """A network of fewer parameters has too few parts to be taken apart."""
@@ -196,10 +200,11 @@ def later_stages(config: RunConfig, zoo: ZooFacts, out: Path, device: str) -> li
     """The stages that are made from a zoo; nothing is run."""
     names = (MAIN, *config.models)
     representations = representations_of(config, zoo)
+    how = {"device": device, "side_by_side": device == "cpu" and zoo.n_networks >= MANY}
     stages = [
         *(_pretraining(config, name, out, device) for name in names if name != MAIN or config.pretrained is None),
-        *(_masked_r2(config, name, out, device) for name in names if model_settings(config, name)[0].objective == "cloze"),
-        *(_embedding(config, one, out, device) for one in representations),
+        *(_masked_r2(config, name, out, **how) for name in names if model_settings(config, name)[0].objective == "cloze"),
+        *(_embedding(config, one, out, **how) for one in representations),
         *_evaluation(config, zoo, representations, out, device),
         *_domain_stages(config, zoo, representations, out),
         *_mapping(config, representations, out),
@@ -226,24 +231,22 @@ def model_folder(config: RunConfig, name: str, out: Path) -> Path:
     return config.pretrained if name == MAIN and config.pretrained is not None else out / model_name(name)
 
 
-def _masked_r2(config: RunConfig, name: str, out: Path, device: str) -> Stage:
+def _masked_r2(config: RunConfig, name: str, out: Path, *, device: str, side_by_side: bool) -> Stage:
     settings, inputs = seeded(config.masked_r2, config.seed), _model_and_zoo(config, name, out)
     folder = "masked_r2" if name == MAIN else f"masked_r2_by_model/{name}"
-    return Stage(
-        folder, "masked_r2", settings.resolved(), partial(masked_r2, settings, *inputs.values(), device=device), inputs
-    )
+    make = partial(masked_r2, settings, *inputs.values(), device=device)
+    return Stage(folder, "masked_r2", settings.resolved(), make, inputs, side_by_side=side_by_side)
 
 
-def _embedding(config: RunConfig, one: Representation, out: Path, device: str) -> Stage:
+def _embedding(config: RunConfig, one: Representation, out: Path, *, device: str, side_by_side: bool) -> Stage:
     _, embed_settings = model_settings(config, one.model)
     has_units = kind_named(one.kind).unit is not None
     parts = tuple(part for part in embed_settings.parts if part != "unit" or has_units)
     changes = {"kind": one.kind, "untrained": one.untrained, "name": one.name, "parts": parts}
     settings = embed_settings.model_copy(update=changes)
     inputs = _model_and_zoo(config, one.model, out)
-    return Stage(
-        one.folder, "embeddings", settings.resolved(), partial(embed, settings, *inputs.values(), device=device), inputs
-    )
+    make = partial(embed, settings, *inputs.values(), device=device)
+    return Stage(one.folder, "embeddings", settings.resolved(), make, inputs, side_by_side=side_by_side)
 
 
 def _model_and_zoo(config: RunConfig, name: str, out: Path) -> dict[str, Path]:

@@ -81,7 +81,7 @@ def run_stages(
         refuse_changed(stages, out)
     clock = Clock(out / TIMINGS, device)
     done = 0
-    for batch in batches(stages):
+    for batch in batches(stages, out):
         titles = {stage.name: f"[{done + i}/{len(stages)}] {stage.name}" for i, stage in enumerate(batch, 1)}
         done += len(batch)
         waiting = []
@@ -118,11 +118,14 @@ def refuse_changed(stages: Sequence[Stage], out: Path) -> None:
         )
 
 
-def batches(stages: Sequence[Stage]) -> Iterator[list[Stage]]:
-    """The stages in order: neighbours that may be made side by side together, every other one alone."""
+def batches(stages: Sequence[Stage], out: Path) -> Iterator[list[Stage]]:
+    """The stages in order: neighbours that may be made side by side together, unless one is made from another; every other one
+    alone.
+    """
     batch: list[Stage] = []
     for stage in stages:
-        if batch and not (stage.side_by_side and batch[-1].side_by_side):
+        independent = {out / other.name for other in batch}.isdisjoint(stage.inputs.values())
+        if batch and not (independent and stage.side_by_side and batch[-1].side_by_side):
             yield batch
             batch = []
         batch.append(stage)

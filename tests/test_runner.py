@@ -123,7 +123,9 @@ def test_neighbours_that_may_be_are_made_side_by_side(out, monkeypatch):
             pass
 
     stages = [Stage(name, "model", {}, make, side_by_side=name != "c") for name in "abcd"]
-    assert [[stage.name for stage in batch] for batch in batches(stages)] == [["a", "b"], ["c"], ["d"]]
+    assert [[stage.name for stage in batch] for batch in batches(stages, out)] == [["a", "b"], ["c"], ["d"]]
+    chained = [stages[0], Stage("b", "model", {}, make, {"first": out / "a"}, side_by_side=True)]
+    assert [[stage.name for stage in batch] for batch in batches(chained, out)] == [["a"], ["b"]]
     run_stages(stages[:2], out)
     assert set(json.loads((out / "timings.json").read_text())["seconds"]) == {"a", "b"}
 

@@ -241,7 +241,8 @@ def training_data(
 def cut_windows(
     cohorts: Sequence[Cohort], config: PretrainConfig, *, split: str, spaces: dict[str, ProbeSpace], progress: Progress
 ) -> list[CutWindows]:
-    """Windows of networks that are larger than one, as many from each network as it has or as its share is.
+    """Windows of networks that are larger than one, of those that speak for some parameter as many from each network as it
+    has or as its share is.
 
     In training each network is shown in `n_copies` random orders of its units, or once in the order that the config says.
     Where there are more networks than windows, as many networks are drawn.
@@ -280,8 +281,8 @@ def _windows_of(
 ) -> Iterator[CutWindows]:
     """Up to `share` windows of one network, shape by shape."""
     values = one.plan.view_values(tensors)
-    shapes = np.repeat(np.arange(len(one.plan.shapes)), [shape.n_windows for shape in one.plan.shapes])
-    which = np.concatenate([np.arange(shape.n_windows) for shape in one.plan.shapes])
+    which = [np.flatnonzero(speaks) for speaks in one.plan.speaking]
+    shapes, which = np.repeat(np.arange(len(which)), [len(windows) for windows in which]), np.concatenate(which)
     chosen = np.sort(rng.permutation(len(shapes))[:share])
     known, probes = _contributions(one, tensors, spaces)
     for number in np.unique(shapes[chosen]):

@@ -78,6 +78,13 @@ class Plan:
         (s,) = shape.stretches
         return self.central(shape, firsts) & np.tile(self._chosen[s.view][s.start : s.stop], s.n_units)
 
+    @cached_property
+    def speaking(self) -> list[np.ndarray]:
+        """For each shape (W,) bool: the windows that speak for some parameter. What others show is shown there with as much
+        around it.
+        """
+        return [self.counted(shape, shape.firsts).any(axis=1) for shape in self.shapes]
+
     def central(self, shape: Shape, firsts: np.ndarray) -> np.ndarray:
         """(W, T) bool: the tokens that no other window of the same view shows with more context."""
         if self.whole:

@@ -198,8 +198,8 @@ def _predicted(results: Results) -> str:
     if not found:
         return ""
     target, scores, best = (clear or found)[0]
-    predicts = "predicts" if clear else "does not clearly predict"
-    text = f"The {results.title(best)} embedding {predicts} the {plain(target)} with R² {spoken(scores[best])}"
+    text = f"The {results.title(best)} embedding {'predicts' if clear else 'does not clearly predict'} the {plain(target)}"
+    text += f" with R² {spoken(scores[best])}" if clear else f" (R² {spoken(scores[best])}),"
     return f"{text}{_against(results, scores, best)}."
 
 

@@ -109,7 +109,7 @@ def unexplained_text(rows: Sequence[dict]) -> str:
     known = _of_kind(rows, LABELS)
     parts = []
     if known:
-        said = [f"{row['share']:.0%} ({listed(plain(row['property']).split(' + '))})" for row in known]
+        said = [f"{max(row['share'], 0.0):.0%} ({listed(plain(row['property']).split(' + '))})" for row in known]
         null = f"permuted: at most {max(row['null'] for row in known):.1%}"
         bits = num(known[-1]["bits"], 1)
         parts.append(f"The known labels explain {listed(said)} of the {bits} bits of a network's cluster ({null}).")
@@ -148,7 +148,7 @@ def _left(rows: Sequence[dict]) -> str:
     forest = _of_kind(rows, EVERYTHING)
     if not forest:
         return ""
-    left = 1 - max(share for _, share, _ in ladder(rows))
+    left = 1 - max(max(share, 0.0) for _, share, _ in ladder(rows))
     score = percent(*(forest[0][name] for name in ("share", "low", "high")))
     text = f"A forest of all properties explains {score if forest[0]['share'] > 0 else 'none of it'} on unseen"
     return f"{text} networks, so at most {left:.0%} is due to what was not looked at."

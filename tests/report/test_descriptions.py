@@ -74,6 +74,9 @@ def test_the_rest_is_called_structure_only_where_it_is():
     assert "one after the other" not in unexplained_text(nothing)
     assert unexplained_text([]) == ""
     worse = [row | {"share": -0.2, "low": -0.4} if row["what"] == "everything" else row for row in unexplained_rows()]
+    nothing = [row | {"share": -0.02} for row in worse]
+    assert "explain 0% (mode)" in unexplained_text(nothing)
+    assert unexplained_text(nothing).endswith("at most 100% is due to what was not looked at.")
     assert "A forest of all properties explains none of it on unseen networks" in unexplained_text(worse)
 
 

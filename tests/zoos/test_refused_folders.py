@@ -144,7 +144,7 @@ def test_damaged_files_are_left_out_where_that_is_asked_for(tmp_path):
     for file in (tmp_path / "in").glob("*.*"):
         file.write_bytes(b"")
     shutil.rmtree(tmp_path / "in" / "runs")
-    with pytest.raises(MetarepError, match=r"no network could be imported; met .* is empty"):
+    with pytest.raises(MetarepError, match=r"no network could be imported; met .*: empty; copy or save it again"):
         import_networks(LENIENT, [tmp_path / "in"], tmp_path / "empty")
     assert not (tmp_path / "empty").exists()
 

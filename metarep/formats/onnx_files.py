@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -79,10 +80,8 @@ def read_onnx(path: Path) -> Contents:
 
 def _shapes(model: Any, onnx: Any) -> dict[str, Shapes]:
     """The sizes of values by name, of each graph by the names that lead to it."""
-    try:
+    with suppress(onnx.shape_inference.InferenceError, *DAMAGE):  # the shapes that the file itself states are left
         model = onnx.shape_inference.infer_shapes(model, data_prop=True)
-    except (onnx.shape_inference.InferenceError, *DAMAGE):
-        pass
     return {branch: shapes_of(graph) for branch, _, graph in graphs(model.graph)}
 
 

@@ -9,6 +9,7 @@ import re
 import warnings
 import zipfile
 from collections.abc import Collection, Sequence, Set
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -222,15 +223,13 @@ def _globals(path: Path, file: Any) -> list[str]:
     Raises MetarepError for a class of ALLOCATING.
     """
     names: dict[str, None] = {}
-    try:
+    with suppress(*DAMAGE):  # the end of the file, or damage, of which the loader tells
         while True:
             for operation, argument, _ in pickletools.genops(file):
                 if operation.name == "GLOBAL":
                     full = tuple(argument.split(" ", 1))
                     module, name = NAME_MAPPING.get(full, (IMPORT_MAPPING.get(full[0], full[0]), full[-1]))
                     names[f"{module}.{name}"] = None
-    except DAMAGE:
-        pass
     if hungry := next((name for name in names if name.rpartition(".")[2] in ALLOCATING), None):
         raise MetarepError(f"{path} holds more than tensors", met=hungry, expected="a state dict", fix=SAVE_STATE_DICT)
     return [name for name in names if name not in TENSORS]

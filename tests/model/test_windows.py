@@ -1,6 +1,7 @@
 """Tokens, layouts and windows: 2-2-1 is the special case, every parameter is seen and counts once, units stay whole."""
 
 from collections import Counter
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,9 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_networks import architecture_with, numbered, parts_of, plan_for, small_cnn, window_segments
 
+from metarep.model.data import Cohort, cut_windows
+from metarep.model.settings import PretrainConfig
 from metarep.model.windows import build_plan, most_central, stretches
 from metarep.networks.spec import NetworkSpec
 from metarep.networks.symmetry_groups import Member, Symmetries, SymmetryGroup
+from metarep.progress import Progress
 from metarep.zoos.parameters import architecture_of_spec
 
 # Golden values of the layout that read 2-2-1 networks alone, a token a parameter (version 0.1.0), by parameter in the order
@@ -118,6 +122,20 @@ def test_every_parameter_of_a_convolutional_network_counts_once(chunk, context):
     plan = plan_for(architecture, chunk=chunk, context=context)
     assert counted_values(plan, numbered(architecture)) == list(range(1, sum(t.size for t in architecture.tensors) + 1))
     assert plan.whole == (context == 4096)
+
+
+@pytest.mark.parametrize("bias", [False, True])
+def test_models_learn_from_windows_that_speak_for_some_parameter(bias):
+    """The windows of outputs show what those of hidden units show; a bias of an output is shown by them alone."""
+    architecture = architecture_with({"0.weight": (64, 48), "2.weight": (24, 64)} | ({"2.bias": (24,)} if bias else {}))
+    plan, network = plan_for(architecture, chunk=24, context=9), numbered(architecture)
+    subjects = SimpleNamespace(raw_tensors=lambda row: {name: value[0] for name, value in network.items()})
+    config = PretrainConfig(units="raw", behaviour_weight=0.0, max_windows=1000)
+    drawn = cut_windows([Cohort(subjects, np.arange(1), plan, None)], config, split="train", spaces={}, progress=Progress())
+    learned = {plan.views[one.shape.stretches[0].view].n_units: len(one) for one in drawn}
+    windows = {plan.views[shape.stretches[0].view].n_units: shape.n_windows for shape in plan.shapes}
+    assert windows.keys() == {64, 24}
+    assert learned == (windows if bias else {64: windows[64]})
 
 
 def test_a_network_without_known_symmetries_is_read_by_rows():

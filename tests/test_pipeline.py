@@ -47,6 +47,15 @@ def test_stages_are_made_from_earlier_ones(tmp_path):
     assert "embeddings/model/states" not in stages["report"]
 
 
+@pytest.mark.parametrize(
+    ("n_networks", "device", "expected"), [(pipeline.MANY, "cpu", True), (9, "cpu", False), (10**6, "cuda", False)]
+)
+def test_models_of_large_zoos_are_measured_and_embedded_side_by_side(tmp_path, n_networks, device, expected):
+    stages = later_stages(RunConfig(), ZooFacts(n_networks=n_networks), tmp_path, device)
+    at_once = {stage.name.partition("/")[0] for stage in stages if stage.side_by_side} - {"model"}
+    assert at_once == ({"masked_r2", "embeddings"} if expected else set())
+
+
 def test_stages_follow_from_what_the_zoo_has(tmp_path):
     plain = names_of(RunConfig(), tmp_path)
     assert not {"predictions", "transfer"} & set(plain)

@@ -119,7 +119,7 @@ def _draw_dots(ax: Axes, panel: Panel, rows: Sequence[Any], apart: float, widest
             if score.value < panel.floor:
                 ax.plot(panel.floor, at, "<", color=one.colour, ms=7, zorder=4, clip_on=False)
                 place = {"textcoords": "offset points", "va": "center", "fontsize": 8, "color": one.colour, "zorder": 5}
-                beside = 8 if apart else 8 + 30 * n_below
+                beside = 8 if apart else 8 + 23 * n_below
                 ax.annotate(num(score.value, 1), (panel.floor, at), (beside, 0), path_effects=HALO, **place)
                 n_below += 1
             elif not math.isnan(value):

@@ -5,9 +5,10 @@ import math
 import pytest
 import torch
 
+from metarep.networks.architecture import read_architecture
 from metarep.networks.tensor_symmetry import random_symmetry
 from metarep.zoos.account import read_account
-from metarep.zoos.constants import is_mask, is_sines
+from metarep.zoos.constants import Constants, is_mask, is_sines
 from metarep.zoos.importing import import_networks
 from metarep.zoos.settings import ImportConfig
 from metarep.zoos.zoo import open_zoo
@@ -152,6 +153,30 @@ def test_units_that_a_frozen_layer_reads_keep_their_places(tmp_path):
     assert free == [12, 3]
     drawn = random_symmetry(trained.raw_tensors(0), trained.symmetries[0], generator=torch.Generator().manual_seed(0))
     assert not torch.equal(drawn["fc3.weight"], trained.raw_tensors(0)["fc3.weight"])
+
+
+def watched(networks):
+    constants = Constants()
+    shapes = [(name, tuple(value.shape), "float32") for name, value in networks[0].items()]
+    architecture = read_architecture(shapes)
+    for number, tensors in enumerate(networks):
+        constants.observe(number, architecture, tensors)
+    return constants, architecture
+
+
+def test_snapshots_of_one_run_do_not_tell_what_was_learned():
+    constants, architecture = watched([network(i) | {"lookup.data": TABLE} for i in range(4)])
+    assert not any(constants.unlearned(architecture, ["one"] * 4))
+    assert constants.unlearned(architecture, ["one", "one", "two", "two"]).buffers == ("lookup.data",)
+
+
+def test_where_all_is_equal_masks_alone_are_set_aside():
+    """Copies of one network: what they have alike is what it learned."""
+    mask = torch.triu(torch.full((6, 6), OUT), 1)
+    constants, architecture = watched([network(0) | {"lookup.data": mask}] * 4)
+    assert constants.unlearned(architecture, ["one", "two", "three", "four"]) == (("lookup.data",), (), ())
+    constants, architecture = watched([network(0) | {"lookup.data": TABLE}] * 4)
+    assert not any(constants.unlearned(architecture, ["one", "two", "three", "four"]))
 
 
 def test_tied_tensors_are_counted_and_read_once(tmp_path):

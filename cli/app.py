@@ -16,6 +16,7 @@ from metarep.errors import MetarepError
 from .ablations import ablations
 from .audit import audit
 from .bench import bench_app
+from .benchmark import benchmark
 from .build_zoo import build_zoo
 from .cluster import cluster
 from .demo import demo
@@ -95,7 +96,7 @@ def _main(
 COMMANDS = (
     *(run, demo, build_zoo, import_networks, export, pretrain, embed, cluster, neighbours, parts, predict),
     *(transfer, audit, scan, push),
-    *(experiment, question, beyond, dynamics, functions, ablations, report, map_, show, info),
+    *(experiment, question, beyond, dynamics, functions, ablations, benchmark, report, map_, show, info),
 )
 """In the order of `--help`."""
 

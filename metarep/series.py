@@ -1,23 +1,49 @@
-"""A series of runs, one change a row: they share a zoo and a base model, and a table puts them side by side."""
+"""Series of runs: their configs lie in a folder, and a table puts them side by side."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from metarep.errors import MetarepError
 from metarep.pipeline import run
 from metarep.report.ablations import ablations
+from metarep.report.benchmark import benchmark
 from metarep.run_settings import RunConfig
 from metarep.runner import publish
 from metarep.settings import load_config
 
 BASE = "base"
-PUBLISHED = {"tables": ("table/ablations.csv", "table/findings.md"), "figures/ablations": ("table/figures/*.png",)}
+
+
+class Series(NamedTuple):
+    """What puts the runs of a series side by side, and which of its files are published, by folder."""
+
+    side_by_side: Callable[..., Path]
+    published: dict[str, tuple[str, ...]]
+
+
+ABLATIONS = Series(
+    ablations, {"tables": ("table/ablations.csv", "table/findings.md"), "figures/ablations": ("table/figures/*.png",)}
+)
+"""One change a row: the runs share a zoo and a base model."""
+
+BENCHMARK = Series(
+    benchmark, {"tables": ("table/benchmark.csv", "table/costs.csv", "table/findings.md"), "figures": ("table/figures/*.png",)}
+)
+"""Every representation on several zoos."""
 
 
 def run_series(
-    configs: Path, out: Path, *, overrides: list[str] | None = None, publish_to: Path | None = None, device: str, **how: Any
+    series: Series,
+    configs: Path,
+    out: Path,
+    *,
+    overrides: list[str] | None = None,
+    publish_to: Path | None = None,
+    device: str,
+    **how: Any,
 ) -> Path:
     """Runs every config of a folder but base.yaml into `out`/NAME, puts them side by side in `out`/table and returns that.
 
@@ -30,7 +56,8 @@ def run_series(
     done: list[Path] = []
     for name, config in settings.items():
         done.append(run(config, out / name, reuse=tuple(done), device=device, **how))
-    path = ablations(done, out / "table", overwrite=True, progress=how.get("progress"))
+    path = series.side_by_side(done, out / "table", overwrite=True, progress=how.get("progress"))
     if publish_to is not None:
-        publish(out, publish_to, PUBLISHED, named=lambda file: "ablations.md" if file.name == "findings.md" else file.name)
+        name = series.side_by_side.__name__
+        publish(out, publish_to, series.published, named=lambda file: f"{name}.md" if file.suffix == ".md" else file.name)
     return path

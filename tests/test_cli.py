@@ -23,6 +23,7 @@ COMMANDS = (
     "transfer",
     "audit",
     "ablations",
+    "benchmark",
     "scan",
     "dynamics",
     "functions",

@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from itertools import pairwise
+from pathlib import Path
+from runpy import run_path
 from typing import Literal
 
 import numpy as np
@@ -18,6 +20,7 @@ from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 
 from metarep.embeddings.behaviour import MAX_PAIRED, N_FINE, N_PROBES, activity_of, ordered, pattern_shares
+from metarep.errors import MetarepError
 from metarep.evaluation.units import Units
 from metarep.networks.architecture import Architecture, readable
 from metarep.networks.forward import Jacobians, contributions, forward, jacobians
@@ -65,6 +68,8 @@ class Baseline:
 
 
 BASELINES: dict[str, Baseline] = {}
+FURTHER: set[str] = set()
+"""Names of those that files of the user registered."""
 
 
 def baseline(
@@ -83,6 +88,23 @@ def baseline(
         return make
 
     return register
+
+
+def load_baselines(file: Path) -> None:
+    """Runs a file of Python, in which functions become baselines by `baseline`.
+
+    Raises MetarepError where there is no such file, and where it takes the name of a baseline that comes with metarep.
+    """
+    if not file.is_file():
+        raise MetarepError(f"no file {file}", expected="a file of Python that registers baselines")
+    import_module("metarep.evaluation.unit_baselines")
+    known = dict(BASELINES)
+    run_path(str(file))
+    added = {name for name, one in BASELINES.items() if known.get(name) is not one}
+    if taken := sorted(added & known.keys() - FURTHER):
+        BASELINES.update(known)
+        raise MetarepError(f"{file} registers baselines that there are", met=", ".join(taken), fix="give them other names")
+    FURTHER.update(added)
 
 
 def of_params(name: str, description: str, *, needs: tuple[Need, ...] = ("spec",), oracle: bool = False):

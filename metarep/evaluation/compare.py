@@ -24,6 +24,7 @@ from metarep.evaluation.arena import (
     representations_of,
     side_by_side,
 )
+from metarep.evaluation.baselines import load_baselines
 from metarep.evaluation.clusters import RULE, Clustering, fit_umap, sweep
 from metarep.evaluation.describe import describe
 from metarep.evaluation.folds import SAID, out_of_fold, same_names
@@ -85,6 +86,8 @@ def cluster(
     networks = open_zoo(zoo if zoo is not None else loaded[0].artefact.input_path("zoo"))
     subjects = embedded_in_all(loaded, networks.final())
     arena = arena_of(units_of(subjects) if config.part == "unit" else subjects, config, progress.say)
+    for file in config.further:
+        load_baselines(Path(file))
     how = {"baselines": config.baselines, "joint": config.joint}
     representations = representations_of(arena.zoo, loaded, arena.folds, **how)
     if isinstance(arena.zoo, Units):

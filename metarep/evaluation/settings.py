@@ -18,6 +18,7 @@ class ClusterConfig(Settings):
     baselines: bool | tuple[str, ...] = Field(
         True, description="baselines and oracles beside the embeddings: all that the zoo allows, or those named"
     )
+    further: tuple[str, ...] = Field((), description="files of Python that register further baselines")
     clusterers: tuple[Literal["kmeans", "gmm", "hdbscan"], ...] = Field(("kmeans", "gmm", "hdbscan"), min_length=1)
     ks: tuple[Annotated[int, Field(ge=2)], ...] = Field(
         (2, 3, 4, 5, 6, 8, 10, 12, 16), min_length=1, description="numbers of clusters tried"

@@ -10,9 +10,7 @@ import typer
 from .options import DEVICE, OVERRIDES, Given, command
 from .output import say_where
 
-WITH = Annotated[
-    list[Path] | None, typer.Option("--with", help="a file of Python that registers further baselines; repeatable")
-]
+WITH = Annotated[list[Path] | None, typer.Option("--with", help="a file of Python with further baselines; repeatable")]
 
 
 @command(out="results/benchmark", device=DEVICE, publish=True, overwrite="make again what has changed")

@@ -27,8 +27,8 @@ N_NETWORKS = 200
 
 
 def costs(comparison: Artefact) -> Iterator[dict]:
-    """Rows (representation, model, untrained, n_networks, seconds, mebibytes) of what a comparison compares: its baselines, and of
-    networks its embeddings. `mebibytes` is how far the memory of the process grew.
+    """Rows (representation, model, untrained, n_networks, seconds, mebibytes) of what a comparison compares: its baselines, and
+    of networks its embeddings. `mebibytes` is how far the memory of the process grew.
     """
     zoo, config = comparison.input_path("zoo"), ClusterConfig(**comparison.config)
     names = [name for name in comparison.manifest["inputs"] if name.startswith("embeddings_")]

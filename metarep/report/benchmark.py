@@ -1,9 +1,10 @@
-"""Runs on several zoos side by side: every representation on every label and property, in one table, one figure and sentences."""
+"""Runs on several zoos side by side: every representation on every label and property; a table, a figure, sentences."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -34,9 +35,9 @@ READINGS = {
 """How a task is solved: by a probe, or by clusters at the k that is chosen without labels."""
 
 CAVEAT = (
-    "Representations are frozen; probes and clusters are fitted on training runs and measured on test runs. Of each group the best "
-    "is picked on these same test runs, of baselines as of embeddings. Intervals (95 %) are over runs, for one pretraining seed; "
-    "where models of further seeds were compared their values follow."
+    "Representations are frozen; probes and clusters are fitted on training runs and measured on test runs. The best of each "
+    "group is picked on these same test runs, among baselines as among embeddings. Intervals (95 %) are over runs, for one "
+    "pretraining seed; where models of further seeds were compared their values follow."
 )
 
 
@@ -149,8 +150,8 @@ def _sentence(rows: Sequence[Mapping]) -> str:
 
 
 def benchmark_figure(rows: Sequence[Mapping]) -> Figure:
-    """Representations down, tasks across: of labels a linear probe and k-means, of properties a linear probe. Those are shown that
-    are the best of their group in some task; a frame marks the best that is no oracle, and all whose intervals reach its own.
+    """Representations down, tasks across: of labels a linear probe and k-means, of properties a linear probe. Those are shown
+    that are the best of their group in some task; a frame marks the best that is no oracle, and all whose intervals reach it.
     """
     columns = {key: own for key, own in tasks_of(rows).items() if key[3] in ("linear", "kmeans")}
     shown = {(best["group"], best["title"]) for own in columns.values() for g in LOOKS if (best := best_of(own, g))}
@@ -176,6 +177,6 @@ def benchmark_figure(rows: Sequence[Mapping]) -> Figure:
             label.set_rotation_mode("anchor")
         for x, y in framed:
             ax.add_patch(Rectangle((x - 0.47, y - 0.45), 0.94, 0.9, fill=False, edgecolor=INK, linewidth=1.4))
-        for y in np.flatnonzero([one[0] != other[0] for one, other in zip(names, names[1:], strict=False)]):
+        for y in np.flatnonzero([one[0] != other[0] for one, other in pairwise(names)]):
             ax.axhline(y + 0.5, color=INK, linewidth=0.8)
     return figure

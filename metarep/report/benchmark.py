@@ -15,7 +15,7 @@ from metarep.artefact import MANIFEST, Artefact, open_artefact, write_whole, wri
 from metarep.errors import MetarepError
 from metarep.evaluation.costs import costs
 from metarep.progress import Progress
-from metarep.report.representations import BASELINE, CLOZE, LOOKS, ORACLE, key_of, representation_of
+from metarep.report.representations import BASELINE, CLOZE, LOOKS, MAIN_MODEL, ORACLE, key_of, representation_of
 from metarep.report.results import NATIVE
 from metarep.report.settings import ReportConfig
 from metarep.report.style import INK, amounts_map, cells, drawing, png_of
@@ -114,9 +114,10 @@ def tasks_of(rows: Sequence[Mapping]) -> dict[tuple[str, ...], list[Mapping]]:
 
 
 def best_of(rows: Sequence[Mapping], group: str) -> Mapping:
-    """The row of a group that has the highest value; of embeddings, one of the run's own model; empty where there is none."""
-    own = [row for row in where(rows, group=group) if not math.isnan(row["value"])]
-    return max(own, key=lambda row: row["value"], default={})
+    """The row of a group with the highest value, of the run's own model where it has embeddings of several; or an empty one."""
+    found = [row for row in where(rows, group=group) if not math.isnan(row["value"])]
+    own = [row for row in found if row["model"] in ("", *MAIN_MODEL)]
+    return max(own or found, key=lambda row: row["value"], default={})
 
 
 # -- in words

@@ -82,7 +82,8 @@ def command(
 
     `kind` is the class of its settings, as "module:Class"; a command without any has no --config and --set, one that `writes`
     nothing no --out and --overwrite. Where `out` is None the command itself says where its result goes by default. `seed` and
-    `device` are help texts, "" for no such option. With `cluster` its work may be spread. With `variants` its help shows the settings of every `Builder` too.
+    `device` are help texts, "" for no such option. With `cluster` its work may be spread over
+    machines. With `variants` its help shows the settings of every `Builder` too.
     """
     shared: dict[str, tuple[Any, Any]] = {"config": (CONFIG, None), "overrides": (OVERRIDES, None)} if kind else {}
     if writes:

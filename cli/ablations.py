@@ -13,7 +13,7 @@ from .output import print_csv, say_where
 COLUMNS = ("run", "row", "embedding", "kmeans_ari", "gmm_ari", "linear", "masked_r2")
 
 
-@command(out="results/ablations", device=DEVICE, publish=True, overwrite="make again what has changed")
+@command(out="results/ablations", device=DEVICE, publish=True, overwrite="make again what has changed", cluster=True)
 def ablations(
     given: Given,
     configs: Annotated[Path, typer.Argument(help="a folder of YAML files: base.yaml and those that extend it")],

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 FEW = 10
 
 
-@command("metarep.training.settings:ZooConfig", out="results/zoo", device=DEVICE, variants=True)
+@command("metarep.training.settings:ZooConfig", out="results/zoo", device=DEVICE, variants=True, cluster=True)
 def build_zoo(
     given: Given,
     variant: Annotated[str | None, typer.Option(help="the recipe: e01 … e09, fourier, groups, digits")] = None,

@@ -11,7 +11,7 @@ from .options import Given, command
 from .output import print_table, say_where
 
 
-@command("metarep.evaluation.settings:ClusterConfig", out="results/clusters")
+@command("metarep.evaluation.settings:ClusterConfig", out="results/clusters", cluster=True)
 def cluster(
     given: Given,
     embeddings: Annotated[list[Path], typer.Argument(help="one or more embeddings' folders, of one zoo")],

@@ -20,6 +20,10 @@ OVERRIDES = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="change one setting by its dotted name, such as families.0.lr; repeatable"),
 ]
+CLUSTER = Annotated[
+    str | None,
+    typer.Option(help="spread the work through Ray: auto, the address of a cluster, or local:N for N processes here"),
+]
 DEVICE = "cpu, cuda, cuda:N, or auto: a GPU where there is one"
 FILE = {
     "out_help": "the file to write; by default results/NETWORK_ID",
@@ -72,12 +76,14 @@ def command(
     device: str = "",
     publish: bool = False,
     variants: bool = False,
+    cluster: bool = False,
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """A command of its function's own parameters and of the shared options, which it gets as its first one, `given`.
 
     `kind` is the class of its settings, as "module:Class"; a command without any has no --config and --set, one that `writes`
     nothing no --out and --overwrite. Where `out` is None the command itself says where its result goes by default. `seed` and
-    `device` are help texts, "" for no such option. With `variants` its help shows the settings of every `Builder` too.
+    `device` are help texts, "" for no such option. With `cluster` its work may be spread over
+    machines. With `variants` its help shows the settings of every `Builder` too.
     """
     shared: dict[str, tuple[Any, Any]] = {"config": (CONFIG, None), "overrides": (OVERRIDES, None)} if kind else {}
     if writes:
@@ -88,6 +94,8 @@ def command(
         shared["seed"] = (Annotated[int | None, typer.Option(help=seed)], None)
     if device:
         shared["device"] = (Annotated[str, typer.Option(help=device)], "cpu")
+    if cluster:
+        shared["cluster"] = (CLUSTER, None)
     shared["quiet"] = (Annotated[bool, typer.Option("--quiet", help="no progress")], False)
     if writes:
         shared["overwrite"] = (Annotated[bool, typer.Option("--overwrite", help=overwrite)], False)
@@ -101,7 +109,11 @@ def command(
 
         @wraps(function)
         def run(**values: Any) -> None:
-            function(Given(kind, **{name: values.pop(name) for name in shared}), **values)
+            from metarep.work import on_cluster
+
+            given = {name: values.pop(name) for name in shared}
+            with on_cluster(given.pop("cluster", None)):
+                function(Given(kind, **given), **values)
 
         run.__signature__ = Signature([*own, *added])
         run.__annotations__ = {one.name: one.annotation for one in (*own, *added)}

@@ -11,7 +11,7 @@ from .options import Given, command
 from .output import print_csv, say_where
 
 
-@command("metarep.evaluation.settings:PredictConfig", out="results/predictions")
+@command("metarep.evaluation.settings:PredictConfig", out="results/predictions", cluster=True)
 def predict(
     given: Given,
     embeddings: Annotated[list[Path], typer.Argument(help="one or more embeddings' folders, of one imported zoo")],

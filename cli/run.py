@@ -18,6 +18,7 @@ from .output import say_run
     seed="override the seeds of all stages; targets keep theirs",
     device=DEVICE,
     publish=True,
+    cluster=True,
 )
 def run(
     given: Given,

@@ -20,6 +20,7 @@ from typing import Any
 from metarep.artefact import MANIFEST, canonical_json, open_artefact, partial_path, write_whole
 from metarep.errors import MetarepError
 from metarep.progress import Progress
+from metarep.work import spread
 
 CONFIG = "config.yaml"
 TIMINGS = "timings.json"
@@ -147,19 +148,15 @@ def _copied(stage: Stage, out: Path, reuse: Sequence[Path]) -> str:
 
 def _make_side_by_side(stages: Sequence[Stage], out: Path, overwrite: bool, clock: Clock, progress: Progress) -> None:
     """A process and a thread for each, since small matrices gain little from more threads."""
-    from joblib import Parallel, cpu_count, delayed, parallel_config
-
-    with progress.task("side by side", len(stages), "stages") as task, parallel_config("loky", inner_max_num_threads=1):
-        parallel = Parallel(n_jobs=min(cpu_count(), len(stages)), return_as="generator_unordered")
-        jobs = (delayed(_make_timed)(stage, out / stage.name, overwrite) for stage in stages)
-        for name, seconds in parallel(jobs):
+    with progress.task("side by side", len(stages), "stages") as task:
+        for name, seconds in spread(_make_timed, stages, out, overwrite, in_order=False):
             clock.record(name, seconds, finished=True)
             task.advance(1, name)
 
 
-def _make_timed(stage: Stage, path: Path, overwrite: bool) -> tuple[str, float]:
+def _make_timed(stage: Stage, out: Path, overwrite: bool) -> tuple[str, float]:
     start = time.monotonic()
-    stage.make(path, overwrite=overwrite, progress=Progress())
+    stage.make(out / stage.name, overwrite=overwrite, progress=Progress())
     return stage.name, time.monotonic() - start
 
 

@@ -20,6 +20,7 @@ ORDER = (
     "settings_table",
     "progress",
     "tables",
+    "work",
     "runner",
     "devices",
     "speed",
@@ -65,6 +66,8 @@ HEAVY = {
     "safetensors",
     "jinja2",
     "onnx",
+    "joblib",
+    "ray",
 }
 LIGHT_MODULES = ("__init__", "errors", "lock", "artefact", "progress")
 LIBRARY = sorted((ROOT / "metarep").rglob("*.py"))

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from joblib import Parallel, cpu_count, parallel_config
 
 from metarep.embeddings.store import Embeddings
 from metarep.errors import MetarepError
@@ -31,9 +29,6 @@ from metarep.zoos.zoo import Zoo
 
 MIN_FIT_NETWORKS = 10
 """Fewer are no training split: a probe's share of them is not enough for its five neighbours."""
-
-IN_ONE_PROCESS = 100
-"""Of so few networks everything is measured before further processes have started."""
 
 EMBEDDING, BASELINE, ORACLE, JOINT = "embedding", "baseline", "oracle", "joint"
 
@@ -258,12 +253,3 @@ def key_names(zoo: Zoo) -> tuple[str, ...]:
 def keys_of(zoo: Zoo) -> list[tuple]:
     """What these columns hold, row by row."""
     return list(zip(*(zoo[name].tolist() for name in key_names(zoo)), strict=True))
-
-
-def side_by_side(jobs: Sequence[Callable], n_networks: float = math.inf) -> Iterator:
-    """What delayed jobs return, in turn, from as many processes as there are cores, each of one thread; of few networks from
-    this one.
-    """
-    with parallel_config("loky", inner_max_num_threads=1):
-        n_processes = 1 if n_networks <= IN_ONE_PROCESS else min(cpu_count(), len(jobs))
-        yield from Parallel(n_jobs=n_processes, return_as="generator")(jobs)

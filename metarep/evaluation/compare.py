@@ -9,7 +9,6 @@ from itertools import combinations
 from pathlib import Path
 
 import numpy as np
-from joblib import delayed
 
 from metarep.artefact import canonical_json, open_artefact, writing
 from metarep.embeddings.store import Embeddings, load_embeddings
@@ -22,7 +21,6 @@ from metarep.evaluation.arena import (
     arena_of,
     embedded_in_all,
     representations_of,
-    side_by_side,
 )
 from metarep.evaluation.baselines import load_baselines
 from metarep.evaluation.clusters import RULE, Clustering, fit_umap, sweep
@@ -33,6 +31,7 @@ from metarep.evaluation.settings import ClusterConfig
 from metarep.evaluation.units import Units, units_of, within_rows
 from metarep.progress import Progress
 from metarep.tables import write_tables
+from metarep.work import spread
 from metarep.zoos.zoo import open_zoo
 
 NATIVE, UMAP = "native", "umap"
@@ -97,10 +96,9 @@ def cluster(
         tables = Tables()
         with progress.task("compare", len(representations), "representations") as task:
             first = next((one.name for one in representations if one.origin == EMBEDDING), None)
-            described = [not one.untrained and one.name in (config.described or (first,)) for one in representations]
-            pairs = zip(representations, described, strict=True)
-            jobs = [delayed(compare_one)(one, arena, config, described=is_described) for one, is_described in pairs]
-            for one, part in zip(representations, side_by_side(jobs, len(arena.zoo)), strict=True):
+            given = (arena, config, config.described or (first,))
+            found = spread(compare_one, representations, *given, n_networks=len(arena.zoo))
+            for one, part in zip(representations, found, strict=True):
                 tables.extend(part)
                 task.advance(1, one.name)
         for note in dict.fromkeys(tables.notes):
@@ -121,11 +119,11 @@ def cluster(
     return Path(out)
 
 
-def compare_one(one: Representation, arena: Arena, config: ClusterConfig, *, described: bool) -> Tables:
-    """Everything about one representation."""
+def compare_one(one: Representation, arena: Arena, config: ClusterConfig, described: Sequence[str | None]) -> Tables:
+    """Everything about one representation; its clusters are described if it is among those named."""
     known, how = [*arena.labels.items(), *arena.numbers.items()], {"n_seeds": config.n_probe_seeds, "seed": config.seed}
     probes = probe_rows(one.in_folds(arena.folds), arena.folds, known, arena.run, **how)
-    tables = Clustered(one, arena, config).tables(described=described)
+    tables = Clustered(one, arena, config).tables(described=not one.untrained and one.name in described)
     tables.rows["probes"] += [one.columns | row | arena.columns for row in probes]
     return tables
 

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from joblib import delayed
 from scipy.stats import kendalltau
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.metrics import r2_score
@@ -22,13 +21,14 @@ from sklearn.model_selection import GroupKFold
 from metarep.artefact import writing
 from metarep.embeddings.store import load_embeddings
 from metarep.errors import MetarepError
-from metarep.evaluation.arena import Representation, representations_of, side_by_side
+from metarep.evaluation.arena import Representation, representations_of
 from metarep.evaluation.folds import SAID, Fold, evaluation_split, folds_of, measured_rows, split_off
 from metarep.evaluation.probes import linear_regressor
 from metarep.evaluation.resampling import interval, r2_draws, resamples
 from metarep.evaluation.settings import PredictConfig
 from metarep.progress import Progress
 from metarep.tables import write_tables
+from metarep.work import spread
 from metarep.zoos.readings import varies
 from metarep.zoos.zoo import Zoo, open_zoo
 
@@ -91,9 +91,11 @@ def prediction_rows(
     """
     jobs = [(one, target) for target in targets for one in representations]
     rows: list[dict[str, Any]] = []
-    calls = [delayed(metrics_of)(one.in_folds(folds), targets[target], run, folds, config) for one, target in jobs]
+    given = [(one.in_folds(folds), targets[target]) for one, target in jobs]
     with progress.task("predict", len(jobs), "regressions") as task:
-        for (one, target), metrics in zip(jobs, side_by_side(calls, len(run)), strict=True):
+        for (one, target), metrics in zip(
+            jobs, spread(metrics_of, given, run, folds, config, n_networks=len(run)), strict=True
+        ):
             about = {"evaluation_split": evaluation_split(folds)}
             rows += [one.columns | {"target": target, **row} | about for row in metrics]
             task.advance(1, f"{target}, {one.name}")
@@ -101,9 +103,10 @@ def prediction_rows(
 
 
 def metrics_of(
-    xs: Sequence[np.ndarray], y: np.ndarray, run: np.ndarray, folds: Sequence[Fold], config: PredictConfig
+    given: tuple[Sequence[np.ndarray], np.ndarray], run: np.ndarray, folds: Sequence[Fold], config: PredictConfig
 ) -> list[dict[str, Any]]:
-    """What each regressor makes of vectors (N, D), one array a fold, and y (N,), NaN where there is no value."""
+    """What each regressor makes of given vectors (N, D), one array a fold, and y (N,), NaN where there is no value."""
+    xs, y = given
     known, measured = np.isfinite(y), measured_rows(folds)
     tested = known[measured]
     truth, groups = y[measured][tested], run[measured][tested]

@@ -6,15 +6,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from joblib import delayed
 from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import StandardScaler
 
-from metarep.evaluation.arena import side_by_side
 from metarep.evaluation.clusters import UMAP_MAX_ROWS, fit_umap
 from metarep.evaluation.compare import MIN_PLACES
 from metarep.map.settings import MapConfig
+from metarep.work import spread
 
 BLOCK = 4096
 """Points that are placed at once."""
@@ -44,8 +43,8 @@ def all_places(
 ) -> dict[str, Places]:
     """The places of the rows (N, D) of each embedding, side by side; `advance` is told how many rows were placed."""
     found = {}
-    jobs = [delayed(places_of)(x, fitted, config) for x in named.values()]
-    for (name, x), places in zip(named.items(), side_by_side(jobs, len(fitted)), strict=True):
+    made = spread(places_of, list(named.values()), fitted, config, n_networks=len(fitted))
+    for (name, x), places in zip(named.items(), made, strict=True):
         found[name] = places
         advance(len(x))
     return found

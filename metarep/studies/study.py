@@ -24,6 +24,7 @@ from metarep.settings import Settings
 from metarep.studies.rows import number
 from metarep.training.build import build_zoo
 from metarep.training.settings import ZooConfig
+from metarep.work import spread
 from metarep.zoos.zoo import Zoo, open_zoo
 
 if TYPE_CHECKING:
@@ -163,16 +164,16 @@ class Context:
 
     def side_by_side(self, what: str, jobs: Mapping[str, Callable[[], T]]) -> list[T]:
         """What each of some jobs returns, each in a process of one thread."""
-        from joblib import delayed
-
-        from metarep.evaluation.arena import side_by_side
-
         found = []
         with self.progress.task(what, len(jobs), "jobs") as task:
-            for name, one in zip(jobs, side_by_side([delayed(job)() for job in jobs.values()]), strict=True):
+            for name, one in zip(jobs, spread(_called, list(jobs.values())), strict=True):
                 found.append(one)
                 task.advance(1, name)
         return found
+
+
+def _called(job: Callable[[], T]) -> T:
+    return job()
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from metarep.training.engines import check_trainable, engine_by_name, is_compile
 from metarep.training.families import Family, plan_families
 from metarep.training.recipe import Engine, Trained, recipes
 from metarep.training.settings import FamilyConfig, ZooConfig
+from metarep.work import is_on_cluster, spread
 from metarep.zoos.columns import Contents, read_columns, split_of, write_columns
 from metarep.zoos.domain import Columns, Domain
 from metarep.zoos.zoo import KIND, Zoo, open_zoo
@@ -34,7 +35,7 @@ def build_zoo(
     with the same bytes. Raises MetarepError if parents are missing, and for names that occur twice.
     """
     out, progress = Path(out), progress or Progress()
-    engine = engine_by_name(config.engine, device=device)
+    engine_by_name(config.engine, device=device)
     if config.engine == "fast" and not is_compiled():
         progress.say("compiling the kernels, once for this installation: about half a minute")
     inputs = _parent_zoos(config)
@@ -48,15 +49,28 @@ def build_zoo(
         shards: dict[str, list[Path]] = {}
         seen: set[str] = set()
         with progress.task("train networks", n_total, "networks") as task:
-            for family, path in _planned_shards(config, inputs, folder, shards):
-                _refuse_repeats(family, seen)
-                if not path.is_file():
-                    columns = train_rows(engine, config.domain, family, BATCH[config.engine], task)
-                    write_columns(path, columns, contents_of(config.domain, columns))
-                else:
-                    task.advance(len(family))
-                shards.setdefault(family.variant, []).append(path)
+            for planned in _planned_shards(config, inputs, folder, shards):
+                for family, path in planned:
+                    _refuse_repeats(family, seen)
+                    shards.setdefault(family.variant, []).append(path)
+                missing = [(family, path) for family, path in planned if not path.is_file()]
+                task.advance(sum(len(family) for family, path in planned if path.is_file()))
+                for n in spread(_write_shard, missing, config, device) if is_on_cluster() else ():
+                    task.advance(n)
+                for shard in () if is_on_cluster() else missing:
+                    _write_shard(shard, config, device, task.advance)
     return out
+
+
+def _write_shard(
+    shard: tuple[Family, Path], config: ZooConfig, device: str, advance: Callable[[int], None] = lambda n: None
+) -> int:
+    """Trains the networks of one shard on all threads that there are and writes it, whole; returns how many they are."""
+    family, path = shard
+    engine = engine_by_name(config.engine, device=device)
+    columns = train_rows(engine, config.domain, family, BATCH[config.engine], advance)
+    write_columns(path, columns, contents_of(config.domain, columns))
+    return len(family)
 
 
 def _parent_zoos(config: ZooConfig) -> dict[str, Artefact]:
@@ -90,16 +104,17 @@ def _check_families(config: ZooConfig, inputs: dict[str, Artefact]) -> None:
 
 def _planned_shards(
     config: ZooConfig, inputs: dict[str, Artefact], folder: Path, shards: dict
-) -> Iterator[tuple[Family, Path]]:
-    """Every shard in order: the networks in it and its path. A family may descend from shards that stand already."""
+) -> Iterator[list[tuple[Family, Path]]]:
+    """The shards of each family, in order: the networks in one and its path. A family may descend from shards that stand."""
     number = 0
     for index, family_config in enumerate(config.families):
         parents = _load_parents(family_config, inputs.get(f"parents_{index}"), shards)
         plan = {"index": index, "zoo_seed": config.seed, "n_snapshots": config.n_snapshots, "parents": parents}
+        size, parts = config.networks_per_shard, list[Family]()
         for family in plan_families(family_config, **plan):
-            for first in range(0, len(family), config.networks_per_shard):
-                yield family.part(first, first + config.networks_per_shard), folder / f"shard-{number:05d}.parquet"
-                number += 1
+            parts += [family.part(first, first + size) for first in range(0, len(family), size)]
+        yield [(part, folder / f"shard-{at:05d}.parquet") for at, part in enumerate(parts, number)]
+        number += len(parts)
 
 
 def _load_parents(config: FamilyConfig, artefact: Artefact | None, shards: dict[str, list[Path]]) -> Zoo | None:
@@ -115,13 +130,13 @@ def _refuse_repeats(family: Family, seen: set[str]) -> None:
     seen.update(family.network_ids)
 
 
-def train_rows(engine: Engine, domain: Domain, family: Family, batch: int, task) -> Columns:
+def train_rows(engine: Engine, domain: Domain, family: Family, batch: int, advance: Callable[[int], None]) -> Columns:
     """Trains a part of a family and returns the columns of its shard: the end of each run, then its snapshots."""
     parts = []
     for first in range(0, len(family), batch):
         some = family.part(first, first + batch)
         parts.append(_rows(domain, some, engine(some.plan, some.seeds, some.start)))
-        task.advance(len(some))
+        advance(len(some))
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 

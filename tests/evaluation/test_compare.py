@@ -108,7 +108,7 @@ def test_hdbscan_takes_no_k_on_umap_either(noise, monkeypatch):
     zoo = open_zoo(noise.parent / "zoo").final()
     config = QUICK.model_copy(update={"umap": True})
     raw = Representation("raw", BASELINE, "", "raw", False, "", zoo.params.astype(float))
-    tables = compare_one(raw, arena_of(zoo, config), config, described=False)
+    tables = compare_one(raw, arena_of(zoo, config), config, ())
     swept = [(row["clusterer"], row["space"]) for row in tables.rows["k_curve"]]
     counts = {("kmeans", "native"): 2, ("gmm", "native"): 2, ("hdbscan", "native"): 1}
     counts |= {("kmeans", "umap"): 2, ("hdbscan", "umap"): 1}

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-from joblib import Parallel, cpu_count, delayed, parallel_config
 from safetensors import safe_open
 from safetensors.torch import save_file
 
@@ -19,6 +18,7 @@ from metarep.domains.digits.training import Snapshot, train_network
 from metarep.errors import MetarepError
 from metarep.networks.architecture import read_architecture
 from metarep.progress import Progress
+from metarep.work import spread
 from metarep.zoos.columns import Contents
 from metarep.zoos.shards import ShardWriter
 from metarep.zoos.zoo import KIND
@@ -58,9 +58,7 @@ def build_digits(config: DigitsConfig, out: Path | str, *, overwrite: bool = Fal
 def train_group(config: DigitsConfig, runs: range) -> list[tuple[Hyperparameters, list[Snapshot]]]:
     """Some runs, one process a core, one thread a process: small matrices gain nothing from more."""
     drawn = [draw_hyperparameters(run, config.designs, seed=config.seed) for run in runs]
-    with parallel_config("loky", inner_max_num_threads=1):
-        trained = Parallel(n_jobs=min(cpu_count(), len(drawn)))(delayed(_train)(one, config.epochs) for one in drawn)
-    return list(zip(drawn, trained, strict=True))
+    return list(zip(drawn, spread(_train, drawn, config.epochs), strict=True))
 
 
 def _train(settings: Hyperparameters, epochs: tuple[int, ...]) -> list[Snapshot]:

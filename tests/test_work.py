@@ -1,0 +1,64 @@
+"""Independent work gives the same in this process, in several, and on a cluster."""
+
+import os
+import signal
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from metarep.errors import MetarepError
+from metarep.training.build import build_zoo
+from metarep.training.settings import ZooConfig
+from metarep.work import is_on_cluster, on_cluster, spread
+
+ITEMS = [3, 1, 2]
+
+
+def power(item: int, exponent: int) -> int:
+    if item < 0:
+        raise MetarepError("no power of a negative number", met=item)
+    return item**exponent
+
+
+def killed_once(item: int, folder: Path) -> int:
+    """Ends its own process the first time it is called."""
+    try:
+        (folder / str(item)).touch(exist_ok=False)
+    except FileExistsError:
+        return item
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.parametrize("n_networks", [10, 1000])
+def test_results_come_in_the_order_of_the_items_and_errors_as_they_are(n_networks):
+    assert list(spread(power, ITEMS, 2, n_networks=n_networks)) == [9, 1, 4]
+    assert sorted(spread(power, ITEMS, 2, in_order=False, n_networks=n_networks)) == [1, 4, 9]
+    assert list(spread(power, [], 2)) == []
+    with pytest.raises(MetarepError, match="negative"):
+        list(spread(power, [1, -1], 2, n_networks=n_networks))
+
+
+@pytest.mark.parametrize("address", ["local:0", "local:many", "local:"])
+def test_an_address_that_is_none_is_refused(address):
+    pytest.importorskip("ray")
+    with pytest.raises(MetarepError, match="--cluster"), on_cluster(address):
+        pass
+    assert not is_on_cluster()
+
+
+def test_a_zoo_of_a_cluster_has_the_same_bytes_and_lost_processes_are_made_up_for(tmp_path):
+    pytest.importorskip("ray")
+    config = ZooConfig(seed=3, families=[{"variant": "e09", "n_networks": 6}], networks_per_shard=2)
+    alone = build_zoo(config, tmp_path / "alone")
+    with on_cluster("local:2"):
+        assert list(spread(power, ITEMS, 2)) == [9, 1, 4]
+        assert sorted(spread(partial(killed_once, folder=tmp_path), ITEMS)) == [1, 2, 3]
+        with pytest.raises(MetarepError, match="negative"):
+            list(spread(power, [1, -1], 2))
+        together = build_zoo(config, tmp_path / "together")
+    assert not is_on_cluster()
+    names = sorted(path.name for path in alone.iterdir())
+    assert names == sorted(path.name for path in together.iterdir())
+    for name in names:
+        assert (alone / name).read_bytes() == (together / name).read_bytes()

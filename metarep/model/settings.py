@@ -14,7 +14,7 @@ class PretrainConfig(Settings):
     """The cloze model and how it is trained."""
 
     GROUPS: ClassVar[dict[str, tuple[str, ...]]] = {
-        "Objective": ("objective", "bottleneck", "temperature", "view_noise", "view_scale", "teacher_momentum"),
+        "Objective": ("objective", "decoder", "bottleneck", "temperature", "view_noise", "view_scale", "teacher_momentum"),
         "Tokens and windows": ("chunk", "context", "overlap", "positions", "slot_vectors", "max_windows", "max_valid_windows"),
         "Masks": ("mask_ratio_min", "mask_ratio_max", "mask_growth", "unit_mask_share", "value_mask_share"),
         "Behaviour": (*("behaviour_weight", "unmasked_share", "jitter", "n_probes", "probe_range", "probes", "activation"),),
@@ -32,7 +32,8 @@ class PretrainConfig(Settings):
         description="what the encoder learns by: predicting masked values; reconstructing parameters from a bottleneck; "
         "recognising networks that compute the same function; predicting the states of a slower copy of itself",
     )
-    bottleneck: int = Field(8, ge=1, description="autoencoder: width of the bottleneck")
+    decoder: bool = Field(False, description="cloze: whole networks are reconstructed from a bottleneck, too")
+    bottleneck: int = Field(8, ge=1, description="width of the bottleneck of an autoencoder or a decoder")
     temperature: float = Field(0.2, gt=0, description="contrastive: divides the cosine similarities")
     view_noise: float = Field(0.3, ge=0, description="contrastive: standard deviation of the function-preserving noise")
     view_scale: float = Field(0.5, ge=0, description="contrastive: standard deviation of the log scale drawn for each unit")

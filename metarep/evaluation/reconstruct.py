@@ -57,16 +57,14 @@ def reconstruct(
     network_model, trained = load_model(model, device=device), open_artefact(model, "model")
     subjects = open_zoo(zoo).finite().final()
     inputs = {"model": trained, "zoo": subjects.artefact}
-    with writing(
-        out, "reconstruction", config=config.resolved(), seed=config.seed, inputs=inputs, overwrite=overwrite
-    ) as folder:
-        with progress.task("reconstruct", 1, "zoo") as task, torch.no_grad():
-            decoding = Decoding(config, network_model, trained, subjects)
-            write_whole(folder / "reconstruction.csv", to_csv(decoding.rows()))
-            if draw is not None and decoding.is_drawn:
-                for name, rows in (("between", decoding.between()), ("sampled", decoding.sampled())):
-                    write_whole(folder / f"{name}.png", draw(rows, decoding.forward.n_inputs, decoding.range))
-            task.advance(1)
+    how = {"config": config.resolved(), "seed": config.seed, "inputs": inputs, "overwrite": overwrite}
+    with writing(out, "reconstruction", **how) as folder, progress.task("reconstruct", 1, "zoo") as task, torch.no_grad():
+        decoding = Decoding(config, network_model, trained, subjects)
+        write_whole(folder / "reconstruction.csv", to_csv(decoding.rows()))
+        if draw is not None and decoding.is_drawn:
+            for name, rows in (("between", decoding.between()), ("sampled", decoding.sampled())):
+                write_whole(folder / f"{name}.png", draw(rows, decoding.forward.n_inputs, decoding.range))
+        task.advance(1)
     return Path(out)
 
 
@@ -120,8 +118,8 @@ class Decoding:
         }
 
     def rows(self) -> list[dict]:
-        """Rows (code, width, metric, value, low, high, null, n, n_runs): R² of normalised values, of outputs, and by label of the
-        domain how many networks keep theirs.
+        """Rows (code, width, metric, value, low, high, null, n, n_runs): R² of normalised values, of outputs, and by label of
+        the domain how many networks keep theirs.
         """
         run = self.subjects.run_id[self.test].astype(str)
         weights = resamples(self.config.n_bootstraps, len(run), seed=self.config.seed, groups=run)
@@ -144,11 +142,9 @@ class Decoding:
         domain = domain_of(self.subjects)
         if domain is None or domain.columns_of is None or "spec" not in self.subjects:
             return {}
-        spec = self.subjects.spec
-        params = np.concatenate(
-            [networks[one.name].flatten(1).numpy() for one in self.subjects.architectures[0].tensors], axis=1
-        )
-        columns = domain.columns_of(spec, params)
+        names = [one.name for one in self.subjects.architectures[0].tensors]
+        params = np.concatenate([networks[name].flatten(1).numpy() for name in names], axis=1)
+        columns = domain.columns_of(self.subjects.spec, params)
         return {name: columns[name].astype(str) for name in self.subjects.labels if name in columns}
 
     def between(self) -> list[list[np.ndarray]]:

@@ -56,11 +56,9 @@ class Reconstruction:
             places[name] = torch.arange(at, at + shape.numel(), dtype=torch.float64).view(1, *shape)
             at += shape.numel()
         shown = self.subject.segment(places)
-        template = Segment(
-            shown.layout, values.unflatten(1, shown.values.shape[1:]), torch.zeros(len(values), dtype=torch.int64)
-        )
+        present, firsts = shown.layout.present, torch.zeros(len(values), dtype=torch.int64)
+        template = Segment(shown.layout, values.unflatten(1, present.shape), firsts)
         raw = self.model.denormalise(template.values, template)
-        present = shown.layout.present.expand(shown.values.shape[1:])
         flat = raw.new_zeros(len(values), at)
         flat[:, shown.values[0][present].long()] = raw[:, present]
         parts = flat.split([shape.numel() for shape in shapes.values()], dim=1)

@@ -31,7 +31,7 @@ from torch.nn import functional as F
 
 from metarep.model.batches import Batch, Segment
 from metarep.model.behaviour import BehaviourDecoder
-from metarep.model.heads import HEADS, Mixture
+from metarep.model.heads import HEADS, Mixture, perceptron
 from metarep.model.layout import COORDINATES, MAX_DEPTH, N_RELATIONS, NUMBERS, ROLES, SIDES, Layout
 from metarep.model.windows import Plan, plan_of
 from metarep.networks.architecture import KINDS, Architecture

@@ -59,6 +59,15 @@ class Objective(nn.Module):
         """(): what is minimised; `generator` is for what else has to be drawn."""
         raise RuntimeError("an objective has a loss")
 
+    def counts(self, batch: Batch, masks: Sequence[torch.Tensor]) -> dict[str, torch.Tensor | int]:
+        """Over how many values each part of the loss is a mean."""
+        del batch, masks
+        raise MetarepError(f"objective={self.config.objective} needs whole batches", fix="use one process and accumulate=1")
+
+    def share(self, batch: Batch, masks: Sequence[torch.Tensor], of: dict[str, torch.Tensor | int]) -> torch.Tensor:
+        """(): what a piece of a batch adds to the loss of the whole, whose `counts` are given."""
+        raise NotImplementedError
+
     def metrics(self, batch: Batch, masks: Sequence[torch.Tensor]) -> dict[str, float]:
         """What the log says of validation windows beside their loss."""
         del batch, masks
@@ -77,29 +86,39 @@ class Cloze(Objective):
 
     def loss(self, batch: Batch, masks: Sequence[torch.Tensor], *, generator: torch.Generator) -> torch.Tensor:
         del generator
-        loss = self._of_masked(batch, masks)
-        return loss if self.reconstruction is None else loss + self.reconstruction.error(batch)
+        return sum(self._parts(batch, masks).values())
 
-    def _of_masked(self, batch: Batch, masks: Sequence[torch.Tensor]) -> torch.Tensor:
+    def counts(self, batch: Batch, masks: Sequence[torch.Tensor]) -> dict[str, torch.Tensor | int]:
+        asked = [segment.behaviour.contributions.numel() for segment in batch if segment.behaviour is not None]
+        return {"masked": sum(mask.sum() for mask in masks), "behaviour": sum(asked), "whole": sum(map(len, batch))}
+
+    def share(self, batch: Batch, masks: Sequence[torch.Tensor], of: dict[str, torch.Tensor | int]) -> torch.Tensor:
+        own = self.counts(batch, masks)
+        return sum(part * (own[name] / of[name]) for name, part in self._parts(batch, masks).items())
+
+    def _parts(self, batch: Batch, masks: Sequence[torch.Tensor]) -> dict[str, torch.Tensor]:
+        """The parts of the loss by what they are a mean of."""
         model, packed = self.model, self.model.encode_packed(batch, masks)
         mask = torch.cat([mask.flatten(0, 1) for mask in masks])
         truth = torch.cat([model.normalise(segment).flatten(0, 1) for segment in batch])
         shift = model.slot_means(packed, batch)
         if self.everywhere:
-            loss = mean_where(model.head.loss(model.head(packed, shift), truth), mask)
+            parts = {"masked": mean_where(model.head.loss(model.head(packed, shift), truth), mask)}
         else:
             touched = mask.any(dim=-1)
             predicted = model.head(packed[touched], None if shift is None else shift[touched])
             masked = model.head.loss(predicted, truth[touched])[mask[touched]]
-            loss = masked.mean() if len(masked) else masked.sum()
-        if model.decoder is None:
-            return loss
+            parts = {"masked": masked.mean() if len(masked) else masked.sum()}
         behaviours = [
             model.decoder.loss(unit_states(states, model.place(segment.layout).units), segment.behaviour).flatten()
             for segment, states in zip(batch, unpacked(packed, batch), strict=True)
             if segment.behaviour is not None
         ]
-        return loss + self.config.behaviour_weight * torch.cat(behaviours).mean() if behaviours else loss
+        if behaviours:
+            parts["behaviour"] = self.config.behaviour_weight * torch.cat(behaviours).mean()
+        if self.reconstruction is not None:
+            parts["whole"] = self.reconstruction.error(batch)
+        return parts
 
     def metrics(self, batch: Batch, masks: Sequence[torch.Tensor]) -> dict[str, float]:
         """Masked R² against a prediction of 0, the mean of each class."""

@@ -21,7 +21,7 @@ class PretrainConfig(Settings):
         "Symmetry": ("units", "scale_units", "further_symmetries", "n_copies"),
         "Model": ("d_model", "n_layers", "n_heads", "head", "n_components"),
         "Optimisation": (
-            *("n_steps", "batch_size", "lr", "warmup_steps", "weight_decay", "grad_clip", "eval_every"),
+            *("n_steps", "batch_size", "accumulate", "lr", "warmup_steps", "weight_decay", "grad_clip", "eval_every"),
             *("max_train_networks", "max_valid_networks", "seed"),
         ),
     }
@@ -110,6 +110,7 @@ class PretrainConfig(Settings):
     batch_size: int = Field(
         128, ge=1, description="windows a step; with n_steps left open at most four times as many as there are, or 16"
     )
+    accumulate: int = Field(1, ge=1, description="pieces of a batch whose gradients are added up, one after another")
     lr: float = Field(2e-3, gt=0, description="largest learning rate of AdamW")
     warmup_steps: int = Field(200, ge=0, description="steps of linear warm-up; a half cosine follows")
     weight_decay: float = Field(0.01, ge=0, description="of matrices")

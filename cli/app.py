@@ -32,6 +32,7 @@ from .parts import parts
 from .predict import predict
 from .pretrain import pretrain
 from .push import push
+from .reconstruct import reconstruct
 from .report import report
 from .run import run
 from .scan import scan
@@ -95,7 +96,7 @@ def _main(
 
 COMMANDS = (
     *(run, demo, build_zoo, import_networks, export, pretrain, embed, cluster, neighbours, parts, predict),
-    *(transfer, audit, scan, push),
+    *(transfer, audit, reconstruct, scan, push),
     *(experiment, question, beyond, dynamics, functions, ablations, benchmark, report, map_, show, info),
 )
 """In the order of `--help`."""

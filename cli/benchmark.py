@@ -13,7 +13,7 @@ from .output import say_where
 WITH = Annotated[list[Path] | None, typer.Option("--with", help="a file of Python with further baselines; repeatable")]
 
 
-@command(out="results/benchmark", device=DEVICE, publish=True, overwrite="make again what has changed")
+@command(out="results/benchmark", device=DEVICE, publish=True, overwrite="make again what has changed", cluster=True)
 def benchmark(
     given: Given,
     configs: Annotated[Path, typer.Argument(help="a folder of YAML files, one a zoo")],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -26,9 +27,12 @@ def pretrain(
     Examples:
       metarep pretrain results/zoo --out results/model --set n_steps=2000
       metarep pretrain results/zoo results/imported --set chunk=8
+      torchrun --no-python --nproc-per-node 2 metarep pretrain results/zoo --out results/model
     """
     from metarep.model.pretraining import pretrain as train
 
     path = train(given.settings(), list(zoo), given.out, **given.how)
+    if os.environ.get("RANK", "0") != "0":
+        return
     say_where("model", path)
     print_csv(path / "log.csv", COLUMNS, last=1)

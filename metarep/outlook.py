@@ -22,6 +22,7 @@ from metarep.embeddings.stage import embed_networks
 from metarep.errors import MetarepError
 from metarep.model.pretraining import batches_ahead, prepare, start_or_resume, train_step
 from metarep.model.settings import PretrainConfig
+from metarep.model.team import Team
 from metarep.pipeline import ZooFacts, config_of, facts_of, later_stages, representations_of, run, zoo_stages
 from metarep.progress import Progress
 from metarep.run_settings import FinishedZoo, ImportedZoo, RunConfig
@@ -161,7 +162,7 @@ def _measured_step(config: RunConfig, zoo: Zoo, device: str):
     """A model, untrained, and the seconds of one step of pretraining it."""
     settings = config.pretrain.model_copy(update={"n_steps": N_STEPS + 1, "max_windows": 200, "max_valid_windows": 8})
     prepared = prepare(settings, [zoo], progress=Progress())
-    state = start_or_resume(prepared, Path("none"), device)
+    state = start_or_resume(prepared, Path("none"), Team(device))
 
     batches = batches_ahead(prepared, 0, device)
 

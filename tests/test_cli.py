@@ -22,6 +22,7 @@ COMMANDS = (
     "cluster",
     "transfer",
     "audit",
+    "reconstruct",
     "ablations",
     "benchmark",
     "scan",

@@ -94,3 +94,15 @@ class AuditConfig(Settings):
     n_others: int = Field(500, ge=2, description="finished networks among which the nearest other one is looked for")
     n_bootstraps: int = Field(300, ge=20, description="resamples of the runs, for intervals")
     tokens_per_batch: int = Field(16_384, ge=64, description="tokens that are read at once")
+
+
+class ReconstructConfig(Settings):
+    """Networks that a decoder makes of their vectors, and of vectors between and beside these."""
+
+    seed: int = Field(0, ge=0, description="of inputs, resamples and samples")
+    max_fit_networks: int = Field(4000, ge=10, description="training networks that baselines and the density are fitted on")
+    max_test_networks: int = Field(2000, ge=10)
+    n_inputs: int = Field(256, ge=2, description="inputs at which networks are run")
+    n_bootstraps: int = Field(200, ge=20)
+    n_components: int = Field(8, ge=1, description="of the Gaussian mixture of vectors that is sampled")
+    n_drawn: int = Field(4, ge=1, description="pairs of networks that are joined, and rows of samples, in the figures")

@@ -9,6 +9,7 @@ from pathlib import Path
 from metarep.devices import fast_products
 from metarep.model.pretraining import batches_ahead, draw_batch, prepare, start_or_resume, train_step
 from metarep.model.settings import PretrainConfig
+from metarep.model.team import Team
 from metarep.model.transformer import ClozeModel
 from metarep.progress import Progress
 from metarep.speed import gemm_rate, rate
@@ -36,7 +37,7 @@ def bench_pretraining(
     config = config.model_copy(update={"n_steps": config.n_steps or ENDLESS})
     prepared = prepare(config, [open_zoo(zoo).finite() for zoo in zoos], progress=progress or Progress())
     prepared.config = config.model_copy(update={"n_steps": ENDLESS})
-    state = start_or_resume(prepared, Path("none"), device)
+    state = start_or_resume(prepared, Path("none"), Team(device))
     batches, n_tokens = batches_ahead(prepared, 0, device), []
     numbers = count()
 

@@ -7,6 +7,7 @@ of a token, (…, C); `shift` (…, C), if given, is added to the means.
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +18,13 @@ from torch.nn import functional as F
 LOG_STD_RANGE = (-5.0, 3.0)
 HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 N_NODES = 12
+
+
+def perceptron(d_in: int, d_hidden: int, d_out: int, *, n_hidden: int = 1) -> nn.Sequential:
+    """Linear layers with GELU between."""
+    widths = [d_in, *[d_hidden] * n_hidden]
+    layers = [part for a, b in pairwise(widths) for part in (nn.Linear(a, b), nn.GELU())]
+    return nn.Sequential(*layers, nn.Linear(widths[-1], d_out))
 
 
 class Mixture(NamedTuple):

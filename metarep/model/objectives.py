@@ -1,11 +1,11 @@
 """What a model is trained on: the cloze test, and the unsupervised representations it is compared with.
 
-All train the one encoder, `ClozeModel.encode`, on the same data for as many steps; what else they need (a decoder, a
-projection, a teacher) is left behind when the model is saved, and so is the head that predicts values, but for the cloze test.
+All train the one encoder, `ClozeModel.encode`, on the same data for as many steps; what else they need (a projection, a
+teacher) is left behind when the model is saved, and so is the head that predicts values, but for the cloze test.
 
-- "cloze": predict the masked values from the others, and with `behaviour_weight` what units contribute at probe inputs.
-- "autoencoder": the mean state through a bottleneck, from which all values are reconstructed; squared error. Units have no
-  order, so the error is that of the unit order that fits best: an order fixed by a rule would jump where two units tie.
+- "cloze": predict the masked values from the others, and with `behaviour_weight` what units contribute at probe inputs; with
+  `decoder` reconstruct whole networks, too.
+- "autoencoder": the mean state through a bottleneck, from which all values are reconstructed (`metarep.model.reconstruction`).
 - "contrastive": two networks that compute the same function (`views`) must be found among all others of the batch.
   NT-Xent of SimCLR (Chen et al., "A simple framework for contrastive learning of visual representations", 2020).
 - "latent": a teacher, the moving average of the model, reads the whole network; from what is visible the model predicts the
@@ -18,8 +18,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import deepcopy
-from itertools import pairwise, permutations, product
-from math import factorial, prod
 
 import torch
 from torch import nn
@@ -29,14 +27,11 @@ from metarep.devices import without_waiting
 from metarep.errors import MetarepError
 from metarep.model.batches import Batch, Segment
 from metarep.model.data import WholeNetworks
+from metarep.model.heads import perceptron
+from metarep.model.reconstruction import Reconstruction
 from metarep.model.settings import PretrainConfig
 from metarep.model.transformer import ClozeModel, unit_states, unpacked
 from metarep.model.views import same_function
-from metarep.networks.symmetry_groups import Symmetries
-from metarep.networks.tensor_symmetry import canonical, permuted
-
-MAX_ORDERS = 120
-"""With more unit orders than this, an autoencoder's target is the one canonical order."""
 
 
 class Objective(nn.Module):
@@ -64,6 +59,15 @@ class Objective(nn.Module):
         """(): what is minimised; `generator` is for what else has to be drawn."""
         raise RuntimeError("an objective has a loss")
 
+    def counts(self, batch: Batch, masks: Sequence[torch.Tensor]) -> dict[str, torch.Tensor | int]:
+        """Over how many values each part of the loss is a mean."""
+        del batch, masks
+        raise MetarepError(f"objective={self.config.objective} needs whole batches", fix="use one process and accumulate=1")
+
+    def share(self, batch: Batch, masks: Sequence[torch.Tensor], of: dict[str, torch.Tensor | int]) -> torch.Tensor:
+        """(): what a piece of a batch adds to the loss of the whole, whose `counts` are given."""
+        raise NotImplementedError
+
     def metrics(self, batch: Batch, masks: Sequence[torch.Tensor]) -> dict[str, float]:
         """What the log says of validation windows beside their loss."""
         del batch, masks
@@ -74,29 +78,47 @@ class Objective(nn.Module):
 
 
 class Cloze(Objective):
-    """Masked values from the others."""
+    """Masked values from the others; with a decoder, whole networks from a bottleneck, too."""
+
+    def __init__(self, config: PretrainConfig, model: ClozeModel, subject: WholeNetworks | None):
+        super().__init__(config, model, subject)
+        self.reconstruction = Reconstruction(model, subject) if config.decoder else None
 
     def loss(self, batch: Batch, masks: Sequence[torch.Tensor], *, generator: torch.Generator) -> torch.Tensor:
         del generator
+        return sum(self._parts(batch, masks).values())
+
+    def counts(self, batch: Batch, masks: Sequence[torch.Tensor]) -> dict[str, torch.Tensor | int]:
+        asked = [segment.behaviour.contributions.numel() for segment in batch if segment.behaviour is not None]
+        return {"masked": sum(mask.sum() for mask in masks), "behaviour": sum(asked), "whole": sum(map(len, batch))}
+
+    def share(self, batch: Batch, masks: Sequence[torch.Tensor], of: dict[str, torch.Tensor | int]) -> torch.Tensor:
+        own = self.counts(batch, masks)
+        return sum(part * (own[name] / of[name]) for name, part in self._parts(batch, masks).items())
+
+    def _parts(self, batch: Batch, masks: Sequence[torch.Tensor]) -> dict[str, torch.Tensor]:
+        """The parts of the loss by what they are a mean of."""
         model, packed = self.model, self.model.encode_packed(batch, masks)
         mask = torch.cat([mask.flatten(0, 1) for mask in masks])
         truth = torch.cat([model.normalise(segment).flatten(0, 1) for segment in batch])
         shift = model.slot_means(packed, batch)
         if self.everywhere:
-            loss = mean_where(model.head.loss(model.head(packed, shift), truth), mask)
+            parts = {"masked": mean_where(model.head.loss(model.head(packed, shift), truth), mask)}
         else:
             touched = mask.any(dim=-1)
             predicted = model.head(packed[touched], None if shift is None else shift[touched])
             masked = model.head.loss(predicted, truth[touched])[mask[touched]]
-            loss = masked.mean() if len(masked) else masked.sum()
-        if model.decoder is None:
-            return loss
+            parts = {"masked": masked.mean() if len(masked) else masked.sum()}
         behaviours = [
             model.decoder.loss(unit_states(states, model.place(segment.layout).units), segment.behaviour).flatten()
             for segment, states in zip(batch, unpacked(packed, batch), strict=True)
             if segment.behaviour is not None
         ]
-        return loss + self.config.behaviour_weight * torch.cat(behaviours).mean() if behaviours else loss
+        if behaviours:
+            parts["behaviour"] = self.config.behaviour_weight * torch.cat(behaviours).mean()
+        if self.reconstruction is not None:
+            parts["whole"] = self.reconstruction.error(batch)
+        return parts
 
     def metrics(self, batch: Batch, masks: Sequence[torch.Tensor]) -> dict[str, float]:
         """Masked R² against a prediction of 0, the mean of each class."""
@@ -105,7 +127,8 @@ class Cloze(Objective):
             truth = self.model.normalise(segment)[mask]
             left += float((truth - self.model(segment, mask).expectation()[mask]).square().sum())
             total += float(truth.square().sum())
-        return {"valid_r2": 1 - left / total if total > 0 else float("nan")}
+        found = {"valid_r2": 1 - left / total if total > 0 else float("nan")}
+        return found if self.reconstruction is None else found | {"valid_reconstruction_r2": self.reconstruction.r2(batch)}
 
 
 class Autoencoder(Objective):
@@ -115,34 +138,15 @@ class Autoencoder(Objective):
 
     def __init__(self, config: PretrainConfig, model: ClozeModel, subject: WholeNetworks):
         super().__init__(config, model, subject)
-        self.decoder = perceptron(config.bottleneck, 4 * config.d_model, subject.shape.layout.present.numel(), n_hidden=2)
-        self.orders = unit_orders(subject.symmetries)
+        self.reconstruction = Reconstruction(model, subject)
 
     def loss(self, batch: Batch, masks: Sequence[torch.Tensor], *, generator: torch.Generator) -> torch.Tensor:
         del masks, generator
-        return torch.cat([(a - b).square().flatten() for a, b in map(self._reconstructed_and_target, batch)]).mean()
+        return self.reconstruction.error(batch)
 
     def metrics(self, batch: Batch, masks: Sequence[torch.Tensor]) -> dict[str, float]:
         del masks
-        pairs = [self._reconstructed_and_target(segment) for segment in batch]
-        left = sum(float((a - b).square().sum()) for a, b in pairs)
-        return {"valid_reconstruction_r2": 1 - left / sum(float(b.square().sum()) for _, b in pairs)}
-
-    def _reconstructed_and_target(self, segment: Segment) -> tuple[torch.Tensor, torch.Tensor]:
-        """Both (B, T · C): what the decoder says, and the values in the unit order that is nearest to it."""
-        tensors = canonical(segment.tensors, self.subject.symmetries, n_lead=1)
-        found = self.decoder(self.model.pool(self.model.states(self.subject.segment(tensors))))
-        ordered = torch.stack([self._values(self._in_order(tensors, order)) for order in self.orders])
-        best = (found.detach() - ordered).square().sum(dim=2).argmin(dim=0)
-        return found, ordered[best, torch.arange(len(found), device=found.device)]
-
-    def _in_order(self, tensors: dict[str, torch.Tensor], order: list[torch.Tensor | None]) -> dict[str, torch.Tensor]:
-        b = len(next(iter(tensors.values())))
-        same = [None if one is None else one.expand(b, -1) for one in order]
-        return permuted(tensors, self.subject.symmetries, same)
-
-    def _values(self, tensors: dict[str, torch.Tensor]) -> torch.Tensor:
-        return self.model.normalise(self.subject.segment(tensors)).flatten(1)
+        return {"valid_reconstruction_r2": self.reconstruction.r2(batch)}
 
 
 class Contrastive(Objective):
@@ -213,9 +217,10 @@ def build_objective(config: PretrainConfig, model: ClozeModel, subject: WholeNet
     Raises MetarepError for an objective on whole networks of one architecture where there is no such `subject`.
     """
     kind = OBJECTIVES[config.objective]
-    if kind.whole_networks and subject is None:
-        expected = "networks of one architecture that fit into one window"
-        raise MetarepError(f"objective={config.objective} is for a single architecture", expected=expected, fix="use cloze")
+    if (kind.whole_networks or config.decoder) and subject is None:
+        what = "decoder=true" if config.decoder else f"objective={config.objective}"
+        expected, fix = "networks of one architecture that fit into one window", "use cloze without a decoder"
+        raise MetarepError(f"{what} is for a single architecture", expected=expected, fix=fix)
     return kind(config, model, subject)
 
 
@@ -233,22 +238,6 @@ def nt_xent(one: torch.Tensor, other: torch.Tensor, temperature: float) -> torch
     rows = F.normalize(torch.cat([one, other]), dim=1)
     similarity = (rows @ rows.T / temperature).masked_fill(torch.eye(2 * n, dtype=torch.bool, device=rows.device), -torch.inf)
     return F.cross_entropy(similarity, torch.arange(2 * n, device=rows.device).roll(n))
-
-
-def perceptron(d_in: int, d_hidden: int, d_out: int, *, n_hidden: int = 1) -> nn.Sequential:
-    """Linear layers with GELU between."""
-    widths = [d_in, *[d_hidden] * n_hidden]
-    layers = [part for a, b in pairwise(widths) for part in (nn.Linear(a, b), nn.GELU())]
-    return nn.Sequential(*layers, nn.Linear(widths[-1], d_out))
-
-
-def unit_orders(symmetries: Symmetries) -> list[list[torch.Tensor | None]]:
-    """Every order of the interchangeable units, an entry a group; none but the one that stands if they are too many."""
-    free = [units.n if units.interchangeable else 0 for units in symmetries.groups]
-    if prod(factorial(min(n, 10)) for n in free) > MAX_ORDERS:
-        return [[None] * len(free)]
-    choices = [list(permutations(range(n))) if n else [None] for n in free]
-    return [[None if order is None else torch.tensor(order) for order in orders] for orders in product(*choices)]
 
 
 def on_device(batch: Batch, masks: Sequence[torch.Tensor], device: str) -> tuple[list[Segment], list[torch.Tensor]]:

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from metarep.artefact import open_artefact, write_whole, writing
+from metarep.artefact import open_artefact, partial_path, write_whole, writing
 from metarep.devices import fast_products, is_gpu
 from metarep.errors import MetarepError
 from metarep.model.batches import Batch, Segment
@@ -39,6 +39,7 @@ from metarep.model.masks import MaskRule, random_masks
 from metarep.model.objectives import Cloze, Objective, build_objective, on_device
 from metarep.model.optimiser import build_optimiser, learning_rate, set_rate
 from metarep.model.settings import PretrainConfig
+from metarep.model.team import ALONE, Team, joined_team
 from metarep.model.transformer import ClozeModel
 from metarep.model.workers import Drawn, drawn_by_workers
 from metarep.progress import Progress
@@ -99,21 +100,30 @@ def pretrain(
     Networks with NaN or infinity are left out. Raises MetarepError without at least two others in each split of all zoos
     together, and where behaviour is asked for and of no network known.
     """
-    out, progress = Path(out), progress or Progress()
+    with joined_team(device) as team:
+        return _pretrain(config, zoos, Path(out), team, overwrite, progress or Progress())
+
+
+def _pretrain(
+    config: PretrainConfig, zoos: Path | str | Sequence[Path | str], out: Path, team: Team, overwrite: bool, progress: Progress
+) -> Path:
+    progress, device = progress if team.leads else Progress(), team.device
     subjects = [open_zoo(zoo).finite() for zoo in ([zoos] if isinstance(zoos, Path | str) else zoos)]
     for one in subjects:
         say_left_out(one, progress)
     require_networks(subjects)
     inputs = {"zoo" if len(subjects) == 1 else f"zoo_{i}": one.artefact for i, one in enumerate(subjects)}
-    with writing(
-        out, KIND, config=config.resolved(), seed=config.seed, inputs=inputs, overwrite=overwrite, resume=True
-    ) as folder:
+    how = {"config": config.resolved(), "seed": config.seed, "inputs": inputs, "overwrite": overwrite}
+    with team.written_by_the_first(writing(out, KIND, **how, resume=True), partial_path(out)) as folder:
+        prepared = prepare(config, subjects, progress=progress)
+        state = start_or_resume(prepared, folder / CHECKPOINT, team)
+        team.wait()
+        with fast_products(device):
+            run_training(prepared, state, folder / CHECKPOINT, team, progress)
+        if not team.leads:
+            return out
         for leftover in folder.glob("*.tmp"):
             leftover.unlink()
-        prepared = prepare(config, subjects, progress=progress)
-        state = start_or_resume(prepared, folder / CHECKPOINT, device)
-        with fast_products(device):
-            run_training(prepared, state, folder / CHECKPOINT, device, progress)
         model = state.objective.encoder.eval()
         model.load_state_dict(state.best)
         model.to("cpu").save_pretrained(folder)
@@ -201,7 +211,8 @@ def build_model(config: PretrainConfig, cohorts: Sequence[Cohort], chunk: int) -
         positions=config.positions,
         slot_vectors=config.slot_vectors,
         predicts=config.objective == "cloze",
-        bottleneck=config.bottleneck if config.objective == "autoencoder" else 0,
+        bottleneck=config.bottleneck if config.decoder or config.objective == "autoencoder" else 0,
+        n_decoded=cohorts[0].plan.shapes[0].layout.present.numel(),
         axes=axes,
         slots=slots,
         spaces=probe_spaces(config, cohorts) if config.behaviour_weight else None,
@@ -297,27 +308,29 @@ def mask_rule(config: PretrainConfig, step: int | None = None) -> MaskRule:
     return MaskRule(ratio, units=config.unit_mask_share, values=config.value_mask_share, none=none)
 
 
-def start_or_resume(prepared: Prepared, checkpoint: Path, device: str) -> TrainingState:
+def start_or_resume(prepared: Prepared, checkpoint: Path, team: Team) -> TrainingState:
     """A fresh state, or the one that an interrupted run left."""
+    device, config = team.device, prepared.config
     objective = prepared.objective.to(device)
     objective.everywhere = is_gpu(device)
-    optimiser = build_optimiser(prepared.config, objective)
-    recorder = Recorder() if is_gpu(device) and isinstance(objective, Cloze) else None  # others draw within a step
+    optimiser = build_optimiser(config, objective)
+    is_whole = team.size == config.accumulate == 1
+    recorder = Recorder() if is_gpu(device) and isinstance(objective, Cloze) and is_whole else None  # others draw within a step
     state = TrainingState(objective, optimiser, copy_of(objective.encoder), math.inf, 0, [], recorder)
     if checkpoint.is_file():
         restore_state(state, checkpoint, device)
     return state
 
 
-def run_training(prepared: Prepared, state: TrainingState, checkpoint: Path, device: str, progress: Progress) -> None:
+def run_training(prepared: Prepared, state: TrainingState, checkpoint: Path, team: Team, progress: Progress) -> None:
     """Takes the state from its step to the last one; evaluates and writes it aside every `eval_every` steps."""
-    config, running, note = prepared.config, [], ""
+    config, device, running, note = prepared.config, team.device, [], ""
     batches = batches_ahead(prepared, state.step, device)
     with progress.task("pretrain", config.n_steps, "steps", done=state.step) as task:
         while state.step < config.n_steps:
-            running.append(train_step(config, state, *next(batches)))
+            running.append(train_step(config, state, *next(batches), team=team))
             state.step += 1
-            if state.step % config.eval_every == 0 or state.step == config.n_steps:
+            if team.leads and (state.step % config.eval_every == 0 or state.step == config.n_steps):
                 row = evaluate(prepared, state, device, train_loss=float(torch.stack(running).mean()))
                 state.log.append(row)
                 running = []
@@ -327,20 +340,38 @@ def run_training(prepared: Prepared, state: TrainingState, checkpoint: Path, dev
 
 
 def train_step(
-    config: PretrainConfig, state: TrainingState, batch: Batch, masks: Sequence[torch.Tensor], generator: torch.Generator
+    config: PretrainConfig,
+    state: TrainingState,
+    batch: Batch,
+    masks: Sequence[torch.Tensor],
+    generator: torch.Generator,
+    *,
+    team: Team = ALONE,
 ) -> torch.Tensor:
     """One step of AdamW on one batch, or the replay of one; returns the loss."""
     set_rate(state.optimiser, learning_rate(config, state.step))
     state.objective.train()
 
-    def descend(batch: Batch, masks: Sequence[torch.Tensor]) -> torch.Tensor:
+    def whole(batch: Batch, masks: Sequence[torch.Tensor]) -> torch.Tensor:
         loss = state.objective.loss(batch, masks, generator=generator)
-        state.optimiser.zero_grad(set_to_none=True)
         loss.backward()
+        return loss.detach()
+
+    def shared(batch: Batch, masks: Sequence[torch.Tensor]) -> torch.Tensor:
+        counts, total = state.objective.counts(batch, masks), torch.zeros((), device=team.device)
+        for piece in team.pieces(batch, masks, config.accumulate):
+            loss = state.objective.share(*piece, counts)
+            loss.backward()
+            total += loss.detach()
+        return team.add_up([one for one in state.objective.parameters() if one.requires_grad], total)
+
+    def descend(batch: Batch, masks: Sequence[torch.Tensor]) -> torch.Tensor:
+        state.optimiser.zero_grad(set_to_none=True)
+        loss = whole(batch, masks) if team.size == config.accumulate == 1 else shared(batch, masks)
         torch.nn.utils.clip_grad_norm_(state.objective.parameters(), config.grad_clip)
         state.optimiser.step()
         state.objective.after_step()
-        return loss.detach()
+        return loss
 
     return descend(batch, masks) if state.recorder is None else state.recorder(descend, batch, masks)
 

@@ -14,14 +14,14 @@ class PretrainConfig(Settings):
     """The cloze model and how it is trained."""
 
     GROUPS: ClassVar[dict[str, tuple[str, ...]]] = {
-        "Objective": ("objective", "bottleneck", "temperature", "view_noise", "view_scale", "teacher_momentum"),
+        "Objective": ("objective", "decoder", "bottleneck", "temperature", "view_noise", "view_scale", "teacher_momentum"),
         "Tokens and windows": ("chunk", "context", "overlap", "positions", "slot_vectors", "max_windows", "max_valid_windows"),
         "Masks": ("mask_ratio_min", "mask_ratio_max", "mask_growth", "unit_mask_share", "value_mask_share"),
         "Behaviour": (*("behaviour_weight", "unmasked_share", "jitter", "n_probes", "probe_range", "probes", "activation"),),
         "Symmetry": ("units", "scale_units", "further_symmetries", "n_copies"),
         "Model": ("d_model", "n_layers", "n_heads", "head", "n_components"),
         "Optimisation": (
-            *("n_steps", "batch_size", "lr", "warmup_steps", "weight_decay", "grad_clip", "eval_every"),
+            *("n_steps", "batch_size", "accumulate", "lr", "warmup_steps", "weight_decay", "grad_clip", "eval_every"),
             *("max_train_networks", "max_valid_networks", "seed"),
         ),
     }
@@ -32,7 +32,8 @@ class PretrainConfig(Settings):
         description="what the encoder learns by: predicting masked values; reconstructing parameters from a bottleneck; "
         "recognising networks that compute the same function; predicting the states of a slower copy of itself",
     )
-    bottleneck: int = Field(8, ge=1, description="autoencoder: width of the bottleneck")
+    decoder: bool = Field(False, description="cloze: whole networks are reconstructed from a bottleneck, too")
+    bottleneck: int = Field(8, ge=1, description="width of the bottleneck of an autoencoder or a decoder")
     temperature: float = Field(0.2, gt=0, description="contrastive: divides the cosine similarities")
     view_noise: float = Field(0.3, ge=0, description="contrastive: standard deviation of the function-preserving noise")
     view_scale: float = Field(0.5, ge=0, description="contrastive: standard deviation of the log scale drawn for each unit")
@@ -109,6 +110,7 @@ class PretrainConfig(Settings):
     batch_size: int = Field(
         128, ge=1, description="windows a step; with n_steps left open at most four times as many as there are, or 16"
     )
+    accumulate: int = Field(1, ge=1, description="pieces of a batch whose gradients are added up, one after another")
     lr: float = Field(2e-3, gt=0, description="largest learning rate of AdamW")
     warmup_steps: int = Field(200, ge=0, description="steps of linear warm-up; a half cosine follows")
     weight_decay: float = Field(0.01, ge=0, description="of matrices")

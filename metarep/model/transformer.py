@@ -31,7 +31,7 @@ from torch.nn import functional as F
 
 from metarep.model.batches import Batch, Segment
 from metarep.model.behaviour import BehaviourDecoder
-from metarep.model.heads import HEADS, Mixture
+from metarep.model.heads import HEADS, Mixture, perceptron
 from metarep.model.layout import COORDINATES, MAX_DEPTH, N_RELATIONS, NUMBERS, ROLES, SIDES, Layout
 from metarep.model.windows import Plan, plan_of
 from metarep.networks.architecture import KINDS, Architecture
@@ -115,7 +115,8 @@ class ClozeModel(nn.Module, PyTorchModelHubMixin, library_name="metarep"):
     """See the head of this file. Saves and loads in the Hub's way: `config.json` and `model.safetensors`.
 
     `axes` are the fixed axes whose positions are learned, with their lengths; `slots` those that are standardised slot by
-    slot, with their numbers; `spaces` the spaces of probes (`ProbeSpace`).
+    slot, with their numbers; `spaces` the spaces of probes (`ProbeSpace`). With a `bottleneck` it decodes whole networks of
+    `n_decoded` values (`metarep.model.reconstruction`).
     """
 
     def __init__(
@@ -132,6 +133,7 @@ class ClozeModel(nn.Module, PyTorchModelHubMixin, library_name="metarep"):
         slot_vectors: bool = False,
         predicts: bool = True,
         bottleneck: int = 0,
+        n_decoded: int = 0,
         axes: dict[str, int] | None = None,
         slots: dict[str, int] | None = None,
         spaces: dict[str, dict[str, float]] | None = None,
@@ -161,6 +163,7 @@ class ClozeModel(nn.Module, PyTorchModelHubMixin, library_name="metarep"):
                 nn.init.normal_(table.weight, std=SLOT_STD / math.sqrt(n_summed))
         self.bottleneck = nn.Linear(d_model, bottleneck) if bottleneck else None
         self.decoder = BehaviourDecoder(d_model, spaces, n_components) if spaces else None
+        self.rebuilder = perceptron(bottleneck, 4 * d_model, n_decoded, n_hidden=2) if bottleneck else None
         self.register_buffer("class_mean", torch.zeros(n_classes))
         self.register_buffer("class_std", torch.ones(n_classes))
         self._placements: WeakKeyDictionary[Layout, Placement] = WeakKeyDictionary()

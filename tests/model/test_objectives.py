@@ -7,10 +7,12 @@ import pytest
 import torch
 from small_networks import TINY, model_for, parts_of, prepared_for, random_tensors, whole_networks
 
+from metarep.errors import MetarepError
 from metarep.model.augment import permute_units, scale_units
 from metarep.model.heads import HEADS, Mixture, Rectified
-from metarep.model.objectives import nt_xent, unit_orders
+from metarep.model.objectives import build_objective, nt_xent
 from metarep.model.pretraining import draw_batch
+from metarep.model.reconstruction import unit_orders
 from metarep.model.settings import PretrainConfig
 from metarep.model.views import HeldOutputs, input_grid, redraw_dead_units, rms, same_function, spec_of
 from metarep.networks.forward import forward
@@ -47,11 +49,36 @@ def test_the_autoencoder_does_not_know_the_order_of_units_and_a_fixed_order_woul
     swapped = subject.segment(permuted(segment.tensors, subject.symmetries, [None, order, None]))
     loss = lambda one: prepared.objective.loss([one], [mask], generator=generator)  # noqa: E731
     torch.testing.assert_close(loss(segment), loss(swapped))
-    found, target = prepared.objective._reconstructed_and_target(segment)
+    found, target = prepared.objective.reconstruction._decoded_and_target(segment)
     values = [prepared.model.normalise(one).flatten(1) for one in (segment, swapped)]
     both = [(found - one).square().mean(dim=1) for one in values]
     torch.testing.assert_close((found - target).square().mean(dim=1), torch.minimum(*both))
     assert (both[0] - both[1]).abs().max() > 0.05
+
+
+def test_a_cloze_with_a_decoder_is_the_sum_of_both_losses_and_no_order_of_units_is_asked_for():
+    prepared, (segment,), (mask,), generator = batch_of("cloze", head="squared", decoder=True, bottleneck=3)
+    prediction = prepared.model(segment, mask).expectation()
+    masked = (prediction - prepared.model.normalise(segment))[mask].square().mean()
+    rebuilt = prepared.objective.reconstruction.error([segment])
+    torch.testing.assert_close(prepared.objective.loss([segment], [mask], generator=generator), masked + rebuilt)
+    assert {"valid_r2", "valid_reconstruction_r2"} == set(prepared.objective.metrics([segment], [mask]))
+    with pytest.raises(MetarepError, match="decoder=true is for a single architecture"):
+        build_objective(prepared.config, prepared.model, None)
+
+
+@pytest.mark.parametrize("widths", ["2-2-1", "1-5-1", "2-3-2-1"])
+def test_values_give_back_the_networks_that_they_are_of(widths):
+    config = PretrainConfig(**TINY, decoder=True)
+    prepared = prepared_for(config, whole_networks(widths, 12))
+    source, codec = prepared.train.sources[0], prepared.objective.reconstruction
+    found = codec.networks(codec.values(source.tensors))
+    assert found.keys() == source.tensors.keys()
+    for name, value in source.tensors.items():
+        torch.testing.assert_close(found[name], value, rtol=1e-4, atol=1e-5)
+    assert codec.vectors(source.tensors).shape == (12, config.bottleneck)
+    decoded = codec.decoded(torch.zeros(2, config.bottleneck))
+    assert all(torch.equal(value[0], value[1]) for value in decoded.values())
 
 
 def test_unit_orders_are_all_of_them_until_there_are_too_many():

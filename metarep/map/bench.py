@@ -45,24 +45,30 @@ class MapBenchConfig(Settings):
 def bench_map(config: MapBenchConfig, out: Path | str, *, overwrite: bool = False, progress: Progress | None = None) -> Path:
     """Draws maps of random points in Chromium, a row a size in `out`/bench.csv, and returns the folder.
 
-    A row has n_points, megabytes of the file, the seconds to write it and to its first drawn frame, frames a second while it is
-    dragged and zoomed, while it is dragged with every point drawn (a map of slow frames draws a part of the points as long as it
-    moves), and the requests it made besides its own file. Rendering is by software, which any machine has. Raises MetarepError
-    without Chromium or Playwright.
+    A row has n_points, the megabytes of the file, the seconds to write it and to its first drawn frame, frames a second while
+    it is dragged, zoomed, and dragged with every point drawn (where frames are slow, a map draws a part of its points while it
+    moves), and how many requests it made besides its own file. Rendering is by software, which any machine has. Raises
+    MetarepError without Chromium or Playwright.
     """
-    rows, progress = [], progress or Progress()
+    progress = progress or Progress()
     with writing(out, "bench", config=config.resolved(), seed=config.seed, overwrite=overwrite) as folder:
-        with TemporaryDirectory() as place, browser() as chromium, progress.task("bench map", len(config.sizes), "maps") as task:
+        with browser() as chromium, progress.task("bench map", len(config.sizes), "maps") as task:
+            rows = []
             for n in config.sizes:
-                file, start = Path(place, f"{n}.html"), time.perf_counter()
-                file.write_text(random_map(n, config), encoding="utf-8")
-                row = {"n_points": n, "megabytes": file.stat().st_size / 1e6, "write_seconds": time.perf_counter() - start}
-                rows.append(row | measured(chromium, file, config.seconds))
+                rows.append(_row(n, config, chromium))
                 task.advance(1, f"{n:,} points")
             about = machine() | {"browser": f"Chromium {chromium.version}", "rendering": "software (SwiftShader)"}
         write_whole(folder / "bench.csv", to_csv(rows))
         write_whole(folder / "machine.json", json.dumps(about, indent=1) + "\n")
     return Path(out)
+
+
+def _row(n: int, config: MapBenchConfig, chromium: Any) -> dict[str, float]:
+    with TemporaryDirectory() as place:
+        file, start = Path(place, "map.html"), time.perf_counter()
+        file.write_text(random_map(n, config), encoding="utf-8")
+        row = {"n_points": n, "megabytes": file.stat().st_size / 1e6, "write_seconds": time.perf_counter() - start}
+        return row | measured(chromium, file, config.seconds)
 
 
 @contextmanager

@@ -36,6 +36,7 @@ class App {
     if (event.key === "Escape") return this.escape();
     if (event.ctrlKey || event.metaKey || event.altKey || ["INPUT", "SELECT", "TEXTAREA"].includes(event.target.tagName)) return;
     if (event.key === "l" || event.key === "L") this.lasso();
+    if (event.key === "a" || event.key === "A") this.catch(this.shown ?? Array.from({ length: this.points.n }, (_, i) => i));
     if (event.key === "0") this.panels.forEach((panel) => panel.whole());
   }
 
@@ -109,6 +110,10 @@ class App {
     this.caught = Array.from(points);
     this.panels.forEach((panel) => panel.select());
     this.said();
+  }
+
+  toggle(i) {
+    this.catch(this.caught.includes(i) ? this.caught.filter((one) => one !== i) : [...this.caught, i]);
   }
 
   reselect() {

@@ -177,6 +177,7 @@ class Panel {
     const step = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[event.key];
     if (step) this.app.go(this.towards(...step), this);
     else if (event.key === "Enter" && this.app.current >= 0) this.app.open(this.app.current, this, true);
+    else if (event.key === " " && this.app.current >= 0) this.app.toggle(this.app.current);
     else if ("+=-".includes(event.key)) this.zoom(event.key === "-" ? 1.25 : 0.8);
     else return;
     event.preventDefault();

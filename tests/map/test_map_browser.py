@@ -222,6 +222,10 @@ def test_the_keyboard_alone_is_enough(page):
     page.keyboard.press("Escape")
     assert page.is_hidden("#card")
     assert page.evaluate("document.activeElement.tagName") == "CANVAS"
+    for key, said in ((" ", "1 selected"), (" ", "nothing selected"), ("a", f"{N} selected"), ("Escape", "nothing selected")):
+        page.keyboard.press("ArrowLeft")
+        page.keyboard.press(key)
+        assert page.inner_text("#caught") == said
 
 
 def test_at_200_percent_nothing_is_cut_off(page):

@@ -55,7 +55,7 @@ def bench_map(config: MapBenchConfig, out: Path | str, *, overwrite: bool = Fals
         with browser() as chromium, progress.task("bench map", len(config.sizes), "maps") as task:
             rows = []
             for n in config.sizes:
-                rows.append(_row(n, config, chromium))
+                rows.append(timed(n, config, chromium))
                 task.advance(1, f"{n:,} points")
             about = machine() | {"browser": f"Chromium {chromium.version}", "rendering": "software (SwiftShader)"}
         write_whole(folder / "bench.csv", to_csv(rows))
@@ -63,7 +63,8 @@ def bench_map(config: MapBenchConfig, out: Path | str, *, overwrite: bool = Fals
     return Path(out)
 
 
-def _row(n: int, config: MapBenchConfig, chromium: Any) -> dict[str, float]:
+def timed(n: int, config: MapBenchConfig, chromium: Any) -> dict[str, float]:
+    """The row of a map of n points."""
     with TemporaryDirectory() as place:
         file, start = Path(place, "map.html"), time.perf_counter()
         file.write_text(random_map(n, config), encoding="utf-8")

@@ -205,9 +205,9 @@ def nearest_of_others(space: Space, rng: np.random.Generator) -> tuple[float, fl
 
 def known_of(zoo: Zoo, network_id: str) -> dict[str, Any]:
     """The labels and properties of a network."""
-    row = zoo.row_of(network_id)
-    texts = {name: zoo.label(name)[row] for name in zoo.labels}
-    return texts | {name: float(zoo.number(name)[row]) for name in zoo.properties if name not in texts}
+    one = zoo.select(np.array([zoo.row_of(network_id)]))
+    texts = {name: one.label(name)[0] for name in one.labels}
+    return texts | {name: float(one.number(name)[0]) for name in one.properties if name not in texts}
 
 
 def _p(vector: np.ndarray, permuted: np.ndarray, distance: float) -> float:

@@ -46,9 +46,9 @@ def bench_map(config: MapBenchConfig, out: Path | str, *, overwrite: bool = Fals
     """Draws maps of random points in Chromium, a row a size in `out`/bench.csv, and returns the folder.
 
     A row has n_points, the megabytes of the file, the seconds to write it and to its first drawn frame, frames a second while
-    it is dragged, zoomed, and dragged with every point drawn (where frames are slow, a map draws a part of its points while it
-    moves), and how many requests it made besides its own file. Rendering is by software, which any machine has. Raises
-    MetarepError without Chromium or Playwright.
+    it is dragged, zoomed, and dragged with all points drawn in each frame (where drawing is slow, a map moves the picture that
+    is there until it stands still), and how many requests it made besides its own file. Rendering is by software, which any
+    machine has. Raises MetarepError without Chromium or Playwright.
     """
     progress = progress or Progress()
     with writing(out, "bench", config=config.resolved(), seed=config.seed, overwrite=overwrite) as folder:
@@ -113,7 +113,7 @@ def measured(chromium: Any, file: Path, seconds: float) -> dict[str, float]:
     row = {"first_frame_seconds": page.evaluate("window.drawn") / 1000}
     row["drag_frames_per_s"] = frames_per_s(page, drag, seconds)
     row["zoom_frames_per_s"] = frames_per_s(page, zoom, seconds)
-    page.evaluate("Panel.prototype.thin = () => {}; null")
+    page.evaluate("Panel.prototype.isSwept = () => false; null")
     row["drag_all_frames_per_s"] = frames_per_s(page, drag, seconds)
     page.close()
     return row | {"n_requests": sum(not url.startswith(("file:", "data:", "blob:")) for url in asked)}

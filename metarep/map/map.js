@@ -9,6 +9,8 @@ class App {
     const first = new Points(networks, data.head, array, null);
     this.kinds = [first, ...parts.map((entry) => new Points(entry, data.head, array, first))];
     this.renderer = reglScatterplot.createRenderer();
+    const { render } = this.renderer;
+    this.renderer.render = (draw, canvas) => this.panels.find((one) => one.canvas === canvas)?.isSwept() || render(draw, canvas);
     this.maps = document.getElementById("maps");
     this.controls();
     this.show(first);

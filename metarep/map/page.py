@@ -136,7 +136,7 @@ def _packed(points: Points, pack: Pack) -> dict[str, Any]:
                 "positions": {projection: pack.add(quantised(xy)) for projection, xy in places.positions.items()},
                 "k": places.nearest.shape[1],
                 "nearest": pack.add(places.nearest.astype(np.uint32)),
-                "distance": pack.add(places.distance.astype(np.float32)),
+                "distance": pack.add((np.round(places.distance * 1024) / 1024).astype(np.float32)),  # few bits compress well
                 "quantiles": [round(float(q), 5) for q in places.quantiles],
             }
         )

@@ -177,7 +177,7 @@ def test_a_lasso_selects_and_the_csv_holds_what_it_caught(page, zoo_and_file):
     page.mouse.move(box["x"] + 1, box["y"] + 60)
     page.mouse.down()
     for x, y in corners:
-        page.mouse.move(box["x"] + x + 1, box["y"] + y, steps=8)
+        page.mouse.move(box["x"] + x + 1, box["y"] + y, steps=3)
         page.wait_for_timeout(20)
     page.mouse.up()
     page.wait_for_function("map.caught.length > 0")
@@ -199,6 +199,30 @@ def test_the_selection_is_one_in_all_maps(page):
     assert page.evaluate("map.panels.map((panel) => panel.space.value)") == ["states", "other"]
     page.evaluate("map.catch([1, 2, 3])")
     assert page.evaluate("map.panels.map((panel) => panel.scatter.get('selectedPoints').length)") == [3, 3]
+
+
+def test_a_map_of_slow_frames_moves_its_picture_and_draws_when_it_stands_still(page):
+    page.select_option("#colour", "sign pattern")
+    settled(page)
+    before, swept, after = page.evaluate(
+        """async () => {
+            const panel = map.panels[0], { x, y } = panel.entry.positions[panel.projection.value];
+            const wait = (ms) => new Promise((done) => setTimeout(done, ms));
+            const seen = () => [!panel.picture, ...panel.canvas.getContext("2d").getImageData(...panel.at(5), 1, 1).data];
+            const before = seen();
+            map.isSlow = true;
+            panel.scatter.zoomToLocation([x[5] + 0.05, y[5] - 0.1], 0.5);
+            while (!panel.picture) await wait(10);
+            const swept = seen();
+            while (panel.picture) await wait(10);
+            map.isSlow = false;
+            panel.scatter.zoomToLocation([0, 0], 1);
+            return [before, swept, seen()];
+        }"""
+    )
+    assert (before[0], swept[0], after[0]) == (True, False, True)
+    assert max(before[1:4]) - min(before[1:4]) > 60  # the colour of the point and not that of the ground
+    assert np.abs(np.subtract([swept[1:4], after[1:4]], before[1:4])).max() < 60
 
 
 def test_units_are_points_too(page):
@@ -225,8 +249,8 @@ def test_the_keyboard_alone_is_enough(page):
     assert page.evaluate(distance) < whole
     page.keyboard.press("0")
     assert page.evaluate(distance) == pytest.approx(whole)
+    page.keyboard.press("ArrowLeft")
     for key, said in ((" ", "1 selected"), (" ", "nothing selected"), ("a", f"{N} selected"), ("Escape", "nothing selected")):
-        page.keyboard.press("ArrowLeft")
         page.keyboard.press(key)
         assert page.inner_text("#caught") == said
 

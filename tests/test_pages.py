@@ -19,7 +19,7 @@ from metarep.settings import load_config
 
 README = Path(__file__).parent.parent / "metarep" / "README.md"
 SMALL = ["pretrain.n_steps=2", "pretrain.d_model=16", "pretrain.n_layers=1", "pretrain.n_heads=2", "embed.parts=[network,unit]"]
-SMALL += ["embeddings=[layers]", "untrained=[]", "without=[masked_r2,clusters,predictions,audit,parts,map]"]
+SMALL += ["embeddings=[layers]", "untrained=[]", "without=[masked_r2,clusters,predictions,audit,parts,map,report]"]
 """What a run of a page is given besides, to end in a second."""
 
 

@@ -1,4 +1,4 @@
-"""`metarep bench`: how fast engines, pretraining, embedding, import and clustering are on this machine."""
+"""`metarep bench`: how fast engines, pretraining, embedding, import, clustering and maps are on this machine."""
 
 from __future__ import annotations
 
@@ -99,6 +99,22 @@ def cluster(given: Given, sizes: SIZES = None) -> None:
     _print(bench_clustering(given.settings(sizes=numbers(sizes, "--sizes")), **_how(given)))
 
 
+@command("metarep.map.bench:MapBenchConfig", out="results/map-bench")
+def map_(given: Given, sizes: SIZES = None) -> None:
+    """Time maps in a real browser: the size of the file, its first frame, frames a second while it is moved.
+
+    \b
+    Example:
+      metarep bench map --sizes 1000,100000
+    """
+    from metarep.map.bench import bench_map
+    from metarep.tables import read_csv
+
+    path = bench_map(given.settings(sizes=numbers(sizes, "--sizes")), given.out, **given.how)
+    _print(read_csv(path / "bench.csv"))
+    say_where("bench", path)
+
+
 def _how(given: Given) -> dict[str, Any]:
     return {name: value for name, value in given.how.items() if name != "overwrite"}
 
@@ -107,5 +123,5 @@ def _print(rows: Sequence[dict[str, object]]) -> None:
     print_table(list(rows[0]), [list(row.values()) for row in rows])
 
 
-for _command in (zoo, pretrain, embed, import_, cluster):
+for _command in (zoo, pretrain, embed, import_, cluster, map_):
     bench_app.command(_command.__name__.rstrip("_"), cls=help_of(_command), context_settings=WIDE)(_command)

@@ -16,21 +16,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from sklearn.neighbors import NearestNeighbors
 
 from metarep.embeddings.registry import kind_named
 from metarep.embeddings.settings import EmbedConfig
 from metarep.embeddings.stage import network_vectors, read_zoo, write_parts
 from metarep.embeddings.store import Embeddings, PartRows, load_embeddings
 from metarep.errors import MetarepError
+from metarep.evaluation.nearest import nearest
 from metarep.model.pretraining import load_model
 from metarep.model.transformer import ClozeModel
 from metarep.parts.reading import shuffled
 from metarep.zoos.memory import zoo_of
 from metarep.zoos.zoo import Zoo, open_zoo
-
-MAX_EXACT = 20_000
-"""Among more vectors neighbours are searched for approximately, by pynndescent."""
 
 N_PAIRS, N_OTHERS, N_COPIES = 20_000, 200, 19
 """Pairs of the zoo that distances are set against, parts of which the own nearest is looked for, permuted copies of a query."""
@@ -76,16 +73,6 @@ class Space:
         """Other vectors (M, V) likewise, so that the Euclidean distance is that of this module."""
         return (vectors / self.scale).astype(np.float32)
 
-    def nearest(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """Distances and rows (M, k) of the nearest of scaled queries (M, V)."""
-        k = min(k, len(self.vectors))
-        if len(self.vectors) <= MAX_EXACT:
-            return NearestNeighbors(n_neighbors=k).fit(self.vectors).kneighbors(queries)
-        from pynndescent import NNDescent
-
-        rows, distances = NNDescent(self.vectors, random_state=0, n_neighbors=max(15, k + 1)).query(queries, k=k)
-        return distances, rows
-
 
 def neighbours(
     run: Path | str,
@@ -121,7 +108,8 @@ def neighbours(
 def _rows(space: Space, zoo: Zoo, asked: Query, pairs: np.ndarray, *, part: str, k: int) -> Iterator[dict[str, Any]]:
     held, is_own = space.held, space.held.network_id == asked.network_id
     permuted = None if asked.copies is None else space.scaled(asked.copies)
-    for number, (away, near) in enumerate(zip(*space.nearest(space.scaled(asked.vectors), k + int(is_own.sum())), strict=True)):
+    found = nearest(space.vectors, k + int(is_own.sum()), space.scaled(asked.vectors))
+    for number, (away, near) in enumerate(zip(*found, strict=True)):
         others = [(float(distance), row) for distance, row in zip(away, near, strict=True) if not is_own[row]]
         for rank, (distance, row) in enumerate(others[:k], 1):
             whose = {"query_group": asked.group[number], "query_index": int(asked.index[number])} if part == "unit" else {}
@@ -217,9 +205,9 @@ def nearest_of_others(space: Space, rng: np.random.Generator) -> tuple[float, fl
 
 def known_of(zoo: Zoo, network_id: str) -> dict[str, Any]:
     """The labels and properties of a network."""
-    row = zoo.row_of(network_id)
-    texts = {name: zoo.label(name)[row] for name in zoo.labels}
-    return texts | {name: float(zoo.number(name)[row]) for name in zoo.properties if name not in texts}
+    one = zoo.select(np.array([zoo.row_of(network_id)]))
+    texts = {name: one.label(name)[0] for name in one.labels}
+    return texts | {name: float(one.number(name)[0]) for name in one.properties if name not in texts}
 
 
 def _p(vector: np.ndarray, permuted: np.ndarray, distance: float) -> float:

@@ -92,18 +92,18 @@ class Run:
     @property
     def report(self) -> Page:
         """Its report. Raises MetarepError where none was written."""
-        return self._page("report/report.html", f"metarep report {self.path}")
+        file = self.path / "report" / "report.html"
+        if not file.is_file():
+            raise MetarepError(f"{self.path} has no report", fix=f"write it: metarep report {self.path}")
+        return Page(file)
 
-    def map(self, out: Path | str | None = None) -> Page:
-        """Its map; of a run without one, or of other settings, it is written to `out`. Raises MetarepError without either."""
-        if out is not None:
-            return Page(write_map(MapConfig(), [self.path], out))
-        return self._page("map/map.html", f"metarep map {self.path}")
-
-    def _page(self, file: str, command: str) -> Page:
-        if not (self.path / file).is_file():
-            raise MetarepError(f"{self.path} has no {file}", fix=f"write it: {command}")
-        return Page(self.path / file)
+    def map(self, out: Path | str | None = None, **settings: object) -> Page:
+        """Its map. Where it has none, or with settings (as in `MapConfig`), it is drawn first: to `out`, or as map.html."""
+        own = self.path / "map.html"
+        made = next((file for file in (self.path / "map" / "map.html", own) if file.is_file()), None)
+        if made and out is None and not settings:
+            return Page(made)
+        return Page(write_map(MapConfig(**settings), [self.path], out or own, overwrite=out is None))
 
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r}: {self.zoo!r}; embeddings: {', '.join(self.kinds)}; {len(self.tables)} tables)"

@@ -38,6 +38,7 @@ COMMANDS = (
     "bench embed",
     "bench import",
     "bench cluster",
+    "bench map",
 )
 SEEDED = (
     "run",
@@ -51,6 +52,7 @@ SEEDED = (
     "dynamics",
     "experiment",
     "bench zoo",
+    "bench map",
 )
 CONFIGURED = (*SEEDED, "import", "predict", "functions", "report", "map")
 
@@ -86,7 +88,7 @@ def test_help_has_an_example(command):
     assert f"metarep {command} " in result.stdout
 
 
-@pytest.mark.parametrize("command", [one for one in COMMANDS if not one.startswith("bench") or one == "bench zoo"])
+@pytest.mark.parametrize("command", [one for one in COMMANDS if not one.startswith("bench") or one in SEEDED])
 def test_commands_share_their_options(command):
     text = invoke(*command.split(), "--help").stdout
     for option in ("--out", "--quiet", "--overwrite"):
@@ -113,8 +115,8 @@ def test_help_shows_every_setting_within_the_terminal(command, width, monkeypatc
 def settings_class(command: str) -> str:
     """The settings that a command shows, as "module:Class"."""
     app = importlib.import_module(_app_module())
-    if command == "bench zoo":
-        return "metarep.training.bench:BenchConfig"
+    if command.startswith("bench "):
+        return {"zoo": "metarep.training.bench:BenchConfig", "map": "metarep.map.bench:MapBenchConfig"}[command.split()[1]]
     return next(one.settings for one in app.COMMANDS if app.NAMES.get(one, one.__name__.replace("_", "-")) == command)
 
 

@@ -1,8 +1,5 @@
 """What a notebook and scikit-learn are given of a run; who is most like whom; models that are pushed and fetched."""
 
-import sys
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import torch
@@ -10,7 +7,6 @@ from hub_stand_in import hub
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_score
-from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import make_pipeline
 
 import metarep
@@ -56,7 +52,7 @@ def test_a_run_gives_frames_arrays_and_words(folder, opened):
     assert len(opened.zoo.frame()) == N
     assert opened.embeddings("states").vectors.shape[0] == np.asarray(opened.embeddings("states")).shape[0] == N
     assert opened.kinds == ("layers", "states")
-    assert "24 networks, 24 runs, 1 architectures; labels: size; properties: loss" in repr(opened)
+    assert "24 networks, 24 runs, 1 architecture; labels: size; properties: loss" in repr(opened)
     assert "<table>" in opened._repr_html_()
     assert repr(opened.embeddings("layers")).startswith("Embeddings('layers', 24 vectors of ")
     assert repr(opened.zoo.artefact).startswith("zoo at ")
@@ -66,8 +62,9 @@ def test_a_run_gives_frames_arrays_and_words(folder, opened):
         _ = opened.report
     report(opened.path)
     assert "iframe" in opened.report._repr_html_()
-    with pytest.raises(MetarepError, match=r"has no map/map\.html; write it: metarep map"):
-        opened.map()
+    drawn = opened.map(umap=False)
+    assert (drawn.path, opened.map()) == (opened.path / "map.html", drawn)
+    assert "iframe" in drawn._repr_html_()
     with pytest.raises(MetarepError, match="no run"):
         metarep.open_run(folder)
 
@@ -106,26 +103,6 @@ def test_units_have_neighbours_among_units(opened):
     assert {row["query_index"] for row in found.rows} == set(range(5))
     assert {"group", "index"} <= set(found.frame().columns)
     assert found.rows[0]["permuted_p"] is None
-
-
-def test_large_zoos_are_searched_by_pynndescent(opened, monkeypatch):
-    asked = []
-
-    class Descent:
-        """In place of the package's, whose first call compiles for half a minute."""
-
-        def __init__(self, vectors, **how):
-            self.found = NearestNeighbors().fit(vectors)
-
-        def query(self, queries, k):
-            asked.append(k)
-            return self.found.kneighbors(queries, k)[::-1]
-
-    exact = opened.neighbours("n3", k=3).rows
-    monkeypatch.setattr("metarep.likeness.MAX_EXACT", 5)
-    monkeypatch.setitem(sys.modules, "pynndescent", SimpleNamespace(NNDescent=Descent))
-    assert opened.neighbours("n3", k=3).rows == exact
-    assert asked == [4]
 
 
 def test_what_is_no_query_is_said(opened):

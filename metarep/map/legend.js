@@ -51,7 +51,7 @@ function ramp(app) {
     input.setAttribute("aria-label", `${column.title} ${name}`);
     input.oninput = () => {
       const [from, to] = sliders.map((one) => Number(one.input.value));
-      const value = (at) => limits[0] + (at / 1000) * (limits[1] - limits[0]);
+      const value = (at) => (at === 1000 ? limits[1] : limits[0] + (at / 1000) * (limits[1] - limits[0]));
       said.textContent = number(value(Number(input.value)));
       app.range = from === 0 && to === 1000 ? null : [value(from), value(to)];
       app.filter();

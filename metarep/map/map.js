@@ -9,6 +9,8 @@ class App {
     const first = new Points(networks, data.head, array, null);
     this.kinds = [first, ...parts.map((entry) => new Points(entry, data.head, array, first))];
     this.renderer = reglScatterplot.createRenderer();
+    const { render } = this.renderer;
+    this.renderer.render = (draw, canvas) => this.panels.find((one) => one.canvas === canvas)?.isSwept() || render(draw, canvas);
     this.maps = document.getElementById("maps");
     this.controls();
     this.show(first);
@@ -36,6 +38,7 @@ class App {
     if (event.key === "Escape") return this.escape();
     if (event.ctrlKey || event.metaKey || event.altKey || ["INPUT", "SELECT", "TEXTAREA"].includes(event.target.tagName)) return;
     if (event.key === "l" || event.key === "L") this.lasso();
+    if (event.key === "a" || event.key === "A") this.catch(this.shown ?? Array.from({ length: this.points.n }, (_, i) => i));
     if (event.key === "0") this.panels.forEach((panel) => panel.whole());
   }
 
@@ -109,6 +112,10 @@ class App {
     this.caught = Array.from(points);
     this.panels.forEach((panel) => panel.select());
     this.said();
+  }
+
+  toggle(i) {
+    this.catch(this.caught.includes(i) ? this.caught.filter((one) => one !== i) : [...this.caught, i]);
   }
 
   reselect() {

@@ -86,18 +86,35 @@ def _page(sources: Sources, config: MapConfig, name: str, progress: Progress) ->
     notes = [*(note for points in shown for note in points.said), *([said] if said else [])]
     for note in notes:
         progress.say(note)
+    picture = sources.domain.map_picture.script.read_text(encoding="utf-8") if pictures and pictures["kind"] == "domain" else ""
+    return page_of(name, zoo.network_id, shown, pack, notes=notes, pictures=pictures, picture=picture)
+
+
+def page_of(
+    name: str,
+    ids: Sequence[str],
+    shown: Sequence[Points],
+    pack: Pack | None = None,
+    *,
+    notes: Sequence[str] = (),
+    pictures: dict[str, Any] | None = None,
+    picture: str = "",
+) -> str:
+    """The page of the networks `ids` (N,): their points, then those of their parts; `pictures` as in `pictures_of`, and the
+    script that draws a domain's.
+    """
+    pack = pack or Pack()
     head = {
         "name": name,
-        "ids": pack.texts(zoo.network_id),
+        "ids": pack.texts(ids),
         "parts": [_packed(points, pack) for points in shown],
         "pictures": pictures,
-        "notes": notes,
+        "notes": list(notes),
         "sequential": _colours(SEQUENTIAL),
         "diverging": _colours(DIVERGING),
     }
     here = files("metarep.map")
     texts = {one: here.joinpath(one).read_text(encoding="utf-8") for one in (*SCRIPTS, LIBRARY, "map.css")}
-    picture = sources.domain.map_picture.script.read_text(encoding="utf-8") if pictures and pictures["kind"] == "domain" else ""
     return template_of("map", "map.html").render(
         name=name,
         library=Markup(texts[LIBRARY]),
@@ -119,7 +136,7 @@ def _packed(points: Points, pack: Pack) -> dict[str, Any]:
                 "positions": {projection: pack.add(quantised(xy)) for projection, xy in places.positions.items()},
                 "k": places.nearest.shape[1],
                 "nearest": pack.add(places.nearest.astype(np.uint32)),
-                "distance": pack.add(places.distance.astype(np.float32)),
+                "distance": pack.add((np.round(places.distance * 1024) / 1024).astype(np.float32)),  # few bits compress well
                 "quantiles": [round(float(q), 5) for q in places.quantiles],
             }
         )

@@ -1,12 +1,11 @@
 // One map: the points of an embedding, drawn by regl-scatterplot.
 
-const SLOW = 40; // milliseconds a frame; where frames take longer, THIN points are drawn while the map moves
-const THIN = 6000;
+const SLOW = 40; // milliseconds a frame; where drawing takes longer, the picture that is there is moved while the map moves
 const SETTLED = 220; // milliseconds without a move after which it stands still
 
 class Panel {
   constructor(root, app, number) {
-    Object.assign(this, { app, number, isThin: false, isWatched: false, movedAt: 0 });
+    Object.assign(this, { app, number, isWatched: false, movedAt: 0 });
     this.root = element("div", { className: "panel" });
     this.bar = element("div", { className: "bar" });
     this.plot = element("div", { className: "plot" });
@@ -68,6 +67,9 @@ class Panel {
   resize() {
     const { width, height } = this.plot.getBoundingClientRect();
     if (width && height) {
+      this.drawn = undefined;
+      this.app.renderer.resize(width, height); // all panels are of one size
+      this.app.renderer.refresh();
       this.scatter.set({ width, height, aspectRatio: 1 });
       if (!this.isMoved) this.whole();
       requestAnimationFrame(() => this.mark());
@@ -111,7 +113,6 @@ class Panel {
     scatter.set({ pointColor: app.column.colours.length > 1 ? app.column.colours : [...app.column.colours, "#6b6b6b"], pointSize: pointSize(app.points.n) });
     await scatter.draw({ x, y, z: app.codes }, { zDataType: "categorical", wDataType: "continuous", spatialIndex: this.index });
     [this.index, this.indexed] = [scatter.get("spatialIndex"), places];
-    this.isThin = false;
     this.filter();
     this.mark();
   }
@@ -133,7 +134,6 @@ class Panel {
     this.mark();
     this.app.tip(-1);
     this.movedAt = performance.now();
-    if (this.app.isSlow) this.thin();
     if (!this.isWatched) {
       this.isWatched = true;
       requestAnimationFrame((now) => this.watch(now, 0));
@@ -147,18 +147,33 @@ class Panel {
       if (slow > 2) this.app.isSlow = true;
       if (performance.now() - this.movedAt < SETTLED) return this.watch(now, slow);
       this.isWatched = false;
-      if (this.isThin) this.filter();
-      this.isThin = false;
+      if (!this.picture) return;
+      this.drawn = undefined;
+      this.scatter.redraw();
     });
   }
 
-  // The first of the points, which stand in a random order.
-  thin() {
-    const n = this.app.shown?.length ?? this.app.points.n;
-    if (this.isThin || n < 2 * THIN) return;
-    this.isThin = true;
-    const first = this.app.shown?.slice(0, THIN) ?? Array.from({ length: THIN }, (_, i) => i);
-    this.scatter.filter(first, { preventEvent: true });
+  // In place of drawing, while a map of slow frames moves: puts the picture that is there where it belongs. Is that enough?
+  isSwept() {
+    const { canvas, drawn, scatter } = this;
+    const { width, height } = canvas;
+    const view = scatter.get("cameraView");
+    const [scale, x, y] = [view[0], view[12], view[13]];
+    if (!this.app.isSlow || !drawn || (scale === drawn.scale && x === drawn.x && y === drawn.y)) {
+      Object.assign(this, { drawn: { scale, x, y }, picture: undefined });
+      return false;
+    }
+    if (!this.picture) {
+      this.picture = new OffscreenCanvas(width, height);
+      this.picture.getContext("2d").drawImage(canvas, 0, 0);
+    }
+    const by = scale / drawn.scale;
+    const left = ((1 - by) * width + (x - by * drawn.x) * height) / 2; // both axes are in half heights of the plot
+    const top = ((1 - by) * height - (y - by * drawn.y) * height) / 2;
+    const context = canvas.getContext("2d");
+    context.clearRect(0, 0, width, height);
+    context.drawImage(this.picture, left, top, by * width, by * height);
+    return true;
   }
 
   // Where a point lies in the plot, in pixels; undefined before anything is drawn.
@@ -177,6 +192,7 @@ class Panel {
     const step = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[event.key];
     if (step) this.app.go(this.towards(...step), this);
     else if (event.key === "Enter" && this.app.current >= 0) this.app.open(this.app.current, this, true);
+    else if (event.key === " " && this.app.current >= 0) this.app.toggle(this.app.current);
     else if ("+=-".includes(event.key)) this.zoom(event.key === "-" ? 1.25 : 0.8);
     else return;
     event.preventDefault();

@@ -7,19 +7,16 @@ from dataclasses import dataclass
 
 import numpy as np
 from sklearn.decomposition import PCA
-from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import StandardScaler
 
 from metarep.evaluation.clusters import UMAP_MAX_ROWS, fit_umap
 from metarep.evaluation.compare import MIN_PLACES
+from metarep.evaluation.nearest import nearest
 from metarep.map.settings import MapConfig
 from metarep.work import spread
 
 BLOCK = 4096
 """Points that are placed at once."""
-
-EXACT_NEIGHBOURS = 60_000
-"""Of more points neighbours are searched approximately (Dong, Charikar and Li, 2011, as in pynndescent)."""
 
 PAIRS = 20_000
 """Pairs of points whose distances stand for the spread of all."""
@@ -76,15 +73,9 @@ def neighbours_of(scaled: np.ndarray, config: MapConfig) -> tuple[np.ndarray, np
     first, second = rng.integers(0, n, (2, PAIRS))
     apart = np.linalg.norm(scaled[first] - scaled[second], axis=1)[first != second]
     quantiles = np.quantile(apart, np.linspace(0, 1, 101)) if len(apart) else np.zeros(101)
-    if n <= EXACT_NEIGHBOURS:
-        distance, nearest = NearestNeighbors(n_neighbors=k + 1).fit(scaled).kneighbors(scaled)
-    else:
-        from pynndescent import NNDescent
-
-        found = NNDescent(scaled.astype(np.float32), n_neighbors=k + 1, random_state=config.seed, n_jobs=1)
-        nearest, distance = found.neighbor_graph
-    rows = np.arange(n)
-    at = np.where((nearest == rows[:, None]).any(axis=1), (nearest == rows[:, None]).argmax(axis=1), k)
+    distance, near = nearest(scaled, k + 1, seed=config.seed)
+    itself = near == np.arange(n)[:, None]
+    at = np.where(itself.any(axis=1), itself.argmax(axis=1), k)
     kept = np.arange(k + 1) != at[:, None]  # a point is no neighbour of itself, whatever lies exactly on it
     unit = quantiles[50] or 1.0
-    return nearest[kept].reshape(n, k), distance[kept].reshape(n, k) / unit, quantiles / unit
+    return near[kept].reshape(n, k), distance[kept].reshape(n, k) / unit, quantiles / unit

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from metarep.account import counted
 from metarep.artefact import Artefact, open_artefact
 from metarep.errors import MetarepError
 from metarep.networks.spec import NetworkSpec
@@ -53,7 +54,8 @@ class Zoo:
 
     def __repr__(self) -> str:
         known = {"domain": self.domain, "labels": ", ".join(self.labels), "properties": ", ".join(self.properties)}
-        counts = f"{len(self):,} networks, {len(set(self.run_id)):,} runs, {len(set(self.architecture)):,} architectures"
+        counted_ones = {"network": len(self), "run": len(set(self.run_id)), "architecture": len(set(self.architecture))}
+        counts = ", ".join(counted(n, what) for what, n in counted_ones.items())
         return f"Zoo({counts}" + "".join(f"; {name}: {value}" for name, value in known.items() if value) + ")"
 
     @property

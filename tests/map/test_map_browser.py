@@ -8,18 +8,17 @@ import numpy as np
 import pytest
 from embedded_zoo import write_embedded
 
-from metarep.map import places
+from metarep.map import bench, places
+from metarep.map import page as page_module
 from metarep.map.page import write_map
+from metarep.map.pictures import weights_of
 from metarep.map.settings import MapConfig
+from metarep.notebook import Page
 from metarep.zoos.zoo import open_zoo
 
-playwright = pytest.importorskip("playwright.sync_api", reason="needs the package playwright (pip install metarep[dev])")
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-if CHROMIUM is None:
+pytest.importorskip("playwright.sync_api", reason="needs the package playwright (pip install metarep[dev])")
+if not any(map(shutil.which, bench.BROWSERS)):
     pytest.skip("needs Chromium: none is on the path", allow_module_level=True)
-
-SOFTWARE = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
-"""WebGL without a graphics card."""
 
 N = 80
 
@@ -35,10 +34,8 @@ def zoo_and_file(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def browser():
-    with playwright.sync_playwright() as running:
-        found = running.chromium.launch(executable_path=CHROMIUM, args=SOFTWARE)
+    with bench.browser() as found:
         yield found
-        found.close()
 
 
 @pytest.fixture(scope="module")
@@ -180,7 +177,7 @@ def test_a_lasso_selects_and_the_csv_holds_what_it_caught(page, zoo_and_file):
     page.mouse.move(box["x"] + 1, box["y"] + 60)
     page.mouse.down()
     for x, y in corners:
-        page.mouse.move(box["x"] + x + 1, box["y"] + y, steps=8)
+        page.mouse.move(box["x"] + x + 1, box["y"] + y, steps=3)
         page.wait_for_timeout(20)
     page.mouse.up()
     page.wait_for_function("map.caught.length > 0")
@@ -204,6 +201,30 @@ def test_the_selection_is_one_in_all_maps(page):
     assert page.evaluate("map.panels.map((panel) => panel.scatter.get('selectedPoints').length)") == [3, 3]
 
 
+def test_a_map_of_slow_frames_moves_its_picture_and_draws_when_it_stands_still(page):
+    page.select_option("#colour", "sign pattern")
+    settled(page)
+    before, swept, after = page.evaluate(
+        """async () => {
+            const panel = map.panels[0], { x, y } = panel.entry.positions[panel.projection.value];
+            const wait = (ms) => new Promise((done) => setTimeout(done, ms));
+            const seen = () => [!panel.picture, ...panel.canvas.getContext("2d").getImageData(...panel.at(5), 1, 1).data];
+            const before = seen();
+            map.isSlow = true;
+            panel.scatter.zoomToLocation([x[5] + 0.05, y[5] - 0.1], 0.5);
+            while (!panel.picture) await wait(10);
+            const swept = seen();
+            while (panel.picture) await wait(10);
+            map.isSlow = false;
+            panel.scatter.zoomToLocation([0, 0], 1);
+            return [before, swept, seen()];
+        }"""
+    )
+    assert (before[0], swept[0], after[0]) == (True, False, True)
+    assert max(before[1:4]) - min(before[1:4]) > 60  # the colour of the point and not that of the ground
+    assert np.abs(np.subtract([swept[1:4], after[1:4]], before[1:4])).max() < 60
+
+
 def test_units_are_points_too(page):
     page.select_option("#part", "units")
     settled(page)
@@ -222,9 +243,62 @@ def test_the_keyboard_alone_is_enough(page):
     page.keyboard.press("Escape")
     assert page.is_hidden("#card")
     assert page.evaluate("document.activeElement.tagName") == "CANVAS"
+    distance = "map.panels[0].scatter.get('cameraDistance')"
+    whole = page.evaluate(distance)
+    page.keyboard.press("+")
+    assert page.evaluate(distance) < whole
+    page.keyboard.press("0")
+    assert page.evaluate(distance) == pytest.approx(whole)
+    page.keyboard.press("ArrowLeft")
+    for key, said in ((" ", "1 selected"), (" ", "nothing selected"), ("a", f"{N} selected"), ("Escape", "nothing selected")):
+        page.keyboard.press(key)
+        assert page.inner_text("#caught") == said
 
 
 def test_at_200_percent_nothing_is_cut_off(page):
     page.set_viewport_size({"width": 640, "height": 400})
     assert page.evaluate("document.documentElement.scrollWidth") <= 640
     assert page.locator("#download").bounding_box()["width"] > 40
+
+
+@pytest.fixture(scope="module")
+def notebook(browser, zoo_and_file, tmp_path_factory):
+    """The frame in which a notebook shows a map of networks that have no picture but their weights."""
+    folder, where = zoo_and_file[1].parent, tmp_path_factory.mktemp("notebook")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(places, "fit_umap", lambda x, **_: lambda y: y[:, :2])
+        patch.setattr(page_module, "pictures_of", lambda sources, config, pack: weights_of(sources.zoo, config, pack))
+        path = write_map(MapConfig(), [folder], where / "map.html")
+    (where / "notebook.html").write_text(Page(path)._repr_html_())
+    page = browser.new_context(offline=True).new_page()
+    page.goto((where / "notebook.html").as_uri())
+    frame = page.frames[1]
+    frame.wait_for_function("window.drawn")
+    return frame
+
+
+def test_a_card_shows_weights_their_spectra_and_the_units_in_a_notebook_too(notebook, zoo_and_file):
+    zoo, _ = zoo_and_file
+    notebook.evaluate("map.open(7)")
+    tensors = zoo.raw_tensors(zoo.row_of(title(notebook)))
+    drawn = notebook.evaluate(
+        """[...document.querySelectorAll('.weights figure')].map((one) => {
+            const { width, height } = one.firstChild;
+            return [one.innerText, ...one.firstChild.getContext('2d').getImageData(0, 0, width, height).data];
+        })"""
+    )
+    for (caption, *pixels), (name, values) in zip(drawn, [(k, v) for k, v in tensors.items() if v.ndim > 1], strict=True):
+        assert caption.startswith(name)
+        red, blue = np.array(pixels).reshape(-1, 4)[:, [0, 2]].T
+        assert ((red > blue) == (values.numpy().reshape(-1) > 0)).all()
+    assert notebook.locator("#card canvas.spectrum").count() == 1  # one matrix has two singular values, the other one
+    assert "Its 2 units" in notebook.inner_text("#card")
+
+
+def test_maps_are_timed(browser):
+    row = bench.timed(300, bench.MapBenchConfig(seconds=0.3), browser)
+    assert row["n_points"] == 300
+    assert 0.2 < row["megabytes"] < 1
+    assert 0 < row["first_frame_seconds"] < 60
+    assert row["drag_frames_per_s"] > 1
+    assert row["n_requests"] == 0

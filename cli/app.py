@@ -5,6 +5,7 @@ Nothing heavy is imported here or at the head of a command's file, so that `--he
 
 from __future__ import annotations
 
+from concurrent.futures.process import BrokenProcessPool
 from typing import Annotated
 
 import typer
@@ -59,6 +60,11 @@ class Border(TyperGroup):
                 raise  # not the system's: a bug of ours, which its traceback tells best
             where = f"{error.filename}: " if error.filename else ""
             typer.echo(f"metarep: {where}{error.strerror}", err=True)
+            raise typer.Exit(1) from error
+        except BrokenProcessPool as error:
+            why = "a process that it had started was killed, most often since memory ran out"
+            fix = "the same command again carries on from here, with LOKY_MAX_CPU_COUNT=1 before it in one process"
+            typer.echo(f"metarep: {why}; {fix}", err=True)
             raise typer.Exit(1) from error
         except KeyboardInterrupt as error:
             typer.echo("metarep: interrupted; the same command again carries on from here", err=True)

@@ -121,6 +121,7 @@ class Reader:
         self.descriptions = Descriptions(described)
         self._architectures: dict[tuple[Any, ...], Architecture] = {}
         self._symmetries: dict[Architecture, Symmetries] = {}
+        self._first: dict[Architecture, Architecture] = {}
         self._flat: FlatArray | None = None
         self._hash: tuple[Path, str] | None = None
 
@@ -147,6 +148,26 @@ class Reader:
         if key not in self._architectures:
             self._architectures[key] = self.descriptions.apply(checkpoint.architecture)
         return self._architectures[key]
+
+    def chosen(self, contents: Contents, member: str | None) -> tuple[list[tuple[Held, Architecture]], list[Entry]]:
+        """The networks of a file that `member` chooses, with their architectures, and what is in doubt or renamed.
+
+        Of networks that differ only in what all names of each begin with, as a wrapper leaves it, all have the names of the first.
+        """
+        networks, entries = chosen_members(contents.networks, member, self.architecture)
+        found = []
+        for held in networks:
+            own = self.architecture(held.checkpoint)
+            if own not in self._first:
+                self._first[own] = self._first.setdefault(own.bare, own)
+            first = self._first[own]
+            if first != own:
+                pairs = zip(own.tensors, first.tensors, strict=True)
+                held = held.holding({other.name: held.checkpoint.tensors[tensor.name] for tensor, other in pairs})
+                what = f"{own.tensors[0].name} is read as {first.tensors[0].name}, and so are all names"
+                entries = [*entries, Entry("member", held.member, what, "other networks are the same without what all begin with")]
+            found.append((held, first))
+        return found, entries
 
     def symmetries(self, architecture: Architecture) -> Symmetries:
         """The symmetries of an architecture."""
@@ -180,15 +201,14 @@ class Gathered:
     def add(self, source: Source) -> None:
         """The networks in a file. Raises MetarepError for a damaged one."""
         contents = self._contents(source)
-        networks, entries = chosen_members(contents.networks, self.config.member, self.reader.architecture)
-        known = [self.reader.architecture(held.checkpoint) for held in networks]
+        networks, entries = self.reader.chosen(contents, self.config.member)
         for held in contents.networks:
             parts = self.reader.architecture(held.checkpoint).components
             self.members |= dict.fromkeys((held.member, *("/".join(filter(None, (held.member, part))) for part in parts)))
         self.account.add(*(replace(entry, where=_place(source, entry.where)) for entry in (*contents.entries, *entries)))
         if contents.networks and not networks:
             self.account.add(Entry("file", source.file, "passed over", f"it holds no network called {self.config.member!r}"))
-        for held, architecture in zip(networks, known, strict=True):
+        for held, architecture in networks:
             if any(readable(tensor) for tensor in architecture.tensors):
                 self._add(source, held, architecture)
             else:

@@ -159,7 +159,7 @@ class Architecture:
 def bare_names(names: Iterable[str]) -> dict[str | None, str | None]:
     """Names by themselves, without the components that all of them begin with, such as "model." or "module.net."."""
     names = list(names)
-    n = max(map(os.path.commonprefix(names).rfind, "./")) + 1
+    n = max(map(os.path.commonprefix(names).rfind, "./")) + 1  # noqa: RUF071 (whole components)
     return {name: name[n:] for name in names}
 
 

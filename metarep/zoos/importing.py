@@ -152,7 +152,7 @@ class Reader:
     def chosen(self, contents: Contents, member: str | None) -> tuple[list[tuple[Held, Architecture]], list[Entry]]:
         """The networks of a file that `member` chooses, with their architectures, and what is in doubt or renamed.
 
-        Of networks that differ only in what all names of each begin with, as a wrapper leaves it, all have the names of the first.
+        Networks that differ only in what all names of each begin with, as a wrapper leaves it, have the names of the first.
         """
         networks, entries = chosen_members(contents.networks, member, self.architecture)
         found = []
@@ -165,7 +165,8 @@ class Reader:
                 pairs = zip(own.tensors, first.tensors, strict=True)
                 held = held.holding({other.name: held.checkpoint.tensors[tensor.name] for tensor, other in pairs})
                 what = f"{own.tensors[0].name} is read as {first.tensors[0].name}, and so are all names"
-                entries = [*entries, Entry("member", held.member, what, "other networks are the same without what all begin with")]
+                why = "they are those of other networks but for what all begin with"
+                entries = [*entries, Entry("member", held.member, what, why)]
             found.append((held, first))
         return found, entries
 

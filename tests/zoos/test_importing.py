@@ -85,7 +85,8 @@ def test_what_a_wrapper_puts_before_all_names_makes_no_second_architecture(tmp_p
         torch.save({"state_dict": {before + key: value for before, (key, value) in named}, "epoch": 1}, tmp_path / name)
         return state
 
-    states = {name: save(name, before) for name, before in (("a.pt", ""), ("lit.ckpt", "model."), ("three.pt", "_orig_mod.module."))}
+    befores = {"a.pt": "", "lit.ckpt": "model.", "three.pt": "_orig_mod.module."}
+    states = {name: save(name, before) for name, before in befores.items()}
     zoo = imported(tmp_path, tmp_path / "zoo" / "one")
     assert len(zoo.architectures) == 1
     for name, state in states.items():

@@ -61,7 +61,9 @@ class Border(TyperGroup):
             where = f"{error.filename}: " if error.filename else ""
             typer.echo(f"metarep: {where}{error.strerror}", err=True)
             raise typer.Exit(1) from error
-        except BrokenProcessPool as error:
+        except RuntimeError as error:
+            if not isinstance(error, BrokenProcessPool) and "DataLoader worker" not in str(error):
+                raise
             why = "a process that it had started was killed, most often since memory ran out"
             fix = "the same command again carries on from here, with LOKY_MAX_CPU_COUNT=1 before it in one process"
             typer.echo(f"metarep: {why}; {fix}", err=True)

@@ -23,7 +23,7 @@ from metarep.networks.further_inference import with_further
 from metarep.networks.inference import symmetries_of
 from metarep.networks.symmetry_groups import Symmetries
 from metarep.progress import Progress
-from metarep.zoos.account import ACCOUNT, Account, read_account, remark_on_sizes, remark_on_units, remarks
+from metarep.zoos.account import ACCOUNT, NOT_READ, Account, read_account, remark_on_sizes, remark_on_units, remarks
 from metarep.zoos.constants import Constants
 from metarep.zoos.copies import Fingerprint, fingerprint
 from metarep.zoos.flat_arrays import FlatArray, open_flat
@@ -88,14 +88,23 @@ def import_settings(
     return own | described | ({} if labels is None else {"labels_sha256": sha256_of(Path(labels))})
 
 
-def sources_unchanged(zoo: Path, config: ImportConfig, paths: Sequence[Path | str]) -> bool:
-    """Whether the files under `paths` are those that a zoo was imported from, byte for byte."""
-    reader, networks = Reader(None), open_zoo(zoo, check_hashes=False)
+def sources_unchanged(
+    zoo: Path, config: ImportConfig, paths: Sequence[Path | str], *, architecture: Path | str | None = None
+) -> bool:
+    """Whether the files under `paths` are those that a zoo was imported from, byte for byte, and damaged ones still are."""
+    networks, entries = open_zoo(zoo, check_hashes=False), read_account(zoo)
     then = dict(zip(networks["file"], networks["sha256"], strict=True))
-    passed_over = {entry.where for entry in read_account(zoo) if entry.subject == "file"} - {*then}
-    account = Account(config.skip_damaged)
+    passed_over = {entry.where for entry in entries if entry.subject == "file"} - {*then}
+    damaged = {entry.where for entry in entries if entry.what == NOT_READ}
+    account, reader = Account(skip_damaged=True), Reader(read_description(architecture) if architecture is not None else None)
     sources = chosen_files(config, find_networks(paths, account), account)
-    return {one.file: reader.sha256(one) for one in sources if one.file not in passed_over} == then
+    for source in sources:
+        if source.file in damaged:
+            with account.catching(source.file):
+                reader.chosen(reader.contents(source), config.member)
+    still_damaged = {file for file, _ in account.damaged}
+    now = {one.file: reader.sha256(one) for one in sources if one.file not in passed_over}
+    return now == then and damaged & {one.file for one in sources} <= still_damaged
 
 
 def chosen_files(config: ImportConfig, sources: Sequence[Source], account: Account) -> list[Source]:
@@ -226,8 +235,8 @@ class Gathered:
         small = tuple(held for held in contents.networks if held.checkpoint.n_values <= most)
         for held in contents.networks:
             if held.checkpoint.n_values > most:
-                what = f"left out: {counted(held.checkpoint.n_values, 'value')}"
-                self.account.add(Entry("file", _place(source, held.member), what, f"max_params is {most:,}"))
+                what = f"{' '.join(filter(None, ('left out', held.member)))}: {counted(held.checkpoint.n_values, 'value')}"
+                self.account.add(Entry("file", source.file, what, f"max_params is {most:,}"))
         if small and source.path.stat().st_size > most:
             contents = self.reader.contents(source)
             small = tuple(held for held in contents.networks if held.checkpoint.n_values <= most)

@@ -181,7 +181,6 @@ def test_quick_takes_some_files(folder, monkeypatch):
 
 
 def test_a_killed_run_carries_on_with_the_same_command(folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(outlook, "tell", lambda *_: None)
     how = {"overrides": ["pretrain.n_steps=4", "pretrain.d_model=8", "pretrain.n_layers=1", "pretrain.n_heads=1"]}
     real = pipeline.later_stages
     monkeypatch.setattr(pipeline, "later_stages", lambda *words: real(*words)[:1])
@@ -196,7 +195,10 @@ def test_a_killed_run_carries_on_with_the_same_command(folder, tmp_path, monkeyp
         with pytest.raises(KeyboardInterrupt):
             run_folder(folder, tmp_path / "run", **how)
     assert [one.name for one in artefacts_of(tmp_path / "run")] == ["zoo"]
-    run_folder(folder, tmp_path / "run", **how)
+    heard = Heard()
+    run_folder(folder, tmp_path / "run", progress=heard, **how)
+    assert heard.line("carries on: ") == f"carries on: 1 of 2 stages are finished in {tmp_path / 'run'}"
+    assert not any(line.startswith("time: ") for line in heard.lines)
     for one in ("zoo", "model"):
         assert (tmp_path / "run" / one / "manifest.json").read_bytes() == (whole / one / "manifest.json").read_bytes()
 

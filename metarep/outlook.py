@@ -181,8 +181,8 @@ def _seconds(call: Callable[[], object]) -> float:
 
 
 def tell(config: RunConfig, survey: Survey, out: Path, device: str, progress: Progress) -> None:
-    """Says on one screen what was found, what will be done, with which settings, and about how long it will take, or how much of
-    it is done in the folder `out`.
+    """Says on one screen what was found, what will be done, with which settings, and about how long it will take, or how much
+    of it is finished in the folder `out`.
     """
     finished = isinstance(config.zoo, FinishedZoo)
     kept = survey if finished else survey.without_large(config.zoo.max_params)

@@ -294,12 +294,12 @@ def run_folder(
     out = Path(out or Path("results") / settings.name)
     if Path(source).is_dir():
         survey = survey_of(settings, quick=quick, progress=progress)
-        if not settings.beside:
-            survey.require_enough()
         suitable = fitted(survey, quick=quick)
         if isinstance(settings.zoo, FinishedZoo):
             del suitable["zoo"]
         settings = settings.filled(suitable)
+        if not settings.beside:
+            survey.without_large(getattr(settings.zoo, "max_params", None)).require_enough()
         tell(settings, survey, out, device, progress)
     elif quick:
         raise MetarepError(f"--quick: {source} is a config, which says itself what is done", fix="name a folder")

@@ -97,7 +97,7 @@ class Survey:
 
     def require_enough(self) -> None:
         """Raises MetarepError where there are too few networks, or too few training runs, to learn and to measure."""
-        fix = "add networks; metarep parts MODEL FILE takes a single one apart"
+        fix = "add networks; with a model of others, metarep parts MODEL FILE takes a single one apart"
         if self.n_networks < LEAST:
             met = " | ".join([counted(self.n_networks, "network"), *(f"{one.where} ({one.why})" for one in self.left_out[:3])])
             raise MetarepError(

@@ -5,6 +5,7 @@ Nothing heavy is imported here or at the head of a command's file, so that `--he
 
 from __future__ import annotations
 
+from concurrent.futures.process import BrokenProcessPool
 from typing import Annotated
 
 import typer
@@ -52,19 +53,27 @@ class Border(TyperGroup):
         try:
             return super().invoke(ctx)
         except MetarepError as error:
-            typer.echo(f"metarep: {error}", err=True)
-            raise typer.Exit(1) from error
+            raise _ended(error) from error
         except BrokenPipeError:
             raise  # a reader such as `head` has seen enough; typer ends quietly
         except OSError as error:
             if error.errno is None:
                 raise  # not the system's: a bug of ours, which its traceback tells best
-            where = f"{error.filename}: " if error.filename else ""
-            typer.echo(f"metarep: {where}{error.strerror}", err=True)
-            raise typer.Exit(1) from error
+            raise _ended(f"{error.filename}: {error.strerror}" if error.filename else error.strerror) from error
+        except RuntimeError as error:
+            if not isinstance(error, BrokenProcessPool) and "DataLoader worker" not in str(error):
+                raise
+            why = "a process that this one had started was killed, most often since memory ran out"
+            fewer = "LOKY_MAX_CPU_COUNT=1 before it takes one process, and less memory"
+            raise _ended(f"{why}; the same command again carries on from here; {fewer}") from error
         except KeyboardInterrupt as error:
-            typer.echo("metarep: interrupted; the same command again carries on from here", err=True)
-            raise typer.Exit(INTERRUPTED) from error
+            raise _ended("interrupted; the same command again carries on from here", INTERRUPTED) from error
+
+
+def _ended(message: object, code: int = 1) -> typer.Exit:
+    """Says a line on stderr; returns what ends the command."""
+    typer.echo(f"metarep: {message}", err=True)
+    return typer.Exit(code)
 
 
 app = typer.Typer(

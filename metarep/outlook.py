@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from metarep.account import counted
+from metarep.artefact import MANIFEST
 from metarep.embeddings.settings import EmbedConfig
 from metarep.embeddings.stage import embed_networks
 from metarep.errors import MetarepError
@@ -180,9 +181,11 @@ def _seconds(call: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def tell(config: RunConfig, survey: Survey, device: str, progress: Progress) -> None:
-    """Says on one screen what was found, what will be done, with which settings, and about how long it will take."""
-    finished, out = isinstance(config.zoo, FinishedZoo), Path("run")
+def tell(config: RunConfig, survey: Survey, out: Path, device: str, progress: Progress) -> None:
+    """Says on one screen what was found, what will be done, with which settings, and about how long it will take, or how much
+    of it is finished in the folder `out`.
+    """
+    finished = isinstance(config.zoo, FinishedZoo)
     kept = survey if finished else survey.without_large(config.zoo.max_params)
     known = ZooFacts(len(kept.groups), kept.groups[0].n_params, kept.properties)
     facts = facts_of(config.zoo.folder) if finished else known
@@ -192,6 +195,9 @@ def tell(config: RunConfig, survey: Survey, device: str, progress: Progress) -> 
     for line in planned_lines(config, [stage.name for stage in stages]):
         progress.say(line)
     if progress.mode == "quiet":
+        return
+    if n_done := sum((out / stage.name / MANIFEST).is_file() for stage in stages):
+        progress.say(f"carries on: {n_done} of {counted(len(stages), 'stage')} are finished in {out}")
         return
     kinds = [(one.kind, one.untrained) for one in representations_of(config, facts)]
     costs = forecast(config, kept, kinds, device=device)
@@ -286,15 +292,16 @@ def run_folder(
     progress = progress or Progress()
     given = [] if labels is None else [f"zoo.labels={json.dumps(str(labels))}"]
     settings = config_of(source, config, [*given, *overrides])
+    out = Path(out or Path("results") / settings.name)
     if Path(source).is_dir():
         survey = survey_of(settings, quick=quick, progress=progress)
-        if not settings.beside:
-            survey.require_enough()
         suitable = fitted(survey, quick=quick)
         if isinstance(settings.zoo, FinishedZoo):
             del suitable["zoo"]
         settings = settings.filled(suitable)
-        tell(settings, survey, device, progress)
+        if not settings.beside:
+            survey.without_large(getattr(settings.zoo, "max_params", None)).require_enough()
+        tell(settings, survey, out, device, progress)
     elif quick:
         raise MetarepError(f"--quick: {source} is a config, which says itself what is done", fix="name a folder")
-    return run(settings, out or Path("results") / settings.name, device=device, progress=progress, **how)
+    return run(settings, out, device=device, progress=progress, **how)

@@ -191,9 +191,8 @@ def _zoo_stage(name: str, zoo: ZooConfig | TrainedZoo | ImportedZoo, device: str
         return Stage(name, "zoo", zoo.resolved(), build, finds_inputs=True)
     beside = {"labels": zoo.labels, "architecture": zoo.architecture}
     make = partial(import_networks, zoo, zoo.paths, **beside)
-    return Stage(
-        name, "zoo", import_settings(zoo, **beside), make, holds=lambda folder: sources_unchanged(folder, zoo, zoo.paths)
-    )
+    holds = partial(sources_unchanged, config=zoo, paths=zoo.paths, architecture=zoo.architecture)
+    return Stage(name, "zoo", import_settings(zoo, **beside), make, holds=holds)
 
 
 def later_stages(config: RunConfig, zoo: ZooFacts, out: Path, device: str) -> list[Stage]:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from joblib.externals.loky.process_executor import TerminatedWorkerError
 from typer.testing import CliRunner
 
 from metarep.settings_table import groups_of
@@ -342,15 +343,19 @@ def test_bad_input_ends_in_one_line_and_changes_nothing(bad, monkeypatch, line, 
     assert said in message
 
 
-def test_interrupts_end_in_one_line_and_130(monkeypatch, tmp_path):
+LOST = RuntimeError("DataLoader worker (pid 123) is killed by signal: Killed. ")
+
+
+@pytest.mark.parametrize(("error", "code"), [(KeyboardInterrupt, 130), (TerminatedWorkerError, 1), (LOST, 1)])
+def test_what_is_interrupted_or_loses_a_process_ends_in_one_line(monkeypatch, tmp_path, error, code):
     import metarep.training.build
 
     def interrupted(*_, **__):
-        raise KeyboardInterrupt
+        raise error
 
     monkeypatch.setattr(metarep.training.build, "build_zoo", interrupted)
     result = invoke("build-zoo", "--n-networks", "2", "--out", str(tmp_path / "zoo"))
-    assert result.exit_code == 130
+    assert result.exit_code == code
     (message,) = result.stderr.splitlines()
     assert "same command" in message
 

@@ -34,6 +34,7 @@ class Heard(Progress):
 
 def save(path, width, seed, n_inputs=3):
     """A network of one hidden layer."""
+    path.parent.mkdir(exist_ok=True)
     rng = np.random.default_rng(seed)
     shapes = {"0.weight": (width, n_inputs), "0.bias": (width,), "2.weight": (2, width), "2.bias": (2,)}
     torch.save({name: torch.tensor(rng.normal(size=shape), dtype=torch.float32) for name, shape in shapes.items()}, path)
@@ -115,11 +116,18 @@ def test_a_path_that_is_not_there(folder, tmp_path):
         run_folder(folder, tmp_path / "run", labels="missing.csv")
 
 
-def test_too_few_networks_and_too_few_runs(tmp_path):
+def test_too_few_networks_and_too_few_runs(tmp_path, monkeypatch):
     (tmp_path / "nets").mkdir()
     save(tmp_path / "nets" / "one.pt", 4, 0)
     with pytest.raises(MetarepError, match=r"too few networks to compare; met 1 network; expected at least 10; add networks"):
         run_folder(tmp_path / "nets", tmp_path / "run")
+    for number in range(8):
+        save(tmp_path / "few" / f"n{number}.pt", 4, number)
+    save(tmp_path / "few" / "giant1.pt", 900, 0)
+    (tmp_path / "few" / "torn.pt").write_bytes(b"PK\x03\x04 torn")
+    monkeypatch.setattr(outlook, "VERY_LARGE", 1000)
+    with pytest.raises(MetarepError, match=r"met 8 networks \| torn\.pt \(damaged .*; expected at least 10"):
+        run_folder(tmp_path / "few", tmp_path / "run")
     for epoch in range(12):
         save(tmp_path / "nets" / f"one_epoch{epoch}.pt", 4, epoch)
     with pytest.raises(MetarepError, match="too few training runs; met 13 networks of 1 training run,"):
@@ -181,7 +189,6 @@ def test_quick_takes_some_files(folder, monkeypatch):
 
 
 def test_a_killed_run_carries_on_with_the_same_command(folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(outlook, "tell", lambda *_: None)
     how = {"overrides": ["pretrain.n_steps=4", "pretrain.d_model=8", "pretrain.n_layers=1", "pretrain.n_heads=1"]}
     real = pipeline.later_stages
     monkeypatch.setattr(pipeline, "later_stages", lambda *words: real(*words)[:1])
@@ -196,7 +203,10 @@ def test_a_killed_run_carries_on_with_the_same_command(folder, tmp_path, monkeyp
         with pytest.raises(KeyboardInterrupt):
             run_folder(folder, tmp_path / "run", **how)
     assert [one.name for one in artefacts_of(tmp_path / "run")] == ["zoo"]
-    run_folder(folder, tmp_path / "run", **how)
+    heard = Heard()
+    run_folder(folder, tmp_path / "run", progress=heard, **how)
+    assert heard.line("carries on: ") == f"carries on: 1 of 2 stages are finished in {tmp_path / 'run'}"
+    assert not any(line.startswith("time: ") for line in heard.lines)
     for one in ("zoo", "model"):
         assert (tmp_path / "run" / one / "manifest.json").read_bytes() == (whole / one / "manifest.json").read_bytes()
 

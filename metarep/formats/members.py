@@ -35,7 +35,9 @@ _LAYER = re.compile(
     rf"{_WEIGHT.pattern}|scale|gamma|beta|mean|var|(weight|bias|kernel|running)_\w+|\w+_(weight|bias|kernel|embedding)",
     re.IGNORECASE,
 )
-_RESULT = re.compile(r".*(loss|acc|metric|curve|history|reward|return|score).*", re.IGNORECASE)
+_RESULT = re.compile(
+    r".*(loss|acc|metric|curve|history|reward|return|score).*|[xy]_?(train|test|val(id)?)|labels?", re.IGNORECASE
+)
 _DATA = re.compile(r"data|predict|logits|activation|features|targets|labels|outputs|samples|loss|history|metric|result", re.I)
 _SETTING = re.compile(r"epoch|step|iter|time|seed|lr|learning_?rate|momentum|decay", re.IGNORECASE)
 _NETWORK = re.compile(r"\w*(params|variables|model|net|actor|critic|generator|discriminator|policy|student|teacher)\w*")

@@ -16,7 +16,7 @@ from metarep.formats.contents import Checkpoint, Contents, only
 from metarep.formats.flax_files import read_flax
 from metarep.formats.gguf_files import read_gguf
 from metarep.formats.keras_files import read_keras
-from metarep.formats.members import SAVE_STATE_DICT
+from metarep.formats.members import SAVE_STATE_DICT, networks_of
 from metarep.formats.npz_files import read_npz
 from metarep.formats.onnx_files import read_onnx
 from metarep.formats.quantised import dequantised
@@ -36,7 +36,7 @@ READERS: dict[str, Callable[[Path], Contents]] = {
     ".bin.index.json": lambda path: only(read_index(path, lambda shard: sole(shard, read_torch(shard)).tensors), ordered=False),
     ".safetensors.index.json": lambda path: only(read_index(path, lambda shard: read_safetensors(shard)[0]), ordered=False),
     ".safetensors": lambda path: only(*read_safetensors(path)),
-    ".npz": lambda path: only(read_npz(path)),
+    ".npz": lambda path: networks_of(path, read_npz(path)),
     ".onnx": read_onnx,
     ".zip": read_zip,
     **dict.fromkeys((".h5", ".hdf5", ".keras"), read_keras),

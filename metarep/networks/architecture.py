@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -110,6 +111,12 @@ class Architecture:
         )
 
     @property
+    def bare(self) -> Architecture:
+        """Without what all names begin with."""
+        bare = bare_names([tensor.name for tensor in self.tensors]) | {None: None}
+        return self.changed({t.name: {"name": bare[t.name], "tied_to": bare[t.tied_to]} for t in self.tensors})
+
+    @property
     def title(self) -> str:
         """In short: the family and the size, such as "conv2d 1,650"."""
         kinds = {tensor.kind for tensor in self.tensors}
@@ -147,6 +154,13 @@ class Architecture:
     def changed(self, changes: Mapping[str, Mapping[str, Any]]) -> Architecture:
         """With some fields of tensors given by name."""
         return replace(self, tensors=tuple(replace(tensor, **changes.get(tensor.name, {})) for tensor in self.tensors))
+
+
+def bare_names(names: Iterable[str]) -> dict[str | None, str | None]:
+    """Names by themselves, without the components that all of them begin with, such as "model." or "module.net."."""
+    names = list(names)
+    n = max(map(os.path.commonprefix(names).rfind, "./")) + 1  # noqa: RUF071 (whole components)
+    return {name: name[n:] for name in names}
 
 
 def readable(tensor: Tensor) -> bool:

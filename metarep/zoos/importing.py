@@ -23,7 +23,7 @@ from metarep.networks.further_inference import with_further
 from metarep.networks.inference import symmetries_of
 from metarep.networks.symmetry_groups import Symmetries
 from metarep.progress import Progress
-from metarep.zoos.account import ACCOUNT, Account, read_account, remark_on_sizes, remark_on_units, remarks
+from metarep.zoos.account import ACCOUNT, NOT_READ, Account, read_account, remark_on_sizes, remark_on_units, remarks
 from metarep.zoos.constants import Constants
 from metarep.zoos.copies import Fingerprint, fingerprint
 from metarep.zoos.flat_arrays import FlatArray, open_flat
@@ -88,14 +88,23 @@ def import_settings(
     return own | described | ({} if labels is None else {"labels_sha256": sha256_of(Path(labels))})
 
 
-def sources_unchanged(zoo: Path, config: ImportConfig, paths: Sequence[Path | str]) -> bool:
-    """Whether the files under `paths` are those that a zoo was imported from, byte for byte."""
-    reader, networks = Reader(None), open_zoo(zoo, check_hashes=False)
+def sources_unchanged(
+    zoo: Path, config: ImportConfig, paths: Sequence[Path | str], *, architecture: Path | str | None = None
+) -> bool:
+    """Whether the files under `paths` are those that a zoo was imported from, byte for byte, and damaged ones still are."""
+    networks, entries = open_zoo(zoo, check_hashes=False), read_account(zoo)
     then = dict(zip(networks["file"], networks["sha256"], strict=True))
-    passed_over = {entry.where for entry in read_account(zoo) if entry.subject == "file"} - {*then}
-    account = Account(config.skip_damaged)
+    passed_over = {entry.where for entry in entries if entry.subject == "file"} - {*then}
+    damaged = {entry.where for entry in entries if entry.what == NOT_READ}
+    account, reader = Account(skip_damaged=True), Reader(read_description(architecture) if architecture is not None else None)
     sources = chosen_files(config, find_networks(paths, account), account)
-    return {one.file: reader.sha256(one) for one in sources if one.file not in passed_over} == then
+    for source in sources:
+        if source.file in damaged:
+            with account.catching(source.file):
+                reader.chosen(reader.contents(source), config.member)
+    still_damaged = {file for file, _ in account.damaged}
+    now = {one.file: reader.sha256(one) for one in sources if one.file not in passed_over}
+    return now == then and damaged & {one.file for one in sources} <= still_damaged
 
 
 def chosen_files(config: ImportConfig, sources: Sequence[Source], account: Account) -> list[Source]:
@@ -121,6 +130,7 @@ class Reader:
         self.descriptions = Descriptions(described)
         self._architectures: dict[tuple[Any, ...], Architecture] = {}
         self._symmetries: dict[Architecture, Symmetries] = {}
+        self._first: dict[Architecture, Architecture] = {}
         self._flat: FlatArray | None = None
         self._hash: tuple[Path, str] | None = None
 
@@ -147,6 +157,27 @@ class Reader:
         if key not in self._architectures:
             self._architectures[key] = self.descriptions.apply(checkpoint.architecture)
         return self._architectures[key]
+
+    def chosen(self, contents: Contents, member: str | None) -> tuple[list[tuple[Held, Architecture]], list[Entry]]:
+        """The networks of a file that `member` chooses, with their architectures, and what is in doubt or renamed.
+
+        Networks that differ only in what all names of each begin with, as a wrapper leaves it, have the names of the first.
+        """
+        networks, entries = chosen_members(contents.networks, member, self.architecture)
+        found = []
+        for held in networks:
+            own = self.architecture(held.checkpoint)
+            if own not in self._first:
+                self._first[own] = self._first.setdefault(own.bare, own)
+            first = self._first[own]
+            if first != own:
+                pairs = zip(own.tensors, first.tensors, strict=True)
+                held = held.holding({other.name: held.checkpoint.tensors[tensor.name] for tensor, other in pairs})
+                what = f"{own.tensors[0].name} is read as {first.tensors[0].name}, and so are all names"
+                why = "they are those of other networks but for what all begin with"
+                entries = [*entries, Entry("member", held.member, what, why)]
+            found.append((held, first))
+        return found, entries
 
     def symmetries(self, architecture: Architecture) -> Symmetries:
         """The symmetries of an architecture."""
@@ -180,15 +211,14 @@ class Gathered:
     def add(self, source: Source) -> None:
         """The networks in a file. Raises MetarepError for a damaged one."""
         contents = self._contents(source)
-        networks, entries = chosen_members(contents.networks, self.config.member, self.reader.architecture)
-        known = [self.reader.architecture(held.checkpoint) for held in networks]
+        networks, entries = self.reader.chosen(contents, self.config.member)
         for held in contents.networks:
             parts = self.reader.architecture(held.checkpoint).components
             self.members |= dict.fromkeys((held.member, *("/".join(filter(None, (held.member, part))) for part in parts)))
         self.account.add(*(replace(entry, where=_place(source, entry.where)) for entry in (*contents.entries, *entries)))
         if contents.networks and not networks:
             self.account.add(Entry("file", source.file, "passed over", f"it holds no network called {self.config.member!r}"))
-        for held, architecture in zip(networks, known, strict=True):
+        for held, architecture in networks:
             if any(readable(tensor) for tensor in architecture.tensors):
                 self._add(source, held, architecture)
             else:
@@ -205,8 +235,8 @@ class Gathered:
         small = tuple(held for held in contents.networks if held.checkpoint.n_values <= most)
         for held in contents.networks:
             if held.checkpoint.n_values > most:
-                what = f"left out: {counted(held.checkpoint.n_values, 'value')}"
-                self.account.add(Entry("file", _place(source, held.member), what, f"max_params is {most:,}"))
+                what = f"{' '.join(filter(None, ('left out', held.member)))}: {counted(held.checkpoint.n_values, 'value')}"
+                self.account.add(Entry("file", source.file, what, f"max_params is {most:,}"))
         if small and source.path.stat().st_size > most:
             contents = self.reader.contents(source)
             small = tuple(held for held in contents.networks if held.checkpoint.n_values <= most)

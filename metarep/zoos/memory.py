@@ -11,7 +11,7 @@ import torch
 from metarep.errors import MetarepError
 from metarep.formats.contents import Checkpoint
 from metarep.formats.readers import read_checkpoint
-from metarep.networks.architecture import Architecture
+from metarep.networks.architecture import Architecture, bare_names
 from metarep.zoos.columns import Contents
 from metarep.zoos.parameters import InMemory
 from metarep.zoos.shards import all_finite
@@ -30,25 +30,29 @@ def zoo_of(networks: Sequence[Path | str | Tensors], names: Sequence[str] | None
     if not held:
         raise MetarepError("no network", expected="a list of files or of state dicts")
     known: dict[Architecture, int] = {}
-    own = [_as_in(like, checkpoint) for checkpoint in held]
+    own, held = zip(*(_as_in(like, checkpoint) for checkpoint in held), strict=True)
     numbers = [known.setdefault(architecture, len(known)) for architecture in own]
-    finite = [all_finite(architecture, one.tensors) for architecture, one in zip(own, held, strict=True)]
+    finite = [all_finite(architecture, tensors) for architecture, tensors in zip(own, held, strict=True)]
     activation = None if like is None else like.activation
     outputs = tuple(_output(like, architecture) for architecture in known)
     texts = {"network_id": names, "run_id": names, "split": ["test"] * len(names), "snapshot_of": [""] * len(names)}
     columns = {name: np.array(values, dtype=object) for name, values in texts.items()}
     columns |= {"finite": np.array(finite), "architecture": np.array(numbers), "row": np.arange(len(names))}
-    stored = InMemory(tuple(one.tensors for one in held), tuple(known), activation, outputs)
+    stored = InMemory(held, tuple(known), activation, outputs)
     return Zoo(columns, contents=Contents(), stored=stored)
 
 
-def _as_in(like: Zoo | None, checkpoint: Checkpoint) -> Architecture:
-    """The architecture of `like` whose tensors have the same names and shapes, or else what names and shapes say."""
-    named = {name: shape for name, shape, _ in checkpoint.named}
+def _as_in(like: Zoo | None, checkpoint: Checkpoint) -> tuple[Architecture, dict[str, torch.Tensor]]:
+    """The architecture of `like` whose tensors have the same names, but for what all begin with, and shapes, or else what names
+    and shapes say; and the tensors under its names.
+    """
+    bare = bare_names(checkpoint.tensors)
+    tensors = {bare[name]: value for name, value in checkpoint.tensors.items()}
     for architecture in like.architectures if like is not None else ():
-        if {tensor.name: tensor.shape for tensor in architecture.tensors} == named:
-            return architecture
-    return checkpoint.architecture
+        names = bare_names(tensor.name for tensor in architecture.tensors)
+        if {names[one.name]: one.shape for one in architecture.tensors} == {name: v.shape for name, v in tensors.items()}:
+            return architecture, {name: tensors[names[name]] for name in names}
+    return checkpoint.architecture, checkpoint.tensors
 
 
 def _output(like: Zoo | None, architecture: Architecture) -> str:

@@ -15,7 +15,6 @@ import numpy as np
 
 from metarep.account import Entry, counted
 from metarep.errors import MetarepError
-from metarep.formats.contents import chosen_members
 from metarep.formats.described import read_description
 from metarep.networks.architecture import Architecture
 from metarep.networks.symmetry_groups import Symmetries
@@ -98,9 +97,9 @@ class Survey:
 
     def require_enough(self) -> None:
         """Raises MetarepError where there are too few networks, or too few training runs, to learn and to measure."""
-        fix = "add networks; metarep parts MODEL FILE takes a single one apart"
+        fix = "add networks; with a model of others, metarep parts MODEL FILE takes a single one apart"
         if self.n_networks < LEAST:
-            met = counted(self.n_networks, "network")
+            met = " | ".join([counted(self.n_networks, "network"), *(f"{one.where} ({one.why})" for one in self.left_out[:3])])
             raise MetarepError(
                 f"{self.where} holds too few networks to compare", met=met, expected=f"at least {LEAST}", fix=fix
             )
@@ -176,9 +175,8 @@ def _looked_at(sources: Sequence[Source]) -> list[Source]:
 
 
 def _architectures(config: ImportConfig, reader: Reader, source: Source) -> list[Architecture]:
-    networks = reader.contents(source, checked=False).networks
-    chosen, _ = chosen_members(networks, config.member, reader.architecture)
-    return [reader.architecture(held.checkpoint) for held in chosen]
+    chosen, _ = reader.chosen(reader.contents(source, checked=False), config.member)
+    return [architecture for _, architecture in chosen]
 
 
 def _labelled(config: ImportConfig, found: Survey, sources: Sequence[Source], labels: Path) -> Survey:

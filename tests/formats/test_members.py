@@ -1,5 +1,6 @@
 """Networks in nested dictionaries and lists, and what training leaves beside them."""
 
+import numpy as np
 import pytest
 import torch
 from checkpoint_files import floats
@@ -149,12 +150,17 @@ def test_states_of_training_are_no_network(tmp_path, case):
         {"val_loss": torch.tensor(0.3)},
         {"best_loss": torch.tensor(0.3), "lr": torch.tensor(1e-3), "epoch": torch.tensor(7.0)},
         {"step": torch.tensor(9), "order": torch.arange(9)},
+        {"x_train": torch.randn(9, 3), "y_train": torch.arange(9), "X_test": torch.randn(9, 3)},
     ],
 )
 def test_results_and_settings_are_no_network(tmp_path, content):
-    found = contents(tmp_path, content)
-    assert not found.networks
-    assert [(entry.subject, entry.doubt) for entry in found.entries] == [("file", False)]
+    found = [contents(tmp_path, content)]
+    if isinstance(content, dict):
+        np.savez(tmp_path / "x.npz", **content)
+        found.append(read_contents(tmp_path / "x.npz"))
+    for one in found:
+        assert not one.networks
+        assert [(entry.subject, entry.doubt) for entry in one.entries] == [("file", False)]
 
 
 @pytest.mark.parametrize(

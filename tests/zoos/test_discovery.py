@@ -46,6 +46,19 @@ def test_what_trainers_and_other_programs_leave_is_named(tmp_path):
     assert not sources_unchanged(tmp_path / "zoo", ImportConfig(), [tmp_path / "in"])
 
 
+def test_a_file_that_was_mended_is_a_change_and_one_still_damaged_or_too_large_is_none(tmp_path):
+    save(tmp_path / "in" / "a.pt")
+    big = {"0.weight": torch.ones(40, 30), "2.weight": torch.ones(2, 40)}
+    torch.save({"model": big, "ema": {name: value + 1 for name, value in big.items()}}, tmp_path / "in" / "large.pt")
+    (tmp_path / "in" / "torn.pt").write_bytes(b"PK\x03\x04 torn")
+    how = ImportConfig(skip_damaged=True, max_params=1000), [tmp_path / "in"]
+    zoo = import_networks(*how, tmp_path / "zoo")
+    assert open_zoo(zoo)["network_id"].tolist() == ["a"]
+    assert sources_unchanged(zoo, *how)
+    save(tmp_path / "in" / "torn.pt", seed=1)
+    assert not sources_unchanged(zoo, *how)
+
+
 def test_links_are_followed_once_and_circles_end(tmp_path):
     save(tmp_path / "in" / "a" / "x.pt")
     save(tmp_path / "far" / "y.pt", seed=1)

@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import json
+from itertools import cycle
 
 import numpy as np
 import onnx
@@ -21,6 +22,7 @@ from metarep.formats.safetensors_files import DTYPES
 from metarep.zoos.columns import splits_of
 from metarep.zoos.exporting import export_network
 from metarep.zoos.importing import import_networks
+from metarep.zoos.memory import zoo_of
 from metarep.zoos.settings import ImportConfig
 from metarep.zoos.zoo import open_zoo
 
@@ -73,6 +75,32 @@ def test_networks_of_one_architecture_share_a_shard_until_it_is_full(tmp_path):
     for seed in range(6):
         assert same(floats(seed), small.network(str(seed)))
         assert same(floats(seed), tiny.network(str(seed)))
+
+
+def test_what_a_wrapper_puts_before_all_names_makes_no_second_architecture(tmp_path):
+    def save(name, *befores):
+        torch.manual_seed(len(name))
+        state = nn.Sequential(nn.Linear(3, 6), nn.ReLU(), nn.Linear(6, 2)).state_dict()
+        named = zip(cycle(befores), state.items(), strict=False)
+        torch.save({"state_dict": {before + key: value for before, (key, value) in named}, "epoch": 1}, tmp_path / name)
+        return state
+
+    befores = {"a.pt": "", "lit.ckpt": "model.", "three.pt": "_orig_mod.module."}
+    states = {name: save(name, before) for name, before in befores.items()}
+    zoo = imported(tmp_path, tmp_path / "zoo" / "one")
+    assert len(zoo.architectures) == 1
+    for name, state in states.items():
+        assert same(dict(state), zoo.network(name.partition(".")[0]))
+    account = (tmp_path / "zoo" / "one" / "account.csv").read_text()
+    assert "model.0.weight is read as 0.weight, and so are all names" in account
+    assert "a.pt" not in account
+    like = zoo_of([tmp_path / "lit.ckpt"], like=zoo)
+    assert like.architectures == zoo.architectures
+    assert same(dict(states["lit.ckpt"]), like.network(str(tmp_path / "lit.ckpt")))
+    save("halves.pt", "model.", "net.")
+    torch.save({"embed.weight": torch.ones(6, 3)}, tmp_path / "embedding.pt")
+    torch.save({"fc.weight": torch.ones(6, 3)}, tmp_path / "linear.pt")
+    assert len(imported(tmp_path, tmp_path / "zoo" / "other").architectures) == 4
 
 
 def test_the_same_files_give_the_same_bytes(tmp_path):

@@ -39,6 +39,7 @@ from metarep.model.masks import MaskRule, random_masks
 from metarep.model.objectives import Cloze, Objective, build_objective, on_device
 from metarep.model.optimiser import build_optimiser, learning_rate, set_rate
 from metarep.model.settings import PretrainConfig
+from metarep.model.state import TrainingState, copy_of, restore_state, save_state
 from metarep.model.team import ALONE, Team, joined_team
 from metarep.model.transformer import ClozeModel
 from metarep.model.workers import Drawn, drawn_by_workers
@@ -48,8 +49,6 @@ from metarep.zoos.zoo import Zoo, open_zoo, say_left_out
 
 KIND = "model"
 CHECKPOINT = "checkpoint.pt"
-COUNTED = ("step", "best_loss", "log")
-"""What a checkpoint holds of a training state beside tensors."""
 MIN_SHARED = 8
 """Slots of an architecture are standardised one by one where at least so many training networks share it."""
 MAX_POSITIONS = 4096
@@ -60,19 +59,6 @@ MOST_STEPS, LEAST_STEPS, STEPS_A_WINDOW, MOST_COPIES = 4000, 300, 20, 4
 """Steps of the optimiser where the settings leave open how many, and how often a step then shows a window on average."""
 N_DRAWING = max(1, min(6, (os.cpu_count() or 1) - 1))
 """Processes that draw batches for a GPU."""
-
-
-@dataclass
-class TrainingState:
-    """What changes while training; `best` are the weights of the objective's encoder, `recorder` replays steps on a GPU."""
-
-    objective: Objective
-    optimiser: torch.optim.AdamW
-    best: dict[str, torch.Tensor]
-    best_loss: float
-    step: int
-    log: list[dict]
-    recorder: Recorder | None = None
 
 
 @dataclass
@@ -396,26 +382,3 @@ def evaluate(prepared: Prepared, state: TrainingState, device: str, *, train_los
     found = {name: float(np.average([one[name] for one in metrics], weights=weights)) for name in metrics[0]}
     now = {"step": state.step, "train_loss": train_loss, "valid_loss": loss}
     return now | found | {"lr": learning_rate(config, state.step - 1)}
-
-
-def copy_of(model: torch.nn.Module) -> dict[str, torch.Tensor]:
-    """The weights of a model as they are now."""
-    return {name: value.detach().clone() for name, value in model.state_dict().items()}
-
-
-def save_state(state: TrainingState, checkpoint: Path) -> None:
-    """Writes the whole state aside, whole or not at all."""
-    parts = {"objective": state.objective.state_dict(), "optimiser": state.optimiser.state_dict(), "best": state.best}
-    aside = checkpoint.with_name(checkpoint.name + ".tmp")
-    torch.save(parts | {name: getattr(state, name) for name in COUNTED}, aside)
-    aside.rename(checkpoint)
-
-
-def restore_state(state: TrainingState, checkpoint: Path, device: str) -> None:
-    """Takes the state to where `save_state` left it."""
-    held = torch.load(checkpoint, map_location=device, weights_only=True)
-    state.objective.load_state_dict(held["objective"])
-    state.optimiser.load_state_dict(held["optimiser"])
-    state.best = held["best"]
-    for name in COUNTED:
-        setattr(state, name, held[name])

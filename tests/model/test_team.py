@@ -29,7 +29,7 @@ SETTINGS = TINY | {
 
 @pytest.fixture(scope="module")
 def zoo(tmp_path_factory):
-    families = [{"variant": "e09", "n_networks": 40, "n_steps": 50}]
+    families = [{"variant": "e09", "n_networks": 100, "n_steps": 50}]
     return build_zoo(ZooConfig(seed=5, families=families), tmp_path_factory.mktemp("team") / "zoo")
 
 

@@ -162,7 +162,7 @@ def agreement_rows(arm, ari, null):
     return [
         arm
         | {"label": label, "metric": metric, "value": ari + more}
-        | {"low": ari + more - 0.05, "high": ari + more + 0.05, "null": null, "n": 50}
+        | {"low": ari + more - 0.05, "high": ari + more + 0.05, "null": null, "n": 50, "n_runs": 50}
         for label, more in LABELS.items()
         for metric in ("ari", "ami")
     ]
@@ -173,9 +173,9 @@ def probe_rows(base, accuracy):
     found = []
     for target in LABELS:
         for probe in ("linear", "nearest_neighbours"):
-            scores = {"value": accuracy, "low": accuracy - 0.01, "high": accuracy + 0.01, "null": 0.22}
+            scores = {"value": accuracy, "low": accuracy - 0.01, "high": accuracy + 0.01, "null": 0.22, "n": 50, "n_runs": 50}
             found.append(base | {"target": target, "probe": probe, "metric": "balanced_accuracy"} | scores)
-    scores = {"value": 0.6, "low": 0.58, "high": 0.62, "null": -0.5}
+    scores = {"value": 0.6, "low": 0.58, "high": 0.62, "null": -0.5, "n": 50, "n_runs": 50}
     return [*found, base | {"target": "log_error", "probe": "linear", "metric": "r2"} | scores]
 
 

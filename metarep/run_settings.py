@@ -14,7 +14,7 @@ from metarep.map.settings import MapConfig
 from metarep.model.settings import PretrainConfig
 from metarep.parts.settings import PartsConfig
 from metarep.report.settings import ReportConfig
-from metarep.settings import Settings
+from metarep.settings import Settings, with_defaults
 from metarep.training.settings import ZooConfig
 from metarep.zoos.domain import builders
 from metarep.zoos.settings import ImportConfig
@@ -76,6 +76,9 @@ ZooSource = Annotated[
 ]
 
 
+UnitsConfig = with_defaults(ClusterConfig, "UnitsConfig", part="unit", umap=False)
+
+
 class ModelChanges(Settings):
     """One more model of a run: what differs from the run's own settings, and what is made of it."""
 
@@ -101,9 +104,7 @@ class RunConfig(Settings):
     models: dict[str, ModelChanges] = Field(default_factory=dict, description="further models, by name")
     masked_r2: MaskedR2Config = MaskedR2Config()
     cluster: ClusterConfig = ClusterConfig()
-    units: ClusterConfig = Field(
-        ClusterConfig(part="unit", umap=False), description="hidden units compared, where they have labels and are embedded"
-    )
+    units: UnitsConfig = Field(UnitsConfig(), description="hidden units compared, where they have labels and are embedded")
     predict: PredictConfig = PredictConfig()
     audit: AuditConfig = AuditConfig()
     parts: PartsConfig = PartsConfig()

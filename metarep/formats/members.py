@@ -233,13 +233,15 @@ class _Search:
             more = f", and {len(places) - 1} more" if len(places) > 1 else ""
             yield Entry("key", places[0], what + more, "it is no network")
         for one in self.weak:
-            left = {name: value for name, value in one.tensors.items() if _measured(value) or not _EPOCH_LIST.search(name)}
-            if not left:
-                continue
-            shown = listed([f"{name} {tuple(value.shape)}" for name, value in left.items()])
-            large = any(value.ndim > 1 and _measured(value) for value in left.values())
-            why = "tensors beside networks are taken for none, and were left out"
-            yield Entry("key", "/".join(one.path), shown, why, doubt=large)
+            left = [(name, value) for name, value in one.tensors.items() if _measured(value) or not _EPOCH_LIST.search(name)]
+            yield from [left_out("/".join(one.path), left)] if left else []
+
+
+def left_out(where: str, tensors: Sequence[tuple[str, torch.Tensor]]) -> Entry:
+    """What is said of tensors that are in no network."""
+    shown = listed([f"{name} {tuple(value.shape)}" for name, value in tensors])
+    large = any(value.ndim > 1 and _measured(value) for _, value in tensors)
+    return Entry("key", where, shown, "tensors beside networks are taken for none, and were left out", doubt=large)
 
 
 def training_state(key: str, node: Mapping[Any, Any]) -> str:

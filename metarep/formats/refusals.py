@@ -29,6 +29,9 @@ MAX_RATIO = 100
 FREE_BYTES = 256 << 20
 """Compressed files may unfold to MAX_RATIO times their size, or to FREE_BYTES if that is more."""
 
+MAX_NAME = 500
+"""Characters in the name of a tensor, whose parts are looked at one inside the other."""
+
 ENCRYPTED = 1
 SAVE_ARRAYS = "save arrays of numbers and nothing else with numpy.savez(path, **arrays)"
 
@@ -69,9 +72,10 @@ def refuse_growth(path: Path, n_bytes: int) -> None:
 
 
 def refuse_name(path: Path, name: Any, known: Container[Any], fix: str = "") -> None:
-    """Raises MetarepError for the name of a tensor that is no text of one line, or that another one has."""
-    if not isinstance(name, str) or name in known or not name.isprintable():
-        raise MetarepError(f"{path}: no name for a tensor", met=ascii(name)[:80], expected="texts, each once", fix=fix)
+    """Raises MetarepError for the name of a tensor that is no text of one line, too long, or that of another one."""
+    if not isinstance(name, str) or name in known or not name.isprintable() or len(name) > MAX_NAME:
+        expected = f"texts of at most {MAX_NAME} characters, each once"
+        raise MetarepError(f"{path}: no name for a tensor", met=ascii(name)[:80], expected=expected, fix=fix)
 
 
 def tensor_of(path: Path, name: str, content: Any, dtype: torch.dtype, shape: tuple[int, ...]) -> torch.Tensor:

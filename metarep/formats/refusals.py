@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import math
 import struct
 import tokenize
@@ -43,6 +44,20 @@ def reading(path: Path, what: str, *errors: type[Exception], fix: str = "copy or
         yield
     except (*errors, *DAMAGE) as error:
         raise MetarepError(f"{path} is damaged or no {what}", met=repr(error)[:120], fix=fix) from error
+
+
+def json_of(text: str | bytes) -> Any:
+    """What a file says in JSON. Raises ValueError, also where a key stands twice in one object, and RecursionError for what is
+    nested too deep.
+    """
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            raise ValueError("a key stands twice in one object")
+        return found
+
+    return json.loads(text, object_pairs_hook=once)
 
 
 def package(path: Path, name: str, extra: str) -> Any:

@@ -331,9 +331,18 @@ def _measured(value: torch.Tensor) -> bool:
     return value.ndim > 0 and (value.is_floating_point() or value.is_complex() or value.is_quantized)
 
 
+def _is_named(node: Any) -> bool:
+    """Whether a node is a name and a tensor, as `named_parameters` gives them."""
+    return isinstance(node, list | tuple) and len(node) == 2 and isinstance(node[0], str) and isinstance(node[1], torch.Tensor)
+
+
 def _opened(path: Path, node: Any) -> Any:
-    """A content whose pairs, in which PyTorch's quantised layers keep weight and bias, are opened, and whose list `weights` of
-    tensors is `weights.0`, `weights.1`, …"""
+    """A content whose pairs, in which PyTorch's quantised layers keep weight and bias, are opened, whose list `weights` of
+    tensors is `weights.0`, `weights.1`, …, and whose lists of names with tensors are dictionaries."""
+    if isinstance(node, list | tuple) and node and all(map(_is_named, node)):
+        if len({name for name, _ in node}) < len(node):
+            refuse_name(path, node[0][0], (node[0][0],), SAVE_STATE_DICT)
+        return dict(node)
     if isinstance(node, list | tuple):
         return [_opened(path, one) for one in node]
     if not isinstance(node, Mapping):

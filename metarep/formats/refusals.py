@@ -30,8 +30,8 @@ MAX_RATIO = 100
 FREE_BYTES = 256 << 20
 """Compressed files may unfold to MAX_RATIO times their size, or to FREE_BYTES if that is more."""
 
-MAX_NAME = 500
-"""Characters in the name of a tensor, whose parts are looked at one inside the other."""
+MAX_NAME, MAX_AXES = 500, 32
+"""Characters in the name of a tensor, whose parts are looked at one inside the other, and its axes."""
 
 ENCRYPTED = 1
 SAVE_ARRAYS = "save arrays of numbers and nothing else with numpy.savez(path, **arrays)"

@@ -16,6 +16,9 @@ from metarep.formats.refusals import DAMAGE, json_of, reading
 ORDER = "metarep.order"
 """Under this key of the metadata the names stand in their order, which the format itself loses."""
 
+MAX_FILE_NAME = 255
+"""Bytes in the name of a file, the most that file systems have."""
+
 DTYPES = frozenset(
     getattr(torch, name)
     for name in (
@@ -48,7 +51,8 @@ def read_safetensors(path: Path) -> tuple[dict[str, torch.Tensor], bool]:
 
 def plain_name(path: Path, file: Any) -> str:
     """A file name that another file gives, if it lies in the same folder; else MetarepError."""
-    if not isinstance(file, str) or not file.isprintable() or file in ("", ".", "..") or set(file) & set('/\\:*?"<>|'):
+    plain = isinstance(file, str) and file.isprintable() and len(file.encode()) <= MAX_FILE_NAME
+    if not plain or file in ("", ".", "..") or set(file) & set('/\\:*?"<>|'):
         raise MetarepError(
             f"{path} names a file elsewhere", met=repr(file)[:80], expected="plain file names", fix="put all into one folder"
         )

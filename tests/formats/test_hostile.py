@@ -243,10 +243,12 @@ FILES = {
     "digits.safetensors": (lambda: head_of('{"a":' + ENTRY.replace("8]", DIGITS + "]") + "}"), "damaged or no"),
     "twice.safetensors": (lambda: head_of('{"a":' + ENTRY + ',"a":' + ENTRY + "}"), "damaged or no.*a key stands twice"),
     "long name.safetensors": (lambda: head_of('{"' + "a." * 300 + '":' + ENTRY + "}"), "no name for a tensor"),
+    "axes.safetensors": (lambda: head_of('{"a":' + ENTRY.replace("[2]", f"[{'1,' * 64}2]") + "}"), "too many axes; met 65"),
     "two lines.safetensors": (lambda: head_of('{"a\\nb":' + ENTRY + "}"), "no name for a tensor"),
     "deep.safetensors.index.json": (lambda: index(DEEP), "no index of shards"),
     "digits.safetensors.index.json": (lambda: index('{"a":' + DIGITS + "}"), "no index of shards"),
     "twice.safetensors.index.json": (lambda: index(TWICE), "no index of shards.*a key stands twice"),
+    "long.safetensors.index.json": (lambda: index('{"a":"' + "b" * 5000 + '"}'), "names a file elsewhere"),
     "infinite.safetensors.index.json": (lambda: index('{"a":1e999}'), "names a file elsewhere"),
     "short.npz": (lambda: npz(npy(np.ones(1000))[:-8]), "not as long as its head says"),
     "more.npz": (lambda: npz(npy(np.ones(3)) + b"more"), "not as long as its head says"),
@@ -339,9 +341,13 @@ def test_an_import_of_it_leaves_nothing(tmp_path, monkeypatch, name):
     assert not partial_path(tmp_path / "zoo").exists()
 
 
-def test_archives_in_archives_are_not_unpacked(tmp_path, monkeypatch):
+def test_archives_in_archives_are_not_unpacked_and_told(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     content = agent({"policy.pth": STATE})
+    (tmp_path / "x.zip").write_bytes(agent({"policy.pth": STATE, "other.zip": content}))
+    assert [entry.what for entry in read_contents(tmp_path / "x.zip").entries if entry.doubt] == [
+        "left in the archive: other.zip"
+    ]
     for _ in range(3):
         content = agent({"inner.zip": content})
     (tmp_path / "x.zip").write_bytes(content)

@@ -32,6 +32,9 @@ MAX_DEPTH = 60
 MODULE = "_modules"
 """An attribute of every module of PyTorch."""
 
+REGISTERED = frozenset({"_parameters", "_buffers", "_non_persistent_buffers_set", MODULE})
+"""Attributes in which modules keep what their state dicts have."""
+
 
 class Inert:
     """What a file says of one object: the arguments that it was made of, then its state."""
@@ -101,11 +104,13 @@ def asked_for(error: Exception) -> dict[str, type]:
 
 class Opening:
     """A content with dictionaries of attributes in place of stand-ins, state dicts in place of modules, tensors in place of
-    NumPy's arrays (their lengths in bytes are `sizes`); and the names of the modules.
+    NumPy's arrays (their lengths in bytes are `sizes`); the names of the modules, and the tensors that these hold beside their
+    parameters and buffers.
     """
 
     def __init__(self, content: Any) -> None:
         self.modules: dict[str, None] = {}
+        self.beside: list[tuple[str, list[torch.Tensor]]] = []
         self.sizes: set[int] = set()
         self.budget = iter(range(MAX_NODES))  # parts of modules; when none is left, they are nested without end
         self.seen: set[int] = set()  # objects may hold each other
@@ -139,28 +144,44 @@ class Opening:
         state = node.state
         if MODULE in state or node.name.startswith("__torch__"):
             self.modules[re.sub(r"__torch__\.|___torch_mangle_\d+\.", "", node.name)] = None
-            return OrderedDict(_tensors(node, "", self.budget))
+            tensors = OrderedDict(self._tensors(node, ""))
+            read = {_values(one) for one in tensors.values()}
+            self.beside = [(name, [one for one in found if _values(one) not in read]) for name, found in self.beside]
+            return tensors
         return self.value(state, depth + 1) if state else _inside(node, self.budget) or None
 
+    def _tensors(self, module: Inert, prefix: str) -> Iterator[tuple[str, torch.Tensor]]:
+        """The parameters and buffers of a module by name, as its state dict has them, as long as there is an item for each
+        part. What lies beside them goes to `beside`."""
+        if next(self.budget, None) is None or prefix.count(".") > MAX_DEPTH:
+            return
+        state = module.state
+        transient = state.get("_non_persistent_buffers_set") or ()
+        own = {**_mapping(state.get("_parameters")), **_mapping(state.get("_buffers"))} if MODULE in state else state
+        own = {name: value for name, value in own.items() if isinstance(value, torch.Tensor)}
+        yield from ((f"{prefix}{name}", value) for name, value in own.items() if name not in transient)
+        for name, value in {**state, **_mapping(state.get(MODULE))}.items():
+            if name == "_packed_params":
+                pair = zip((f"{prefix}weight", f"{prefix}bias"), _inside(value, self.budget), strict=False)
+                yield from ((one, tensor) for one, tensor in pair if tensor is not None)
+            elif _is_module(value):
+                yield from self._tensors(value, f"{prefix}{name}.")
+            elif name not in own and name not in REGISTERED and (isinstance(value, Inert | torch.Tensor) or _is_filled(value)):
+                self.beside.append((f"{prefix}{name}", _inside(value, self.budget)))
 
-def _tensors(module: Inert, prefix: str, budget: Iterator[int]) -> Iterator[tuple[str, torch.Tensor]]:
-    """The parameters and buffers of a module by name, as its state dict has them, as long as there is an item for each part."""
-    if next(budget, None) is None or prefix.count(".") > MAX_DEPTH:
-        return
-    state = module.state
-    is_script = MODULE not in state
-    transient = state.get("_non_persistent_buffers_set") or ()
-    own = state if is_script else {**_mapping(state.get("_parameters")), **_mapping(state.get("_buffers"))}
-    inside = state if is_script else _mapping(state[MODULE])
-    for name, value in own.items():
-        if isinstance(value, torch.Tensor) and name not in transient:
-            yield f"{prefix}{name}", value
-    for name, value in inside.items():
-        if name == "_packed_params":
-            pair = zip((f"{prefix}weight", f"{prefix}bias"), _inside(value, budget), strict=False)
-            yield from ((one, tensor) for one, tensor in pair if tensor is not None)
-        elif isinstance(value, Inert):
-            yield from _tensors(value, f"{prefix}{name}.", budget)
+
+def _is_module(value: Any) -> bool:
+    if not isinstance(value, Inert):
+        return False
+    return MODULE in value.state or value.name.startswith("__torch__.") > value.name.startswith("__torch__.torch.classes.")
+
+
+def _is_filled(value: Any) -> bool:
+    return isinstance(value, dict | list | tuple) and bool(value)
+
+
+def _values(tensor: torch.Tensor) -> tuple[int, torch.Size]:
+    return tensor.data_ptr(), tensor.shape
 
 
 def _inside(value: Any, budget: Iterator[int]) -> list[torch.Tensor]:

@@ -8,7 +8,6 @@ archive's config.json tells the layers' names and order.
 from __future__ import annotations
 
 import io
-import json
 import re
 import zipfile
 from collections import Counter
@@ -23,7 +22,7 @@ from metarep.account import Entry
 from metarep.errors import MetarepError
 from metarep.formats.contents import Contents, only
 from metarep.formats.keras_graph import graph_of
-from metarep.formats.refusals import entries_of, package, reading, refuse_growth, refuse_name, to_torch
+from metarep.formats.refusals import entries_of, json_of, package, reading, refuse_growth, refuse_name, to_torch
 
 WEIGHTS = "model.weights.h5"
 CONFIG = "config.json"
@@ -64,7 +63,7 @@ def read_keras(path: Path) -> Contents:
                 parts = {entry.filename: entry for entry in entries_of(path, archive)}
                 source = io.BytesIO(archive.read(parts[WEIGHTS]))
                 config = archive.read(parts[CONFIG]) if CONFIG in parts else ""
-                order = _layer_names(json.loads(config)) if config else {}
+                order = _layer_names(json_of(config)) if config else {}
         with h5py.File(source, "r") as file:
             return _Weights(path, h5py).contents(file, order, file.attrs.get("model_config", config))
 

@@ -6,7 +6,6 @@ another axis, holds the units that it reads in their places.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any, NamedTuple
@@ -14,11 +13,13 @@ from typing import Any, NamedTuple
 import torch
 
 from metarep.errors import MetarepError
+from metarep.formats.refusals import json_of
 from metarep.networks.architecture import read_architecture
 from metarep.networks.graph import Graph
 from metarep.networks.operations import Operation, operations_of
 from metarep.networks.structure_groups import StructureGroups, Value
 from metarep.networks.symmetry_groups import SymmetryGroup
+from metarep.networks.units import joined
 
 HOMOGENEOUS = (None, "linear", "relu", "leaky_relu")
 """Activations that hand a positive factor on."""
@@ -50,7 +51,7 @@ class Node(NamedTuple):
 def graph_of(text: str | bytes, tensors: Mapping[str, torch.Tensor]) -> Graph | None:
     """The groups of units of a model's configuration; None where it shows none, or is not as Keras writes it."""
     try:
-        config = json.loads(text)
+        config = json_of(text)
         architecture = read_architecture([(name, tuple(value.shape), "float32") for name, value in tensors.items()])
         settings = config["config"]
         outputs = list(_read(settings.get("output_layers"))) if isinstance(settings, dict) else []
@@ -124,7 +125,8 @@ def _made(walk: StructureGroups, node: Node, inputs: list[Value | None], own: li
     if node.kind in TOGETHER:
         return walk.total(inputs, inside=False) if None not in inputs else None
     if node.kind == "Concatenate" and last and None not in inputs:
-        return value._replace(axis=tuple(run for one in inputs for run in one.axis))
+        axis = joined(one.axis for one in inputs)
+        return None if axis is None else value._replace(axis=axis)
     if node.kind in LAYERS or (node.kind in NORMS and last):
         try:
             for operation in own:

@@ -235,13 +235,15 @@ class _Search:
             more = f", and {len(places) - 1} more" if len(places) > 1 else ""
             yield Entry("key", places[0], what + more, "it is no network")
         for one in self.weak:
-            left = {name: value for name, value in one.tensors.items() if _measured(value) or not _EPOCH_LIST.search(name)}
-            if not left:
-                continue
-            shown = listed([f"{name} {tuple(value.shape)}" for name, value in left.items()])
-            large = any(value.ndim > 1 and _measured(value) for value in left.values())
-            why = "tensors beside networks are taken for none, and were left out"
-            yield Entry("key", "/".join(one.path), shown, why, doubt=large)
+            left = [(name, value) for name, value in one.tensors.items() if _measured(value) or not _EPOCH_LIST.search(name)]
+            yield from [left_out("/".join(one.path), left)] if left else []
+
+
+def left_out(where: str, tensors: Sequence[tuple[str, torch.Tensor]]) -> Entry:
+    """What is said of tensors that are in no network."""
+    shown = listed([f"{name} {tuple(value.shape)}" for name, value in tensors])
+    large = any(value.ndim > 1 and _measured(value) for _, value in tensors)
+    return Entry("key", where, shown, "tensors beside networks are taken for none, and were left out", doubt=large)
 
 
 def training_state(key: str, node: Mapping[Any, Any]) -> str:
@@ -331,9 +333,18 @@ def _measured(value: torch.Tensor) -> bool:
     return value.ndim > 0 and (value.is_floating_point() or value.is_complex() or value.is_quantized)
 
 
+def _is_named(node: Any) -> bool:
+    """Whether a node is a name and a tensor, as `named_parameters` gives them."""
+    return isinstance(node, list | tuple) and len(node) == 2 and isinstance(node[0], str) and isinstance(node[1], torch.Tensor)
+
+
 def _opened(path: Path, node: Any) -> Any:
-    """A content whose pairs, in which PyTorch's quantised layers keep weight and bias, are opened, and whose list `weights` of
-    tensors is `weights.0`, `weights.1`, …"""
+    """A content whose pairs, in which PyTorch's quantised layers keep weight and bias, are opened, whose list `weights` of
+    tensors is `weights.0`, `weights.1`, …, and whose lists of names with tensors are dictionaries."""
+    if isinstance(node, list | tuple) and node and all(map(_is_named, node)):
+        if len({name for name, _ in node}) < len(node):
+            refuse_name(path, node[0][0], (node[0][0],), SAVE_STATE_DICT)
+        return dict(node)
     if isinstance(node, list | tuple):
         return [_opened(path, one) for one in node]
     if not isinstance(node, Mapping):

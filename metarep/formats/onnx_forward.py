@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
 
+from metarep.formats.onnx_units import shapes_of
+from metarep.formats.refusals import DAMAGE
 from metarep.networks.forward_passes import ForwardPass, numbers
 
 Tensors = Mapping[str, torch.Tensor]
@@ -19,15 +22,17 @@ OPERATORS = frozenset(
         *("Softmax", "Softplus", "Softsign", "Split", "Sqrt", "Squeeze", "Sub", "Tanh", "Transpose", "Unsqueeze"),
     }
 )
-"""What a graph may consist of to be run: none makes more values than inputs and weights have by far."""
+"""What a graph may consist of to be run."""
 
-MAX_INPUT = 1_000_000
+MAX_INPUT, MAX_VALUES = 1_000_000, 30_000_000
+"""Numbers in the input of a graph that is run, and in each value on the way: joined again and again they would have no end."""
 
 
 def of_onnx(model: bytes) -> ForwardPass | None:
     """An ONNX graph, run by the reference evaluator of the package `onnx`, with tensors in place of its initialisers.
 
-    None where it has an operator that is not of OPERATORS, or no single input of numbers. Open lengths are 1. `outputs` raises
+    None where it has an operator that is not of OPERATORS, no single input of numbers, or values whose sizes are not known
+    beforehand or too large. Open lengths are 1. `outputs` raises
     KeyError for tensors that are no initialisers, RuntimeError for a graph that cannot be run.
     """
     import onnx
@@ -46,7 +51,9 @@ def of_onnx(model: bytes) -> ForwardPass | None:
     if len(inputs) != 1 or inputs[0].type.tensor_type.elem_type != onnx.TensorProto.FLOAT or not plain:
         return None
     shape = tuple(max(1, axis.dim_value) for axis in inputs[0].type.tensor_type.shape.dim)
-    if math.prod(shape) > MAX_INPUT:
+    for axis, n in zip(inputs[0].type.tensor_type.shape.dim, shape, strict=True):
+        axis.dim_value = n
+    if math.prod(shape) > MAX_INPUT or not _is_bounded(graph, onnx):
         return None
 
     def outputs(tensors: Tensors, values: torch.Tensor) -> torch.Tensor:
@@ -59,3 +66,17 @@ def of_onnx(model: bytes) -> ForwardPass | None:
         return torch.from_numpy(np.concatenate(rows)).double()
 
     return ForwardPass("an ONNX graph", outputs, numbers(*shape[1:]), exact=False)
+
+
+def _is_bounded(model: Any, onnx: Any) -> bool:
+    """Whether the sizes of all values of a graph are known and at most MAX_VALUES."""
+    stated = onnx.ModelProto.FromString(model.SerializeToString())
+    del stated.graph.value_info[:]
+    for one in stated.graph.output:
+        one.type.tensor_type.ClearField("shape")
+    try:
+        sizes = shapes_of(onnx.shape_inference.infer_shapes(stated, data_prop=True).graph)
+    except (onnx.shape_inference.InferenceError, *DAMAGE):
+        return False
+    made = [sizes.get(name, (None,)) for node in model.graph.node for name in node.output if name]
+    return all(None not in size and math.prod(size) <= MAX_VALUES for size in made)

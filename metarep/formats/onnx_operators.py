@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from metarep.formats.onnx_graph import Seen, Tensors, integer, integers
 from metarep.formats.onnx_units import Found, Handlers, Shapes, Value, Walk
-from metarep.networks.units import Axis, Units, reshaped, size_of
+from metarep.networks.units import Axis, Units, joined, reshaped, size_of
 
 HOMOGENEOUS = frozenset({"Relu", "LeakyRelu", "Abs", "Neg", "Identity", "Dropout"})
 """Operators of one value that hand a positive factor on."""
@@ -183,8 +183,8 @@ def _concat(walk: Walk, node: Any) -> Found:
         return [parts[0][0]]
     if any(not sizes[at] for _, sizes in parts):
         return None
-    joined = tuple(run for x, sizes in parts for run in x[at] or walk.units.fixed(sizes[at]))
-    return [(*parts[0][0][:at], joined, *parts[0][0][at + 1 :])]
+    axis = joined(x[at] or walk.units.fixed(sizes[at]) for x, sizes in parts)
+    return None if axis is None else [(*parts[0][0][:at], axis, *parts[0][0][at + 1 :])]
 
 
 def _split(walk: Walk, node: Any, x: Value) -> Found:

@@ -20,6 +20,7 @@ from metarep.formats.members import SAVE_STATE_DICT, networks_of
 from metarep.formats.npz_files import read_npz
 from metarep.formats.onnx_files import read_onnx
 from metarep.formats.quantised import dequantised
+from metarep.formats.refusals import MAX_AXES, refuse_name
 from metarep.formats.reparametrised import with_computed
 from metarep.formats.safetensors_files import read_safetensors
 from metarep.formats.shards import INDEX_SUFFIXES, read_index, shards_of
@@ -116,6 +117,10 @@ def read_contents(path: Path, suffix: str | None = None, *, checked: bool = True
     for held in networks:
         if not held.checkpoint.tensors:
             raise MetarepError(f"{path} holds no tensors", expected="a network's parameters")
+        for name, value in held.checkpoint.tensors.items():
+            refuse_name(path, name, ())
+            if value.ndim > MAX_AXES:
+                raise MetarepError(f"{path}: {name} has too many axes", met=value.ndim, expected=f"at most {MAX_AXES}")
         if RESERVED in held.checkpoint.tensors:
             raise MetarepError(f"{path}: a tensor has a reserved name", met=RESERVED, fix="rename it")
     return Contents(tuple(networks), tuple(entries))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import math
 import struct
 import tokenize
@@ -29,6 +30,9 @@ MAX_RATIO = 100
 FREE_BYTES = 256 << 20
 """Compressed files may unfold to MAX_RATIO times their size, or to FREE_BYTES if that is more."""
 
+MAX_NAME, MAX_AXES = 500, 32
+"""Characters in the name of a tensor, whose parts are looked at one inside the other, and its axes."""
+
 ENCRYPTED = 1
 SAVE_ARRAYS = "save arrays of numbers and nothing else with numpy.savez(path, **arrays)"
 
@@ -40,6 +44,20 @@ def reading(path: Path, what: str, *errors: type[Exception], fix: str = "copy or
         yield
     except (*errors, *DAMAGE) as error:
         raise MetarepError(f"{path} is damaged or no {what}", met=repr(error)[:120], fix=fix) from error
+
+
+def json_of(text: str | bytes) -> Any:
+    """What a file says in JSON. Raises ValueError, also where a key stands twice in one object, and RecursionError for what is
+    nested too deep.
+    """
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            raise ValueError("a key stands twice in one object")
+        return found
+
+    return json.loads(text, object_pairs_hook=once)
 
 
 def package(path: Path, name: str, extra: str) -> Any:
@@ -69,9 +87,10 @@ def refuse_growth(path: Path, n_bytes: int) -> None:
 
 
 def refuse_name(path: Path, name: Any, known: Container[Any], fix: str = "") -> None:
-    """Raises MetarepError for the name of a tensor that is no text of one line, or that another one has."""
-    if not isinstance(name, str) or name in known or not name.isprintable():
-        raise MetarepError(f"{path}: no name for a tensor", met=ascii(name)[:80], expected="texts, each once", fix=fix)
+    """Raises MetarepError for the name of a tensor that is no text of one line, too long, or that of another one."""
+    if not isinstance(name, str) or name in known or not name.isprintable() or len(name) > MAX_NAME:
+        expected = f"texts of at most {MAX_NAME} characters, each once"
+        raise MetarepError(f"{path}: no name for a tensor", met=ascii(name)[:80], expected=expected, fix=fix)
 
 
 def tensor_of(path: Path, name: str, content: Any, dtype: torch.dtype, shape: tuple[int, ...]) -> torch.Tensor:

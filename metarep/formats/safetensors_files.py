@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,10 +11,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from metarep.errors import MetarepError
-from metarep.formats.refusals import DAMAGE, reading
+from metarep.formats.refusals import DAMAGE, json_of, reading
 
 ORDER = "metarep.order"
 """Under this key of the metadata the names stand in their order, which the format itself loses."""
+
+MAX_FILE_NAME = 255
+"""Bytes in the name of a file, the most that file systems have."""
 
 DTYPES = frozenset(
     getattr(torch, name)
@@ -35,10 +37,12 @@ def read_safetensors(path: Path) -> tuple[dict[str, torch.Tensor], bool]:
     Raises MetarepError for a file that is damaged or whose head does not fit its length.
     """
     with reading(path, "safetensors file", SafetensorError), safe_open(path, framework="pt") as file:
+        with path.open("rb") as head:
+            json_of(head.read(int.from_bytes(head.read(8), "little")))
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         order = (file.metadata() or {}).get(ORDER, "[]")
     try:
-        names = json.loads(order)
+        names = json_of(order)
         fits = sorted(names) == sorted(tensors)
     except DAMAGE:  # whatever a file's metadata hold
         fits = False
@@ -47,7 +51,8 @@ def read_safetensors(path: Path) -> tuple[dict[str, torch.Tensor], bool]:
 
 def plain_name(path: Path, file: Any) -> str:
     """A file name that another file gives, if it lies in the same folder; else MetarepError."""
-    if not isinstance(file, str) or not file.isprintable() or file in ("", ".", "..") or set(file) & set('/\\:*?"<>|'):
+    plain = isinstance(file, str) and file.isprintable() and len(file.encode()) <= MAX_FILE_NAME
+    if not plain or file in ("", ".", "..") or set(file) & set('/\\:*?"<>|'):
         raise MetarepError(
             f"{path} names a file elsewhere", met=repr(file)[:80], expected="plain file names", fix="put all into one folder"
         )

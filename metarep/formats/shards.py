@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import torch
 
 from metarep.errors import MetarepError
+from metarep.formats.refusals import json_of
 from metarep.formats.safetensors_files import plain_name
 
 INDEX = ".index.json"
@@ -39,7 +39,7 @@ def shards_of(path: Path) -> dict[Path, list[str]]:
     try:
         if path.stat().st_size > MAX_INDEX_BYTES:
             raise ValueError(f"{path.stat().st_size:,} bytes")
-        places = json.loads(path.read_text())["weight_map"]
+        places = json_of(path.read_text())["weight_map"]
         items = [(str(name), file) for name, file in places.items()]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise MetarepError(f"{path} is no index of shards", met=repr(error)[:80], expected="a weight_map in JSON") from error

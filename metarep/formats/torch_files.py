@@ -22,7 +22,7 @@ from metarep.account import Entry, listed
 from metarep.errors import MetarepError
 from metarep.formats.contents import Contents
 from metarep.formats.inert import Opening, asked_for, runs_code, standing_in
-from metarep.formats.members import SAVE_STATE_DICT, networks_of
+from metarep.formats.members import SAVE_STATE_DICT, left_out, networks_of
 from metarep.formats.refusals import DAMAGE
 
 ZIP_MAGIC = b"PK\x03\x04"
@@ -57,13 +57,14 @@ def read_torch(path: Path, *, checked: bool = True) -> Contents:
 class Saved:
     """What a file held, tensors and plain containers, and the lengths of its archive's records; None where it is no archive.
 
-    `modules` are names of modules that were saved whole.
+    `modules` are names of modules that were saved whole, and `beside` what they hold beside their parameters and buffers.
     """
 
     content: Any
     sizes: Set[int] | None
     n_bytes: int
     modules: tuple[str, ...] = ()
+    beside: Sequence[tuple[str, list[torch.Tensor]]] = ()
 
     @classmethod
     def read(cls, path: Path, *, mmap: bool = True, checked: bool = True) -> Saved:
@@ -78,7 +79,8 @@ class Saved:
         opening = Opening(_load(path, source, names, mmap=mmap and source is path and archive))
         if next(opening.budget, None) is None:
             raise MetarepError(f"{path} is nested without end", expected="a module", fix=SAVE_STATE_DICT)
-        return cls(opening.content, sizes and sizes | opening.sizes, path.stat().st_size, tuple(opening.modules))
+        sizes = sizes and sizes | opening.sizes
+        return cls(opening.content, sizes, path.stat().st_size, tuple(opening.modules), opening.beside)
 
 
 def networks_of_saved(path: Path, files: Sequence[Saved], content: Any = None) -> Contents:
@@ -98,7 +100,9 @@ def networks_of_saved(path: Path, files: Sequence[Saved], content: Any = None) -
         return contents
     why = "its tensors are read under their names; nothing of its code is run"
     read = Entry("file", "", f"modules saved whole: {listed(modules)}", why)
-    return replace(contents, entries=(*contents.entries, read))
+    beside = [(name, found) for file in files for name, found in file.beside if found]
+    left = [left_out(name, [(str(at), value) for at, value in enumerate(found)]) for name, found in beside]
+    return replace(contents, entries=(*contents.entries, read, *left))
 
 
 def _load(path: Path, source: Path | io.BytesIO, names: Collection[str], *, mmap: bool = False) -> Any:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import tempfile
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
-from metarep.account import Entry
+from metarep.account import Entry, listed
 from metarep.errors import MetarepError
 from metarep.formats.contents import Contents
 from metarep.formats.refusals import entries_of, reading
@@ -21,10 +22,13 @@ def _safetensors(file: Path) -> Saved:
 
 
 PARTS: dict[str, Callable[[Path], Saved]] = {
-    **dict.fromkeys((".pth", ".pt", ".bin"), lambda file: Saved.read(file, mmap=False)),
+    **dict.fromkeys((".pth", ".pt", ".bin", ".ckpt"), lambda file: Saved.read(file, mmap=False)),
     ".safetensors": _safetensors,
 }
 """How the files in an archive are read, by the end of their names; the others are left in it."""
+
+NETWORKS = (".zip", ".npz", ".onnx", ".h5", ".hdf5", ".keras", ".msgpack", ".gguf", ".tar", ".gz")
+"""How the names of files end that may hold further networks."""
 
 
 def read_zip(path: Path) -> Contents:
@@ -43,9 +47,12 @@ def read_zip(path: Path) -> Contents:
                 file = Path(folder) / f"{number}{suffix}"
                 file.write_bytes(archive.read(entry))
                 saved[entry.filename.removesuffix(suffix)] = _part(path, entry.filename, file, PARTS[suffix])
+    names = [ascii(entry.filename)[1:-1] for entry in entries if entry.filename.lower().endswith(NETWORKS)]
+    left = [Entry("key", "", f"left in the archive: {listed(names)}", "unpack it to read them", doubt=True)] if names else []
     if not saved:
-        return Contents((), (Entry("file", "", "a zip archive without state dicts", "it is no network"),))
-    return networks_of_saved(path, list(saved.values()), {name: one.content for name, one in saved.items()})
+        return Contents((), (Entry("file", "", "a zip archive without state dicts", "it is no network"), *left))
+    contents = networks_of_saved(path, list(saved.values()), {name: one.content for name, one in saved.items()})
+    return replace(contents, entries=(*contents.entries, *left))
 
 
 def _part(path: Path, name: str, file: Path, read: Callable[[Path], Saved]) -> Saved:

@@ -4,6 +4,7 @@ Steps, each a pure function: buffers and the prefix that all names share are set
 by side are read one by one (`components`), and each is read as what it is declared to be, or as the first of these that it is:
 
 - a network of plain layers: a chain, towers, heads (`plain`, `structure`);
+- a network in which layers read several values joined (`joined`): U-Nets, DenseNets;
 - a residual network of convolutions (`residual_conv`) or a residual stream (`residual_stream`), known as a whole;
 - anything else, of which only units are known that nothing outside can see: in lists of layers, known blocks, the MLPs of
   transformers (`inside`), layers over graphs that are known by name (`message_passing`); and of convolutions all layers of
@@ -26,6 +27,7 @@ from metarep.networks.architecture import Architecture
 from metarep.networks.components import component_of
 from metarep.networks.heads import heads_of, n_attentions
 from metarep.networks.inside import fits, groups_inside
+from metarep.networks.joined import groups_of_joins
 from metarep.networks.message_passing import groups_over_graphs
 from metarep.networks.operations import NORMS, Operation, operations_of
 from metarep.networks.plain import branches, may_be_gone_around, plain_structure, sequence
@@ -41,6 +43,7 @@ TWINS = (("pi_features_extractor", "features_extractor"), ("vf_features_extracto
 
 HELD_BY_GRAPH = "inputs, outputs or operators of its graph that are not known keep all units in their places"
 SIDE_BY_SIDE = "which layers stand side by side is taken from their names and widths"
+JOINED = "what layers read beside what stands before them is taken from their widths"
 ORDER_MATTERS = "embeddings of this architecture depend on the order in which its units were saved"
 
 
@@ -136,6 +139,8 @@ def _network(operations: Sequence[Operation], *, relu: bool) -> tuple[tuple[Symm
             return StructureGroups(by_name, relu, unsure=unsure).run(tree), said
         except MetarepError as error:
             why = why if unsure else f"layers do not stand one behind the other by their widths: {error}"
+    if joined := groups_of_joins(operations):
+        return joined, [JOINED]
     whole = residual_conv(operations)
     stream = None if whole else stream_of(operations)
     parts = (whole, [stream] if stream is not None else [], groups_over_graphs(operations), groups_inside(operations))

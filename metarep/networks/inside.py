@@ -10,7 +10,7 @@ from itertools import pairwise
 from metarep.errors import MetarepError
 from metarep.networks.operations import NORMS, Operation
 from metarep.networks.plain import sequence
-from metarep.networks.residual_stream import mlps_of
+from metarep.networks.residual_stream import gated_by_halves, mlps_of
 from metarep.networks.structure import Structure, residual, row
 from metarep.networks.structure_groups import StructureGroups
 from metarep.networks.symmetry_groups import SymmetryGroup, without_overlap
@@ -73,8 +73,9 @@ def groups_inside(operations: Sequence[Operation]) -> tuple[SymmetryGroup, ...]:
     by_name = {operation.label: operation for operation in operations}
     trees = [tree for layers in lists_of_layers(operations) for tree in _fitting(layers, by_name)]
     trees += [tree for block in BLOCKS for tree in block.occurrences(by_name)]
-    trees += mlps_of(operations)
-    return without_overlap(units for tree in trees for units in inner_groups(tree, by_name, inside=True))
+    mlps = mlps_of(operations)
+    within = (units for tree in (*trees, *mlps) for units in inner_groups(tree, by_name, inside=True))
+    return without_overlap([*within, *gated_by_halves(mlps, operations)])
 
 
 def inner_groups(tree: Structure, by_name: Mapping[str, Operation], *, inside: bool = False) -> tuple[SymmetryGroup, ...]:

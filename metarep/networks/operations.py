@@ -25,9 +25,7 @@ RECURRENT = re.compile(
 )
 """Layers that read what they put out a step before."""
 
-_TRANSPOSED = re.compile(
-    r"de_?conv|conv_?t(?:rans|\d|$|[._])|t(?:rans)?_?conv|transpos|(?:^|[._])(?:up|dec|gen|netg|g\.)", re.I
-)
+TRANSPOSED = re.compile(r"de_?conv|conv_?t(?:rans|\d|$|[._])|t(?:rans)?_?conv|transpos|(?:^|[._])(?:up|dec|gen|netg|g\.)", re.I)
 """Modules of transposed convolutions, and of networks that put out pictures."""
 
 
@@ -195,7 +193,7 @@ def operations_of(architecture: Architecture) -> Iterator[Operation]:
     for operation in convolutions if architecture.groups is None else ():
         square = operation.weight.axes is None and operation.n_in == operation.n_out > 1
         near = operation.module.partition(".")[0] in transposed
-        operation.may_be_transposed = square and (near or bool(_TRANSPOSED.search(operation.path)))
+        operation.may_be_transposed = square and (near or bool(TRANSPOSED.search(operation.path)))
     yield from found
 
 

@@ -18,7 +18,7 @@ _WORDS = (
     r"emb|embed.*|.*_embed(ding)?s?|tok.*|wte|wpe|stem|patch.*|shared|cls_token|class_emb.*|pos_.*|position.*",
     r"input|in|inp|input_(?!.*norm).*|first|first_.*|start|initial|initial_.*|init_.*"
     r"|(fc|conv|lin|linear|proj|layer|dense)_?(in|first|init|start)",
-    r"enc|encoder",
+    r"enc|encode|encoder",
     r"input_?layer_?norm|ln_?1|norm_?1|layer_?norm_?1|attention_norm|layernorm_before|.*attn_layer_norm",
     r".*attn|.*attention|self",
     r"q|q_.*|wq|query|.*_q",
@@ -29,7 +29,7 @@ _WORDS = (
     "",  # whatever is not named here
     r"fc|lin|linear|dense|mlp|feed_forward|ffn",
     r"down_proj|c_proj",
-    r"dec|decoder",
+    r"dec|decode|decoder",
     r".*norm|ln|ln_f|norm_f",
     r"head|.*_head|classifier|output|out|.*logits|score|cls|pooler|fc_out|out_proj|o_proj|to_out|wo|o|embed_out|unembed"
     r"|(fc|conv|lin|linear|layer|dense)_?out|output_.*|out_.*",
@@ -37,8 +37,8 @@ _WORDS = (
 )
 _RANKS = tuple((rank, re.compile(f"({words})$", re.I)) for rank, words in enumerate(_WORDS) if words)
 _MIDDLE = _WORDS.index("")
-EARLY = frozenset(range(_WORDS.index(r"enc|encoder") + 1))
-LATE = frozenset(range(_WORDS.index(r"dec|decoder"), len(_WORDS)))
+EARLY = frozenset(range(_WORDS.index(r"enc|encode|encoder") + 1))
+LATE = frozenset(range(_WORDS.index(r"dec|decode|decoder"), len(_WORDS)))
 """Ranks of words for the beginning and the end of a network."""
 _LEAVES = (
     *("weight", "kernel", "recurrent_kernel", "w", "gamma", "scale", "in_proj_weight", "weight_ih", "weight_hh"),
@@ -175,8 +175,13 @@ def _must_precede(one: Step, other: Step) -> bool:
 
 
 def _doubtful(path: Sequence[str], steps: Mapping[str, Step]) -> frozenset[str]:
-    """Layers of an order that fit as well with two of them exchanged, where only the alphabet is against it."""
+    """Layers of an order that fit as well with two of them exchanged, or begun elsewhere, where the alphabet alone is against
+    it."""
     found: set[str] = set()
+    for at in range(1, len(path)):
+        before, behind = path[:at], path[at:]
+        if not any(_told_apart(steps[one], steps[other]) for one in before for other in behind):
+            found |= set(path) if is_chain([steps[name] for name in (*behind, *before)]) else set()
     for i, first in enumerate(path):
         for j in range(i + 1, len(path)):
             second = path[j]

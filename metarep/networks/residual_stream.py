@@ -15,7 +15,8 @@ Heads' own dimensions (queries, keys, values) are in no group: how many heads th
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from metarep.networks.architecture import Tensor, is_weight
 from metarep.networks.naming import split_name
@@ -27,10 +28,14 @@ MLPS = """
     gate_proj*up_proj down_proj, wi_0*wi_1 wo, w1*w3 w2, mlp.gate*mlp.in mlp.out, fc1 fc2, linear1 linear2, linear_1 linear_2,
     lin1 lin2, c_fc c_proj, wi wo, wi_0 wo, w1 w2, dense_h_to_4h dense_4h_to_h, up_proj down_proj,
     intermediate.dense output.dense, mlp_in mlp_out, mlp.in mlp.out, ffn.0 ffn.2, ffn.0 ffn.3, mlp.0 mlp.2, mlp.0 mlp.3,
+    net.0.proj net.2, gate_up_proj down_proj, w12 w3,
     ffwd.net.0 ffwd.net.2, feed_forward.net.0 feed_forward.net.2, feed_forward.0 feed_forward.2, feed_forward.0 feed_forward.3
 """
 """The layer that feeds the hidden units of an MLP, or the two whose products they are, and the one that reads them: the ends of
 their modules' paths."""
+
+HALVES = ("net.0.proj", "gate_up_proj", "w12")
+"""The first layers of MLPs that may put out what units are, and behind all of it the gates of these."""
 
 ROLES = {
     role: re.compile(rf"(?:.*\.)?(?:{pattern})")
@@ -102,9 +107,23 @@ def mlps_of(operations: Sequence[Operation]) -> list[Structure]:
         for tree in row(ups[0] if len(ups) == 1 else Structure("elementwise", ups), down).occurrences(by_name):
             *feeders, reader = tree.modules()
             n, place = by_name[reader].n_in, reader.removesuffix(down) + ups[-1].rpartition(".")[0]
-            if all(by_name[one].n_out == n for one in feeders) and not _norm_between(operations, place, n):
+            fits = all(by_name[one].n_out == n or _puts_halves(by_name[one], n) for one in feeders)
+            if fits and not _norm_between(operations, place, n):
                 found.setdefault(reader, tree)
     return list(found.values())
+
+
+def _puts_halves(operation: Operation, n: int) -> bool:
+    return operation.n_out == 2 * n and operation.module.endswith(HALVES)
+
+
+def gated_by_halves(mlps: Sequence[Structure], operations: Sequence[Operation]) -> Iterator[SymmetryGroup]:
+    """The units of MLPs whose first layer puts out units and gates one behind the other."""
+    by_name = {operation.module: operation for operation in operations if operation.weight is not None}
+    for up, down in ([by_name[name] for name in tree.modules()[-2:]] for tree in mlps):
+        if _puts_halves(up, down.n_in):
+            feeding = (replace(member, outer=2) for member in up.feeding())
+            yield SymmetryGroup(f"units of {up.label}", down.n_in, (*feeding, down.reading()))
 
 
 def _norm_between(operations: Sequence[Operation], place: str, n: int) -> bool:

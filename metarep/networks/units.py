@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from typing import NamedTuple
 
 from metarep.networks.symmetry_groups import Member, Side, SymmetryGroup
@@ -41,6 +42,15 @@ Axis = tuple[Run, ...]
 def size_of(axis: Axis) -> int:
     """The number of places along an axis; 0 where it has no runs."""
     return sum(run.size for run in axis)
+
+
+MAX_RUNS = 4096
+
+
+def joined(axes: Iterable[Axis]) -> Axis | None:
+    """Axes one behind the other; None where they have more runs than layers of any network join."""
+    runs = tuple(islice(chain.from_iterable(axes), MAX_RUNS + 1))
+    return runs if len(runs) <= MAX_RUNS else None
 
 
 @dataclass

@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence, Set
-from dataclasses import replace
 from itertools import combinations_with_replacement, pairwise
 from typing import NamedTuple
 
@@ -22,17 +21,13 @@ from metarep.networks.symmetry_groups import Member, SymmetryGroup
 _LAYER_NORM = re.compile(r"layer_?norm", re.I)
 _ACROSS = re.compile(r"down_?sample|short_?cut", re.I)
 _SCORE = re.compile(r"att|score|energy", re.I)
-MAX_JOINED = 4
-"""Values of one width that a convolution may read one behind the other."""
 
 
 class Step(NamedTuple):
-    """A layer, whether it has a filter for each channel, which is then read by the layer itself alone, and how many values of
-    one width stand one behind the other in what it reads."""
+    """A layer, and whether it has a filter for each channel, which is then read by the layer itself alone."""
 
     layer: Operation
     depthwise: bool
-    times: int = 1
 
     @property
     def puts(self) -> int:
@@ -40,12 +35,12 @@ class Step(NamedTuple):
 
     @property
     def reads(self) -> int:
-        return self.puts if self.depthwise else self.layer.n_in // self.times
+        return self.puts if self.depthwise else self.layer.n_in
 
     def members(self, n: int) -> Iterator[Member]:
         """Those that run over the units of width n."""
         if self.reads == n and not self.depthwise:
-            yield replace(self.layer.reading(), outer=self.times)
+            yield self.layer.reading()
         if self.puts == n:
             yield from self.layer.feeding()
 
@@ -64,7 +59,6 @@ def groups_of_widths(operations: Sequence[Operation]) -> tuple[SymmetryGroup, ..
     begins = bool(layers) and (layers[0].kind != "linear" or any(RECURRENT.search(o.module) for o in layers))
     if not plain or not whole_network or len(steps) < 3 or not begins:
         return ()
-    steps = [step._replace(times=_times(step, steps, tables)) for step in steps]
     embedded = {table.n_out for table in tables}
     known = {one.puts for one in steps} | embedded
     joined = [step for step in steps[1:] if step.reads not in known and not _reads_inputs(step, steps)]
@@ -121,18 +115,6 @@ def _may_be_grouped(step: Step, steps: Sequence[Step]) -> bool:
 def _reads_inputs(step: Step, steps: Sequence[Step]) -> bool:
     """Whether a layer is the first, or leads the inputs across the first block by its name."""
     return step is steps[0] or (step.reads == steps[0].reads and bool(_ACROSS.search(step.layer.module)))
-
-
-def _times(step: Step, steps: Sequence[Step], tables: Sequence[Operation]) -> int:
-    """How many values of one width a convolution reads one behind the other; 1 also where widths do not tell."""
-    puts = {one.puts for one in steps}
-    alone = step.reads in puts or _reads_inputs(step, steps) or _may_be_grouped(step, steps)
-    if alone or step.depthwise or not step.layer.kind.startswith("conv"):
-        return 1
-    widths = sorted(puts | {steps[0].reads} | {table.n_out for table in tables})
-    each = (some for n in range(2, MAX_JOINED + 1) for some in combinations_with_replacement(widths, n))
-    ways = [some for some in each if sum(some) == step.reads]
-    return len(ways[0]) if len(ways) == 1 and len(set(ways[0])) == 1 else 1
 
 
 def _left_out(steps: Sequence[Step], embedded: Set[int]) -> Iterator[int]:

@@ -80,6 +80,17 @@ def head_changed(change) -> bytes:
     return len(head).to_bytes(8, "little") + head + content[8 + length :]
 
 
+def head_of(text: str) -> bytes:
+    """A safetensors file of one tensor a (2,) with a head as it stands there."""
+    return len(text).to_bytes(8, "little") + text.encode() + bytes(8)
+
+
+def index(weights: str) -> bytes:
+    """An index of shards that are there, with a map of weights as it stands there."""
+    Path("a.safetensors").write_bytes(head_of('{"a":' + ENTRY + "}"))
+    return ('{"weight_map":' + weights + "}").encode()
+
+
 def onnx_of(dims, location="", **values) -> bytes:
     """A model with one initialiser."""
     one = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=dims, **values)
@@ -159,6 +170,9 @@ def with_pickle(content: bytes) -> bytes:
 STATE = pickled(floats())
 WEIGHTS_AT = STATE.index(floats()["0.weight"].numpy().tobytes())
 LONG = struct.pack("<Q", 1 << 60)
+DEEP, DIGITS = "[" * 10**5 + "]" * 10**5, "9" * 6000
+ENTRY = '{"dtype":"F32","shape":[2],"data_offsets":[0,8]}'
+TWICE = '{"a":"a.safetensors","a":"b.safetensors"}'
 FILES = {
     "payload.pt": (lambda: pickled(Payload()), r"more than tensors.*torch.save\(model.state_dict\(\), path\)"),
     "payload beside.pt": (lambda: pickled({"w": torch.ones(2), "x": Payload()}), "more than tensors"),
@@ -225,6 +239,17 @@ FILES = {
         f"{size}.safetensors": (lambda size=size: size.to_bytes(8, "little") + b"{}", "damaged or no")
         for size in (10**18, 2**64 - 1)
     },
+    "deep head.safetensors": (lambda: head_of(DEEP), "damaged or no"),
+    "digits.safetensors": (lambda: head_of('{"a":' + ENTRY.replace("8]", DIGITS + "]") + "}"), "damaged or no"),
+    "twice.safetensors": (lambda: head_of('{"a":' + ENTRY + ',"a":' + ENTRY + "}"), "damaged or no.*a key stands twice"),
+    "long name.safetensors": (lambda: head_of('{"' + "a." * 300 + '":' + ENTRY + "}"), "no name for a tensor"),
+    "axes.safetensors": (lambda: head_of('{"a":' + ENTRY.replace("[2]", f"[{'1,' * 64}2]") + "}"), "too many axes; met 65"),
+    "two lines.safetensors": (lambda: head_of('{"a\\nb":' + ENTRY + "}"), "no name for a tensor"),
+    "deep.safetensors.index.json": (lambda: index(DEEP), "no index of shards"),
+    "digits.safetensors.index.json": (lambda: index('{"a":' + DIGITS + "}"), "no index of shards"),
+    "twice.safetensors.index.json": (lambda: index(TWICE), "no index of shards.*a key stands twice"),
+    "long.safetensors.index.json": (lambda: index('{"a":"' + "b" * 5000 + '"}'), "names a file elsewhere"),
+    "infinite.safetensors.index.json": (lambda: index('{"a":1e999}'), "names a file elsewhere"),
     "short.npz": (lambda: npz(npy(np.ones(1000))[:-8]), "not as long as its head says"),
     "more.npz": (lambda: npz(npy(np.ones(3)) + b"more"), "not as long as its head says"),
     "shape.npz": (lambda: npz(npy(np.ones(3)).replace(b"(3,)", b"(9,)")), "not as long as its head says"),
@@ -262,6 +287,14 @@ FILES = {
     ),
     "cut.h5": (lambda: keras(lambda group: None)[:-600], "damaged or no file of Keras"),
     "no config.keras": (lambda: keras3(lambda n, d: b"{" if n == "config.json" else d), "damaged or no file of Keras"),
+    "deep config.keras": (
+        lambda: keras3(lambda n, d: DEEP.encode() if n == "config.json" else d),
+        "damaged or no file of Keras",
+    ),
+    "twice.keras": (
+        lambda: keras3(lambda n, d: b'{"config":{},' + d[1:] if n == "config.json" else d),
+        "damaged or no file of Keras.*a key stands twice",
+    ),
     "no weights.keras": (lambda: agent({"config.json": b"{}"}), "damaged or no file of Keras"),
     "shape.msgpack": (lambda: flax([3, 4], "float32", bytes(40)), "not as long as its shape says"),
     "negative.msgpack": (lambda: flax([-3, -4], "float32", bytes(48)), "not as long as its shape says"),
@@ -306,6 +339,21 @@ def test_an_import_of_it_leaves_nothing(tmp_path, monkeypatch, name):
     assert not (tmp_path / BOOM).exists()
     assert not (tmp_path / "zoo").exists()
     assert not partial_path(tmp_path / "zoo").exists()
+
+
+def test_archives_in_archives_are_not_unpacked_and_told(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    content = agent({"policy.pth": STATE})
+    (tmp_path / "x.zip").write_bytes(agent({"policy.pth": STATE, "other.zip": content}))
+    assert [entry.what for entry in read_contents(tmp_path / "x.zip").entries if entry.doubt] == [
+        "left in the archive: other.zip"
+    ]
+    for _ in range(3):
+        content = agent({"inner.zip": content})
+    (tmp_path / "x.zip").write_bytes(content)
+    with pytest.raises(MetarepError, match="a zip archive without state dicts"):
+        import_networks(ImportConfig(), [tmp_path / "x.zip"], tmp_path / "zoo")
+    assert [path.name for path in tmp_path.iterdir()] == ["x.zip"]
 
 
 class Shared(nn.Module):

@@ -121,3 +121,32 @@ def test_layers_that_were_quantised_are_read_out_of_a_whole_module(tmp_path):
     found = read_checkpoint(tmp_path / "x.pt").tensors
     assert torch.allclose(found["0.weight"], net[0].weight, atol=0.01)
     assert torch.equal(found["0.bias"], net[0].bias)
+
+
+class Forgetful(nn.Module):
+    """Layers in a list, and tensors in attributes: no state dict would have them."""
+
+    def __init__(self):
+        super().__init__()
+        self.last = nn.Linear(3, 2)
+        self.hidden = [nn.Linear(4, 3), self.last]
+        self.table = torch.ones(5, 4)
+
+
+def quantised():
+    return torch.ao.quantization.quantize_dynamic(nn.Sequential(nn.LSTM(4, 3), nn.Linear(3, 2)), {nn.LSTM})
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    ("module", "names", "left"),
+    [
+        (Forgetful, {"last.weight", "last.bias"}, {"hidden": "0 (3, 4), 1 (3,)", "table": "0 (5, 4)"}),
+        (quantised, {"1.weight", "1.bias"}, {"0._all_weight_values.0.param": "0 (12,), 1 (12,), 2 (12, 4) and 3 more"}),
+    ],
+)
+def test_what_lies_beside_the_parameters_of_a_whole_module_is_told(tmp_path, module, names, left):
+    torch.save(module(), tmp_path / "x.pt")
+    contents = read_contents(tmp_path / "x.pt")
+    assert contents.networks[0].checkpoint.tensors.keys() == names
+    assert {one.where: one.what for one in contents.entries if one.doubt} == left

@@ -183,3 +183,11 @@ def test_a_file_is_read_with_its_configuration(tmp_path):
                 group[layer][name] = value.numpy()
     groups = symmetries_of(read_checkpoint(tmp_path / "x.h5").architecture).groups
     assert sorted(units.n for units in groups if units.interchangeable) == [5, 6]
+
+
+def test_values_joined_without_end_are_not_followed():
+    """40 times with themselves: their units would have a million million places."""
+    layers = {"v0": ("Dense", {}, ["x"])}
+    layers |= {f"v{i}": ("Concatenate", {"axis": -1}, [f"v{i - 1}"] * 2) for i in range(1, 41)}
+    tensors = {"v0/kernel": torch.zeros(4, 5), "v0/bias": torch.zeros(5)}
+    assert graph_of(model(ROW, layers, ["v40"]), tensors) is None

@@ -49,6 +49,8 @@ MEMBERS = {
     "ensemble": ({"ensemble": RUN}, [f"ensemble/{i}" for i in range(4)]),
     "normalised": ({"policy": NET, "obs_rms": {"mean": torch.zeros(3), "var": torch.ones(3)}}, [""]),
     "odd names": ({"first": torch.randn(2, 2), "second": torch.randn(2)}, [""]),
+    "pairs": (list(NET.items()), [""]),
+    "pairs in a wrapper": ({"model": tuple(NET.items()), "optimizer": OPTIMIZER}, [""]),
     "tensors in a list": ([torch.randn(3, 2), torch.randn(3)], [""]),
 }
 

@@ -245,3 +245,14 @@ def test_units_are_the_same_for_any_weights(tmp_path):
         proto.CopyFrom(numpy_helper.from_array(torch.zeros(*proto.dims).numpy(), proto.name))
     onnx.save(model, tmp_path / "z.onnx")
     assert read_checkpoint(tmp_path / "z.onnx").architecture == read_checkpoint(path).architecture
+
+
+def test_values_joined_without_end_are_neither_followed_nor_made(tmp_path):
+    """40 times with themselves: a graph of them has no forward pass, and units in front of it keep their places."""
+    nodes = [node("Gemm", ["x", "w0", "b0"], ["v0"])]
+    nodes += [node("Concat", [f"v{i}"] * 2, [f"v{i + 1}"], axis=1) for i in range(40)]
+    for n, known in ((3, True), (40, False)):
+        path = write(tmp_path / f"{n}.onnx", nodes[: n + 1], {"w0": (6, 6), "b0": (6,)}, outputs=[f"v{n}"], x=(1, 6))
+        assert (of_onnx(path.read_bytes()) is not None) == known
+        found = symmetries_of(read_checkpoint(path).architecture)
+        assert not any(units.interchangeable for units in found.groups)

@@ -177,6 +177,20 @@ def message_network():
     return Net(messages, **layers, bn=nn.BatchNorm1d(8), predictor__ffn=ffn)
 
 
+def gated_block(s, x):
+    """A block of a transformer as diffusers has it: half of what the first layer puts out gates the other half."""
+    for block in s.transformer_blocks:
+        made, gate = block.ff.net[0].proj(block.norm3(x)).chunk(2, dim=-1)
+        x = x + block.ff.net[2](made * F.gelu(gate))
+    return s.proj_out(x)
+
+
+def gated(n=4, d=6):
+    net = nn.ModuleList([Net(None, proj=linear(d, 2 * n)), nn.Identity(), linear(n, d)])
+    block = Net(None, norm3=nn.LayerNorm(d), ff=Net(None, net=net))
+    return Net(gated_block, transformer_blocks=nn.ModuleList([block]), proj_out=linear(d, 3))
+
+
 def critics():
     widths = (6, 8, 5, 1)
     pairs = list(pairwise(widths)) * 2
@@ -207,6 +221,7 @@ PUBLIC = {
         ),
         WORDS, [4, 4, 4, 5],
     ),
+    "units gated by halves": (gated, ROWS, [4]),
     "two critics in one list": (critics, ROWS, [5, 5, 8, 8]),
     "attention over graphs": (
         lambda: Net(

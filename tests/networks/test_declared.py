@@ -44,6 +44,22 @@ def test_a_declared_structure_is_what_counts(tmp_path):
     assert not {7} & {units.n for units in unknown.groups if units.interchangeable}
 
 
+def test_what_is_joined_can_be_declared(tmp_path):
+    """A U-Net whose skip is narrower than what it is joined to: the order is known, so all units change places alone."""
+    torch.manual_seed(0)
+    widths = {"enc": (6, 4), "mid": (4, 7), "dec": (11, 5), "out": (5, 2)}
+    module = Net(
+        lambda s, x: s.out(torch.tanh(s.dec(cat(h := torch.tanh(s.enc(x)), torch.tanh(s.mid(h)))))),
+        **{name: linear(*shape) for name, shape in widths.items()},
+    ).double()
+    tensors = {key: value.clone() for key, value in module.state_dict().items()}
+    entries = [(key, tuple(value.shape), "float64") for key, value in tensors.items()]
+    symmetries = symmetries_of(described(tmp_path, "structure: [enc, {concatenate: [[], mid]}, dec, out]", entries))
+    assert sorted(units.n for units in symmetries.groups if units.interchangeable) == [4, 5, 7]
+    changed = random_symmetry(tensors, symmetries, generator=torch.Generator().manual_seed(1))
+    torch.testing.assert_close(outputs(module, changed, NUMBERS.double()), outputs(module, tensors, NUMBERS.double()))
+
+
 def test_declared_heads_are_units(tmp_path):
     torch.manual_seed(0)
     module = nn.MultiheadAttention(8, 4, batch_first=True).double()

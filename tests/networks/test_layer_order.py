@@ -87,6 +87,22 @@ def test_a_sparse_autoencoder_with_its_decoder_first():
 
 
 @pytest.mark.parametrize(
+    ("names", "found"),
+    [
+        (("encode", "latent", "decode"), [5, 5]),
+        (("fc1", "fc2", "fc3"), [5, 5]),
+        (("zeta", "eta", "theta"), []),
+    ],
+)
+def test_where_a_ring_of_layers_begins_is_told_by_names_or_in_doubt(names, found):
+    """8, 5, 5 and 8 units: as far as widths go the network could begin anywhere, and its outputs were hidden units."""
+    entries = layers(names, (8, 5, 5, 8))
+    for ordered, units in ((True, [5, 5]), (False, found)):
+        symmetries = symmetries_of(read_architecture(entries, ordered=ordered))
+        assert [one.n for one in symmetries.groups if one.interchangeable] == units
+
+
+@pytest.mark.parametrize(
     ("names", "expected"),
     [
         (("model.0", "model.2", "ema_model.module.0", "ema_model.module.2"), ("model", "ema_model.module")),

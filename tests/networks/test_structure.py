@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from joined_networks import JOINED
 from named_networks import FAMILIES, outputs
 from public_networks import PUBLIC
 
@@ -11,17 +12,18 @@ from metarep.networks.inference import symmetries_of
 from metarep.networks.symmetry_groups import SymmetryGroup
 from metarep.networks.tensor_symmetry import permuted, random_symmetry
 
-NETWORKS = FAMILIES | PUBLIC
+NETWORKS = FAMILIES | PUBLIC | JOINED
 
 
-def made(name, *, prefix=""):
+def made(name, *, prefix="", ordered=True):
     torch.manual_seed(0)
     make, x, free = NETWORKS[name]
     module = make().double().eval()
     tensors = {key: torch.randn_like(v) if v.is_floating_point() and v.ndim else v for key, v in module.state_dict().items()}
     tensors = {key: v.abs() + 0.5 if key.endswith("running_var") else v for key, v in tensors.items()}
     named = [(prefix + key, tuple(v.shape), str(v.dtype).removeprefix("torch.")) for key, v in tensors.items()]
-    return module, x.double() if x.is_floating_point() else x, tensors, symmetries_of(read_architecture(named)), free
+    architecture = read_architecture(named, ordered=ordered)
+    return module, x.double() if x.is_floating_point() else x, tensors, symmetries_of(architecture), free
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -50,3 +52,10 @@ def test_a_member_left_out_breaks_it(name):
 def test_a_prefix_of_all_names_changes_nothing(name, prefix):
     *_, symmetries, free = made(name, prefix=prefix)
     assert sorted(units.n for units in symmetries.groups if units.interchangeable) == free
+
+
+@pytest.mark.parametrize("name", JOINED)
+def test_what_is_joined_is_told_by_names_alone_or_left_out(name):
+    module, x, tensors, symmetries, _ = made(name, ordered=False)
+    changed = random_symmetry(tensors, symmetries, generator=torch.Generator().manual_seed(1))
+    torch.testing.assert_close(outputs(module, changed, x), outputs(module, tensors, x), atol=1e-8, rtol=1e-8)

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from metarep.model.windows import plan_of
 from metarep.networks.architecture import read_architecture
 from metarep.networks.tensor_symmetry import random_symmetry
 from metarep.zoos.account import read_account
@@ -133,6 +134,17 @@ def test_a_table_of_places_holds_the_stream_of_a_transformer_and_a_learned_one_d
     assert "transformer.wpe.weight" in fixed.network("net_a")
     assert free_units(learned) - free_units(fixed) == {"residual stream"}
     assert any("wpe" in entry.what and entry.why.startswith("frozen") for entry in entries)
+
+
+def test_a_model_sees_of_networks_what_it_sees_of_them_without_a_table(tmp_path):
+    seen = {}
+    for name, more in (("with", {"pos_encoder.pe": sines(50)[:, None]}), ("without", {})):
+        (tmp_path / name).mkdir()
+        zoo, _ = imported(tmp_path / name, [network(i) | more for i in range(3)])
+        plan = plan_of(zoo.architecture_of(0), zoo.symmetries[0], chunk=1, context=128, overlap=0.5)
+        seen[name] = plan.whole_values(zoo.raw_tensors(1))
+        assert zoo["n_params"][1] == 99
+    assert torch.equal(seen["with"], seen["without"])
 
 
 def test_units_that_a_frozen_layer_reads_keep_their_places(tmp_path):

@@ -1,0 +1,277 @@
+"""Units of networks whose layers read what others put out one behind the other: U-Nets, and DenseNets.
+
+Widths tell what is joined: a layer that reads more than the one before it puts out reads earlier values besides. Which of
+several values of one width, and in which order, names rarely tell. So whatever may be joined changes places together: the units
+of all layers of one width, and of several widths blocks of their common divisor, which is true for any order. Left out of that
+are units in lists that run in order, and inside the layers of a DenseNet. All layers have to fit, one behind the other.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice, pairwise, product
+from typing import NamedTuple
+
+from scipy.cluster.hierarchy import DisjointSet
+
+from metarep.networks.inside import lists_of_layers
+from metarep.networks.operations import NORMS, TRANSPOSED, Operation
+from metarep.networks.order import module_key
+from metarep.networks.symmetry_groups import Member, Side, SymmetryGroup
+
+_JOINED = re.compile(r"unet|up|down|enc|dec|dense|trans|expan|contract|left|right|merge|concat|skip", re.I)
+"""Names of networks that join what layers put out; under other names more than one layer has to read joined values."""
+
+_STAGES = (
+    r"(features\.)?(inc?|inp(ut)?|stem|first|init(ial)?|(in|first|init)_?(conv|block)|conv_?(in|first|init|0)|norm_?0|bn_?0)(\.|$)",
+    r"",
+    r".*(bottle_?neck|mid(dle)?|bottom|cent(er|re)|bridge)",
+    r"(.*[._])?(up|dec|expan|right)|.*deconv",
+    r"(features\.)?(bn|norm_?5?)$",
+    r"(features\.)?(out|final|head|last|class|score|logits|fc|linear|seg|conv_?(out|last|final)|conv$)",
+)
+"""Modules from the front of a network to its end; the second are all others."""
+
+IN_ORDER = re.compile(r"dense_?block\d*\.dense_?layer\d*\.[^.]+$", re.I)
+"""Layers of torchvision's DenseNets, which join their units behind those before them."""
+
+MAX_STEPS = 10
+"""Times that operations may be looked at, for each of them, while it is open which axis of a kernel is read."""
+
+
+class Part(NamedTuple):
+    """A run of units of one class."""
+
+    units: int
+    size: int
+
+
+class Made(NamedTuple):
+    """A value: its units, and the number of the value that the first operation of its maker's module read, 0 where none may
+    be joined to it again."""
+
+    parts: tuple[Part, ...]
+    maker: Operation | None = None
+    began: int = 0
+
+    @property
+    def size(self) -> int:
+        return sum(part.size for part in self.parts)
+
+
+class Place(NamedTuple):
+    """An axis of a tensor that runs over units, each `inner` times."""
+
+    tensor: str
+    axis: int
+    side: Side
+    parts: tuple[Part, ...]
+    inner: int = 1
+
+
+class Way(NamedTuple):
+    """How an operation may read: the axis of its weight that does, the values one of which is joined to the one before it,
+    whether that may be what a layer of a DenseNet began with, and how many pixels of a channel it reads."""
+
+    axis: int = 0
+    others: tuple[int, ...] = ()
+    dense: bool = False
+    inner: int = 1
+
+
+def groups_of_joins(operations: Sequence[Operation]) -> tuple[SymmetryGroup, ...]:
+    """The groups of a network of convolutions in which some layers read several values joined; () for others, and in doubt."""
+    known = all(_is_known(operation) for operation in operations)
+    if not known or len(operations) < 4:
+        return ()
+    least = 1 if any(_JOINED.search(operation.path) for operation in operations) else 2
+    inner = {layer.label for run in lists_of_layers(operations) for layer in [o for o in run if o.is_layer][:-1]}
+    names = [module_key(tuple(operation.module.split("."))) for operation in operations]
+    readings: set[tuple[SymmetryGroup, ...]] = set()
+    for at, order in enumerate(_orders(operations)):
+        walk = Walk(hidden=inner, budget=iter(range(MAX_STEPS * len(order))))
+        walks = list(islice(walk.along(order), 2))
+        readings |= {found.groups() if found.n_joins >= least else () for found in walks}
+        if next(walk.budget, None) is None or len(readings) > 1:
+            return ()
+        if walks and at == 0 and names != sorted(names):  # the file has an order of its own
+            break
+    return readings.pop() if readings else ()
+
+
+def _is_known(operation: Operation) -> bool:
+    """Whether it is a layer, a norm or slopes."""
+    return (operation.is_layer and operation.known_whole) or operation.kind in NORMS or operation.is_elementwise
+
+
+def _orders(operations: Sequence[Operation]) -> Iterator[list[Operation]]:
+    """The operations as they stand; then sorted by stage and number, since names are all that some files leave of the order."""
+    yield list(operations)
+    for up, word, norm in product((-1, 1), (1, -1), (1, -1)):
+        keys = {id(o): _key(o.module, o.kind in NORMS, up=up, norm=norm) for o in operations}
+        words = sorted({key.word for key in keys.values()})[::word]
+        yield sorted(operations, key=lambda o, keys=keys, words=words: keys[id(o)]._replace(word=words.index(keys[id(o)].word)))
+
+
+class Key(NamedTuple):
+    """Where a module stands: its stage, the number and the word of its first numbered part, the numbers behind these."""
+
+    stage: int
+    number: int
+    word: str | int
+    rest: tuple[int, ...] = ()
+    norm: int = 0
+
+
+def _key(module: str, is_norm: bool, *, up: int, norm: int) -> Key:
+    name = module.lower()
+    stage = next((at for at in (0, 2, 3, 4, 5) if re.match(_STAGES[at], name)), 1)
+    match = re.match(r"(?P<word>.*?)(?P<number>\d{1,9})(?P<rest>.*)", name)
+    if match is None:
+        return Key(stage, 0, name, (), norm * is_norm)
+    numbers = tuple(int(number[:9]) for number in re.findall(r"\d+", match["rest"]))
+    return Key(stage, (up if stage == 3 else 1) * int(match["number"]), match["word"], numbers, norm * is_norm)
+
+
+@dataclass
+class Walk:
+    """A walk along the operations. `made` are the values so far, the inputs first, and `now` the number of the last one;
+    `hidden` are layers whose values nothing but the next layer reads, `alike` values whose units are the same ones.
+    """
+
+    hidden: set[str]
+    budget: Iterator[int]
+    made: list[Made] = field(default_factory=list)
+    now: int = 0
+    module: str | None = None
+    began: int = 0
+    places: list[Place] = field(default_factory=list)
+    alike: list[tuple[int, int]] = field(default_factory=list)
+    frozen: list[int] = field(default_factory=list)
+    n_joins: int = 0
+
+    def along(self, order: Sequence[Operation]) -> Iterator[Walk]:
+        """The walks to the end of all operations, one for each way to read their kernels."""
+        for at, operation in enumerate(order):
+            ways = list(self.ways(operation))
+            if not ways or next(self.budget, None) is None:
+                return
+            for way in ways[1:]:
+                yield from self.copy().take(operation, way).along(order[at + 1 :])
+            self.take(operation, ways[0])
+        yield self
+
+    def copy(self) -> Walk:
+        lists = {name: list(getattr(self, name)) for name in ("made", "places", "alike", "frozen")}
+        return replace(self, hidden=set(self.hidden), **lists)
+
+    def ways(self, operation: Operation) -> Iterator[Way]:
+        """How an operation may read what stands before it."""
+        weight = operation.weight
+        if weight is None:
+            sizes = {vector.shape[0] for vector in operation.vectors}
+            found = [Way() if operation.is_elementwise and n == 1 else self._joined(n) for n in sizes if self.made]
+            yield from [way for way in found if way is not None and len(found) == 1]
+            return
+        out, own = operation.axes
+        if not self.made:
+            yield Way(own)
+            return
+        turned = (
+            weight.axes is None and operation.kind != "linear" and weight.shape[0] != weight.shape[1] and not operation.vectors
+        )
+        found = [(axis, self._joined(weight.shape[axis], flat=operation.kind == "linear")) for axis in (own, out)[: 1 + turned]]
+        ways = [way._replace(axis=axis) for axis, way in found if way is not None]
+        yield from ways if weight.shape[-1] % 2 == 0 or TRANSPOSED.search(operation.path) else ways[:1]
+
+    def _joined(self, n: int, *, flat: bool = False) -> Way | None:
+        """What n values may be: those before, alone or with others; None where they are neither."""
+        last = self.made[self.now]
+        if n == last.size:
+            return Way()
+        if flat and (last.maker is None or last.maker.kind != "linear"):
+            known = n % last.size == 0 and not any(one.maker and one.maker.channels_last for one in self.made)
+            return Way(inner=n // last.size) if known else None
+        began, rest = self.made[last.began].size if last.began else 0, n - last.size
+        inside = range(last.began + 1, self.now + 1) if began == rest else (self.now,)
+        seen = (at for at, one in enumerate(self.made) if at not in inside and not self._is_hidden(one))
+        others = tuple(at for at in seen if self.made[at].size == rest)
+        if began == rest and IN_ORDER.search(last.maker.module):
+            others = (last.began,)
+        return Way(others=others, dense=began == rest) if others else None
+
+    def _is_hidden(self, value: Made) -> bool:
+        return value.maker is not None and value.maker.label in self.hidden
+
+    def take(self, operation: Operation, way: Way) -> Walk:
+        """One operation more."""
+        weight, inside = operation.weight, operation.module.rpartition(".")[0]
+        if not self.made:
+            self.made.append(Made((Part(0, weight.shape[way.axis]),)))
+            self.frozen.append(0)
+        if way.others:
+            self._join(way)
+        if inside != self.module:
+            self.module, self.began = inside, self.now * bool(inside)
+        read = self.made[self.now]
+        if weight is None:
+            self.places += [
+                Place(vector.name, 0, "own", read.parts) for vector in operation.vectors if vector.size == read.size
+            ]
+            self.frozen += [self.now] * (operation.kind in NORMS and not operation.has_statistics)  # it may be a group norm
+            return self
+        out = sum(operation.axes) - way.axis
+        new = Made((Part(len(self.made), weight.shape[out]),), operation, self.began)
+        self.places.append(Place(weight.name, way.axis, "out", read.parts, way.inner))
+        self.places.append(Place(weight.name, out, "in", new.parts))
+        self.places += [Place(vector.name, 0, "in", new.parts) for vector in operation.vectors]
+        self.made.append(new)
+        swapped = operation.may_be_transposed or (
+            weight.axes is None and weight.shape[0] == weight.shape[1] and weight.shape[-1] % 2 == 0
+        )
+        self.alike += [(self.now, len(self.made) - 1)] * swapped
+        self.now = len(self.made) - 1
+        return self
+
+    def _join(self, way: Way) -> None:
+        """The last value with others in front of it; in a DenseNet nothing else reads what its layers put out."""
+        first, last = self.made[way.others[0]], self.made[self.now]
+        if not (way.dense and IN_ORDER.search(last.maker.module)):
+            self.alike += [(other, self.now) for other in way.others]
+        if way.dense:
+            self.hidden |= {made.maker.label for made in self.made[last.began + 1 : self.now + 1] if made.maker}
+        self.n_joins += 1
+        self.made.append(Made(first.parts + last.parts))
+        self.now = len(self.made) - 1
+
+    def groups(self) -> tuple[SymmetryGroup, ...]:
+        """A group for each class of units that are neither inputs nor outputs, in blocks of the divisor of all its sizes."""
+        classes = DisjointSet(range(len(self.made)))
+        sizes: dict[int, int] = {}
+        for at, one in enumerate(self.made):
+            if len(one.parts) == 1 and not self._is_hidden(one):
+                self.alike.append((sizes.setdefault(one.size, at), at))
+        for pair in self.alike:
+            units = [part.units for at in pair for part in self.made[at].parts]
+            for one, other in pairwise(units):
+                classes.merge(one, other)
+        n: dict[int, int] = {}
+        for one in self.made:
+            for part in one.parts:
+                n[classes[part.units]] = math.gcd(n.get(classes[part.units], 0), part.size)
+        fixed = {classes[part.units] for at in (*self.frozen, self.now) for part in self.made[at].parts}
+        members: dict[int, list[Member]] = {}
+        for place in self.places:
+            start = 0
+            for units, size in place.parts:
+                root = classes[units]
+                own = Member(place.tensor, place.axis, place.side, size // n[root], place.inner, start)
+                members.setdefault(root, []).append(own)
+                start += size * place.inner
+        free = {root: tuple(sorted(own, key=str)) for root, own in members.items() if root not in fixed and n[root] > 1}
+        names = {root: next(member.tensor for member in own if member.side == "in") for root, own in free.items()}
+        found = (SymmetryGroup(f"units of {names[root]}", n[root], own) for root, own in free.items())
+        return tuple(sorted(found, key=lambda units: units.name))

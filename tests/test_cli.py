@@ -49,6 +49,7 @@ SEEDED = (
     "cluster",
     "transfer",
     "audit",
+    "reconstruct",
     "scan",
     "dynamics",
     "experiment",

@@ -56,6 +56,8 @@ def test_every_command_can_be_given(page):
     for line in re.findall(r"^metarep (.*)", shell, flags=re.MULTILINE):
         name, *words = shlex.split(line, comments=True)
         command = get_command(app).commands[name]
+        if "--kinds" in words:
+            continue  # lists and ends
         given = command.make_context(name, words).params
         if given.get("overrides"):
             load_config(settings_class(command.settings), None, list(given["overrides"]))

@@ -34,7 +34,6 @@ from metarep.studies.reading import unit_states as states_of
 from metarep.studies.settings import SourceName
 from metarep.zoos.zoo import Zoo
 
-METRICS = ("masked_r2", "unit_probe", "clusters_ari")
 N_PERMUTATIONS = 100
 LEAST_UNITS = 5
 """A state that fewer of the target's test units are in does not count."""

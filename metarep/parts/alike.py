@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from sklearn.preprocessing import normalize
 
 from metarep.evaluation.clusters import Silhouette, fit_kmeans, sweep
 from metarep.parts.reading import Parts
@@ -89,17 +90,11 @@ def by_size(cluster: np.ndarray) -> np.ndarray:
     return rank[np.searchsorted(found, cluster)]
 
 
-def of_length_one(x: np.ndarray) -> np.ndarray:
-    """Rows (M, D) scaled to length one; 0 stays 0."""
-    length = np.linalg.norm(x, axis=1, keepdims=True)
-    return np.divide(x, length, out=np.zeros_like(x), where=length > 0)
-
-
 def nearest_parts(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """For each row of x (M, D) the other row with the largest cosine, (M,), and that cosine; −1 and 0 where there is none."""
     if len(x) < 2:
         return np.full(len(x), -1), np.zeros(len(x))
-    unit = of_length_one(x).astype(np.float32)
+    unit = normalize(x).astype(np.float32)
     nearest, similarity = np.zeros(len(x), np.int64), np.zeros(len(x))
     for at in range(0, len(x), BLOCK):
         cosine = unit[at : at + BLOCK] @ unit.T

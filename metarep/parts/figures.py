@@ -7,8 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
+from sklearn.preprocessing import normalize
 
-from metarep.parts.alike import Found, of_length_one
+from metarep.parts.alike import Found
 from metarep.report.style import DIVERGING, INK, MUTED, PALETTE, bare, cluster_colour, drawing
 
 MAX_ROWS = 48
@@ -97,7 +98,7 @@ def similarity_figure(found: list[Found]) -> Figure:
 
 def layers_figure(found: Found) -> Figure:
     """The similarity of each two layers, by what the arrangement of their parameters adds."""
-    unit = of_length_one(found.parts.added[0])
+    unit = normalize(found.parts.added[0])
     n = len(unit)
     side = min(9.0, 2.6 + 0.22 * n)
     with drawing(side + 1.2, side) as figure:

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from scipy.special import expit
 
 from metarep.domains.multiplier.modes import MULTIPLIER, label_modes
 from metarep.domains.multiplier.sections.one_hidden import OneHidden, usual_ratio
@@ -24,7 +25,6 @@ from metarep.domains.multiplier.sections.sections import (
     affinities,
     fit_mode_probe,
     knows_multipliers,
-    likelihood,
     matched,
 )
 from metarep.errors import MetarepError
@@ -124,7 +124,7 @@ def section_rows(found: Sections, modes: np.ndarray) -> list[dict[str, Any]]:
     """A row a section, the surest first."""
     units, inputs = ([" ".join(map(str, pair)) for pair in pairs] for pairs in (found.units, found.inputs))
     columns = {"section": range(1, len(units) + 1), "units": units, "inputs": inputs, "output": found.output, "mode": modes}
-    return rows_of(columns | {"affinity": found.affinity, "likelihood": likelihood(found.affinity)})
+    return rows_of(columns | {"affinity": found.affinity, "likelihood": expit(found.affinity)})
 
 
 def unit_rows(found: Sections, modes: np.ndarray) -> list[dict[str, Any]]:
@@ -136,7 +136,7 @@ def unit_rows(found: Sections, modes: np.ndarray) -> list[dict[str, Any]]:
 def affinity_figure(found: Affinities, sections: Sections) -> Figure:
     """Units by units, those of a section side by side."""
     order = np.argsort(sections.labels, kind="stable")
-    matrix = likelihood(found.matrix())[np.ix_(order, order)]
+    matrix = expit(found.matrix())[np.ix_(order, order)]
     np.fill_diagonal(matrix, np.nan)
     side, step = min(9.0, 3.0 + 0.16 * found.n_units), max(1, found.n_units // 32)
     with drawing(side + 1.0, side) as figure:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import matplotlib
 import numpy as np
 import torch
 from matplotlib.figure import Figure
@@ -40,7 +39,6 @@ from metarep.report.style import SEQUENTIAL, colour_bar, drawing
 from metarep.tables import rows_of
 from metarep.zoos.zoo import Zoo
 
-matplotlib.use("Agg")
 MAX_FIT = 5000
 """Training networks that the probe for modes is fitted on."""
 

@@ -9,7 +9,7 @@ import torch
 from metarep.embeddings.readout import Readout
 from metarep.embeddings.registry import kind
 from metarep.model.batches import Segment
-from metarep.model.heads import Mixture
+from metarep.model.heads import Prediction
 from metarep.model.masks import leave_one_out_masks
 from metarep.model.transformer import ClozeModel
 from metarep.networks.symmetry_groups import Symmetries
@@ -27,7 +27,9 @@ def certainty(readout: Readout) -> torch.Tensor:
     return entropy.gather(1, surest_units_first(readout, entropy))
 
 
-def masked_in_turn(model: ClozeModel, segment: Segment, *, windows_per_batch: int = 512) -> Iterator[tuple[Segment, Mixture]]:
+def masked_in_turn(
+    model: ClozeModel, segment: Segment, *, windows_per_batch: int = 512
+) -> Iterator[tuple[Segment, Prediction]]:
     """Some windows (B) of a segment at a time, and what the model says of each of their values (B, T, C), in normalised units,
     where its token alone is masked.
     """

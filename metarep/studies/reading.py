@@ -105,7 +105,7 @@ def imputed_in_turn(spec: NetworkSpec, train: np.ndarray, values: np.ndarray) ->
 
 
 @dataclass(frozen=True)
-class Held:
+class HeldOut:
     """Held-out networks: values (N, P) in standard deviations, their kinds, and resamples (B, N) of networks, the first of
     which is the sample itself.
     """
@@ -116,7 +116,7 @@ class Held:
     seed: int = 0
 
     @classmethod
-    def of(cls, values: np.ndarray, kinds: Kinds, *, n_bootstraps: int, seed: int) -> Held:
+    def of(cls, values: np.ndarray, kinds: Kinds, *, n_bootstraps: int, seed: int) -> HeldOut:
         """With so many resamples."""
         return cls(np.asarray(values, np.float64), kinds, resamples(n_bootstraps, len(values), seed=seed), seed)
 

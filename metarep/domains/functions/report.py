@@ -13,7 +13,7 @@ from metarep.embeddings.store import load_embeddings
 from metarep.evaluation.arena import embedded_in_all
 from metarep.progress import Progress
 from metarep.report.dots import MARKERS, Series, lines_figure
-from metarep.report.representations import BASELINE, CLOZE, LOOKS, UNTRAINED, Representation, key_of, representation_of
+from metarep.report.representations import BASELINE, CLOZE, LOOKS, UNTRAINED, Compared, key_of, representation_of
 from metarep.report.style import INK, png_of
 from metarep.report.wording import Score, listed, num, score_of, spoken
 from metarep.tables import write_tables
@@ -114,7 +114,7 @@ def _standing(rows: Sequence[dict]) -> str:
     """The best cloze embedding and its untrained control, the best untrained and baseline of parameters, and the outputs."""
     ranked = sorted(((representation_of(row, {}), score_of(row)) for row in rows), key=lambda pair: -pair[1].value)
 
-    def best(suits: Callable[[Representation], bool]) -> list[tuple[Representation, Score]]:
+    def best(suits: Callable[[Compared], bool]) -> list[tuple[Compared, Score]]:
         return [pair for pair in ranked if suits(pair[0])][:1]
 
     cloze = best(lambda one: one.group == CLOZE)

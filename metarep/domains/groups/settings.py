@@ -47,7 +47,7 @@ class GroupsConfig(Settings):
 
 
 @dataclass(frozen=True)
-class Drawn:
+class DrawnNetwork:
     """The settings of one network, given by its number; `seed` is that of its first weights, pairs and order of elements."""
 
     number: int
@@ -58,11 +58,11 @@ class Drawn:
     train_share: float
 
 
-def draw_settings(number: int, config: GroupsConfig) -> Drawn:
+def draw_settings(number: int, config: GroupsConfig) -> DrawnNetwork:
     """Those of one network, by the zoo's seed and its number alone; groups take turns, and widths when each group had one."""
     rng = np.random.default_rng([config.seed, number])
     turn, which = divmod(number, len(config.groups))
-    return Drawn(
+    return DrawnNetwork(
         number=number,
         seed=int(rng.integers(2**31)),
         group=config.groups[which],

@@ -33,7 +33,7 @@ from metarep.parts.alike import null_row
 from metarep.parts.page import Captioned, Findings, null_sentence
 from metarep.parts.reading import shuffled
 from metarep.parts.settings import PartsConfig
-from metarep.parts.source import Source
+from metarep.parts.source import Subject
 from metarep.progress import Progress
 from metarep.report.style import SEQUENTIAL, colour_bar, drawing
 from metarep.tables import rows_of
@@ -46,7 +46,7 @@ MAX_UNITS = 256
 """Hidden units: every two of them are read."""
 
 
-def find_sections_of(config: PartsConfig, model: ClozeModel, zoo: Zoo, source: Source, progress: Progress) -> Findings | None:
+def find_sections_of(config: PartsConfig, model: ClozeModel, zoo: Zoo, source: Subject, progress: Progress) -> Findings | None:
     """The sections of a ReLU network with one hidden layer, with a figure and the tables sections and units.
 
     `zoo` is the one that the model was pretrained on. None for a model that knows no 2-2-1 networks or was not asked for their
@@ -70,7 +70,7 @@ def find_sections_of(config: PartsConfig, model: ClozeModel, zoo: Zoo, source: S
     return findings(found, probe)
 
 
-def one_hidden(source: Source, tensors: dict[str, torch.Tensor] | None = None) -> OneHidden:
+def one_hidden(source: Subject, tensors: dict[str, torch.Tensor] | None = None) -> OneHidden:
     """The layer of a network of two linear layers. Raises MetarepError for any other."""
     values = readable_tensors(source.architecture, tensors or source.tensors, where=source.name)
     weights = [t for t in source.architecture.tensors if t.kind == "linear" and len(t.shape) == 2]

@@ -18,9 +18,6 @@ from metarep.report.page import template_of
 from metarep.report.style import png_of
 from metarep.tables import write_tables
 
-MAX_ROWS = 30
-"""Of a longer table the page shows the first rows, and says so."""
-
 SIGNIFICANT = 0.05
 Rows = list[dict[str, Any]]
 
@@ -67,7 +64,7 @@ def write_findings(folder: Path, name: str, found: Findings, *, dpi: int) -> Non
         images.append({"data": base64.b64encode(data).decode(), "caption": one.caption})
     write_whole(folder / "findings.md", "\n\n".join(found.sentences) + "\n")
     shown = {table: tables[table] for table in found.shown if tables[table]}
-    page = template_of("parts", "parts.html").render(name=name, found=found, images=images, tables=shown, max_rows=MAX_ROWS)
+    page = template_of("parts", "parts.html").render(name=name, found=found, images=images, tables=shown)
     write_whole(folder / "report.html", page)
 
 

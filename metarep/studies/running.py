@@ -21,9 +21,6 @@ RESULT = "result.json"
 SHARED = "shared"
 """The folder of the zoos and models that several studies use."""
 
-MAX_ROWS = 30
-"""Of a longer table the page shows the first rows, and says so."""
-
 
 def run_series(
     config: Settings,
@@ -131,7 +128,7 @@ def render(out: Path, series: StudySeries, finished: list[tuple[Study, dict[str,
         tables = {name: read_csv(folder / f"{name}.csv") for name in found["shown"]}
         sections.append({"study": study, "found": found, "images": images, "tables": tables})
     published = any(claim["met"] is not None for _, found in finished for claim in found["claims"])
-    shared = {"series": series, "rows": rows, "published": published, "max_rows": MAX_ROWS}
+    shared = {"series": series, "rows": rows, "published": published}
     return template_of("studies", "page.html").render(sections=sections, **shared)
 
 

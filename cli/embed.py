@@ -34,7 +34,7 @@ def embed(
 
     \b
     Examples:
-      metarep embed results/model results/zoo --kind surprisal --out results/embeddings/surprisal
+      metarep embed results/model results/zoo --kind predictability --out results/embeddings/predictability
       metarep embed results/model results/zoo --parts network,unit --out results/embeddings/units
     """
     from metarep.embeddings.stage import embed as embed_zoo

@@ -27,6 +27,8 @@ def show(
       metarep show results/zoo e09-2813536937 --out mode3.png
     """
     from metarep.artefact import write_whole
+    from metarep.domains.multiplier.figures.square import draw_network
+    from metarep.report.style import png_of
     from metarep.zoos.zoo import open_zoo
 
     path = given.out or Path("results") / f"{network_id.replace('/', '_')}.png"
@@ -35,22 +37,9 @@ def show(
     networks = open_zoo(zoo)
     found = networks.select([networks.row_of(network_id)])
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, _figure(found, dpi))
+    write_whole(path, png_of(draw_network(found.spec, found["params"][0]), dpi=dpi))
     if given.quiet:
         return
     mode, mse = found["mode"][0] or "none", found["valid_mse"][0]
     typer.echo(f"{network_id}: {found['spec'][0]}, step {found['step'][0]}, mode {mode}, validation error {mse:.4g}")
     say_where("figure", path)
-
-
-def _figure(found, dpi: int) -> bytes:
-    from io import BytesIO
-
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from metarep.domains.multiplier.figures.square import draw_network
-
-    buffer = BytesIO()
-    draw_network(found.spec, found["params"][0]).savefig(buffer, format="png", dpi=dpi, bbox_inches="tight")
-    return buffer.getvalue()

@@ -24,7 +24,7 @@ from metarep.errors import MetarepError
 from metarep.model.pretraining import batches_ahead, prepare, start_or_resume, train_step
 from metarep.model.settings import PretrainConfig
 from metarep.model.team import Team
-from metarep.pipeline import ZooFacts, config_of, facts_of, later_stages, representations_of, run, zoo_stages
+from metarep.pipeline import ZooFacts, config_of, facts_of, later_stages, representations_of, run, suitable_kinds, zoo_stages
 from metarep.progress import Progress
 from metarep.run_settings import FinishedZoo, ImportedZoo, RunConfig
 from metarep.zoos.importing import import_networks
@@ -64,19 +64,19 @@ def fitted_import(*, quick: bool) -> dict[str, Any]:
     return {"skip_damaged": True, "partial_labels": True, "max_files": QUICK_FILES if quick else None}
 
 
-def fitted(survey: Survey, *, quick: bool) -> dict[str, Any]:
-    """Settings of a run, as `RunConfig` names them, that suit what was found."""
+def fitted(survey: Survey, *, quick: bool, embeddings: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Settings of a run, as `RunConfig` names them, that suit what was found, and its `embeddings` where some are named."""
     most = max(VERY_LARGE, 100 * int(np.median(survey.sizes)))
     kept = survey.without_large(most)
     zoo = fitted_import(quick=quick) | {"max_params": most}
     units = not quick and kept.n_units <= MAX_UNITS
     embed = {"parts": ("network", "layer", *(("unit",) if units else ()))}
     how: dict[str, Any] = {"zoo": zoo, "pretrain": fitted_pretraining(kept, quick=quick), "embed": embed}
-    one_architecture = len(kept.groups) == 1
-    how["embeddings"] = (("states",) if one_architecture else ()) + ("layers",) + (() if quick else ("surprisal",))
-    if one_architecture and survey.activation is not None:
-        how["embeddings"] = ("activity", "states")
+    behaviour = len(kept.groups) == 1 and survey.activation is not None
+    if behaviour:
         how["pretrain"] |= {"behaviour_weight": 1.0, "unmasked_share": 0.5}
+    kinds = suitable_kinds(len(kept.groups), behaviour=behaviour)
+    how["embeddings"] = embeddings or (kinds[:2] if quick else kinds)
     how["untrained"] = how["embeddings"][:1]
     if quick:
         how["cluster"] = {"clusterers": ("kmeans",), "umap": how["embeddings"][:1], "n_bootstraps": 2, "n_permutations": 20}
@@ -295,7 +295,7 @@ def run_folder(
     out = Path(out or Path("results") / settings.name)
     if Path(source).is_dir():
         survey = survey_of(settings, quick=quick, progress=progress)
-        suitable = fitted(survey, quick=quick)
+        suitable = fitted(survey, quick=quick, embeddings=settings.embeddings)
         if isinstance(settings.zoo, FinishedZoo):
             del suitable["zoo"]
         settings = settings.filled(suitable)

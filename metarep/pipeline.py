@@ -162,18 +162,19 @@ class Representation:
 
 def representations_of(config: RunConfig, zoo: ZooFacts) -> list[Representation]:
     """Every embedding of a run, the own model's first."""
-    own = ModelChanges(embeddings=config.embeddings or suitable_kinds(config, zoo), untrained=config.untrained)
+    suitable = suitable_kinds(zoo.n_architectures, behaviour=config.pretrain.behaviour_weight > 0)
+    own = ModelChanges(embeddings=config.embeddings or suitable, untrained=config.untrained)
     models = {MAIN: own} | dict(config.models)
     asked = [(name, model.embeddings, False) for name, model in models.items()]
     asked += [(name, model.untrained, True) for name, model in models.items()]
     return [Representation(name, kind, untrained) for name, kinds, untrained in asked for kind in kinds]
 
 
-def suitable_kinds(config: RunConfig, zoo: ZooFacts) -> tuple[str, ...]:
+def suitable_kinds(n_architectures: int, *, behaviour: bool) -> tuple[str, ...]:
     """Kinds of embeddings for a zoo of which none are named."""
-    if zoo.n_architectures > 1:
-        return ("layers", "surprisal")
-    return ("activity", "states", "layers") if config.pretrain.behaviour_weight else ("states", "layers", "surprisal")
+    if n_architectures > 1:
+        return ("layers", "pooled")
+    return ("activity", "states", "layers") if behaviour else ("states", "layers")
 
 
 def zoo_stages(config: RunConfig, out: Path, device: str) -> list[Stage]:

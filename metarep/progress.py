@@ -14,7 +14,7 @@ from typing import Literal
 PLAIN_INTERVAL_S = 10.0
 
 
-class Task:
+class TaskCounter:
     """One stage's counter. This one says nothing."""
 
     def advance(self, n: int = 1, note: str = "") -> None:
@@ -39,7 +39,7 @@ class Progress:
             sys.stderr.flush()
 
     @contextmanager
-    def task(self, name: str, total: int, unit: str, *, done: int = 0) -> Iterator[Task]:
+    def task(self, name: str, total: int, unit: str, *, done: int = 0) -> Iterator[TaskCounter]:
         """Counts `total` units of work, of which `done` were there before."""
         if self.mode == "bar":
             with _bar(name, total, unit, done) as task:
@@ -49,10 +49,10 @@ class Progress:
             yield task
             task.close()
         else:
-            yield Task()
+            yield TaskCounter()
 
 
-class _PlainTask(Task):
+class _PlainTask(TaskCounter):
     def __init__(self, progress: Progress, name: str, total: int, unit: str, done: int):
         self.progress, self.name, self.total, self.unit = progress, name, total, unit
         self.done = self.first = done
@@ -80,7 +80,7 @@ def pace(rate: float) -> str:
 
 
 @contextmanager
-def _bar(name: str, total: int, unit: str, done: int) -> Iterator[Task]:
+def _bar(name: str, total: int, unit: str, done: int) -> Iterator[TaskCounter]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
     from rich.progress import Progress as RichProgress
@@ -98,7 +98,7 @@ def _bar(name: str, total: int, unit: str, done: int) -> Iterator[Task]:
     with RichProgress(*columns, console=Console(stderr=True), refresh_per_second=4) as bar:
         key = bar.add_task(name, total=total, completed=done, rate="", note="")
 
-        class BarTask(Task):
+        class BarTask(TaskCounter):
             def advance(self, n: int = 1, note: str = "") -> None:
                 speed = bar.tasks[key].speed
                 bar.update(key, advance=n, note=note, rate=f"{unit}, {pace(speed)}" if speed else unit)

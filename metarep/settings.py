@@ -177,7 +177,7 @@ def _walk(kind: type[Settings], loc: tuple[Any, ...]) -> tuple[str, str]:
         if get_origin(here) is dict:
             here = get_args(here)[1]
             continue
-        settings = _settings_in(here)
+        settings = next((kind for kind, _ in nested_settings(here)), None)
         if settings is not None and isinstance(part, str):
             by_name = {field.alias or name: field for name, field in settings.model_fields.items()}
             near = get_close_matches(part, by_name, n=3)
@@ -195,9 +195,14 @@ def _tagged(annotation: Any) -> Iterator[tuple[str, Any]]:
         yield from _tagged(one)
 
 
-def _settings_in(annotation: Any) -> type[Settings] | None:
-    """The settings that an annotation is or holds: `X`, `X | None`, `tuple[X, ...]`, `dict[str, X]`."""
+def nested_settings(annotation: Any) -> Iterator[tuple[type[Settings], str]]:
+    """The settings that an annotation is or holds (`X`, `X | None`, `tuple[X, ...]`, `dict[str, X]`), with what stands between
+    the name of the field and theirs: nothing, an index or a name.
+    """
     if isinstance(annotation, type) and issubclass(annotation, Settings):
-        return annotation
-    found = (_settings_in(one) for one in get_args(annotation))
-    return next((one for one in found if one is not None), None)
+        yield annotation, ""
+        return
+    step = {tuple: ".0", dict: ".NAME"}.get(get_origin(annotation), "")
+    for one in get_args(annotation):
+        for kind, path in nested_settings(one):
+            yield kind, step + path

@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from metarep.settings import Settings
+from metarep.settings import Settings, nested_settings
 
 BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below", "min_length": "entries: at least"}
 
@@ -39,7 +39,7 @@ def groups_of(kind: type[Settings], prefix: str = "", shown: dict[tuple, str] | 
         heading = ": ".join(part for part in (prefix.rstrip("."), title) if part) or "General"
         for name in names:
             field = kind.model_fields[name]
-            nested = tuple(_nested(field.annotation))
+            nested = tuple(nested_settings(field.annotation))
             kinds = tuple(one for one, _ in nested)
             if not nested:
                 found.setdefault(heading, []).append(_row(field.alias or name, field))
@@ -52,17 +52,6 @@ def groups_of(kind: type[Settings], prefix: str = "", shown: dict[tuple, str] | 
                     for other, rows in groups_of(one, f"{prefix}{field.alias or name}{path}.", shown).items():
                         inner.setdefault(other, []).extend(rows)
     return found | inner
-
-
-def _nested(annotation: Any) -> Iterator[tuple[type[Settings], str]]:
-    """Settings inside a field, with what stands between their names and its own: an index, a name, or nothing."""
-    if isinstance(annotation, type) and issubclass(annotation, Settings):
-        yield annotation, ""
-        return
-    step = {tuple: ".0", dict: ".NAME"}.get(get_origin(annotation), "")
-    for one in get_args(annotation):
-        for kind, path in _nested(one):
-            yield kind, step + path
 
 
 def _row(name: str, field: FieldInfo) -> Row:

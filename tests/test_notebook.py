@@ -108,8 +108,8 @@ def test_units_have_neighbours_among_units(opened):
 def test_what_is_no_query_is_said(opened):
     with pytest.raises(MetarepError, match=r"no file, and no network of .*such as n0"):
         opened.neighbours("elsewhere")
-    with pytest.raises(MetarepError, match="met --kind surprisal; expected one of layers, states"):
-        opened.neighbours("n3", kind="surprisal")
+    with pytest.raises(MetarepError, match="met --kind certainty; expected one of layers, states"):
+        opened.neighbours("n3", kind="certainty")
 
 
 def test_the_embedder_is_a_transformer_of_scikit_learn(folder, opened):

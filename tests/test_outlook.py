@@ -53,7 +53,7 @@ def looked_at(folder, *overrides, quick=False):
     """The settings of a run of a folder, and what was found."""
     config = config_of(folder, overrides=list(overrides))
     survey = survey_of(config, quick=quick)
-    return config.filled(fitted(survey, quick=quick)), survey
+    return config.filled(fitted(survey, quick=quick, embeddings=config.embeddings)), survey
 
 
 def said(folder, *overrides):
@@ -79,6 +79,7 @@ def test_the_screen_says_what_was_found_and_what_will_be_done(folder, monkeypatc
 def test_what_is_said_in_the_settings_stays(folder):
     config, _ = looked_at(folder, "pretrain.n_steps=7", "zoo.skip_damaged=false", "embeddings=[states]")
     assert (config.pretrain.n_steps, config.zoo.skip_damaged, config.embeddings) == (7, False, ("states",))
+    assert config.untrained == ("states",), "the untrained control is of a kind that is compared"
     assert config.pretrain.chunk == 1
     assert config.zoo.partial_labels
 
@@ -163,7 +164,7 @@ def test_many_architectures_and_damaged_files_are_said(tmp_path):
     assert "and 25 further architectures" in text
     assert "most architectures have one network each" in text
     assert "left out: torn.pt: not read: damaged or was not written by torch.save; copy it again, or save it" in text
-    assert looked_at(tmp_path / "nets")[0].embeddings == ("layers", "surprisal")
+    assert looked_at(tmp_path / "nets")[0].embeddings == ("layers", "pooled")
 
 
 def test_labels_of_other_files_end_it(folder, tmp_path):

@@ -61,7 +61,7 @@ def test_stages_follow_from_what_the_zoo_has(tmp_path):
     assert not {"predictions", "transfer"} & set(plain)
     assert "embeddings/model/states" in plain
     several = names_of(RunConfig(), tmp_path, ZooFacts(n_architectures=2))
-    assert {"embeddings/model/layers", "embeddings/model/surprisal"} <= set(several)
+    assert {"embeddings/model/layers", "embeddings/model/pooled"} <= set(several)
     assert "clusters" not in names_of(load_config(RunConfig, None, ["without=[clusters]"]), tmp_path)
     contrastive = load_config(RunConfig, None, ["pretrain.objective=contrastive"])
     assert "masked_r2" not in names_of(contrastive, tmp_path)

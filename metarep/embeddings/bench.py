@@ -30,7 +30,7 @@ class EmbedBenchConfig(Settings):
     context: int = Field(128, ge=8, description="most tokens in a window")
     tokens_per_batch: int = Field(16_384, ge=64, description="tokens that are read at once")
     rounds: int = Field(2, ge=1, description="times that each is timed; the best counts")
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, description="of every draw")
 
 
 def bench_embedding(config: EmbedBenchConfig, *, device: str = "cpu", progress: Progress | None = None) -> list[dict]:

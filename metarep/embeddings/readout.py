@@ -134,7 +134,7 @@ class Readout:
         if self.segment is None:
             met, expected = f"networks of {self.plan.n_windows} windows", "networks that fit into one window"
             raise MetarepError(
-                f"{kind} masks each token alone", met=met, expected=expected, fix="embed kind=surprisal or layers"
+                f"{kind} masks each token alone", met=met, expected=expected, fix="embed kind=predictability or layers"
             )
         return self.segment
 

@@ -206,12 +206,12 @@ def check_needs(kind: Kind, model: ClozeModel, plan: Plan, n_params: int) -> Non
         fix = "pretrain with behaviour_weight=1"
         raise MetarepError(f"the model was not trained to predict behaviour, which {kind.name} needs", fix=fix)
     if "a token a value" in kind.needs and model.chunk > 1:
-        fix = "embed kind=surprisal or layers, or pretrain with chunk=1"
+        fix = "embed kind=predictability or layers, or pretrain with chunk=1"
         raise MetarepError(f"{kind.name} needs a token a value", met=f"chunk={model.chunk}", expected="chunk=1", fix=fix)
     if "one window" in kind.needs and not plan.whole:
         met, expected = f"{n_params:,} parameters", f"networks of at most {model.context * model.chunk} parameters"
         raise MetarepError(
-            f"{kind.name} masks each token alone", met=met, expected=expected, fix="embed kind=surprisal or layers"
+            f"{kind.name} masks each token alone", met=met, expected=expected, fix="embed kind=predictability or layers"
         )
 
 

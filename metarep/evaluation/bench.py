@@ -18,7 +18,7 @@ class ClusterBenchConfig(Settings):
     width: int = Field(128, ge=2, description="of their vectors")
     k: int = Field(6, ge=2, description="clusters that are asked for, and that there are")
     umap: bool = Field(True, description="also time UMAP")
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, description="of every draw")
 
 
 def bench_clustering(config: ClusterBenchConfig, *, progress: Progress | None = None) -> list[dict]:

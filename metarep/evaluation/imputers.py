@@ -10,10 +10,8 @@ import numpy as np
 import torch
 from sklearn.utils.extmath import randomized_svd
 
-from metarep.model.layout import Layout
 from metarep.model.windows import Plan, Shape
 from metarep.networks.symmetry_groups import Symmetries
-from metarep.networks.tensor_symmetry import permuted
 
 RIDGE = 1e-3
 """Added to every variance, in units of standardised values."""
@@ -91,7 +89,8 @@ def unit_orders(plan: Plan, shape: Shape, symmetries: Symmetries) -> list[np.nda
     if plan.whole:
         widths = {number: units.n for number, units in enumerate(symmetries.groups) if units.interchangeable}
         turns = [{number: turn % n for number, n in widths.items()} for turn in _turns(max(widths.values(), default=1))]
-        return [_whole_order(plan, layout, symmetries, each) for each in turns]
+        orders = [[_rolled(units.n, each.get(at)) for at, units in enumerate(symmetries.groups)] for each in turns]
+        return [plan.moved(symmetries, each)[0].numpy() for each in orders]
     (stretch,) = shape.stretches
     n_units = n_alike(plan, shape)
     present = layout.present.numpy().reshape(-1)
@@ -112,17 +111,5 @@ def _turns(n: int) -> np.ndarray:
     return np.unique(np.linspace(0, n, min(n, MAX_ORDERS), endpoint=False).astype(int))
 
 
-def _whole_order(plan: Plan, layout: Layout, symmetries: Symmetries, turns: dict[int, int]) -> np.ndarray:
-    tensors, start = {}, 0
-    for tensor in plan.views[0].architecture.tensors:  # every value numbered, permuted, and looked up where it lands
-        tensors[tensor.name] = torch.arange(start, start + tensor.size).view(1, *tensor.shape)
-        start += tensor.size
-    orders = [
-        torch.roll(torch.arange(units.n), -turns[number]).unsqueeze(0) if number in turns else None
-        for number, units in enumerate(symmetries.groups)
-    ]
-    present = layout.present
-    before, after = (plan.whole_values(one)[0][present] for one in (tensors, permuted(tensors, symmetries, orders)))
-    where = torch.empty(start, dtype=torch.int64)
-    where[before] = torch.arange(len(before))
-    return where[after].numpy()
+def _rolled(n: int, turn: int | None) -> torch.Tensor | None:
+    return None if turn is None else torch.roll(torch.arange(n), -turn).unsqueeze(0)

@@ -27,7 +27,7 @@ MAX_LEAVE_ONE_OUT = 8_000_000
 
 
 @dataclass(eq=False)
-class Block:
+class WindowBlock:
     """R test windows of one shape, each of a network given by its row (R,) in the zoo, and training windows of that shape."""
 
     plan: Plan
@@ -59,7 +59,7 @@ class Block:
         return {name: part.unsqueeze(1).expand(self.present.shape)[self.present].numpy() for name, part in parts.items()}
 
 
-def blocks_of(config: MaskedR2Config, model: ClozeModel, train: Zoo, test: Zoo) -> list[Block]:
+def blocks_of(config: MaskedR2Config, model: ClozeModel, train: Zoo, test: Zoo) -> list[WindowBlock]:
     """Test networks by architecture, whole or as windows of each shape, with training networks of the same architecture."""
     found = []
     for number in np.unique(test.architecture):
@@ -74,7 +74,7 @@ def blocks_of(config: MaskedR2Config, model: ClozeModel, train: Zoo, test: Zoo) 
         )
         for shape, (segment, network) in tested.items():
             orders = partial(unit_orders, plan, shape, test.symmetries[number])
-            found.append(Block(plan, shape, int(number), segment, network, fitted.get(shape, (None,))[0], orders))
+            found.append(WindowBlock(plan, shape, int(number), segment, network, fitted.get(shape, (None,))[0], orders))
     return found
 
 
@@ -105,7 +105,7 @@ def windows_of(
     }
 
 
-def masks_of(config: MaskedR2Config, block: Block, masking: str, ratio: float | None) -> torch.Tensor | None:
+def masks_of(config: MaskedR2Config, block: WindowBlock, masking: str, ratio: float | None) -> torch.Tensor | None:
     """(F, T, C) bool, True masked: the masks under which all windows of a block are read; None where there are none."""
     layout = block.shape.layout
     if masking == "one in eight":
@@ -131,7 +131,7 @@ class Scored:
     role: np.ndarray
 
 
-def score(config: MaskedR2Config, model: ClozeModel, block: Block, masks: torch.Tensor) -> Scored:
+def score(config: MaskedR2Config, model: ClozeModel, block: WindowBlock, masks: torch.Tensor) -> Scored:
     """What each predictor says of the values of a block under each of some masks (F, T, C)."""
     z, classes = block.values(model, block.test), block.classes(model, block.test)
     predictors = predictors_of(config, model, block, z)
@@ -146,7 +146,7 @@ Predictor = Callable[[torch.Tensor, np.ndarray], np.ndarray]
 """A mask (T, C) and the same over present values (M,) -> predictions (R, masked)."""
 
 
-def predictors_of(config: MaskedR2Config, model: ClozeModel, block: Block, z: np.ndarray) -> dict[str, Predictor]:
+def predictors_of(config: MaskedR2Config, model: ClozeModel, block: WindowBlock, z: np.ndarray) -> dict[str, Predictor]:
     """The model, the mean of the class, the mean of what a window shows of the same kind and role, and the imputer."""
     segment, role = block.test.to(model.device), block.of_value["role"]
     train = z[:0] if block.train is None else block.values(model, block.train)

@@ -14,7 +14,7 @@ import numpy as np
 
 from metarep.artefact import open_artefact, write_whole, writing
 from metarep.errors import MetarepError
-from metarep.evaluation.masked import Block, Scored, blocks_of, masks_of, score
+from metarep.evaluation.masked import Scored, WindowBlock, blocks_of, masks_of, score
 from metarep.evaluation.resampling import explained, resamples, steady, summary, total_squares
 from metarep.evaluation.settings import MaskedR2Config
 from metarep.model.layout import ROLES
@@ -176,7 +176,7 @@ def _by_cell(values: np.ndarray, cell: np.ndarray, k: int) -> np.ndarray:
     return np.bincount(cell.ravel(), values.ravel(), k)
 
 
-def slot_names(model: ClozeModel, blocks: Sequence[Block]) -> dict[int, str]:
+def slot_names(model: ClozeModel, blocks: Sequence[WindowBlock]) -> dict[int, str]:
     """The name of each class that is a slot."""
     every = {slots.key: slots for block in blocks for slots in block.shape.layout.slots if slots.key in model.first_class}
     return {model.first_class[key] + at: name for key, slots in every.items() for at, name in enumerate(slots.names())}

@@ -13,13 +13,15 @@ from metarep.settings import Settings
 class ClusterConfig(Settings):
     """The comparison of representations: clusters, agreement, probes. Fitted on train, measured on test."""
 
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, description="of every draw")
     part: Literal["network", "unit"] = Field("network", description="what is compared: networks, or their hidden units")
     baselines: bool | tuple[str, ...] = Field(
         True, description="baselines and oracles beside the embeddings: all that the zoo allows, or those named"
     )
     further: tuple[str, ...] = Field((), description="files of Python that register further baselines")
-    clusterers: tuple[Literal["kmeans", "gmm", "hdbscan"], ...] = Field(("kmeans", "gmm", "hdbscan"), min_length=1)
+    clusterers: tuple[Literal["kmeans", "gmm", "hdbscan"], ...] = Field(
+        ("kmeans", "gmm", "hdbscan"), min_length=1, description="how vectors are clustered"
+    )
     ks: tuple[Annotated[int, Field(ge=2)], ...] = Field(
         (2, 3, 4, 5, 6, 8, 10, 12, 16), min_length=1, description="numbers of clusters tried"
     )
@@ -30,22 +32,22 @@ class ClusterConfig(Settings):
     umap: bool | tuple[str, ...] = Field(
         True, description="UMAP as a map and as a second arm of clustering; of the representations named, if some are"
     )
-    umap_neighbors: int = Field(30, ge=2)
+    umap_neighbors: int = Field(30, ge=2, description="neighbours of UMAP")
     max_fit_networks: int = Field(4000, ge=10, description="training networks, or units")
     max_test_networks: int = Field(5000, ge=10, description="networks, or units, that are measured")
     max_probe_networks: int | None = Field(None, ge=10, description="training networks of the probes; as clusters if left out")
-    n_bootstraps: int = Field(5, ge=1)
-    n_permutations: int = Field(100, ge=10)
-    n_probe_seeds: int = Field(3, ge=1)
+    n_bootstraps: int = Field(5, ge=1, description="resamples by which the stability of clusters is measured")
+    n_permutations: int = Field(100, ge=10, description="permutations of the labels, for nulls")
+    n_probe_seeds: int = Field(3, ge=1, description="draws of the probes' training networks")
 
 
 class TransferConfig(Settings):
     """How well what was learned on one zoo holds on others."""
 
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, description="of every draw")
     kinds: tuple[Kind, ...] = Field(("states",), min_length=1, description="kinds of embeddings that are carried over")
-    max_fit_networks: int = Field(4000, ge=10)
-    max_test_networks: int = Field(2000, ge=10)
+    max_fit_networks: int = Field(4000, ge=10, description="training networks of the source")
+    max_test_networks: int = Field(2000, ge=10, description="networks of a target that are measured")
     k: int = Field(6, ge=2, description="clusters carried over")
 
 
@@ -72,14 +74,14 @@ class MaskedR2Config(Settings):
 class PredictConfig(Settings):
     """Properties of networks predicted from frozen embeddings."""
 
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, description="of every draw")
     targets: tuple[str, ...] = Field((), description="numeric properties of the zoo; all that there are if left out")
     baselines: bool | tuple[str, ...] = Field(
         ("weight_statistics",), description="baselines beside the embeddings: those named, or all that the zoo allows"
     )
     joint: dict[str, tuple[str, ...]] = Field(default_factory=dict, description="representations side by side as one more")
-    n_bootstraps: int = Field(300, ge=20)
-    n_permutations: int = Field(20, ge=2)
+    n_bootstraps: int = Field(300, ge=20, description="resamples of the runs, for intervals")
+    n_permutations: int = Field(20, ge=2, description="fits on permuted values, for nulls")
     n_trees: int = Field(120, ge=1, description="boosted one after the other")
 
 

@@ -27,7 +27,7 @@ def perceptron(d_in: int, d_hidden: int, d_out: int, *, n_hidden: int = 1) -> nn
     return nn.Sequential(*layers, nn.Linear(widths[-1], d_out))
 
 
-class Mixture(NamedTuple):
+class Prediction(NamedTuple):
     """A mixture of K Gaussians for each of many values: log weights, means, log standard deviations (…, K)."""
 
     log_weight: torch.Tensor
@@ -49,7 +49,7 @@ class Mixture(NamedTuple):
         total = torch.zeros_like(self.mean[..., 0])
         for node, weight in zip(nodes, weights / weights.sum(), strict=True):
             points = self.mean + float(node) * self.log_std.exp()
-            at = Mixture(*(part.unsqueeze(-2) for part in self)).log_density(points)
+            at = Prediction(*(part.unsqueeze(-2) for part in self)).log_density(points)
             total -= float(weight) * (self.log_weight.exp() * at).sum(-1)
         return total
 
@@ -63,7 +63,7 @@ class Rectified(NamedTuple):
 
     log_off: torch.Tensor
     log_on: torch.Tensor
-    on: Mixture
+    on: Prediction
 
     def log_density(self, value: torch.Tensor) -> torch.Tensor:
         """(…): log p(value)."""
@@ -82,7 +82,7 @@ class Rectified(NamedTuple):
 class LikelihoodHead(nn.Module):
     """A head that is trained by the likelihood of its distributions."""
 
-    def loss(self, prediction: Mixture | Rectified, value: torch.Tensor) -> torch.Tensor:
+    def loss(self, prediction: Prediction | Rectified, value: torch.Tensor) -> torch.Tensor:
         """(…): the negative log-likelihood in nats."""
         return -prediction.log_density(value)
 
@@ -100,10 +100,10 @@ class DensityHead(LikelihoodHead):
         with torch.no_grad():  # components start spread out, so that they do not collapse into one
             self.out.bias.view(n_values, 3, n_components)[:, 1] = start
 
-    def forward(self, states: torch.Tensor, shift: torch.Tensor | None = None) -> Mixture:
+    def forward(self, states: torch.Tensor, shift: torch.Tensor | None = None) -> Prediction:
         logit, mean, log_std = self.out(states).unflatten(-1, (self.n_values, 3, self.n_components)).unbind(-2)
         mean = mean if shift is None else mean + shift.unsqueeze(-1)
-        return Mixture(F.log_softmax(logit, dim=-1), mean, log_std.clamp(*LOG_STD_RANGE))
+        return Prediction(F.log_softmax(logit, dim=-1), mean, log_std.clamp(*LOG_STD_RANGE))
 
 
 class RectifiedHead(LikelihoodHead):
@@ -127,11 +127,11 @@ class SquaredHead(nn.Module):
         del n_components
         self.out = nn.Linear(d_model, n_values)
 
-    def forward(self, states: torch.Tensor, shift: torch.Tensor | None = None) -> Mixture:
+    def forward(self, states: torch.Tensor, shift: torch.Tensor | None = None) -> Prediction:
         mean = (self.out(states) if shift is None else self.out(states) + shift).unsqueeze(-1)
-        return Mixture(torch.zeros_like(mean), mean, torch.zeros_like(mean))
+        return Prediction(torch.zeros_like(mean), mean, torch.zeros_like(mean))
 
-    def loss(self, prediction: Mixture, value: torch.Tensor) -> torch.Tensor:
+    def loss(self, prediction: Prediction, value: torch.Tensor) -> torch.Tensor:
         """(…): the squared error."""
         return (prediction.expectation() - value).square()
 

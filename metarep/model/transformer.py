@@ -31,7 +31,7 @@ from torch.nn import functional as F
 
 from metarep.model.batches import Batch, Segment
 from metarep.model.behaviour import BehaviourDecoder
-from metarep.model.heads import HEADS, Mixture, perceptron
+from metarep.model.heads import HEADS, Prediction, perceptron
 from metarep.model.layout import COORDINATES, MAX_DEPTH, N_RELATIONS, NUMBERS, ROLES, SIDES, Layout
 from metarep.model.windows import Plan, plan_of
 from metarep.networks.architecture import KINDS, Architecture
@@ -320,11 +320,11 @@ class ClozeModel(nn.Module, PyTorchModelHubMixin, library_name="metarep"):
         """The states (B, T, D) of one segment of which nothing is masked."""
         return self.encode([segment], [segment.no_mask])[0]
 
-    def forward(self, segment: Segment, mask: torch.Tensor) -> Mixture:
+    def forward(self, segment: Segment, mask: torch.Tensor) -> Prediction:
         """The predicted distribution of every value (B, T, C), from those that the mask leaves visible."""
         return self.predicted(self.encode([segment], [mask])[0], segment)
 
-    def predicted(self, states: torch.Tensor, segment: Segment, at=...) -> Mixture:
+    def predicted(self, states: torch.Tensor, segment: Segment, at=...) -> Prediction:
         """What the states (B, T, D) of a segment predict of every value, or of the tokens `at`, an index of (B, T)."""
         shift = self.slot_means(states.flatten(0, 1), [segment])
         return self.head(states[at], None if shift is None else shift.unflatten(0, states.shape[:2])[at])

@@ -19,6 +19,7 @@ from metarep.model.layout import Layout, Stretch, layout_of
 from metarep.model.tokens import Slice, View, build_views
 from metarep.networks.architecture import Architecture
 from metarep.networks.symmetry_groups import Symmetries
+from metarep.networks.tensor_symmetry import permuted
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +71,21 @@ class Plan:
         (s,) = shape.stretches
         units = torch.from_numpy(np.asarray(firsts)[:, None] + np.arange(s.n_units)).to(values[s.view].device)
         return values[s.view][..., units, s.start : s.stop, :].flatten(-3, -2)
+
+    def moved(self, symmetries: Symmetries, orders: Sequence[torch.Tensor | None]) -> torch.Tensor:
+        """(B, M): where each of the M values that the one window of whole networks shows has stood before units were permuted
+        by `orders`, as `networks.tensor_symmetry.permuted` has them.
+        """
+        tensors, n = {}, 0
+        for tensor in self.views[0].architecture.tensors:  # every value numbered, permuted, and looked up where it lands
+            tensors[tensor.name] = torch.arange(n, n + tensor.size).view(1, *tensor.shape)
+            n += tensor.size
+        present, b = self.shapes[0].layout.present, max([1, *(len(order) for order in orders if order is not None)])
+        many = {name: value.expand(b, *value.shape[1:]) for name, value in tensors.items()}
+        before, after = self.whole_values(tensors)[0][present], self.whole_values(permuted(many, symmetries, orders))
+        position = torch.empty(n, dtype=torch.int64)
+        position[before] = torch.arange(len(before))
+        return position[after[:, present]]
 
     def counted(self, shape: Shape, firsts: np.ndarray) -> np.ndarray:
         """(W, T) bool: the tokens whose parameters each window speaks for. Over all windows each parameter is counted once."""

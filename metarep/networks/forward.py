@@ -14,7 +14,7 @@ if TYPE_CHECKING:  # torch costs seconds, and most callers need none
 StageKind = Literal["input", "before bias", "pre-activations", "activations", "output"]
 
 
-class Stage(NamedTuple):
+class NetworkStep(NamedTuple):
     """The values (S, width) of all samples at one step of a network; `layer` counts from 1, the input is 0."""
 
     name: str
@@ -63,13 +63,13 @@ def contributions(spec: NetworkSpec, params, x) -> list:
     return found[::-1]
 
 
-def stages(spec: NetworkSpec, params: np.ndarray, x: np.ndarray) -> list[Stage]:
+def stages(spec: NetworkSpec, params: np.ndarray, x: np.ndarray) -> list[NetworkStep]:
     """Every step of one network params (P,) on the samples x (S, d), in order.
 
     The input, then for each layer W x ("before bias"), W x + b ("pre-activations") and, in a
     ReLU layer, "activations". The last stage has the kind "output" in place of its own.
     """
-    steps = [Stage("input", x, 0, "input")]
+    steps = [NetworkStep("input", x, 0, "input")]
     values = x
     for layer, (weight, bias) in enumerate(spec.unpack(params), start=1):
         values = values @ weight.T
@@ -79,12 +79,12 @@ def stages(spec: NetworkSpec, params: np.ndarray, x: np.ndarray) -> list[Stage]:
         if layer < spec.n_layers or spec.output_relu:
             values = values.clip(min=0)
             steps.append(_stage(layer, "activations", values))
-    steps[-1] = Stage("output", values, spec.n_layers, "output")
+    steps[-1] = NetworkStep("output", values, spec.n_layers, "output")
     return steps
 
 
-def _stage(layer: int, kind: StageKind, values: np.ndarray) -> Stage:
-    return Stage(f"layer {layer} {kind}", values, layer, kind)
+def _stage(layer: int, kind: StageKind, values: np.ndarray) -> NetworkStep:
+    return NetworkStep(f"layer {layer} {kind}", values, layer, kind)
 
 
 class Jacobians(NamedTuple):

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from metarep.account import listed
 from metarep.networks.architecture import Architecture, Tensor
-from metarep.networks.further_symmetries import Block, LogitShift, Rotation, Signs
+from metarep.networks.further_symmetries import HeadRows, LogitShift, Rotation, Signs
 from metarep.networks.inference import symmetries_of
 from metarep.networks.operations import Operation, operations_of
 from metarep.networks.structure import Declared
@@ -120,7 +120,7 @@ def _lora(tensors: Sequence[Tensor]) -> Iterator[Rotation]:
             pairs.setdefault((match[1], match[3]), {})["A" if match[2].lower() in ("a", "down") else "B"] = tensor
     for (stem, _), pair in pairs.items():
         if pair.keys() == {"A", "B"} and pair["A"].shape[0] == pair["B"].shape[1]:
-            yield Rotation("LoRA", stem, 1, pair["A"].shape[0], (Block(pair["A"].name, 0),), (Block(pair["B"].name, 1),))
+            yield Rotation("LoRA", stem, 1, pair["A"].shape[0], (HeadRows(pair["A"].name, 0),), (HeadRows(pair["B"].name, 1),))
 
 
 def _rotations(operation: Operation, architecture: Architecture, groups: Sequence[SymmetryGroup]) -> Iterator[Rotation]:
@@ -136,7 +136,7 @@ def _rotations(operation: Operation, architecture: Architecture, groups: Sequenc
     if _positions_are_added(architecture, by_role) and parts["query"] and parts["key"]:
         yield Rotation("attention rotation", f"queries and keys of {operation.module}", *heads, parts["query"], parts["key"])
     if output is not None and parts["value"]:
-        block = Block(output.name, 1, heads=0) if len(output.shape) == 3 else Block(output.name, output.layout[1])
+        block = HeadRows(output.name, 1, heads=0) if len(output.shape) == 3 else HeadRows(output.name, output.layout[1])
         yield Rotation("attention rotation", f"values and output of {operation.module}", *heads, parts["value"], (block,))
 
 
@@ -163,15 +163,15 @@ def _heads(by_role: Mapping[str, Tensor], groups: Sequence[SymmetryGroup]) -> tu
     return None
 
 
-def _blocks(role: str, by_role: Mapping[str, Tensor], n: int, d: int) -> tuple[Block, ...]:
+def _blocks(role: str, by_role: Mapping[str, Tensor], n: int, d: int) -> tuple[HeadRows, ...]:
     """The rows of queries, keys or values, with their bias; () where they are not laid out head by head."""
-    found: list[Block] = []
+    found: list[HeadRows] = []
     for ending in ("", "_bias"):
         own, fused = by_role.get(role + ending), by_role.get("qkv" + ending)
         if own is None and fused is not None and len(fused.shape) == 2 - bool(ending) and not _BY_HEAD.search(fused.name):
             axis = 0 if ending else fused.layout[0]
             if fused.shape[axis] == 3 * n * d:
-                found.append(Block(fused.name, axis, start=("query", "key", "value").index(role) * n * d))
+                found.append(HeadRows(fused.name, axis, start=("query", "key", "value").index(role) * n * d))
                 continue
         if own is None and ending and fused is None:
             continue
@@ -182,14 +182,14 @@ def _blocks(role: str, by_role: Mapping[str, Tensor], n: int, d: int) -> tuple[B
     return tuple(found)
 
 
-def _own_block(tensor: Tensor, n: int, d: int) -> Block | None:
+def _own_block(tensor: Tensor, n: int, d: int) -> HeadRows | None:
     shape = tensor.shape
     if len(shape) == 1 and shape[0] == n * d:
-        return Block(tensor.name, 0)
+        return HeadRows(tensor.name, 0)
     if tensor.role.endswith("_bias"):
-        return Block(tensor.name, 1, heads=0) if shape == (n, d) else None
+        return HeadRows(tensor.name, 1, heads=0) if shape == (n, d) else None
     if len(shape) == 3:
         place = next((at for at in (0, 1) if shape[at] == n and shape[2] == d), None)
-        return None if place is None else Block(tensor.name, 2, heads=place)
+        return None if place is None else HeadRows(tensor.name, 2, heads=place)
     axis = tensor.layout[0]
-    return Block(tensor.name, axis) if len(shape) == 2 and shape[axis] == n * d else None
+    return HeadRows(tensor.name, axis) if len(shape) == 2 and shape[axis] == n * d else None

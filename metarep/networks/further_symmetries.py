@@ -86,7 +86,7 @@ class LogitShift:
 
 
 @dataclass(frozen=True)
-class Block:
+class HeadRows:
     """The d rows of a tensor that belong to each of n heads: along `axis` from `start`, head by head, or along an axis
     `heads` of their own.
     """
@@ -115,8 +115,8 @@ class Rotation:
     name: str
     n: int
     d: int
-    left: tuple[Block, ...]
-    right: tuple[Block, ...]
+    left: tuple[HeadRows, ...]
+    right: tuple[HeadRows, ...]
     evidence: Evidence = "assumed"
 
     def random(
@@ -153,7 +153,7 @@ class Rotation:
     def _is_in(self, tensors: Tensors) -> bool:
         return all(block.tensor in tensors for block in (*self.left, *self.right))
 
-    def _joined(self, tensors: Tensors, side: Sequence[Block], n_lead: int) -> torch.Tensor:
+    def _joined(self, tensors: Tensors, side: Sequence[HeadRows], n_lead: int) -> torch.Tensor:
         """(…, n, d, L) float64."""
         blocks = [block.rows(tensors[block.tensor], self.n, self.d, n_lead) for block in side]
         return torch.cat([one.double().reshape(*one.shape[: n_lead + 2], -1) for one in blocks], dim=-1)

@@ -42,7 +42,7 @@ NormPlace = Literal["behind", "before"]
 """Whether norm k of a block stands behind convolution k, or before it as in He et al., "Identity mappings", 2016."""
 
 
-class Block(NamedTuple):
+class ResidualBlock(NamedTuple):
     """The operations of one block: convolutions and norms by number, a slope of one value by that of the convolution before it,
     and what leads across."""
 
@@ -83,7 +83,7 @@ def residual_conv(operations: Sequence[Operation]) -> tuple[SymmetryGroup, ...]:
     return tuple(units for block in blocks for units in inner_groups(sequence(block.path(place)), by_name))
 
 
-def _whole(root: Root, blocks: Sequence[Block], place: NormPlace) -> Structure | None:
+def _whole(root: Root, blocks: Sequence[ResidualBlock], place: NormPlace) -> Structure | None:
     """The whole network; None where it is not known which stream a norm outside of the blocks stands on, where the layer at
     the end reads each channel more than once, and for norms across in front of convolutions."""
     ends = {"first": root.stem.n_out, "last": next(o for o in reversed(blocks[-1].path(place)) if o.is_layer).n_out}
@@ -102,7 +102,7 @@ def _whole(root: Root, blocks: Sequence[Block], place: NormPlace) -> Structure |
     return Structure("sequence", (root.stem.label, *first, *middle, *last, root.head.label))
 
 
-def _split(operations: Sequence[Operation]) -> tuple[list[Block | None], Root | None]:
+def _split(operations: Sequence[Operation]) -> tuple[list[ResidualBlock | None], Root | None]:
     """The blocks in order of their numbers, None for those that are not known, and what stands outside; no blocks in doubt."""
     blocks: dict[tuple[int, ...], dict[str, Operation]] = {}
     others, places = [], set()
@@ -127,9 +127,9 @@ def _is(role: str, name: str) -> re.Match[str] | None:
     return re.fullmatch(ROLES[role], name.lower())
 
 
-def _block(parts: Mapping[str, Operation]) -> Block | None:
+def _block(parts: Mapping[str, Operation]) -> ResidualBlock | None:
     """A block as one knows them: convolutions, each norm with one of them, one convolution across at most; None for others."""
-    block = Block({}, {}, {}, [])
+    block = ResidualBlock({}, {}, {}, [])
     for name, operation in parts.items():
         is_conv = operation.plain and operation.kind.startswith("conv")
         is_norm = operation.plain and operation.has_statistics
@@ -164,7 +164,7 @@ def _same_layer(conv: str, norm: str) -> bool:
     return re.sub("batch_?norm|norm|bn", "conv", norm.lower()) == conv.lower() or conv_in == norm_in != ""
 
 
-def _norm_place(blocks: Sequence[Block], root: Root | None) -> NormPlace | None:
+def _norm_place(blocks: Sequence[ResidualBlock], root: Root | None) -> NormPlace | None:
     """Where the norms of all blocks stand, by their sizes; None in doubt.
 
     Where all widths are alike, sizes say nothing. Then the order in the file has to, together with the norm outside of the

@@ -18,7 +18,7 @@ from typing import NamedTuple
 from metarep.networks.symmetry_groups import Member, Side, SymmetryGroup
 
 
-class Run(NamedTuple):
+class UnitRun(NamedTuple):
     """outer · n · inner places of an axis, as `Member` has it: the class of their units, and that of what multiplies them."""
 
     units: int
@@ -31,12 +31,12 @@ class Run(NamedTuple):
     def size(self) -> int:
         return self.outer * self.n * self.inner
 
-    def within(self, before: int = 1, after: int = 1) -> Run:
+    def within(self, before: int = 1, after: int = 1) -> UnitRun:
         """With every unit `after` times in a row, and all that `before` times."""
         return self._replace(outer=before * self.outer, inner=after * self.inner)
 
 
-Axis = tuple[Run, ...]
+Axis = tuple[UnitRun, ...]
 
 
 def size_of(axis: Axis) -> int:
@@ -65,7 +65,7 @@ class Units:
 
     def new(self, n: int, name: str = "") -> Axis:
         """An axis of n units of their own; without a name they are called by the first tensor that feeds them."""
-        axis = (Run(self._node(n), self._node(n), n),)
+        axis = (UnitRun(self._node(n), self._node(n), n),)
         self.names[axis[0].units] = name
         return axis
 
@@ -91,7 +91,7 @@ class Units:
         for run in axis:
             units = self.at(run.units)
             n = self.n[units]
-            found.append(Run(units, self.at(run.scale), n, run.outer, run.inner * (run.n // n if n else 1)))
+            found.append(UnitRun(units, self.at(run.scale), n, run.outer, run.inner * (run.n // n if n else 1)))
         return tuple(found)
 
     def freeze(self, axis: Axis) -> None:
@@ -110,7 +110,7 @@ class Units:
         self.loosen(axis)
         return tuple(run._replace(scale=self._node(run.n)) for run in axis)
 
-    def coarser(self, run: Run, times: int) -> Run:
+    def coarser(self, run: UnitRun, times: int) -> UnitRun:
         """`times` neighbours are one unit from now on."""
         self.n[self.at(run.units)] = run.n // times
         return self.now((run,))[0]

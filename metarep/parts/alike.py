@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from sklearn.preprocessing import normalize
 
 from metarep.evaluation.clusters import Silhouette, fit_kmeans, sweep
-from metarep.parts.reading import Parts
+from metarep.parts.reading import PartVectors
 from metarep.parts.settings import PartsConfig
 
 LARGE = 20
@@ -16,11 +17,11 @@ BLOCK = 2048
 
 
 @dataclass(frozen=True)
-class Found:
+class Alike:
     """Of M parts of a kind: cluster (M,), −1 where there are too few parts to cluster; nearest (M,) and its similarity (M,);
     p (M,), the share of parts of shuffled copies whose nearest is as near; k_curve and tests as rows of tables."""
 
-    parts: Parts
+    parts: PartVectors
     cluster: np.ndarray
     nearest: np.ndarray
     similarity: np.ndarray
@@ -30,7 +31,7 @@ class Found:
     tests: list[dict]
 
 
-def find_alike(config: PartsConfig, parts: Parts) -> Found:
+def find_alike(config: PartsConfig, parts: PartVectors) -> Alike:
     """Clusters parts by what the arrangement of parameters adds to them, and finds the part nearest to each."""
     own, copies = parts.added[0], parts.added[1:]
     nearest, similarity = nearest_parts(own)
@@ -51,16 +52,16 @@ def find_alike(config: PartsConfig, parts: Parts) -> Found:
     if ks:
         cluster, k_curve, separation = cluster_parts(config, own, copies, ks)
         tests.append(null_row(parts.kind, *separation))
-    return Found(parts, cluster, nearest, similarity, p, shuffled_similarity, k_curve, tests)
+    return Alike(parts, cluster, nearest, similarity, p, shuffled_similarity, k_curve, tests)
 
 
-def large_groups(parts: Parts) -> list[np.ndarray]:
+def large_groups(parts: PartVectors) -> list[np.ndarray]:
     """The rows of each group of at least LARGE units."""
     groups = [np.flatnonzero(parts.groups == group) for group in dict.fromkeys(parts.groups)]
     return [rows for rows in groups if len(rows) >= LARGE]
 
 
-def next_to_nearest(parts: Parts, added: np.ndarray, members: list[np.ndarray]) -> float:
+def next_to_nearest(parts: PartVectors, added: np.ndarray, members: list[np.ndarray]) -> float:
     """The share of units of large groups whose nearest in the group is saved next to them; chance where order means nothing."""
     found = []
     for rows in members:
@@ -89,17 +90,11 @@ def by_size(cluster: np.ndarray) -> np.ndarray:
     return rank[np.searchsorted(found, cluster)]
 
 
-def of_length_one(x: np.ndarray) -> np.ndarray:
-    """Rows (M, D) scaled to length one; 0 stays 0."""
-    length = np.linalg.norm(x, axis=1, keepdims=True)
-    return np.divide(x, length, out=np.zeros_like(x), where=length > 0)
-
-
 def nearest_parts(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """For each row of x (M, D) the other row with the largest cosine, (M,), and that cosine; −1 and 0 where there is none."""
     if len(x) < 2:
         return np.full(len(x), -1), np.zeros(len(x))
-    unit = of_length_one(x).astype(np.float32)
+    unit = normalize(x).astype(np.float32)
     nearest, similarity = np.zeros(len(x), np.int64), np.zeros(len(x))
     for at in range(0, len(x), BLOCK):
         cosine = unit[at : at + BLOCK] @ unit.T

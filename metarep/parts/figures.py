@@ -7,8 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
+from sklearn.preprocessing import normalize
 
-from metarep.parts.alike import Found, of_length_one
+from metarep.parts.alike import Alike
 from metarep.report.style import DIVERGING, INK, MUTED, PALETTE, bare, cluster_colour, drawing
 
 MAX_ROWS = 48
@@ -31,7 +32,7 @@ def short(name: str) -> str:
     return name if len(name) <= MAX_NAME else name[: MAX_NAME // 2 - 1] + " … " + name[-MAX_NAME // 2 + 2 :]
 
 
-def map_figure(found: Found, title: str) -> Figure:
+def map_figure(found: Alike, title: str) -> Figure:
     """A strip for each group of parts, a cell for each part in the order that they were saved in, the colour its cluster.
 
     What is left out is said where it would stand: groups in the middle beyond MAX_ROWS, parts of a group beyond MAX_CELLS.
@@ -60,7 +61,7 @@ def map_figure(found: Found, title: str) -> Figure:
     return figure
 
 
-def cells_of(found: Found, group: str) -> np.ndarray:
+def cells_of(found: Alike, group: str) -> np.ndarray:
     """(n,): the clusters of a group's parts in the order that they were saved in."""
     member = np.flatnonzero(found.parts.groups == group)
     return found.cluster[member[np.argsort(found.parts.index[member], kind="stable")]]
@@ -77,7 +78,7 @@ def draw_strip(ax: Axes, row: int, cells: np.ndarray, numbers: np.ndarray) -> No
     ax.text(1.01, row, text, va="center", fontsize=8, color=MUTED)
 
 
-def similarity_figure(found: list[Found]) -> Figure:
+def similarity_figure(found: list[Alike]) -> Figure:
     """How alike each part is to the one nearest to it, in the network and in its shuffled copies."""
     with drawing(3.6 * len(found), 3.2) as figure:
         axes = figure.subplots(1, len(found), squeeze=False)[0]
@@ -95,9 +96,9 @@ def similarity_figure(found: list[Found]) -> Figure:
     return figure
 
 
-def layers_figure(found: Found) -> Figure:
+def layers_figure(found: Alike) -> Figure:
     """The similarity of each two layers, by what the arrangement of their parameters adds."""
-    unit = of_length_one(found.parts.added[0])
+    unit = normalize(found.parts.added[0])
     n = len(unit)
     side = min(9.0, 2.6 + 0.22 * n)
     with drawing(side + 1.2, side) as figure:

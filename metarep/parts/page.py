@@ -13,13 +13,10 @@ from matplotlib.figure import Figure
 from sklearn.metrics import adjusted_mutual_info_score
 
 from metarep.artefact import write_whole
-from metarep.parts.alike import Found
+from metarep.parts.alike import Alike
 from metarep.report.page import template_of
 from metarep.report.style import png_of
 from metarep.tables import write_tables
-
-MAX_ROWS = 30
-"""Of a longer table the page shows the first rows, and says so."""
 
 SIGNIFICANT = 0.05
 Rows = list[dict[str, Any]]
@@ -67,11 +64,11 @@ def write_findings(folder: Path, name: str, found: Findings, *, dpi: int) -> Non
         images.append({"data": base64.b64encode(data).decode(), "caption": one.caption})
     write_whole(folder / "findings.md", "\n\n".join(found.sentences) + "\n")
     shown = {table: tables[table] for table in found.shown if tables[table]}
-    page = template_of("parts", "parts.html").render(name=name, found=found, images=images, tables=shown, max_rows=MAX_ROWS)
+    page = template_of("parts", "parts.html").render(name=name, found=found, images=images, tables=shown)
     write_whole(folder / "report.html", page)
 
 
-def sentences(found: dict[str, Found], n_params: int, n_shuffles: int) -> tuple[str, ...]:
+def sentences(found: dict[str, Alike], n_params: int, n_shuffles: int) -> tuple[str, ...]:
     """In plain words: how many parts, whether they are more alike than in shuffled copies, what the clusters hold."""
     counts = ", ".join(f"{len(one.cluster):,} {kind}s" for kind, one in found.items())
     said = [
@@ -94,7 +91,7 @@ def null_sentence(kind: str, row: dict) -> str:
     )
 
 
-def cluster_sentence(kind: str, one: Found) -> str:
+def cluster_sentence(kind: str, one: Alike) -> str:
     """How many clusters, their shares, and how far they are more than the group that a part is in."""
     share = [float(np.mean(one.cluster == number)) for number in np.unique(one.cluster)]
     ami = adjusted_mutual_info_score(one.parts.groups.astype(str), one.cluster)

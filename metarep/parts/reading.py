@@ -20,12 +20,12 @@ from metarep.networks.inference import symmetries_of
 from metarep.networks.symmetry_groups import Symmetries
 from metarep.networks.tensor_symmetry import canonical_form
 from metarep.parts.settings import PartsConfig
-from metarep.parts.source import Source
+from metarep.parts.source import Subject
 from metarep.progress import Progress
 
 
 @dataclass(frozen=True)
-class Parts:
+class PartVectors:
     """The parts of one kind: groups (M,) — the layer or the group of units that each is in —, index (M,) — the number of a
     unit within its group as it was saved, of a layer or window among all —, vectors (M, D) as the model gives them, and
     (1 + S, M, D) what the arrangement adds: the network's own first, then the S shuffled copies'.
@@ -41,7 +41,7 @@ class Parts:
         return len(self.groups)
 
 
-def read_parts(config: PartsConfig, model: ClozeModel, source: Source, progress: Progress) -> dict[str, Parts]:
+def read_parts(config: PartsConfig, model: ClozeModel, source: Subject, progress: Progress) -> dict[str, PartVectors]:
     """The units, layers and windows of a network beside those of its shuffled copies, without kinds of which it has none."""
     tensors = readable_tensors(source.architecture, source.tensors, where=source.name)
     symmetries = with_further(source.architecture, symmetries_of(source.architecture, relu=source.relu))
@@ -56,7 +56,7 @@ def read_parts(config: PartsConfig, model: ClozeModel, source: Source, progress:
             task.advance(1)
     places = places_of(plan, source.architecture, canonical_form(tensors, symmetries)[1])
     return {
-        kind: Parts(kind, *places[kind], vectors[0], added_by_arrangement(np.stack(vectors)))
+        kind: PartVectors(kind, *places[kind], vectors[0], added_by_arrangement(np.stack(vectors)))
         for kind, vectors in found.items()
         if len(vectors[0])
     }

@@ -20,7 +20,7 @@ from metarep.zoos.zoo import open_zoo
 
 
 @dataclass(frozen=True)
-class Source:
+class Subject:
     """A network to take apart, and the zoo that it came from, if one; `settings` say which network it was."""
 
     name: str
@@ -36,7 +36,7 @@ class Source:
         return {"zoo": self.zoo} if self.zoo else {}
 
 
-def open_source(path: Path | str, network_id: str | None = None, *, architecture: Path | str | None = None) -> Source:
+def open_source(path: Path | str, network_id: str | None = None, *, architecture: Path | str | None = None) -> Subject:
     """A network from a checkpoint file, or one of a zoo by its id; what its tensors are is read as importing reads it.
 
     `architecture` is a YAML that says of a file's tensors what their names do not. Raises MetarepError for anything else.
@@ -50,7 +50,7 @@ def open_source(path: Path | str, network_id: str | None = None, *, architecture
     return _of_file(path, architecture)
 
 
-def _of_zoo(path: Path, network_id: str | None, architecture: Path | str | None) -> Source:
+def _of_zoo(path: Path, network_id: str | None, architecture: Path | str | None) -> Subject:
     zoo = open_zoo(path)
     if network_id is None:
         raise MetarepError(f"{path} is a zoo", fix="say which network of it: metarep parts MODEL ZOO --network ID")
@@ -58,10 +58,10 @@ def _of_zoo(path: Path, network_id: str | None, architecture: Path | str | None)
         fix = "import the files again with it"
         raise MetarepError(f"{path} is a zoo, which knows what its tensors are", met="--architecture", fix=fix)
     tensors, architecture = zoo.network(network_id), zoo.architecture_of(zoo.row_of(network_id))
-    return Source(network_id, architecture, tensors, zoo.artefact, zoo.activation == "relu", {"network": network_id})
+    return Subject(network_id, architecture, tensors, zoo.artefact, zoo.activation == "relu", {"network": network_id})
 
 
-def _of_file(path: Path, architecture: Path | str | None) -> Source:
+def _of_file(path: Path, architecture: Path | str | None) -> Subject:
     described = read_description(architecture) if architecture is not None else None
     account = Account()
     found = find_networks([path], account)
@@ -76,4 +76,4 @@ def _of_file(path: Path, architecture: Path | str | None) -> Source:
     settings = {"network": found[0].file, "sha256": reader.sha256(found[0])}
     if described is not None:
         settings |= {"architecture": described.resolved()}
-    return Source(found[0].file, known, checkpoint.tensors, None, False, settings)
+    return Subject(found[0].file, known, checkpoint.tensors, None, False, settings)

@@ -11,12 +11,12 @@ from metarep.artefact import Artefact, open_artefact, writing
 from metarep.embeddings.store import FILE, Embeddings, EmbeddingWriter, load_embeddings
 from metarep.model.pretraining import load_model
 from metarep.model.transformer import ClozeModel
-from metarep.parts.alike import Found, find_alike
+from metarep.parts.alike import Alike, find_alike
 from metarep.parts.figures import layers_figure, map_figure, similarity_figure
 from metarep.parts.page import Captioned, Findings, sentences, write_findings
 from metarep.parts.reading import read_parts
 from metarep.parts.settings import PartsConfig
-from metarep.parts.source import Source, open_source
+from metarep.parts.source import Subject, open_source
 from metarep.progress import Progress
 from metarep.tables import rows_of
 from metarep.zoos.domain import domain_of
@@ -84,7 +84,7 @@ def typical_network(zoo: Zoo, embeddings: Embeddings) -> str:
 
 
 def known_of_domain(
-    config: PartsConfig, model: ClozeModel, artefact: Artefact, source: Source, progress: Progress
+    config: PartsConfig, model: ClozeModel, artefact: Artefact, source: Subject, progress: Progress
 ) -> Findings | None:
     """What the domain of the zoo that the model was pretrained on finds in the network, if it looks for anything."""
     if "zoo" not in artefact.manifest["inputs"]:
@@ -97,7 +97,7 @@ def known_of_domain(
     return domain.parts(config, model, zoo, source, progress) if domain and domain.parts else None
 
 
-def findings(config: PartsConfig, source: Source, found: dict[str, Found]) -> Findings:
+def findings(config: PartsConfig, source: Subject, found: dict[str, Alike]) -> Findings:
     """Tables, figures and sentences."""
     figures = {
         f"map_{kind}s": Captioned(
@@ -128,7 +128,7 @@ def findings(config: PartsConfig, source: Source, found: dict[str, Found]) -> Fi
     )
 
 
-def part_rows(one: Found) -> list[dict[str, Any]]:
+def part_rows(one: Alike) -> list[dict[str, Any]]:
     """A row for each part: its group, cluster (from 1, 0 where none was made), the part nearest to it, and how near."""
     groups, index, near = one.parts.groups, one.parts.index, one.nearest
     columns = {"part": [one.parts.kind] * len(groups), "group": groups, "index": index, "cluster": one.cluster + 1}
@@ -137,7 +137,7 @@ def part_rows(one: Found) -> list[dict[str, Any]]:
     return rows_of(columns | {"similarity": one.similarity, "p": one.p})
 
 
-def alike_rows(one: Found, n: int) -> list[dict[str, Any]]:
+def alike_rows(one: Alike, n: int) -> list[dict[str, Any]]:
     """The most alike pairs, each once, the nearest first."""
     pairs: dict[frozenset, int] = {}
     for i in np.argsort(-one.similarity, kind="stable"):

@@ -64,7 +64,7 @@ TITLES = {
 
 
 @dataclass(frozen=True)
-class Representation:
+class Compared:
     """One representation: its name in every table, the model and the kind of embedding, its group, title and description."""
 
     name: str
@@ -81,13 +81,13 @@ def key_of(row: Mapping) -> str:
     return "\t".join(str(row[column]) for column in ("representation", "model", "untrained"))
 
 
-def representation_of(row: Mapping, objectives: Mapping[str, str]) -> Representation:
+def representation_of(row: Mapping, objectives: Mapping[str, str]) -> Compared:
     """The representation of a row of representations.csv; `objectives` {model: what it learned by}, cloze if not named."""
     name, model, kind, untrained = row["representation"], row["model"], row["kind"], bool(row["untrained"])
     origin, words = row.get("origin", "embedding" if model else "baseline"), row.get("description", "")
     if origin != "embedding":
         group = {"oracle": ORACLE, "joint": CLOZE}.get(origin, BASELINE)
-        return Representation(name, "", kind, False, group, TITLES.get(name, name.replace("_", " ")), words)
+        return Compared(name, "", kind, False, group, TITLES.get(name, name.replace("_", " ")), words)
     of = "" if model in MAIN_MODEL else f" ({model})"
     words = kind_named(kind).description if kind in kind_names() else words
     group, title = CLOZE, f"cloze {kind}{of}"
@@ -95,4 +95,4 @@ def representation_of(row: Mapping, objectives: Mapping[str, str]) -> Representa
         group, title, words = UNTRAINED, f"untrained {kind}{of}", f"as {kind}, from an encoder that was never trained"
     elif objectives.get(model, "cloze") != "cloze":
         group, title = OTHER, f"{model} ({kind})"
-    return Representation(name, model, kind, untrained, group, title, words)
+    return Compared(name, model, kind, untrained, group, title, words)

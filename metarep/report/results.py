@@ -22,7 +22,7 @@ from metarep.report.representations import (
     ORACLE,
     PREDICTORS,
     UNTRAINED,
-    Representation,
+    Compared,
     key_of,
     representation_of,
 )
@@ -120,7 +120,7 @@ class Results:
     # -- scores of representations
 
     @cached_property
-    def representations(self) -> dict[str, Representation]:
+    def representations(self) -> dict[str, Compared]:
         """Everything that was compared, by key, in the order of the tables."""
         rows = self.table("clusters/representations")
         rows = [*rows, *(row for row in self.table("predictions/predictions") if not rows)]

@@ -131,12 +131,6 @@ def null_mark(ax: Axes, y: float, value: float, height: float = 0.26) -> None:
     ax.plot([value, value], [y - height, y + height], color=MUTED, lw=1.6, zorder=2, alpha=0.8)
 
 
-def band(ax: Axes, x: Sequence[float], low: Sequence, middle: Sequence, high: Sequence, colour: str, **line) -> None:
-    """A line with what lies between `low` and `high` tinted."""
-    ax.fill_between(x, low, high, color=colour, alpha=0.22, lw=0)
-    ax.plot(x, middle, color=colour, **line)
-
-
 def zero_lines(ax: Axes, colour: str = MUTED) -> None:
     """Thin lines through the origin."""
     for line in (ax.axhline, ax.axvline):

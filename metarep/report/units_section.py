@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from metarep.report.blocks import Heading, Section, Table, Text
-from metarep.report.representations import CLOZE, Representation, key_of, representation_of
+from metarep.report.representations import CLOZE, Compared, key_of, representation_of
 from metarep.report.results import Results, scores_of
 from metarep.report.wording import Finding, Score, plain, relation, spoken
 
@@ -29,7 +29,7 @@ def section(results: Results) -> Section | None:
     return Section("units", "Units", blocks, findings)
 
 
-def table(known: Mapping[str, Representation], scores: Mapping[str, Mapping[str, Score]]) -> Table:
+def table(known: Mapping[str, Compared], scores: Mapping[str, Mapping[str, Score]]) -> Table:
     """A row a representation, the best by neighbours first."""
     order = sorted(known, key=lambda name: -scores["nearest_neighbours"][name].value)
     cells = [[spoken(of[name]) if name in of else "n/a" for of in scores.values()] for name in order]
@@ -37,7 +37,7 @@ def table(known: Mapping[str, Representation], scores: Mapping[str, Mapping[str,
     return Table(COLUMNS, rows, groups={number: known[name].group for number, name in enumerate(order)})
 
 
-def sentence(known: Mapping[str, Representation], scores: Mapping[str, Mapping[str, Score]]) -> str:
+def sentence(known: Mapping[str, Compared], scores: Mapping[str, Mapping[str, Score]]) -> str:
     """The best embedding beside the best baseline, by each metric."""
     words = {"linear": "By a linear probe", "nearest_neighbours": "by nearest neighbours", "ari": "by the ARI of k-means"}
     words["within"] = "by that of k-means within each network"

@@ -13,19 +13,17 @@ import numpy as np
 import torch
 
 from metarep.embeddings.behaviour import N_FINE, predict_group
+from metarep.embeddings.leave_one_out import masked_in_turn
 from metarep.embeddings.readout import Readout, read_networks
 from metarep.embeddings.specs import param_of_token, plan_of_spec, segment_of
 from metarep.embeddings.stage import probe_space
 from metarep.evaluation.imputers import fit_gaussian, unit_orders
 from metarep.evaluation.resampling import N_DRAWS, explained, resamples, total_squares
-from metarep.model.masks import leave_one_out_masks
 from metarep.model.transformer import ClozeModel
 from metarep.model.windows import plan_of
 from metarep.networks.inference import symmetries_of
 from metarep.networks.spec import NetworkSpec
 from metarep.zoos.parameters import architecture_of_spec, as_sequential
-
-WINDOWS_PER_BATCH = 256
 
 
 @dataclass(frozen=True)
@@ -76,16 +74,10 @@ def _plan(spec: NetworkSpec):
 def predicted_in_turn(model: ClozeModel, spec: NetworkSpec, params: np.ndarray) -> np.ndarray:
     """(N, P) float64: what the model expects of each parameter of networks (N, P) when its token alone is masked."""
     plan, _ = plan_of_spec(model, spec)
-    at, parts = param_of_token(plan, spec), []
-    segment = segment_of(plan, spec, params).to(model.device)
-    masks, token = leave_one_out_masks(segment.layout).to(model.device), torch.arange(segment.layout.n_tokens)
-    with torch.no_grad():
-        for some in segment.split(WINDOWS_PER_BATCH):
-            n, t = len(some), segment.layout.n_tokens
-            repeated = some.take(torch.arange(n, device=model.device).repeat_interleave(t))
-            states = model.encode([repeated], [masks.repeat(n, 1, 1)])[0].view(n, t, t, -1)[:, token, token]
-            parts.append(model.denormalise(model.predicted(states, some).expectation(), some).cpu())
-    expected, found = torch.cat(parts).double().numpy(), np.empty(params.shape)
+    at, segment = param_of_token(plan, spec), segment_of(plan, spec, params).to(model.device)
+    said = masked_in_turn(model, segment)
+    expected = torch.cat([model.denormalise(of_some.expectation(), some).cpu() for some, of_some in said]).double().numpy()
+    found = np.empty(params.shape)
     found[:, at[at >= 0]] = expected[:, at >= 0]
     return found
 
@@ -113,7 +105,7 @@ def imputed_in_turn(spec: NetworkSpec, train: np.ndarray, values: np.ndarray) ->
 
 
 @dataclass(frozen=True)
-class Held:
+class HeldOut:
     """Held-out networks: values (N, P) in standard deviations, their kinds, and resamples (B, N) of networks, the first of
     which is the sample itself.
     """
@@ -124,7 +116,7 @@ class Held:
     seed: int = 0
 
     @classmethod
-    def of(cls, values: np.ndarray, kinds: Kinds, *, n_bootstraps: int, seed: int) -> Held:
+    def of(cls, values: np.ndarray, kinds: Kinds, *, n_bootstraps: int, seed: int) -> HeldOut:
         """With so many resamples."""
         return cls(np.asarray(values, np.float64), kinds, resamples(n_bootstraps, len(values), seed=seed), seed)
 

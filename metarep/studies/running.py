@@ -14,15 +14,12 @@ from metarep.report.page import template_of
 from metarep.report.style import png_of
 from metarep.runner import Stage, publish, run_stages
 from metarep.settings import Settings
-from metarep.studies.study import Context, Result, Series, Study
+from metarep.studies.study import Context, Result, Study, StudySeries
 from metarep.tables import read_csv, to_csv
 
 RESULT = "result.json"
 SHARED = "shared"
 """The folder of the zoos and models that several studies use."""
-
-MAX_ROWS = 30
-"""Of a longer table the page shows the first rows, and says so."""
 
 
 def run_series(
@@ -30,7 +27,7 @@ def run_series(
     name: str,
     out: Path | str,
     *,
-    series: Series,
+    series: StudySeries,
     publish_to: Path | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
@@ -66,7 +63,7 @@ def published_name(path: Path) -> str:
     return path.name if study == "report" else f"{study}-{path.name}"
 
 
-def stage_of(study: Study, series: Series, config: Settings, out: Path) -> Stage:
+def stage_of(study: Study, series: StudySeries, config: Settings, out: Path) -> Stage:
     """The stage that makes one study."""
 
     def make(path: Path, *, overwrite: bool, progress: Progress) -> None:
@@ -103,13 +100,13 @@ def as_json(study: Study, result: Result) -> dict[str, Any]:
     }
 
 
-def finished(out: Path, series: Series) -> list[tuple[Study, dict[str, Any]]]:
+def finished(out: Path, series: StudySeries) -> list[tuple[Study, dict[str, Any]]]:
     """The studies of a series that are in `out`, in their order, each with its result.json."""
     there = [study for study in series.studies if (out / study.folder / MANIFEST).is_file()]
     return [(one, json.loads((open_artefact(out / one.folder, series.one).path / RESULT).read_text())) for one in there]
 
 
-def write_report(out: Path, series: Series, progress: Progress) -> None:
+def write_report(out: Path, series: StudySeries, progress: Progress) -> None:
     """Writes `out`/report: summary.csv and report.html with every study that is finished."""
     there = finished(out, series)
     inputs: dict[str, Artefact] = {study.folder: open_artefact(out / study.folder) for study, _ in there}
@@ -120,7 +117,7 @@ def write_report(out: Path, series: Series, progress: Progress) -> None:
     progress.say(f"page: {out / 'report' / 'report.html'}")
 
 
-def render(out: Path, series: Series, finished: list[tuple[Study, dict[str, Any]]], rows: list[dict[str, Any]]) -> str:
+def render(out: Path, series: StudySeries, finished: list[tuple[Study, dict[str, Any]]], rows: list[dict[str, Any]]) -> str:
     """The page of the finished studies under `out` as HTML that needs no network: figures are in it as data URIs."""
     sections = []
     for study, found in finished:
@@ -131,7 +128,7 @@ def render(out: Path, series: Series, finished: list[tuple[Study, dict[str, Any]
         tables = {name: read_csv(folder / f"{name}.csv") for name in found["shown"]}
         sections.append({"study": study, "found": found, "images": images, "tables": tables})
     published = any(claim["met"] is not None for _, found in finished for claim in found["claims"])
-    shared = {"series": series, "rows": rows, "published": published, "max_rows": MAX_ROWS}
+    shared = {"series": series, "rows": rows, "published": published}
     return template_of("studies", "page.html").render(sections=sections, **shared)
 
 

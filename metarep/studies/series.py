@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from metarep.studies.settings import BeyondConfig, ExperimentConfig, QuestionConfig
-from metarep.studies.study import Series, Study
+from metarep.studies.study import Study, StudySeries
 
-EXPERIMENTS = Series(
+EXPERIMENTS = StudySeries(
     "experiment",
     "experiments",
     ExperimentConfig,
@@ -37,7 +37,7 @@ EXPERIMENTS = Series(
 """The ten of the notes in their order, then what they left open. Each depends on all settings."""
 
 ASKED = ("seed", "n_networks", "pretrain", "n_bootstraps")
-QUESTIONS = Series(
+QUESTIONS = StudySeries(
     "question",
     "questions",
     QuestionConfig,
@@ -56,7 +56,7 @@ QUESTIONS = Series(
 )
 
 READ, OWN = ("seed", "model", "zoo", "n_networks", "pretrain", "n_bootstraps"), ("seed", "n_bootstraps")
-BEYOND = Series(
+BEYOND = StudySeries(
     "beyond",
     "beyond",
     BeyondConfig,

@@ -200,7 +200,7 @@ class Study:
 
 
 @dataclass(frozen=True)
-class Series:
+class StudySeries:
     """Studies that share settings, a folder and a page; `one` and `many` are what they are called.
 
     `one` is also the kind of their artefacts, `title` and `lead` are at the head of the page. `published` are patterns of the

@@ -23,7 +23,7 @@ class ImportBenchConfig(Settings):
     widths: tuple[int, ...] = Field((100, 400, 1600), min_length=1, description="of the two hidden layers of one network")
     n_files: tuple[int, ...] = Field((10, 100), description="numbers of files with a small network each")
     rounds: int = Field(2, ge=1, description="times that each is timed; the best counts")
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, description="of every draw")
 
 
 def bench_import(config: ImportBenchConfig, *, progress: Progress | None = None) -> list[dict]:

@@ -69,7 +69,7 @@ class Readings:
 
 
 @dataclass(frozen=True)
-class Reading:
+class ColumnReading:
     """One column: its values, whether it is a label and a property, what that is in words and why."""
 
     values: np.ndarray
@@ -152,7 +152,7 @@ def read_columns(
     return Readings({name: one.values for name, one in found.items()}, (*sure, *both), properties, entries)
 
 
-def _finite(reading: Reading) -> Reading:
+def _finite(reading: ColumnReading) -> ColumnReading:
     """With infinite numbers as missing ones, which it says."""
     infinite = np.isinf(reading.values) if reading.values.dtype != object else np.zeros(1, bool)
     if not infinite.any():
@@ -167,7 +167,7 @@ def _cell(value: Any) -> str:
     return str(value).strip() if not isinstance(value, bool) else str(value).lower()
 
 
-def read_column(name: str, cells: Sequence[str], run_ids: Sequence[str], forced: str | None = None) -> Reading:
+def read_column(name: str, cells: Sequence[str], run_ids: Sequence[str], forced: str | None = None) -> ColumnReading:
     """How the texts (N,) of one column are read."""
     run = np.array(run_ids, dtype=object)
     texts = np.array(["" if cell in MISSING else cell for cell in cells], dtype=object)
@@ -178,55 +178,57 @@ def read_column(name: str, cells: Sequence[str], run_ids: Sequence[str], forced:
     if not words:
         texts[np.isnan(numbers)] = ""
     if not words and not len(known):
-        return Reading(texts, False, False, "left out: no network has a value")
+        return ColumnReading(texts, False, False, "left out: no network has a value")
     if forced == "category":
         texts = texts_of(numbers) if not words and not is_truth else texts
-        return Reading(texts, True, False, f"a category of {len(set(texts) - {''})} values, as asked for")
+        return ColumnReading(texts, True, False, f"a category of {len(set(texts) - {''})} values, as asked for")
     if not words and not varies(known):
-        return Reading(numbers, False, False, f"left out: {_digits(known[0])} in all {len(known)} networks that have a value")
+        return ColumnReading(
+            numbers, False, False, f"left out: {_digits(known[0])} in all {len(known)} networks that have a value"
+        )
     if forced == "number":
-        return Reading(numbers, False, True, "a number, as asked for", f"no numbers: {_listed(words)}" if words else "")
+        return ColumnReading(numbers, False, True, "a number, as asked for", f"no numbers: {_listed(words)}" if words else "")
     if not words:
         return _read_numbers(name, numbers, run, texts if is_truth else None)
     return _read_texts(name, texts, numbers, run, words)
 
 
-def _read_numbers(name: str, numbers: np.ndarray, run: np.ndarray, truths: np.ndarray | None) -> Reading:
+def _read_numbers(name: str, numbers: np.ndarray, run: np.ndarray, truths: np.ndarray | None) -> ColumnReading:
     values, words, known = numbers if truths is None else truths, _words(name), numbers[np.isfinite(numbers)]
     distinct = np.unique(known)
     whole = bool((known == np.floor(known)).all())
     if whole and SEEDS.intersection(words):
-        return Reading(values, False, False, "left out: a seed says nothing of a network", NUMERIC)
+        return ColumnReading(values, False, False, "left out: a seed says nothing of a network", NUMERIC)
     if whole and words[-1] in IDS:
         if 2 * len(distinct) > len(set(run[np.isfinite(numbers)])):
-            return Reading(values, False, False, f"left out: {NAMES}", NUMERIC)
-        return Reading(values, True, False, f"a category of {len(distinct)} values", f"an id is no number; {NUMERIC}")
+            return ColumnReading(values, False, False, f"left out: {NAMES}", NUMERIC)
+        return ColumnReading(values, True, False, f"a category of {len(distinct)} values", f"an id is no number; {NUMERIC}")
     if whole and _counts_rows(known) and not (TIMES | SIZES).intersection(words):
-        return Reading(values, False, False, "left out: it counts the networks", NUMERIC, doubt=True)
+        return ColumnReading(values, False, False, "left out: it counts the networks", NUMERIC, doubt=True)
     if len(known) < min(MIN_KNOWN, len(numbers)):
-        return Reading(values, False, False, f"left out: known for {len(known)} of {len(numbers)} networks")
+        return ColumnReading(values, False, False, f"left out: known for {len(known)} of {len(numbers)} networks")
     is_class = set(distinct.tolist()) == {0, 1} or PER_VALUE * len(distinct) <= len(known)
     if whole and is_class and len(distinct) <= FEW_VALUES and not TIMES.intersection(words):
         what = f"a category of {len(distinct)} values, and a number"
-        return Reading(values, True, True, what, "--categorical or --numeric keeps one of the two")
-    return Reading(values, False, True, "a number", _known(len(known), len(numbers)))
+        return ColumnReading(values, True, True, what, "--categorical or --numeric keeps one of the two")
+    return ColumnReading(values, False, True, "a number", _known(len(known), len(numbers)))
 
 
-def _read_texts(name: str, texts: np.ndarray, numbers: np.ndarray, run: np.ndarray, words: Counter) -> Reading:
+def _read_texts(name: str, texts: np.ndarray, numbers: np.ndarray, run: np.ndarray, words: Counter) -> ColumnReading:
     present = texts[texts != ""]
     reason = why_no_label(texts, run)
     if reason and 2 * int(np.isfinite(numbers).sum()) > len(present):
         why = f"no numbers: {_listed(words)}; --categorical reads the column as texts"
-        return Reading(numbers, False, True, "a number", why, doubt=True)
+        return ColumnReading(numbers, False, True, "a number", why, doubt=True)
     if reason is None and {str(text).casefold() for text in present} <= SPLITS:
         reason = "it says how networks were split"
     if _words(name)[-1] in IDS and 2 * len(set(present)) > len(set(run[texts != ""])):
         reason = NAMES
     if len(set(present)) == 1:
-        return Reading(texts, False, False, f"left out: {present[0]} in all {len(present)} networks that have a value")
+        return ColumnReading(texts, False, False, f"left out: {present[0]} in all {len(present)} networks that have a value")
     if reason:
-        return Reading(texts, False, False, f"left out: {reason}", "--categorical reads it as a label all the same")
-    return Reading(texts, True, False, f"a category of {len(set(present))} values", _known(len(present), len(texts)))
+        return ColumnReading(texts, False, False, f"left out: {reason}", "--categorical reads it as a label all the same")
+    return ColumnReading(texts, True, False, f"a category of {len(set(present))} values", _known(len(present), len(texts)))
 
 
 def why_no_label(texts: np.ndarray, run: np.ndarray) -> str | None:

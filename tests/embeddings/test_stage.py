@@ -44,7 +44,7 @@ def vectors(path) -> dict[str, np.ndarray]:
     return dict(zip(found.network_id.astype(str), found.vectors, strict=True))
 
 
-@pytest.mark.parametrize("kind", ["layers", "pooled", "surprisal", "states"])
+@pytest.mark.parametrize("kind", ["layers", "pooled", "predictability", "states"])
 def test_networks_with_reversed_units_have_the_same_vectors(zoos, model, tmp_path, kind):
     first, second = (vectors(embed(EmbedConfig(kind=kind), model, zoo, tmp_path / str(i))) for i, zoo in enumerate(zoos[1:]))
     assert len(first) == 6

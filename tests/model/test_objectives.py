@@ -9,7 +9,7 @@ from small_networks import TINY, model_for, parts_of, prepared_for, random_tenso
 
 from metarep.errors import MetarepError
 from metarep.model.augment import permute_units, scale_units
-from metarep.model.heads import HEADS, Mixture, Rectified
+from metarep.model.heads import HEADS, Prediction, Rectified
 from metarep.model.objectives import build_objective, nt_xent
 from metarep.model.pretraining import draw_batch
 from metarep.model.reconstruction import unit_orders
@@ -177,13 +177,13 @@ def test_networks_without_a_known_function_have_views_by_symmetry_alone():
     torch.testing.assert_close(chain.outputs(view, x), chain.outputs(networks.tensors, x), atol=1e-4, rtol=1e-4)
 
 
-def mixture() -> Mixture:
-    return Mixture(torch.tensor([[0.3, 0.7]]).log(), torch.tensor([[-1.0, 2.0]]), torch.tensor([[0.2, -0.4]]))
+def mixture() -> Prediction:
+    return Prediction(torch.tensor([[0.3, 0.7]]).log(), torch.tensor([[-1.0, 2.0]]), torch.tensor([[0.2, -0.4]]))
 
 
 def test_a_mixture_integrates_to_one_and_its_entropy_is_that_of_a_sum():
     x = torch.linspace(-12, 12, 20001).unsqueeze(-1)
-    p = Mixture(*(part.expand(len(x), -1) for part in mixture())).log_density(x.squeeze(-1)).double().exp()
+    p = Prediction(*(part.expand(len(x), -1) for part in mixture())).log_density(x.squeeze(-1)).double().exp()
     step = 24 / 20000
     assert float(p.sum() * step) == pytest.approx(1.0, abs=1e-4)
     assert float(mixture().expectation()) == pytest.approx(float((p * x.squeeze(-1)).sum() * step), abs=1e-3)

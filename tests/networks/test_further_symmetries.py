@@ -7,7 +7,7 @@ import torch
 
 from metarep.networks.architecture import read_architecture
 from metarep.networks.further_inference import with_further
-from metarep.networks.further_symmetries import Block, LogitShift, Rotation, Signs, odd_sign
+from metarep.networks.further_symmetries import HeadRows, LogitShift, Rotation, Signs, odd_sign
 from metarep.networks.inference import symmetries_of
 from metarep.networks.symmetry_groups import Member, Symmetries
 from metarep.networks.tensor_symmetry import canonical_form, random_further, random_symmetry
@@ -103,10 +103,10 @@ def test_a_shift_of_logits_is_one_only_behind_a_softmax():
 def heads() -> tuple[dict[str, torch.Tensor], tuple[Rotation, Rotation]]:
     """Two heads of width 3 in a stream of 8: queries and keys fused with their biases, values apart, per head."""
     tensors = normal(qk=(12, 8), qk_bias=(12,), value=(2, 8, 3), out=(8, 6))
-    queries = (Block("qk", 0), Block("qk_bias", 0))
-    keys = (Block("qk", 0, start=6), Block("qk_bias", 0, start=6))
+    queries = (HeadRows("qk", 0), HeadRows("qk_bias", 0))
+    keys = (HeadRows("qk", 0, start=6), HeadRows("qk_bias", 0, start=6))
     turns = Rotation("attention rotation", "qk", 2, 3, queries, keys)
-    return tensors, (turns, Rotation("attention rotation", "vo", 2, 3, (Block("value", 2, heads=0),), (Block("out", 1),)))
+    return tensors, (turns, Rotation("attention rotation", "vo", 2, 3, (HeadRows("value", 2, heads=0),), (HeadRows("out", 1),)))
 
 
 def attend(tensors, x) -> torch.Tensor:
@@ -159,7 +159,10 @@ def test_lora_factors_count_by_their_product():
 
 def test_what_a_symmetry_needs_and_is_not_there_is_left_alone():
     tensors = {"0.weight": torch.ones(2, 2)}
-    gone = (LogitShift("l", (Member("9.weight", 0, "in"),)), Rotation("LoRA", "r", 1, 2, (Block("a", 0),), (Block("b", 1),)))
+    gone = (
+        LogitShift("l", (Member("9.weight", 0, "in"),)),
+        Rotation("LoRA", "r", 1, 2, (HeadRows("a", 0),), (HeadRows("b", 1),)),
+    )
     symmetries = Symmetries((), (), gone)
     assert same(tensors, random_further(tensors, symmetries, n_lead=0, generator=draw()))
     assert same(tensors, canonical_form(tensors, symmetries)[0])

@@ -13,9 +13,9 @@ from metarep.artefact import open_artefact
 from metarep.errors import MetarepError
 from metarep.model.pretraining import pretrain
 from metarep.model.settings import PretrainConfig
-from metarep.parts.alike import Found, find_alike, large_groups, nearest_parts, next_to_nearest
+from metarep.parts.alike import Alike, find_alike, large_groups, nearest_parts, next_to_nearest
 from metarep.parts.figures import cells_of, map_figure
-from metarep.parts.reading import Parts, added_by_arrangement, layers_by_name
+from metarep.parts.reading import PartVectors, added_by_arrangement, layers_by_name
 from metarep.parts.settings import PartsConfig
 from metarep.parts.source import open_source
 from metarep.parts.stage import parts
@@ -163,7 +163,7 @@ def test_one_part_alone_is_held_against_no_other():
     rows = {}
     for n in (1, 2):
         names = np.array(["layer"] * n, object)
-        one = Parts("layer", names, np.arange(n), rng.normal(size=(n, 4)), rng.normal(size=(6, n, 4)))
+        one = PartVectors("layer", names, np.arange(n), rng.normal(size=(n, 4)), rng.normal(size=(6, n, 4)))
         rows[n] = [row["statistic"] for row in find_alike(CONFIG, one).tests]
     assert rows[1] == ["mean square of what the arrangement adds"]
     assert "mean similarity of the nearest part" in rows[2]
@@ -194,8 +194,8 @@ def of_groups(sizes, cluster):
     """Units of groups of these sizes, saved in reverse order, in given clusters."""
     groups = np.repeat(np.array([f"units of g{g}" for g in range(len(sizes))], object), sizes)
     index, zeros = np.concatenate([np.arange(size)[::-1] for size in sizes]), np.zeros(sum(sizes))
-    return Found(
-        Parts("unit", groups, index, zeros[:, None], zeros[None, :, None]), cluster, zeros, zeros, zeros, zeros, [], []
+    return Alike(
+        PartVectors("unit", groups, index, zeros[:, None], zeros[None, :, None]), cluster, zeros, zeros, zeros, zeros, [], []
     )
 
 
@@ -229,7 +229,7 @@ def test_neighbours_that_do_alike_are_told_from_others():
 
     angle = np.linspace(0, 2, 40)
     curve = np.stack([np.cos(angle), np.sin(angle)], axis=1)
-    parts = Parts("unit", np.array(["units of fc"] * 40, object), np.arange(40), curve, curve[None])
+    parts = PartVectors("unit", np.array(["units of fc"] * 40, object), np.arange(40), curve, curve[None])
     assert next_to_nearest(parts, curve, large_groups(parts)) == 1.0
     assert next_to_nearest(parts, np.random.default_rng(0).permutation(curve), large_groups(parts)) < 0.4
-    assert large_groups(Parts("unit", parts.groups[:5], parts.index[:5], curve[:5], curve[None, :5])) == []
+    assert large_groups(PartVectors("unit", parts.groups[:5], parts.index[:5], curve[:5], curve[None, :5])) == []

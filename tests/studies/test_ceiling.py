@@ -18,7 +18,7 @@ from metarep.studies.ceiling.run import (
     where_it_lies,
 )
 from metarep.studies.ceiling.run import share as said
-from metarep.studies.reading import Held, kinds_of
+from metarep.studies.reading import HeldOut, kinds_of
 from metarep.studies.running import run_series
 from metarep.studies.series import QUESTIONS
 from metarep.studies.settings import QuestionConfig
@@ -74,7 +74,7 @@ def test_what_is_planted_is_found_and_null_data_cover_chance(share):
     # what is next to constant is left at its own size, so that it does not part neighbours
     units = KINDS.scale(np.where(train.std(axis=0) > 0.1, train, train * 100))
     zoo = Zoo({"network_id": np.arange(4000), "spec": np.full(4000, "2-2-1", object), "params": train})
-    held = Held.of(units.of(test), KINDS, n_bootstraps=100, seed=0)
+    held = HeldOut.of(units.of(test), KINDS, n_bootstraps=100, seed=0)
     of_bias = KINDS.names.index("2.bias[·]")
     reach = ceiling_draws(zoo, units, held, 10)[:, of_bias]
     assert reach[0] == pytest.approx(share, abs=0.08)
@@ -84,7 +84,7 @@ def test_what_is_planted_is_found_and_null_data_cover_chance(share):
 
 def test_right_predictions_for_other_networks_are_twice_as_wrong_as_the_mean():
     values = np.random.default_rng(0).standard_normal((2000, 9))
-    held = Held.of(values, KINDS, n_bootstraps=20, seed=0)
+    held = HeldOut.of(values, KINDS, n_bootstraps=20, seed=0)
     row = predictability_rows(np.ones((21, 6)), {MODEL: values, IMPUTER: np.zeros_like(values)}, held)[0]
     assert row[MODEL] == row["share"] == 1
     assert row[f"{MODEL}_null"] == pytest.approx(-1, abs=0.1)
@@ -94,7 +94,7 @@ def test_right_predictions_for_other_networks_are_twice_as_wrong_as_the_mean():
 def test_what_is_left_is_counted_where_it_lies():
     values = np.zeros((4, 9))
     values[0] = 1.0
-    held = Held.of(values, KINDS, n_bootstraps=5, seed=0)
+    held = HeldOut.of(values, KINDS, n_bootstraps=5, seed=0)
     rows = mode_rows(np.zeros_like(values), held, np.array(["2", "3", "3", "3"]))
     assert [(row["mode"], row["share_of_networks"], row["share_of_unexplained"]) for row in rows] == [
         ("2", 0.25, 1),

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from metarep.domains.multiplier.expected_error import expected_error
-from metarep.domains.multiplier.freed import Descent
 from metarep.domains.multiplier.modes import MULTIPLIER
 from metarep.domains.multiplier.optima import distinct_minima
 from metarep.domains.multiplier.recipes import HANDCRAFTED
@@ -56,9 +55,8 @@ def test_the_output_weight_costs_most_and_all_four_together_save_more(six):
 
 
 def test_the_sentence_on_costs_turns_with_the_descents():
-    freed = {name: Descent(HANDCRAFTED, 0.03, 0.0) for name in e06.CHOICES}
-    freed |= {"output bias": Descent(HANDCRAFTED, 0.01, 0.0), e06.ALL: Descent(HANDCRAFTED, 0.0, 0.0)}
-    sentence = e06.cost_sentence(freed, ["output bias", *[n for n in e06.CHOICES if n != "output bias"]], 0.04)
+    errors = dict.fromkeys(e06.CHOICES, 0.03) | {"output bias": 0.01, e06.ALL: 0.0}
+    sentence = e06.cost_sentence(errors, ["output bias", *[n for n in e06.CHOICES if n != "output bias"]], 0.04)
     assert sentence.startswith("The output bias costs most")
     assert "75% of what all four" in sentence
 

@@ -11,7 +11,7 @@ from metarep.errors import MetarepError
 from metarep.progress import Progress
 from metarep.runner import stands
 from metarep.studies.multipliers import pretrained
-from metarep.studies.planted.run import CLOZE, METHODS, Outcome, Setting, control, judged, noise, plant, summarised
+from metarep.studies.planted.run import CLOZE, METHODS, Judged, Setting, control, judged, noise, plant, summarised
 from metarep.studies.running import run_series, stage_of
 from metarep.studies.series import BEYOND
 from metarep.studies.settings import BeyondConfig
@@ -97,7 +97,7 @@ def test_what_is_found_is_counted_by_blocks():
     row = summarised(Setting("zoo", 3, 0.0), CLOZE, [right, crossed], n_bootstraps=50, seed=0)
     assert row["found"] == pytest.approx(0.5)
     assert row["named_of_found"] == 1
-    nothing = Outcome(crossed.found, crossed.named)
+    nothing = Judged(crossed.found, crossed.named)
     assert summarised(Setting("zoo", 3, 0.0), CLOZE, [nothing], n_bootstraps=20, seed=0)["named_of_found"] is None
 
 

@@ -13,7 +13,7 @@ from metarep.evaluation.probes import fit_probe
 from metarep.evaluation.resampling import resamples, summary
 from metarep.networks.spec import NetworkSpec
 from metarep.progress import Progress
-from metarep.studies.reading import Held, kinds_of
+from metarep.studies.reading import HeldOut, kinds_of
 from metarep.studies.settings import QuestionConfig
 from metarep.studies.sources import run as sources
 from metarep.studies.sources.cells import probe_row, unit_vectors
@@ -54,7 +54,7 @@ def test_predictions_are_scored_by_r_squared_in_each_resample():
     kinds = kinds_of(NetworkSpec.parse("2-2-1"))
     truth = rng.standard_normal((30, 9))
     predicted = truth + 0.5 * rng.standard_normal(truth.shape)
-    held = Held.of(truth, kinds, n_bootstraps=50, seed=0)
+    held = HeldOut.of(truth, kinds, n_bootstraps=50, seed=0)
     draws = held.r2(predicted)[:, -1]
     row = summary(draws, held.permuted_r2(predicted)[:, -1])
     weights = resamples(50, 30, seed=0)

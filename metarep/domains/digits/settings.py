@@ -16,7 +16,7 @@ Design = Literal["two-conv", "two-conv-norm", "two-conv-wide", "three-conv", "th
 class DigitsConfig(Settings):
     """Small convolutional networks on scikit-learn's digits."""
 
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, description="of every draw")
     n_runs: int = Field(600, ge=1, description="networks that are trained, each with hyperparameters of its own")
     epochs: tuple[Annotated[int, Field(ge=1)], ...] = Field(
         (1, 2, 3, 5, 10, 20), min_length=1, description="after which a network is kept"

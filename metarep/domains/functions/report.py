@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from matplotlib.figure import Figure
+
 from metarep.artefact import write_whole, writing
-from metarep.domains.functions.figures import functions_figure
 from metarep.domains.functions.probe import OUTPUTS, FunctionsConfig, about, function_rows, representations, usable_counts
 from metarep.embeddings.store import load_embeddings
 from metarep.evaluation.arena import embedded_in_all
 from metarep.progress import Progress
-from metarep.report.representations import BASELINE, CLOZE, UNTRAINED, Representation, representation_of
-from metarep.report.style import png_of
+from metarep.report.dots import MARKERS, Series, lines_figure
+from metarep.report.representations import BASELINE, CLOZE, LOOKS, UNTRAINED, Compared, key_of, representation_of
+from metarep.report.style import INK, png_of
 from metarep.report.wording import Score, listed, num, score_of, spoken
 from metarep.tables import write_tables
 from metarep.zoos.zoo import open_zoo
@@ -59,6 +61,22 @@ def functions(
     return Path(out)
 
 
+def functions_figure(rows: Sequence[dict]) -> Figure:
+    """Balanced accuracy (95 % interval) by number of functions, a line a representation, a panel a probe; ticks are what
+    predictions reach that are permuted among networks. Baselines are dark, the others in the colours of their groups.
+    """
+    panels = {}
+    for probe, title in PROBES.items():
+        own = [row for row in rows if row["probe"] == probe]
+        known = {key_of(row): representation_of(row, {}) for row in own}
+        series = []
+        for place, (name, one) in enumerate(known.items()):
+            look = INK if one.group == BASELINE else LOOKS[one.group].colour, MARKERS[place % len(MARKERS)]
+            series.append(Series.of(one.title, [row for row in own if key_of(row) == name], "n_functions", *look))
+        panels[title.removeprefix("the ")] = ("functions to tell apart", series)
+    return lines_figure(panels, ylim=(0, 1.03), ylabel="balanced accuracy")
+
+
 def function_sentences(rows: Sequence[dict], about: Mapping) -> list[str]:
     """A paragraph on the networks, one for each number of functions, one on chance; from functions.csv and metrics.json."""
     text = (
@@ -96,7 +114,7 @@ def _standing(rows: Sequence[dict]) -> str:
     """The best cloze embedding and its untrained control, the best untrained and baseline of parameters, and the outputs."""
     ranked = sorted(((representation_of(row, {}), score_of(row)) for row in rows), key=lambda pair: -pair[1].value)
 
-    def best(suits: Callable[[Representation], bool]) -> list[tuple[Representation, Score]]:
+    def best(suits: Callable[[Compared], bool]) -> list[tuple[Compared, Score]]:
         return [pair for pair in ranked if suits(pair[0])][:1]
 
     cloze = best(lambda one: one.group == CLOZE)

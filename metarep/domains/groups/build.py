@@ -14,8 +14,8 @@ from safetensors.torch import load_file, save_file
 from metarep.artefact import writing
 from metarep.domains.groups.domain import DOMAIN
 from metarep.domains.groups.group import group_named
-from metarep.domains.groups.settings import Drawn, GroupsConfig, draw_settings, order_of_elements
-from metarep.domains.groups.training import Measured, Task, train_networks
+from metarep.domains.groups.settings import DrawnNetwork, GroupsConfig, draw_settings, order_of_elements
+from metarep.domains.groups.training import Composition, Measured, train_networks
 from metarep.domains.groups.units import energies, relabelled
 from metarep.networks.architecture import read_architecture
 from metarep.progress import Progress
@@ -39,7 +39,7 @@ def build_groups(
     """
     out, progress = Path(out), progress or Progress()
     with writing(out, KIND, config=config.resolved(), seed=config.seed, overwrite=overwrite, resume=True) as folder:
-        trained: dict[int, tuple[Drawn, dict[str, torch.Tensor]]] = {}
+        trained: dict[int, tuple[DrawnNetwork, dict[str, torch.Tensor]]] = {}
         with progress.task("train networks", config.n_networks, "networks") as task:
             for number, batch in enumerate(batches(config)):
                 path = folder / f"batch-{number:04d}.safetensors"
@@ -58,9 +58,9 @@ def build_groups(
     return out
 
 
-def batches(config: GroupsConfig) -> Iterator[list[Drawn]]:
+def batches(config: GroupsConfig) -> Iterator[list[DrawnNetwork]]:
     """The networks of one group and width, some at a time."""
-    kinds: dict[tuple[str, int], list[Drawn]] = {}
+    kinds: dict[tuple[str, int], list[DrawnNetwork]] = {}
     for drawn in (draw_settings(number, config) for number in range(config.n_networks)):
         kinds.setdefault((drawn.group, drawn.width), []).append(drawn)
     for (name, _), some in kinds.items():
@@ -68,18 +68,18 @@ def batches(config: GroupsConfig) -> Iterator[list[Drawn]]:
         yield from (some[at : at + size] for at in range(0, len(some), size))
 
 
-def train_batch(config: GroupsConfig, batch: list[Drawn], path: Path, device: str) -> None:
+def train_batch(config: GroupsConfig, batch: list[DrawnNetwork], path: Path, device: str) -> None:
     """Trains networks of one group and width and writes what becomes of them, whole or not at all."""
     group = group_named(batch[0].group)
     seeds, share, decay = (np.array([getattr(one, name) for one in batch]) for name in ("seed", "train_share", "weight_decay"))
-    task = Task(group, batch[0].width, seeds, share, decay, config.lr, config.n_steps)
+    task = Composition(group, batch[0].width, seeds, share, decay, config.lr, config.n_steps)
     hidden, output, measured = train_networks(task, device=device)
     aside = path.with_name(path.name + ".tmp")
     save_file({"hidden.weight": hidden.contiguous(), "output.weight": output.contiguous(), **measured._asdict()}, aside)
     aside.rename(path)
 
 
-def add_network(writer: ShardWriter, config: GroupsConfig, drawn: Drawn, found: dict[str, torch.Tensor]) -> None:
+def add_network(writer: ShardWriter, config: GroupsConfig, drawn: DrawnNetwork, found: dict[str, torch.Tensor]) -> None:
     """One row of the zoo."""
     group = group_named(drawn.group)
     weights = tuple(found[name].numpy() for name in ("hidden.weight", "output.weight"))
@@ -97,7 +97,7 @@ def add_network(writer: ShardWriter, config: GroupsConfig, drawn: Drawn, found: 
     writer.add(row, architecture, tensors, known)
 
 
-def properties(config: GroupsConfig, drawn: Drawn, hidden: np.ndarray, output: np.ndarray) -> dict[str, object]:
+def properties(config: GroupsConfig, drawn: DrawnNetwork, hidden: np.ndarray, output: np.ndarray) -> dict[str, object]:
     """What is known of a network before its elements are relabelled: settings, and the representations that its units use.
 
     Representations of other groups than its own are missing.

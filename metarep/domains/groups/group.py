@@ -34,7 +34,7 @@ class Irrep:
 
 
 @dataclass(frozen=True, eq=False)
-class Group:
+class FiniteGroup:
     """A group of n elements, numbered from 0, the neutral one: table (n, n) int64 holds the number of gh in row g, column h."""
 
     name: str
@@ -113,7 +113,7 @@ class Group:
 
 
 @lru_cache
-def group_named(name: str) -> Group:
+def group_named(name: str) -> FiniteGroup:
     """The group of a name: C<n> cyclic, D<n> the 2n symmetries of a polygon, S<n> and A<n> all and the even permutations of
     n things, Q8 the quaternions ±1, ±i, ±j, ±k. Raises MetarepError for any other.
 
@@ -125,7 +125,7 @@ def group_named(name: str) -> Group:
     order = {"C": n, "D": 2 * n, "Q": n}.get(kind) or int(np.prod(np.arange(1.0, n + 1))) // (1 if kind == "S" else 2)
     if order > MAX_ORDER:
         raise MetarepError(f"{name} is too large", met=f"{order:,} elements", expected=f"at most {MAX_ORDER:,}")
-    return Group(name, _table(ELEMENTS[kind](n)))
+    return FiniteGroup(name, _table(ELEMENTS[kind](n)))
 
 
 def _cyclic(n: int) -> list[tuple[int, ...]]:

@@ -16,7 +16,7 @@ from metarep.settings import Settings
 class GroupsConfig(Settings):
     """Networks that learn to compose the elements of finite groups (Chughtai, Chan and Nanda, 2023)."""
 
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, description="of every draw")
     n_networks: int = Field(200, ge=1, description="each of which has weight decay, share and first weights of its own")
     groups: tuple[str, ...] = Field(
         ("S4",), min_length=1, description="groups in turn: C29 cyclic, D12 dihedral (24 elements), S4, A5, Q8"
@@ -25,7 +25,7 @@ class GroupsConfig(Settings):
     weight_decay: tuple[float, float] = Field((0.3, 3.0), description="of AdamW, drawn evenly in its logarithm between these")
     train_share: tuple[float, float] = Field((0.6, 0.95), description="of all pairs, drawn evenly between these two")
     n_steps: int = Field(3000, ge=1, description="full-batch steps")
-    lr: float = Field(0.02, gt=0)
+    lr: float = Field(0.02, gt=0, description="learning rate of AdamW")
     relabelled: bool = Field(False, description="number the elements of the group in an order of its own in each network")
 
     @field_validator("groups")
@@ -47,7 +47,7 @@ class GroupsConfig(Settings):
 
 
 @dataclass(frozen=True)
-class Drawn:
+class DrawnNetwork:
     """The settings of one network, given by its number; `seed` is that of its first weights, pairs and order of elements."""
 
     number: int
@@ -58,11 +58,11 @@ class Drawn:
     train_share: float
 
 
-def draw_settings(number: int, config: GroupsConfig) -> Drawn:
+def draw_settings(number: int, config: GroupsConfig) -> DrawnNetwork:
     """Those of one network, by the zoo's seed and its number alone; groups take turns, and widths when each group had one."""
     rng = np.random.default_rng([config.seed, number])
     turn, which = divmod(number, len(config.groups))
-    return Drawn(
+    return DrawnNetwork(
         number=number,
         seed=int(rng.integers(2**31)),
         group=config.groups[which],

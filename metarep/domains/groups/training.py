@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from metarep.domains.groups.group import Group
+from metarep.domains.groups.group import FiniteGroup
 
 BETAS, EPSILON = (0.9, 0.98), 1e-8
 
@@ -29,12 +29,12 @@ class Measured(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Task:
+class Composition:
     """What B networks of `width` units learn, each by its own seed (B,): share (B,) of the pairs it trains on, weight decay
     (B,).
     """
 
-    group: Group
+    group: FiniteGroup
     width: int
     seeds: np.ndarray
     share: np.ndarray
@@ -43,7 +43,7 @@ class Task:
     n_steps: int
 
 
-def train_networks(task: Task, *, device: str = "cpu") -> tuple[torch.Tensor, torch.Tensor, Measured]:
+def train_networks(task: Composition, *, device: str = "cpu") -> tuple[torch.Tensor, torch.Tensor, Measured]:
     """The weights (B, U, 2n) and (B, n, U) after full-batch training, and how well they compose. What becomes of a network
     follows from its own seed and settings, up to rounding, whatever it is trained beside.
     """
@@ -80,7 +80,7 @@ def gradients(
     return torch.cat([back.sum(dim=2), back.sum(dim=1)], dim=1).mT.contiguous(), error.mT @ units
 
 
-def draw(task: Task, number: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def draw(task: Composition, number: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """The first weights of one network, both as PyTorch's `Linear` draws them, and the pairs (n²,) bool that it trains on."""
     n, generator = task.group.n, torch.Generator().manual_seed(int(task.seeds[number]))
     hidden, output = (

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from metarep.domains.groups.group import Group, group_named
+from metarep.domains.groups.group import FiniteGroup, group_named
 from metarep.domains.groups.settings import order_of_elements
 from metarep.zoos.zoo import Zoo
 
@@ -49,7 +49,7 @@ class Energies:
         return self.counts >= np.maximum(1, USED * self.alive.sum(axis=-1, keepdims=True))
 
 
-def energies(group: Group, hidden: np.ndarray, output: np.ndarray) -> Energies:
+def energies(group: FiniteGroup, hidden: np.ndarray, output: np.ndarray) -> Energies:
     """Of weights (…, U, 2n) and (…, n, U), elements in the group's own order."""
     reads = sum(group.energies(part) for part in np.split(hidden.astype(np.float64), 2, axis=-1))
     writes = group.energies(np.swapaxes(output, -1, -2).astype(np.float64))

@@ -24,7 +24,7 @@ MAX_ITERATIONS = 500
 
 
 @dataclass(frozen=True)
-class Embedded:
+class ScanVectors:
     """Vectors of finished networks (N, D), of which those that are `held` (N,) mean something, and of random initialisations
     (R, D) by the same model.
     """
@@ -70,7 +70,7 @@ def example_scores(
     return [-distance.min(axis=2).T for distance in distances]
 
 
-def align(embeddings: Embeddings, networks: Zoo, random: np.ndarray, *, device: str = "cpu") -> Embedded:
+def align(embeddings: Embeddings, networks: Zoo, random: np.ndarray, *, device: str = "cpu") -> ScanVectors:
     """The vectors of finished networks in the zoo's order, and those of random initialisations random (R, P).
 
     The model is found where the embeddings say it lay. Raises MetarepError where the embeddings are of
@@ -89,4 +89,4 @@ def align(embeddings: Embeddings, networks: Zoo, random: np.ndarray, *, device: 
         model = untrained_like(model, seed=config["seed"])
     settings = {name: config[name] for name in ("kind", "n_copies", "copy_scale", "seed")}
     vectors = embed_params(model, MULTIPLIER, random.astype(np.float32), **settings)
-    return Embedded(embeddings.artefact, embeddings.name, embeddings.vectors[rows], rows >= 0, vectors)
+    return ScanVectors(embeddings.artefact, embeddings.name, embeddings.vectors[rows], rows >= 0, vectors)

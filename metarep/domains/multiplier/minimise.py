@@ -15,7 +15,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from metarep.domains.multiplier.expected_error import InputDistribution, expected_error, expected_error_derivatives
+from metarep.domains.multiplier.expected_error import (
+    Expected,
+    InputDistribution,
+    expected_error,
+    expected_error_derivatives,
+)
 from metarep.networks.spec import NetworkSpec
 from metarep.networks.symmetry import canonical_scale
 
@@ -34,7 +39,7 @@ KICKS = (0.3, -0.3, 0.03, -0.03, 0.003, -0.003)
 class Minimum(NamedTuple):
     """Where N networks ended: params (N, P), units of incoming norm 1; error (N,) under the input distribution.
 
-    gradient_norm: (N,) the largest component of the gradient there.
+    gradient_norm: (N,) the largest component of the gradient there, along the free parameters.
     least_curvature: (N,) the least eigenvalue of the Hessian.
     converged: (N,) bool: the gradient is zero and no curvature negative, to the tolerances above.
     n_steps: (N,) how many steps were computed.
@@ -49,11 +54,28 @@ class Minimum(NamedTuple):
 
 
 def minimise(
-    spec: NetworkSpec, start: np.ndarray, *, input_distribution: InputDistribution = "product", n_steps: int = 400
+    spec: NetworkSpec,
+    start: np.ndarray,
+    *,
+    free: np.ndarray | None = None,
+    input_distribution: InputDistribution = "product",
+    n_steps: int = 400,
 ) -> Minimum:
-    """The minima of the expected error that networks start (N, P) lead to; they have to be finite."""
-    params = canonical_scale(spec, np.array(start, np.float64))
-    error, gradient, hessian = expected_error_derivatives(spec, params, input_distribution=input_distribution)
+    """The minima of the expected error that networks start (N, P) lead to; they have to be finite.
+
+    Where the parameters `free` (F,) alone move, units are not rescaled: a scale is no free choice once something is fixed.
+    """
+    moving = np.arange(spec.n_params) if free is None else free
+
+    def settled(params: np.ndarray) -> np.ndarray:
+        return canonical_scale(spec, params) if free is None else params
+
+    def at(params: np.ndarray) -> Expected:
+        error, gradient, hessian = expected_error_derivatives(spec, params, input_distribution=input_distribution)
+        return Expected(error, gradient[:, moving], hessian[:, moving[:, None], moving])
+
+    params = settled(np.array(start, np.float64))
+    error, gradient, hessian = at(params)
     n = len(params)
     damping, taken, steps = np.full(n, 1e-2), np.ones(n, bool), np.zeros(n, np.int64)
     left, least = np.arange(n), np.full(n, -np.inf)
@@ -67,10 +89,12 @@ def minimise(
             break
         steps[left] += 1
         along = np.einsum("nij,ni->nj", axes, gradient[left]) / (np.abs(curvature) + damping[left, None])
-        trial = params[left] - np.einsum("nij,nj->ni", axes, along)
-        trial[flat] = _kicked(spec, params[left[flat]], axes[flat, :, 0], input_distribution)
-        trial = canonical_scale(spec, trial)
-        found = expected_error_derivatives(spec, trial, input_distribution=input_distribution)
+        direction = np.zeros((len(left), spec.n_params))
+        direction[:, moving] = np.where(flat[:, None], axes[:, :, 0], -np.einsum("nij,nj->ni", axes, along))
+        trial = params[left] + direction
+        trial[flat] = _kicked(spec, params[left[flat]], direction[flat], input_distribution)
+        trial = settled(trial)
+        found = at(trial)
         lower = found.error < error[left]
         level = found.error <= error[left] + ROUNDING
         taken = lower | (level & (np.abs(found.gradient).max(axis=1) < np.abs(gradient[left]).max(axis=1)))

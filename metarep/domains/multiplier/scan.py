@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from metarep.artefact import writing
-from metarep.domains.multiplier.fitted_scans import Embedded, align, example_scores, linear_scores
+from metarep.domains.multiplier.fitted_scans import ScanVectors, align, example_scores, linear_scores
 from metarep.domains.multiplier.modes import MODES, MULTIPLIER
 from metarep.domains.multiplier.scores import SCORES
 from metarep.domains.multiplier.settings import ScanConfig
@@ -135,7 +135,7 @@ def measure(
     return tables, _about(config, [*label_free, *fitted], embedded, networks)
 
 
-def _about(config: ScanConfig, scans: list[Scan], embedded: Embedded | None, networks: Zoo) -> dict[str, Any]:
+def _about(config: ScanConfig, scans: list[Scan], embedded: ScanVectors | None, networks: Zoo) -> dict[str, Any]:
     missing = "" if embedded else "no embeddings were given, so the scan by examples in an embedding was left out"
     about = {"positive": POSITIVE, "scans": [one.name for one in scans], "embedding": embedded.name if embedded else None}
     about |= {"n_networks": len(networks), "n_test": int((networks["split"] == "test").sum()), "left_out": missing}
@@ -147,7 +147,7 @@ def label_free_scans(params: np.ndarray, random: np.ndarray) -> list[Scan]:
     return [Scan(name, ALL, {ANY: (score(params)[None], score(random)[None])}) for name, score in SCORES.items()]
 
 
-def fitted_scans(config: ScanConfig, networks: Zoo, random: np.ndarray, embedded: Embedded | None) -> list[Scan]:
+def fitted_scans(config: ScanConfig, networks: Zoo, random: np.ndarray, embedded: ScanVectors | None) -> list[Scan]:
     """The scans that see training networks, on test networks, for every mode that has training networks."""
     train, test = networks["split"] == "train", networks["split"] == "test"
     mode = networks["mode"][train]
@@ -195,15 +195,15 @@ def roc_rows(one: Scan, mode: np.ndarray) -> list[dict]:
     return rows
 
 
-class Score(NamedTuple):
+class ScanScore(NamedTuple):
     """A score, and the share of random initialisations that score lower, in percent."""
 
     value: float
     percentile: float
 
 
-def portray(params: np.ndarray, config: ScanConfig) -> dict[str, Score]:
+def portray(params: np.ndarray, config: ScanConfig) -> dict[str, ScanScore]:
     """What the scans without labels say of one network params (9,), set against config.n_random initialisations."""
     random = random_initialisations(config.n_random, seed=config.seed)
     values = {name: (float(score(params[None])[0]), score(random)) for name, score in SCORES.items()}
-    return {name: Score(value, 100 * float((others < value).mean())) for name, (value, others) in values.items()}
+    return {name: ScanScore(value, 100 * float((others < value).mean())) for name, (value, others) in values.items()}

@@ -20,7 +20,7 @@ from metarep.report.dots import Panel, Series, dots_figure
 from metarep.report.style import MUTED, PALETTE
 from metarep.report.wording import listed, num
 from metarep.studies.multipliers import large_zoo, question_model
-from metarep.studies.reading import Held, Scale, imputed_in_turn, kinds_of, predicted_in_turn, share_explained
+from metarep.studies.reading import HeldOut, Scale, imputed_in_turn, kinds_of, predicted_in_turn, share_explained
 from metarep.studies.rows import Row, Rows, by, columns, spoken
 from metarep.studies.study import Claim, Context, Figure, Result
 from metarep.zoos.zoo import Zoo
@@ -45,7 +45,7 @@ def run(context: Context) -> Result:
     test = test.select(np.sort(np.random.default_rng(seed).permutation(len(test))[: config.max_test_networks]))
     kinds = kinds_of(zoo.spec)
     scale = kinds.scale(train.params)
-    held = Held.of(scale.of(test.params), kinds, n_bootstraps=context.config.n_bootstraps, seed=seed)
+    held = HeldOut.of(scale.of(test.params), kinds, n_bootstraps=context.config.n_bootstraps, seed=seed)
     reach = ceiling_draws(train, scale, held, config.n_neighbours)
     predicted = {
         MODEL: scale.of(model_predictions(context, zoo, test)),
@@ -70,7 +70,7 @@ def run(context: Context) -> Result:
     return Result(claims, sentences, {"predictability": rows, "by_mode": modes}, {"predictability": figure(rows, len(train))})
 
 
-def ceiling_draws(train: Zoo, scale: Scale, held: Held, n_neighbours: int) -> np.ndarray:
+def ceiling_draws(train: Zoo, scale: Scale, held: HeldOut, n_neighbours: int) -> np.ndarray:
     """(B, C + 1): 1 − noise / variance by the Gamma test in each resample, for every kind of parameter and over all.
 
     Every parameter of the held-out networks is masked in turn, and the bank of these training networks asked. The noise is at
@@ -113,7 +113,7 @@ def model_predictions(context: Context, zoo: Zoo, test: Zoo) -> np.ndarray:
     return predicted_in_turn(model, zoo.spec, test.params)
 
 
-def predictability_rows(reach: np.ndarray, predicted: Mapping[str, np.ndarray], held: Held) -> list[dict]:
+def predictability_rows(reach: np.ndarray, predicted: Mapping[str, np.ndarray], held: HeldOut) -> list[dict]:
     """One row for all parameters and one for each kind: R² with intervals, of predictions with their nulls, and the model's
     share of what can be predicted.
     """
@@ -129,7 +129,7 @@ def predictability_rows(reach: np.ndarray, predicted: Mapping[str, np.ndarray], 
     return rows
 
 
-def mode_rows(predicted: np.ndarray, held: Held, of_network: np.ndarray) -> list[dict]:
+def mode_rows(predicted: np.ndarray, held: HeldOut, of_network: np.ndarray) -> list[dict]:
     """One row for each of the modes of_network (N,): its share of the networks, and of all that predictions (N, P) leave."""
     left, rows = np.square(held.values - predicted).sum(axis=1), []
     for mode in (mode for mode in MODES if (of_network == mode).any()):

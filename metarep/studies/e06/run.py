@@ -6,7 +6,7 @@ import numpy as np
 
 from metarep.domains.multiplier.expected_error import expected_error
 from metarep.domains.multiplier.figures.square import gallery
-from metarep.domains.multiplier.freed import Descent, descend_some
+from metarep.domains.multiplier.minimise import Minimum, minimise
 from metarep.domains.multiplier.modes import MULTIPLIER
 from metarep.domains.multiplier.recipes import HANDCRAFTED
 from metarep.networks.forward import forward
@@ -30,10 +30,11 @@ def run(context: Context) -> Result:
     by_hand = np.repeat(HANDCRAFTED[None].astype(np.float32), n, axis=0)
     over_seeds = train_fast(Plan(MULTIPLIER, "product", 1e-4, 0), seeds, by_hand).valid_mse
     data, start = sample_errors(), float(expected_error(MULTIPLIER, HANDCRAFTED[None])[0])
-    freed = {name: descend_some(MULTIPLIER, HANDCRAFTED, np.array(places)) for name, places in CHOICES.items()}
-    freed[ALL] = descend_some(MULTIPLIER, HANDCRAFTED, np.arange(MULTIPLIER.n_params))
-    order = sorted(CHOICES, key=lambda name: freed[name].error)
-    best = freed[ALL].error
+    places = CHOICES | {ALL: tuple(range(MULTIPLIER.n_params))}
+    freed = {name: minimise(MULTIPLIER, HANDCRAFTED[None], free=np.array(own)) for name, own in places.items()}
+    errors = {name: float(found.error[0]) for name, found in freed.items()}
+    order = sorted(CHOICES, key=errors.__getitem__)
+    best = errors[ALL]
     claims = (
         Claim("valid_mse", data["validation"], published, best=best),
         Claim("expected_error", start, best=best),
@@ -44,11 +45,11 @@ def run(context: Context) -> Result:
     sentences = (
         f"With the samples of seed {SEED} the error is {told}; the published error is {published:.4f}. The expected error is "
         f"{start:.4f}, and over the validation samples of {len(over_seeds):,} other seeds 95 % lie in {low:.4f} to {high:.4f}.",
-        cost_sentence(freed, order, start),
+        cost_sentence(errors, order, start),
     )
     rows = [choice_row(name, freed[name], start) for name in (*order, ALL)]
     shown = [(HANDCRAFTED, f"by hand\nerror {start:.4f}")]
-    shown += [(freed[name].params, f"{name} optimised\nerror {freed[name].error:.4f}") for name in (*order[::-1], ALL)]
+    shown += [(freed[name].params[0], f"{name} optimised\nerror {errors[name]:.4f}") for name in (*order[::-1], ALL)]
     figures = {
         "stages": stages_figure(MULTIPLIER, HANDCRAFTED, f"hand-crafted network, expected error {start:.4f}"),
         "one_at_a_time": Figure(
@@ -68,20 +69,21 @@ def sample_errors() -> dict[str, float]:
     return found
 
 
-def choice_row(name: str, found: Descent, start: float) -> dict:
+def choice_row(name: str, found: Minimum, start: float) -> dict:
     """What one choice is at its best while the others stay, and what of the error it saves."""
     places = list(CHOICES.get(name, range(MULTIPLIER.n_params)))
     text = lambda params: ", ".join(f"{value:.3f}" for value in params[places]).replace("-", "−")  # noqa: E731
-    row = {"choice": name, "chosen": text(HANDCRAFTED), "optimised": text(found.params), "error": found.error}
-    return row | {"saved": start - found.error, "largest_gradient": found.gradient_norm}
+    error = float(found.error[0])
+    row = {"choice": name, "chosen": text(HANDCRAFTED), "optimised": text(found.params[0]), "error": error}
+    return row | {"saved": start - error, "largest_gradient": float(found.gradient_norm[0])}
 
 
-def cost_sentence(freed: dict[str, Descent], order: list[str], start: float) -> str:
+def cost_sentence(errors: dict[str, float], order: list[str], start: float) -> str:
     """Which choice costs most, optimised alone."""
     first, *rest = order
-    share = (start - freed[first].error) / (start - freed[ALL].error)
+    share = (start - errors[first]) / (start - errors[ALL])
     return (
         f"The {first} costs most: optimised alone, with everything else as chosen, it takes the expected error from "
-        f"{start:.4f} to {freed[first].error:.4f}, {share:.0%} of what all four together save; alone, "
-        f"{listed([f'the {name} to {freed[name].error:.4f}' for name in rest])}."
+        f"{start:.4f} to {errors[first]:.4f}, {share:.0%} of what all four together save; alone, "
+        f"{listed([f'the {name} to {errors[name]:.4f}' for name in rest])}."
     )

@@ -16,9 +16,9 @@ from matplotlib.figure import Figure as Drawing
 
 from metarep.artefact import Artefact
 from metarep.domains.multiplier.figures.scan_figures import roc_figure
-from metarep.domains.multiplier.figures.scans import TITLES, on_most_networks, side_by_side
+from metarep.domains.multiplier.figures.scans import comparison, on_most_networks
 from metarep.domains.multiplier.modes import MULTIPLIER
-from metarep.domains.multiplier.scan import OTHERS, POSITIVE, RANDOM, labelled, measure, random_initialisations
+from metarep.domains.multiplier.scan import POSITIVE, RANDOM, labelled, measure, random_initialisations
 from metarep.domains.multiplier.scores import published
 from metarep.domains.multiplier.settings import ScanConfig
 from metarep.embeddings.settings import EmbedConfig
@@ -26,16 +26,14 @@ from metarep.embeddings.stage import embed
 from metarep.evaluation.resampling import share_of
 from metarep.evaluation.roc import auc, auc_row
 from metarep.report.style import INK, MUTED, PALETTE, drawing
-from metarep.report.wording import listed
 from metarep.runner import Stage
 from metarep.studies.multipliers import multipliers, small_model
 from metarep.studies.published import NETWORKS, PUBLISHED, SEED
-from metarep.studies.rows import Row, Rows, back, by, share, spoken, where
+from metarep.studies.rows import Row, Rows, back, by, share, spoken
 from metarep.studies.study import Claim, Context, Figure, Result
 from metarep.training.settings import ZooConfig
 from metarep.zoos.zoo import Zoo
 
-AGAINST = {RANDOM: "random initialisations", OTHERS: "all other modes"}
 AS_PUBLISHED, OTHER_SIGN, OTHER_FOLD = WAYS = (
     "subtracts both units",
     "subtracts the bending unit, adds the other",
@@ -66,7 +64,7 @@ def run(context: Context) -> Result:
             "Every scan on mode 3. Scans that fit nothing are measured on all networks, the others on test networks.",
         ),
     }
-    sentences = (*published_sentences(claims), *way_sentences(ways), *scan_sentences(tables["scan"]))
+    sentences = (*published_sentences(claims), *way_sentences(ways), comparison(tables["scan"]))
     return Result(claims, sentences, {"ways": ways, "scan": tables["scan"]}, figures, shown=("ways",))
 
 
@@ -163,12 +161,3 @@ def way_sentences(ways: Rows) -> Iterator[str]:
         for row in ways
     ]
     yield f"How a network of mode 3 is built decides. It {'; or it '.join(parts)}."
-
-
-def scan_sentences(rows: Rows) -> Iterator[str]:
-    """The scans beside each other, on the same test networks."""
-    rows = where(side_by_side(rows), positive=POSITIVE)
-    for negative, against in AGAINST.items():
-        own = sorted(where(rows, negative=negative), key=lambda row: -row["auc"])
-        told = listed([f"{TITLES[row['scan']]} {spoken(row, 'auc')}" for row in own])
-        yield f"Mode 3 against {against}, on the same {own[0]['n_positive']:,} test networks of it: {told}."

@@ -18,7 +18,7 @@ from metarep.report.dots import Panel, Series, dots_figure
 from metarep.report.style import PALETTE
 from metarep.report.wording import capital, listed, num
 from metarep.studies.multipliers import large_zoo, question_model
-from metarep.studies.reading import Held, kinds_of, predicted_in_turn, unit_states
+from metarep.studies.reading import HeldOut, kinds_of, predicted_in_turn, unit_states
 from metarep.studies.rows import Row, Rows, by, grouped, relation, spoken, where
 from metarep.studies.study import Claim, Context, Figure, Result
 from metarep.zoos.zoo import Zoo
@@ -94,7 +94,7 @@ def design_rows(name: str, model: ClozeModel, train: Zoo, test: Zoo, **draws: in
     yield row_of(name, "unit_area", read_linearly(units[0], areas[0], units[1], areas[1], **draws))
     kinds = kinds_of(spec)
     scale = kinds.scale(train.params)
-    held = Held.of(scale.of(test.params), kinds, **draws)
+    held = HeldOut.of(scale.of(test.params), kinds, **draws)
     predicted = scale.of(predicted_in_turn(model, spec, test.params))
     yield row_of(name, "masked_r2", summary(held.r2(predicted)[:, -1], held.permuted_r2(predicted)[:, -1]))
     for metric, changed in rewritten(spec, test.params, draws["seed"]).items():

@@ -15,13 +15,13 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
 from metarep.report.dots import Series, lines_figure, series_of
 from metarep.report.style import MUTED
 from metarep.report.wording import Score, num
+from metarep.speed import power
 from metarep.studies.digits.run import digit_model, digit_zoo
 from metarep.studies.rows import values
 from metarep.studies.study import Claim, Context, Figure, Result
@@ -111,9 +111,8 @@ LIMIT_MINUTES, LIMIT_GIB = 5.0, 4.0
 
 
 def growth(rows: list[dict[str, Any]]) -> float:
-    """The slope of log time on log size."""
-    x, y = (np.log([row[name] for row in rows]) for name in ("n_params", "seconds"))
-    return float(np.polyfit(x, y, 1)[0])
+    """The power of the size that the time grows with."""
+    return power([row["n_params"] for row in rows], [row["seconds"] for row in rows])
 
 
 def sentences(rows: list[dict[str, Any]]) -> tuple[str, ...]:

@@ -59,7 +59,7 @@ class Known:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Judged:
     """What a method found in one network: of each block (K,) whether it was found, and whether also named rightly."""
 
     found: np.ndarray
@@ -112,9 +112,9 @@ def prepared(model: ClozeModel, zoo: Zoo, *, max_fit: int, seed: int) -> Known:
     return Known(model, untrained_like(model, seed=seed), ratio, probe, test.params)
 
 
-def outcomes(known: Known, setting: Setting, n_networks: int, seed: int) -> dict[str, list[Outcome]]:
+def outcomes(known: Known, setting: Setting, n_networks: int, seed: int) -> dict[str, list[Judged]]:
     """What each method finds in so many networks of one setting, planted of test networks, each once in a network at most."""
-    found: dict[str, list[Outcome]] = {method: [] for method in METHODS}
+    found: dict[str, list[Judged]] = {method: [] for method in METHODS}
     for number in range(n_networks):
         rng = np.random.default_rng([seed, setting.k, number])  # the same blocks at every noise
         rows = rng.choice(len(known.params), 2 * setting.k, replace=len(known.params) < 2 * setting.k)
@@ -135,7 +135,7 @@ def sections_by(method: str, network: OneHidden, known: Known) -> tuple[np.ndarr
     return sections.units, sections.params, np.arange(len(sections.units))
 
 
-def judged(planted: Planted, units: np.ndarray, params: np.ndarray, section: np.ndarray, probe: ModeProbe) -> Outcome:
+def judged(planted: Planted, units: np.ndarray, params: np.ndarray, section: np.ndarray, probe: ModeProbe) -> Judged:
     """Sections held against the truth."""
     truth = label_modes(MULTIPLIER, planted.params).mode.astype(str)
     names = np.full(len(units), "", dtype=object)
@@ -144,10 +144,10 @@ def judged(planted: Planted, units: np.ndarray, params: np.ndarray, section: np.
     found, named = (np.zeros(len(truth), dtype=bool) for _ in range(2))
     found[one[one == other]] = True
     named[one[(one == other) & (names == truth[one])]] = True
-    return Outcome(found, named)
+    return Judged(found, named)
 
 
-def summarised(setting: Setting, method: str, own: list[Outcome], *, n_bootstraps: int, seed: int) -> dict[str, Any]:
+def summarised(setting: Setting, method: str, own: list[Judged], *, n_bootstraps: int, seed: int) -> dict[str, Any]:
     """A row of the table: shares of blocks, with bootstrap intervals over networks."""
     weights = resamples(n_bootstraps, len(own), seed=seed)
     counts = [[len(one.found), one.found.sum(), one.named.sum()] for one in own]

@@ -22,7 +22,7 @@ from metarep.report.dots import Series, lines_figure, series_of
 from metarep.report.style import MUTED
 from metarep.report.wording import capital, listed
 from metarep.studies.multipliers import large_zoo, question_model
-from metarep.studies.reading import Held, Scale, imputed_in_turn, kinds_of, predicted_in_turn
+from metarep.studies.reading import HeldOut, Scale, imputed_in_turn, kinds_of, predicted_in_turn
 from metarep.studies.rows import Rows, by, columns, relation, spoken, values, where
 from metarep.studies.study import Claim, Context, Figure, Result
 from metarep.tables import read_csv
@@ -105,10 +105,10 @@ def gather(context: Context, zoo: Zoo) -> Material:
     return Material(train, test, fit, kinds_of(train.spec).scale(train.params))
 
 
-def held(context: Context, material: Material, zoo: Zoo) -> Held:
+def held(context: Context, material: Material, zoo: Zoo) -> HeldOut:
     """Networks with resamples."""
     draws = {"n_bootstraps": context.config.n_bootstraps, "seed": context.config.seed}
-    return Held.of(material.scale.of(zoo.params), kinds_of(zoo.spec), **draws)
+    return HeldOut.of(material.scale.of(zoo.params), kinds_of(zoo.spec), **draws)
 
 
 def measured(context: Context, model: ClozeModel, material: Material, key: tuple, log: list[dict]) -> dict:

@@ -29,12 +29,11 @@ from metarep.model.pretraining import load_model
 from metarep.model.transformer import ClozeModel, untrained_like
 from metarep.networks.spec import NetworkSpec
 from metarep.networks.symmetry import canonical_scale
-from metarep.studies.reading import Held, class_means, imputed_in_turn, kinds_of, off_probabilities, predicted_in_turn
+from metarep.studies.reading import HeldOut, class_means, imputed_in_turn, kinds_of, off_probabilities, predicted_in_turn
 from metarep.studies.reading import unit_states as states_of
 from metarep.studies.settings import SourceName
 from metarep.zoos.zoo import Zoo
 
-METRICS = ("masked_r2", "unit_probe", "clusters_ari")
 N_PERMUTATIONS = 100
 LEAST_UNITS = 5
 """A state that fewer of the target's test units are in does not count."""
@@ -43,7 +42,7 @@ UNDEFINED = dict.fromkeys(("value", "low", "high", "null"))
 
 
 @dataclass(frozen=True)
-class Networks:
+class SourceNetworks:
     """What is taken of one zoo: the first training and test networks (N, P) float32, of one architecture."""
 
     name: SourceName
@@ -52,12 +51,12 @@ class Networks:
     test: np.ndarray
 
     @classmethod
-    def of(cls, name: SourceName, zoo: Zoo, *, max_fit: int, max_test: int) -> Networks:
+    def of(cls, name: SourceName, zoo: Zoo, *, max_fit: int, max_test: int) -> SourceNetworks:
         """At most so many of each split."""
         return cls(name, zoo.spec, zoo.where(split="train").params[:max_fit], zoo.where(split="test").params[:max_test])
 
 
-def carry_over(source: Networks, targets: Sequence[Networks], model_path: Path, k: int, **draws: int) -> list[dict]:
+def carry_over(source: SourceNetworks, targets: Sequence[SourceNetworks], model_path: Path, k: int, **draws: int) -> list[dict]:
     """The rows of one source: target by target, metric by metric, representation by representation.
 
     value, low, high, null and n; None where a metric is not defined. `k` clusters; `draws` are n_bootstraps and the seed.
@@ -86,11 +85,11 @@ def carry_over(source: Networks, targets: Sequence[Networks], model_path: Path, 
     return rows
 
 
-def masked_rows(model: ClozeModel, source: Networks, target: Networks, **draws: int) -> Iterator[dict]:
+def masked_rows(model: ClozeModel, source: SourceNetworks, target: SourceNetworks, **draws: int) -> Iterator[dict]:
     """Masked R² of the model, of the means of the source's parameters by kind, and of the linear-Gaussian imputer."""
     kinds = kinds_of(target.spec)
     scale = kinds.scale(target.train)
-    held = Held.of(scale.of(target.test), kinds, **draws)
+    held = HeldOut.of(scale.of(target.test), kinds, **draws)
     predictions = {
         "cloze": predicted_in_turn(model, target.spec, target.test),
         "source_mean": np.broadcast_to(class_means(model, target.spec), target.test.shape),
@@ -128,7 +127,7 @@ def probe_row(truth: np.ndarray, predicted: np.ndarray, *, n_bootstraps: int, se
     return summary(score(predicted, weights), permuted) | {"n": len(truth)}
 
 
-def cluster_row(assigned: np.ndarray, target: Networks, *, seed: int) -> dict:
+def cluster_row(assigned: np.ndarray, target: SourceNetworks, *, seed: int) -> dict:
     """The agreement of clusters (N,) of a target's networks with the composition of their units' states."""
     labels = compositions(active_area(target.spec, target.test))
     if len(np.unique(labels)) < 2:

@@ -16,7 +16,7 @@ from metarep.report.wording import capital, num
 from metarep.studies.multipliers import question_model
 from metarep.studies.rows import Row, Rows, by, grouped, relation, spoken, where
 from metarep.studies.settings import SourceName
-from metarep.studies.sources.cells import Networks, carry_over
+from metarep.studies.sources.cells import SourceNetworks, carry_over
 from metarep.studies.study import Claim, Context, Figure, Result
 from metarep.training.settings import ZooConfig
 from metarep.zoos.zoo import Zoo
@@ -102,7 +102,7 @@ def measured_cells(context: Context, zoos: Mapping[SourceName, Zoo]) -> list[dic
     settings = question_model(context, n_steps=own.n_steps)
     context.models({f"source_{name}": (settings, [zoo.artefact.path]) for name, zoo in zoos.items()})
     take = {"max_fit": own.max_fit_networks, "max_test": own.max_test_networks}
-    networks = [Networks.of(name, zoo, **take) for name, zoo in zoos.items()]
+    networks = [SourceNetworks.of(name, zoo, **take) for name, zoo in zoos.items()]
     how = {"k": own.k, "n_bootstraps": context.config.n_bootstraps, "seed": context.config.seed}
     paths = {one.name: context.model_artefact(f"source_{one.name}").path for one in networks}
     jobs = {SOURCES[one.name].title: partial(carry_over, one, networks, paths[one.name], **how) for one in networks}

@@ -2,13 +2,11 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from metarep.artefact import open_artefact
-from metarep.domains.functions.figures import functions_figure
 from metarep.domains.functions.probe import FunctionsConfig
-from metarep.domains.functions.report import function_sentences, functions, goal_sentence
+from metarep.domains.functions.report import function_sentences, functions, functions_figure, goal_sentence
 from metarep.embeddings.settings import EmbedConfig
 from metarep.embeddings.stage import embed
 from metarep.examples import load_example
@@ -94,19 +92,11 @@ def test_sentences_say_who_reaches_what_beside_the_controls():
 
 def test_every_representation_is_a_labelled_line_in_either_panel():
     figure = functions_figure(table())
+    names = {text.get_text() for text in figure.legends[0].get_texts()}
+    assert names == {"raw parameters", "outputs on a grid", "cloze states", "cloze function", "untrained function"}
     for ax in figure.axes:
-        texts = {text.get_text(): text for text in ax.texts}
-        assert set(texts) == {
-            "raw parameters",
-            "outputs on a grid",
-            "cloze states",
-            "cloze function",
-            "untrained function",
-            "permuted",
-        }
-        heights = np.sort([text.get_position()[1] for text in texts.values()])
-        assert np.diff(heights).min() > 0.06  # no two labels on each other
-        assert [container.lines[0].get_ydata()[-1] for container in ax.containers] == [0.3, 0.99, 0.7, 0.94, 0.4]
+        lines = [line for line in ax.lines if len(line.get_ydata()) == 2 and line.get_marker() != "_"]
+        assert [line.get_ydata()[-1] for line in lines] == [0.3, 0.99, 0.7, 0.94, 0.4]
 
 
 def test_the_model_of_the_run_is_asked_on_the_domain_of_the_functions():

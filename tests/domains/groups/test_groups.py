@@ -8,9 +8,9 @@ import torch
 from torch.nn import functional as F
 
 from metarep.domains.groups.build import build_groups
-from metarep.domains.groups.group import Group, group_named
+from metarep.domains.groups.group import FiniteGroup, group_named
 from metarep.domains.groups.settings import GroupsConfig, order_of_elements
-from metarep.domains.groups.training import Task, activations, gradients, measure, train_networks
+from metarep.domains.groups.training import Composition, activations, gradients, measure, train_networks
 from metarep.domains.groups.units import energies, relabelled, unit_dimensions, unit_irreps, unit_purities
 from metarep.errors import MetarepError
 from metarep.networks.tensor_symmetry import random_symmetry
@@ -96,7 +96,7 @@ def test_other_names_are_refused_in_a_sentence(name):
         GroupsConfig(groups=(name,))
 
 
-def one_hot(group: Group) -> torch.Tensor:
+def one_hot(group: FiniteGroup) -> torch.Tensor:
     pairs = torch.cartesian_prod(torch.arange(group.n), torch.arange(group.n))
     return torch.cat([F.one_hot(pairs[:, at], group.n) for at in (0, 1)], dim=1).float()
 
@@ -117,7 +117,9 @@ def test_sums_of_rows_are_what_one_hot_inputs_give_and_gradients_are_those_of_au
 
 def task(seeds, group="C5", **how):
     n = len(seeds)
-    return Task(group_named(group), 16, np.array(seeds), np.full(n, 0.8), np.full(n, 0.5), **{"lr": 0.02, "n_steps": 200} | how)
+    return Composition(
+        group_named(group), 16, np.array(seeds), np.full(n, 0.8), np.full(n, 0.5), **{"lr": 0.02, "n_steps": 200} | how
+    )
 
 
 def test_networks_learn_their_pairs_and_do_not_know_what_they_are_trained_beside():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from metarep.domains.multiplier.expected_error import expected_error
+from metarep.domains.multiplier.expected_error import expected_error, expected_error_derivatives
 from metarep.domains.multiplier.minimise import minimise
 from metarep.domains.multiplier.modes import MULTIPLIER, label_modes
 from metarep.domains.multiplier.optima import distinct_minima, support
@@ -65,3 +65,18 @@ def test_one_minimum_whatever_the_symmetry_and_two_for_two_functions():
     params = minimise(MULTIPLIER, np.concatenate([*same, CLEAN[None]])).params
     assert distinct_minima(params, expected_error(MULTIPLIER, params)).tolist() == [0, 0, 0, 0, 1]
     assert (support().max(axis=1) >= 0.5).all()
+
+
+def test_the_output_layer_alone_is_linear_least_squares():
+    output, start = np.array([6, 7, 8]), HANDCRAFTED[None]
+    found = minimise(MULTIPLIER, start, free=output)
+    at = expected_error_derivatives(MULTIPLIER, start)
+    step = np.linalg.solve(at.hessian[0][np.ix_(output, output)], at.gradient[0, output])
+    np.testing.assert_allclose(found.params[0, output], HANDCRAFTED[output] - step, atol=1e-7)
+    np.testing.assert_array_equal(found.params[0, :6], HANDCRAFTED[:6])
+    assert found.converged.all()
+
+
+def test_all_parameters_free_end_in_the_same_minimum_unscaled():
+    found = minimise(MULTIPLIER, HANDCRAFTED[None], free=np.arange(9))
+    np.testing.assert_allclose(found.error, minimise(MULTIPLIER, HANDCRAFTED[None]).error, atol=1e-9)

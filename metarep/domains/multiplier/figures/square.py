@@ -21,7 +21,7 @@ from matplotlib.patheffects import withStroke
 from metarep.domains.multiplier.geometry import UNIT_SQUARE, active_area
 from metarep.domains.multiplier.modes import MODE_NAMES, label_modes
 from metarep.errors import MetarepError
-from metarep.networks.forward import Stage, forward, stages
+from metarep.networks.forward import NetworkStep, forward, stages
 from metarep.networks.spec import NetworkSpec
 from metarep.report.style import DIVERGING, FAINT, INK, MUTED, SEQUENTIAL, colour_bar, drawing, zero_lines
 
@@ -206,7 +206,7 @@ def boundary(weight: np.ndarray, bias: float) -> np.ndarray | None:
     return np.array(ends) if len(ends) == 2 else None
 
 
-def _draw_stage(ax: Axes, stage: Stage, steps: list[Stage]) -> None:
+def _draw_stage(ax: Axes, stage: NetworkStep, steps: list[NetworkStep]) -> None:
     """One panel; stages of one layer share their window and their colours, so that a bias is seen to move."""
     layer = np.concatenate([step.values for step in steps if step.layer == stage.layer])
     grid, edge = stage.values[: SIDE**2], stage.values[SIDE**2 :]
@@ -230,7 +230,7 @@ def shade_off(ax: Axes) -> None:
     ax.axhspan(ax.get_ylim()[0], 0, color=FAINT, alpha=0.6, lw=0, zorder=0)
 
 
-def _heading(stage: Stage, spec: NetworkSpec) -> str:
+def _heading(stage: NetworkStep, spec: NetworkSpec) -> str:
     i = stage.layer
     source = "x" if i == 1 else f"h_{i - 1}"
     sum_text = f"W_{i} {source} + b_{i}"

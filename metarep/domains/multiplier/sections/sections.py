@@ -24,7 +24,8 @@ from dataclasses import dataclass
 import networkx as nx
 import numpy as np
 import torch
-from scipy.special import expit, logsumexp
+from scipy.spatial.distance import squareform
+from scipy.special import logsumexp
 
 from metarep.domains.multiplier.modes import MULTIPLIER
 from metarep.domains.multiplier.sections.one_hidden import OneHidden, Windows, all_pairs, balanced, cut_windows, shares
@@ -65,12 +66,16 @@ class Sections:
     @property
     def labels(self) -> np.ndarray:
         """(H,): the section's number of each unit; units that are alone have numbers of their own."""
-        return section_labels(self.units, self.n_units)
+        labels = len(self.units) + np.arange(self.n_units)
+        labels[self.units] = np.arange(len(self.units))[:, None]
+        return labels
 
 
 @dataclass(frozen=True)
 class Affinities:
-    """What a model says of every two units: affinity (M,), −inf where no window holds both, and row of the best window (M,)."""
+    """What a model says of every two units: affinity (M,), which is the logarithm of the odds that they belong together, −inf
+    where no window holds both; and the row of the best window (M,).
+    """
 
     windows: Windows
     affinity: np.ndarray
@@ -79,7 +84,7 @@ class Affinities:
 
     def matrix(self) -> np.ndarray:
         """(H, H), symmetric; the diagonal is 0."""
-        return square(self.windows.pairs, self.affinity, self.n_units)
+        return squareform(self.affinity)
 
 
 def find_sections(network: OneHidden, model: ClozeModel, ratio: float) -> Sections:
@@ -103,21 +108,6 @@ def matching(pairs: np.ndarray, weight: np.ndarray) -> np.ndarray:
     graph.add_weighted_edges_from((int(a), int(b), float(w)) for (a, b), w in zip(pairs, weight, strict=True) if w > 0)
     chosen = sorted(tuple(sorted(pair)) for pair in nx.max_weight_matching(graph))
     return np.array(chosen, dtype=np.int64).reshape(-1, 2)
-
-
-def section_labels(units: np.ndarray, n_units: int) -> np.ndarray:
-    """(H,): the number of each unit's pair in units (K, 2); units in none have numbers of their own."""
-    labels = len(units) + np.arange(n_units)
-    for number, pair in enumerate(units):
-        labels[pair] = number
-    return labels
-
-
-def square(pairs: np.ndarray, values: np.ndarray, n: int) -> np.ndarray:
-    """(n, n): values (M,) of pairs (M, 2) as a symmetric matrix with 0 on the diagonal."""
-    matrix = np.zeros((n, n))
-    matrix[pairs[:, 0], pairs[:, 1]] = matrix[pairs[:, 1], pairs[:, 0]] = values
-    return matrix
 
 
 def affinities(network: OneHidden, model: ClozeModel, ratio: float) -> Affinities:
@@ -209,11 +199,6 @@ def connectivity(network: OneHidden) -> np.ndarray:
         mean = sizes.mean(axis=1)
         chance = chance + sizes.shape[1] * (mean[:, None] * mean[None, :])[pairs[:, 0], pairs[:, 1]] / 2
     return alike - chance
-
-
-def likelihood(affinity: np.ndarray) -> np.ndarray:
-    """(M,): how likely two units belong together, of their affinities, which are logarithms of odds; even odds beforehand."""
-    return expit(affinity)
 
 
 @dataclass(frozen=True)

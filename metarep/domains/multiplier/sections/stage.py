@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import matplotlib
 import numpy as np
 import torch
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from scipy.special import expit
 
 from metarep.domains.multiplier.modes import MULTIPLIER, label_modes
 from metarep.domains.multiplier.sections.one_hidden import OneHidden, usual_ratio
@@ -24,7 +24,6 @@ from metarep.domains.multiplier.sections.sections import (
     affinities,
     fit_mode_probe,
     knows_multipliers,
-    likelihood,
     matched,
 )
 from metarep.errors import MetarepError
@@ -34,13 +33,12 @@ from metarep.parts.alike import null_row
 from metarep.parts.page import Captioned, Findings, null_sentence
 from metarep.parts.reading import shuffled
 from metarep.parts.settings import PartsConfig
-from metarep.parts.source import Source
+from metarep.parts.source import Subject
 from metarep.progress import Progress
 from metarep.report.style import SEQUENTIAL, colour_bar, drawing
 from metarep.tables import rows_of
 from metarep.zoos.zoo import Zoo
 
-matplotlib.use("Agg")
 MAX_FIT = 5000
 """Training networks that the probe for modes is fitted on."""
 
@@ -48,7 +46,7 @@ MAX_UNITS = 256
 """Hidden units: every two of them are read."""
 
 
-def find_sections_of(config: PartsConfig, model: ClozeModel, zoo: Zoo, source: Source, progress: Progress) -> Findings | None:
+def find_sections_of(config: PartsConfig, model: ClozeModel, zoo: Zoo, source: Subject, progress: Progress) -> Findings | None:
     """The sections of a ReLU network with one hidden layer, with a figure and the tables sections and units.
 
     `zoo` is the one that the model was pretrained on. None for a model that knows no 2-2-1 networks or was not asked for their
@@ -72,7 +70,7 @@ def find_sections_of(config: PartsConfig, model: ClozeModel, zoo: Zoo, source: S
     return findings(found, probe)
 
 
-def one_hidden(source: Source, tensors: dict[str, torch.Tensor] | None = None) -> OneHidden:
+def one_hidden(source: Subject, tensors: dict[str, torch.Tensor] | None = None) -> OneHidden:
     """The layer of a network of two linear layers. Raises MetarepError for any other."""
     values = readable_tensors(source.architecture, tensors or source.tensors, where=source.name)
     weights = [t for t in source.architecture.tensors if t.kind == "linear" and len(t.shape) == 2]
@@ -124,7 +122,7 @@ def section_rows(found: Sections, modes: np.ndarray) -> list[dict[str, Any]]:
     """A row a section, the surest first."""
     units, inputs = ([" ".join(map(str, pair)) for pair in pairs] for pairs in (found.units, found.inputs))
     columns = {"section": range(1, len(units) + 1), "units": units, "inputs": inputs, "output": found.output, "mode": modes}
-    return rows_of(columns | {"affinity": found.affinity, "likelihood": likelihood(found.affinity)})
+    return rows_of(columns | {"affinity": found.affinity, "likelihood": expit(found.affinity)})
 
 
 def unit_rows(found: Sections, modes: np.ndarray) -> list[dict[str, Any]]:
@@ -136,7 +134,7 @@ def unit_rows(found: Sections, modes: np.ndarray) -> list[dict[str, Any]]:
 def affinity_figure(found: Affinities, sections: Sections) -> Figure:
     """Units by units, those of a section side by side."""
     order = np.argsort(sections.labels, kind="stable")
-    matrix = likelihood(found.matrix())[np.ix_(order, order)]
+    matrix = expit(found.matrix())[np.ix_(order, order)]
     np.fill_diagonal(matrix, np.nan)
     side, step = min(9.0, 3.0 + 0.16 * found.n_units), max(1, found.n_units // 32)
     with drawing(side + 1.0, side) as figure:

@@ -9,12 +9,12 @@ from two_two_one import RATIO, easy_networks, known, networks_of
 from metarep.domains.multiplier.modes import MULTIPLIER
 from metarep.domains.multiplier.sections.one_hidden import OneHidden, all_pairs, balanced, cut_windows, unit_ratios
 from metarep.domains.multiplier.sections.sections import (
+    Sections,
     affinities,
     connectivity,
     find_sections,
     fit_mode_probe,
     matching,
-    section_labels,
 )
 from metarep.errors import MetarepError
 from metarep.model.settings import PretrainConfig
@@ -111,7 +111,8 @@ def test_matching_needs_no_number():
     weight = np.array([5.0, 6.0, -1.0, -1.0, 6.0, -2.0])  # 01 02 03 12 13 23
     assert matching(pairs, weight).tolist() == [[0, 2], [1, 3]]
     assert matching(pairs, -np.abs(weight)).tolist() == []
-    assert section_labels(np.array([[1, 3]]), 4).tolist() == [1, 0, 3, 0]
+    none = np.zeros(0)
+    assert Sections(np.array([[1, 3]]), none, none, none, none, n_units=4).labels.tolist() == [1, 0, 3, 0]
 
 
 def test_modes_are_read_off_sections(family):

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -48,7 +49,7 @@ def test_an_address_that_is_none_is_refused(address):
 
 
 def test_a_zoo_of_a_cluster_has_the_same_bytes_and_lost_processes_are_made_up_for(tmp_path):
-    pytest.importorskip("ray")
+    pytest.importorskip("ray").cloudpickle.register_pickle_by_value(sys.modules[__name__])  # no worker can import the tests
     config = ZooConfig(seed=3, families=[{"variant": "e09", "n_networks": 6}], networks_per_shard=2)
     alone = build_zoo(config, tmp_path / "alone")
     with on_cluster("local:2"):

@@ -75,11 +75,11 @@ def test_little_to_learn_from_asks_for_fewer_steps_and_stated_ones_are_kept(caps
 def test_a_pretraining_that_was_killed_ends_with_the_same_bytes(zoo, model, tmp_path, monkeypatch, killed_at):
     real, steps = pretraining.train_step, []
 
-    def dying(*arguments):
+    def dying(*arguments, **how):
         if len(steps) == killed_at:
             raise KeyboardInterrupt
         steps.append(1)
-        return real(*arguments)
+        return real(*arguments, **how)
 
     monkeypatch.setattr(pretraining, "train_step", dying)
     with pytest.raises(KeyboardInterrupt):
@@ -99,11 +99,11 @@ def test_other_objectives_carry_on_too_and_leave_their_own_parts_behind(small_zo
     config, real, steps = PretrainConfig(**SHORT, objective=objective), pretraining.train_step, []
     whole = pretrain(config, small_zoo, tmp_path / "whole")
 
-    def dying(*arguments):
+    def dying(*arguments, **how):
         if len(steps) == 7:
             raise KeyboardInterrupt
         steps.append(1)
-        return real(*arguments)
+        return real(*arguments, **how)
 
     monkeypatch.setattr(pretraining, "train_step", dying)
     with pytest.raises(KeyboardInterrupt):

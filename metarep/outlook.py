@@ -46,7 +46,7 @@ MAX_UNITS = 500_000
 QUICK_FILES, QUICK_STEPS = 300, 150
 """What `--quick` takes: a first look in about two minutes."""
 
-N_SAMPLE, N_STEPS, MAX_PARAMS = 24, 2, 500_000
+N_SAMPLE, N_STEPS, MAX_PARAMS = 24, 2, 50_000
 """Networks, steps and parameters of the sample that time is measured on."""
 
 

@@ -202,22 +202,19 @@ def unit_groups(plan: Plan) -> tuple[UnitGroup, ...]:
 def _segments(
     plan: Plan, shape: Shape, values: list[torch.Tensor], b: int, tokens_per_batch: int
 ) -> Iterator[tuple[torch.Tensor, np.ndarray, Segment]]:
-    """(network of each window, numbers of the windows in the shape, segment), a batch at a time."""
+    """(network of each window, numbers of the windows in the shape, segment), a batch at a time: all windows of some networks,
+    or some of one.
+    """
     size = max(1, tokens_per_batch // shape.layout.n_tokens)
-    if plan.whole:
-        for at in range(0, b, size):
-            some = [part[at : at + size] for part in values]
-            shown = plan.window_values(shape, some, shape.firsts).flatten(0, 1)
-            first = np.zeros(len(shown), np.int64)
-            yield torch.arange(at, at + len(shown)), first, Segment(shape.layout, shown, torch.from_numpy(first))
-        return
-    for network in range(b):
-        own = [part[network] for part in values]
+    n_networks = max(1, size // shape.n_windows)
+    for network in range(0, b, n_networks):
+        own = [part[network : network + n_networks] for part in values]
         for at in range(0, shape.n_windows, size):
             number = np.arange(at, min(at + size, shape.n_windows))
             shown = plan.window_values(shape, own, shape.firsts[number])
-            segment = Segment(shape.layout, shown, torch.from_numpy(shape.firsts[number]))
-            yield torch.full((len(number),), network), number, segment
+            which = torch.arange(network, network + len(shown)).repeat_interleave(len(number))
+            number = np.tile(number, len(shown))
+            yield which, number, Segment(shape.layout, shown.flatten(0, 1), torch.from_numpy(shape.firsts[number]))
 
 
 def _gather_layers(

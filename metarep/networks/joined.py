@@ -3,7 +3,8 @@
 Widths tell what is joined: a layer that reads more than the one before it puts out reads earlier values besides. Which of
 several values of one width, and in which order, names rarely tell. So whatever may be joined changes places together: the units
 of all layers of one width, and of several widths blocks of their common divisor, which is true for any order. Left out of that
-are units in lists that run in order, and inside the layers of a DenseNet. All layers have to fit, one behind the other.
+are units in lists that run in order, and inside the layers of a DenseNet. All layers have to fit, one behind the other: what a
+U-Net joins next stands before what it joined last, and a layer of a DenseNet joins what it read to what it made.
 """
 
 from __future__ import annotations
@@ -143,8 +144,8 @@ def _key(module: str, is_norm: bool, *, up: int, norm: int) -> Key:
 @dataclass
 class Walk:
     """A walk along the operations. `made` are the values so far, the inputs first, and `now` the number of the last one;
-    `hidden` are layers whose values nothing but the next layer reads, `alike` values whose units are the same ones. As in every
-    U-Net, what is joined next stands before what was joined last, whose number is `inside`.
+    `hidden` are layers whose values nothing but the next layer reads, and `inside_dense` those in layers of a DenseNet; `alike`
+    are values whose units are the same ones; `inside` is the number of the value that was joined last.
     """
 
     hidden: set[str]
@@ -212,7 +213,7 @@ class Walk:
         nested = max((at for at in seen if at < self.inside or of_one_width), default=None)
         if stack is not None:
             in_order = IN_ORDER.search(last.maker.module) is not None
-            seen = [stack] if in_order else [stack, *(at for at in seen if at < max(stack, nested or 0) + 1)]
+            seen = [stack, *(at for at in seen if at <= max(stack, nested or 0) and not in_order)]
         return Way(others=tuple(seen), stack=stack, nested=nested) if stack is not None or nested is not None else None
 
     def _is_hidden(self, value: Made) -> bool:

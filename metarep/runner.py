@@ -91,11 +91,11 @@ def run_stages(
             if not how:
                 waiting.append(stage)
         if len(waiting) > 1:
-            _make_side_by_side(waiting, out, overwrite, clock, progress)
-        else:
-            for stage in waiting:
-                with clock.timing(stage.name):
-                    stage.make(out / stage.name, overwrite=overwrite, progress=progress)
+            with clock.elapsing():
+                _make_side_by_side(waiting, out, overwrite, clock, progress)
+        for stage in waiting if len(waiting) == 1 else ():
+            with clock.elapsing(), clock.timing(stage.name):
+                stage.make(out / stage.name, overwrite=overwrite, progress=progress)
 
 
 def artefacts_of(run_folder: Path) -> list[Path]:
@@ -165,7 +165,7 @@ def _make_timed(stage: Stage, path: Path, overwrite: bool) -> tuple[str, float]:
 
 @dataclass(frozen=True)
 class Clock:
-    """The seconds of each stage, in a file."""
+    """The seconds of each stage, and of all that was done, in a file."""
 
     path: Path
     device: str
@@ -182,11 +182,27 @@ class Clock:
 
     def record(self, name: str, seconds: float, *, finished: bool) -> None:
         """Interrupted attempts count towards the stage's time; a stage that is made again starts from zero."""
-        known: dict[str, Any] = json.loads(self.path.read_text()) if self.path.is_file() else {"seconds": {}, "unfinished": {}}
+        known = self.known()
         earlier = known["unfinished"].pop(name, 0.0)
         known["seconds" if finished else "unfinished"][name] = round(earlier + seconds, 2)
         known["machine"] = machine() | {"device": self.device}
         write_whole(self.path, json.dumps(known, indent=1) + "\n")
+
+    @contextmanager
+    def elapsing(self) -> Iterator[None]:
+        """A block whose seconds are added to `elapsed`: less than those of its stages together where some run side by side."""
+        start = time.monotonic()
+        try:
+            yield
+        finally:
+            known = self.known()
+            known["elapsed"] = round(known.get("elapsed", 0.0) + time.monotonic() - start, 2)
+            write_whole(self.path, json.dumps(known, indent=1) + "\n")
+
+    def known(self) -> dict[str, Any]:
+        """What the file holds."""
+        fresh = {"seconds": {}, "unfinished": {}, "elapsed": 0.0}
+        return json.loads(self.path.read_text()) if self.path.is_file() else fresh
 
 
 def machine() -> dict[str, str | int]:

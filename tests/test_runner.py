@@ -151,6 +151,7 @@ def test_timings_add_up_over_broken_attempts(out, monkeypatch):
     assert timings["seconds"] == {"zoo": 10.0}
     assert timings["unfinished"] == {}
     assert timings["machine"]["cores"] >= 1
+    assert timings["elapsed"] == 30.0
 
 
 def test_two_writers_of_one_folder(tmp_path):

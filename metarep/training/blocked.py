@@ -8,10 +8,9 @@ runs over the samples of a block and vectorises.
 from __future__ import annotations
 
 import numpy as np
-from numba import prange
 
 from metarep.training.adam import adam_step
-from metarep.training.compiling import kernel, parallel_kernel
+from metarep.training.compiling import kernel
 from metarep.training.sampling import draw, draw_interval
 
 BLOCK = 128
@@ -141,7 +140,8 @@ def _train_one(
         _gradient(params, widths, rectify_output, at_layer, x, y, acts, deltas, grad, block_grad)
         adam_step(params, grad, first, second, step, lr)
         if next_snapshot < snapshot_steps.size and step == snapshot_steps[next_snapshot]:
-            snapshots[next_snapshot] = params
+            for p in range(params.size):
+                snapshots[next_snapshot, p] = params[p]
             snapshot_mse[next_snapshot, 0] = mean_squared_error(params, widths, rectify_output, at_layer, x, y, acts)
             snapshot_mse[next_snapshot, 1] = mean_squared_error(
                 params, widths, rectify_output, at_layer, valid[0], valid[1], acts
@@ -151,8 +151,10 @@ def _train_one(
     mse[1] = mean_squared_error(params, widths, rectify_output, at_layer, valid[0], valid[1], acts)
 
 
-@parallel_kernel
+@kernel
 def train_many(
+    first,
+    stop,
     seeds,
     start,
     fresh,
@@ -171,22 +173,22 @@ def train_many(
     snapshots,
     snapshot_mse,
 ):
-    """Trains N networks in parallel, each from its seed; the arguments are those of `moments.train_many`.
+    """Trains some networks, each from its seed; the arguments are those of `moments.train_many`.
 
     With one input each is trained on the series of these coefficients (2, 10); `input_distribution` and `task` have no effect.
     """
     at_layer = np.zeros(widths.size, np.int64)
     for layer in range(widths.size - 1):
         at_layer[layer + 1] = at_layer[layer] + (widths[layer] + 1) * widths[layer + 1]
-    for i in prange(seeds.size):
+    for i in range(first, stop):
         if widths[0] == 1:
             x, y, order, drawn = draw_interval(seeds[i], coefficients, widths, params.shape[1])
         else:
             x, y, order, drawn = draw(seeds[i], input_distribution, widths, params.shape[1], task)
         train = (x[order[:n_train]].T.copy(), y[order[:n_train]])
         valid = (x[order[n_train:]].T.copy(), y[order[n_train:]])
-        init[i] = drawn if fresh else start[i]
-        params[i] = init[i]
+        for p in range(params.shape[1]):
+            init[i, p] = params[i, p] = drawn[p] if fresh else start[i, p]
         _train_one(
             train,
             valid,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from metarep.training.compiling import over_networks
 from metarep.training.recipe import N_INTERVAL, N_SAMPLES, Plan, n_train_of
 from metarep.training.sampling import INPUT_DISTRIBUTIONS, draw_many, draw_many_intervals
 
@@ -36,9 +37,9 @@ def draw_batch(plan: Plan, seeds: np.ndarray, start: np.ndarray | None, *, pinne
     seeds, widths = np.asarray(seeds, np.uint32), np.array(plan.spec.widths, np.int64)
     arrays = [part.numpy() for part in (drawn.train, drawn.valid, drawn.init)]
     if on_interval:
-        draw_many_intervals(seeds, plan.task.coefficients, widths, *arrays)
+        over_networks(draw_many_intervals, n, seeds, plan.task.coefficients, widths, *arrays)
     else:
-        draw_many(seeds, INPUT_DISTRIBUTIONS[plan.input_distribution], widths, plan.task.code, *arrays)
+        over_networks(draw_many, n, seeds, INPUT_DISTRIBUTIONS[plan.input_distribution], widths, plan.task.code, *arrays)
     if start is not None:
         drawn.init.copy_(torch.from_numpy(np.asarray(start, np.float32)))
     return drawn

@@ -46,6 +46,7 @@ def train_on_gpu(plan: Plan, seeds: np.ndarray, start: np.ndarray | None = None,
 def train_fast(plan: Plan, seeds: np.ndarray, start: np.ndarray | None = None) -> Trained:
     """Trains N networks with the compiled kernels, on all the threads that numba has."""
     from metarep.training import blocked, moments
+    from metarep.training.compiling import over_networks
     from metarep.training.sampling import INPUT_DISTRIBUTIONS
 
     n, p, k = len(seeds), plan.spec.n_params, len(plan.snapshot_steps)
@@ -59,10 +60,10 @@ def train_fast(plan: Plan, seeds: np.ndarray, start: np.ndarray | None = None) -
     common = (seeds, begin, start is None, INPUT_DISTRIBUTIONS.get(plan.input_distribution, 0), plan.task.code)
     n_train = n_train_of(N_INTERVAL if plan.input_distribution == "interval" else N_SAMPLES)
     if has_one_hidden_layer(plan):
-        moments.train_many(*common, plan.spec.widths[1], plan.lr, plan.n_steps, *out)
+        over_networks(moments.train_many, n, *common, plan.spec.widths[1], plan.lr, plan.n_steps, *out)
     else:
         recipe = (plan.spec.output_relu, plan.lr, plan.n_steps, n_train)
-        blocked.train_many(*common, plan.task.coefficients, widths, *recipe, *out)
+        over_networks(blocked.train_many, n, *common, plan.task.coefficients, widths, *recipe, *out)
     return Trained(params, init, mse[:, 0].copy(), mse[:, 1].copy(), snapshots, snapshot_mse)
 
 

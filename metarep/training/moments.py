@@ -22,10 +22,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import prange
 
 from metarep.training.adam import adam_step
-from metarep.training.compiling import kernel, parallel_kernel
+from metarep.training.compiling import kernel
 from metarep.training.sampling import draw, split_columns
 
 BLOCK = 32
@@ -236,14 +235,17 @@ def _train_one(train, valid, params, n_hidden, lr, n_steps, snapshot_steps, snap
         _gradient(params, gram, moment, sum_y, n, n_hidden, grad)
         adam_step(params, grad, first, second, step, lr)
         if next_snapshot < snapshot_steps.size and step == snapshot_steps[next_snapshot]:
-            snapshots[next_snapshot] = params
+            for p in range(params.size):
+                snapshots[next_snapshot, p] = params[p]
             snapshot_mse[next_snapshot, 0] = mean_squared_error(params, x1, x2, y, n_hidden)
             snapshot_mse[next_snapshot, 1] = mean_squared_error(params, valid[0], valid[1], valid[2], n_hidden)
             next_snapshot += 1
 
 
-@parallel_kernel
+@kernel
 def train_many(
+    first,
+    stop,
     seeds,
     start,
     fresh,
@@ -259,17 +261,17 @@ def train_many(
     snapshots,
     snapshot_mse,
 ):
-    """Trains N networks in parallel, each from its seed; fills the last five in place.
+    """Trains networks first … stop − 1 of N, each from its seed; fills their rows of the last five.
 
     `start` (N, P) is where they begin unless `fresh`, `task` the code of a `Task`; `params`, `init` (N, P) float32, `mse`
     (N, 2), `snapshots` (N, K, P), `snapshot_mse` (N, K, 2): errors on train and validation samples.
     """
     widths = np.array([2, n_hidden, 1])
-    for i in prange(seeds.size):
+    for i in range(first, stop):
         x, y, order, drawn = draw(seeds[i], input_distribution, widths, params.shape[1], task)
         train, valid = split_columns(x, y, order)
-        init[i] = drawn if fresh else start[i]
-        params[i] = init[i]
+        for p in range(params.shape[1]):
+            init[i, p] = params[i, p] = drawn[p] if fresh else start[i, p]
         _train_one(train, valid, params[i], n_hidden, lr, n_steps, snapshot_steps, snapshots[i], snapshot_mse[i])
         mse[i, 0] = mean_squared_error(params[i], train[0], train[1], train[2], n_hidden)
         mse[i, 1] = mean_squared_error(params[i], valid[0], valid[1], valid[2], n_hidden)

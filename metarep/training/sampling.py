@@ -12,9 +12,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import prange
 
-from metarep.training.compiling import parallel_kernel, strict_kernel
+from metarep.training.compiling import strict_kernel
 from metarep.training.recipe import N_INTERVAL, N_SAMPLES, N_TRAIN
 from metarep.training.tasks import series_values, targets
 
@@ -183,20 +182,24 @@ def draw_interval(seed, coefficients, widths, n_params):
     return x.reshape(N_INTERVAL, 1), series_values(coefficients, x), order, init
 
 
-@parallel_kernel
-def draw_many(seeds, input_distribution, widths, task, train, valid, init):
-    """Fills train (N, 3, 8000), valid (N, 3, 2000), which hold x1, x2 and y, and init (N, P), a thread a network."""
-    for n in prange(seeds.size):
-        x, y, order, init[n] = draw(seeds[n], input_distribution, widths, init.shape[1], task)
+@strict_kernel
+def draw_many(first, stop, seeds, input_distribution, widths, task, train, valid, init):
+    """Fills train (N, 3, 8000), valid (N, 3, 2000), which hold x1, x2 and y, and init (N, P), for networks first … stop − 1."""
+    for n in range(first, stop):
+        x, y, order, drawn = draw(seeds[n], input_distribution, widths, init.shape[1], task)
+        for p in range(init.shape[1]):
+            init[n, p] = drawn[p]
         _in_rows(x, y, order[:N_TRAIN], train[n])
         _in_rows(x, y, order[N_TRAIN:], valid[n])
 
 
-@parallel_kernel
-def draw_many_intervals(seeds, coefficients, widths, train, valid, init):
+@strict_kernel
+def draw_many_intervals(first, stop, seeds, coefficients, widths, train, valid, init):
     """The same for one input: train (N, 2, 256) and valid (N, 2, 64) hold x and y."""
-    for n in prange(seeds.size):
-        x, y, order, init[n] = draw_interval(seeds[n], coefficients, widths, init.shape[1])
+    for n in range(first, stop):
+        x, y, order, drawn = draw_interval(seeds[n], coefficients, widths, init.shape[1])
+        for p in range(init.shape[1]):
+            init[n, p] = drawn[p]
         _in_rows(x, y, order[: train.shape[2]], train[n])
         _in_rows(x, y, order[train.shape[2] :], valid[n])
 

@@ -142,7 +142,10 @@ def _cuts(units, inner, product, start):
                 a2 = NUDGE * abs(b2)
             found[at] = -(a2 * c - a * c2) / (a2 * b - a * b2)
             at += 1
-    return np.sort(np.where((start < found) & (found <= 1.0), found, start))  # NaN too
+    for i in range(found.size):
+        if not start < found[i] <= 1.0:  # NaN too
+            found[i] = start
+    return np.sort(found)
 
 
 @kernel
@@ -225,4 +228,6 @@ def _integrate(units, out, product, nodes, weights, gram, moment, curve):
             for k in range(j + 1):
                 g = gram[i, j, k]
                 g[0, 1], g[2, 0], g[2, 1] = g[1, 0], g[0, 2], g[1, 2]
-                gram[i, k, j] = g
+                for a in range(3):
+                    for b in range(3):
+                        gram[i, k, j, a, b] = g[a, b]

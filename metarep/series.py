@@ -17,26 +17,26 @@ from metarep.settings import load_config
 BASE = "base"
 
 
-class Series(NamedTuple):
+class SideBySide(NamedTuple):
     """What puts the runs of a series side by side, and which of its files are published, by folder."""
 
-    side_by_side: Callable[..., Path]
+    write: Callable[..., Path]
     published: dict[str, tuple[str, ...]]
 
 
-ABLATIONS = Series(
+ABLATIONS = SideBySide(
     ablations, {"tables": ("table/ablations.csv", "table/findings.md"), "figures/ablations": ("table/figures/*.png",)}
 )
 """One change a row: the runs share a zoo and a base model."""
 
-BENCHMARK = Series(
+BENCHMARK = SideBySide(
     benchmark, {"tables": ("table/benchmark.csv", "table/costs.csv", "table/findings.md"), "figures": ("table/figures/*.png",)}
 )
 """Every representation on several zoos."""
 
 
 def run_series(
-    series: Series,
+    series: SideBySide,
     configs: Path,
     out: Path,
     *,
@@ -56,8 +56,8 @@ def run_series(
     done: list[Path] = []
     for name, config in settings.items():
         done.append(run(config, out / name, reuse=tuple(done), device=device, **how))
-    path = series.side_by_side(done, out / "table", overwrite=True, progress=how.get("progress"))
+    path = series.write(done, out / "table", overwrite=True, progress=how.get("progress"))
     if publish_to is not None:
-        name = series.side_by_side.__name__
+        name = series.write.__name__
         publish(out, publish_to, series.published, named=lambda file: f"{name}.md" if file.suffix == ".md" else file.name)
     return path

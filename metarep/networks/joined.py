@@ -3,13 +3,15 @@
 Widths tell what is joined: a layer that reads more than the one before it puts out reads earlier values besides. Which of
 several values of one width, and in which order, names rarely tell. So whatever may be joined changes places together: the units
 of all layers of one width, and of several widths blocks of their common divisor, which is true for any order. Left out of that
-are units in lists that run in order, and inside the layers of a DenseNet. All layers have to fit, one behind the other.
+are units in lists that run in order, and inside the layers of a DenseNet. All layers have to fit, one behind the other: what a
+U-Net joins next stands before what it joined last, and a layer of a DenseNet joins what it read to what it made.
 """
 
 from __future__ import annotations
 
 import math
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice, pairwise, product
@@ -21,17 +23,15 @@ from metarep.networks.inside import lists_of_layers
 from metarep.networks.operations import NORMS, TRANSPOSED, Operation
 from metarep.networks.order import module_key
 from metarep.networks.symmetry_groups import Member, Side, SymmetryGroup
-
-_JOINED = re.compile(r"unet|up|down|enc|dec|dense|trans|expan|contract|left|right|merge|concat|skip", re.I)
-"""Names of networks that join what layers put out; under other names more than one layer has to read joined values."""
+from metarep.networks.widths import JOINS
 
 _STAGES = (
-    r"(features\.)?(inc?|inp(ut)?|stem|first|init(ial)?|(in|first|init)_?(conv|block)|conv_?(in|first|init|0)|norm_?0|bn_?0)(\.|$)",
+    r"(inc?|inp(ut)?|stem|first|init(ial)?|(in|first|init)_?(conv|block)|conv_?(in|first|init|0)|norm_?0|bn_?0)(\.|$)",
     r"",
     r".*(bottle_?neck|mid(dle)?|bottom|cent(er|re)|bridge)",
     r"(.*[._])?(up|dec|expan|right)|.*deconv",
-    r"(features\.)?(bn|norm_?5?)$",
-    r"(features\.)?(out|final|head|last|class|score|logits|fc|linear|seg|conv_?(out|last|final)|conv$)",
+    r"(bn|norm_?5?)$",
+    r"(out|final|head|last|class|score|logits|fc|linear|seg|conv_?(out|last|final)|conv$)",
 )
 """Modules from the front of a network to its end; the second are all others."""
 
@@ -50,19 +50,19 @@ class Part(NamedTuple):
 
 
 class Made(NamedTuple):
-    """A value: its units, and the number of the value that the first operation of its maker's module read, 0 where none may
-    be joined to it again."""
+    """A value: its units, the operation that made it, and the numbers of the values that this, and the first operation of its
+    module, read."""
 
     parts: tuple[Part, ...]
     maker: Operation | None = None
-    began: int = 0
+    read: tuple[int, ...] = ()
 
     @property
     def size(self) -> int:
         return sum(part.size for part in self.parts)
 
 
-class Place(NamedTuple):
+class JoinedAxis(NamedTuple):
     """An axis of a tensor that runs over units, each `inner` times."""
 
     tensor: str
@@ -73,12 +73,13 @@ class Place(NamedTuple):
 
 
 class Way(NamedTuple):
-    """How an operation may read: the axis of its weight that does, the values one of which is joined to the one before it,
-    whether that may be what a layer of a DenseNet began with, and how many pixels of a channel it reads."""
+    """How an operation may read: the axis of its weight that does, the values one of which is joined to the one before it, of
+    these the one that a DenseNet and the one that a U-Net would join, and how many pixels of a channel it reads."""
 
     axis: int = 0
     others: tuple[int, ...] = ()
-    dense: bool = False
+    stack: int | None = None
+    nested: int | None = None
     inner: int = 1
 
 
@@ -87,12 +88,12 @@ def groups_of_joins(operations: Sequence[Operation]) -> tuple[SymmetryGroup, ...
     known = all(_is_known(operation) for operation in operations)
     if not known or len(operations) < 4:
         return ()
-    least = 1 if any(_JOINED.search(operation.path) for operation in operations) else 2
+    least = 1 if any(JOINS.search(operation.path) for operation in operations) else 2
     inner = {layer.label for run in lists_of_layers(operations) for layer in [o for o in run if o.is_layer][:-1]}
     names = [module_key(tuple(operation.module.split("."))) for operation in operations]
     readings: set[tuple[SymmetryGroup, ...]] = set()
     for at, order in enumerate(_orders(operations)):
-        walk = Walk(hidden=inner, budget=iter(range(MAX_STEPS * len(order))))
+        walk = JoinWalk(hidden=inner, budget=iter(range(MAX_STEPS * len(order))))
         walks = list(islice(walk.along(order), 2))
         readings |= {found.groups() if found.n_joins >= least else () for found in walks}
         if next(walk.budget, None) is None or len(readings) > 1:
@@ -127,19 +128,24 @@ class Key(NamedTuple):
 
 
 def _key(module: str, is_norm: bool, *, up: int, norm: int) -> Key:
-    name = module.lower()
+    name = module.lower().removeprefix("features.")
     stage = next((at for at in (0, 2, 3, 4, 5) if re.match(_STAGES[at], name)), 1)
-    match = re.match(r"(?P<word>.*?)(?P<number>\d{1,9})(?P<rest>.*)", name)
-    if match is None:
-        return Key(stage, 0, name, (), norm * is_norm)
-    numbers = tuple(int(number[:9]) for number in re.findall(r"\d+", match["rest"]))
-    return Key(stage, (up if stage == 3 else 1) * int(match["number"]), match["word"], numbers, norm * is_norm)
+    parts = name.split(".")
+    numbered = (
+        at for at, part in enumerate(parts) if re.search(r"\d", part) and (at + 1 < len(parts) or not at or part.isdigit())
+    )
+    at = next(numbered, None)
+    head, inside = (".".join(parts[: at + 1]), parts[at + 1 :]) if at is not None else (parts[0], parts[1:])
+    number = int("".join(re.findall(r"\d+", head)[:1])[:9] or 0)
+    numbers = tuple(int(one[:9]) for one in re.findall(r"\d+", ".".join(inside)))
+    return Key(stage, (up if stage == 3 else 1) * number, re.sub(r"\d.*", "", head), numbers, norm * is_norm)
 
 
 @dataclass
-class Walk:
+class JoinWalk:
     """A walk along the operations. `made` are the values so far, the inputs first, and `now` the number of the last one;
-    `hidden` are layers whose values nothing but the next layer reads, `alike` values whose units are the same ones.
+    `hidden` are layers whose values nothing but the next layer reads, and `inside_dense` those in layers of a DenseNet; `alike`
+    are values whose units are the same ones; `inside` is the number of the value that was joined last.
     """
 
     hidden: set[str]
@@ -148,12 +154,16 @@ class Walk:
     now: int = 0
     module: str | None = None
     began: int = 0
-    places: list[Place] = field(default_factory=list)
+    places: list[JoinedAxis] = field(default_factory=list)
     alike: list[tuple[int, int]] = field(default_factory=list)
     frozen: list[int] = field(default_factory=list)
     n_joins: int = 0
+    n_dense: int = 0
+    n_nested: int = 0
+    inside: int = sys.maxsize
+    inside_dense: set[str] = field(default_factory=set)
 
-    def along(self, order: Sequence[Operation]) -> Iterator[Walk]:
+    def along(self, order: Sequence[Operation]) -> Iterator[JoinWalk]:
         """The walks to the end of all operations, one for each way to read their kernels."""
         for at, operation in enumerate(order):
             ways = list(self.ways(operation))
@@ -164,9 +174,9 @@ class Walk:
             self.take(operation, ways[0])
         yield self
 
-    def copy(self) -> Walk:
+    def copy(self) -> JoinWalk:
         lists = {name: list(getattr(self, name)) for name in ("made", "places", "alike", "frozen")}
-        return replace(self, hidden=set(self.hidden), **lists)
+        return replace(self, inside_dense=set(self.inside_dense), **lists)
 
     def ways(self, operation: Operation) -> Iterator[Way]:
         """How an operation may read what stands before it."""
@@ -185,7 +195,8 @@ class Walk:
         )
         found = [(axis, self._joined(weight.shape[axis], flat=operation.kind == "linear")) for axis in (own, out)[: 1 + turned]]
         ways = [way._replace(axis=axis) for axis, way in found if way is not None]
-        yield from ways if weight.shape[-1] % 2 == 0 or TRANSPOSED.search(operation.path) else ways[:1]
+        either = weight.shape[-1] % 2 == 0 or TRANSPOSED.search(operation.path)
+        yield from ways if either else (way for way in ways if way.axis == own)
 
     def _joined(self, n: int, *, flat: bool = False) -> Way | None:
         """What n values may be: those before, alone or with others; None where they are neither."""
@@ -195,18 +206,21 @@ class Walk:
         if flat and (last.maker is None or last.maker.kind != "linear"):
             known = n % last.size == 0 and not any(one.maker and one.maker.channels_last for one in self.made)
             return Way(inner=n // last.size) if known else None
-        began, rest = self.made[last.began].size if last.began else 0, n - last.size
-        inside = range(last.began + 1, self.now + 1) if began == rest else (self.now,)
-        seen = (at for at, one in enumerate(self.made) if at not in inside and not self._is_hidden(one))
-        others = tuple(at for at in seen if self.made[at].size == rest)
-        if began == rest and IN_ORDER.search(last.maker.module):
-            others = (last.began,)
-        return Way(others=others, dense=began == rest) if others else None
+        rest = n - last.size
+        seen = [at for at, one in enumerate(self.made) if at != self.now and one.size == rest and not self._is_hidden(one)]
+        stack = next((at for at in last.read if self.made[at].size == rest), None)
+        of_one_width = {one.size for one in self.made[1:] if len(one.parts) == 1} == {rest}
+        nested = max((at for at in seen if at < self.inside or of_one_width), default=None)
+        if stack is not None:
+            in_order = IN_ORDER.search(last.maker.module) is not None
+            seen = [stack, *(at for at in seen if at <= max(stack, nested or 0) and not in_order)]
+        return Way(others=tuple(seen), stack=stack, nested=nested) if stack is not None or nested is not None else None
 
     def _is_hidden(self, value: Made) -> bool:
-        return value.maker is not None and value.maker.label in self.hidden
+        hidden = self.hidden | self.inside_dense if self.n_dense == self.n_joins else self.hidden
+        return value.maker is not None and value.maker.label in hidden
 
-    def take(self, operation: Operation, way: Way) -> Walk:
+    def take(self, operation: Operation, way: Way) -> JoinWalk:
         """One operation more."""
         weight, inside = operation.weight, operation.module.rpartition(".")[0]
         if not self.made:
@@ -214,20 +228,20 @@ class Walk:
             self.frozen.append(0)
         if way.others:
             self._join(way)
-        if inside != self.module:
-            self.module, self.began = inside, self.now * bool(inside)
+        if inside != self.module or not inside:
+            self.module, self.began = inside, self.now
         read = self.made[self.now]
         if weight is None:
             self.places += [
-                Place(vector.name, 0, "own", read.parts) for vector in operation.vectors if vector.size == read.size
+                JoinedAxis(vector.name, 0, "own", read.parts) for vector in operation.vectors if vector.size == read.size
             ]
             self.frozen += [self.now] * (operation.kind in NORMS and not operation.has_statistics)  # it may be a group norm
             return self
         out = sum(operation.axes) - way.axis
-        new = Made((Part(len(self.made), weight.shape[out]),), operation, self.began)
-        self.places.append(Place(weight.name, way.axis, "out", read.parts, way.inner))
-        self.places.append(Place(weight.name, out, "in", new.parts))
-        self.places += [Place(vector.name, 0, "in", new.parts) for vector in operation.vectors]
+        new = Made((Part(len(self.made), weight.shape[out]),), operation, (self.began, self.now))
+        self.places.append(JoinedAxis(weight.name, way.axis, "out", read.parts, way.inner))
+        self.places.append(JoinedAxis(weight.name, out, "in", new.parts))
+        self.places += [JoinedAxis(vector.name, 0, "in", new.parts) for vector in operation.vectors]
         self.made.append(new)
         swapped = operation.may_be_transposed or (
             weight.axes is None and weight.shape[0] == weight.shape[1] and weight.shape[-1] % 2 == 0
@@ -237,18 +251,31 @@ class Walk:
         return self
 
     def _join(self, way: Way) -> None:
-        """The last value with others in front of it; in a DenseNet nothing else reads what its layers put out."""
+        """The last value with another in front of it. Nothing else reads what is made inside a layer of a DenseNet."""
         first, last = self.made[way.others[0]], self.made[self.now]
-        if not (way.dense and IN_ORDER.search(last.maker.module)):
-            self.alike += [(other, self.now) for other in way.others]
-        if way.dense:
-            self.hidden |= {made.maker.label for made in self.made[last.began + 1 : self.now + 1] if made.maker}
+        in_order = way.stack is not None and IN_ORDER.search(last.maker.module) is not None
+        self.alike += [] if in_order else [(other, self.now) for other in way.others]
         self.n_joins += 1
+        if way.stack is not None:
+            self.n_dense += 1
+            inside = self.made[last.read[0] + 1 : self.now + in_order] if last.maker.module.count(".") else []
+            self.inside_dense |= {made.maker.label for made in inside if made.maker}
+        if way.nested is not None:
+            self.n_nested += 1
+            self.inside = way.nested
         self.made.append(Made(first.parts + last.parts))
         self.now = len(self.made) - 1
 
     def groups(self) -> tuple[SymmetryGroup, ...]:
-        """A group for each class of units that are neither inputs nor outputs, in blocks of the divisor of all its sizes."""
+        """A group for each class of units that are neither inputs nor outputs, in blocks of the divisor of all its sizes.
+
+        () for networks that are no DenseNet, in which every layer joins, and no U-Net, whose layers widen, then narrow.
+        """
+        widths = [one.size for one in self.made[1:-1] if len(one.parts) == 1 and not self._is_hidden(one)]
+        middle = widths.index(max(widths)) if widths else 0
+        is_u = widths[:middle] == sorted(widths[:middle]) and widths[middle:] == sorted(widths[middle:], reverse=True)
+        if not (self.n_dense == self.n_joins > 1 or (is_u and self.n_nested == self.n_joins > 0)):
+            return ()
         classes = DisjointSet(range(len(self.made)))
         sizes: dict[int, int] = {}
         for at, one in enumerate(self.made):

@@ -22,6 +22,9 @@ _LAYER_NORM = re.compile(r"layer_?norm", re.I)
 _ACROSS = re.compile(r"down_?sample|short_?cut", re.I)
 _SCORE = re.compile(r"att|score|energy", re.I)
 
+JOINS = re.compile(r"unet|up|down|enc|dec|dense|trans|expan|contract|left|right|merge|concat|skip", re.I)
+"""Names of networks that join what layers put out."""
+
 
 class WidthStep(NamedTuple):
     """A layer, and whether it has a filter for each channel, which is then read by the layer itself alone."""
@@ -120,10 +123,13 @@ def _reads_inputs(step: WidthStep, steps: Sequence[WidthStep]) -> bool:
 def _left_out(steps: Sequence[WidthStep], embedded: Set[int]) -> Iterator[int]:
     """The widths of inputs and outputs, and of what a layer may read a part of, or together with something else."""
     widths = {step.puts for step in steps}
-    sums = {sum(some) for n in (1, 2, 3) for some in combinations_with_replacement(sorted(widths), n)}
+    sums: dict[int, set[int]] = {}
+    for some in (some for n in (1, 2, 3) for some in combinations_with_replacement(sorted(widths), n)):
+        sums.setdefault(sum(some), set()).update(some)
     yield from (steps[-1].puts, *{steps[0].reads} - embedded)
     for unread in widths - {step.reads for step in steps}:
         yield from (n for n in widths if unread % n == 0)
+    joins = any(JOINS.search(step.layer.path) for step in steps)
     for before, after in pairwise(steps):
         split = before.puts % after.reads == 0 and not after.depthwise
         joined = after.reads - before.puts in sums
@@ -132,6 +138,7 @@ def _left_out(steps: Sequence[WidthStep], embedded: Set[int]) -> Iterator[int]:
         score = before.puts == 1 and bool(_SCORE.search(before.layer.module))  # of places, by which values are summed
         if before.puts != after.reads and not (across or handed_on or score):
             yield from (before.puts, *[after.reads] * (split or joined or not after.layer.kind.startswith("conv")))
+            yield from sums.get(after.reads - before.puts, ()) if joins else ()
     modules: dict[str, list[WidthStep]] = {}
     for step in steps:
         modules.setdefault(step.layer.label.partition(".")[0], []).append(step)

@@ -87,7 +87,7 @@ def test_a_pretraining_that_was_killed_ends_with_the_same_bytes(zoo, model, tmp_
     assert not (tmp_path / "model").exists()
     assert partial_path(tmp_path / "model").is_dir()
     done = []
-    monkeypatch.setattr(pretraining, "train_step", lambda *a: (done.append(1), real(*a))[1])
+    monkeypatch.setattr(pretraining, "train_step", lambda *a, **how: (done.append(1), real(*a, **how))[1])
     pretrain(BOTH, zoo, tmp_path / "model")
     assert len(done) == 12 - killed_at // 5 * 5
     for name in ("model.safetensors", "log.csv", "config.json"):

@@ -168,8 +168,8 @@ JOINED = {
     "u-net, pixels between pixels": (lambda: unet(bilinear=True), PIXELS, [4, 4, 8, 16]),
     "u-net, stages by name": (named_stages, PIXELS, [4, 8, 16]),
     "u-net, lists of stages": (lists_of_stages, PIXELS, [4, 4, 8, 8, 16, 16]),
-    "u-net, skips from inside stages": (skips_from_inside, PIXELS, [4, 4, 8]),
+    "u-net, skips from inside stages": (skips_from_inside, PIXELS, [4, 8]),
     "u-net, nested": (lambda: nested(2, 4, nested(4, 8, nested(8, 8, nested(8, 8))), n_in=3), PIXELS, [4, 8]),
     "densenet": (densenet, PIXELS, [4, 4, 4, 4, 6, 7, 8, 8, 8, 8]),
-    "densenet, what is new first": (densenet_new_first, PIXELS, [4, 8, 8, 8, 8]),
+    "densenet, what is new first": (densenet_new_first, PIXELS, [4, 8, 8, 8]),
 }

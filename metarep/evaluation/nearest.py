@@ -23,5 +23,5 @@ def nearest(vectors: np.ndarray, k: int, queries: np.ndarray | None = None, *, s
     from pynndescent import NNDescent
 
     index = NNDescent(vectors.astype(np.float32), n_neighbors=max(15, k + 1), random_state=seed, n_jobs=1)
-    rows, distances = index.neighbor_graph if queries is None else index.query(queries.astype(np.float32), k=k)
+    rows, distances = index.neighbor_graph if queries is None else index.query(queries.astype(np.float32), k=k, epsilon=0.3)
     return distances[:, :k], rows[:, :k]

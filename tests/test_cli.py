@@ -95,7 +95,8 @@ def test_commands_share_their_options(command):
 
 
 WORDLESS = {
-    **dict.fromkeys(("run", "build-zoo"), {"seed"}),
+    "run": {"seed"},
+    "build-zoo": {"seed"},
     "bench zoo": {"specs", "n_loop", "n_fast", "n_fast_deep", "n_steps", "rounds", "seed"},
 }
 """Settings that help shows without their meaning, by command; this only shrinks."""

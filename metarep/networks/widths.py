@@ -26,7 +26,7 @@ MAX_JOINED = 4
 """Values of one width that a convolution may read one behind the other."""
 
 
-class WidthStep(NamedTuple):
+class Step(NamedTuple):
     """A layer, whether it has a filter for each channel, which is then read by the layer itself alone, and how many values of
     one width stand one behind the other in what it reads."""
 
@@ -56,7 +56,7 @@ def groups_of_widths(operations: Sequence[Operation]) -> tuple[SymmetryGroup, ..
     first = next((o for o in operations if o.is_layer), None)
     whole = {o.n_out for o in operations if o.is_layer and (o.n_in > 1 or o is first)}
     layers = [o for o in operations if o.gates or (o.is_layer and o.known_whole)]  # one may be transposed: it is square
-    steps = [WidthStep(o, o.kind.startswith("conv") and o is not first and o.n_in == 1 and o.n_out in whole) for o in layers]
+    steps = [Step(o, o.kind.startswith("conv") and o is not first and o.n_in == 1 and o.n_out in whole) for o in layers]
     tables = [o for o in operations if o.kind == "embedding" and o.weight is not None]
     vectors = [o for o in operations if o.weight is None and not o.gates]
     plain = all(o.has_statistics or o.is_elementwise or _LAYER_NORM.search(o.module) for o in vectors)
@@ -114,16 +114,16 @@ def groups_at_the_end(operations: Sequence[Operation]) -> Iterator[SymmetryGroup
             return
 
 
-def _may_be_grouped(step: WidthStep, steps: Sequence[WidthStep]) -> bool:
+def _may_be_grouped(step: Step, steps: Sequence[Step]) -> bool:
     return step.layer.kind.startswith("conv") and any(one.puts > step.reads and one.puts % step.reads == 0 for one in steps)
 
 
-def _reads_inputs(step: WidthStep, steps: Sequence[WidthStep]) -> bool:
+def _reads_inputs(step: Step, steps: Sequence[Step]) -> bool:
     """Whether a layer is the first, or leads the inputs across the first block by its name."""
     return step is steps[0] or (step.reads == steps[0].reads and bool(_ACROSS.search(step.layer.module)))
 
 
-def _times(step: WidthStep, steps: Sequence[WidthStep], tables: Sequence[Operation]) -> int:
+def _times(step: Step, steps: Sequence[Step], tables: Sequence[Operation]) -> int:
     """How many values of one width a convolution reads one behind the other; 1 also where widths do not tell."""
     puts = {one.puts for one in steps}
     alone = step.reads in puts or _reads_inputs(step, steps) or _may_be_grouped(step, steps)
@@ -135,7 +135,7 @@ def _times(step: WidthStep, steps: Sequence[WidthStep], tables: Sequence[Operati
     return len(ways[0]) if len(ways) == 1 and len(set(ways[0])) == 1 else 1
 
 
-def _left_out(steps: Sequence[WidthStep], embedded: Set[int]) -> Iterator[int]:
+def _left_out(steps: Sequence[Step], embedded: Set[int]) -> Iterator[int]:
     """The widths of inputs and outputs, and of what a layer may read a part of, or together with something else."""
     widths = {step.puts for step in steps}
     sums = {sum(some) for n in (1, 2, 3) for some in combinations_with_replacement(sorted(widths), n)}
@@ -150,7 +150,7 @@ def _left_out(steps: Sequence[WidthStep], embedded: Set[int]) -> Iterator[int]:
         score = before.puts == 1 and bool(_SCORE.search(before.layer.module))  # of places, by which values are summed
         if before.puts != after.reads and not (across or handed_on or score):
             yield from (before.puts, *[after.reads] * (split or joined or not after.layer.kind.startswith("conv")))
-    modules: dict[str, list[WidthStep]] = {}
+    modules: dict[str, list[Step]] = {}
     for step in steps:
         modules.setdefault(step.layer.label.partition(".")[0], []).append(step)
     series = Counter(numbered(name)[0] for name in modules)

@@ -15,7 +15,7 @@ from metarep.networks.axes import Axes, axes_by_name
 from metarep.networks.components import component_of, components_of
 from metarep.networks.graph import Graph, with_graph
 from metarep.networks.naming import OTHER, Parts, Reading, Shape, read_tensor, split_names
-from metarep.networks.order import LayerStep, depth_key, fitted, module_key
+from metarep.networks.order import Step, depth_key, fitted, module_key
 from metarep.networks.structure import Declared
 from metarep.networks.symmetry_groups import SymmetryGroup
 
@@ -227,7 +227,7 @@ def _by_widths(
     ordered: bool,
 ) -> tuple[list[str], set[str]]:
     """Operations in order, and those whose order is in doubt: each network by its widths where they fit, else as they are."""
-    groups: dict[int | None, dict[str, LayerStep | None]] = defaultdict(dict)
+    groups: dict[int | None, dict[str, Step | None]] = defaultdict(dict)
     for tensor in tensors:
         module, operation = parts[tensor.name].module, readings[tensor.name].operation
         group = groups[component_of(".".join(module), components)]
@@ -243,15 +243,15 @@ def _by_widths(
     return order, doubtful
 
 
-def _step(module: tuple[str, ...], tensor: Tensor) -> LayerStep | None:
+def _step(module: tuple[str, ...], tensor: Tensor) -> Step | None:
     """What a tensor says of the widths of its layer; None for those that say nothing."""
     if tensor.role in ("weight", "scale") and len(tensor.shape) == 1 and tensor.kind.endswith("norm"):
-        return LayerStep(module, module_key(module), tensor.size, tensor.size, tensor.kind)
+        return Step(module, module_key(module), tensor.size, tensor.size, tensor.kind)
     if tensor.role in BUFFER_ROLES or len(tensor.shape) < 2:
         return None
     out, source = tensor.layout
     n_in = None if tensor.kind == "embedding" else tensor.shape[source]
-    return LayerStep(module, module_key(module), n_in, tensor.shape[out], tensor.kind)
+    return Step(module, module_key(module), n_in, tensor.shape[out], tensor.kind)
 
 
 def _known(entries: dict[str, Any]) -> dict[str, Any]:

@@ -85,7 +85,7 @@ MAX_STEPS = 20_000
 """Layers tried before the search ends without an order."""
 
 
-class LayerStep(NamedTuple):
+class Step(NamedTuple):
     """One layer: the components of its module, its sorting key, how many values it reads (None: ids) and puts out, its kind."""
 
     module: tuple[str, ...]
@@ -102,7 +102,7 @@ class Order(NamedTuple):
     doubtful: frozenset[str]
 
 
-def fits(path: Sequence[LayerStep], step: LayerStep) -> bool:
+def fits(path: Sequence[Step], step: Step) -> bool:
     """Whether a layer can read what the last one of a path puts out, flattened pixels and the places of embeddings included."""
     if not path:
         return not step.kind.endswith("norm")
@@ -113,12 +113,12 @@ def fits(path: Sequence[LayerStep], step: LayerStep) -> bool:
     return step.kind == "linear" and (source.startswith("conv") or source == "embedding") and n_in % last.n_out == 0
 
 
-def is_chain(steps: Sequence[LayerStep]) -> bool:
+def is_chain(steps: Sequence[Step]) -> bool:
     """Whether each layer reads what those before it put out, in the order given."""
     return all(fits(steps[:at], step) for at, step in enumerate(steps))
 
 
-def fitted(steps: Mapping[str, LayerStep], *, ordered: bool) -> Order | None:
+def fitted(steps: Mapping[str, Step], *, ordered: bool) -> Order | None:
     """The first order in which all layers fit; with `ordered` nothing is in doubt. None where there is none."""
     by_words = sorted(steps, key=lambda name: (steps[name].key, steps[name].module))
     names = list(steps) if ordered else by_words
@@ -135,13 +135,13 @@ def fitted(steps: Mapping[str, LayerStep], *, ordered: bool) -> Order | None:
     return Order(tuple(path), frozenset() if ordered else _doubtful(path, steps))
 
 
-def _ends_first(steps: Sequence[LayerStep]) -> bool:
+def _ends_first(steps: Sequence[Step]) -> bool:
     """Whether a file begins with what is named as the end of a network, such as a decoder before its encoder."""
     ranks = [step.key[0][0] for step in steps if step.key]
     return bool(ranks) and ranks[0] in LATE and any(rank in EARLY for rank in ranks)
 
 
-def _search(names: Sequence[str], steps: Mapping[str, LayerStep]) -> list[str] | None:
+def _search(names: Sequence[str], steps: Mapping[str, Step]) -> list[str] | None:
     before = {name: {other for other in names if _must_precede(steps[other], steps[name])} for name in names}
     path: list[str] = []
     budget = MAX_STEPS
@@ -163,7 +163,7 @@ def _search(names: Sequence[str], steps: Mapping[str, LayerStep]) -> list[str] |
     return list(path) if len(names) < 200 and extend() else None
 
 
-def _must_precede(one: LayerStep, other: LayerStep) -> bool:
+def _must_precede(one: Step, other: Step) -> bool:
     """Whether both have a number in one list, the first the lower, or words say so (an encoder and a decoder)."""
     at = next((at for at, (a, b) in enumerate(zip(one.module, other.module, strict=False)) if a != b), None)
     if at is None:
@@ -174,7 +174,7 @@ def _must_precede(one: LayerStep, other: LayerStep) -> bool:
     return word == other_word and 0 <= number < other_number
 
 
-def _doubtful(path: Sequence[str], steps: Mapping[str, LayerStep]) -> frozenset[str]:
+def _doubtful(path: Sequence[str], steps: Mapping[str, Step]) -> frozenset[str]:
     """Layers of an order that fit as well with two of them exchanged, where only the alphabet is against it."""
     found: set[str] = set()
     for i, first in enumerate(path):
@@ -189,7 +189,7 @@ def _doubtful(path: Sequence[str], steps: Mapping[str, LayerStep]) -> frozenset[
     return frozenset(found)
 
 
-def _told_apart(one: LayerStep, other: LayerStep) -> bool:
+def _told_apart(one: Step, other: Step) -> bool:
     """Whether names say which of two layers stands first: by words, by numbers, or as parts of two modules that do."""
     a, b = next(((a, b) for a, b in zip(one.key, other.key, strict=False) if a != b), ((), ()))
     return a[:-1] != b[:-1] or (bool(a) and len(a[-1]) == len(b[-1]) == 1)

@@ -41,7 +41,9 @@ def costs(comparison: Artefact) -> Iterator[dict]:
 
 
 def _alone(measure: Callable[..., dict], *args: object) -> dict:
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+    context = get_context("forkserver")
+    context.set_forkserver_preload([__name__])  # imports once
+    with ProcessPoolExecutor(1, mp_context=context) as pool:
         return pool.submit(measure, *args).result()
 
 

@@ -35,6 +35,8 @@ from metarep.zoos.zoo import Zoo, open_zoo
 TREE_CHOICES = ({"max_leaf_nodes": 8, "learning_rate": 0.06}, {"max_leaf_nodes": 31, "learning_rate": 0.06})
 N_FOLDS = 3
 """Folds of the training runs by which the size of a tree is chosen."""
+MIN_LEAF = 20
+"""Networks that a leaf has at least: of few networks all trees are small, and there is nothing to choose."""
 
 
 def predict(
@@ -165,10 +167,11 @@ def fit_linear(x: np.ndarray, y: np.ndarray, run: np.ndarray, config: PredictCon
 
 def fit_trees(x: np.ndarray, y: np.ndarray, run: np.ndarray, config: PredictConfig) -> Callable[[np.ndarray], np.ndarray]:
     """Gradient-boosted trees; the size of a tree is chosen by folds over runs."""
-    shared = {"max_iter": config.n_trees, "random_state": config.seed, "early_stopping": False}
+    shared = {"max_iter": config.n_trees, "random_state": config.seed, "early_stopping": False, "min_samples_leaf": MIN_LEAF}
     build = lambda choice: HistGradientBoostingRegressor(**shared, **choice)  # noqa: E731
     n_runs = len(np.unique(run))
-    folds = list(GroupKFold(min(N_FOLDS, n_runs)).split(x, y, run)) if n_runs > 1 else []
+    differ = len(y) >= MIN_LEAF * (1 + TREE_CHOICES[0]["max_leaf_nodes"])
+    folds = list(GroupKFold(min(N_FOLDS, n_runs)).split(x, y, run)) if differ and n_runs > 1 else []
     errors = np.zeros(len(TREE_CHOICES))
     for (number, choice), (rows, held) in product(enumerate(TREE_CHOICES), folds):
         errors[number] += np.square(build(choice).fit(x[rows], y[rows]).predict(x[held]) - y[held]).sum()

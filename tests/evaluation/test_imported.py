@@ -6,12 +6,13 @@ import json
 import numpy as np
 import pytest
 import torch
+from sklearn.ensemble import HistGradientBoostingRegressor
 
 from metarep.artefact import open_artefact, writing
 from metarep.embeddings.store import FILE, KIND, EmbeddingWriter
 from metarep.errors import MetarepError
 from metarep.evaluation.compare import cluster
-from metarep.evaluation.predict import predict
+from metarep.evaluation.predict import MIN_LEAF, TREE_CHOICES, predict
 from metarep.evaluation.settings import ClusterConfig, PredictConfig
 from metarep.zoos.importing import import_networks
 from metarep.zoos.settings import ImportConfig
@@ -127,3 +128,14 @@ def test_networks_that_diverged_are_in_no_comparison(tmp_path):
 def test_unknown_targets_are_refused(embeddings, tmp_path):
     with pytest.raises(MetarepError, match=r"no numeric property.*accuracy"):
         predict(PredictConfig(targets=("family",)), [embeddings], tmp_path / "predictions")
+
+
+def test_of_few_networks_the_sizes_of_trees_are_one():
+    x = np.random.default_rng(0).normal(size=(400, 3))
+    y = x[:, 0] * x[:, 1]
+    bound = MIN_LEAF * (1 + TREE_CHOICES[0]["max_leaf_nodes"])
+    for n, are_one in ((bound - 1, True), (len(x), False)):
+        how = {"max_iter": 20, "early_stopping": False, "random_state": 0, "min_samples_leaf": MIN_LEAF}
+        fits = (HistGradientBoostingRegressor(**how, **choice).fit(x[:n], y[:n]) for choice in TREE_CHOICES)
+        one, other = (fit.predict(x) for fit in fits)
+        assert np.array_equal(one, other) == are_one

@@ -333,6 +333,32 @@ def _measured(value: torch.Tensor) -> bool:
     return value.ndim > 0 and (value.is_floating_point() or value.is_complex() or value.is_quantized)
 
 
+def _layers(node: Any) -> dict[str, Mapping[Any, Any]]:
+    """The layers by number in a list of them, dictionaries or a matrix and a vector each, as JAX has networks; {} for others.
+
+    Each has to read what the one before it puts out; layers of one shape may be states of one layer.
+    """
+    named = [_as_layer(one) for one in node] if isinstance(node, list | tuple) else []
+    ends = [_ends(one) for one in named]
+    reads = all(any(out == n_in for _, out in one for n_in, _ in other) for one, other in pairwise(ends))
+    return {str(number): one for number, one in enumerate(named)} if len(set(map(frozenset, ends))) > 1 and reads else {}
+
+
+def _ends(layer: Mapping[Any, torch.Tensor]) -> set[tuple[int, int]]:
+    """How many values a layer of one matrix may read and put out, which its vectors are as long as."""
+    matrices = [value.shape for value in layer.values() if value.ndim == 2]
+    lengths = {len(value) for value in layer.values() if value.ndim == 1}
+    ways = (matrices[0], matrices[0][::-1]) if len(matrices) == 1 else ()
+    return {(n_in, out) for n_in, out in ways if lengths <= {out}}
+
+
+def _as_layer(node: Any) -> Mapping[Any, torch.Tensor]:
+    """A node that is a layer as a dictionary; {} for others."""
+    if isinstance(node, tuple) and len(node) == 2 and all(isinstance(part, torch.Tensor) for part in node):
+        node = dict(zip(("weight", "bias"), node, strict=True))
+    return node if isinstance(node, Mapping) and _is_layer(node) else {}
+
+
 def _is_named(node: Any) -> bool:
     """Whether a node is a name and a tensor, as `named_parameters` gives them."""
     return isinstance(node, list | tuple) and len(node) == 2 and isinstance(node[0], str) and isinstance(node[1], torch.Tensor)
@@ -340,11 +366,13 @@ def _is_named(node: Any) -> bool:
 
 def _opened(path: Path, node: Any) -> Any:
     """A content whose pairs, in which PyTorch's quantised layers keep weight and bias, are opened, whose list `weights` of
-    tensors is `weights.0`, `weights.1`, …, and whose lists of names with tensors are dictionaries."""
+    tensors is `weights.0`, `weights.1`, …, and whose lists of names with tensors, and of layers, are dictionaries."""
     if isinstance(node, list | tuple) and node and all(map(_is_named, node)):
         if len({name for name, _ in node}) < len(node):
             refuse_name(path, node[0][0], (node[0][0],), SAVE_STATE_DICT)
         return dict(node)
+    if layers := _layers(node):
+        return layers
     if isinstance(node, list | tuple):
         return [_opened(path, one) for one in node]
     if not isinstance(node, Mapping):

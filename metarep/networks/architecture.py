@@ -124,8 +124,8 @@ class Architecture:
 
     @property
     def n_layers(self) -> int:
-        """The number of operations."""
-        return len({tensor.layer for tensor in self.tensors})
+        """The number of operations that are not buffers alone."""
+        return len({tensor.layer for tensor in self.tensors if tensor.role != "buffer"})
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, from which `from_json` makes the same architecture; what is not known is left out."""
@@ -154,6 +154,13 @@ class Architecture:
     def changed(self, changes: Mapping[str, Mapping[str, Any]]) -> Architecture:
         """With some fields of tensors given by name."""
         return replace(self, tensors=tuple(replace(tensor, **changes.get(tensor.name, {})) for tensor in self.tensors))
+
+    def counted(self) -> Architecture:
+        """With layers counted anew: operations that are buffers alone stand behind all others and do not change their depth."""
+        held = {tensor.layer for tensor in self.tensors if tensor.role != "buffer"}
+        order = sorted({tensor.layer for tensor in self.tensors}, key=lambda layer: (layer not in held, layer))
+        numbers = {layer: number for number, layer in enumerate(order)}
+        return replace(self, tensors=tuple(replace(tensor, layer=numbers[tensor.layer]) for tensor in self.tensors))
 
 
 def bare_names(names: Iterable[str]) -> dict[str | None, str | None]:
@@ -229,7 +236,7 @@ def read_architecture(named: Sequence[Named], *, ordered: bool = True, graph: Gr
     if not ordered:
         tensors.sort(key=lambda tensor: tensor.layer)
     unordered = tuple(tensor.name for tensor in tensors if readings[tensor.name].operation in doubtful)
-    return Architecture(tuple(tensors), graph.groups if graph is not None else None, components, unordered)
+    return Architecture(tuple(tensors), graph.groups if graph is not None else None, components, unordered).counted()
 
 
 def _by_widths(

@@ -99,7 +99,8 @@ def layers_by_name(architecture: Architecture) -> list[str]:
     """For each operation in order of depth what its tensors' names have in common, such as "features.3"."""
     names: dict[int, list[list[str]]] = {}
     for tensor in architecture.tensors:
-        names.setdefault(tensor.layer, []).append(tensor.name.split("."))
+        if tensor.role != "buffer":
+            names.setdefault(tensor.layer, []).append(tensor.name.split("."))
     found = []
     for layer in sorted(names):
         shared = []

@@ -298,7 +298,7 @@ class Gathered:
             found = self.constants.unlearned(architecture, runs)
             changes = {name: {"role": "buffer"} for name in found.buffers} | {name: {"frozen": True} for name in found.frozen}
             if changes:
-                self.writer.change(number, architecture.changed(changes))
+                self.writer.change(number, architecture.changed(changes).counted())
             for names, why in ((found.frozen, FROZEN), (found.untouched, UNTOUCHED)):
                 if names:
                     what = f"{counted(len(names), 'tensor')} equal in all networks, or made by a formula: {listed(names)}"

@@ -49,6 +49,8 @@ MEMBERS = {
     "ensemble": ({"ensemble": RUN}, [f"ensemble/{i}" for i in range(4)]),
     "normalised": ({"policy": NET, "obs_rms": {"mean": torch.zeros(3), "var": torch.ones(3)}}, [""]),
     "odd names": ({"first": torch.randn(2, 2), "second": torch.randn(2)}, [""]),
+    "layers in a list": ({"params": [{"W": torch.randn(4, 8), "b": torch.randn(8)}, {"W": torch.randn(8, 2)}]}, [""]),
+    "pairs of a list": ([(torch.randn(4, 8), torch.randn(8)), (torch.randn(8, 2), torch.randn(2))], [""]),
     "pairs": (list(NET.items()), [""]),
     "pairs in a wrapper": ({"model": tuple(NET.items()), "optimizer": OPTIMIZER}, [""]),
     "tensors in a list": ([torch.randn(3, 2), torch.randn(3)], [""]),
@@ -95,6 +97,13 @@ RUNS = {
     "bare": (RUN, "", [None] * 4, True),
     "with other lists": ({"history": RUN, "losses": [0.1, 0.2, 0.3, 0.4], "epochs": 4}, "history/", [None] * 4, True),
 }
+
+
+def test_batches_in_a_list_are_no_layers(tmp_path):
+    batches = [(torch.randn(9, 3), torch.randn(9)), (torch.randn(4, 3), torch.randn(4))]
+    found = contents(tmp_path, {"model": NET, "batches": batches})
+    assert [held.member for held in found.networks] == [""]
+    assert any("(9, 3)" in entry.what for entry in found.entries)
 
 
 @pytest.mark.parametrize("case", RUNS)

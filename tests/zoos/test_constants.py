@@ -140,11 +140,14 @@ def test_a_model_sees_of_networks_what_it_sees_of_them_without_a_table(tmp_path)
     seen = {}
     for name, more in (("with", {"pos_encoder.pe": sines(50)[:, None]}), ("without", {})):
         (tmp_path / name).mkdir()
-        zoo, _ = imported(tmp_path / name, [network(i) | more for i in range(3)])
+        zoo, _ = imported(tmp_path / name, [more | network(i) for i in range(3)])
         plan = plan_of(zoo.architecture_of(0), zoo.symmetries[0], chunk=1, context=128, overlap=0.5)
-        seen[name] = plan.whole_values(zoo.raw_tensors(1))
-        assert zoo["n_params"][1] == 99
-    assert torch.equal(seen["with"], seen["without"])
+        seen[name] = plan.whole_values(zoo.raw_tensors(1)), plan.shapes[0].layout
+        assert (zoo["n_params"][1], zoo.architecture_of(1).n_layers) == (99, 2)
+    (values, layout), (others, other) = seen.values()
+    assert torch.equal(values, others)
+    assert torch.equal(layout.numbers, other.numbers)
+    assert torch.equal(layout.depth, other.depth)
 
 
 def test_units_that_a_frozen_layer_reads_keep_their_places(tmp_path):

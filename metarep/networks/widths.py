@@ -120,23 +120,7 @@ def _reads_inputs(step: WidthStep, steps: Sequence[WidthStep]) -> bool:
     return step is steps[0] or (step.reads == steps[0].reads and bool(_ACROSS.search(step.layer.module)))
 
 
-<<<<<<< HEAD
 def _left_out(steps: Sequence[WidthStep], embedded: Set[int]) -> Iterator[int]:
-=======
-def _times(step: WidthStep, steps: Sequence[WidthStep], tables: Sequence[Operation]) -> int:
-    """How many values of one width a convolution reads one behind the other; 1 also where widths do not tell."""
-    puts = {one.puts for one in steps}
-    alone = step.reads in puts or _reads_inputs(step, steps) or _may_be_grouped(step, steps)
-    if alone or step.depthwise or not step.layer.kind.startswith("conv"):
-        return 1
-    widths = sorted(puts | {steps[0].reads} | {table.n_out for table in tables})
-    each = (some for n in range(2, MAX_JOINED + 1) for some in combinations_with_replacement(widths, n))
-    ways = [some for some in each if sum(some) == step.reads]
-    return len(ways[0]) if len(ways) == 1 and len(set(ways[0])) == 1 else 1
-
-
-def _left_out(steps: Sequence[WidthStep], embedded: Set[int]) -> Iterator[int]:
->>>>>>> house
     """The widths of inputs and outputs, and of what a layer may read a part of, or together with something else."""
     widths = {step.puts for step in steps}
     sums: dict[int, set[int]] = {}
@@ -154,12 +138,8 @@ def _left_out(steps: Sequence[WidthStep], embedded: Set[int]) -> Iterator[int]:
         score = before.puts == 1 and bool(_SCORE.search(before.layer.module))  # of places, by which values are summed
         if before.puts != after.reads and not (across or handed_on or score):
             yield from (before.puts, *[after.reads] * (split or joined or not after.layer.kind.startswith("conv")))
-<<<<<<< HEAD
             yield from sums.get(after.reads - before.puts, ()) if joins else ()
     modules: dict[str, list[WidthStep]] = {}
-=======
-    modules: dict[str, list[WidthStep]] = {}
->>>>>>> house
     for step in steps:
         modules.setdefault(step.layer.label.partition(".")[0], []).append(step)
     series = Counter(numbered(name)[0] for name in modules)

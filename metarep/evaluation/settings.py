@@ -103,8 +103,8 @@ class ReconstructConfig(Settings):
 
     seed: int = Field(0, ge=0, description="of inputs, resamples and samples")
     max_fit_networks: int = Field(4000, ge=10, description="training networks that baselines and the density are fitted on")
-    max_test_networks: int = Field(2000, ge=10)
+    max_test_networks: int = Field(2000, ge=10, description="test networks that are decoded")
     n_inputs: int = Field(256, ge=2, description="inputs at which networks are run")
-    n_bootstraps: int = Field(200, ge=20)
+    n_bootstraps: int = Field(200, ge=20, description="resamples of the networks, for intervals")
     n_components: int = Field(8, ge=1, description="of the Gaussian mixture of vectors that is sampled")
     n_drawn: int = Field(4, ge=1, description="pairs of networks that are joined, and rows of samples, in the figures")

@@ -38,7 +38,7 @@ class MapBenchConfig(Settings):
     sizes: tuple[int, ...] = Field((1000, 100_000), min_length=1, description="numbers of points")
     n_islands: int = Field(12, ge=2, le=len(PALETTE), description="islands of points, each a value of a label")
     seconds: float = Field(5.0, gt=0, description="how long the map is dragged, and how long it is zoomed")
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, description="of every draw")
 
 
 def bench_map(config: MapBenchConfig, out: Path | str, *, overwrite: bool = False, progress: Progress | None = None) -> Path:

@@ -31,15 +31,15 @@ COLUMNS = (
 class BenchConfig(Settings):
     """What is timed: each engine trains so many networks of each spec by the full recipe."""
 
-    specs: tuple[str, ...] = ("2-2-1", "2-16-1", "2-2-2-1")
-    n_loop: int = 4
+    specs: tuple[str, ...] = Field(("2-2-1", "2-16-1", "2-2-2-1"), description="architectures")
+    n_loop: int = Field(4, ge=1, description="networks of the plain loop")
     n_batched: int | None = Field(None, description="of the batched engine; 16 on the CPU, 1,056 on a GPU")
-    n_fast: int = 256
-    n_fast_deep: int = 64
+    n_fast: int = Field(256, ge=1, description="of the fast engine")
+    n_fast_deep: int = Field(64, ge=1, description="of the fast engine, of other architectures than one hidden layer")
     n_triton: int = Field(8448, description="of the fused kernel, which runs on a GPU alone")
-    n_steps: int = 4000
-    rounds: int = 2
-    seed: int = 0
+    n_steps: int = Field(4000, ge=1, description="of the recipe")
+    rounds: int = Field(2, ge=1, description="times that each is timed; the best counts")
+    seed: int = Field(0, ge=0, description="of the networks' own seeds")
 
 
 @dataclass(frozen=True)

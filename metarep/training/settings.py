@@ -73,7 +73,7 @@ class ZooConfig(Settings):
     families: tuple[FamilyConfig, ...] = Field(
         default_factory=lambda: (FamilyConfig(n_networks=1000),), min_length=1, description="of recipes of one domain"
     )
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, description="of the networks' own seeds")
     n_snapshots: int = Field(0, ge=0, le=200, description="log-spaced steps of each run that are kept beside the end")
     networks_per_shard: int = Field(2000, ge=1, description="a shard is trained and written whole; memory grows with it")
     engine: Literal["fast", "triton", "torch", "loop"] = Field(

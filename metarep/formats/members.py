@@ -19,7 +19,8 @@ import torch
 from metarep.account import Entry, listed
 from metarep.errors import MetarepError
 from metarep.formats.contents import Checkpoint, Contents, Held
-from metarep.formats.refusals import refuse_name
+from metarep.formats.opened import WEIGHT, is_layer, opened
+from metarep.formats.refusals import SAVE_STATE_DICT, refuse_name
 
 WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network", "model_state", "params", "variables", "module")
 """Keys that say no more than that a network follows."""
@@ -28,13 +29,6 @@ MAX_NODES = 300_000
 CONTAINERS = (dict, list, tuple)
 MAX_DEPTH = 30
 
-SAVE_STATE_DICT = "save it with torch.save(model.state_dict(), path)"
-
-_WEIGHT = re.compile(r"weights?|bias(es)?|kernel|embeddings?|[wb]\d*|(?-i:[Wb]_[A-Z]\w*)", re.IGNORECASE)
-_LAYER = re.compile(
-    rf"{_WEIGHT.pattern}|scale|gamma|beta|mean|var|(weight|bias|kernel|running)_\w+|\w+_(weight|bias|kernel|embedding)",
-    re.IGNORECASE,
-)
 _RESULT = re.compile(
     r".*(loss|acc|metric|curve|history|reward|return|score).*|[xy]_?(train|test|val(id)?)|labels?", re.IGNORECASE
 )
@@ -93,7 +87,7 @@ def networks_of(
     if not _is_bounded(content):
         raise MetarepError(f"{path} is nested without end", expected=f"at most {MAX_DEPTH} levels", fix=SAVE_STATE_DICT)
     search = _Search(path, separator, plain)
-    found = search.networks(_opened(path, content), ())
+    found = search.networks(opened(path, content), ())
     if not found and not _DATA.search(path.name):
         weak = [one for one in search.weak if _could_be_network(one.tensors)]
         found = [search.found(one.path, one.tensors) for one in weak]
@@ -280,7 +274,7 @@ def _equal(one: Found, other: Found) -> bool:
 def _is_state_dict(tensors: Mapping[str, torch.Tensor]) -> bool:
     """Whether names and values are those of weights, and not of data or results kept beside them."""
     return any(
-        (_measured(value) or value.ndim > 1) and ("." in name or "/" in name or (value.ndim > 1 and _WEIGHT.fullmatch(name)))
+        (_measured(value) or value.ndim > 1) and ("." in name or "/" in name or (value.ndim > 1 and WEIGHT.fullmatch(name)))
         for name, value in tensors.items()
     )
 
@@ -311,13 +305,7 @@ def _shown(content: Any) -> str:
 def _is_tree(node: Any) -> bool:
     """Whether a node holds layers, or nodes that do, and nothing else."""
     parts = list(node.values()) if isinstance(node, Mapping) else []
-    return bool(parts) and all(isinstance(part, Mapping) and (_is_layer(part) or _is_tree(part)) for part in parts)
-
-
-def _is_layer(node: Mapping[Any, Any]) -> bool:
-    """Whether a node holds a few tensors under names of one layer's weights."""
-    names = [str(name) for name in node]
-    return bool(names) and all(isinstance(value, torch.Tensor) for value in node.values()) and all(map(_LAYER.fullmatch, names))
+    return bool(parts) and all(isinstance(part, Mapping) and (is_layer(part) or _is_tree(part)) for part in parts)
 
 
 def _leaves(node: Mapping[Any, Any], at: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], torch.Tensor]]:
@@ -331,68 +319,6 @@ def _leaves(node: Mapping[Any, Any], at: tuple[Any, ...] = ()) -> Iterator[tuple
 def _measured(value: torch.Tensor) -> bool:
     """Whether a tensor holds several numbers that are not counts."""
     return value.ndim > 0 and (value.is_floating_point() or value.is_complex() or value.is_quantized)
-
-
-def _layers(node: Any) -> dict[str, Mapping[Any, Any]]:
-    """The layers by number in a list of them, dictionaries or a matrix and a vector each, as JAX has networks; {} for others.
-
-    Each has to read what the one before it puts out; layers of one shape may be states of one layer.
-    """
-    named = [_as_layer(one) for one in node] if isinstance(node, list | tuple) else []
-    ends = [_ends(one) for one in named]
-    reads = all(any(out == n_in for _, out in one for n_in, _ in other) for one, other in pairwise(ends))
-    return {str(number): one for number, one in enumerate(named)} if len(set(map(frozenset, ends))) > 1 and reads else {}
-
-
-def _ends(layer: Mapping[Any, torch.Tensor]) -> set[tuple[int, int]]:
-    """How many values a layer of one matrix may read and put out, which its vectors are as long as."""
-    matrices = [value.shape for value in layer.values() if value.ndim == 2]
-    lengths = {len(value) for value in layer.values() if value.ndim == 1}
-    ways = (matrices[0], matrices[0][::-1]) if len(matrices) == 1 else ()
-    return {(n_in, out) for n_in, out in ways if lengths <= {out}}
-
-
-def _as_layer(node: Any) -> Mapping[Any, torch.Tensor]:
-    """A node that is a layer as a dictionary; {} for others."""
-    if isinstance(node, tuple) and len(node) == 2 and all(isinstance(part, torch.Tensor) for part in node):
-        node = dict(zip(("weight", "bias"), node, strict=True))
-    return node if isinstance(node, Mapping) and _is_layer(node) else {}
-
-
-def _is_named(node: Any) -> bool:
-    """Whether a node is a name and a tensor, as `named_parameters` gives them."""
-    return isinstance(node, list | tuple) and len(node) == 2 and isinstance(node[0], str) and isinstance(node[1], torch.Tensor)
-
-
-def _opened(path: Path, node: Any) -> Any:
-    """A content whose pairs, in which PyTorch's quantised layers keep weight and bias, are opened, whose list `weights` of
-    tensors is `weights.0`, `weights.1`, …, and whose lists of names with tensors, and of layers, are dictionaries."""
-    if isinstance(node, list | tuple) and node and all(map(_is_named, node)):
-        if len({name for name, _ in node}) < len(node):
-            refuse_name(path, node[0][0], (node[0][0],), SAVE_STATE_DICT)
-        return dict(node)
-    if layers := _layers(node):
-        return layers
-    if isinstance(node, list | tuple):
-        return [_opened(path, one) for one in node]
-    if not isinstance(node, Mapping):
-        return node
-    found: dict[Any, Any] = {}
-    for key, value in node.items():
-        parts = list(value) if isinstance(value, list | tuple) else []
-        tensors = [one for one in parts if isinstance(one, torch.Tensor)]
-        is_pair = isinstance(value, tuple) and len(parts) <= 2 and bool(tensors) and parts[0] is tensors[0]
-        if is_pair and tensors[0].is_quantized:
-            stem = re.sub(r"(_packed_params\.?)+$", "", str(key))
-            own = {stem + role: one for role, one in zip(("weight", "bias"), tensors, strict=False)}
-        elif tensors and len(tensors) == len(parts) and _WEIGHT.fullmatch(str(key)):
-            own = {f"{key}.{number}": one for number, one in enumerate(tensors)}
-        else:
-            own = {key: _opened(path, value)}
-        if double := own.keys() & found.keys():
-            refuse_name(path, next(iter(double)), found, SAVE_STATE_DICT)
-        found |= own
-    return found
 
 
 def _epochs(node: Mapping[Any, Any], n: int) -> list[int] | None:

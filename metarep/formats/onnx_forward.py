@@ -24,6 +24,11 @@ OPERATORS = frozenset(
 )
 """What a graph may consist of to be run."""
 
+KEEPING = frozenset(
+    {"Concat", "Flatten", "Identity", "Relu", "Reshape", "Softmax", "Split", "Squeeze", "Transpose", "Unsqueeze"}
+)
+"""Those that put out no more values than they read."""
+
 MAX_INPUT, MAX_VALUES = 1_000_000, 30_000_000
 """Numbers in the input of a graph that is run, and in each value on the way: joined again and again they would have no end."""
 
@@ -31,8 +36,8 @@ MAX_INPUT, MAX_VALUES = 1_000_000, 30_000_000
 def of_onnx(model: bytes) -> ForwardPass | None:
     """An ONNX graph, run by the reference evaluator of the package `onnx`, with tensors in place of its initialisers.
 
-    None where it has an operator that is not of OPERATORS, no single input of numbers, or values whose sizes are not known
-    beforehand or too large. Open lengths are 1. `outputs` raises
+    None where it has an operator that is not of OPERATORS, no single input of numbers, or values that may be
+    too large. Open lengths are 1. `outputs` raises
     KeyError for tensors that are no initialisers, RuntimeError for a graph that cannot be run.
     """
     import onnx
@@ -69,7 +74,7 @@ def of_onnx(model: bytes) -> ForwardPass | None:
 
 
 def _is_bounded(model: Any, onnx: Any) -> bool:
-    """Whether the sizes of all values of a graph are known and at most MAX_VALUES."""
+    """Whether all values of a graph are known to have at most MAX_VALUES numbers."""
     stated = onnx.ModelProto.FromString(model.SerializeToString())
     del stated.graph.value_info[:]
     for one in stated.graph.output:
@@ -78,5 +83,9 @@ def _is_bounded(model: Any, onnx: Any) -> bool:
         sizes = shapes_of(onnx.shape_inference.infer_shapes(stated, data_prop=True).graph)
     except (onnx.shape_inference.InferenceError, *DAMAGE):
         return False
-    made = [sizes.get(name, (None,)) for node in model.graph.node for name in node.output if name]
-    return all(None not in size and math.prod(size) <= MAX_VALUES for size in made)
+    most: dict[str, int] = {one.name: math.prod(one.dims) for one in model.graph.initializer}
+    most |= {name: math.prod(size) for name, size in sizes.items() if None not in size}
+    for node in model.graph.node:
+        inputs = sum(most.get(name, MAX_VALUES) for name in node.input if name)
+        most |= {name: inputs for name in node.output if name not in most and node.op_type in KEEPING}
+    return all(most.get(name, MAX_VALUES + 1) <= MAX_VALUES for node in model.graph.node for name in node.output if name)

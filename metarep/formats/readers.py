@@ -16,11 +16,11 @@ from metarep.formats.contents import Checkpoint, Contents, only
 from metarep.formats.flax_files import read_flax
 from metarep.formats.gguf_files import read_gguf
 from metarep.formats.keras_files import read_keras
-from metarep.formats.members import SAVE_STATE_DICT, networks_of
+from metarep.formats.members import networks_of
 from metarep.formats.npz_files import read_npz
 from metarep.formats.onnx_files import read_onnx
 from metarep.formats.quantised import dequantised
-from metarep.formats.refusals import MAX_AXES, refuse_name
+from metarep.formats.refusals import MAX_AXES, SAVE_STATE_DICT, refuse_name
 from metarep.formats.reparametrised import with_computed
 from metarep.formats.safetensors_files import read_safetensors
 from metarep.formats.shards import INDEX_SUFFIXES, read_index, shards_of

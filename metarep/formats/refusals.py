@@ -34,6 +34,7 @@ MAX_NAME, MAX_AXES = 500, 32
 """Characters in the name of a tensor, whose parts are looked at one inside the other, and its axes."""
 
 ENCRYPTED = 1
+SAVE_STATE_DICT = "save it with torch.save(model.state_dict(), path)"
 SAVE_ARRAYS = "save arrays of numbers and nothing else with numpy.savez(path, **arrays)"
 
 

@@ -22,8 +22,8 @@ from metarep.account import Entry, listed
 from metarep.errors import MetarepError
 from metarep.formats.contents import Contents
 from metarep.formats.inert import Opening, asked_for, runs_code, standing_in
-from metarep.formats.members import SAVE_STATE_DICT, left_out, networks_of
-from metarep.formats.refusals import DAMAGE
+from metarep.formats.members import left_out, networks_of
+from metarep.formats.refusals import DAMAGE, SAVE_STATE_DICT
 
 ZIP_MAGIC = b"PK\x03\x04"
 PICKLE = b"\x80"

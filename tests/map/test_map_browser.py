@@ -59,7 +59,7 @@ def page(opened):
     page.set_viewport_size({"width": 1100, "height": 720})
     page.select_option("#count", "1")
     page.select_option("#part", "networks")
-    page.evaluate("map.close(); map.show(map.kinds[0])")
+    page.evaluate("map.close(); map.show(map.kinds[0]); map.panels[0].whole()")
     settled(page)
     return page
 

@@ -78,7 +78,9 @@ def test_what_a_page_shows_can_be_done(title, place, tmp_path, registries, monke
     for module in blocks(page, "python"):
         if "..." not in module:
             exec(module, {})
-    monkeypatch.setattr(examples, "load_config", lambda cls, file: load_config(cls, file, SMALL[-3:]))
+    monkeypatch.setattr(
+        examples, "load_config", lambda cls, file: load_config(cls, file, [*SMALL[-3:], "embed.max_per_split=20"])
+    )
     with hub() as server:
         monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", server.address)
         monkeypatch.setenv("HF_TOKEN", "hf_none")

@@ -18,7 +18,7 @@ def vectors():
     return 3 * rng.normal(size=(10, 16))[rng.integers(0, 10, 1500)] + rng.normal(size=(1500, 16))
 
 
-@pytest.mark.skipif("METAREP_SLOW_TESTS" not in os.environ, reason="pynndescent compiles for a minute: METAREP_SLOW_TESTS=1")
+@pytest.mark.skipif("METAREP_SLOW" not in os.environ, reason="takes a minute: set METAREP_SLOW=1")
 def test_the_approximate_search_agrees_with_the_exact_one_on_nearly_all(vectors, monkeypatch):
     exact, rows = nearest(vectors, K)
     monkeypatch.setattr(module, "MAX_EXACT", 0)

@@ -1,13 +1,13 @@
-"""Which vectors are nearest: exactly, or approximately where there are too many to compare."""
+"""Which vectors are nearest: exactly, or approximately where very many are set against each other."""
 
 from __future__ import annotations
 
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
 
-MAX_DISTANCES = 60_000**2
-"""Of more distances between queries and vectors, neighbours are searched approximately (Dong, Charikar and Li, 2011, as in
-pynndescent): beyond 60,000 vectors that are set against each other, or 3.6 billion that are set against one.
+MAX_EXACT = 60_000
+"""Of more vectors the nearest to each are searched approximately (Dong, Charikar and Li, 2011, as in pynndescent). Queries are
+few: to set them against all vectors costs less than an index of these.
 """
 
 
@@ -16,12 +16,16 @@ def nearest(vectors: np.ndarray, k: int, queries: np.ndarray | None = None, *, s
 
     `queries` (M, V) are by default the vectors themselves, each of which is then near to itself.
     """
-    asked = vectors if queries is None else queries
     k = min(k, len(vectors))
-    if len(vectors) * len(asked) <= MAX_DISTANCES:
-        return NearestNeighbors(n_neighbors=k).fit(vectors).kneighbors(asked)
+    if queries is not None or len(vectors) <= MAX_EXACT:
+        return NearestNeighbors(n_neighbors=k).fit(vectors).kneighbors(vectors if queries is None else queries)
     from pynndescent import NNDescent
 
+<<<<<<< HEAD
     index = NNDescent(vectors.astype(np.float32), n_neighbors=max(15, k + 1), random_state=seed, n_jobs=1)
     rows, distances = index.neighbor_graph if queries is None else index.query(queries.astype(np.float32), k=k, epsilon=0.3)
+=======
+    found = NNDescent(vectors.astype(np.float32), n_neighbors=max(15, k + 1), random_state=seed, n_jobs=1)
+    rows, distances = found.neighbor_graph
+>>>>>>> maps
     return distances[:, :k], rows[:, :k]

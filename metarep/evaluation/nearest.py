@@ -21,11 +21,6 @@ def nearest(vectors: np.ndarray, k: int, queries: np.ndarray | None = None, *, s
         return NearestNeighbors(n_neighbors=k).fit(vectors).kneighbors(vectors if queries is None else queries)
     from pynndescent import NNDescent
 
-<<<<<<< HEAD
-    index = NNDescent(vectors.astype(np.float32), n_neighbors=max(15, k + 1), random_state=seed, n_jobs=1)
-    rows, distances = index.neighbor_graph if queries is None else index.query(queries.astype(np.float32), k=k, epsilon=0.3)
-=======
     found = NNDescent(vectors.astype(np.float32), n_neighbors=max(15, k + 1), random_state=seed, n_jobs=1)
     rows, distances = found.neighbor_graph
->>>>>>> maps
     return distances[:, :k], rows[:, :k]

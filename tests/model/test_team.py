@@ -7,15 +7,13 @@ import sys
 import numpy as np
 import pytest
 import torch
-from small_networks import TINY, prepared_for, whole_networks
+from small_networks import TINY, imported_zoo, prepared_for, whole_networks
 
 from metarep.errors import MetarepError
 from metarep.model.pretraining import draw_batch, load_model, pretrain
 from metarep.model.settings import PretrainConfig
 from metarep.model.team import ALONE, Team
 from metarep.tables import read_csv
-from metarep.training.build import build_zoo
-from metarep.training.settings import ZooConfig
 
 SETTINGS = TINY | {
     "behaviour_weight": 1.0,
@@ -29,8 +27,7 @@ SETTINGS = TINY | {
 
 @pytest.fixture(scope="module")
 def zoo(tmp_path_factory):
-    families = [{"variant": "e09", "n_networks": 100, "n_steps": 50}]
-    return build_zoo(ZooConfig(seed=5, families=families), tmp_path_factory.mktemp("team") / "zoo")
+    return imported_zoo(tmp_path_factory.mktemp("team"), ["2-2-1"])
 
 
 def losses(model):

@@ -15,14 +15,8 @@ from metarep.model.settings import PretrainConfig
 from metarep.model.team import ALONE, Team
 from metarep.tables import read_csv
 
-SETTINGS = TINY | {
-    "behaviour_weight": 1.0,
-    "unmasked_share": 0.5,
-    "decoder": True,
-    "bottleneck": 3,
-    "n_steps": 6,
-    "eval_every": 3,
-}
+SETTINGS = TINY | {"behaviour_weight": 1.0, "unmasked_share": 0.5, "decoder": True, "bottleneck": 3}
+SETTINGS |= {"n_steps": 6, "eval_every": 3, "activation": "relu"}
 
 
 @pytest.fixture(scope="module")

@@ -18,14 +18,14 @@ TINY = {"d_model": 16, "n_layers": 1, "n_heads": 2, "batch_size": 32, "warmup_st
 
 @pytest.fixture(scope="module")
 def zoo(tmp_path_factory):
-    families = [{"variant": "e09", "n_networks": 120, "n_steps": 400}]
+    families = [{"variant": "e09", "n_networks": 120, "n_steps": 300}]
     return build_zoo(ZooConfig(seed=5, families=families), tmp_path_factory.mktemp("decoded") / "zoo")
 
 
 def test_a_wide_decoder_brings_back_more_than_the_mean_and_the_pictures_are_drawn(zoo, tmp_path):
-    config = PretrainConfig(**TINY, objective="autoencoder", bottleneck=9, n_steps=400, lr=3e-3)
+    config = PretrainConfig(**TINY, objective="autoencoder", bottleneck=9, n_steps=200, lr=4e-3)
     model = pretrain(config, [zoo], tmp_path / "model")
-    out = reconstruct(ReconstructConfig(n_drawn=2), model, zoo, tmp_path / "out", draw=png_of_networks)
+    out = reconstruct(ReconstructConfig(n_drawn=1), model, zoo, tmp_path / "out", draw=png_of_networks)
     rows = read_csv(out / "reconstruction.csv")
     value = {(row["code"], row["metric"]): row["value"] for row in rows}
     assert {code for code, _ in value} == {"decoder", "pca", "nearest", "mean"}

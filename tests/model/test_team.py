@@ -1,8 +1,8 @@
 """Pretraining by several processes, and in pieces, gives what one process gives from whole batches."""
 
+import multiprocessing
 import os
-import subprocess
-import sys
+import socket
 
 import numpy as np
 import pytest
@@ -26,6 +26,19 @@ def zoo(tmp_path_factory):
 
 def losses(model):
     return np.array([[row["train_loss"], row["valid_loss"]] for row in read_csv(model / "log.csv")])
+
+
+def free_port():
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
+
+
+def one_of_two(rank, port, zoo, out):
+    """What torchrun would start."""
+    os.environ |= {"WORLD_SIZE": "2", "RANK": str(rank), "LOCAL_RANK": str(rank)}
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    pretrain(PretrainConfig(**SETTINGS), [zoo], out)
 
 
 def drawn(**more):
@@ -60,16 +73,13 @@ def test_two_processes_and_pieces_have_the_loss_curve_of_one(zoo, tmp_path):
     alone = pretrain(PretrainConfig(**SETTINGS), [zoo], tmp_path / "alone")
     pieces = pretrain(PretrainConfig(**SETTINGS, accumulate=3), [zoo], tmp_path / "pieces")
     np.testing.assert_allclose(losses(pieces), losses(alone), rtol=1e-4)
-    program = tmp_path / "program.py"
-    program.write_text(
-        "import sys\n"
-        "from metarep.model.pretraining import pretrain\n"
-        "from metarep.model.settings import PretrainConfig\n"
-        f"pretrain(PretrainConfig(**{SETTINGS!r}), [sys.argv[1]], sys.argv[2])\n"
-    )
-    start = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(program)]
-    folder = {"PYTHONPATH": os.pathsep.join(sys.path)}
-    subprocess.run([*start, str(zoo), str(tmp_path / "two")], check=True, env=os.environ | folder, capture_output=True)
+    context, port = multiprocessing.get_context("fork"), free_port()
+    started = [context.Process(target=one_of_two, args=(rank, port, zoo, tmp_path / "two")) for rank in range(2)]
+    for one in started:
+        one.start()
+    for one in started:
+        one.join(120)
+    assert [one.exitcode for one in started] == [0, 0]
     np.testing.assert_allclose(losses(tmp_path / "two"), losses(alone), rtol=1e-4)
     states = [load_model(tmp_path / name).state_dict() for name in ("alone", "two")]
     for name, value in states[0].items():

@@ -126,7 +126,7 @@ def findings(results: Results) -> list[Finding]:
     found = [Finding("The zoo", f"{text} {capital('; '.join(said))}.")]
     own = {value: results.properties[what][results.labels[label] == value] for value in results.values_of(label) if what}
     median = sorted((float(np.nanmedian(values)), value) for value, values in own.items() if np.isfinite(values).any())
-    if len(median) > 1:
+    if median and median[0][0] < median[-1][0]:
         ends = " to ".join(f"{three_digits(number)} for {plain(label)} {value}" for number, value in (median[0], median[-1]))
         found.append(Finding(plain(what).capitalize(), f"The median {plain(what)} goes from {ends}."))
     return found

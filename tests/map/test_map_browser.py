@@ -77,9 +77,14 @@ def where(page, i, panel=0):
 
 
 def click(page, i):
-    """Clicks a point and waits for a card."""
-    page.mouse.click(*where(page, i))
-    page.wait_for_function("map.current >= 0")
+    """Clicks a point and waits for a card; again where the map moved meanwhile, as it may on a busy machine."""
+    for _ in range(4):
+        page.mouse.click(*where(page, i))
+        page.wait_for_timeout(500)
+        if page.evaluate("map.current >= 0"):
+            return
+        settled(page)
+    page.wait_for_function("map.current >= 0", timeout=10_000)
 
 
 def drawn_colours(page):

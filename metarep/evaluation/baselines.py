@@ -6,7 +6,7 @@ get `Units` instead of the zoo (`metarep.evaluation.unit_baselines`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from itertools import pairwise
@@ -90,8 +90,14 @@ def baseline(
     return register
 
 
-def load_baselines(file: Path) -> None:
-    """Runs a file of Python, in which functions become baselines by `baseline`.
+def asked_for(baselines: bool | tuple[str, ...], files: Sequence[str]) -> bool | tuple[str, ...]:
+    """The baselines that settings ask for, all or some by name, and those of files of Python; see `load_baselines`."""
+    further = [name for file in files for name in load_baselines(Path(file))]
+    return baselines if baselines is True or not further else (*(baselines or ()), *further)
+
+
+def load_baselines(file: Path) -> list[str]:
+    """Runs a file of Python, in which functions become baselines by `baseline`; returns their names.
 
     Raises MetarepError where there is no such file, and where it takes the name of a baseline that comes with metarep.
     """
@@ -105,6 +111,7 @@ def load_baselines(file: Path) -> None:
         BASELINES.update(known)
         raise MetarepError(f"{file} registers baselines that there are", met=", ".join(taken), fix="give them other names")
     FURTHER.update(added)
+    return sorted(added)
 
 
 def of_params(name: str, description: str, *, needs: tuple[Need, ...] = ("spec",), oracle: bool = False):

@@ -22,7 +22,7 @@ from metarep.evaluation.arena import (
     embedded_in_all,
     representations_of,
 )
-from metarep.evaluation.baselines import load_baselines
+from metarep.evaluation.baselines import asked_for
 from metarep.evaluation.clusters import RULE, Clustering, fit_umap, sweep
 from metarep.evaluation.describe import describe
 from metarep.evaluation.folds import SAID, out_of_fold, same_names
@@ -85,9 +85,7 @@ def cluster(
     networks = open_zoo(zoo if zoo is not None else loaded[0].artefact.input_path("zoo"))
     subjects = embedded_in_all(loaded, networks.final())
     arena = arena_of(units_of(subjects) if config.part == "unit" else subjects, config, progress.say)
-    for file in config.further:
-        load_baselines(Path(file))
-    how = {"baselines": config.baselines, "joint": config.joint}
+    how = {"baselines": asked_for(config.baselines, config.further), "joint": config.joint}
     representations = representations_of(arena.zoo, loaded, arena.folds, **how)
     if isinstance(arena.zoo, Units):
         arena = replace(arena, zoo=arena.zoo.alone())

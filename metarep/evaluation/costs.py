@@ -15,7 +15,7 @@ from metarep.artefact import Artefact, open_artefact
 from metarep.embeddings.settings import EmbedConfig
 from metarep.embeddings.stage import embed_networks
 from metarep.embeddings.store import load_embeddings
-from metarep.evaluation.baselines import Baseline, baselines_of, load_baselines
+from metarep.evaluation.baselines import Baseline, asked_for, baselines_of
 from metarep.evaluation.settings import ClusterConfig
 from metarep.evaluation.units import units_of
 from metarep.model.pretraining import load_model
@@ -68,11 +68,9 @@ def baseline_cost(zoo: Path, config: ClusterConfig, name: str) -> dict:
 
 
 def _baselines(zoo: Path, config: ClusterConfig) -> dict[str, Baseline]:
-    for file in config.further:
-        load_baselines(Path(file))
-    some = _first(zoo)
-    found = baselines_of(units_of(some) if config.part == "unit" else some) if config.baselines else []
-    return {one.name: one for one in found if config.baselines is True or one.name in config.baselines}
+    asked, some = asked_for(config.baselines, config.further), _first(zoo)
+    found = baselines_of(units_of(some) if config.part == "unit" else some) if asked else []
+    return {one.name: one for one in found if asked is True or one.name in asked}
 
 
 def _first(zoo: Path) -> Zoo:

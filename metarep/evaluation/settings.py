@@ -18,7 +18,7 @@ class ClusterConfig(Settings):
     baselines: bool | tuple[str, ...] = Field(
         True, description="baselines and oracles beside the embeddings: all that the zoo allows, or those named"
     )
-    further: tuple[str, ...] = Field((), description="files of Python that register further baselines")
+    further: tuple[str, ...] = Field((), description="files of Python with further baselines, which are always compared")
     clusterers: tuple[Literal["kmeans", "gmm", "hdbscan"], ...] = Field(
         ("kmeans", "gmm", "hdbscan"), min_length=1, description="how vectors are clustered"
     )

@@ -66,7 +66,7 @@ class Objective(nn.Module):
 
     def share(self, batch: Batch, masks: Sequence[torch.Tensor], of: dict[str, torch.Tensor | int]) -> torch.Tensor:
         """(): what a piece of a batch adds to the loss of the whole, whose `counts` are given."""
-        raise NotImplementedError
+        raise RuntimeError("an objective with counts has shares")
 
     def metrics(self, batch: Batch, masks: Sequence[torch.Tensor]) -> dict[str, float]:
         """What the log says of validation windows beside their loss."""

@@ -7,7 +7,7 @@ import pytest
 from metarep.domains.groups.build import build_groups
 from metarep.domains.groups.settings import GroupsConfig
 from metarep.errors import MetarepError
-from metarep.evaluation.baselines import BASELINES, FURTHER, load_baselines
+from metarep.evaluation.baselines import BASELINES, FURTHER, asked_for, load_baselines
 from metarep.evaluation.costs import baseline_cost
 from metarep.evaluation.settings import ClusterConfig
 
@@ -28,7 +28,11 @@ def written(tmp_path):
 
 def test_the_example_of_the_readme_is_compared_and_measured(written, tmp_path):
     zoo = build_groups(GroupsConfig(n_networks=4, groups=("S3",), widths=(8,), n_steps=2), tmp_path / "zoo")
-    config = ClusterConfig(further=(str(written),), baselines=("norms",))
+    config = ClusterConfig(further=(str(written),), baselines=("raw",))
+    assert asked_for(config.baselines, config.further) == ("raw", "norms")
+    assert asked_for(False, config.further) == ("norms",)
+    assert asked_for(True, config.further) is True
+    assert asked_for(False, ()) is False
     for _ in range(2):  # a file may be read again
         found = baseline_cost(zoo, config, "norms")
     assert found["seconds"] > 0

@@ -22,9 +22,10 @@ from metarep.embeddings.registry import kind_named, kind_names
 from metarep.embeddings.stage import embed
 from metarep.errors import MetarepError
 from metarep.evaluation.audit import audit
-from metarep.evaluation.compare import cluster
+from metarep.evaluation.compare import baselines_unchanged, cluster
 from metarep.evaluation.masked_r2 import masked_r2
 from metarep.evaluation.predict import predict
+from metarep.evaluation.settings import ClusterConfig
 from metarep.evaluation.transfer import transfer
 from metarep.lock import locked
 from metarep.map.page import map_stage
@@ -260,10 +261,10 @@ def _evaluation(
     folder, embedded = zoo_folder(config, out), [out / one.folder for one in representations]
     measured = seeded(config.cluster, config.seed)
     compared = {"zoo": folder} | {f"embeddings_{i}": path for i, path in enumerate(embedded)}
-    yield Stage("clusters", "clusters", measured.resolved(), partial(cluster, measured, embedded, zoo=folder), compared)
+    yield _comparison("clusters", measured, embedded, folder, compared)
     if zoo.domain is not None and zoo.domain.unit_labels and "unit" in config.embed.parts:
         units = seeded(config.units, config.seed)
-        yield Stage("units", "clusters", units.resolved(), partial(cluster, units, embedded, zoo=folder), compared)
+        yield _comparison("units", units, embedded, folder, compared)
     if zoo.properties:
         asked = seeded(config.predict, config.seed)
         yield Stage("predictions", "predictions", asked.resolved(), partial(predict, asked, embedded, zoo=folder), compared)
@@ -278,6 +279,11 @@ def _evaluation(
         inputs = {"model": model, "source": folder, **{f"target_{name}": path for name, path in targets.items()}}
         make = partial(transfer, settings, model, list(targets.values()), device=device)
         yield Stage("transfer", "transfer", settings.resolved(), make, inputs)
+
+
+def _comparison(name: str, config: ClusterConfig, embedded: list[Path], zoo: Path, inputs: dict[str, Path]) -> Stage:
+    holds = partial(baselines_unchanged, config=config)
+    return Stage(name, "clusters", config.resolved(), partial(cluster, config, embedded, zoo=zoo), inputs, holds=holds)
 
 
 def _audit(config: RunConfig, representations: list[Representation], out: Path, device: str) -> Stage:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from metarep.artefact import canonical_json, open_artefact, writing
+from metarep.artefact import canonical_json, open_artefact, sha256_of, writing
 from metarep.embeddings.store import Embeddings, load_embeddings
 from metarep.errors import MetarepError
 from metarep.evaluation.agreement import agreement
@@ -111,10 +112,20 @@ def cluster(
         sides = {"n_train": "train", "n_probe_train": "probe_train"}
         counts = {name: min(len(getattr(fold, side)) for fold in arena.folds) for name, side in sides.items()}
         counts |= {"n_test": len(arena.measured), "n_folds": len(arena.folds), **arena.columns}
-        counts |= {"notes": list(dict.fromkeys(tables.notes))}
+        counts |= {"notes": list(dict.fromkeys(tables.notes)), "further": further_files(config)}
         known = {"label": arena.main_label, "labels": list(arena.labels), "properties": list(arena.numbers)}
         write_tables(folder, tables.rows, {"rule_for_k": RULE} | counts | known)
     return Path(out)
+
+
+def further_files(config: ClusterConfig) -> dict[str, str]:
+    """The files of further baselines, by their path, and the hash of each; "" of one that is not there."""
+    return {file: sha256_of(Path(file)) if Path(file).is_file() else "" for file in config.further}
+
+
+def baselines_unchanged(comparison: Path, config: ClusterConfig) -> bool:
+    """Whether the files of further baselines are those that a comparison was made with."""
+    return json.loads((comparison / "metrics.json").read_text()).get("further", {}) == further_files(config)
 
 
 def compare_one(one: Representation, arena: Arena, config: ClusterConfig, described: Sequence[str | None]) -> Tables:

@@ -13,9 +13,9 @@ from metarep.embeddings.store import FILE, KIND, EmbeddingWriter
 from metarep.errors import MetarepError
 from metarep.evaluation import compare as compare_module
 from metarep.evaluation.arena import BASELINE, Representation, arena_of
-from metarep.evaluation.baselines import BASELINES
+from metarep.evaluation.baselines import BASELINES, FURTHER
 from metarep.evaluation.clusters import RULE
-from metarep.evaluation.compare import Tables, cluster, compare_one, seed_rows
+from metarep.evaluation.compare import Tables, baselines_unchanged, cluster, compare_one, seed_rows
 from metarep.evaluation.settings import ClusterConfig
 from metarep.networks.spec import NetworkSpec
 from metarep.tables import read_csv
@@ -82,6 +82,20 @@ def other_test(tmp_path_factory) -> Path:
     params[N_TRAIN:] = 3 * parameters(9)[N_TRAIN:]
     vectors[N_TRAIN:] = 20 + 5 * vectors[N_TRAIN:]
     return compare(tmp_path_factory.mktemp("other"), params, vectors)
+
+
+def test_a_comparison_stands_while_the_files_of_its_baselines_do(tmp_path):
+    file = tmp_path / "own.py"
+    text = "from metarep.evaluation.baselines import baseline\n\n"
+    file.write_text(text + "@baseline('ones', 'ones')\ndef ones(zoo, train):\n    return zoo.params[:, :2] * 0.0 + 1.0\n")
+    config = QUICK.model_copy(update={"further": (str(file),), "baselines": ("raw",)})
+    made = compare(tmp_path, parameters(0), np.random.default_rng(1).standard_normal((N_TRAIN + N_TEST, 5)), config)
+    assert {row["representation"] for row in read_csv(made / "representations.csv")} == {"profile", "raw", "ones"}
+    assert baselines_unchanged(made, config)
+    file.write_text(file.read_text().replace("1.0", "2.0"))
+    assert not baselines_unchanged(made, config)
+    BASELINES.pop("ones")
+    FURTHER.discard("ones")
 
 
 def test_every_table_is_there_for_every_representation(noise):

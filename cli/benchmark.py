@@ -10,7 +10,10 @@ import typer
 from .options import DEVICE, OVERRIDES, Given, command
 from .output import say_where
 
-WITH = Annotated[list[Path] | None, typer.Option("--with", help="a file of Python with further baselines; repeatable")]
+WITH = Annotated[
+    list[Path] | None,
+    typer.Option("--with", exists=True, dir_okay=False, help="a file of Python with further baselines; repeatable"),
+]
 
 
 @command(out="results/benchmark", device=DEVICE, publish=True, overwrite="make again what has changed", cluster=True)

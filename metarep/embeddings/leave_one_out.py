@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import torch
 
@@ -38,7 +39,11 @@ def masked_in_turn(
     with torch.no_grad():
         for some in segment.split(windows_per_batch):
             repeated = some.take(torch.arange(len(some), device=model.device).repeat_interleave(t))
-            states = model.encode([repeated], [masks.repeat(len(some), 1, 1)])[0]
+            alone = masks.repeat(len(some), 1, 1)
+            repeated = model.guessed(repeated, alone)
+            states = model.encode([repeated], [alone])[0]
+            if repeated.guess is not None:
+                some = replace(some, guess=repeated.guess.view(len(some), t, t, -1)[:, token, token])
             yield some, model.predicted(states.view(len(some), t, t, -1)[:, token, token], some)
 
 

@@ -31,8 +31,7 @@ def squared_errors(model: ClozeModel, segment: Segment) -> torch.Tensor:
     found = torch.zeros(*z.shape[:2], 2, len(RATIOS), 2, device=z.device)
     for number, ratio in enumerate(RATIOS):
         for mask in random_masks(few, MaskRule((ratio, ratio), values=1.0), generator=generator).to(z.device):
-            states = model.encode([segment], [mask.expand(z.shape)])[0]
-            squares = torch.where(mask, (model.predicted(states, segment).expectation() - z).square(), 0.0).sum(dim=-1)
+            squares = torch.where(mask, (model(segment, mask.expand(z.shape)).expectation() - z).square(), 0.0).sum(dim=-1)
             both = torch.stack([squares, mask.sum(dim=-1).to(z).expand(squares.shape)], dim=-1)
             found[:, :, :, number] += both.unsqueeze(2) * sides.T[:, :, None]
     return found.flatten(2)

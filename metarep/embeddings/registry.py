@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from metarep.model.batches import Segment
     from metarep.model.transformer import ClozeModel
 
-MODULES = ("states", "leave_one_out", "predictability", "behaviour")
-Need = Literal["predictions", "behaviour", "hidden units", "one window", "a token a value"]
+MODULES = ("states", "leave_one_out", "predictability", "densities", "behaviour")
+Need = Literal["predictions", "behaviour", "hidden units", "one window", "a token a value", "a mixture"]
 
 
 @dataclass(frozen=True)

@@ -205,6 +205,9 @@ def check_needs(kind: Kind, model: ClozeModel, plan: Plan, n_params: int) -> Non
     if "behaviour" in kind.needs and model.decoder is None:
         fix = "pretrain with behaviour_weight=1"
         raise MetarepError(f"the model was not trained to predict behaviour, which {kind.name} needs", fix=fix)
+    if "a mixture" in kind.needs and not model.mixtures:
+        fix = "pretrain with n_gaussians=32, on networks larger than one window"
+        raise MetarepError(f"the model has no mixture over the values of units, which {kind.name} needs", fix=fix)
     if "a token a value" in kind.needs and model.chunk > 1:
         fix = "embed kind=predictability or layers, or pretrain with chunk=1"
         raise MetarepError(f"{kind.name} needs a token a value", met=f"chunk={model.chunk}", expected="chunk=1", fix=fix)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from sklearn.utils.extmath import randomized_svd
 
+from metarep.model.mixture import MAX_VALUES, UnitMixture
 from metarep.model.windows import Plan, Shape
 from metarep.networks.symmetry_groups import Symmetries
 
@@ -20,6 +21,8 @@ MAX_FULL = 1024
 """Rows of more values have a covariance of low rank."""
 
 RANK = 64
+N_GAUSSIANS, MIXTURE_RANK = 64, 32
+"""Of a mixture of Gaussians."""
 MAX_ORDERS = 16
 """Cyclic orders of units over which is averaged."""
 
@@ -81,6 +84,23 @@ def _fit_units(rows: np.ndarray, n_units: int) -> Gaussian:
     units = rows.reshape(len(rows) * n_units, -1)
     one = fit_gaussian(units, [np.arange(units.shape[1])])
     return Gaussian(np.tile(one.mean, n_units), np.kron(np.eye(n_units), one.loadings), one.noise)
+
+
+def fit_mixture(rows: np.ndarray, orders: Sequence[np.ndarray], n_units: int) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+    """What a mixture of Gaussians over units says of windows (N, M) of n units, or over whole windows of one; (rows, mask) ->
+    what `Gaussian.predict` is. Of units of more values than a mixture takes a Gaussian is fitted.
+    """
+    units = rows.reshape(len(rows) * n_units, -1) if n_units > 1 else np.concatenate([rows[:, order] for order in orders])
+    if units.shape[1] > MAX_VALUES:
+        return fit_imputer(rows, orders, n_units).predict
+    mixture = UnitMixture(units.shape[1], N_GAUSSIANS, MIXTURE_RANK).fit(units, seed=0)
+
+    def predict(values: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        seen = torch.from_numpy(~mask).view(n_units, -1).repeat(len(values), 1)
+        completed = mixture.complete(torch.from_numpy(values).float().view(len(seen), -1), seen)
+        return completed.view(values.shape).double().numpy()[:, mask]
+
+    return predict
 
 
 def unit_orders(plan: Plan, shape: Shape, symmetries: Symmetries) -> list[np.ndarray]:

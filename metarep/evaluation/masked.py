@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from metarep.embeddings.stage import model_plan
-from metarep.evaluation.imputers import fit_imputer, n_alike, unit_orders
+from metarep.evaluation.imputers import fit_imputer, fit_mixture, n_alike, unit_orders
 from metarep.evaluation.settings import MaskedR2Config
 from metarep.model.batches import Segment
 from metarep.model.layout import ROLES
@@ -147,7 +147,7 @@ Predictor = Callable[[torch.Tensor, np.ndarray], np.ndarray]
 
 
 def predictors_of(config: MaskedR2Config, model: ClozeModel, block: WindowBlock, z: np.ndarray) -> dict[str, Predictor]:
-    """The model, the mean of the class, the mean of what a window shows of the same kind and role, and the imputer."""
+    """The model, the mean of the class, the mean of what a window shows of the same kind and role, and the imputers."""
     segment, role = block.test.to(model.device), block.of_value["role"]
     train = z[:0] if block.train is None else block.values(model, block.train)
     known = np.zeros((1, z.shape[1]), np.int64) if block.train is None else block.classes(model, block.train)
@@ -158,7 +158,8 @@ def predictors_of(config: MaskedR2Config, model: ClozeModel, block: WindowBlock,
     )
     mean = (total / np.maximum(count, 1))[block.classes(model, block.test)]
     n_units = n_alike(block.plan, block.shape)
-    gaussian = fit_imputer(train, block.orders(), n_units) if len(train) >= MIN_FIT_ROWS else None
+    rows = train, block.orders(), n_units
+    gaussian, mixture = (fit_imputer(*rows).predict, fit_mixture(*rows)) if len(train) >= MIN_FIT_ROWS else (None, None)
     same = (role[:, None] == np.unique(role)).astype(np.float64)
 
     def class_mean(mask: torch.Tensor, masked: np.ndarray) -> np.ndarray:
@@ -171,7 +172,10 @@ def predictors_of(config: MaskedR2Config, model: ClozeModel, block: WindowBlock,
         return np.where(same @ seen.sum(axis=0) > 0, shown, mean)[:, masked]
 
     def linear_gaussian(mask: torch.Tensor, masked: np.ndarray) -> np.ndarray:
-        return class_mean(mask, masked) if gaussian is None else gaussian.predict(z, masked)
+        return class_mean(mask, masked) if gaussian is None else gaussian(z, masked)
+
+    def gaussians(mask: torch.Tensor, masked: np.ndarray) -> np.ndarray:
+        return class_mean(mask, masked) if mixture is None else mixture(z, masked)
 
     def cloze(mask: torch.Tensor, masked: np.ndarray) -> np.ndarray:
         del masked
@@ -179,8 +183,11 @@ def predictors_of(config: MaskedR2Config, model: ClozeModel, block: WindowBlock,
         parts = []
         with torch.no_grad():
             for some in segment.split(max(1, config.tokens_per_batch // block.shape.layout.n_tokens)):
-                states = model.encode([some], [own.expand(len(some), *own.shape)])[0]
+                masks = own.expand(len(some), *own.shape)
+                some = model.guessed(some, masks)
+                states = model.encode([some], [masks])[0]
                 parts.append(model.predicted(states, some, at=(slice(None), touched)).expectation()[:, own[touched]].cpu())
         return torch.cat(parts).double().numpy()
 
-    return {"cloze": cloze, "mean": class_mean, "window mean": window_mean, "linear_gaussian": linear_gaussian}
+    named = {"mean": class_mean, "window mean": window_mean, "linear_gaussian": linear_gaussian, "mixture": gaussians}
+    return {"cloze": cloze, **named}

@@ -6,13 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from sklearn.decomposition import PCA
 
 from metarep.embeddings.predictability import FLOOR, N_PATTERNS, RATIOS
 from metarep.evaluation.baselines import baseline, statistics
-from metarep.evaluation.imputers import RIDGE, Gaussian, fit_gaussian
+from metarep.evaluation.imputers import MIXTURE_RANK, N_GAUSSIANS, RIDGE, Gaussian, fit_gaussian
 from metarep.evaluation.units import Units, hidden_views
 from metarep.model.layout import SIDES
+from metarep.model.mixture import MAX_VALUES, UnitMixture
 
 ENERGY_FLOOR = 1e-4
 """Added to energies before their logarithm; those of a unit sum to at most 1."""
@@ -92,6 +94,19 @@ def energies_30(rows: Rows, train: np.ndarray) -> np.ndarray:
 def energies_60(rows: Rows, train: np.ndarray) -> np.ndarray:
     """(M, 60)."""
     return log_energies(rows, train, 60)
+
+
+@of_rows(
+    "mixture_densities",
+    f"log density of a unit's values, scaled to one length, under each of {N_GAUSSIANS} Gaussians fitted to units",
+    is_fitted=True,
+)
+def mixture_densities(rows: Rows, train: np.ndarray) -> np.ndarray:
+    """(M, 64), in nats a value."""
+    z = standardised(rows.values, train)
+    x = z if z.shape[1] <= MAX_VALUES else PCA(MAX_VALUES, random_state=0).fit(z[train]).transform(z)
+    mixture = UnitMixture(x.shape[1], N_GAUSSIANS, MIXTURE_RANK).fit(x[train], seed=0)
+    return mixture.log_densities(torch.from_numpy(x).float()).numpy() / x.shape[1]
 
 
 def log_energies(rows: Rows, train: np.ndarray, n: int) -> np.ndarray:

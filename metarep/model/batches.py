@@ -18,7 +18,8 @@ class Segment:
 
     `behaviour` is what their units do at probe inputs, where that is known and asked for. `tensors` are the networks
     themselves, (B, *shape) each, where every window is a whole network. `moved` says whether a window may begin at another
-    unit than the first; it is looked up where it is not given, so that no GPU has to be asked later.
+    unit than the first; it is looked up where it is not given, so that no GPU has to be asked later. `guess` (B, T, C) is what
+    the mixtures of a model take masked values to be, in normalised units (`ClozeModel.guessed`).
     """
 
     layout: Layout
@@ -27,6 +28,7 @@ class Segment:
     behaviour: Behaviour | None = None
     tensors: dict[str, torch.Tensor] | None = None
     moved: bool | None = None
+    guess: torch.Tensor | None = None
 
     def __post_init__(self) -> None:
         if self.moved is None:

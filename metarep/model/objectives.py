@@ -98,10 +98,12 @@ class Cloze(Objective):
 
     def _parts(self, batch: Batch, masks: Sequence[torch.Tensor]) -> dict[str, torch.Tensor]:
         """The parts of the loss by what they are a mean of."""
-        model, packed = self.model, self.model.encode_packed(batch, masks)
+        model = self.model
+        batch = [model.guessed(*pair) for pair in zip(batch, masks, strict=True)]
+        packed = model.encode_packed(batch, masks)
         mask = torch.cat([mask.flatten(0, 1) for mask in masks])
         truth = torch.cat([model.normalise(segment).flatten(0, 1) for segment in batch])
-        shift = model.slot_means(packed, batch)
+        shift = model.shifts(packed, batch)
         if self.everywhere:
             parts = {"masked": mean_where(model.head.loss(model.head(packed, shift), truth), mask)}
         else:

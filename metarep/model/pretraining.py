@@ -27,15 +27,16 @@ from metarep.model.behaviour import space_name
 from metarep.model.data import (
     MAX_POOL,
     Cohort,
-    Source,
     TrainingData,
     WholeNetworks,
     cohorts_of,
     read_probes,
     training_data,
 )
+from metarep.model.fitting import ask_behaviour, fit_statistics
 from metarep.model.graphs import Recorder
 from metarep.model.masks import MaskRule, random_masks
+from metarep.model.mixture import MAX_VALUES, unitwise
 from metarep.model.objectives import Cloze, Objective, build_objective, on_device
 from metarep.model.optimiser import build_optimiser, learning_rate, set_rate
 from metarep.model.settings import PretrainConfig
@@ -53,8 +54,6 @@ MIN_SHARED = 8
 """Slots of an architecture are standardised one by one where at least so many training networks share it."""
 MAX_POSITIONS = 4096
 """Longer fixed axes have no learned vectors; Fourier features say where a token stands there."""
-MAX_FIT_WINDOWS = 20_000
-"""The normalisation is fitted on so many training windows at most."""
 MOST_STEPS, LEAST_STEPS, STEPS_A_WINDOW, MOST_COPIES = 4000, 300, 20, 4
 """Steps of the optimiser where the settings leave open how many, and how often a step then shows a window on average."""
 N_DRAWING = max(1, min(6, (os.cpu_count() or 1) - 1))
@@ -180,11 +179,15 @@ def build_model(config: PretrainConfig, cohorts: Sequence[Cohort], chunk: int) -
     """A freshly initialised model that knows the fixed axes and slots of some networks; torch's global generator decides."""
     axes: dict[str, int] = {}
     slots: dict[str, int] = {}
+    mixed: dict[str, int] = {}
     for cohort in cohorts:
         shared = len(cohort.rows) >= MIN_SHARED
         for layout in (shape.layout for shape in cohort.plan.shapes):
             axes |= {str(axis): axis.length for axis in layout.axes if axis.length <= MAX_POSITIONS}
             slots |= {one.key: one.n for one in layout.slots if shared}
+            read = unitwise(layout) if shared and config.n_gaussians else None
+            if read is not None and read.index.shape[1] <= MAX_VALUES:
+                mixed[read.name] = read.index.shape[1]
     return ClozeModel(
         chunk=chunk,
         context=config.context,
@@ -202,6 +205,9 @@ def build_model(config: PretrainConfig, cohorts: Sequence[Cohort], chunk: int) -
         axes=axes,
         slots=slots,
         spaces=probe_spaces(config, cohorts) if config.behaviour_weight else None,
+        mixed=mixed,
+        n_gaussians=config.n_gaussians,
+        rank=config.rank,
     )
 
 
@@ -218,43 +224,6 @@ def probe_spaces(config: PretrainConfig, cohorts: Sequence[Cohort]) -> dict[str,
         space_name(one.n_inputs, one.n_outputs): {"n_inputs": one.n_inputs, "n_outputs": one.n_outputs, **shared}
         for one in forwards
     }
-
-
-def fit_statistics(config: PretrainConfig, model: ClozeModel, train: TrainingData) -> None:
-    """Normalisation and scales of behaviour, from training windows."""
-    generator = torch.Generator().manual_seed(config.seed)
-    share = min(1.0, MAX_FIT_WINDOWS / max(1, len(train)))
-    rows = {source: torch.arange(max(1, round(share * len(source)))) for source in train.sources}
-    model.fit_normalisation([one for source in rows for one in source.segments(rows[source], config, generator=None)])
-    if model.decoder is None:
-        return
-    if config.probes is not None:
-        pool = torch.from_numpy(read_probes(config)).flatten(1)
-        for space in model.decoder.spaces.values():
-            if pool.shape[1] != space.n_inputs:
-                met, expected = f"{pool.shape[1]} numbers a row", f"{space.n_inputs}"
-                raise MetarepError(f"{config.probes} does not fit the networks", met=met, expected=expected)
-            space.pool.copy_(pool)
-    asked = [
-        ask_behaviour(config, model, source, segment, torch.zeros(0), generator).behaviour
-        for source in train.sources
-        for segment in source.segments(torch.arange(min(len(source), 2000)), config, generator=None)
-    ]
-    model.decoder.fit_scale([one for one in asked if one is not None])
-
-
-def ask_behaviour(
-    config: PretrainConfig, model: ClozeModel, source: Source, segment: Segment, noisy: torch.Tensor, generator: torch.Generator
-) -> Segment:
-    """The segment with its behaviour, where it is asked for and known; whole networks in rows `noisy` (B,) are jittered
-    first.
-    """
-    if model.decoder is None or not isinstance(source, WholeNetworks) or source.forward is None:
-        return segment
-    if config.jitter > 0 and len(noisy):
-        segment = source.jittered(segment, noisy, config.jitter, generator=generator)
-    space = model.decoder.spaces[space_name(source.forward.n_inputs, source.forward.n_outputs)]
-    return source.behave(segment, space.random(config.n_probes, generator=generator))
 
 
 def draw_batch(

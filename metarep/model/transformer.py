@@ -14,6 +14,8 @@ Choices:
   biases a segment, and every linear layer sees all tokens at once;
 - values are standardised by slot (the same position of the same tensor in many networks), or else multiplied by √(fan-in),
   standardised by kind and role and compressed by asinh; both with statistics of the training networks, kept in the weights;
+- with mixtures over the values of units (`metarep.model.mixture`), fitted before the first step, tokens show what these say of
+  their masked values, and a prediction is what they say and a correction;
 - pre-norm blocks, GELU, no dropout (a zoo is large beside the model).
 """
 
@@ -21,6 +23,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -31,8 +34,10 @@ from torch.nn import functional as F
 
 from metarep.model.batches import Batch, Segment
 from metarep.model.behaviour import BehaviourDecoder
+from metarep.model.block import Block
 from metarep.model.heads import HEADS, Prediction, perceptron
 from metarep.model.layout import COORDINATES, MAX_DEPTH, N_RELATIONS, NUMBERS, ROLES, SIDES, Layout
+from metarep.model.mixture import UnitMixture, unitwise
 from metarep.model.windows import Plan, plan_of
 from metarep.networks.architecture import KINDS, Architecture
 from metarep.networks.symmetry_groups import Symmetries
@@ -53,7 +58,8 @@ class Placement(NamedTuple):
     rows (5, T) point into the table of positions, 0 for none, and fourier (T, G) describes those that have no row.
     class_stride and row_stride (T,) say by how much class and first row grow with the first unit of a window, fourier_stride
     (T,) by which share of its axis the first of the Fourier features moves. relation (R, T · T) is one-hot, units (U, T) are
-    the tokens of each unit. rows_move and waves_move say whether any of the strides is not 0.
+    the tokens of each unit. unit_values (U, L) says where of T · C the values of each unit stand, for the mixture of this
+    number (−1: there is none). rows_move and waves_move say whether any of the strides is not 0.
     """
 
     value_class: torch.Tensor
@@ -69,6 +75,8 @@ class Placement(NamedTuple):
     fourier_stride: torch.Tensor
     relation: torch.Tensor
     units: torch.Tensor
+    unit_values: torch.Tensor
+    mixture: int
     rows_move: bool
     waves_move: bool
 
@@ -77,46 +85,13 @@ class Placement(NamedTuple):
         return Placement(*(part.to(device) if isinstance(part, torch.Tensor) else part for part in self))
 
 
-class Block(nn.Module):
-    """Attention within each window, then an MLP, both on the normalised residual stream."""
-
-    def __init__(self, d_model: int, n_heads: int):
-        super().__init__()
-        self.n_heads = n_heads
-        self.norm_attention, self.norm_mlp = nn.LayerNorm(d_model), nn.LayerNorm(d_model)
-        self.qkv = nn.Linear(d_model, 3 * d_model, bias=False)
-        self.attention_out = nn.Linear(d_model, d_model)
-        self.mlp_in, self.mlp_out = nn.Linear(d_model, 4 * d_model), nn.Linear(4 * d_model, d_model)
-
-    def forward(
-        self, x: torch.Tensor, shapes: Sequence[tuple[int, int]], biases: Sequence[torch.Tensor | None]
-    ) -> torch.Tensor:
-        """x (N, D) holds segments of shapes (B, T) one behind the other; biases (heads, T, T) are added to their attention."""
-        qkv = self.qkv(self.norm_attention(x))
-        parts = qkv.split([b * t for b, t in shapes])
-        mixed = [self._attend(part.view(*shape, -1), bias) for part, shape, bias in zip(parts, shapes, biases, strict=True)]
-        x = x + self.attention_out(mixed[0] if len(mixed) == 1 else torch.cat(mixed))
-        return x + self.mlp_out(F.gelu(self.mlp_in(self.norm_mlp(x))))
-
-    def _attend(self, qkv: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
-        """(B · T, D). Written out in training on the CPU, whose fused kernel takes no bias that has a gradient."""
-        b, t, width = qkv.shape
-        q, k, v = qkv.view(b, t, 3, self.n_heads, -1).permute(2, 0, 3, 1, 4)
-        if qkv.is_cuda or not torch.is_grad_enabled():
-            bias = None if bias is None else bias.expand(b, self.n_heads, t, t)
-            return F.scaled_dot_product_attention(q, k, v, attn_mask=bias).transpose(1, 2).reshape(b * t, -1)
-        scores = (q * (width // 3 // self.n_heads) ** -0.5) @ k.transpose(-1, -2)
-        if bias is not None:
-            scores = scores + bias
-        return (scores.softmax(dim=-1) @ v).transpose(1, 2).reshape(b * t, -1)
-
-
 class ClozeModel(nn.Module, PyTorchModelHubMixin, library_name="metarep"):
     """See the head of this file. Saves and loads in the Hub's way: `config.json` and `model.safetensors`.
 
-    `axes` are the fixed axes whose positions are learned, with their lengths; `slots` those that are standardised slot by
-    slot, with their numbers; `spaces` the spaces of probes (`ProbeSpace`). With a `bottleneck` it decodes whole networks of
-    `n_decoded` values (`metarep.model.reconstruction`).
+    `axes` are the fixed axes whose positions are learned, with their lengths; `slots` those that are standardised slot by slot,
+    with their numbers; `spaces` the spaces of probes (`ProbeSpace`). `mixed` are the units that have a mixture of `n_gaussians`
+    of a `rank`, by the name that `unitwise` gives them, with the number of their values. With a `bottleneck` it decodes whole
+    networks of `n_decoded` values (`metarep.model.reconstruction`).
     """
 
     def __init__(
@@ -137,6 +112,9 @@ class ClozeModel(nn.Module, PyTorchModelHubMixin, library_name="metarep"):
         axes: dict[str, int] | None = None,
         slots: dict[str, int] | None = None,
         spaces: dict[str, dict[str, float]] | None = None,
+        mixed: dict[str, int] | None = None,
+        n_gaussians: int = 0,
+        rank: int = 0,
     ):
         super().__init__()
         self.chunk, self.context, self.overlap, self.d_model = chunk, context, overlap, d_model
@@ -164,6 +142,9 @@ class ClozeModel(nn.Module, PyTorchModelHubMixin, library_name="metarep"):
         self.bottleneck = nn.Linear(d_model, bottleneck) if bottleneck else None
         self.decoder = BehaviourDecoder(d_model, spaces, n_components) if spaces else None
         self.rebuilder = perceptron(bottleneck, 4 * d_model, n_decoded, n_hidden=2) if bottleneck else None
+        self.n_gaussians = n_gaussians
+        self.mixture_of = {name: number for number, name in enumerate(sorted(mixed or {}))}
+        self.mixtures = nn.ModuleList(UnitMixture(mixed[name], n_gaussians, rank) for name in self.mixture_of)
         self.register_buffer("class_mean", torch.zeros(n_classes))
         self.register_buffer("class_std", torch.ones(n_classes))
         self._placements: WeakKeyDictionary[Layout, Placement] = WeakKeyDictionary()
@@ -203,6 +184,8 @@ class ClozeModel(nn.Module, PyTorchModelHubMixin, library_name="metarep"):
         lengths = torch.tensor([axis.length for axis in layout.axes] + [1])[layout.coordinate_axis]
         waving = (first == 0) & (layout.coordinate_axis >= 0)
         waves = torch.where(waving.unsqueeze(-1), _waves(layout.coordinate_index / lengths), 0.0)
+        read = unitwise(layout)
+        mixture = -1 if read is None else self.mixture_of.get(read.name, -1)
         row_stride, fourier_stride = (rows[0] > 0).long(), torch.where(waving[0], 1 / lengths[0], 0.0)
         return Placement(
             value_class=value_class,
@@ -218,6 +201,8 @@ class ClozeModel(nn.Module, PyTorchModelHubMixin, library_name="metarep"):
             fourier_stride=fourier_stride,
             relation=F.one_hot(layout.relation.flatten(), N_RELATIONS).T.float().contiguous(),
             units=layout.units,
+            unit_values=torch.zeros(0, 0, dtype=torch.int64) if mixture < 0 else read.index,
+            mixture=mixture,
             rows_move=bool(row_stride.any()),
             waves_move=bool(fourier_stride.any()),
         )
@@ -266,7 +251,7 @@ class ClozeModel(nn.Module, PyTorchModelHubMixin, library_name="metarep"):
         held, by_slot = [], []
         for segment, mask in zip(batch, masks, strict=True):
             seen = self.place(segment.layout).present & ~mask
-            values = torch.where(seen, self.normalise(segment), 0.0)
+            values = torch.where(seen, self.normalise(segment), 0.0 if segment.guess is None else segment.guess)
             held.append(torch.cat([values, seen.float()], dim=-1).flatten(0, 1))
             if self.slot_in is not None:
                 by_slot.append(_product(values, self.slot_in(self.classes(segment)), "btc,{}tcd->btd").flatten(0, 1))
@@ -316,25 +301,45 @@ class ClozeModel(nn.Module, PyTorchModelHubMixin, library_name="metarep"):
             stream = block(stream, shapes, [one[number] for one in biases])
         return self.norm(stream)
 
+    def unit_values(self, segment: Segment) -> torch.Tensor | None:
+        """(B · U, L): the values of the units of each window, as the model sees them; None without a mixture for them."""
+        at = self.place(segment.layout)
+        return None if at.mixture < 0 else self.normalise(segment).flatten(1)[:, at.unit_values].flatten(0, 1)
+
+    def guessed(self, segment: Segment, mask: torch.Tensor) -> Segment:
+        """The segment with what its mixture takes the values to be that a mask (B, T, C) hides; as it is without a mixture."""
+        units, at = self.unit_values(segment), self.place(segment.layout)
+        if units is None:
+            return segment
+        hidden = mask.flatten(1)[:, at.unit_values].flatten(0, 1)
+        said = torch.where(hidden, self.mixtures[at.mixture].complete(units, ~hidden), 0.0)
+        guess = torch.zeros_like(segment.values).flatten(1)
+        guess[:, at.unit_values.flatten()] = said.view(len(segment), -1)
+        return replace(segment, guess=guess.view(segment.values.shape))
+
     def states(self, segment: Segment) -> torch.Tensor:
         """The states (B, T, D) of one segment of which nothing is masked."""
         return self.encode([segment], [segment.no_mask])[0]
 
     def forward(self, segment: Segment, mask: torch.Tensor) -> Prediction:
         """The predicted distribution of every value (B, T, C), from those that the mask leaves visible."""
+        segment = self.guessed(segment, mask)
         return self.predicted(self.encode([segment], [mask])[0], segment)
 
     def predicted(self, states: torch.Tensor, segment: Segment, at=...) -> Prediction:
         """What the states (B, T, D) of a segment predict of every value, or of the tokens `at`, an index of (B, T)."""
-        shift = self.slot_means(states.flatten(0, 1), [segment])
+        shift = self.shifts(states.flatten(0, 1), [segment])
         return self.head(states[at], None if shift is None else shift.unflatten(0, states.shape[:2])[at])
 
-    def slot_means(self, packed: torch.Tensor, batch: Batch) -> torch.Tensor | None:
-        """What slots read off packed states (N, D), (N, C): the heads add it to every mean."""
-        if self.slot_out is None:
+    def shifts(self, packed: torch.Tensor, batch: Batch) -> torch.Tensor | None:
+        """What the heads add to every mean, (N, C): what slots read off packed states (N, D), and what mixtures say."""
+        if self.slot_out is None and not self.mixtures:
             return None
-        pairs = zip(unpacked(packed, batch), batch, strict=True)
-        found = [_product(states, self.slot_out(self.classes(segment)), "btd,{}tcd->btc") for states, segment in pairs]
+        found = [torch.zeros_like(segment.values) if segment.guess is None else segment.guess for segment in batch]
+        if self.slot_out is not None:
+            pairs = zip(unpacked(packed, batch), batch, strict=True)
+            read = [_product(states, self.slot_out(self.classes(segment)), "btd,{}tcd->btc") for states, segment in pairs]
+            found = [one + other for one, other in zip(found, read, strict=True)]
         return torch.cat([part.flatten(0, 1) for part in found])
 
     def pool(self, states: torch.Tensor) -> torch.Tensor:

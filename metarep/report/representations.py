@@ -40,6 +40,7 @@ LOOKS = {
 PREDICTORS = {
     "cloze": Look("cloze model", PALETTE[0], "o"),
     "linear_gaussian": Look("linear-Gaussian imputer", PALETTE[1], "s"),
+    "mixture": Look("mixture of Gaussians", PALETTE[4], "^"),
     "window mean": Look("mean of the window", PALETTE[2], "v"),
     "mean": Look("mean", MUTED, "D"),
 }

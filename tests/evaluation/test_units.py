@@ -61,9 +61,9 @@ def test_baselines_of_units_know_neither_other_units_nor_their_scale(zoo):
     units, train = units_of(open_zoo(zoo)), np.arange(12 * 8) < 60
     found = {one.name: one.make(units, train) for one in baselines_of(units)}
     shapes = {name: vectors.shape[1] for name, vectors in found.items()}
-    assert shapes == {"unit_statistics": 14, "unit_values": 18, "energies_30": 18, "energies_60": 18} | dict.fromkeys(
-        ("linear_gaussian_profile", "within_network_profile"), 12
-    )
+    values = dict.fromkeys(("unit_values", "energies_30", "energies_60"), 18)
+    profiles = dict.fromkeys(("linear_gaussian_profile", "within_network_profile"), 12)
+    assert shapes == {"unit_statistics": 14, "mixture_densities": 64} | values | profiles
     few = units.select(np.arange(80))
     for one in baselines_of(few):
         if one.name != "within_network_profile":

@@ -9,9 +9,10 @@ import torch
 
 from metarep.model.batches import Segment
 from metarep.model.data import TrainingData, WholeNetworks
+from metarep.model.fitting import fit_statistics
 from metarep.model.objectives import build_objective
 from metarep.model.optimiser import build_optimiser
-from metarep.model.pretraining import Prepared, TrainingState, build_model, copy_of, fit_statistics
+from metarep.model.pretraining import Prepared, TrainingState, build_model, copy_of
 from metarep.model.settings import PretrainConfig
 from metarep.model.transformer import ClozeModel
 from metarep.model.windows import Plan, plan_of

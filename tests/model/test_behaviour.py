@@ -20,7 +20,8 @@ from metarep.errors import MetarepError
 from metarep.model.augment import jitter
 from metarep.model.behaviour import BehaviourDecoder, ProbeSpace
 from metarep.model.data import TrainingData, behaviour_of, cut_windows, read_probes
-from metarep.model.pretraining import ask_behaviour, draw_batch, fit_statistics, probe_spaces
+from metarep.model.fitting import ask_behaviour, fit_statistics
+from metarep.model.pretraining import draw_batch, probe_spaces
 from metarep.model.settings import PretrainConfig
 from metarep.networks.chain_forward import ACTIVATIONS, chain_forward
 from metarep.networks.forward import contributions, forward

@@ -1,0 +1,66 @@
+"""What a model takes from training windows before its first step: normalisation, mixtures over units, scales of behaviour."""
+
+from __future__ import annotations
+
+import torch
+
+from metarep.errors import MetarepError
+from metarep.model.batches import Segment
+from metarep.model.behaviour import space_name
+from metarep.model.data import Source, TrainingData, WholeNetworks, read_probes
+from metarep.model.mixture import MAX_ROWS
+from metarep.model.settings import PretrainConfig
+from metarep.model.transformer import ClozeModel
+
+MAX_FIT_WINDOWS = 20_000
+"""Normalisation and mixtures are fitted on so many training windows at most."""
+
+
+def fit_statistics(config: PretrainConfig, model: ClozeModel, train: TrainingData) -> None:
+    """Normalisation and scales of behaviour, from training windows."""
+    generator = torch.Generator().manual_seed(config.seed)
+    share = min(1.0, MAX_FIT_WINDOWS / max(1, len(train)))
+    rows = {source: torch.arange(max(1, round(share * len(source)))) for source in train.sources}
+    model.fit_normalisation([one for source in rows for one in source.segments(rows[source], config, generator=None)])
+    fit_mixtures(config, model, train)
+    if model.decoder is None:
+        return
+    if config.probes is not None:
+        pool = torch.from_numpy(read_probes(config)).flatten(1)
+        for space in model.decoder.spaces.values():
+            if pool.shape[1] != space.n_inputs:
+                met, expected = f"{pool.shape[1]} numbers a row", f"{space.n_inputs}"
+                raise MetarepError(f"{config.probes} does not fit the networks", met=met, expected=expected)
+            space.pool.copy_(pool)
+    asked = [
+        ask_behaviour(config, model, source, segment, torch.zeros(0), generator).behaviour
+        for source in train.sources
+        for segment in source.segments(torch.arange(min(len(source), 2000)), config, generator=None)
+    ]
+    model.decoder.fit_scale([one for one in asked if one is not None])
+
+
+def fit_mixtures(config: PretrainConfig, model: ClozeModel, train: TrainingData) -> None:
+    """The mixtures over units, from the units of training windows."""
+    units: dict[int, list[torch.Tensor]] = {}
+    for source in train.sources if model.mixtures else ():
+        for segment in source.segments(torch.arange(min(len(source), MAX_FIT_WINDOWS)), config, generator=None):
+            number = model.place(segment.layout).mixture
+            if number >= 0 and sum(map(len, units.get(number, ()))) < MAX_ROWS:
+                units.setdefault(number, []).append(model.unit_values(segment))
+    for number, parts in units.items():
+        model.mixtures[number].fit(torch.cat(parts).numpy(), seed=config.seed)
+
+
+def ask_behaviour(
+    config: PretrainConfig, model: ClozeModel, source: Source, segment: Segment, noisy: torch.Tensor, generator: torch.Generator
+) -> Segment:
+    """The segment with its behaviour, where it is asked for and known; whole networks in rows `noisy` (B,) are jittered
+    first.
+    """
+    if model.decoder is None or not isinstance(source, WholeNetworks) or source.forward is None:
+        return segment
+    if config.jitter > 0 and len(noisy):
+        segment = source.jittered(segment, noisy, config.jitter, generator=generator)
+    space = model.decoder.spaces[space_name(source.forward.n_inputs, source.forward.n_outputs)]
+    return source.behave(segment, space.random(config.n_probes, generator=generator))

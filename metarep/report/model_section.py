@@ -35,8 +35,8 @@ def section(results: Results) -> Section:
     if panels := masked_panels(results):
         caption = (
             "Values of test networks are masked and predicted. The linear-Gaussian imputer uses every linear relation "
-            "between the values of a network; the mean uses none. Intervals are 95 % over networks; arrows mark values below "
-            "−1."
+            "between the values of a network; the mixture of Gaussians finds out first what kind of network, or unit, it "
+            "sees; the mean uses nothing. Intervals are 95 % over networks; arrows mark values below −1."
         )
         alt = "Masked R-squared of the cloze model and of simple predictors, by group of values"
         blocks.append(Drawing("masked_r2", lambda: dots_figure(panels, apart=0), alt, caption))
@@ -99,7 +99,7 @@ def findings(results: Results) -> list[Finding]:
     text = f"The cloze model predicts masked values of unseen networks ({masking}) with R² {spoken(own)}"
     text += f" (predictions permuted among networks: at most {num(own.null)})"
     text += f", against {listed(others)}." if others else "."
-    text += knowledge(own, whole.get("linear_gaussian")) + _other_maskings(results, masking)
+    text += knowledge(own, *rival(whole)) + _other_maskings(results, masking)
     return [Finding("The cloze test", text + (_extremes(results, masking) if own.low > 0 else ""))]
 
 
@@ -108,22 +108,32 @@ def overall(results: Results, masking: str) -> dict[str, Score]:
     return {row["predictor"]: score_of(row, "r2") for row in results.masked(masking, "all")}
 
 
-def knowledge(own: Score, imputer: Score | None) -> str:
-    """What intervals say of the model's R², beside the mean's, which is 0, and the imputer's."""
+def rival(scores: Mapping[str, Score]) -> tuple[str, Score | None]:
+    """The title of the best simple predictor and its score."""
+    others = {name: score for name, score in scores.items() if name in PREDICTORS and name != "cloze"}
+    best = max(others, key=lambda name: others[name].value, default="")
+    return (PREDICTORS[best].title, others[best]) if best else ("", None)
+
+
+def knowledge(own: Score, title: str, best: Score | None) -> str:
+    """What intervals say of the model's R², beside the mean's, which is 0, and that of the best simple predictor."""
     if not own.low > 0:
         return " That is not clearly better than the mean: no sign that the model learned to predict masked values."
-    if imputer is None:
+    if best is None:
         return ""
     words = {1: "more than", 0: "not clearly more or less than", -1: "less than"}
-    return f" It knows {words[compare(own, imputer)]} linear relations between parameters."
+    return f" It knows {words[compare(own, best)]} the best of these, the {title}."
 
 
 def _other_maskings(results: Results, leading: str) -> str:
     titles = dict.fromkeys(map(masking_title, results.table("masked_r2/masked_r2")))
     scores = {title: overall(results, title) for title in titles if title != leading}
-    known = {title: own for title, own in scores.items() if {"cloze", "linear_gaussian"} <= set(own)}
-    parts = [f"{spoken(own['cloze'])} against {num(own['linear_gaussian'].value)} ({title})" for title, own in known.items()]
-    return f" Under other masks it reaches, against the imputer, {listed(parts)}." if parts else ""
+    parts = []
+    for title, own in scores.items():
+        name, best = rival(own)
+        if "cloze" in own and best is not None:
+            parts.append(f"{spoken(own['cloze'])} against {num(best.value)} for the {name} ({title})")
+    return f" Under other masks it reaches, against the best of these, {listed(parts)}." if parts else ""
 
 
 def _extremes(results: Results, masking: str) -> str:

@@ -100,18 +100,18 @@ def test_the_cloze_test_is_said_with_its_interval_and_null(tmp_path):
 @pytest.mark.parametrize(
     ("own", "words"),
     [
-        (Score(0.8, 0.75, 0.85), "It knows more than linear"),
-        (Score(0.5, 0.45, 0.55), "It knows not clearly more or less than linear"),
-        (Score(0.3, 0.25, 0.35), "It knows less than linear"),
+        (Score(0.8, 0.75, 0.85), "It knows more than the best of these, the mean"),
+        (Score(0.5, 0.45, 0.55), "It knows not clearly more or less than the best"),
+        (Score(0.3, 0.25, 0.35), "It knows less than the best"),
         (Score(0.02, -0.01, 0.05), "not clearly better than the mean"),
     ],
 )
 def test_what_the_model_knows_is_said_by_intervals(own, words):
-    assert words in knowledge(own, Score(0.5, 0.4, 0.6))
+    assert words in knowledge(own, "mean", Score(0.5, 0.4, 0.6))
 
 
 def test_a_model_that_is_worse_than_the_mean_knows_nothing_however_bad_the_imputer_is():
-    assert "knows" not in knowledge(Score(-0.01, -0.02, -0.005), Score(-0.5, -0.6, -0.4))
+    assert "knows" not in knowledge(Score(-0.01, -0.02, -0.005), "mean", Score(-0.5, -0.6, -0.4))
 
 
 @pytest.mark.parametrize(

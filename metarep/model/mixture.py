@@ -7,6 +7,8 @@ of a unit is, and what it takes the rest to be.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -22,8 +24,8 @@ MAX_ROWS, MIN_ROWS = 10_000, 20
 """Units that a mixture is fitted on at most, and the fewest a Gaussian."""
 MAX_ITERATIONS, RIDGE = 100, 1e-2
 """Of expectation maximisation; what is added to every variance, where the mean square of a unit's values is 1."""
-AT_ONCE = 500_000
-"""Numbers held at most in the inner matrices of some units."""
+AT_ONCE = 1_000_000
+"""Expected factors held at most at a time."""
 
 
 class Unitwise(NamedTuple):
@@ -60,7 +62,7 @@ class UnitMixture(nn.Module):
     def __init__(self, n_values: int, n_components: int, rank: int):
         super().__init__()
         rank = min(rank, n_values)
-        self.register_buffer("log_weight", torch.full((n_components,), -float(np.log(n_components))))
+        self.register_buffer("log_weight", torch.full((n_components,), -math.log(n_components)))
         self.register_buffer("mean", torch.zeros(n_components, n_values))
         self.register_buffer("loadings", torch.zeros(n_components, n_values, rank))
         self.register_buffer("noise", torch.ones(n_components))
@@ -87,15 +89,15 @@ class UnitMixture(nn.Module):
     @torch.no_grad()
     def log_densities(self, units: torch.Tensor) -> torch.Tensor:
         """(N, K): of whole units (N, L) at mean square 1, under each Gaussian, in nats."""
-        seen = torch.ones_like(units[:1], dtype=torch.bool)
-        return torch.cat([self._read(*some)[0] for some in self._pieces(units, seen.expand(units.shape))])
+        seen = torch.ones_like(units, dtype=torch.bool)
+        return torch.cat([self._read(*some)[0] for some in self._pieces(units, seen)])
 
     @torch.no_grad()
     def complete(self, units: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
         """(N, L): the mean of every value of units (N, L) given those that are seen, (N, L) bool."""
         found = []
-        for some, shown, which, patterns in self._pieces(units, seen):
-            log_density, factors, scale = self._read(some, shown, which, patterns)
+        for some in self._pieces(units, seen):
+            log_density, factors, scale = self._read(*some)
             weight = (self.log_weight + log_density).softmax(dim=-1)
             means = weight @ self.mean + (weight.unsqueeze(-1) * factors).flatten(1) @ self._flat.T
             found.append(means * scale)
@@ -106,41 +108,75 @@ class UnitMixture(nn.Module):
         """The loadings of all Gaussians side by side, (L, K · R)."""
         return self.loadings.transpose(0, 1).flatten(1)
 
-    def _pieces(self, units: torch.Tensor, seen: torch.Tensor):
-        """Some units at a time, what of them is seen, and which pattern of few each one shows."""
+    def _pieces(self, *arrays: torch.Tensor) -> Iterator[tuple[torch.Tensor, ...]]:
+        """Some rows of arrays (N, L) at a time."""
         k, _, rank = self.loadings.shape
-        n = max(1, AT_ONCE // (k * rank * rank))
-        for some, shown in zip(units.split(n), seen.split(n), strict=True):
-            if units.is_cuda:  # nothing may depend on how many patterns there are
-                yield some, shown, torch.arange(len(shown), device=shown.device), shown
-            else:
-                patterns, which = torch.unique(shown, dim=0, return_inverse=True)
-                yield some, shown, which, patterns
+        return zip(*(array.split(max(1, AT_ONCE // (k * rank))) for array in arrays), strict=True)
 
-    def _read(self, units, seen, which, patterns) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """The log density (N, K) of what is seen, the expected factors (N, K, R), and the scale (N, 1) of each unit.
+    def _read(self, units: torch.Tensor, seen: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """The log density (N, K) of what is seen of units (N, L), the expected factors (N, K, R), and each unit's scale (N, 1).
 
         x = μ + W f + ε: E[f | seen] = A⁻¹ Wᵀ(x − μ) with A = WᵀW + σ² over what is seen (Tipping and Bishop, "Probabilistic
         principal component analysis", 1999); the determinant and the inverse of the covariance by those of A (Woodbury).
         """
-        shown = patterns.to(units)
+        patterns = Patterns.of(seen)
+        root, log_det = self._inner(patterns.shown.to(units))
         there = seen.to(units)
         scaled, scale = at_scale_1(units, there)
         scaled = scaled * there
-        outer = (self.loadings.unsqueeze(-1) * self.loadings.unsqueeze(-2)).transpose(0, 1).flatten(1)
-        noise = self.noise[:, None, None]
-        inner = (shown @ outer).unflatten(1, (len(self.noise), *self.loadings.shape[-1:] * 2))
-        inner = inner + noise * torch.eye(inner.shape[-1], device=units.device, dtype=units.dtype)
-        root, _ = torch.linalg.cholesky_ex(inner)
-        log_det = 2 * root.diagonal(dim1=-2, dim2=-1).log().sum(dim=-1)
-        log_det = log_det + (shown.sum(dim=-1, keepdim=True) - inner.shape[-1]) * self.noise.log()
         at_mean = (self.mean.unsqueeze(-1) * self.loadings).transpose(0, 1).flatten(1)
         along = (scaled @ self._flat - there @ at_mean).unflatten(1, self.loadings.shape[::2])
-        factors = torch.cholesky_solve(along.unsqueeze(-1), root[which]).squeeze(-1)
+        by_pattern = patterns.gather(along).permute(0, 2, 3, 1)
+        factors = patterns.scatter(torch.cholesky_solve(by_pattern, root).permute(0, 3, 1, 2))
         off = scaled.square().sum(dim=-1, keepdim=True) - 2 * scaled @ self.mean.T + there @ self.mean.square().T
         squares = (off - (along * factors).sum(dim=-1)) / self.noise
-        constant = there.sum(dim=-1, keepdim=True) * float(np.log(2 * np.pi))
-        return -0.5 * (squares + log_det[which] + constant), factors, scale
+        constant = there.sum(dim=-1, keepdim=True) * math.log(2 * math.pi)
+        return -0.5 * (squares + log_det[patterns.which] + constant), factors, scale
+
+    def _inner(self, shown: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Of each pattern (P, L) of 0 and 1 the Cholesky factor of A (P, K, R, R), and the log determinant (P, K) of the
+        covariance of what is seen.
+        """
+        rank = self.loadings.shape[-1]
+        outer = (self.loadings.unsqueeze(-1) * self.loadings.unsqueeze(-2)).transpose(0, 1).flatten(1)
+        inner = (shown @ outer).unflatten(1, (-1, rank, rank))
+        inner = inner + self.noise[:, None, None] * torch.eye(rank, device=shown.device, dtype=shown.dtype)
+        root, _ = torch.linalg.cholesky_ex(inner)
+        log_det = 2 * root.diagonal(dim1=-2, dim2=-1).log().sum(dim=-1)
+        return root, log_det + (shown.sum(dim=-1, keepdim=True) - rank) * self.noise.log()
+
+
+class Patterns(NamedTuple):
+    """Which of their values N units show: P patterns (P, L), the one of each unit (N,), and its place (N,) among the `most`
+    units of one pattern, so that one factorisation serves all of them.
+    """
+
+    shown: torch.Tensor
+    which: torch.Tensor
+    place: torch.Tensor
+    most: int
+
+    @classmethod
+    def of(cls, seen: torch.Tensor) -> Patterns:
+        """Of units (N, L) bool. On a GPU each unit has its own: nothing there may depend on how many there are."""
+        every = torch.arange(len(seen), device=seen.device)
+        if seen.is_cuda:
+            return cls(seen, every, torch.zeros_like(every), 1)
+        shown, which = torch.unique(seen, dim=0, return_inverse=True)
+        order, counts = which.argsort(stable=True), which.bincount()
+        place = torch.empty_like(every)
+        place[order] = every - (counts.cumsum(0) - counts)[which[order]]
+        return cls(shown, which, place, int(counts.max()))
+
+    def gather(self, values: torch.Tensor) -> torch.Tensor:
+        """(P, most, …) from (N, …); 0 where a pattern has fewer units."""
+        found = values.new_zeros(len(self.shown), self.most, *values.shape[1:])
+        found[self.which, self.place] = values
+        return found
+
+    def scatter(self, values: torch.Tensor) -> torch.Tensor:
+        """The inverse: (N, …) from (P, most, …)."""
+        return values[self.which, self.place]
 
 
 def at_scale_1(units: torch.Tensor, seen: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

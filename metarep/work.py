@@ -7,9 +7,13 @@ writes, it writes whole; manifests are written by the process that asked for the
 from __future__ import annotations
 
 import math
+import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cache
+from threading import Thread
 from typing import Any
 
 from metarep.errors import MetarepError
@@ -65,7 +69,7 @@ def spread(
     with parallel_config("loky", inner_max_num_threads=1):
         n_jobs = 1 if n_networks <= IN_ONE_PROCESS else max(1, min(cpu_count(), len(items)))
         parallel = Parallel(n_jobs=n_jobs, return_as="generator" if in_order else "generator_unordered")
-        yield from parallel(delayed(function)(item, *shared) for item in items)
+        yield from parallel(delayed(_called_by)(os.getpid(), function, item, *shared) for item in items)
 
 
 def _started(address: str) -> Any:
@@ -102,6 +106,24 @@ def _by_ray(function: Callable[..., Any], items: Sequence[Any], shared: Sequence
     finally:
         for one in waiting:
             ray.cancel(one)
+
+
+def _called_by(parent: int, function: Callable[..., Any], item: Any, *shared: Any) -> Any:
+    if parent != os.getpid():
+        _end_with(parent)
+    return function(item, *shared)
+
+
+@cache
+def _end_with(parent: int) -> None:
+    """Ends this process when the one that started it ends, however it does: no orphan goes on writing."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    Thread(target=watch, daemon=True).start()
 
 
 def _called(function: Callable[..., Any], item: Any, *shared: Any) -> Any:

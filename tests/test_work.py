@@ -2,7 +2,10 @@
 
 import os
 import signal
+import subprocess
 import sys
+import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -38,6 +41,42 @@ def test_results_come_in_the_order_of_the_items_and_errors_as_they_are(n_network
     assert list(spread(power, [], 2)) == []
     with pytest.raises(MetarepError, match="negative"):
         list(spread(power, [1, -1], 2, n_networks=n_networks))
+
+
+def test_workers_end_with_the_process_that_gave_them_work(tmp_path):
+    driver = tmp_path / "driver.py"
+    driver.write_text(
+        "import os, pathlib, time\n"
+        "from metarep.work import spread\n"
+        "def asleep(item):\n"
+        f"    pathlib.Path({str(tmp_path)!r}, f'{{os.getpid()}}.pid').touch()\n"
+        "    time.sleep(120)\n"
+        "if __name__ == '__main__':\n"
+        "    list(spread(asleep, [1, 2]))\n"
+    )
+    process = subprocess.Popen([sys.executable, str(driver)], env=os.environ | {"LOKY_MAX_CPU_COUNT": "2"})
+    wait_until(lambda: any(tmp_path.glob("*.pid")))
+    process.kill()
+    process.wait()
+    workers = [int(file.stem) for file in tmp_path.glob("*.pid")]
+    assert process.pid not in workers
+    wait_until(lambda: not any(map(is_running, workers)), seconds=20)
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process is there that has not ended; one that has may still be listed as a zombie."""
+    status = Path(f"/proc/{pid}/status")
+    try:
+        return "State:\tZ" not in status.read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def wait_until(true: Callable[[], bool], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.1)
 
 
 @pytest.mark.parametrize("address", ["local:0", "local:many", "local:"])

@@ -46,6 +46,9 @@ MAX_UNITS = 500_000
 QUICK_FILES, QUICK_STEPS = 300, 150
 """What `--quick` takes: a first look in about two minutes."""
 
+FEW_GAUSSIANS = 8
+"""In the mixtures that predict masked values beside the model: one is fitted to every kind of window of every architecture."""
+
 N_SAMPLE, N_STEPS, MAX_PARAMS = 24, 2, 50_000
 """Networks, steps and parameters of the sample that time is measured on."""
 
@@ -78,10 +81,11 @@ def fitted(survey: Survey, *, quick: bool, embeddings: tuple[str, ...] = ()) -> 
     kinds = suitable_kinds(len(kept.groups), behaviour=behaviour)
     how["embeddings"] = embeddings or (kinds[:2] if quick else kinds)
     how["untrained"] = how["embeddings"][:1]
+    how["masked_r2"] = {"n_gaussians": 0 if quick else FEW_GAUSSIANS}
     if quick:
         how["cluster"] = {"clusterers": ("kmeans",), "umap": how["embeddings"][:1], "n_bootstraps": 2, "n_permutations": 20}
         how["cluster"] |= {"n_probe_seeds": 1, "max_fit_networks": 500, "max_test_networks": 500, "ks": (2, 3, 4, 6, 8)}
-        how["masked_r2"] = {"maskings": ("random",), "ratios": (0.5,), "n_patterns": 1, "max_test_windows": 100}
+        how["masked_r2"] |= {"maskings": ("random",), "ratios": (0.5,), "n_patterns": 1, "max_test_windows": 100}
         how["masked_r2"] |= {"max_fit_windows": 500, "n_bootstraps": 50, "n_permutations": 20}
         how["predict"] = {"n_bootstraps": 50, "n_permutations": 2, "n_trees": 20}
         how["map"] = {"umap": False}

@@ -1,4 +1,4 @@
-"""How likely a unit is under each Gaussian of a model's mixture over the values of units."""
+"""How likely a unit is under each Gaussian of a model's mixtures over the values of units."""
 
 from __future__ import annotations
 
@@ -11,21 +11,28 @@ from metarep.model.batches import Segment
 from metarep.model.transformer import ClozeModel
 
 
+def n_densities(model: ClozeModel) -> int:
+    """Gaussians of all mixtures."""
+    return model.n_gaussians * len(model.mixtures)
+
+
 def unit_densities(model: ClozeModel, segment: Segment) -> torch.Tensor:
-    """(B, T, K): for each token the log densities of its unit, in nats a value; 0 for units without a mixture."""
+    """(B, T, K): for each token the log densities of its unit, in nats a value; 0 under mixtures over other units."""
     units, at = model.unit_values(segment), model.place(segment.layout)
     b, t = segment.values.shape[:2]
-    if units is None:
-        return torch.zeros(b, t, model.n_gaussians, device=model.device)
-    found = model.mixtures[at.mixture].log_densities(units) / units.shape[1]
-    return found.view(b, len(at.unit_values), -1).repeat_interleave(t // len(at.unit_values), dim=1)
+    found = torch.zeros(b, t, n_densities(model), device=model.device)
+    if units is not None:
+        own = model.mixtures[at.mixture].log_densities(units).view(b, len(at.unit_values), -1) / units.shape[1]
+        columns = slice(at.mixture * model.n_gaussians, (at.mixture + 1) * model.n_gaussians)
+        found[..., columns] = own.repeat_interleave(t // len(at.unit_values), dim=1)
+    return found
 
 
 @kind(
     "densities",
-    "log density of a unit under each Gaussian of the model's mixture over units; of networks mean and spread over their units",
+    "log density of a unit under each Gaussian of the model's mixtures over units; of networks mean and spread over tokens",
     needs=("a mixture",),
-    tokens=Tokens(lambda model: model.n_gaussians, unit_densities),
+    tokens=Tokens(n_densities, unit_densities),
 )
 def densities(readout: Readout) -> torch.Tensor:
     """(B, 2 K)."""

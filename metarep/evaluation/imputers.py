@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from sklearn.utils.extmath import randomized_svd
 
-from metarep.model.mixture import MAX_VALUES, UnitMixture
+from metarep.model.mixture import MAX_VALUES, MIN_ROWS, UnitMixture
 from metarep.model.windows import Plan, Shape
 from metarep.networks.symmetry_groups import Symmetries
 
@@ -21,10 +21,14 @@ MAX_FULL = 1024
 """Rows of more values have a covariance of low rank."""
 
 RANK = 64
-N_GAUSSIANS, MIXTURE_RANK = 64, 32
-"""Of a mixture of Gaussians."""
+MIXTURE_RANK, MOST_ORDERS = 32, 4
+"""Of a mixture of Gaussians; a mixture over networks whose units can stand in more orders is not fitted."""
 MAX_ORDERS = 16
 """Cyclic orders of units over which is averaged."""
+
+
+Predictor = Callable[[np.ndarray, np.ndarray], np.ndarray]
+"""Rows (N, M) and a mask (M,) bool, True masked -> what is said of the masked values (N, masked)."""
 
 
 @dataclass(frozen=True)
@@ -86,14 +90,17 @@ def _fit_units(rows: np.ndarray, n_units: int) -> Gaussian:
     return Gaussian(np.tile(one.mean, n_units), np.kron(np.eye(n_units), one.loadings), one.noise)
 
 
-def fit_mixture(rows: np.ndarray, orders: Sequence[np.ndarray], n_units: int) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
-    """What a mixture of Gaussians over units says of windows (N, M) of n units, or over whole windows of one; (rows, mask) ->
-    what `Gaussian.predict` is. Of units of more values than a mixture takes a Gaussian is fitted.
+def fit_mixture(rows: np.ndarray, orders: Sequence[np.ndarray], n_units: int, n_gaussians: int) -> Predictor | None:
+    """A mixture of Gaussians over the units of windows (N, M) of n units, or over whole windows where these show one thing;
+    None where it would have to know more values, or more orders of units, than can be fitted.
     """
+    if n_units == 1 and len(orders) > MOST_ORDERS:
+        return None
     units = rows.reshape(len(rows) * n_units, -1) if n_units > 1 else np.concatenate([rows[:, order] for order in orders])
     if units.shape[1] > MAX_VALUES:
-        return fit_imputer(rows, orders, n_units).predict
-    mixture = UnitMixture(units.shape[1], N_GAUSSIANS, MIXTURE_RANK).fit(units, seed=0)
+        return None
+    n_gaussians = min(n_gaussians, max(1, len(rows) * n_units // MIN_ROWS))
+    mixture = UnitMixture(units.shape[1], n_gaussians, MIXTURE_RANK).fit(units, seed=0)
 
     def predict(values: np.ndarray, mask: np.ndarray) -> np.ndarray:
         seen = torch.from_numpy(~mask).view(n_units, -1).repeat(len(values), 1)

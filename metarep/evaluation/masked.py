@@ -158,8 +158,9 @@ def predictors_of(config: MaskedR2Config, model: ClozeModel, block: WindowBlock,
     )
     mean = (total / np.maximum(count, 1))[block.classes(model, block.test)]
     n_units = n_alike(block.plan, block.shape)
-    rows = train, block.orders(), n_units
-    gaussian, mixture = (fit_imputer(*rows).predict, fit_mixture(*rows)) if len(train) >= MIN_FIT_ROWS else (None, None)
+    orders = block.orders()
+    gaussian = fit_imputer(train, orders, n_units).predict if len(train) >= MIN_FIT_ROWS else None
+    mixture = fit_mixture(train, orders, n_units, config.n_gaussians) if gaussian and config.n_gaussians else None
     same = (role[:, None] == np.unique(role)).astype(np.float64)
 
     def class_mean(mask: torch.Tensor, masked: np.ndarray) -> np.ndarray:
@@ -174,9 +175,6 @@ def predictors_of(config: MaskedR2Config, model: ClozeModel, block: WindowBlock,
     def linear_gaussian(mask: torch.Tensor, masked: np.ndarray) -> np.ndarray:
         return class_mean(mask, masked) if gaussian is None else gaussian(z, masked)
 
-    def gaussians(mask: torch.Tensor, masked: np.ndarray) -> np.ndarray:
-        return class_mean(mask, masked) if mixture is None else mixture(z, masked)
-
     def cloze(mask: torch.Tensor, masked: np.ndarray) -> np.ndarray:
         del masked
         touched, own = mask.any(dim=1), mask.to(model.device)
@@ -189,5 +187,5 @@ def predictors_of(config: MaskedR2Config, model: ClozeModel, block: WindowBlock,
                 parts.append(model.predicted(states, some, at=(slice(None), touched)).expectation()[:, own[touched]].cpu())
         return torch.cat(parts).double().numpy()
 
-    named = {"mean": class_mean, "window mean": window_mean, "linear_gaussian": linear_gaussian, "mixture": gaussians}
-    return {"cloze": cloze, **named}
+    found = {"cloze": cloze, "mean": class_mean, "window mean": window_mean, "linear_gaussian": linear_gaussian}
+    return found if mixture is None else found | {"mixture": lambda mask, masked: mixture(z, masked)}

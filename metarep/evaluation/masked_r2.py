@@ -88,7 +88,7 @@ def masked_r2_rows(
 def grouped(config: MaskedR2Config, cells: Cells, zoo: Zoo, found: Sequence[Scored]) -> Iterator[dict]:
     """Rows of one masking: over all networks by what is masked, and by the labels of networks."""
     everyone = np.unique(np.concatenate([one.network for one in found]))
-    for predictor in found[0].predicted:
+    for predictor in [name for name in found[0].predicted if all(name in one.predicted for one in found)]:
         sums = cells.sums(found, predictor, everyone, config)
         for group, value, chosen in cells.groups():
             yield {"predictor": predictor, "group": group, "value": value, **cells.r2(sums, chosen)}

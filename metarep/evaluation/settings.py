@@ -64,6 +64,7 @@ class MaskedR2Config(Settings):
         (0.125, 0.5, 0.8, 0.9), min_length=1, description="shares of values that are masked at random"
     )
     n_patterns: int = Field(4, ge=1, description="random masks at each ratio; all windows of a shape are read under each")
+    n_gaussians: int = Field(64, ge=0, description="in the mixture beside the linear-Gaussian imputer; 0 leaves it out")
     max_fit_windows: int = Field(4000, ge=10, description="training windows of an architecture that imputers are fitted on")
     max_test_windows: int = Field(1500, ge=2, description="test windows of an architecture")
     n_bootstraps: int = Field(200, ge=20, description="resamples of the networks, for intervals")

@@ -11,7 +11,7 @@ from sklearn.decomposition import PCA
 
 from metarep.embeddings.predictability import FLOOR, N_PATTERNS, RATIOS
 from metarep.evaluation.baselines import baseline, statistics
-from metarep.evaluation.imputers import MIXTURE_RANK, N_GAUSSIANS, RIDGE, Gaussian, fit_gaussian
+from metarep.evaluation.imputers import MIXTURE_RANK, RIDGE, Gaussian, fit_gaussian
 from metarep.evaluation.units import Units, hidden_views
 from metarep.model.layout import SIDES
 from metarep.model.mixture import MAX_VALUES, UnitMixture
@@ -19,6 +19,7 @@ from metarep.model.mixture import MAX_VALUES, UnitMixture
 ENERGY_FLOOR = 1e-4
 """Added to energies before their logarithm; those of a unit sum to at most 1."""
 
+N_GAUSSIANS = 64
 WITHIN_RANK, WITHIN_FOLDS = 16, 4
 """Completion within a network: the rank, and how many parts of its units are completed from the others."""
 
@@ -104,7 +105,7 @@ def energies_60(rows: Rows, train: np.ndarray) -> np.ndarray:
 def mixture_densities(rows: Rows, train: np.ndarray) -> np.ndarray:
     """(M, 64), in nats a value."""
     z = standardised(rows.values, train)
-    x = z if z.shape[1] <= MAX_VALUES else PCA(MAX_VALUES, random_state=0).fit(z[train]).transform(z)
+    x = z if z.shape[1] <= MAX_VALUES else PCA(min(MAX_VALUES, int(train.sum())), random_state=0).fit(z[train]).transform(z)
     mixture = UnitMixture(x.shape[1], N_GAUSSIANS, MIXTURE_RANK).fit(x[train], seed=0)
     return mixture.log_densities(torch.from_numpy(x).float()).numpy() / x.shape[1]
 

@@ -54,6 +54,7 @@ class Segment:
             values=self.values[rows],
             firsts=self.firsts[rows],
             behaviour=None if self.behaviour is None else self.behaviour.take(rows),
+            guess=None if self.guess is None else self.guess[rows],
             tensors=None if self.tensors is None else {name: value[rows] for name, value in self.tensors.items()},
         )
 
@@ -69,6 +70,7 @@ class Segment:
             values=without_waiting(self.values, device),
             firsts=without_waiting(self.firsts, device),
             behaviour=None if self.behaviour is None else self.behaviour.to(device),
+            guess=None if self.guess is None else self.guess.to(device),
             tensors=None
             if self.tensors is None
             else {name: without_waiting(value, device) for name, value in self.tensors.items()},

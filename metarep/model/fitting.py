@@ -5,10 +5,9 @@ from __future__ import annotations
 import torch
 
 from metarep.errors import MetarepError
-from metarep.model.batches import Segment
+from metarep.model.batches import Batch, Segment
 from metarep.model.behaviour import space_name
 from metarep.model.data import Source, TrainingData, WholeNetworks, read_probes
-from metarep.model.mixture import MAX_ROWS
 from metarep.model.settings import PretrainConfig
 from metarep.model.transformer import ClozeModel
 
@@ -17,12 +16,13 @@ MAX_FIT_WINDOWS = 20_000
 
 
 def fit_statistics(config: PretrainConfig, model: ClozeModel, train: TrainingData) -> None:
-    """Normalisation and scales of behaviour, from training windows."""
+    """Normalisation, mixtures over units and scales of behaviour, from training windows."""
     generator = torch.Generator().manual_seed(config.seed)
     share = min(1.0, MAX_FIT_WINDOWS / max(1, len(train)))
     rows = {source: torch.arange(max(1, round(share * len(source)))) for source in train.sources}
-    model.fit_normalisation([one for source in rows for one in source.segments(rows[source], config, generator=None)])
-    fit_mixtures(config, model, train)
+    windows = [one for source in rows for one in source.segments(rows[source], config, generator=None)]
+    model.fit_normalisation(windows)
+    fit_mixtures(model, windows, seed=config.seed)
     if model.decoder is None:
         return
     if config.probes is not None:
@@ -40,16 +40,14 @@ def fit_statistics(config: PretrainConfig, model: ClozeModel, train: TrainingDat
     model.decoder.fit_scale([one for one in asked if one is not None])
 
 
-def fit_mixtures(config: PretrainConfig, model: ClozeModel, train: TrainingData) -> None:
-    """The mixtures over units, from the units of training windows."""
+def fit_mixtures(model: ClozeModel, windows: Batch, *, seed: int) -> None:
+    """The mixtures over units, from the units of windows."""
     units: dict[int, list[torch.Tensor]] = {}
-    for source in train.sources if model.mixtures else ():
-        for segment in source.segments(torch.arange(min(len(source), MAX_FIT_WINDOWS)), config, generator=None):
-            number = model.place(segment.layout).mixture
-            if number >= 0 and sum(map(len, units.get(number, ()))) < MAX_ROWS:
-                units.setdefault(number, []).append(model.unit_values(segment))
+    for segment in windows:
+        if (own := model.unit_values(segment)) is not None:
+            units.setdefault(model.place(segment.layout).mixture, []).append(own)
     for number, parts in units.items():
-        model.mixtures[number].fit(torch.cat(parts).numpy(), seed=config.seed)
+        model.mixtures[number].fit(torch.cat(parts).numpy(), seed=seed)
 
 
 def ask_behaviour(

@@ -63,7 +63,7 @@ def inputs_of(batch: Batch, masks: Sequence[torch.Tensor]) -> list[torch.Tensor]
     """Every tensor that a step reads of a batch, in a fixed order."""
     found = list(masks)
     for segment in batch:
-        found += [segment.values, segment.firsts]
+        found += [segment.values, segment.firsts, *([] if segment.guess is None else [segment.guess])]
         if segment.behaviour is not None:
             probes = segment.behaviour.probes
             found += [probes.inputs, probes.outputs, segment.behaviour.contributions]

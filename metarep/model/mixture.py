@@ -7,6 +7,7 @@ of a unit is, and what it takes the rest to be.
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -21,11 +22,11 @@ from metarep.model.layout import Layout
 MAX_VALUES = 512
 """Units of more values have no mixture: its covariances could not be fitted."""
 MAX_ROWS, MIN_ROWS = 10_000, 20
-"""Units that a mixture is fitted on at most, and the fewest a Gaussian."""
+"""The most units that a mixture is fitted on, and the fewest for each Gaussian."""
 MAX_ITERATIONS, RIDGE = 100, 1e-2
 """Of expectation maximisation; what is added to every variance, where the mean square of a unit's values is 1."""
-AT_ONCE = 1_000_000
-"""Expected factors held at most at a time."""
+AT_ONCE = 16_000_000
+"""Numbers in the inner matrices of those units that are read at a time, at most."""
 
 
 class Unitwise(NamedTuple):
@@ -38,7 +39,9 @@ class Unitwise(NamedTuple):
 
 
 def unitwise(layout: Layout) -> Unitwise | None:
-    """The window as units that are alike; None where it shows units of several groups, or such as differ."""
+    """The window as units that are alike; None where it shows units of several groups, units that differ, or values whose slots
+    are not told apart.
+    """
     n_units, n_tokens = layout.units.shape
     n_own = n_tokens // max(1, n_units)
     own = torch.eye(n_units, dtype=torch.bool).repeat_interleave(n_own, dim=1)
@@ -47,9 +50,14 @@ def unitwise(layout: Layout) -> Unitwise | None:
     blocks, slot, present = (part.unflatten(0, (n_units, n_own)) for part in (layout.slot_block, layout.slot, layout.present))
     if any(not torch.equal(part, part[:1].expand_as(part)) for part in (blocks, slot, present)):
         return None
-    first = torch.nonzero(present[0].flatten()).squeeze(1)
-    shown = [f"{layout.slots[block].key}@{int(one[0])}" for block, one in zip(blocks[0].tolist(), slot[0], strict=True)]
-    return Unitwise("+".join(shown), first + n_own * layout.chunk * torch.arange(n_units).unsqueeze(1))
+    if not all(slots.axes for slots in layout.slots):
+        return None
+    side = layout.side.unflatten(0, (n_units, n_own))[0]
+    own = zip(blocks[0].tolist(), side.tolist(), slot[0].tolist(), present[0].tolist(), strict=True)
+    shown = [(layout.slots[block].key, side, slots, there) for block, side, slots, there in own]
+    name = f"{shown[0][0]} {hashlib.sha256(repr(shown).encode()).hexdigest()[:12]}"
+    index = torch.nonzero(present[0].flatten()).squeeze(1)
+    return Unitwise(name, index + n_own * layout.chunk * torch.arange(n_units).unsqueeze(1))
 
 
 class UnitMixture(nn.Module):
@@ -94,24 +102,26 @@ class UnitMixture(nn.Module):
 
     @torch.no_grad()
     def complete(self, units: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
-        """(N, L): the mean of every value of units (N, L) given those that are seen, (N, L) bool."""
+        """(N, L): the mean of every value of units (N, L) given those that are seen, (N, L) bool; the mean square of a whole unit
+        is taken to be that of what is seen of it.
+        """
         found = []
         for some in self._pieces(units, seen):
             log_density, factors, scale = self._read(*some)
             weight = (self.log_weight + log_density).softmax(dim=-1)
-            means = weight @ self.mean + (weight.unsqueeze(-1) * factors).flatten(1) @ self._flat.T
+            means = weight @ self.mean + (weight.unsqueeze(-1) * factors).flatten(1) @ self.flat.T
             found.append(means * scale)
         return torch.cat(found)
 
     @property
-    def _flat(self) -> torch.Tensor:
+    def flat(self) -> torch.Tensor:
         """The loadings of all Gaussians side by side, (L, K · R)."""
         return self.loadings.transpose(0, 1).flatten(1)
 
     def _pieces(self, *arrays: torch.Tensor) -> Iterator[tuple[torch.Tensor, ...]]:
         """Some rows of arrays (N, L) at a time."""
         k, _, rank = self.loadings.shape
-        return zip(*(array.split(max(1, AT_ONCE // (k * rank))) for array in arrays), strict=True)
+        return zip(*(array.split(max(1, AT_ONCE // (k * rank * rank))) for array in arrays), strict=True)
 
     def _read(self, units: torch.Tensor, seen: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """The log density (N, K) of what is seen of units (N, L), the expected factors (N, K, R), and each unit's scale (N, 1).
@@ -119,19 +129,25 @@ class UnitMixture(nn.Module):
         x = μ + W f + ε: E[f | seen] = A⁻¹ Wᵀ(x − μ) with A = WᵀW + σ² over what is seen (Tipping and Bishop, "Probabilistic
         principal component analysis", 1999); the determinant and the inverse of the covariance by those of A (Woodbury).
         """
-        patterns = Patterns.of(seen)
-        root, log_det = self._inner(patterns.shown.to(units))
+        if units.is_cuda:  # a GPU may round products to TF32; there every unit has its own factorisation
+            units, shown, which = units.double(), seen, torch.arange(len(seen), device=seen.device)
+        else:
+            shown, which = torch.unique(seen, dim=0, return_inverse=True)
+        root, log_det = self._inner(shown.to(units))
         there = seen.to(units)
         scaled, scale = at_scale_1(units, there)
         scaled = scaled * there
-        at_mean = (self.mean.unsqueeze(-1) * self.loadings).transpose(0, 1).flatten(1)
-        along = (scaled @ self._flat - there @ at_mean).unflatten(1, self.loadings.shape[::2])
-        by_pattern = patterns.gather(along).permute(0, 2, 3, 1)
-        factors = patterns.scatter(torch.cholesky_solve(by_pattern, root).permute(0, 3, 1, 2))
-        off = scaled.square().sum(dim=-1, keepdim=True) - 2 * scaled @ self.mean.T + there @ self.mean.square().T
-        squares = (off - (along * factors).sum(dim=-1)) / self.noise
+        mean, flat = self.mean.to(units), self.flat.to(units)
+        at_mean = (mean.unsqueeze(-1) * self.loadings).transpose(0, 1).flatten(1)
+        along = (scaled @ flat - there @ at_mean).unflatten(1, self.loadings.shape[::2])
+        root = root[which]
+        half = torch.linalg.solve_triangular(root, along.unsqueeze(-1), upper=False)
+        factors = torch.linalg.solve_triangular(root.mT, half, upper=True).squeeze(-1)
+        off = scaled.square().sum(dim=-1, keepdim=True) - 2 * scaled @ mean.T + there @ mean.square().T
+        squares = (off - half.square().sum(dim=(-1, -2))) / self.noise
         constant = there.sum(dim=-1, keepdim=True) * math.log(2 * math.pi)
-        return -0.5 * (squares + log_det[patterns.which] + constant), factors, scale
+        read = (-0.5 * (squares + log_det[which] + constant), factors, scale)
+        return tuple(part.to(self.mean) for part in read)
 
     def _inner(self, shown: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Of each pattern (P, L) of 0 and 1 the Cholesky factor of A (P, K, R, R), and the log determinant (P, K) of the
@@ -139,44 +155,11 @@ class UnitMixture(nn.Module):
         """
         rank = self.loadings.shape[-1]
         outer = (self.loadings.unsqueeze(-1) * self.loadings.unsqueeze(-2)).transpose(0, 1).flatten(1)
-        inner = (shown @ outer).unflatten(1, (-1, rank, rank))
+        inner = (shown @ outer.to(shown)).unflatten(1, (-1, rank, rank))
         inner = inner + self.noise[:, None, None] * torch.eye(rank, device=shown.device, dtype=shown.dtype)
         root, _ = torch.linalg.cholesky_ex(inner)
         log_det = 2 * root.diagonal(dim1=-2, dim2=-1).log().sum(dim=-1)
         return root, log_det + (shown.sum(dim=-1, keepdim=True) - rank) * self.noise.log()
-
-
-class Patterns(NamedTuple):
-    """Which of their values N units show: P patterns (P, L), the one of each unit (N,), and its place (N,) among the `most`
-    units of one pattern, so that one factorisation serves all of them.
-    """
-
-    shown: torch.Tensor
-    which: torch.Tensor
-    place: torch.Tensor
-    most: int
-
-    @classmethod
-    def of(cls, seen: torch.Tensor) -> Patterns:
-        """Of units (N, L) bool. On a GPU each unit has its own: nothing there may depend on how many there are."""
-        every = torch.arange(len(seen), device=seen.device)
-        if seen.is_cuda:
-            return cls(seen, every, torch.zeros_like(every), 1)
-        shown, which = torch.unique(seen, dim=0, return_inverse=True)
-        order, counts = which.argsort(stable=True), which.bincount()
-        place = torch.empty_like(every)
-        place[order] = every - (counts.cumsum(0) - counts)[which[order]]
-        return cls(shown, which, place, int(counts.max()))
-
-    def gather(self, values: torch.Tensor) -> torch.Tensor:
-        """(P, most, …) from (N, …); 0 where a pattern has fewer units."""
-        found = values.new_zeros(len(self.shown), self.most, *values.shape[1:])
-        found[self.which, self.place] = values
-        return found
-
-    def scatter(self, values: torch.Tensor) -> torch.Tensor:
-        """The inverse: (N, …) from (P, most, …)."""
-        return values[self.which, self.place]
 
 
 def at_scale_1(units: torch.Tensor, seen: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -99,7 +99,6 @@ class Cloze(Objective):
     def _parts(self, batch: Batch, masks: Sequence[torch.Tensor]) -> dict[str, torch.Tensor]:
         """The parts of the loss by what they are a mean of."""
         model = self.model
-        batch = [model.guessed(*pair) for pair in zip(batch, masks, strict=True)]
         packed = model.encode_packed(batch, masks)
         mask = torch.cat([mask.flatten(0, 1) for mask in masks])
         truth = torch.cat([model.normalise(segment).flatten(0, 1) for segment in batch])

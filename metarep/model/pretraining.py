@@ -36,7 +36,7 @@ from metarep.model.data import (
 from metarep.model.fitting import ask_behaviour, fit_statistics
 from metarep.model.graphs import Recorder
 from metarep.model.masks import MaskRule, random_masks
-from metarep.model.mixture import MAX_VALUES, unitwise
+from metarep.model.mixture import MAX_VALUES, MIN_ROWS, unitwise
 from metarep.model.objectives import Cloze, Objective, build_objective, on_device
 from metarep.model.optimiser import build_optimiser, learning_rate, set_rate
 from metarep.model.settings import PretrainConfig
@@ -148,6 +148,8 @@ def prepare(config: PretrainConfig, subjects: Sequence[Zoo], *, progress: Progre
     train = training_data(cohorts, config, split="train", spaces=spaces, progress=progress)
     others = cohorts_of(subjects, "valid", config, chunk)
     valid = training_data(others, config, split="valid", spaces=spaces, progress=progress)
+    if config.n_gaussians and not model.mixtures:
+        progress.say("pretrain: no mixtures, since no window shows units of one layer that at least 8 networks have")
     fit_statistics(config, model, train)
     config = with_steps(config, len(train), progress)
     alone = len(train.sources) == 1 and isinstance(train.sources[0], WholeNetworks)
@@ -186,7 +188,7 @@ def build_model(config: PretrainConfig, cohorts: Sequence[Cohort], chunk: int) -
             axes |= {str(axis): axis.length for axis in layout.axes if axis.length <= MAX_POSITIONS}
             slots |= {one.key: one.n for one in layout.slots if shared}
             read = unitwise(layout) if shared and config.n_gaussians else None
-            if read is not None and read.index.shape[1] <= MAX_VALUES:
+            if read is not None and read.index.shape[1] <= MAX_VALUES and len(cohort.rows) * len(read.index) >= MIN_ROWS:
                 mixed[read.name] = read.index.shape[1]
     return ClozeModel(
         chunk=chunk,
@@ -207,7 +209,7 @@ def build_model(config: PretrainConfig, cohorts: Sequence[Cohort], chunk: int) -
         spaces=probe_spaces(config, cohorts) if config.behaviour_weight else None,
         mixed=mixed,
         n_gaussians=config.n_gaussians,
-        rank=config.rank,
+        gaussian_rank=config.gaussian_rank,
     )
 
 
@@ -251,7 +253,8 @@ def batches_ahead(prepared: Prepared, first: int, device: str) -> Iterator[Drawn
     if is_gpu(device):
         drawn = drawn_by_workers(draw, steps, [source.shape.layout for source in data.sources], n_workers=N_DRAWING)
     for batch, masks, generator in drawn:
-        yield *on_device(batch, masks, device), generator
+        batch, masks = on_device(batch, masks, device)
+        yield [prepared.objective.model.guessed(*pair) for pair in zip(batch, masks, strict=True)], masks, generator
 
 
 def mask_rule(config: PretrainConfig, step: int | None = None) -> MaskRule:
@@ -342,6 +345,7 @@ def evaluate(prepared: Prepared, state: TrainingState, device: str, *, train_los
             masks = [random_masks(piece, mask_rule(config), generator=generator) for _, piece in pieces]
             asked = [ask_behaviour(config, prepared.model, *pair, torch.zeros(0), generator) for pair in pieces]
             asked, masks = on_device(asked, masks, device)
+            asked = [objective.model.guessed(*pair) for pair in zip(asked, masks, strict=True)]
             losses.append(float(objective.loss(asked, masks, generator=generator)))
             metrics.append(objective.metrics(asked, masks))
             weights.append(sum(len(segment) for segment in asked))

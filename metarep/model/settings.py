@@ -19,7 +19,7 @@ class PretrainConfig(Settings):
         "Masks": ("mask_ratio_min", "mask_ratio_max", "mask_growth", "unit_mask_share", "value_mask_share"),
         "Behaviour": (*("behaviour_weight", "unmasked_share", "jitter", "n_probes", "probe_range", "probes", "activation"),),
         "Symmetry": ("units", "scale_units", "further_symmetries", "n_copies"),
-        "Model": ("d_model", "n_layers", "n_heads", "head", "n_components", "n_gaussians", "rank"),
+        "Model": ("d_model", "n_layers", "n_heads", "head", "n_components", "n_gaussians", "gaussian_rank"),
         "Optimisation": (
             *("n_steps", "batch_size", "accumulate", "lr", "warmup_steps", "weight_decay", "grad_clip", "eval_every"),
             *("max_train_networks", "max_valid_networks", "seed"),
@@ -102,14 +102,14 @@ class PretrainConfig(Settings):
     head: Literal["mixture", "gaussian", "squared", "rectified"] = Field(
         "mixture", description="distribution of a masked value; rectified: exactly 0, or a mixture"
     )
-    n_components: int = Field(4, ge=1, description="Gaussians in a mixture")
+    n_components: int = Field(4, ge=1, description="Gaussians in the distribution of a masked value")
     n_gaussians: int = Field(
         0,
         ge=0,
         description="Gaussians in a mixture over all values of a unit, fitted before the first step: the model sees and "
         "corrects what it says of masked values; 0 is none",
     )
-    rank: int = Field(16, ge=1, description="rank of these Gaussians")
+    gaussian_rank: int = Field(16, ge=1, description="rank of these Gaussians")
 
     n_steps: int | None = Field(
         None, ge=1, description="optimiser steps; by default 20 a training window, at least 300 and at most 4000"
@@ -134,6 +134,8 @@ class PretrainConfig(Settings):
             raise ValueError("mask_ratio_min is above mask_ratio_max")
         if self.behaviour_weight and self.objective != "cloze":
             raise ValueError("behaviour_weight goes with objective=cloze")
+        if self.n_gaussians and self.objective != "cloze":
+            raise ValueError("n_gaussians goes with objective=cloze")
         if self.jitter and not self.behaviour_weight:
             raise ValueError("jitter is for networks whose behaviour is predicted; set behaviour_weight above 0")
         if self.probe_range[0] >= self.probe_range[1]:

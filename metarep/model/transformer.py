@@ -90,7 +90,7 @@ class ClozeModel(nn.Module, PyTorchModelHubMixin, library_name="metarep"):
 
     `axes` are the fixed axes whose positions are learned, with their lengths; `slots` those that are standardised slot by slot,
     with their numbers; `spaces` the spaces of probes (`ProbeSpace`). `mixed` are the units that have a mixture of `n_gaussians`
-    of a `rank`, by the name that `unitwise` gives them, with the number of their values. With a `bottleneck` it decodes whole
+    of a rank, by the name that `unitwise` gives them, with the number of their values. With a `bottleneck` it decodes whole
     networks of `n_decoded` values (`metarep.model.reconstruction`).
     """
 
@@ -114,7 +114,7 @@ class ClozeModel(nn.Module, PyTorchModelHubMixin, library_name="metarep"):
         spaces: dict[str, dict[str, float]] | None = None,
         mixed: dict[str, int] | None = None,
         n_gaussians: int = 0,
-        rank: int = 0,
+        gaussian_rank: int = 0,
     ):
         super().__init__()
         self.chunk, self.context, self.overlap, self.d_model = chunk, context, overlap, d_model
@@ -144,7 +144,7 @@ class ClozeModel(nn.Module, PyTorchModelHubMixin, library_name="metarep"):
         self.rebuilder = perceptron(bottleneck, 4 * d_model, n_decoded, n_hidden=2) if bottleneck else None
         self.n_gaussians = n_gaussians
         self.mixture_of = {name: number for number, name in enumerate(sorted(mixed or {}))}
-        self.mixtures = nn.ModuleList(UnitMixture(mixed[name], n_gaussians, rank) for name in self.mixture_of)
+        self.mixtures = nn.ModuleList(UnitMixture(mixed[name], n_gaussians, gaussian_rank) for name in self.mixture_of)
         self.register_buffer("class_mean", torch.zeros(n_classes))
         self.register_buffer("class_std", torch.ones(n_classes))
         self._placements: WeakKeyDictionary[Layout, Placement] = WeakKeyDictionary()
@@ -335,12 +335,14 @@ class ClozeModel(nn.Module, PyTorchModelHubMixin, library_name="metarep"):
         """What the heads add to every mean, (N, C): what slots read off packed states (N, D), and what mixtures say."""
         if self.slot_out is None and not self.mixtures:
             return None
-        found = [torch.zeros_like(segment.values) if segment.guess is None else segment.guess for segment in batch]
-        if self.slot_out is not None:
-            pairs = zip(unpacked(packed, batch), batch, strict=True)
-            read = [_product(states, self.slot_out(self.classes(segment)), "btd,{}tcd->btc") for states, segment in pairs]
-            found = [one + other for one, other in zip(found, read, strict=True)]
-        return torch.cat([part.flatten(0, 1) for part in found])
+        found = []
+        for states, segment in zip(unpacked(packed, batch), batch, strict=True):
+            said = segment.guess
+            if self.slot_out is not None:
+                read = _product(states, self.slot_out(self.classes(segment)), "btd,{}tcd->btc")
+                said = read if said is None else read + said
+            found.append((torch.zeros_like(segment.values) if said is None else said).flatten(0, 1))
+        return torch.cat(found)
 
     def pool(self, states: torch.Tensor) -> torch.Tensor:
         """States (B, T, D) -> their mean (B, D), through the bottleneck where there is one."""
@@ -367,12 +369,13 @@ def unit_states(states: torch.Tensor, units: torch.Tensor) -> torch.Tensor:
 
 
 def untrained_like(model: ClozeModel, *, seed: int) -> ClozeModel:
-    """A freshly initialised model of the same shape with the same normalisation: the control."""
+    """A freshly initialised model of the same shape with the same normalisation and mixtures: the control."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         fresh = ClozeModel(**model.settings)
     fresh.class_mean.copy_(model.class_mean)
     fresh.class_std.copy_(model.class_std)
+    fresh.mixtures.load_state_dict(model.mixtures.state_dict())
     return fresh.to(model.device).eval()
 
 

@@ -1,16 +1,25 @@
 """Mixtures of Gaussians over units: their densities and completions, and what a model makes of them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
-from small_networks import TINY, model_for, plan_for, random_tensors, whole_networks, window_segments
+from small_networks import TINY, imported_zoo, model_for, plan_for, random_tensors, whole_networks, window_segments
 from torch.distributions import MultivariateNormal
 
 from metarep.embeddings.densities import unit_densities
+from metarep.embeddings.settings import EmbedConfig
+from metarep.embeddings.stage import embed
+from metarep.embeddings.store import load_embeddings
 from metarep.evaluation.imputers import fit_gaussian, fit_mixture
 from metarep.model.masks import MaskRule, random_masks
 from metarep.model.mixture import UnitMixture, at_scale_1, unitwise
+from metarep.model.pretraining import load_model, pretrain
 from metarep.model.settings import PretrainConfig
+from metarep.model.transformer import untrained_like
+from metarep.progress import Progress
+from metarep.tables import read_csv
 
 N_VALUES, N_SUBSPACES = 12, 3
 
@@ -71,7 +80,7 @@ def test_units_of_planted_subspaces_are_completed_and_told_apart(fitted):
     mask = np.arange(N_VALUES) < 4
     rows = planted(2000, seed=1)[0]
     left = {
-        "mixture": fit_mixture(rows, [np.arange(N_VALUES)], 1)(units, mask),
+        "mixture": fit_mixture(rows, [np.arange(N_VALUES)], 1, 6)(units, mask),
         "gaussian": fit_gaussian(rows, [np.arange(N_VALUES)]).predict(units, mask),
     }
     r2 = {name: 1 - np.square(said - units[:, mask]).sum() / np.square(units[:, mask]).sum() for name, said in left.items()}
@@ -111,7 +120,7 @@ def test_windows_of_one_view_are_read_unit_by_unit():
 @pytest.fixture(scope="module")
 def mixing():
     """A model with a mixture over the hidden units of 5-12-3 networks, and windows of such."""
-    config = PretrainConfig(**TINY, chunk=4, context=16, n_gaussians=3, rank=4)
+    config = PretrainConfig(**TINY, chunk=4, context=16, n_gaussians=3, gaussian_rank=4)
     plan = plan_for("5-12-3", chunk=4, context=16)
     model = model_for(config, plans=[plan])
     windows = window_segments(plan, random_tensors("5-12-3", 40, seed=1))
@@ -123,8 +132,8 @@ def mixing():
 def test_what_a_mask_hides_is_not_seen(mixing):
     model, segment = mixing
     mask = random_masks(segment, MaskRule((0.5, 0.5), values=1.0), generator=torch.Generator().manual_seed(0))
-    other = segment.take(slice(None))
-    other.values[mask] += 7.0
+    other = replace(segment, values=segment.values + 7.0 * mask)
+    assert not torch.equal(other.values, segment.values)
     said, as_said = (model.guessed(one, mask).guess for one in (segment, other))
     torch.testing.assert_close(said, as_said)
     assert bool((said[mask] != 0).any())
@@ -132,7 +141,7 @@ def test_what_a_mask_hides_is_not_seen(mixing):
     torch.testing.assert_close(model(segment, mask).expectation()[mask], model(other, mask).expectation()[mask])
 
 
-def test_a_prediction_begins_as_what_the_mixture_says(mixing):
+def test_what_the_mixture_says_is_added_to_every_mean(mixing):
     model, segment = mixing
     mask = segment.no_mask
     mask[:, 0, 0] = True
@@ -152,10 +161,68 @@ def test_a_whole_network_has_no_mixture_and_is_read_as_before():
 
 def test_tokens_of_a_unit_have_its_densities(mixing):
     model, segment = mixing
-    found = unit_densities(model, segment)
-    at = model.place(segment.layout)
+    found, at = unit_densities(model, segment), model.place(segment.layout)
+    first = at.mixture * model.n_gaussians
     expected = model.mixtures[at.mixture].log_densities(model.unit_values(segment)) / at.unit_values.shape[1]
+    expected = expected.view(len(segment), len(segment.layout.units), -1)
     for unit, tokens in enumerate(segment.layout.units):
         own = found[:, tokens]
-        torch.testing.assert_close(own, own[:, :1].expand_as(own))
-        torch.testing.assert_close(own[0, 0], expected[unit])
+        torch.testing.assert_close(
+            own[..., first : first + model.n_gaussians], expected[:, unit, None].expand(own.shape[0], own.shape[1], -1)
+        )
+        others = torch.cat([own[..., :first], own[..., first + model.n_gaussians :]], dim=-1)
+        assert not others.any()
+
+
+def test_units_that_hold_other_values_have_mixtures_of_their_own():
+    """Names differ with the number of values, the side and the place; equal units of two architectures share one."""
+    names = {}
+    for network in ("5-9-10-3", "5-9-11-3", "5-9-10-4"):
+        for view in plan_for(network, chunk=4, context=16).shapes:
+            read = unitwise(view.layout)
+            if read is not None:
+                assert names.setdefault(read.name, read.index.shape[1]) == read.index.shape[1]
+    model = model_for(
+        PretrainConfig(**TINY, chunk=4, context=16, n_gaussians=2),
+        plans=[plan_for(network, chunk=4, context=16) for network in ("5-9-10-3", "5-9-11-3")],
+    )
+    for network in ("5-9-10-3", "5-9-11-3"):
+        for segment in window_segments(plan_for(network, chunk=4, context=16), random_tensors(network, 3)):
+            said = model(segment, random_masks(segment, MaskRule((0.5, 0.9)), generator=torch.Generator().manual_seed(0)))
+            assert bool(torch.isfinite(said.expectation()).all())
+
+
+def test_a_pretrained_mixture_is_saved_and_the_control_has_it_too(tmp_path):
+    zoo = imported_zoo(tmp_path, ["5-12-3"])
+    settings = PretrainConfig(**TINY, n_steps=2, eval_every=2, chunk=4, context=16, n_gaussians=3, gaussian_rank=4)
+    model = load_model(pretrain(settings, zoo, tmp_path / "model"))
+    assert len(model.mixtures) > 0
+    control = untrained_like(model, seed=1)
+    for one, other in zip(model.mixtures, control.mixtures, strict=True):
+        assert float(one.loadings.abs().max()) > 0
+        torch.testing.assert_close(one.state_dict(), other.state_dict(), rtol=0, atol=0)
+    halves = settings.model_copy(update={"accumulate": 2})
+    pretrain(halves, zoo, tmp_path / "halves")
+    one, other = (read_csv(tmp_path / name / "log.csv")[-1]["train_loss"] for name in ("model", "halves"))
+    assert one == pytest.approx(other, rel=1e-4)
+    embedded = embed(EmbedConfig(kind="densities", parts=("network", "unit")), tmp_path / "model", zoo, tmp_path / "densities")
+    assert np.isfinite(load_embeddings(embedded, part="unit").vectors).all()
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_units_seen_whole_or_not_at_all_are_completed(fitted, share):
+    units = torch.from_numpy(planted(6, seed=7)[0]).float()
+    found = fitted.complete(units, torch.full(units.shape, bool(share)))
+    expected = (fitted.log_weight.exp() @ fitted.mean).expand_as(found)
+    if not share:
+        torch.testing.assert_close(found, expected)
+    assert bool(torch.isfinite(found).all())
+
+
+def test_a_mixture_that_nothing_can_be_fitted_to_is_said(tmp_path, capsys):
+    zoo = imported_zoo(tmp_path, ["2-2-1"])
+    settings = PretrainConfig(**TINY, n_steps=1, eval_every=1, n_gaussians=3)
+    pretrain(settings, zoo, tmp_path / "model", progress=Progress("plain"))
+    assert "no mixtures" in capsys.readouterr().err
+    with pytest.raises(ValueError, match="objective=cloze"):
+        PretrainConfig(objective="contrastive", n_gaussians=3)

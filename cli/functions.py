@@ -29,4 +29,4 @@ def functions(
 
     path = probe(given.settings(), zoo, given.out, embeddings=embeddings, **given.how)
     say_where("functions", path)
-    print_csv(path / "functions.csv", ("representation", "n_functions", "metric", "value", "low", "high", "null_p95"))
+    print_csv(path / "functions.csv", ("representation", "n_functions", "metric", "value", "low", "high", "null"))

@@ -40,7 +40,7 @@ def test_tables_have_the_columns_that_the_design_promises(finished):
         "clusters/probes.csv": "representation model kind untrained target metric value low high null",
         "transfer/transfer.csv": "representation target metric value low high null",
         "scan/scan.csv": "positive negative n_positive n_negative auc",
-        "masked_r2/masked_r2.csv": "masking ratio predictor group value r2 low high null_p95 n_values",
+        "masked_r2/masked_r2.csv": "masking ratio predictor group member metric value low high null n n_runs",
         "model/log.csv": "step train_loss valid_loss valid_r2 lr",
     }
     for name, columns in promised.items():

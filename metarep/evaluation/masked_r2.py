@@ -58,9 +58,9 @@ def masked_r2(
 def masked_r2_rows(
     config: MaskedR2Config, model: ClozeModel, train: Zoo, test: Zoo, *, progress: Progress | None = None
 ) -> list[dict]:
-    """Rows (masking, ratio, predictor, group, value, r2, low, high, null_p95, n_values, n_runs).
+    """Rows (masking, ratio, predictor, group, member, metric, value, low, high, null, n, n_runs); n counts masked values.
 
-    group: all, kind (of parameter), slot, layer, architecture, or a label of the zoo; value: which.
+    group: all, kind (of parameter), slot, layer, architecture, or a label of the zoo; member: which of these; metric: r2.
     """
     if model.head is None:
         raise MetarepError("this model was not trained to predict values", fix="pretrain with objective=cloze")
@@ -90,14 +90,14 @@ def grouped(config: MaskedR2Config, cells: Cells, zoo: Zoo, found: Sequence[Scor
     everyone = np.unique(np.concatenate([one.network for one in found]))
     for predictor in [name for name in found[0].predicted if all(name in one.predicted for one in found)]:
         sums = cells.sums(found, predictor, everyone, config)
-        for group, value, chosen in cells.groups():
-            yield {"predictor": predictor, "group": group, "value": value, **cells.r2(sums, chosen)}
+        for group, member, chosen in cells.groups():
+            yield {"predictor": predictor, "group": group, "member": member, **cells.r2(sums, chosen)}
         for label in zoo.labels:
             names = zoo.label(label).astype(str)
-            values = sorted(set(names[everyone]) - {""})
-            for value in values if 1 < len(values) <= MAX_LABEL_VALUES else ():
-                sums = cells.sums(found, predictor, everyone[names[everyone] == value], config)
-                yield {"predictor": predictor, "group": label, "value": value, **cells.r2(sums, np.arange(len(cells.key)))}
+            members = sorted(set(names[everyone]) - {""})
+            for member in members if 1 < len(members) <= MAX_LABEL_VALUES else ():
+                sums = cells.sums(found, predictor, everyone[names[everyone] == member], config)
+                yield {"predictor": predictor, "group": label, "member": member, **cells.r2(sums, np.arange(len(cells.key)))}
 
 
 class Cells:
@@ -142,7 +142,7 @@ class Cells:
         return {"totals": [weights @ total for total in totals], "permuted": permuted, "n_runs": len(set(runs.tolist()))}
 
     def r2(self, sums: dict, chosen: np.ndarray) -> dict:
-        """The columns r2, low, high, null_p95, n_values and n_runs of some cells; NaN where their values do not vary."""
+        """The columns from metric to n_runs of some cells; NaN where their values do not vary."""
         _, member = np.unique(self.class_of[chosen], return_inverse=True)
         same = np.eye(member.max() + 1)[member]
         count, first, second = (total[:, chosen] @ same for total in sums["totals"][:3])
@@ -150,11 +150,10 @@ class Cells:
         total = steady(total_squares(count, first, second).sum(axis=1), count.sum(axis=1))
         null = explained(sums["permuted"][:, chosen].sum(axis=1), total[:1])
         found = summary(explained(left, total), null, sums["n_runs"])
-        columns = {"r2": found["value"], "low": found["low"], "high": found["high"], "null_p95": found["null"]}
-        return columns | {"n_values": round(count[0].sum()), "n_runs": sums["n_runs"]}
+        return {"metric": "r2", **found, "n": round(count[0].sum()), "n_runs": sums["n_runs"]}
 
     def groups(self) -> Iterator[tuple[str, str, np.ndarray]]:
-        """(group, value, its cells), those that there are several of."""
+        """(group, member, its cells), those that there are several of."""
         yield "all", "all", np.arange(len(self.key))
         there = set(self.class_of.tolist())
         slots = {number: name for number, name in self.slot_names.items() if number in there}

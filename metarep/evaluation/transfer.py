@@ -225,7 +225,7 @@ def masked_rows(model: ClozeModel, train: Zoo, test: Zoo, masking: MaskedR2Confi
     rows = [row for row in masked_r2_rows(masking, model, train, test) if row["group"] == "all"]
     for row in rows:
         if row["masking"] == rows[0]["masking"] and row["predictor"] in PREDICTORS:
-            found = {"value": row["r2"], "low": row["low"], "high": row["high"], "null": row["null_p95"]}
+            found = {name: row[name] for name in ("value", "low", "high", "null")}
             about = {"predictor": row["predictor"], "label": "", "probe": "", "metric": "masked_r2"}
             yield about | found | {"n": len(test), "n_runs": row["n_runs"]}
 

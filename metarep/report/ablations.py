@@ -140,8 +140,8 @@ def masked_r2(run: Path, model: str) -> dict[str, float]:
     file = run / ("masked_r2" if model == BASE else f"masked_r2_by_model/{model}") / "masked_r2.csv"
     rows = [row for row in read_csv(file) if row["group"] == "all"] if file.is_file() else []
     rows = [row for row in rows if (row["masking"], row["ratio"]) == (rows[0]["masking"], rows[0]["ratio"])]
-    cloze, others = first(rows, predictor="cloze"), [row["r2"] for row in rows if row["predictor"] != "cloze"]
-    found = {f"masked_r2{end}": cloze.get(name, math.nan) for end, name in (("", "r2"), ("_low", "low"), ("_high", "high"))}
+    cloze, others = first(rows, predictor="cloze"), [row["value"] for row in rows if row["predictor"] != "cloze"]
+    found = {f"masked_r2{end}": cloze.get(name, math.nan) for end, name in (("", "value"), ("_low", "low"), ("_high", "high"))}
     return found | {"imputed_r2": max(others, default=math.nan)}
 
 

@@ -62,7 +62,7 @@ def masked_panels(results: Results) -> list[Panel]:
     }
     others = [row for row in results.table("masked_r2/masked_r2") if row["group"] == "all"]
     if len(set(map(masking_title, others))) > 1:
-        panels["By masking"] = [row | {"group": "all", "value": masking_title(row)} for row in others]
+        panels["By masking"] = [row | {"group": "all", "member": masking_title(row)} for row in others]
     return [panel_of(title, own) for title, own in panels.items() if own]
 
 
@@ -73,19 +73,19 @@ def _two_labels(results: Results) -> list[str]:
 
 def panel_of(title: str, rows: list[dict]) -> Panel:
     """A row a group of values, those of the first rows, and a mark a predictor."""
-    rows = [row | {"title": row_title(row["group"], str(row["value"])), "null_p95": None} for row in rows]
+    rows = [row | {"title": row_title(row["group"], row["member"]), "null": None} for row in rows]
     shown = list(dict.fromkeys(row["title"] for row in rows))[:MAX_ROWS]
     series = []
     for name, look in PREDICTORS.items():
         own = [row for row in rows if row["predictor"] == name and row["title"] in shown]
-        series.append(Series.of(look.title, own, "title", look.colour, look.marker, metric="r2"))
+        series.append(Series.of(look.title, own, "title", look.colour, look.marker))
     return Panel(title, series, "masked R² on test networks", LEAST_SHOWN, zero=True)
 
 
-def row_title(group: str, value: str) -> str:
+def row_title(group: str, member: str) -> str:
     """A group of masked values as a figure calls it."""
-    title = plain(value) if group in ("all", "kind", "slot", ARCHITECTURE) else f"{plain(group)} {value}"
-    return {"all": "all values", "weight": "all weights", "bias": "all biases"}.get(value, title)
+    title = plain(member) if group in ("all", "kind", "slot", ARCHITECTURE) else f"{plain(group)} {member}"
+    return {"all": "all values", "weight": "all weights", "bias": "all biases"}.get(member, title)
 
 
 def findings(results: Results) -> list[Finding]:
@@ -105,7 +105,7 @@ def findings(results: Results) -> list[Finding]:
 
 def overall(results: Results, masking: str) -> dict[str, Score]:
     """Each predictor's R² over all values, under one masking."""
-    return {row["predictor"]: score_of(row, "r2") for row in results.masked(masking, "all")}
+    return {row["predictor"]: score_of(row) for row in results.masked(masking, "all")}
 
 
 def rival(scores: Mapping[str, Score]) -> tuple[str, Score | None]:
@@ -139,9 +139,10 @@ def _other_maskings(results: Results, leading: str) -> str:
 def _extremes(results: Results, masking: str) -> str:
     label = results.main_label
     rows = results.masked(masking, label) if label else []
-    scores: Mapping[str, float] = {str(r["value"]): r["r2"] for r in rows if r["predictor"] == "cloze" and r["r2"] == r["r2"]}
+    known = [row for row in rows if row["predictor"] == "cloze" and row["value"] == row["value"]]
+    scores: Mapping[str, float] = {row["member"]: row["value"] for row in known}
     if len(scores) < 2:
         return ""
     best, worst = max(scores, key=scores.get), min(scores, key=scores.get)
-    ends = " and worst on ".join(f"{plain(label)} {value} ({num(scores[value])})" for value in (best, worst))
+    ends = " and worst on ".join(f"{plain(label)} {member} ({num(scores[member])})" for member in (best, worst))
     return f" It is best on networks of {ends}."

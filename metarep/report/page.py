@@ -120,7 +120,7 @@ def glance(results: Results) -> list[tuple[str, str]]:
     masking = model_section.leading_masking(results)
     for row in results.masked(masking, "all") if masking else ():
         if row["predictor"] == "cloze":
-            entries.append((num(row["r2"]), "R² of the cloze model on masked values"))
+            entries.append((num(row["value"]), "R² of the cloze model on masked values"))
     label = results.main_label
     known = {f"ARI with the {plain(label)}": results.agreement(label)} if label else {}
     known |= {f"R² of the {plain(target)}": results.predicted(target) for target in list(results.properties)[:2]}

@@ -79,7 +79,7 @@ def times(factor: float) -> str:
 def score_of(row: Mapping, metric: str = "value") -> Score:
     """A metric of a table's row, its interval and null from `metric`_low, … or else from low, …; NaN for what it lacks."""
     head = f"{metric}_" if f"{metric}_low" in row else ""
-    found = (row[metric], row.get(f"{head}low"), row.get(f"{head}high"), row.get(f"{head}null", row.get(f"{head}null_p95")))
+    found = (row[metric], row.get(f"{head}low"), row.get(f"{head}high"), row.get(f"{head}null"))
     return Score(*(math.nan if value in (None, "") else float(value) for value in found), row.get("k"))
 
 

@@ -52,24 +52,24 @@ def of(rows, **wanted):
 
 
 def test_what_is_planted_is_imputed_and_permutations_are_not(rows):
-    (found,) = of(rows, masking="leave one out", predictor="linear_gaussian", group="slot", value="2.bias[·]")
-    assert found["r2"] > 0.9
-    assert found["low"] <= found["r2"] <= found["high"]
-    assert found["null_p95"] < 0
+    (found,) = of(rows, masking="leave one out", predictor="linear_gaussian", group="slot", member="2.bias[·]")
+    assert found["value"] > 0.9
+    assert found["low"] <= found["value"] <= found["high"]
+    assert found["null"] < 0
     for row in of(rows, predictor="mean", group="all"):
-        assert row["r2"] == pytest.approx(0, abs=0.05)
-        assert row["null_p95"] == pytest.approx(row["r2"], abs=1e-9)
+        assert row["value"] == pytest.approx(0, abs=0.05)
+        assert row["null"] == pytest.approx(row["value"], abs=1e-9)
 
 
 def test_every_value_is_masked_once_and_labels_part_the_networks(rows):
     for masking in ("one in eight", "leave one out"):
         for predictor in ("cloze", "mean", "window mean", "linear_gaussian"):
             (whole,) = of(rows, masking=masking, predictor=predictor, group="all")
-            assert whole["n_values"] == 9 * 100
+            assert whole["n"] == 9 * 100
             for group in ("parity", "kind", "slot", "layer"):
-                assert sum(row["n_values"] for row in of(rows, masking=masking, predictor=predictor, group=group)) == 900
+                assert sum(row["n"] for row in of(rows, masking=masking, predictor=predictor, group=group)) == 900
     (half,) = of(rows, masking="random", ratio=0.5, predictor="cloze", group="all")
-    assert half["n_values"] == 4 * 4 * 100  # four patterns of four values in nine
+    assert half["n"] == 4 * 4 * 100  # four patterns of four values in nine
 
 
 def test_the_gaussian_is_the_textbook_conditional():
@@ -126,7 +126,7 @@ def test_networks_larger_than_a_window_are_read_in_windows():
     assert not any(block.plan.whole for block in blocks)
     found = masked_r2_rows(config, model, train, test)
     assert {row["masking"] for row in found} == {"one in eight"}
-    assert all(np.isfinite(row["r2"]) for row in of(found, group="all"))
+    assert all(np.isfinite(row["value"]) for row in of(found, group="all"))
 
 
 def test_the_same_seed_gives_the_same_rows(rows):

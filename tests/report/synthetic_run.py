@@ -116,11 +116,11 @@ def masked_rows():
     groups = [("all", "all"), ("kind", "weight"), ("kind", "bias"), ("slot", "w0[·,0]"), ("slot", "b1[0]")]
     groups += [("mode", mode) for mode in MODES]
     return [
-        {"masking": masking, "ratio": ratio, "predictor": p, "group": g, "value": v, "r2": r2 - 0.1 * (v == "1")}
-        | {"low": r2 - 0.15, "high": r2 + 0.05, "null_p95": -r2, "n_values": 100}
+        {"masking": masking, "ratio": ratio, "predictor": p, "group": g, "member": m, "metric": "r2"}
+        | {"value": r2 - 0.1 * (m == "1"), "low": r2 - 0.15, "high": r2 + 0.05, "null": -r2, "n": 100}
         for masking, ratio in (("leave one out", None), ("random", 0.5))
         for p, r2 in level.items()
-        for g, v in groups
+        for g, m in groups
     ]
 
 

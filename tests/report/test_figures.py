@@ -66,7 +66,7 @@ def comparison():
 
 def masked(below=0.0):
     """With all but the cloze model `below` what it is otherwise: beyond the margin, side by side."""
-    rows = [row | {"r2": row["r2"] - below * (row["predictor"] != "cloze")} for row in masked_rows()]
+    rows = [row | {"value": row["value"] - below * (row["predictor"] != "cloze")} for row in masked_rows()]
     return dots_figure([panel_of("By group of parameters", rows), panel_of("By label", rows[-8:])], apart=0)
 
 

@@ -89,8 +89,8 @@ def masked_rows(context: Context, models: Mapping[str, ClozeModel], zoos: Mappin
         train = zoos[LEFT_OUT].where(split="train", spec=spec)
         rows = masked_r2_rows(config, model, train, target)
         found = next(row for row in rows if (row["predictor"], row["group"]) == ("cloze", "all"))
-        row = {"target": spec, "representation": name, "fitted_on": "", "metric": "masked_r2", "value": found["r2"]}
-        yield row | {"low": found["low"], "high": found["high"], "null": found["null_p95"], "n": len(target)}
+        row = {"target": spec, "representation": name, "fitted_on": "", "metric": "masked_r2"}
+        yield row | {key: found[key] for key in ("value", "low", "high", "null")} | {"n": len(target)}
 
 
 def probe_rows(

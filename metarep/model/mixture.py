@@ -102,8 +102,9 @@ class UnitMixture(nn.Module):
 
     @torch.no_grad()
     def complete(self, units: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
-        """(N, L): the mean of every value of units (N, L) given those that are seen, (N, L) bool; the mean square of a whole unit
-        is taken to be that of what is seen of it.
+        """(N, L): the mean of every value of units (N, L) given those that are seen, (N, L) bool.
+
+        The mean square of a whole unit is taken to be that of what is seen of it.
         """
         found = []
         for some in self._pieces(units, seen):

@@ -71,13 +71,15 @@ def properties_of(zoo: Zoo, labels: Mapping[str, np.ndarray]) -> list[Property]:
     if domain is not None and domain.describe is not None and (found := list(domain.describe(zoo))):
         return found
     facts = [
-        Property(f"{label} is {value}", (values == value).astype(np.float64), "labels", f"{label} is not {value}")
-        for label, values in labels.items()
+        Property(f"{name} is {value}", (values == value).astype(np.float64), "labels", f"{name} is not {value}")
+        for name, values in ((label.replace("_", " "), values) for label, values in labels.items())
         for value in sorted(set(values) - {""})
     ]
     numbers = {name: zoo.number(name) for name in zoo.properties if name not in labels}
     return facts + [
-        Property(name, values, "properties") for name, values in numbers.items() if np.isfinite(values).all() and varies(values)
+        Property(name.replace("_", " "), values, "properties")
+        for name, values in numbers.items()
+        if np.isfinite(values).all() and varies(values)
     ]
 
 

@@ -38,11 +38,11 @@ from metarep.model.block import Block
 from metarep.model.heads import HEADS, Prediction, perceptron
 from metarep.model.layout import COORDINATES, MAX_DEPTH, N_RELATIONS, NUMBERS, ROLES, SIDES, Layout
 from metarep.model.mixture import UnitMixture, unitwise
+from metarep.model.waves import N_FREQUENCIES, moved_waves, waves_at
 from metarep.model.windows import Plan, plan_of
 from metarep.networks.architecture import KINDS, Architecture
 from metarep.networks.symmetry_groups import Symmetries
 
-N_FREQUENCIES = 8
 PLACE_STD = 0.1
 """Learned vectors of where a token stands begin this small, so that they do not drown what it holds."""
 SLOT_STD = 0.3
@@ -183,7 +183,7 @@ class ClozeModel(nn.Module, PyTorchModelHubMixin, library_name="metarep"):
         rows = torch.where(first > 0, first + layout.coordinate_index, 0)
         lengths = torch.tensor([axis.length for axis in layout.axes] + [1])[layout.coordinate_axis]
         waving = (first == 0) & (layout.coordinate_axis >= 0)
-        waves = torch.where(waving.unsqueeze(-1), _waves(layout.coordinate_index / lengths), 0.0)
+        waves = torch.where(waving.unsqueeze(-1), waves_at(layout.coordinate_index / lengths), 0.0)
         read = unitwise(layout)
         mixture = -1 if read is None else self.mixture_of.get(read.name, -1)
         row_stride, fourier_stride = (rows[0] > 0).long(), torch.where(waving[0], 1 / lengths[0], 0.0)
@@ -377,19 +377,6 @@ def untrained_like(model: ClozeModel, *, seed: int) -> ClozeModel:
     fresh.class_std.copy_(model.class_std)
     fresh.mixtures.load_state_dict(model.mixtures.state_dict())
     return fresh.to(model.device).eval()
-
-
-def _waves(share: torch.Tensor) -> torch.Tensor:
-    """(…, 2 · N_FREQUENCIES): sines and cosines of positions in [0, 1), the slowest of half a period over the axis."""
-    angle = share.unsqueeze(-1) * math.pi * 2.0 ** torch.arange(N_FREQUENCIES, device=share.device)
-    return torch.cat([angle.sin(), angle.cos()], dim=-1)
-
-
-def moved_waves(waves: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
-    """The waves (T, F) of positions that lie further on by shares (B, T) of their axis, (B, T, F)."""
-    sine, cosine = waves.chunk(2, dim=-1)
-    further, along = _waves(share).chunk(2, dim=-1)
-    return torch.cat([sine * along + cosine * further, cosine * along - sine * further], dim=-1)
 
 
 def _offsets(sizes: dict[str, int], *, start: int) -> dict[str, int]:

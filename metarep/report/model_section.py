@@ -79,7 +79,7 @@ def panel_of(title: str, rows: list[dict]) -> Panel:
     for name, look in PREDICTORS.items():
         own = [row for row in rows if row["predictor"] == name and row["title"] in shown]
         series.append(Series.of(look.title, own, "title", look.colour, look.marker))
-    return Panel(title, series, "masked R² on test networks", LEAST_SHOWN, zero=True)
+    return Panel(title, series, "masked R²", LEAST_SHOWN, zero=True)
 
 
 def row_title(group: str, member: str) -> str:

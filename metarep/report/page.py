@@ -5,19 +5,21 @@ from __future__ import annotations
 import base64
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, Template
 
-from metarep.artefact import write_whole, writing
+from metarep.artefact import open_artefact, write_whole, writing
 from metarep.progress import Progress
 from metarep.report import (
     audit_section,
     clusters_section,
     comparison_section,
+    look_section,
     model_section,
+    parts_section,
     transfer_section,
     units_section,
     zoo_section,
@@ -29,6 +31,9 @@ from metarep.report.results import Results, read_run
 from metarep.report.settings import ReportConfig
 from metarep.report.style import png_of
 from metarep.report.wording import Finding, cell, num, plain
+
+Pages = Sequence[tuple[str, str]]
+"""Titles and where they lie."""
 
 PACKAGES = ("torch", "numpy", "numba", "scikit-learn", "umap-learn", "matplotlib", "pyarrow")
 PIXELS_AN_INCH = 96
@@ -51,7 +56,10 @@ def report(
     config, progress = config or ReportConfig(), progress or Progress()
     results = read_run(run)
     out = Path(run) / "report" if out is None else Path(out)
-    with writing(out, "report", config=config.resolved(), seed=None, inputs=results.artefacts, overwrite=overwrite) as folder:
+    inputs = dict(results.artefacts)
+    if results.shown_folder is not None:
+        inputs["embeddings"] = open_artefact(results.shown_folder)
+    with writing(out, "report", config=config.resolved(), seed=None, inputs=inputs, overwrite=overwrite) as folder:
         (folder / "figures").mkdir()
         sections = sections_of(results)
         drawings = {one.name: one for section in sections for one in section.drawings()}
@@ -63,18 +71,18 @@ def report(
                 write_whole(folder / "figures" / f"{name}.png", data)
                 images[name] = "data:image/png;base64," + base64.b64encode(data).decode()
                 task.advance(1, name)
-        write_whole(folder / "report.html", render(results, sections, images, widths, map_link(results, out)))
+        write_whole(folder / "report.html", render(results, sections, images, widths, pages_beside(results, out)))
         write_whole(folder / "findings.md", findings_text(results, sections))
     return out
 
 
 def sections_of(results: Results) -> list[Section]:
     """The sections in order: any zoo's, the domain's, transfer; what was not run, and how it was made."""
-    general = (zoo_section, model_section, comparison_section, clusters_section)
-    units = units_section.section(results)
+    general = (zoo_section, model_section, comparison_section, clusters_section, units_section)
     own = results.domain.sections(results) if results.domain and results.domain.sections else ()
-    last = [one.section(results) for one in (audit_section, transfer_section)]
-    found = [*(one.section(results) for one in general), *([] if units is None else [units]), *own, *last]
+    last = (look_section, parts_section, audit_section, transfer_section)
+    every = (*(one.section(results) for one in general), *own, *(one.section(results) for one in last))
+    found = [one for one in every if one is not None]
     missing = [block for one in found if one.is_absent for block in one.blocks]
     end = [*([Section("absent", "What was not run", missing)] if missing else []), made_section(results)]
     return [*(one for one in found if not one.is_absent), *end]
@@ -91,17 +99,22 @@ def findings_text(results: Results, sections: list[Section]) -> str:
     return "\n\n".join([headline(results), *(f"**{t}{'' if t.endswith('?') else '.'}** {text}" for t, text in found)]) + "\n"
 
 
-def map_link(results: Results, out: Path) -> str:
-    """Where the run's map lies, seen from the report; "" where there is none."""
-    return Path(os.path.relpath(results.run / "map" / "map.html", out)).as_posix() if results.has("map") else ""
+def pages_beside(results: Results, out: Path) -> Pages:
+    """The other pages of the run, seen from the report."""
+    pages = {"map": ("Map: look around among the networks", "map.html"), "parts": ("Parts of a typical network", "report.html")}
+    return [
+        (title, Path(os.path.relpath(results.run / stage / page, out)).as_posix())
+        for stage, (title, page) in pages.items()
+        if results.has(stage)
+    ]
 
 
 def render(
-    results: Results, sections: list[Section], images: Mapping[str, str], widths: Mapping[str, int], map_link: str
+    results: Results, sections: list[Section], images: Mapping[str, str], widths: Mapping[str, int], pages: Pages
 ) -> str:
     """The page, with images {name: data URI} and the pixels {name: width} that they are wide at most."""
     parts = {"headline": headline(results), "glance": glance(results), "findings": findings_of(sections)}
-    about = {"name": results.name, "n_networks": len(results.zoo), "map_link": map_link}
+    about = {"name": results.name, "n_networks": len(results.zoo), "pages": pages}
     return template_of("report", "report.html").render(sections=sections, images=images, widths=widths, **about, **parts)
 
 

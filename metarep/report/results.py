@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from metarep.artefact import MANIFEST, Artefact, open_artefact
+from metarep.embeddings.store import Embeddings, load_embeddings
 from metarep.errors import MetarepError
 from metarep.evaluation.folds import CROSS_VALIDATED
 from metarep.report.representations import (
@@ -180,6 +181,18 @@ class Results:
     def shown(self) -> str | None:
         """The embedding in the maps and the gallery: the first that the settings name, so that no label has a say."""
         return next((name for name, one in self.representations.items() if one.group == CLOZE), None)
+
+    @property
+    def shown_folder(self) -> Path | None:
+        """Where the embedding shown lies, if it is in the run."""
+        one = self.representations.get(self.shown or "")
+        folder = self.run / "embeddings" / one.model / one.kind if one else None
+        return folder if folder and (folder / MANIFEST).is_file() else None
+
+    @cached_property
+    def shown_embeddings(self) -> Embeddings | None:
+        """The embedding shown, of networks."""
+        return None if self.shown_folder is None else load_embeddings(self.shown_folder)
 
     def shown_rows(self, table: str) -> list[dict]:
         """The rows of a table of the clusters stage that are about the embedding shown."""

@@ -14,6 +14,7 @@ from metarep.report.blocks import Block, Drawing, Heading, Section, Table, Text
 from metarep.report.results import Results
 from metarep.report.style import PALETTE, colours_of
 from metarep.report.wording import Finding, capital, percent, plain, three_digits
+from metarep.zoos.account import SUBJECTS, by_subject, line_of, read_account
 
 MAX_VALUES = 12
 """Values of a label that a figure shows; the most common ones."""
@@ -28,6 +29,7 @@ def section(results: Results) -> Section:
     if len(final) < len(zoo):
         text += f". Without snapshots and networks that diverged, {len(final):,} finished networks remain"
     blocks: list[Block] = [Text(text + "."), architecture_table(results)]
+    blocks += account_blocks(results)
     for name in results.labels:
         blocks += label_blocks(results, name)
     if results.properties:
@@ -37,9 +39,9 @@ def section(results: Results) -> Section:
     return Section("zoo", "The zoo", blocks, findings(results))
 
 
-def counted(n: int, noun: str) -> str:
+def counted(n: int, noun: str, several: str = "") -> str:
     """A number with its noun: one architecture, 3 architectures."""
-    return f"one {noun}" if n == 1 else f"{n:,} {noun}s"
+    return f"one {noun}" if n == 1 else f"{n:,} {several or noun + 's'}"
 
 
 def architecture_table(results: Results) -> Table:
@@ -55,6 +57,27 @@ def architecture_table(results: Results) -> Table:
     recipes = ["recipe"] if any(recipe) else []
     columns = ["architecture", *recipes, "networks", "training runs", "parameters", "not finite"]
     return Table(columns, rows, n_left=1 + len(recipes), folded="All architectures" if len(rows) > 12 else "")
+
+
+def account_blocks(results: Results) -> list[Block]:
+    """What an import says of files that were passed over, and of what was left out, guessed or set aside."""
+    entries = read_account(results.zoo.artefact.path)
+    if not entries:
+        return []
+    rows = [
+        [SUBJECTS[subject] + " (in doubt)" * group[0].doubt, *line_of(group)]
+        for subject, groups in by_subject(entries).items()
+        for group in groups
+    ]
+    n_doubts = sum(entry.doubt for entry in entries)
+    said = f"{counted(len(entries), 'entry', 'entries')}, {n_doubts:,} in doubt" if n_doubts else "nothing is in doubt"
+    text = Text(f"What was passed over, left out, guessed or set aside while files were read: {said}.")
+    columns = ["what it is about", "where", "what", "why"]
+    return [
+        Heading("What was read and what was not"),
+        text,
+        Table(columns, rows, n_left=4, folded="" if len(rows) <= 12 else "All entries"),
+    ]
 
 
 def label_rows(results: Results, label: str) -> list[dict]:
@@ -126,7 +149,8 @@ def findings(results: Results) -> list[Finding]:
     found = [Finding("The zoo", f"{text} {capital('; '.join(said))}.")]
     own = {value: results.properties[what][results.labels[label] == value] for value in results.values_of(label) if what}
     median = sorted((float(np.nanmedian(values)), value) for value, values in own.items() if np.isfinite(values).any())
-    if median and median[0][0] < median[-1][0]:
-        ends = " to ".join(f"{three_digits(number)} for {plain(label)} {value}" for number, value in (median[0], median[-1]))
-        found.append(Finding(plain(what).capitalize(), f"The median {plain(what)} goes from {ends}."))
+    numbers = [three_digits(median[end][0]) for end in (0, -1) if median]
+    if len(set(numbers)) > 1:
+        ends = [f"{number} for {plain(label)} {median[end][1]}" for number, end in zip(numbers, (0, -1), strict=True)]
+        found.append(Finding(plain(what).capitalize(), f"The median {plain(what)} goes from {' to '.join(ends)}."))
     return found

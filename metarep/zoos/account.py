@@ -87,7 +87,7 @@ class Account:
         """Raises MetarepError that lists what is in doubt."""
         doubts = [entry for entry in self.entries if entry.doubt]
         if doubts:
-            shown = " | ".join(_line(group) for group in _alike(doubts))
+            shown = " | ".join(_written(group) for group in _alike(doubts))
             raise MetarepError(f"--strict: {len(doubts):,} doubts: {shown}", fix="settle them, or import without --strict")
 
     def write(self, folder: Path) -> None:
@@ -115,18 +115,22 @@ def account_lines(entries: Sequence[Entry], zoo: Path) -> list[str]:
     if not entries:
         return []
     lines = []
-    for subject in get_args(Subject):
-        groups = sorted(_alike([one for one in entries if one.subject == subject]), key=_rank)
-        if groups:
-            lines.append(f"{SUBJECTS[subject]}:")
-            lines += ["  " + _line(group) for group in groups[:FEW]]
-            lines += [f"  and {len(groups) - FEW:,} more"] if len(groups) > FEW else []
+    for subject, groups in by_subject(entries).items():
+        lines.append(f"{SUBJECTS[subject]}:")
+        lines += ["  " + _written(group) for group in groups[:FEW]]
+        lines += [f"  and {len(groups) - FEW:,} more"] if len(groups) > FEW else []
     n_doubts = sum(entry.doubt for entry in entries)
     doubts = f"{n_doubts:,} in doubt, marked with ?" if n_doubts else "none in doubt"
     return [
         f"account: {len(entries):,} {'entry' if len(entries) == 1 else 'entries'}, {doubts}; all of them: {zoo / ACCOUNT}",
         *("  " + line for line in lines),
     ]
+
+
+def by_subject(entries: Sequence[Entry]) -> dict[str, list[list[Entry]]]:
+    """{subject: entries that say the same, together; of the whole zoo and doubts first}, for the subjects that there are."""
+    found = {subject: _alike([one for one in entries if one.subject == subject]) for subject in get_args(Subject)}
+    return {subject: sorted(groups, key=_rank) for subject, groups in found.items() if groups}
 
 
 def _rank(group: Sequence[Entry]) -> tuple[bool, bool]:
@@ -143,7 +147,11 @@ def _alike(entries: Sequence[Entry]) -> list[list[Entry]]:
     return list(groups.values())
 
 
-def _line(group: Sequence[Entry]) -> str:
+def _written(group: Sequence[Entry]) -> str:
+    return "? " * group[0].doubt + ": ".join(filter(None, line_of(group)))
+
+
+def line_of(group: Sequence[Entry]) -> tuple[str, str, str]:
     """Entries that say the same as one line: where, what, why."""
     first = group[0]
     places = [place for place in dict.fromkeys(entry.where for entry in group) if place]
@@ -154,8 +162,7 @@ def _line(group: Sequence[Entry]) -> str:
         where += f" of {len(group):,} architectures" if len(group) > 1 else " of its architecture"
     else:
         where = listed(places, FEW)
-    what = first.what + (", …" if len({entry.what for entry in group}) > 1 else "")
-    return ("? " if first.doubt else "") + ": ".join(part for part in (where, what, first.why) if part)
+    return where, first.what + (", …" if len({entry.what for entry in group}) > 1 else ""), first.why
 
 
 def remarks(architecture: Architecture, symmetries: Symmetries) -> Iterator[Entry]:

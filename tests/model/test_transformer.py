@@ -18,7 +18,8 @@ from metarep.embeddings.stage import embed_tensors
 from metarep.model.masks import MaskRule, random_masks
 from metarep.model.pretraining import MAX_POSITIONS
 from metarep.model.settings import PretrainConfig
-from metarep.model.transformer import ClozeModel, _waves, moved_waves
+from metarep.model.transformer import ClozeModel
+from metarep.model.waves import moved_waves, waves_at
 from metarep.networks.tensor_symmetry import permuted
 
 CONFIG = PretrainConfig(**TINY)
@@ -221,7 +222,7 @@ def test_each_output_of_many_windows_is_told_from_the_others(known):
 
 def test_waves_that_are_moved_are_those_of_the_moved_positions():
     share, by = torch.rand(5), torch.rand(3, 5)
-    torch.testing.assert_close(moved_waves(_waves(share), by), _waves(share + by), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(moved_waves(waves_at(share), by), waves_at(share + by), atol=1e-4, rtol=1e-4)
 
 
 def test_a_saved_model_comes_back(tmp_path):

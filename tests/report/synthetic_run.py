@@ -47,7 +47,7 @@ def write_run(
     scan_auc=SCAN_AUC,
     null_ari=0.01,
     n=200,
-    stages=("model", "masked_r2", "clusters", "scan", "audit", "transfer"),
+    stages=("model", "masked_r2", "clusters", "scan", "parts", "audit", "transfer"),
 ):
     """Writes a run; `ari` {representation: agreement of k-means with the modes} decides what the report has to say."""
     names, mode = write_zoo(folder / "zoo", n=n)
@@ -57,6 +57,7 @@ def write_run(
         "masked_r2": lambda: {"masked_r2.csv": masked_rows()},
         "clusters": lambda: cluster_tables(names, mode, ari or ARI, null_ari),
         "scan": lambda: scan_tables(scan_auc),
+        "parts": lambda: {"tests.csv": parts_rows()},
         "audit": lambda: {"audit.csv": audit_rows()},
         "transfer": lambda: {"transfer.csv": transfer_rows()},
     }
@@ -265,6 +266,12 @@ def transfer_rows():
         | {"value": v, "low": v - 0.05, "high": v + 0.05, "null": null, "n": 50}
         for (t, r, (label, probe, metric)), (v, null) in TRANSFER.items()
     ]
+
+
+def parts_rows():
+    """tests.csv of the parts of one network."""
+    row = {"statistic": "mean similarity of the nearest part", "value": 0.6, "null_p05": 0.1, "null_p95": 0.4, "p": 0.05}
+    return [{"part": part} | row for part in ("unit", "layer")]
 
 
 def audit_rows():

@@ -21,7 +21,7 @@ from metarep.tables import to_csv
 from metarep.zoos.shards import ShardWriter
 
 VOID = {"meta", "img", "br", "link", "hr", "input"}
-STAGES = ("model", "masked_r2", "clusters", "scan", "audit", "transfer")
+STAGES = ("model", "masked_r2", "clusters", "scan", "parts", "audit", "transfer")
 
 
 @pytest.fixture

@@ -102,10 +102,10 @@ def test_names_are_text_not_markup(written):
     assert "&lt;script&gt;alert(1)" in text
 
 
-def test_the_same_run_gives_the_same_bytes_and_is_made_from_every_stage(finished, written, tmp_path):
+def test_the_same_run_gives_the_same_bytes_and_is_made_from_every_stage(finished, written):
     timings = finished / "timings.json"
     timings.write_text(timings.read_text().replace("12.5", "13.5"))  # another day, the same page
-    first, second = written, report(finished, tmp_path / "again", config=ReportConfig(dpi=40))
+    first, second = written, report(finished, finished / "again", config=ReportConfig(dpi=40))
     for file in sorted(first.rglob("*")):
         if file.is_file() and file.name != "manifest.json":
             assert file.read_bytes() == (second / file.relative_to(first)).read_bytes()

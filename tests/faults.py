@@ -1,0 +1,135 @@
+"""Kills workers and drivers of commands at random moments, and checks that the same command then ends with the same bytes.
+
+    python tests/faults.py --times 20 [--cluster local:2]
+
+Not a test of the suite, since it takes long: a table says for each command how often it was killed, how often it still ended by
+itself, and whether its bytes were those of a command that was left alone and no process was left behind.
+"""
+
+import argparse
+import hashlib
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from metarep.zoos.exporting import export_network
+from metarep.zoos.zoo import open_zoo
+
+HERE = Path(__file__).resolve().parents[1]
+TIMED = {"timings.json", "config.yaml"}
+"""Files that say when, or under which name, something was made."""
+METAREP = [sys.executable, "-c", "from metarep_cli.app import app; app()"]
+
+
+def commands(inputs: Path) -> dict[str, list[str]]:
+    """Each without its --out."""
+    return {
+        "build-zoo": ["build-zoo", "--variant", "e09", "--n-networks", "600", "--set", "networks_per_shard=30"],
+        "import": ["import", str(inputs / "files")],
+        "embed": ["embed", str(inputs / "model"), str(inputs / "zoo"), "--kind", "predictability"],
+        "run": ["run", str(HERE / "configs" / "smoke.yaml")],
+    }
+
+
+def call(command: list[str], out: Path, more: list[str]) -> subprocess.Popen:
+    """Starts a command in a session of its own."""
+    how = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True, "start_new_session": True}
+    return subprocess.Popen([*METAREP, *command, "--out", str(out), *more], **how)
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """{file: its hash}, without what says when it was made."""
+    files = [file for file in sorted(folder.rglob("*")) if file.is_file() and file.name not in TIMED and file.suffix != ".lock"]
+    return {str(file.relative_to(folder)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+
+
+def members(session: int) -> list[int]:
+    """The processes of a session that have not ended."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(fields[3]) == session and fields[0] != "Z":
+            found.append(int(stat.parent.name))
+    return found
+
+
+def kill_one(process: subprocess.Popen, victim: str) -> bool:
+    """Kills the driver or one of its workers; whether there was one."""
+    others = [pid for pid in members(process.pid) if pid != process.pid]
+    pids = [process.pid] if victim == "driver" else others
+    if process.poll() is not None or not pids:
+        return False
+    os.kill(random.choice(pids), signal.SIGKILL)
+    return True
+
+
+def disturbed(command: list[str], out: Path, victim: str, within: float, more: list[str]) -> tuple[bool, bool, bool]:
+    """Whether something was killed, whether the command ended well all the same, and whether nothing outlived it; then the
+    same command is called until it ends well.
+    """
+    process = call(command, out, more)
+    time.sleep(random.uniform(0, within))
+    killed = kill_one(process, victim)
+    process.communicate(timeout=600)
+    end = time.monotonic() + 10
+    while members(process.pid) and time.monotonic() < end:
+        time.sleep(0.2)
+    alone = not members(process.pid)
+    for _ in range(3):
+        again = call(command, out, more)
+        _, said = again.communicate(timeout=600)
+        if again.returncode == 0:
+            return killed, process.returncode == 0, alone
+    raise SystemExit(f"faults: the command does not carry on: {said[-500:]}")
+
+
+def say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--times", type=int, default=20)
+    parser.add_argument("--only", nargs="*")
+    parser.add_argument("--cluster")
+    asked = parser.parse_args()
+    random.seed(0)
+    room = Path(tempfile.mkdtemp())
+    inputs = room / "inputs"
+    assert call(["build-zoo", "--variant", "e09", "--n-networks", "200"], inputs / "zoo", []).wait() == 0
+    made = call(["pretrain", str(inputs / "zoo"), "--set", "n_steps=20"], inputs / "model", [])
+    assert made.wait() == 0, made.stderr.read()
+    (inputs / "files").mkdir()
+    for number, name in enumerate(open_zoo(inputs / "zoo")["network_id"]):
+        export_network(inputs / "zoo", str(name), inputs / "files" / f"run_{number}.pt")
+    say(f"{'command':10} {'victim':7} killed ended-well same-bytes no-orphans")
+    for name, command in commands(inputs).items():
+        if asked.only and name not in asked.only:
+            continue
+        more = ["--cluster", asked.cluster] if asked.cluster and name in ("build-zoo", "run") else []
+        started, plain = time.monotonic(), room / name / "plain"
+        assert call(command, plain, more).wait() == 0, name
+        within, expected = time.monotonic() - started, digests(plain)
+        for victim in ("worker", "driver"):
+            counts = [0, 0, 0, 0]
+            for number in range(asked.times):
+                out = room / name / f"{victim}-{number}"
+                killed, well, alone = disturbed(command, out, victim, within, more)
+                counts = [a + b for a, b in zip(counts, (killed, well, digests(out) == expected, alone), strict=True)]
+                shutil.rmtree(out)
+            say(f"{name:10} {victim:7} " + " ".join(f"{n}/{asked.times}".rjust(9) for n in counts))
+    shutil.rmtree(room)
+
+
+if __name__ == "__main__":
+    main()

@@ -342,6 +342,7 @@ def _reporting(config: RunConfig, others: list[Stage], out: Path) -> Stage:
         config.report.resolved(),
         partial(report, out, config=config.report),
         {"zoo": zoo_folder(config, out)} | own,
+        finds_inputs=True,  # the embedding that it shows
     )
 
 

@@ -41,7 +41,7 @@ functions: $(INSTALLED)
 	$(METAREP) run configs/functions.yaml --publish results
 
 groups: $(INSTALLED)
-	$(METAREP) run configs/groups.yaml --publish results
+	$(METAREP) run configs/benchmark/groups.yaml --out results/benchmark/groups --publish results
 
 # Learns from the digit networks of `make beyond` too.
 real: results/real/packages

@@ -233,9 +233,9 @@ def model_folder(config: RunConfig, name: str, out: Path) -> Path:
 
 
 def _masked_r2(config: RunConfig, name: str, out: Path, *, device: str, side_by_side: bool) -> Stage:
-    settings, inputs = seeded(config.masked_r2, config.seed), _model_and_zoo(config, name, out)
-    if name != MAIN:  # simple predictors are the same beside every model, and a mixture takes a minute
-        settings = settings.model_copy(update={"n_gaussians": 0})
+    alone = {} if name == MAIN else {"n_gaussians": 0}  # the mixture is the same beside every model, and takes a minute
+    settings = seeded(config.masked_r2, config.seed).model_copy(update=alone)
+    inputs = _model_and_zoo(config, name, out)
     folder = "masked_r2" if name == MAIN else f"masked_r2_by_model/{name}"
     make = partial(masked_r2, settings, *inputs.values(), device=device)
     return Stage(folder, "masked_r2", settings.resolved(), make, inputs, side_by_side=side_by_side)
@@ -344,7 +344,7 @@ def _reporting(config: RunConfig, others: list[Stage], out: Path) -> Stage:
         config.report.resolved(),
         partial(report, out, config=config.report),
         {"zoo": zoo_folder(config, out)} | own,
-        finds_inputs=True,  # the embedding that it shows
+        finds_inputs=True,
     )
 
 

@@ -338,14 +338,8 @@ def _mapping(config: RunConfig, representations: list[Representation], out: Path
 def _reporting(config: RunConfig, others: list[Stage], out: Path) -> Stage:
     """The page, made from every stage that it shows itself."""
     own = {stage.name: out / stage.name for stage in [*zoo_stages(config, out, "cpu"), *others] if _is_shown(stage)}
-    return Stage(
-        "report",
-        "report",
-        config.report.resolved(),
-        partial(report, out, config=config.report),
-        {"zoo": zoo_folder(config, out)} | own,
-        finds_inputs=True,
-    )
+    make, inputs = partial(report, out, config=config.report), {"zoo": zoo_folder(config, out)} | own
+    return Stage("report", "report", config.report.resolved(), make, inputs, finds_inputs=True)
 
 
 def _is_shown(stage: Stage) -> bool:

@@ -13,11 +13,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from metarep.artefact import MANIFEST, Artefact, open_artefact, write_whole, writing
-from metarep.errors import MetarepError
 from metarep.progress import Progress
 from metarep.report.dots import Panel, Series, dots_figure
 from metarep.report.representations import key_of
-from metarep.report.results import NATIVE
+from metarep.report.results import NATIVE, compared_runs
 from metarep.report.settings import ReportConfig
 from metarep.report.style import FAINT, INK, PALETTE, png_of
 from metarep.report.wording import Score, arm_title, compare, listed, num, plain, score_of, spoken
@@ -76,12 +75,7 @@ def ablation_rows(runs: Sequence[Path]) -> tuple[list[dict], dict[str, Artefact]
     """
     inputs: dict[str, Artefact] = {}
     rows: list[dict] = []
-    for run in map(Path, runs):
-        if not (run / "clusters" / MANIFEST).is_file():
-            what = f"{run} is no run with a comparison"
-            raise MetarepError(what, expected="a finished clusters stage", fix="run it to its end")
-        if run.name in inputs:
-            raise MetarepError("two runs have one name", met=run.name, fix="rename one folder")
+    for run in compared_runs(runs):
         inputs[run.name] = open_artefact(run / "clusters", "clusters", check_hashes=True)
         rows += run_rows(run)
     return rows, inputs

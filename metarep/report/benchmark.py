@@ -12,11 +12,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from metarep.artefact import MANIFEST, Artefact, open_artefact, write_whole, writing
-from metarep.errors import MetarepError
 from metarep.evaluation.costs import costs
 from metarep.progress import Progress
 from metarep.report.representations import BASELINE, CLOZE, LOOKS, MAIN_MODEL, ORACLE, key_of, representation_of
-from metarep.report.results import NATIVE
+from metarep.report.results import NATIVE, compared_runs
 from metarep.report.settings import ReportConfig
 from metarep.report.style import INK, amounts_map, cells, drawing, png_of
 from metarep.report.wording import compare, num, plain, score_of, spoken
@@ -55,9 +54,7 @@ def benchmark(
     """
     config, progress = config or ReportConfig(), progress or Progress()
     inputs, rows, paid = {}, [], []
-    for run in map(Path, runs):
-        if run.name in {name.partition("/")[0] for name in inputs}:
-            raise MetarepError("two runs have one name", met=run.name, fix="rename one folder")
+    for run in compared_runs(runs):
         for stage, artefact in comparisons(run).items():
             inputs[f"{run.name}/{stage}"] = artefact
             about = {"run": run.name, "part": COMPARISONS[stage]}
@@ -77,12 +74,8 @@ def benchmark(
 
 
 def comparisons(run: Path) -> dict[str, Artefact]:
-    """The finished comparisons of a run. Raises MetarepError where there is none of networks."""
-    found = {stage: open_artefact(run / stage, "clusters") for stage in COMPARISONS if (run / stage / MANIFEST).is_file()}
-    if "clusters" not in found:
-        expected, fix = "a finished clusters stage", "run it to its end"
-        raise MetarepError(f"{run} is no run with a comparison", expected=expected, fix=fix)
-    return found
+    """The finished comparisons of a run, by stage."""
+    return {stage: open_artefact(run / stage, "clusters") for stage in COMPARISONS if (run / stage / MANIFEST).is_file()}
 
 
 def score_rows(run: Path, stage: str) -> Iterator[dict]:

@@ -29,6 +29,8 @@ def section(results: Results) -> Section | None:
     if len(set(runs.tolist())) < 2 * FEW:
         return Section("look", title, [Text(f"There are fewer than {2 * FEW} training runs to set beside each other.")])
     distance, other = nearest_of_another_run(StandardScaler().fit_transform(embeddings.vectors[known]), runs)
+    if not np.isfinite(distance).any():
+        return Section("look", title, [Text("Every network's nearest neighbours are of its own training run.")])
     middle = float(np.median(distance[np.isfinite(distance)]))
     ratio = np.where(np.isfinite(distance), distance / max(middle, 1e-12), np.nan)
     far, near = np.argsort(-ratio)[:FEW], np.argsort(ratio)

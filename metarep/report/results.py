@@ -268,6 +268,21 @@ def read_run(run: Path | str) -> Results:
     return Results(run, zoo, domain, artefacts, objectives, tables, metrics, settings, made)
 
 
+def compared_runs(runs: Iterable[Path]) -> list[Path]:
+    """The folders of runs that are set side by side. Raises MetarepError for one without a comparison, and where two have one
+    name.
+    """
+    found: dict[str, Path] = {}
+    for run in map(Path, runs):
+        if not (run / "clusters" / MANIFEST).is_file():
+            what = f"{run} is no run with a comparison"
+            raise MetarepError(what, expected="a finished clusters stage", fix="run it to its end")
+        if run.name in found:
+            raise MetarepError("two runs have one name", met=run.name, fix="rename one folder")
+        found[run.name] = run
+    return list(found.values())
+
+
 def zoo_folder(run: Path) -> Path:
     """Where the run's zoo lies: in its folder, or where its stages were made from. Raises MetarepError for no run."""
     if (run / "zoo" / MANIFEST).is_file():

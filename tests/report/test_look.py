@@ -47,6 +47,13 @@ def test_the_odd_and_the_alike_are_named():
     assert odd.rows[0][0] == "net-3"
     assert alike.rows[0][:2] == ["net-10", "net-20"]
     assert "1 of 60 networks lie" in section.findings[0].text
+    alone, _ = planted(1020)
+    own = look_section.section(
+        results_of(
+            np.repeat(np.arange(20) * 1000.0, 51)[:, None] + alone[:, :1] * 0.01, np.repeat(np.arange(20), 51).astype(str)
+        )
+    )
+    assert "own training run" in own.blocks[0].text
     few = look_section.section(results_of(*(part[:8] for part in planted())))
     assert not few.findings
 

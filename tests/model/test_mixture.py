@@ -46,13 +46,14 @@ def dense(mixture: UnitMixture, k: int, seen: np.ndarray) -> tuple[np.ndarray, n
     return mixture.mean[k].double().numpy()[seen], covariance[np.ix_(seen, seen)]
 
 
-def test_densities_are_those_of_the_dense_gaussians(fitted):
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])  # a GPU computes in double precision
+def test_densities_are_those_of_the_dense_gaussians(fitted, dtype):
     units = torch.from_numpy(planted(5, seed=2)[0])
     scaled, _ = at_scale_1(units, torch.ones(1, N_VALUES))
     for k in range(6):
         mean, covariance = (torch.from_numpy(part) for part in dense(fitted, k, np.ones(N_VALUES, bool)))
         expected = MultivariateNormal(mean, covariance).log_prob(scaled)
-        torch.testing.assert_close(fitted.log_densities(units.float())[:, k].double(), expected, rtol=1e-4, atol=1e-3)
+        torch.testing.assert_close(fitted.log_densities(units.to(dtype))[:, k].double(), expected, rtol=1e-4, atol=1e-3)
 
 
 def test_a_completion_is_the_conditional_mean_of_the_mixture(fitted):
@@ -117,10 +118,10 @@ def test_windows_of_one_view_are_read_unit_by_unit():
     assert unitwise(plan_for("2-2-1").shapes[0].layout) is None
 
 
-@pytest.fixture(scope="module")
-def mixing():
+@pytest.fixture(scope="module", params=[False, True], ids=["", "slot vectors"])
+def mixing(request):
     """A model with a mixture over the hidden units of 5-12-3 networks, and windows of such."""
-    config = PretrainConfig(**TINY, chunk=4, context=16, n_gaussians=3, gaussian_rank=4)
+    config = PretrainConfig(**TINY, chunk=4, context=16, n_gaussians=3, gaussian_rank=4, slot_vectors=request.param)
     plan = plan_for("5-12-3", chunk=4, context=16)
     model = model_for(config, plans=[plan])
     windows = window_segments(plan, random_tensors("5-12-3", 40, seed=1))
@@ -145,9 +146,12 @@ def test_what_the_mixture_says_is_added_to_every_mean(mixing):
     model, segment = mixing
     mask = segment.no_mask
     mask[:, 0, 0] = True
-    with_guess, said = model(segment, mask).mean, model.guessed(segment, mask).guess
-    segment_states = model.encode([model.guessed(segment, mask)], [mask])[0]
-    torch.testing.assert_close(with_guess, model.head(segment_states).mean + said.unsqueeze(-1))
+    guessed = model.guessed(segment, mask)
+    states = model.encode([guessed], [mask])[0]
+    added = model.predicted(states, guessed).mean - model.predicted(states, segment).mean
+    torch.testing.assert_close(added, guessed.guess.unsqueeze(-1).expand_as(added), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(model(segment, mask).mean, model.predicted(states, guessed).mean)
+    assert bool(guessed.guess.any())
 
 
 def test_a_whole_network_has_no_mixture_and_is_read_as_before():

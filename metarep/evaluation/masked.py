@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from metarep.embeddings.stage import model_plan
-from metarep.evaluation.imputers import fit_imputer, fit_mixture, n_alike, unit_orders
+from metarep.evaluation.imputers import Predictor, fit_imputer, fit_mixture, n_alike, unit_orders
 from metarep.evaluation.settings import MaskedR2Config
 from metarep.model.batches import Segment
 from metarep.model.layout import ROLES
@@ -131,61 +131,69 @@ class Scored:
     role: np.ndarray
 
 
-def score(config: MaskedR2Config, model: ClozeModel, block: WindowBlock, masks: torch.Tensor) -> Scored:
-    """What each predictor says of the values of a block under each of some masks (F, T, C)."""
-    z, classes = block.values(model, block.test), block.classes(model, block.test)
-    predictors = predictors_of(config, model, block, z)
-    flat = [(mask, mask[block.present].numpy()) for mask in masks if bool(mask.any())]
-    predicted = {name: np.concatenate([of(*pair) for pair in flat], axis=1) for name, of in predictors.items()}
-    index = np.concatenate([np.flatnonzero(of_value) for _, of_value in flat])
-    layer, role = (block.of_value[name][index] for name in ("layer", "role"))
-    return Scored(block.network, block.architecture, z[:, index], predicted, classes[:, index], layer, role)
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """What is known of a block's training windows: the mean of each class (C,), and imputers by name."""
+
+    mean: np.ndarray
+    imputers: Mapping[str, Predictor]
 
 
-Predictor = Callable[[torch.Tensor, np.ndarray], np.ndarray]
-"""A mask (T, C) and the same over present values (M,) -> predictions (R, masked)."""
-
-
-def predictors_of(config: MaskedR2Config, model: ClozeModel, block: WindowBlock, z: np.ndarray) -> dict[str, Predictor]:
-    """The model, the mean of the class, the mean of what a window shows of the same kind and role, and the imputers."""
-    segment, role = block.test.to(model.device), block.of_value["role"]
-    train = z[:0] if block.train is None else block.values(model, block.train)
-    known = np.zeros((1, z.shape[1]), np.int64) if block.train is None else block.classes(model, block.train)
-    n_classes = len(model.class_mean)
+def fit_block(config: MaskedR2Config, model: ClozeModel, block: WindowBlock) -> Fitted:
+    """Means and imputers of the training windows of a block; where there are next to none, means alone."""
+    n_values, n_classes = int(block.present.sum()), len(model.class_mean)
+    train = np.zeros((0, n_values)) if block.train is None else block.values(model, block.train)
+    known = np.zeros((1, n_values), np.int64) if block.train is None else block.classes(model, block.train)
     count, total = (
         np.bincount(np.broadcast_to(known, train.shape).ravel(), weights.ravel(), n_classes)
         for weights in (np.ones_like(train), train)
     )
-    mean = (total / np.maximum(count, 1))[block.classes(model, block.test)]
-    n_units = n_alike(block.plan, block.shape)
-    orders = block.orders()
-    gaussian = fit_imputer(train, orders, n_units).predict if len(train) >= MIN_FIT_ROWS else None
-    mixture = fit_mixture(train, orders, n_units, config.n_gaussians) if gaussian and config.n_gaussians else None
+    imputers: dict[str, Predictor] = {}
+    if len(train) >= MIN_FIT_ROWS:
+        orders, n_units = block.orders(), n_alike(block.plan, block.shape)
+        imputers["linear_gaussian"] = fit_imputer(train, orders, n_units).predict
+        mixture = fit_mixture(train, orders, n_units, config.n_gaussians) if config.n_gaussians else None
+        imputers |= {} if mixture is None else {"mixture": mixture}
+    return Fitted(total / np.maximum(count, 1), imputers)
+
+
+def score(config: MaskedR2Config, model: ClozeModel, block: WindowBlock, fitted: Fitted, masks: torch.Tensor) -> Scored:
+    """What each predictor says of the values of a block under each of some masks (F, T, C)."""
+    z, classes = block.values(model, block.test), block.classes(model, block.test)
+    predictors = plain_predictors(block, fitted, classes)
+    flat = [(mask, mask[block.present].numpy()) for mask in masks if bool(mask.any())]
+    predicted = {"cloze": [cloze(config, model, block, mask) for mask, _ in flat]}
+    predicted |= {name: [of(z, masked) for _, masked in flat] for name, of in predictors.items()}
+    index = np.concatenate([np.flatnonzero(masked) for _, masked in flat])
+    layer, role = (block.of_value[name][index] for name in ("layer", "role"))
+    found = {name: np.concatenate(parts, axis=1) for name, parts in predicted.items()}
+    return Scored(block.network, block.architecture, z[:, index], found, classes[:, index], layer, role)
+
+
+def plain_predictors(block: WindowBlock, fitted: Fitted, classes: np.ndarray) -> dict[str, Predictor]:
+    """The mean of the class (R or 1, M), the mean of what a window shows of the same kind and role, and the imputers."""
+    role, mean = block.of_value["role"], fitted.mean[classes]
     same = (role[:, None] == np.unique(role)).astype(np.float64)
 
-    def class_mean(mask: torch.Tensor, masked: np.ndarray) -> np.ndarray:
-        del mask
+    def class_mean(z: np.ndarray, masked: np.ndarray) -> np.ndarray:
         return np.broadcast_to(mean, z.shape)[:, masked]
 
-    def window_mean(mask: torch.Tensor, masked: np.ndarray) -> np.ndarray:
+    def window_mean(z: np.ndarray, masked: np.ndarray) -> np.ndarray:
         seen = same * ~masked[:, None]
         shown = (z @ seen) / np.maximum(seen.sum(axis=0), 1) @ same.T
         return np.where(same @ seen.sum(axis=0) > 0, shown, mean)[:, masked]
 
-    def linear_gaussian(mask: torch.Tensor, masked: np.ndarray) -> np.ndarray:
-        return class_mean(mask, masked) if gaussian is None else gaussian(z, masked)
+    return {"mean": class_mean, "window mean": window_mean, "linear_gaussian": class_mean, **fitted.imputers}
 
-    def cloze(mask: torch.Tensor, masked: np.ndarray) -> np.ndarray:
-        del masked
-        touched, own = mask.any(dim=1), mask.to(model.device)
-        parts = []
-        with torch.no_grad():
-            for some in segment.split(max(1, config.tokens_per_batch // block.shape.layout.n_tokens)):
-                masks = own.expand(len(some), *own.shape)
-                some = model.guessed(some, masks)
-                states = model.encode([some], [masks])[0]
-                parts.append(model.predicted(states, some, at=(slice(None), touched)).expectation()[:, own[touched]].cpu())
-        return torch.cat(parts).double().numpy()
 
-    found = {"cloze": cloze, "mean": class_mean, "window mean": window_mean, "linear_gaussian": linear_gaussian}
-    return found if mixture is None else found | {"mixture": lambda mask, masked: mixture(z, masked)}
+def cloze(config: MaskedR2Config, model: ClozeModel, block: WindowBlock, mask: torch.Tensor) -> np.ndarray:
+    """What the model says of the values that mask (T, C) hides, (R, masked)."""
+    touched, own, segment = mask.any(dim=1), mask.to(model.device), block.test.to(model.device)
+    parts = []
+    with torch.no_grad():
+        for some in segment.split(max(1, config.tokens_per_batch // block.shape.layout.n_tokens)):
+            masks = own.expand(len(some), *own.shape)
+            some = model.guessed(some, masks)
+            states = model.encode([some], [masks])[0]
+            parts.append(model.predicted(states, some, at=(slice(None), touched)).expectation()[:, own[touched]].cpu())
+    return torch.cat(parts).double().numpy()

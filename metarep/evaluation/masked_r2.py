@@ -14,7 +14,7 @@ import numpy as np
 
 from metarep.artefact import open_artefact, write_whole, writing
 from metarep.errors import MetarepError
-from metarep.evaluation.masked import Scored, WindowBlock, blocks_of, masks_of, score
+from metarep.evaluation.masked import Scored, WindowBlock, blocks_of, fit_block, masks_of, score
 from metarep.evaluation.resampling import explained, resamples, steady, summary, total_squares
 from metarep.evaluation.settings import MaskedR2Config
 from metarep.model.layout import ROLES
@@ -68,15 +68,16 @@ def masked_r2_rows(
     if not blocks:
         raise MetarepError("the zoo has no test networks", fix="add networks or zoos")
     progress = progress or Progress()
+    fits = [fit_block(config, model, block) for block in blocks]
     rows: list[dict] = []
     maskings = [(one, ratio) for one in config.maskings for ratio in (config.ratios if one == "random" else (None,))]
     with progress.task("masked R²", len(maskings) * len(blocks), "maskings") as task:
         for masking, ratio in maskings:
             found: list[Scored] = []
-            for block in blocks:
+            for block, fitted in zip(blocks, fits, strict=True):
                 masks = masks_of(config, block, masking, ratio)
                 if masks is not None:
-                    found.append(score(config, model, block, masks))
+                    found.append(score(config, model, block, fitted, masks))
                 task.advance(1, masking)
             if found:
                 cells = Cells(model, found, slot_names(model, blocks), test)

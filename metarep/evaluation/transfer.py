@@ -139,7 +139,7 @@ def carry_over(
     vectors = {name: x for name, x in vectors.items() if x is not None}
     train, test = (source.zoo.where(split=split) for split in ("train", "test"))
     most = {"max_fit_windows": max(10, len(train)), "max_test_windows": config.max_test_networks}
-    masking = MaskedR2Config(seed=config.seed, maskings=("leave one out", "one in eight"), **most)
+    masking = MaskedR2Config(seed=config.seed, maskings=("leave one out", "one in eight"), n_gaussians=0, **most)
     rows = np.unique(np.concatenate([fold.train for fold in source.folds]))
     carried = {name: fit(x, source, rows, config) for name, x in vectors.items()}
     for name, target in targets.items():

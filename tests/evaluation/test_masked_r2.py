@@ -8,7 +8,7 @@ from metarep.embeddings.stage import model_plan
 from metarep.errors import MetarepError
 from metarep.evaluation import imputers
 from metarep.evaluation.imputers import RIDGE, fit_gaussian, fit_imputer, unit_orders
-from metarep.evaluation.masked import blocks_of, score
+from metarep.evaluation.masked import blocks_of, fit_block, score
 from metarep.evaluation.masked_r2 import masked_r2_rows
 from metarep.evaluation.settings import MaskedR2Config
 from metarep.model.pretraining import prepare
@@ -149,11 +149,11 @@ def test_masks_hide_what_they_mask():
     model = model_of(zoo)
     (block,) = blocks_of(QUICK, model, zoo.where(split="train"), zoo.where(split="test"))
 
-    mask = torch.zeros_like(block.present)
+    mask, fitted = torch.zeros_like(block.present), fit_block(QUICK, model, block)
     mask[:3] = True
-    one = score(QUICK, model, block, mask[None]).predicted
+    one = score(QUICK, model, block, fitted, mask[None]).predicted
     block.test.values[:, :3] += 5
-    other = score(QUICK, model, block, mask[None]).predicted
+    other = score(QUICK, model, block, fitted, mask[None]).predicted
     for name in one:
         np.testing.assert_allclose(one[name], other[name], atol=1e-5, err_msg=name)
 

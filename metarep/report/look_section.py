@@ -11,8 +11,8 @@ from metarep.report.results import Results
 from metarep.report.wording import Finding, num
 
 FEW = 5
-ODD, CLOSE = 3.0, 0.1
-"""Times the median distance to the nearest network of another run: from ODD on a network is called odd, below CLOSE close."""
+FENCE = 3.0
+"""Interquartile ranges beyond the quartiles: what lies farther out is an outlier (Tukey, "Exploratory Data Analysis", 1977)."""
 
 
 def section(results: Results) -> Section | None:
@@ -47,12 +47,20 @@ def section(results: Results) -> Section | None:
         Heading("Nearest to each other"),
         Table(columns, [[names[a], names[b], num(min(ratio[a], ratio[b]))] for a, b in pairs], n_left=2),
     ]
-    n_odd, n_close = int((ratio >= ODD).sum()), int((ratio < CLOSE).sum())
+    n_odd, n_close = outliers(distance[np.isfinite(distance)])
     text = (
-        f"{n_odd:,} of {len(names):,} networks lie at least {ODD:g} times as far from the nearest network of another run as "
-        f"the median one, and {n_close:,} nearer than {CLOSE:g} times that: look there for failed runs and for copies."
+        f"Of {len(names):,} networks {n_odd or 'none'} {'is' if n_odd == 1 else 'are'} unusually far from the nearest one "
+        f"of another run, and {n_close or 'none'} unusually near: the logarithm of the distance lies more than {FENCE:g} "
+        "interquartile ranges beyond the quartiles. Look there for failed runs and for copies."
     )
     return Section("look", title, blocks, [Finding(title, text)])
+
+
+def outliers(distances: np.ndarray) -> tuple[int, int]:
+    """How many of some distances (N,) are far above and how many far below the others, on a logarithmic scale."""
+    log = np.log(np.maximum(distances, 1e-12))
+    low, high = np.quantile(log, (0.25, 0.75))
+    return int((log > high + FENCE * (high - low)).sum()), int((log < low - FENCE * (high - low)).sum())
 
 
 def nearest_of_another_run(vectors: np.ndarray, run: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -7,7 +7,7 @@ import numpy as np
 from metarep.account import Entry
 from metarep.embeddings.store import Embeddings
 from metarep.report import look_section, parts_section
-from metarep.report.look_section import nearest_of_another_run
+from metarep.report.look_section import nearest_of_another_run, outliers
 from metarep.report.zoo_section import account_blocks
 from metarep.zoos.account import Account
 
@@ -46,7 +46,10 @@ def test_the_odd_and_the_alike_are_named():
     odd, alike = (block for block in section.blocks if block.kind == "table")
     assert odd.rows[0][0] == "net-3"
     assert alike.rows[0][:2] == ["net-10", "net-20"]
-    assert "1 of 60 networks lie" in section.findings[0].text
+    assert (
+        "Of 60 networks 1 is unusually far from the nearest one of another run, and 2 unusually near"
+        in section.findings[0].text
+    )
     alone, _ = planted(1020)
     own = look_section.section(
         results_of(
@@ -56,6 +59,14 @@ def test_the_odd_and_the_alike_are_named():
     assert "own training run" in own.blocks[0].text
     few = look_section.section(results_of(*(part[:8] for part in planted())))
     assert not few.findings
+
+
+def test_networks_whose_distances_vary_over_decades_are_no_outliers():
+    """A third lies more than 3 times the median away."""
+    distances = 10 ** np.random.default_rng(0).normal(size=2000)
+    assert (distances > 3 * np.median(distances)).mean() > 0.3
+    assert outliers(distances) == (0, 0)
+    assert outliers(np.concatenate([distances, [1e9, 1e-9, 0]])) == (1, 2)
 
 
 def test_parts_are_said_with_what_chance_gives():

@@ -47,10 +47,10 @@ def section(results: Results) -> Section | None:
         Heading("Nearest to each other"),
         Table(columns, [[names[a], names[b], num(min(ratio[a], ratio[b]))] for a, b in pairs], n_left=2),
     ]
-    n_odd, n_close = outliers(distance[np.isfinite(distance)])
+    n_odd, n_close = (f"{n:,}" if n else "none" for n in outliers(distance[np.isfinite(distance)]))
     text = (
-        f"Of {len(names):,} networks {n_odd or 'none'} {'is' if n_odd == 1 else 'are'} unusually far from the nearest one "
-        f"of another run, and {n_close or 'none'} unusually near: the logarithm of the distance lies more than {FENCE:g} "
+        f"Of {len(names):,} networks {n_odd} {'is' if n_odd == '1' else 'are'} unusually far from the nearest one "
+        f"of another run, and {n_close} unusually near: the logarithm of the distance lies more than {FENCE:g} "
         "interquartile ranges beyond the quartiles. Look there for failed runs and for copies."
     )
     return Section("look", title, blocks, [Finding(title, text)])

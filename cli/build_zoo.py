@@ -99,7 +99,7 @@ def _summarise(path: Path) -> None:
     label = next((name for name in (*zoo.labels, "spec") if name in zoo), "architecture")
     values = final[label]
     if len(names := sorted(set(values))) in range(1, FEW + 1):
-        typer.echo(", ".join(f"{label} {name or 'none'}: {(values == name).sum():,}" for name in names))
+        typer.echo(", ".join(f"{label} {name if name != '' else 'none'}: {(values == name).sum():,}" for name in names))
     if 0 < len(final) <= FEW and "params" in final:
         rows = zip(final["network_id"], final["seed"], values, final["valid_mse"].tolist(), final["params"], strict=True)
         cells = [[*row, " ".join(f"{p:.4f}" for p in params)] for *row, params in rows]

@@ -21,7 +21,7 @@ FEW = 10
 @command("metarep.training.settings:ZooConfig", out="results/zoo", device=DEVICE, variants=True, cluster=True)
 def build_zoo(
     given: Given,
-    variant: Annotated[str | None, typer.Option(help="the recipe: e01 … e09, fourier, groups, digits")] = None,
+    variant: Annotated[str | None, typer.Option(help="the recipe: e01 … e09, fourier, groups, digits, inr")] = None,
     task: Annotated[str | None, typer.Option(help="of two inputs: product, sum, quotient, square, max")] = None,
     n_networks: Annotated[int | None, typer.Option(help="how many networks")] = None,
     seeds: Annotated[str | None, typer.Option(metavar="S1,S2,…", help="the networks' own seeds")] = None,
@@ -96,10 +96,10 @@ def _summarise(path: Path) -> None:
     zoo = open_zoo(path, check_hashes=False)
     final = zoo.final()
     typer.echo(f"{len(zoo):,} rows, {len(final):,} trained networks, {int((~zoo['finite']).sum()):,} diverged")
-    label = zoo.labels[0] if zoo.labels else "spec"
+    label = next((name for name in (*zoo.labels, "spec") if name in zoo), "architecture")
     values = final[label]
     if len(names := sorted(set(values))) in range(1, FEW + 1):
-        typer.echo(", ".join(f"{label} {name or 'none'}: {(values == name).sum():,}" for name in names))
+        typer.echo(", ".join(f"{label} {name if name != '' else 'none'}: {(values == name).sum():,}" for name in names))
     if 0 < len(final) <= FEW and "params" in final:
         rows = zip(final["network_id"], final["seed"], values, final["valid_mse"].tolist(), final["params"], strict=True)
         cells = [[*row, " ".join(f"{p:.4f}" for p in params)] for *row, params in rows]

@@ -26,6 +26,7 @@ MODULES = {
     "functions": "metarep.domains.functions.domain",
     "digits": "metarep.domains.digits.domain",
     "groups": "metarep.domains.groups.domain",
+    "inr": "metarep.domains.inr.domain",
 }
 """The module that registers each domain."""
 

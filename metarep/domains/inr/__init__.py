@@ -1,0 +1,1 @@
+"""Sine networks that each hold one signal: a curve or a picture."""

@@ -56,6 +56,11 @@ def is_on_cluster() -> bool:
     return _cluster.get() is not None
 
 
+def worker_device(device: str) -> str:
+    """What a device is called where the work is done: Ray shows each task the GPUs that it was given, and no other."""
+    return "cuda" if is_on_cluster() and device.startswith("cuda") else device
+
+
 def spread(
     function: Callable[..., Any],
     items: Sequence[Any],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -28,7 +28,7 @@ from metarep.networks.symmetry_groups import Symmetries
 from metarep.networks.tensor_symmetry import canonical_form
 from metarep.progress import Progress
 from metarep.tables import to_csv
-from metarep.work import spread
+from metarep.work import is_on_cluster, spread, worker_device
 from metarep.zoos.zoo import Zoo, open_zoo, say_left_out
 
 MANY = 8
@@ -65,8 +65,8 @@ def embed(
     """
     progress, folders = progress or Progress(), (Path(model), Path(zoo))
     inputs = {"model": open_artefact(model, "model"), "zoo": open_artefact(zoo, "zoo")}
-    work = EmbedWork(config, *folders, tuple(one.digest for one in inputs.values()), device)
-    reader = reader_of(work)
+    work = EmbedWork(config, *folders, tuple(one.digest for one in inputs.values()), worker_device(device))
+    reader = reader_of(replace(work, device="cpu") if is_on_cluster() else work)
     subjects = reader.subjects
     say_left_out(subjects, progress)
     batches = list(reader.batches(chosen_rows(subjects, config.max_per_split)))

@@ -35,7 +35,7 @@ class Unlearned(NamedTuple):
     untouched: tuple[str, ...]
 
 
-class Seen(NamedTuple):
+class SeenValues(NamedTuple):
     """What the values of one tensor are: their digest, whether they are one number, and whether they are a mask or a table of
     sines, None for a tensor whose kind makes it neither.
     """
@@ -58,7 +58,7 @@ class Constants:
     single: set[Key] = field(default_factory=set)
     formulas: dict[Key, bool] = field(default_factory=dict)
 
-    def observe(self, number: int, architecture: Architecture, seen: Sequence[Seen]) -> None:
+    def observe(self, number: int, architecture: Architecture, seen: Sequence[SeenValues]) -> None:
         """One more network."""
         weights = (tensor for tensor in architecture.tensors if readable(tensor))
         for tensor, one in zip(weights, seen, strict=True):
@@ -97,16 +97,16 @@ class Constants:
         return len(own) >= least and len({runs[number] for number in own}) >= MIN_RUNS
 
 
-def seen_of(architecture: Architecture, tensors: Mapping[str, torch.Tensor]) -> tuple[Seen, ...]:
+def seen_of(architecture: Architecture, tensors: Mapping[str, torch.Tensor]) -> tuple[SeenValues, ...]:
     """What the values of each tensor with weights are."""
     return tuple(_seen(tensor, tensors[tensor.name]) for tensor in architecture.tensors if readable(tensor))
 
 
-def _seen(tensor: Tensor, value: torch.Tensor) -> Seen:
+def _seen(tensor: Tensor, value: torch.Tensor) -> SeenValues:
     digest = hashlib.blake2b(value.contiguous().reshape(-1).view(torch.uint8).numpy(), digest_size=16).digest()
     is_single = bool((value.reshape(-1)[0].float() == value.float()).all())
     may_be = tensor.kind in (OTHER, "embedding")
-    return Seen(digest, is_single, is_sines(value) or (tensor.kind == OTHER and is_mask(value)) if may_be else None)
+    return SeenValues(digest, is_single, is_sines(value) or (tensor.kind == OTHER and is_mask(value)) if may_be else None)
 
 
 def _key(tensor: Tensor) -> Key:

@@ -18,7 +18,7 @@ from metarep.formats.contents import Contents
 from metarep.formats.described import ArchitectureFile
 from metarep.formats.safetensors_files import read_safetensors, write_safetensors
 from metarep.networks.architecture import Architecture, readable
-from metarep.zoos.constants import Seen, seen_of
+from metarep.zoos.constants import SeenValues, seen_of
 from metarep.zoos.copies import Fingerprint, fingerprint
 from metarep.zoos.parameters import as_typed
 from metarep.zoos.properties import Source
@@ -38,11 +38,11 @@ class Network:
     is_snapshot: bool
     architecture: Architecture
     print: Fingerprint | None = None
-    seen: tuple[Seen, ...] = ()
+    seen: tuple[SeenValues, ...] = ()
 
 
 @dataclass
-class Found:
+class FoundFile:
     """What a file holds: its networks, all members by name, entries of the account, its hash, and what is wrong with it.
 
     Rows of one array have no hash, which would be computed by every job.
@@ -63,7 +63,7 @@ class Job:
     sources: tuple[Source, ...]
     path: Path
 
-    def tensors(self, found: Sequence[Found]) -> Iterator[list[list[torch.Tensor]]]:
+    def tensors(self, found: Sequence[FoundFile]) -> Iterator[list[list[torch.Tensor]]]:
         """For each file, of each of its networks with weights, the tensors in order; they lie in the job's file until used."""
         stored = read_safetensors(self.path)[0] if self.path.is_file() else {}
         for number, one in enumerate(found):
@@ -101,10 +101,10 @@ def sizes_of(sources: Sequence[Source]) -> list[int]:
     return found
 
 
-def examine(job: Job, config: ImportConfig, described: ArchitectureFile | None) -> tuple[list[Found], set[str]]:
+def examine(job: Job, config: ImportConfig, described: ArchitectureFile | None) -> tuple[list[FoundFile], set[str]]:
     """What each file of a job holds, and which entries of the description fitted a tensor."""
     reader, kept = Reader(described), dict[str, torch.Tensor]()
-    found = [Found(source) for source in job.sources]
+    found = [FoundFile(source) for source in job.sources]
     for number, one in enumerate(found):
         try:
             for at, tensors in enumerate(_examined(one, reader, config)):
@@ -117,7 +117,7 @@ def examine(job: Job, config: ImportConfig, described: ArchitectureFile | None) 
     return found, reader.descriptions.used
 
 
-def _examined(found: Found, reader: Reader, config: ImportConfig) -> Iterator[Sequence[torch.Tensor]]:
+def _examined(found: FoundFile, reader: Reader, config: ImportConfig) -> Iterator[Sequence[torch.Tensor]]:
     """Writes down what a file holds, and yields the tensors of each network once it is known, none of one without weights."""
     source = found.source
     contents = _contents(found, reader, config)
@@ -140,7 +140,7 @@ def _examined(found: Found, reader: Reader, config: ImportConfig) -> Iterator[Se
         yield [tensors[tensor.name] for tensor in architecture.tensors]
 
 
-def _contents(found: Found, reader: Reader, config: ImportConfig) -> Contents:
+def _contents(found: FoundFile, reader: Reader, config: ImportConfig) -> Contents:
     """What a file holds without networks of more parameters than the config admits, of which only the heads are read."""
     most, source = config.max_params, found.source
     if most is None:

@@ -25,7 +25,7 @@ from metarep.work import spread
 from metarep.zoos.account import ACCOUNT, NOT_READ, Account, read_account, remark_on_sizes, remark_on_units, remarks
 from metarep.zoos.constants import Constants
 from metarep.zoos.copies import Fingerprint, shapes_of
-from metarep.zoos.examining import Found, Job, Network, examine, jobs_of, place_of, sizes_of
+from metarep.zoos.examining import FoundFile, Job, Network, examine, jobs_of, place_of, sizes_of
 from metarep.zoos.kinship import counts_agree, snapshots, with_runs
 from metarep.zoos.layouts import find_networks
 from metarep.zoos.properties import Source, join_labels
@@ -147,13 +147,13 @@ class Gathered:
                 task.advance(len(files))
         shutil.rmtree(parts, ignore_errors=True)
 
-    def _take(self, job: Job, files: Sequence[Found]) -> None:
+    def _take(self, job: Job, files: Sequence[FoundFile]) -> None:
         for found, tensors in zip(files, job.tensors(files), strict=True):
             with self.account.catching(found.source.file):
                 self.add(found, tensors)
         job.path.unlink(missing_ok=True)
 
-    def add(self, found: Found, tensors: Sequence[Sequence[torch.Tensor]]) -> None:
+    def add(self, found: FoundFile, tensors: Sequence[Sequence[torch.Tensor]]) -> None:
         """The networks of a file, each with its tensors. Raises MetarepError for a damaged one.
 
         Networks that differ only in what all names of each begin with, as a wrapper leaves it, have the names of the first.
@@ -269,7 +269,7 @@ def _forward(source: Source, architecture: Architecture) -> ForwardPass | None:
     return of_onnx(source.path.read_bytes())
 
 
-def _renamed(found: Found, architectures: Sequence[Architecture]) -> Iterator[Entry]:
+def _renamed(found: FoundFile, architectures: Sequence[Architecture]) -> Iterator[Entry]:
     """Which networks of a file are read by other names."""
     for network, first in zip(found.networks, architectures, strict=True):
         own = network.architecture

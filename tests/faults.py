@@ -112,7 +112,7 @@ def main() -> None:
     random.seed(0)
     room = Path(tempfile.mkdtemp())
     inputs = room / "inputs"
-    assert call(["build-zoo", "--variant", "e09", "--n-networks", "200"], inputs / "zoo", []).wait() == 0
+    assert call(["build-zoo", "--variant", "e09", "--n-networks", "1100"], inputs / "zoo", []).wait() == 0
     made = call(["pretrain", str(inputs / "zoo"), "--set", "n_steps=20"], inputs / "model", [])
     assert made.wait() == 0, made.stderr.read()
     (inputs / "files").mkdir()

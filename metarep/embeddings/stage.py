@@ -31,7 +31,7 @@ from metarep.tables import to_csv
 from metarep.work import is_on_cluster, spread, worker_device
 from metarep.zoos.zoo import Zoo, open_zoo, say_left_out
 
-MANY = 8
+MANY = 32
 """Fewer batches are read before further processes have started."""
 
 

@@ -114,8 +114,8 @@ def chosen_files(config: ImportConfig, sources: Sequence[Source], account: Accou
 
 FROZEN = "frozen: kept, but neither counted nor read; units that they touch keep their order"
 UNTOUCHED = "they hold one number, as when training began; they are read"
-LARGE = 32 * 2**20
-"""Files of fewer bytes are read before further processes have started, unless they are many."""
+LARGE, PER_FILE = 2**28, 2**18
+"""Files of fewer bytes are read before further processes have started; each takes as long as so many bytes more."""
 
 MAX_RUN = 1_000_000
 """Parameters of an ONNX network that is run to check its symmetries."""
@@ -137,10 +137,10 @@ class Gathered:
 
     def read(self, sources: Sequence[Source], parts: Path, progress: Progress) -> None:
         """The networks of all files, which are read in several processes where there is much; `parts` is a folder for them."""
-        jobs, few = jobs_of(sources, parts), sum(sizes_of(sources)) < LARGE
-        shared = (self.config, self.reader.described)
+        jobs, shared = jobs_of(sources, parts), (self.config, self.reader.described)
+        is_much = sum(size + PER_FILE for size in sizes_of(sources)) >= LARGE
         with progress.task("import", len(sources), "files") as task:
-            found = spread(examine, jobs, *shared, n_networks=len(sources) if few else math.inf)
+            found = spread(examine, jobs, *shared, n_networks=math.inf if is_much else 0)
             for job, (files, used) in zip(jobs, found, strict=True):
                 self.reader.descriptions.used |= used
                 self._take(job, files)

@@ -1,7 +1,7 @@
 """What is found in some files of an import, each job of them in a process of its own.
 
-Whatever takes long is done here: files are read and hashed, values are digested. A job writes the tensors of its networks into
-one file, whence they go to the shards; what it returns is small.
+Whatever takes long is done here: files are read and hashed, values are digested. Where another process does a job, it writes
+the tensors of its networks into one file, whence they go to the shards; what it returns is small.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from metarep.zoos.constants import SeenValues, seen_of
 from metarep.zoos.copies import Fingerprint, fingerprint
 from metarep.zoos.parameters import as_typed
 from metarep.zoos.properties import Source
-from metarep.zoos.reader import Reader
+from metarep.zoos.reader import Reader, symmetries_known
 from metarep.zoos.settings import ImportConfig
 
 MAX_FILES, MAX_BYTES = 32, 8 * 2**20
@@ -57,16 +57,26 @@ class FoundFile:
 
 
 @dataclass(frozen=True)
+class Examined:
+    """What each file of a job holds, which entries of the description fitted a tensor, and the tensors that no file holds."""
+
+    files: list[FoundFile]
+    used: set[str]
+    tensors: dict[str, torch.Tensor]
+
+
+@dataclass(frozen=True)
 class Job:
-    """Files that are read by one process, and the file that it writes their tensors to."""
+    """Files that are read together, and the file that their tensors are written to where another process reads them."""
 
     sources: tuple[Source, ...]
-    path: Path
+    path: Path | None
 
-    def tensors(self, found: Sequence[FoundFile]) -> Iterator[list[list[torch.Tensor]]]:
+    def tensors(self, done: Examined) -> Iterator[list[list[torch.Tensor]]]:
         """For each file, of each of its networks with weights, the tensors in order; they lie in the job's file until used."""
-        stored = read_safetensors(self.path)[0] if self.path.is_file() else {}
-        for number, one in enumerate(found):
+        is_written = self.path is not None and self.path.is_file()
+        stored = read_safetensors(self.path)[0] if is_written else done.tensors
+        for number, one in enumerate(done.files):
             yield [
                 [
                     as_typed(stored[_key(number, at, place)], tensor.dtype, tensor.shape)
@@ -76,8 +86,8 @@ class Job:
             ]
 
 
-def jobs_of(sources: Sequence[Source], folder: Path) -> list[Job]:
-    """All files in order, some to a job."""
+def jobs_of(sources: Sequence[Source], folder: Path | None) -> list[Job]:
+    """All files in order, some to a job; `folder` is for what other processes write."""
     groups: list[list[Source]] = [[]]
     n_bytes = 0
     for source, size in zip(sources, sizes_of(sources), strict=True):
@@ -86,7 +96,8 @@ def jobs_of(sources: Sequence[Source], folder: Path) -> list[Job]:
             n_bytes = 0
         groups[-1].append(source)
         n_bytes += size
-    return [Job(tuple(group), folder / f"{number:06d}.safetensors") for number, group in enumerate(groups) if group]
+    paths = [None if folder is None else folder / f"{number:06d}.safetensors" for number in range(len(groups))]
+    return [Job(tuple(group), path) for group, path in zip(groups, paths, strict=True) if group]
 
 
 def sizes_of(sources: Sequence[Source]) -> list[int]:
@@ -101,8 +112,8 @@ def sizes_of(sources: Sequence[Source]) -> list[int]:
     return found
 
 
-def examine(job: Job, config: ImportConfig, described: ArchitectureFile | None) -> tuple[list[FoundFile], set[str]]:
-    """What each file of a job holds, and which entries of the description fitted a tensor."""
+def examine(job: Job, config: ImportConfig, described: ArchitectureFile | None) -> Examined:
+    """Reads the files of a job."""
     reader, kept = Reader(described), dict[str, torch.Tensor]()
     found = [FoundFile(source) for source in job.sources]
     for number, one in enumerate(found):
@@ -111,10 +122,11 @@ def examine(job: Job, config: ImportConfig, described: ArchitectureFile | None) 
                 kept |= {_key(number, at, place): value for place, value in enumerate(tensors)}
         except MetarepError as error:
             one.error = error
-    if kept:
+    if kept and job.path is not None:
         job.path.parent.mkdir(exist_ok=True)
         write_safetensors(job.path, kept)
-    return found, reader.descriptions.used
+        kept = {}
+    return Examined(found, reader.descriptions.used, kept)
 
 
 def _examined(found: FoundFile, reader: Reader, config: ImportConfig) -> Iterator[Sequence[torch.Tensor]]:
@@ -135,7 +147,7 @@ def _examined(found: FoundFile, reader: Reader, config: ImportConfig) -> Iterato
             continue
         if found.sha256 is None and source.row is None:
             found.sha256 = reader.sha256(source)
-        own = fingerprint(architecture, tensors, reader.symmetries(architecture))
+        own = fingerprint(architecture, tensors, symmetries_known(architecture))
         found.networks.append(replace(network, print=own, seen=seen_of(architecture, tensors)))
         yield [tensors[tensor.name] for tensor in architecture.tensors]
 

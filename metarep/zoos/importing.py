@@ -21,15 +21,15 @@ from metarep.networks.architecture import Architecture
 from metarep.networks.check import with_checks
 from metarep.networks.forward_passes import ForwardPass
 from metarep.progress import Progress
-from metarep.work import spread
+from metarep.work import is_on_cluster, spread
 from metarep.zoos.account import ACCOUNT, NOT_READ, Account, read_account, remark_on_sizes, remark_on_units, remarks
 from metarep.zoos.constants import Constants
 from metarep.zoos.copies import Fingerprint, shapes_of
-from metarep.zoos.examining import FoundFile, Job, Network, examine, jobs_of, place_of, sizes_of
+from metarep.zoos.examining import FoundFile, Network, examine, jobs_of, place_of, sizes_of
 from metarep.zoos.kinship import counts_agree, snapshots, with_runs
 from metarep.zoos.layouts import find_networks
 from metarep.zoos.properties import Source, join_labels
-from metarep.zoos.reader import Reader
+from metarep.zoos.reader import Reader, symmetries_known
 from metarep.zoos.settings import ImportConfig
 from metarep.zoos.shards import ShardWriter
 from metarep.zoos.zoo import KIND, open_zoo
@@ -137,21 +137,19 @@ class Gathered:
 
     def read(self, sources: Sequence[Source], parts: Path, progress: Progress) -> None:
         """The networks of all files, which are read in several processes where there is much; `parts` is a folder for them."""
-        jobs, shared = jobs_of(sources, parts), (self.config, self.reader.described)
-        is_much = sum(size + PER_FILE for size in sizes_of(sources)) >= LARGE
+        is_much = is_on_cluster() or sum(size + PER_FILE for size in sizes_of(sources)) >= LARGE
+        jobs = jobs_of(sources, parts if is_much else None)
+        found = spread(examine, jobs, self.config, self.reader.described, n_networks=math.inf if is_much else 0)
         with progress.task("import", len(sources), "files") as task:
-            found = spread(examine, jobs, *shared, n_networks=math.inf if is_much else 0)
-            for job, (files, used) in zip(jobs, found, strict=True):
-                self.reader.descriptions.used |= used
-                self._take(job, files)
-                task.advance(len(files))
+            for job, done in zip(jobs, found, strict=True):
+                self.reader.descriptions.used |= done.used
+                for one, tensors in zip(done.files, job.tensors(done), strict=True):
+                    with self.account.catching(one.source.file):
+                        self.add(one, tensors)
+                    task.advance()
+                if is_much:
+                    job.path.unlink(missing_ok=True)
         shutil.rmtree(parts, ignore_errors=True)
-
-    def _take(self, job: Job, files: Sequence[FoundFile]) -> None:
-        for found, tensors in zip(files, job.tensors(files), strict=True):
-            with self.account.catching(found.source.file):
-                self.add(found, tensors)
-        job.path.unlink(missing_ok=True)
 
     def add(self, found: FoundFile, tensors: Sequence[Sequence[torch.Tensor]]) -> None:
         """The networks of a file, each with its tensors. Raises MetarepError for a damaged one.
@@ -243,7 +241,7 @@ class Gathered:
     def _remarks(self) -> Iterator[Entry]:
         by_architecture = self._by_architecture()
         known = {number: self.writer.known[number] for number in by_architecture}
-        symmetries = {number: self.reader.symmetries(one) for number, one in known.items()}
+        symmetries = {number: symmetries_known(one) for number, one in known.items()}
         yield from remark_on_units([*symmetries.values()], [len(own) for own in by_architecture.values()])
         for number, own in by_architecture.items():
             for entry in remarks(known[number], symmetries[number]):

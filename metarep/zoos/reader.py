@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +20,19 @@ from metarep.zoos.flat_arrays import FlatArray, open_flat
 from metarep.zoos.properties import Source
 
 
+@lru_cache(maxsize=1024)
+def symmetries_known(architecture: Architecture) -> Symmetries:
+    """The symmetries of an architecture."""
+    return with_further(architecture, symmetries_of(architecture))
+
+
 class Reader:
-    """Reads files one by one and remembers what many networks share: architectures, their symmetries, arrays, hashes."""
+    """Reads files one by one and remembers what many networks share: architectures, arrays, hashes."""
 
     def __init__(self, described: ArchitectureFile | None):
         self.described = described
         self.descriptions = Descriptions(described)
         self._architectures: dict[tuple[Any, ...], Architecture] = {}
-        self._symmetries: dict[Architecture, Symmetries] = {}
         self._first: dict[Architecture, Architecture] = {}
         self._flat: FlatArray | None = None
         self._hash: tuple[Path, str] | None = None
@@ -65,12 +71,6 @@ class Reader:
         if own not in self._first:
             self._first[own] = self._first.setdefault(own.bare, own)
         return self._first[own]
-
-    def symmetries(self, architecture: Architecture) -> Symmetries:
-        """The symmetries of an architecture."""
-        if architecture not in self._symmetries:
-            self._symmetries[architecture] = with_further(architecture, symmetries_of(architecture))
-        return self._symmetries[architecture]
 
     def sha256(self, source: Source) -> str:
         """Of the source file; of an index, that of the hashes of the index and its shards in order of their names."""

@@ -25,7 +25,7 @@ from metarep.zoos.importing import chosen_files
 from metarep.zoos.kinship import with_guess
 from metarep.zoos.layouts import find_networks
 from metarep.zoos.properties import Source, join_labels
-from metarep.zoos.reader import Reader
+from metarep.zoos.reader import Reader, symmetries_known
 from metarep.zoos.readings import read_columns
 from metarep.zoos.settings import ImportConfig
 from metarep.zoos.zoo import Zoo
@@ -140,7 +140,7 @@ def survey_paths(
     counts, example = Counter(one for _, one in seen), {one: source.file for source, one in reversed(seen)}
     share = len(sources) / max(1, len(looked_at))
     groups = tuple(
-        Group(one, max(1, round(n * share)), n_units(reader.symmetries(one)), example[one]) for one, n in counts.most_common()
+        Group(one, max(1, round(n * share)), n_units(symmetries_known(one)), example[one]) for one, n in counts.most_common()
     )
     damaged = {file for file, _ in account.damaged}
     whole = [source for source in sources if source.file not in damaged]

@@ -20,7 +20,12 @@ def _list_kinds(wanted: bool) -> None:
         raise typer.Exit
 
 
-@command("metarep.embeddings.settings:EmbedConfig", out_help="the folder; by default results/embeddings/KIND", device=DEVICE)
+@command(
+    "metarep.embeddings.settings:EmbedConfig",
+    out_help="the folder; by default results/embeddings/KIND",
+    device=DEVICE,
+    cluster=True,
+)
 def embed(
     given: Given,
     model: Annotated[Path, typer.Argument(help="a model's folder")],

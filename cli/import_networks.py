@@ -11,7 +11,7 @@ from .options import Given, command
 from .output import say_where
 
 
-@command("metarep.zoos.settings:ImportConfig", out="results/imported", seed="")
+@command("metarep.zoos.settings:ImportConfig", out="results/imported", seed="", cluster=True)
 def import_networks(
     given: Given,
     paths: Annotated[list[str], typer.Argument(help="files, folders or glob patterns", metavar="PATH…")],

@@ -10,7 +10,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from functools import cache
 from threading import Thread
@@ -28,6 +28,8 @@ RETRIES = 3
 ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")}
 
 _cluster: ContextVar[str | None] = ContextVar("cluster", default=None)
+
+_is_worker: ContextVar[bool] = ContextVar("is_worker", default=False)
 
 
 @contextmanager
@@ -54,20 +56,32 @@ def is_on_cluster() -> bool:
     return _cluster.get() is not None
 
 
+def worker_device(device: str) -> str:
+    """What a device is called where the work is done: Ray shows each task the GPUs that it was given, and no other."""
+    return "cuda" if is_on_cluster() and device.startswith("cuda") else device
+
+
 def spread(
-    function: Callable[..., Any], items: Sequence[Any], *shared: Any, in_order: bool = True, n_networks: float = math.inf
+    function: Callable[..., Any],
+    items: Sequence[Any],
+    *shared: Any,
+    in_order: bool = True,
+    n_networks: float = math.inf,
+    n_gpus: float = 0,
 ) -> Iterator[Any]:
     """`function(item, *shared)` for every item, each in a process with one thread, in turn or as they come.
 
-    Where it is about so few networks that it ends before further processes have started, this process does it.
+    Where it is about so few networks that it ends before further processes have started, this process does it, and so it does
+    what needs `n_gpus` of its GPUs where there is no cluster to ask for them. Work inside of work is done where it is met.
     """
     if is_on_cluster():
-        yield from _by_ray(function, items, shared, in_order)
+        yield from _by_ray(function, items, shared, in_order, n_gpus)
         return
     from joblib import Parallel, cpu_count, delayed, parallel_config
 
     with parallel_config("loky", inner_max_num_threads=1):
-        n_jobs = 1 if n_networks <= IN_ONE_PROCESS else max(1, min(cpu_count(), len(items)))
+        here = _is_worker.get() or n_gpus or n_networks <= IN_ONE_PROCESS
+        n_jobs = 1 if here else max(1, min(cpu_count(), len(items)))
         parallel = Parallel(n_jobs=n_jobs, return_as="generator" if in_order else "generator_unordered")
         yield from parallel(delayed(_called_by)(os.getpid(), function, item, *shared) for item in items)
 
@@ -89,13 +103,18 @@ def _started(address: str) -> Any:
     return ray
 
 
-def _by_ray(function: Callable[..., Any], items: Sequence[Any], shared: Sequence[Any], in_order: bool) -> Iterator[Any]:
-    """Each item a task of one core, which Ray repeats where its process or node is lost; what they share is put out once."""
+def _by_ray(
+    function: Callable[..., Any], items: Sequence[Any], shared: Sequence[Any], in_order: bool, n_gpus: float
+) -> Iterator[Any]:
+    """Each item a task of one core and so many GPUs, which Ray repeats where its process or node is lost; what they share is
+    put out once.
+    """
     import ray
 
-    task = ray.remote(num_cpus=1, max_retries=RETRIES, runtime_env={"env_vars": ONE_THREAD})(_called)
+    needs = {"num_cpus": 1, "num_gpus": n_gpus, "max_retries": RETRIES, "runtime_env": {"env_vars": ONE_THREAD}}
+    task, here = ray.remote(**needs)(_called), os.getcwd()
     held = [ray.put(one) for one in shared]
-    waiting = [task.remote(function, item, *held) for item in items]
+    waiting = [task.remote(here, function, item, *held) for item in items]
     try:
         while waiting:
             done = waiting[:1] if in_order else ray.wait(waiting)[0]
@@ -110,6 +129,7 @@ def _by_ray(function: Callable[..., Any], items: Sequence[Any], shared: Sequence
 
 def _called_by(parent: int, function: Callable[..., Any], item: Any, *shared: Any) -> Any:
     if parent != os.getpid():
+        _is_worker.set(True)
         _end_with(parent)
     return function(item, *shared)
 
@@ -126,5 +146,8 @@ def _end_with(parent: int) -> None:
     Thread(target=watch, daemon=True).start()
 
 
-def _called(function: Callable[..., Any], item: Any, *shared: Any) -> Any:
+def _called(folder: str, function: Callable[..., Any], item: Any, *shared: Any) -> Any:
+    _is_worker.set(True)
+    with suppress(OSError):  # a machine that lacks the folder may still see what paths name in full
+        os.chdir(folder)
     return function(item, *shared)

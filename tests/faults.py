@@ -24,6 +24,12 @@ from metarep.zoos.zoo import open_zoo
 HERE = Path(__file__).resolve().parents[1]
 TIMED = {"timings.json", "config.yaml"}
 """Files that say when, or under which name, something was made."""
+SMALL_BATCHES = ["--set", "tokens_per_batch=64"]
+"""So many that other processes read them too."""
+
+WITH_WORKERS = ("import", "embed", "run")
+"""The commands that start processes on one machine; build-zoo has threads there."""
+
 METAREP = [sys.executable, "-c", "from metarep_cli.app import app; app()"]
 
 
@@ -32,7 +38,7 @@ def commands(inputs: Path) -> dict[str, list[str]]:
     return {
         "build-zoo": ["build-zoo", "--variant", "e09", "--n-networks", "4000", "--set", "networks_per_shard=200"],
         "import": ["import", str(inputs / "files")],
-        "embed": ["embed", str(inputs / "model"), str(inputs / "zoo"), "--kind", "predictability"],
+        "embed": ["embed", str(inputs / "model"), str(inputs / "zoo"), "--kind", "predictability", *SMALL_BATCHES],
         "run": ["run", str(HERE / "configs" / "smoke.yaml")],
     }
 
@@ -106,7 +112,7 @@ def main() -> None:
     random.seed(0)
     room = Path(tempfile.mkdtemp())
     inputs = room / "inputs"
-    assert call(["build-zoo", "--variant", "e09", "--n-networks", "200"], inputs / "zoo", []).wait() == 0
+    assert call(["build-zoo", "--variant", "e09", "--n-networks", "1100"], inputs / "zoo", []).wait() == 0
     made = call(["pretrain", str(inputs / "zoo"), "--set", "n_steps=20"], inputs / "model", [])
     assert made.wait() == 0, made.stderr.read()
     (inputs / "files").mkdir()
@@ -116,11 +122,11 @@ def main() -> None:
     for name, command in commands(inputs).items():
         if asked.only and name not in asked.only:
             continue
-        more = ["--cluster", asked.cluster] if asked.cluster and name in ("build-zoo", "run") else []
+        more = ["--cluster", asked.cluster] if asked.cluster else []
         started, plain = time.monotonic(), room / name / "plain"
         assert call(command, plain, more).wait() == 0, name
         within, expected = time.monotonic() - started, digests(plain)
-        for victim in ("driver", "worker") if name == "run" else ("driver",):  # the others have threads, or one process
+        for victim in ("driver", "worker") if name in WITH_WORKERS else ("driver",):
             counts = [0, 0, 0, 0]
             for number in range(asked.times):
                 out = room / name / f"{victim}-{number}"

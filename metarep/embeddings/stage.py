@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from metarep.artefact import open_artefact, write_whole, writing
+from metarep.devices import is_gpu
 from metarep.embeddings.readout import Readout, read_networks
 from metarep.embeddings.registry import Kind, kind_named
 from metarep.embeddings.settings import EmbedConfig
-from metarep.embeddings.store import FILE, KIND, EmbeddingWriter
+from metarep.embeddings.store import FILE, KIND, EmbeddingWriter, PartRows
 from metarep.errors import MetarepError
 from metarep.model.augment import draw_further, permute_units, scale_units
 from metarep.model.behaviour import ProbeSpace, space_name
@@ -25,7 +28,11 @@ from metarep.networks.symmetry_groups import Symmetries
 from metarep.networks.tensor_symmetry import canonical_form
 from metarep.progress import Progress
 from metarep.tables import to_csv
+from metarep.work import is_on_cluster, spread, worker_device
 from metarep.zoos.zoo import Zoo, open_zoo, say_left_out
+
+MANY = 32
+"""Fewer batches are read before further processes have started."""
 
 
 @dataclass(frozen=True)
@@ -56,26 +63,55 @@ def embed(
 
     Raises MetarepError for a kind that the model or the networks do not allow.
     """
-    progress = progress or Progress()
-    subjects = open_zoo(zoo).finite()
+    progress, folders = progress or Progress(), (Path(model), Path(zoo))
+    inputs = {"model": open_artefact(model, "model"), "zoo": open_artefact(zoo, "zoo")}
+    work = EmbedWork(config, *folders, tuple(one.digest for one in inputs.values()), worker_device(device))
+    reader = reader_of(replace(work, device="cpu") if is_on_cluster() else work)
+    subjects = reader.subjects
     say_left_out(subjects, progress)
-    network_model = load_model(model, device=device)
-    if config.untrained:
-        network_model = untrained_like(network_model, seed=config.seed)
-    inputs = {"model": open_artefact(model, "model"), "zoo": subjects.artefact}
-    rows, kind = chosen_rows(subjects, config.max_per_split), kind_named(config.kind)
+    batches = list(reader.batches(chosen_rows(subjects, config.max_per_split)))
+    n_params = [len(rows) * subjects.architecture_of(int(rows[0])).n_params for rows in batches]
+    how = {"n_networks": math.inf if len(batches) >= MANY else 0, "n_gpus": int(is_gpu(device))}
     with writing(out, KIND, config=config.resolved(), seed=config.seed, inputs=inputs, overwrite=overwrite) as folder:
-        total = sum(subjects.architectures[i].n_params for i in subjects.architecture[rows])
         with (
             EmbeddingWriter(folder / FILE, config.kind) as writer,
-            progress.task(f"embed ({config.kind})", total, "parameters") as task,
+            progress.task(f"embed ({config.kind})", sum(n_params), "parameters") as task,
         ):
-            for some in read_zoo(network_model, subjects, rows, config):
-                write_parts(writer, subjects, some, kind, network_vectors(kind, some.readout, config), config)
-                task.advance(len(some.rows) * subjects.architecture_of(int(some.rows[0])).n_params)
+            for rows, n in zip(spread(embed_batch, batches, work, **how), n_params, strict=True):
+                rows.write(writer)
+                task.advance(n)
         counts = [{"network_id": one, "part": part, "n_vectors": n} for (one, part), n in writer.counts.items()]
         write_whole(folder / "parts.csv", to_csv(counts))
+    reader_of.cache_clear()
     return Path(out)
+
+
+@dataclass(frozen=True)
+class EmbedWork:
+    """What is embedded with which model; each process opens the two folders once, which the digests of their manifests name."""
+
+    config: EmbedConfig
+    model: Path
+    zoo: Path
+    digests: tuple[str, ...]
+    device: str
+
+
+@lru_cache(maxsize=1)
+def reader_of(work: EmbedWork) -> ZooReader:
+    """Opens the model and the finite networks of the zoo."""
+    subjects, model = open_zoo(work.zoo).finite(), load_model(work.model, device=work.device)
+    if work.config.untrained:
+        model = untrained_like(model, seed=work.config.seed)
+    return ZooReader(model, subjects, work.config)
+
+
+def embed_batch(rows: np.ndarray, work: EmbedWork) -> PartRows:
+    """The vectors of the parts that are asked for, of networks of one architecture given by their rows."""
+    reader, found, kind = reader_of(work), PartRows(), kind_named(work.config.kind)
+    some = reader.read(rows)
+    write_parts(found, reader.subjects, some, kind, network_vectors(kind, some.readout, work.config), work.config)
+    return found
 
 
 def embed_networks(model: ClozeModel, subjects: Zoo, rows: np.ndarray, config: EmbedConfig) -> np.ndarray:
@@ -117,19 +153,41 @@ def chosen_rows(subjects: Zoo, max_per_split: int | None) -> np.ndarray:
 
 def read_zoo(model: ClozeModel, subjects: Zoo, rows: np.ndarray, config: EmbedConfig) -> Iterator[Embedded]:
     """The networks of some rows as the model sees them, architecture by architecture, several at once where they are small."""
-    kind = kind_named(config.kind)
-    for number in dict.fromkeys(subjects.architecture[rows].tolist()):
-        same = rows[subjects.architecture[rows] == number]
-        symmetries = subjects.symmetries[number]
-        plan = model_plan(model, subjects, number)
-        check_needs(kind, model, plan, subjects.architectures[number].n_params)
-        n_tokens = sum(shape.n_windows * shape.layout.n_tokens for shape in plan.shapes)
-        size = max(1, 4 * config.tokens_per_batch // n_tokens)
-        for at in range(0, len(same), size):
-            placed, orders = _placed(model, subjects.stacked(same[at : at + size]), symmetries)
-            known = {group: order.cpu() for group, order in enumerate(orders) if order is not None}
-            readout = _read(model, plan, placed, kind, config)
-            yield Embedded(same[at : at + size], averaged(readout, placed, symmetries, kind, config), known)
+    reader = ZooReader(model, subjects, config)
+    return map(reader.read, reader.batches(rows))
+
+
+class ZooReader:
+    """Reads networks of a zoo, some of one architecture at once, and remembers how those of each architecture are read."""
+
+    def __init__(self, model: ClozeModel, subjects: Zoo, config: EmbedConfig):
+        self.model, self.subjects, self.config, self.kind = model, subjects, config, kind_named(config.kind)
+        self._plans: dict[int, Plan] = {}
+
+    def batches(self, rows: np.ndarray) -> Iterator[np.ndarray]:
+        """Rows of networks that are read at once. Raises MetarepError for a kind that the model or networks do not allow."""
+        for number in dict.fromkeys(self.subjects.architecture[rows].tolist()):
+            same = rows[self.subjects.architecture[rows] == number]
+            n_tokens = sum(shape.n_windows * shape.layout.n_tokens for shape in self.plan(number).shapes)
+            size = max(1, 4 * self.config.tokens_per_batch // n_tokens)
+            for at in range(0, len(same), size):
+                yield same[at : at + size]
+
+    def plan(self, number: int) -> Plan:
+        """How networks of an architecture, given by its number, are read."""
+        if number not in self._plans:
+            self._plans[number] = model_plan(self.model, self.subjects, number)
+            check_needs(self.kind, self.model, self._plans[number], self.subjects.architectures[number].n_params)
+        return self._plans[number]
+
+    def read(self, rows: np.ndarray) -> Embedded:
+        """The networks of some rows, which have one architecture, as the model sees them."""
+        number = int(self.subjects.architecture[rows[0]])
+        plan, symmetries = self.plan(number), self.subjects.symmetries[number]
+        placed, orders = _placed(self.model, self.subjects.stacked(rows), symmetries)
+        known = {group: order.cpu() for group, order in enumerate(orders) if order is not None}
+        readout = _read(self.model, plan, placed, self.kind, self.config)
+        return Embedded(rows, averaged(readout, placed, symmetries, self.kind, self.config), known)
 
 
 def _placed(
@@ -166,7 +224,9 @@ def network_vectors(kind: Kind, readout: Readout, config: EmbedConfig) -> np.nda
     return torch.stack(found).mean(dim=0).float().numpy()
 
 
-def write_parts(writer: EmbeddingWriter, subjects: Zoo, some: Embedded, kind: Kind, vectors: np.ndarray, config) -> None:
+def write_parts(
+    writer: EmbeddingWriter | PartRows, subjects: Zoo, some: Embedded, kind: Kind, vectors: np.ndarray, config: EmbedConfig
+) -> None:
     """Rows of every part that was asked for, network by network."""
     readout = some.readout
     units = {one: _unit_vectors(kind, readout, one.group) for one in readout.groups} if "unit" in config.parts else {}

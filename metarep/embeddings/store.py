@@ -94,11 +94,16 @@ def load_embeddings(path: Path | str, *, part: str = "network") -> Embeddings:
 class PartRows:
     """Vectors of parts of networks in memory, gathered as `EmbeddingWriter` writes them."""
 
-    parts: list[tuple[str, str, np.ndarray, np.ndarray]] = field(default_factory=list)
+    parts: list[tuple[str, str, str, np.ndarray, np.ndarray]] = field(default_factory=list)
 
     def add(self, network_id: str, part: str, vectors: np.ndarray, *, group: str = "", index: np.ndarray | None = None) -> None:
-        """See `EmbeddingWriter.add`; all parts are of one kind."""
-        self.parts.append((network_id, group, np.arange(len(vectors)) if index is None else index, vectors))
+        """See `EmbeddingWriter.add`."""
+        self.parts.append((network_id, part, group, np.arange(len(vectors)) if index is None else index, vectors))
+
+    def write(self, writer: EmbeddingWriter) -> None:
+        """Hands everything on, in order."""
+        for network_id, part, group, index, vectors in self.parts:
+            writer.add(network_id, part, vectors, group=group, index=index)
 
     def __len__(self) -> int:
         return sum(len(vectors) for *_, vectors in self.parts)
@@ -106,12 +111,12 @@ class PartRows:
     @property
     def group(self) -> np.ndarray:
         """(N,) texts."""
-        return np.repeat([group for _, group, _, _ in self.parts], [len(vectors) for *_, vectors in self.parts])
+        return np.repeat([group for _, _, group, _, _ in self.parts], [len(vectors) for *_, vectors in self.parts])
 
     @property
     def index(self) -> np.ndarray:
         """(N,): the number of each part in its group."""
-        return np.concatenate([index for _, _, index, _ in self.parts])
+        return np.concatenate([index for *_, index, _ in self.parts])
 
     @property
     def vectors(self) -> np.ndarray:

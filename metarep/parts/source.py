@@ -14,8 +14,8 @@ from metarep.errors import MetarepError
 from metarep.formats.described import read_description
 from metarep.networks.architecture import Architecture
 from metarep.zoos.account import Account
-from metarep.zoos.importing import Reader
 from metarep.zoos.layouts import find_networks
+from metarep.zoos.reader import Reader
 from metarep.zoos.zoo import open_zoo
 
 

@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 
 from metarep.artefact import Artefact, open_artefact, writing
+from metarep.devices import is_gpu
 from metarep.errors import MetarepError
 from metarep.progress import Progress
 from metarep.training.engines import check_trainable, engine_by_name, is_compiled
 from metarep.training.families import Family, plan_families
 from metarep.training.recipe import Engine, Trained, recipes
 from metarep.training.settings import FamilyConfig, ZooConfig
-from metarep.work import is_on_cluster, spread
+from metarep.work import is_on_cluster, spread, worker_device
 from metarep.zoos.columns import Contents, read_columns, split_of, write_columns
 from metarep.zoos.domain import Columns, Domain
 from metarep.zoos.zoo import KIND, Zoo, open_zoo
@@ -55,7 +56,8 @@ def build_zoo(
                     shards.setdefault(family.variant, []).append(path)
                 missing = [(family, path) for family, path in planned if not path.is_file()]
                 task.advance(sum(len(family) for family, path in planned if path.is_file()))
-                for n in spread(_write_shard, missing, config, device) if is_on_cluster() else ():
+                shared = (config, worker_device(device))
+                for n in spread(_write_shard, missing, *shared, n_gpus=int(is_gpu(device))) if is_on_cluster() else ():
                     task.advance(n)
                 for shard in () if is_on_cluster() else missing:
                     _write_shard(shard, config, device, task.advance)

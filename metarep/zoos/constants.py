@@ -35,6 +35,16 @@ class Unlearned(NamedTuple):
     untouched: tuple[str, ...]
 
 
+class SeenValues(NamedTuple):
+    """What the values of one tensor are: their digest, whether they are one number, and whether they are a mask or a table of
+    sines, None for a tensor whose kind makes it neither.
+    """
+
+    digest: bytes
+    is_single: bool
+    is_formula: bool | None
+
+
 @dataclass
 class Constants:
     """Watches the networks of a zoo, whatever their architectures: tensors of one name, shape and dtype belong together.
@@ -48,21 +58,19 @@ class Constants:
     single: set[Key] = field(default_factory=set)
     formulas: dict[Key, bool] = field(default_factory=dict)
 
-    def observe(self, number: int, architecture: Architecture, tensors: Mapping[str, torch.Tensor]) -> None:
+    def observe(self, number: int, architecture: Architecture, seen: Sequence[SeenValues]) -> None:
         """One more network."""
-        for tensor in architecture.tensors:
-            if not readable(tensor):
-                continue
-            key, value = _key(tensor), tensors[tensor.name]
-            if tensor.kind in (OTHER, "embedding") and self.formulas.get(key, True):
-                self.formulas[key] = is_sines(value) or (tensor.kind == OTHER and is_mask(value))
+        weights = (tensor for tensor in architecture.tensors if readable(tensor))
+        for tensor, one in zip(weights, seen, strict=True):
+            key = _key(tensor)
+            if one.is_formula is not None and self.formulas.get(key, True):
+                self.formulas[key] = one.is_formula
             if self.hashes.get(key, b"") is None:
                 continue
-            digest = hashlib.blake2b(value.contiguous().reshape(-1).view(torch.uint8).numpy(), digest_size=16).digest()
-            if key not in self.hashes and bool((value.reshape(-1)[0].float() == value.float()).all()):
+            if key not in self.hashes and one.is_single:
                 self.single.add(key)
-            same = self.hashes.setdefault(key, digest) == digest
-            self.hashes[key] = digest if same else None
+            same = self.hashes.setdefault(key, one.digest) == one.digest
+            self.hashes[key] = one.digest if same else None
             if same:
                 self.holders.setdefault(key, []).append(number)
             else:
@@ -87,6 +95,18 @@ class Constants:
         key = _key(tensor)
         own, least = self.holders.get(key, []), MIN_NETWORKS if tensor.kind == OTHER and key not in self.single else MIN_KNOWN
         return len(own) >= least and len({runs[number] for number in own}) >= MIN_RUNS
+
+
+def seen_of(architecture: Architecture, tensors: Mapping[str, torch.Tensor]) -> tuple[SeenValues, ...]:
+    """What the values of each tensor with weights are."""
+    return tuple(_seen(tensor, tensors[tensor.name]) for tensor in architecture.tensors if readable(tensor))
+
+
+def _seen(tensor: Tensor, value: torch.Tensor) -> SeenValues:
+    digest = hashlib.blake2b(value.contiguous().reshape(-1).view(torch.uint8).numpy(), digest_size=16).digest()
+    is_single = bool((value.reshape(-1)[0].float() == value.float()).all())
+    may_be = tensor.kind in (OTHER, "embedding")
+    return SeenValues(digest, is_single, is_sines(value) or (tensor.kind == OTHER and is_mask(value)) if may_be else None)
 
 
 def _key(tensor: Tensor) -> Key:

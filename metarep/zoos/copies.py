@@ -9,6 +9,7 @@ correlated there as no two networks of different seeds are. A few numbers of eac
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -86,9 +87,15 @@ def fingerprint(architecture: Architecture, tensors: Mapping[str, torch.Tensor],
         {name: hash(frozenset(zip(sizes.tolist(), found.tolist(), strict=True))) for name, found in digests.items()},
         tuple(int(digests["float32"][at]) for at in large),
         _sums(weights, symmetries) if symmetries.groups and sizes.sum() <= MAX_SCALED else None,
-        hash(tuple(sorted((name, tuple(value.shape)) for name, value in weights.items()))),
+        shapes_of(architecture),
         _sampled(weights) if sizes.sum() >= MIN_SAMPLED else None,
     )
+
+
+def shapes_of(architecture: Architecture) -> int:
+    """A hash of the names and shapes of its weights, the same in every process."""
+    named = sorted((tensor.name, tuple(tensor.shape)) for tensor in architecture.tensors if readable(tensor))
+    return int.from_bytes(hashlib.blake2b(repr(named).encode(), digest_size=8).digest())
 
 
 def find_copies(prints: Sequence[Fingerprint], architecture: Sequence[int]) -> list[Copies]:

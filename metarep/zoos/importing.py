@@ -2,34 +2,34 @@
 
 from __future__ import annotations
 
-import hashlib
+import math
+import shutil
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from metarep.account import Entry, counted, listed
 from metarep.artefact import refuse_to_overwrite, sha256_of, writing
 from metarep.errors import MetarepError
-from metarep.formats.contents import Checkpoint, Contents, Held, chosen_members
-from metarep.formats.described import ArchitectureFile, Descriptions, flat_slices, read_description
+from metarep.formats.described import read_description
 from metarep.formats.onnx_forward import of_onnx
-from metarep.formats.readers import files_behind, read_checkpoint, read_contents
-from metarep.networks.architecture import Architecture, readable
+from metarep.networks.architecture import Architecture
 from metarep.networks.check import with_checks
 from metarep.networks.forward_passes import ForwardPass
-from metarep.networks.further_inference import with_further
-from metarep.networks.inference import symmetries_of
-from metarep.networks.symmetry_groups import Symmetries
 from metarep.progress import Progress
+from metarep.work import is_on_cluster, spread
 from metarep.zoos.account import ACCOUNT, NOT_READ, Account, read_account, remark_on_sizes, remark_on_units, remarks
 from metarep.zoos.constants import Constants
-from metarep.zoos.copies import Fingerprint, fingerprint
-from metarep.zoos.flat_arrays import FlatArray, open_flat
+from metarep.zoos.copies import Fingerprint, shapes_of
+from metarep.zoos.examining import FoundFile, Network, examine, jobs_of, place_of, sizes_of
 from metarep.zoos.kinship import counts_agree, snapshots, with_runs
 from metarep.zoos.layouts import find_networks
 from metarep.zoos.properties import Source, join_labels
+from metarep.zoos.reader import Reader, symmetries_known
 from metarep.zoos.settings import ImportConfig
 from metarep.zoos.shards import ShardWriter
 from metarep.zoos.zoo import KIND, open_zoo
@@ -59,11 +59,7 @@ def import_networks(
     settings = import_settings(config, labels=labels, architecture=architecture)
     with writing(out, KIND, config=settings, seed=None, overwrite=overwrite) as folder:
         gathered = Gathered(config, Reader(described), ShardWriter(folder, int(config.shard_mb * 2**20)), account)
-        with progress.task("import", len(sources), "files") as task:
-            for source in sources:
-                with account.catching(source.file):
-                    gathered.add(source)
-                task.advance()
+        gathered.read(sources, folder / "parts", progress)
         account.require_whole(len(gathered.sources))
         gathered.require_networks()
         gathered.reader.descriptions.require_all_used()
@@ -118,80 +114,11 @@ def chosen_files(config: ImportConfig, sources: Sequence[Source], account: Accou
 
 FROZEN = "frozen: kept, but neither counted nor read; units that they touch keep their order"
 UNTOUCHED = "they hold one number, as when training began; they are read"
+LARGE, PER_FILE = 2**28, 2**18
+"""Files of fewer bytes are read before further processes have started; each takes as long as so many bytes more."""
+
 MAX_RUN = 1_000_000
 """Parameters of an ONNX network that is run to check its symmetries."""
-
-
-class Reader:
-    """Reads files one by one and remembers what many networks share: architectures, their symmetries, arrays, hashes."""
-
-    def __init__(self, described: ArchitectureFile | None):
-        self.described = described
-        self.descriptions = Descriptions(described)
-        self._architectures: dict[tuple[Any, ...], Architecture] = {}
-        self._symmetries: dict[Architecture, Symmetries] = {}
-        self._first: dict[Architecture, Architecture] = {}
-        self._flat: FlatArray | None = None
-        self._hash: tuple[Path, str] | None = None
-
-    def contents(self, source: Source, *, checked: bool = True) -> Contents:
-        """What the file of a source holds, as `read_contents` reads it; for a row of a flat array the array is opened once."""
-        if source.row is not None:
-            return Contents((Held("", self._row(source)),))
-        return read_contents(source.path, source.suffix, checked=checked)
-
-    def checkpoint(self, source: Source) -> Checkpoint:
-        """The only network of a source. Raises MetarepError where there are several."""
-        return read_checkpoint(source.path, source.suffix) if source.row is None else self._row(source)
-
-    def _row(self, source: Source) -> Checkpoint:
-        if self._flat is None or self._flat.path != source.path:
-            self._flat = open_flat(source.path, flat_slices(self.described) if self.described else None)
-        return self._flat.checkpoint(source.row)
-
-    def architecture(self, checkpoint: Checkpoint) -> Architecture:
-        """What its tensors are: as described, and else as the file's own graph, names and shapes say."""
-        graph = checkpoint.graph
-        ties = tuple(checkpoint.ties.items())
-        key = (checkpoint.named, checkpoint.ordered, ties, graph and (tuple(graph.uses.items()), graph.groups))
-        if key not in self._architectures:
-            self._architectures[key] = self.descriptions.apply(checkpoint.architecture)
-        return self._architectures[key]
-
-    def chosen(self, contents: Contents, member: str | None) -> tuple[list[tuple[Held, Architecture]], list[Entry]]:
-        """The networks of a file that `member` chooses, with their architectures, and what is in doubt or renamed.
-
-        Networks that differ only in what all names of each begin with, as a wrapper leaves it, have the names of the first.
-        """
-        networks, entries = chosen_members(contents.networks, member, self.architecture)
-        found = []
-        for held in networks:
-            own = self.architecture(held.checkpoint)
-            if own not in self._first:
-                self._first[own] = self._first.setdefault(own.bare, own)
-            first = self._first[own]
-            if first != own:
-                pairs = zip(own.tensors, first.tensors, strict=True)
-                held = held.holding({other.name: held.checkpoint.tensors[tensor.name] for tensor, other in pairs})
-                what = f"{own.tensors[0].name} is read as {first.tensors[0].name}, and so are all names"
-                why = "they are those of other networks but for what all begin with"
-                entries = [*entries, Entry("member", held.member, what, why)]
-            found.append((held, first))
-        return found, entries
-
-    def symmetries(self, architecture: Architecture) -> Symmetries:
-        """The symmetries of an architecture."""
-        if architecture not in self._symmetries:
-            self._symmetries[architecture] = with_further(architecture, symmetries_of(architecture))
-        return self._symmetries[architecture]
-
-    def sha256(self, source: Source) -> str:
-        """Of the source file; of an index, that of the hashes of the index and its shards in order of their names."""
-        if self._hash is None or self._hash[0] != source.path:
-            digests = [sha256_of(file) for file in files_behind(source.path)]
-            joined = hashlib.sha256("\n".join(digests).encode()).hexdigest()
-            self._hash = (source.path, digests[0] if len(digests) == 1 else joined)
-        return self._hash[1]
 
 
 @dataclass
@@ -208,51 +135,58 @@ class Gathered:
     members: dict[str, None] = field(default_factory=dict)
     evidence: dict[int, tuple[tuple[str, str], ...]] = field(default_factory=dict)
 
-    def add(self, source: Source) -> None:
-        """The networks in a file. Raises MetarepError for a damaged one."""
-        contents = self._contents(source)
-        networks, entries = self.reader.chosen(contents, self.config.member)
-        for held in contents.networks:
-            parts = self.reader.architecture(held.checkpoint).components
-            self.members |= dict.fromkeys((held.member, *("/".join(filter(None, (held.member, part))) for part in parts)))
-        self.account.add(*(replace(entry, where=_place(source, entry.where)) for entry in (*contents.entries, *entries)))
-        if contents.networks and not networks:
+    def read(self, sources: Sequence[Source], parts: Path, progress: Progress) -> None:
+        """The networks of all files, which are read in several processes where there is much; `parts` is a folder for them."""
+        is_much = is_on_cluster() or sum(size + PER_FILE for size in sizes_of(sources)) >= LARGE
+        jobs = jobs_of(sources, parts if is_much else None)
+        found = spread(examine, jobs, self.config, self.reader.described, n_networks=math.inf if is_much else 0)
+        with progress.task("import", len(sources), "files") as task:
+            for job, done in zip(jobs, found, strict=True):
+                self.reader.descriptions.used |= done.used
+                for one, tensors in zip(done.files, job.tensors(done), strict=True):
+                    with self.account.catching(one.source.file):
+                        self.add(one, tensors)
+                    task.advance()
+                if is_much:
+                    job.path.unlink(missing_ok=True)
+        shutil.rmtree(parts, ignore_errors=True)
+
+    def add(self, found: FoundFile, tensors: Sequence[Sequence[torch.Tensor]]) -> None:
+        """The networks of a file, each with its tensors. Raises MetarepError for a damaged one.
+
+        Networks that differ only in what all names of each begin with, as a wrapper leaves it, have the names of the first.
+        """
+        source, own = found.source, [network.architecture for network in found.networks]
+        self.account.add(*found.entries)
+        self.members |= dict.fromkeys(found.members)
+        architectures = [self.reader.first(one) for one in own]
+        self.account.add(*_renamed(found, architectures))
+        if found.members and not found.networks and found.error is None:
             self.account.add(Entry("file", source.file, "passed over", f"it holds no network called {self.config.member!r}"))
-        for held, architecture in networks:
-            if any(readable(tensor) for tensor in architecture.tensors):
-                self._add(source, held, architecture)
+        for network, architecture, values in zip(found.networks, architectures, tensors, strict=True):
+            if network.print is not None:
+                sha256 = found.sha256 or self.reader.sha256(source)
+                named = zip((tensor.name for tensor in architecture.tensors), values, strict=True)
+                self._add(source, sha256, network, architecture, dict(named))
             else:
                 dtypes = ", ".join(sorted({tensor.dtype for tensor in architecture.tensors}))
                 why = f"it holds no weights: none of its tensors is of real floating-point numbers ({dtypes})"
-                self.account.add(Entry("file", source.file, f"passed over {held.member}".strip(), why, doubt=True))
+                what = f"passed over {network.member}".strip()
+                self.account.add(Entry("file", source.file, what, why, doubt=True))
+        if found.error is not None:
+            raise found.error
 
-    def _contents(self, source: Source) -> Contents:
-        """What a file holds without networks of more parameters than the config admits, of which only the heads are read."""
-        most = self.config.max_params
-        if most is None:
-            return self.reader.contents(source)
-        contents = self.reader.contents(source, checked=source.path.stat().st_size <= most)
-        small = tuple(held for held in contents.networks if held.checkpoint.n_values <= most)
-        for held in contents.networks:
-            if held.checkpoint.n_values > most:
-                what = f"{' '.join(filter(None, ('left out', held.member)))}: {counted(held.checkpoint.n_values, 'value')}"
-                self.account.add(Entry("file", source.file, what, f"max_params is {most:,}"))
-        if small and source.path.stat().st_size > most:
-            contents = self.reader.contents(source)
-            small = tuple(held for held in contents.networks if held.checkpoint.n_values <= most)
-        return replace(contents, networks=small)
-
-    def _add(self, source: Source, held: Held, architecture: Architecture) -> None:
-        tensors = held.checkpoint.tensors
-        network_id = f"{source.network_id}/{held.member}" if held.member else source.network_id
-        row = {"network_id": network_id, "run_id": "", "member": held.member, "epoch": None}
-        row |= {"file": source.file, "sha256": self.reader.sha256(source)}
+    def _add(
+        self, source: Source, sha256: str, network: Network, architecture: Architecture, tensors: dict[str, torch.Tensor]
+    ) -> None:
+        network_id = f"{source.network_id}/{network.member}" if network.member else source.network_id
+        row = {"network_id": network_id, "run_id": "", "member": network.member, "epoch": None}
+        row |= {"file": source.file, "sha256": sha256}
         self.writer.add(row, architecture, tensors, {})
-        epoch = source.epoch if held.epoch is None else held.epoch
-        self.sources.append(replace(source, network_id=network_id, epoch=epoch, is_snapshot=held.snapshot))
-        self.prints.append(fingerprint(architecture, tensors, self.reader.symmetries(architecture)))
+        self.sources.append(replace(source, network_id=network_id, epoch=network.epoch, is_snapshot=network.is_snapshot))
+        self.prints.append(replace(network.print, shapes=shapes_of(architecture)))
         number = self.writer.rows[-1]["architecture"]
-        self.constants.observe(len(self.sources) - 1, architecture, tensors)
+        self.constants.observe(len(self.sources) - 1, architecture, network.seen)
         if number not in self.evidence:
             self.evidence[number] = with_checks(architecture, tensors, forward=_forward(source, architecture)).evidence
 
@@ -307,7 +241,7 @@ class Gathered:
     def _remarks(self) -> Iterator[Entry]:
         by_architecture = self._by_architecture()
         known = {number: self.writer.known[number] for number in by_architecture}
-        symmetries = {number: self.reader.symmetries(one) for number, one in known.items()}
+        symmetries = {number: symmetries_known(one) for number, one in known.items()}
         yield from remark_on_units([*symmetries.values()], [len(own) for own in by_architecture.values()])
         for number, own in by_architecture.items():
             for entry in remarks(known[number], symmetries[number]):
@@ -333,5 +267,11 @@ def _forward(source: Source, architecture: Architecture) -> ForwardPass | None:
     return of_onnx(source.path.read_bytes())
 
 
-def _place(source: Source, member: str) -> str:
-    return f"{source.file}/{member}" if member else source.file
+def _renamed(found: FoundFile, architectures: Sequence[Architecture]) -> Iterator[Entry]:
+    """Which networks of a file are read by other names."""
+    for network, first in zip(found.networks, architectures, strict=True):
+        own = network.architecture
+        if first != own:
+            what = f"{own.tensors[0].name} is read as {first.tensors[0].name}, and so are all names"
+            why = "they are those of other networks but for what all begin with"
+            yield Entry("member", place_of(found.source, network.member), what, why)

@@ -128,7 +128,12 @@ def _stacked(networks: Sequence[Mapping[str, torch.Tensor]]) -> dict[str, torch.
 
 def _row(stacked: torch.Tensor, row: int, dtype: str, shape: tuple[int, ...]) -> torch.Tensor:
     """One network's tensor out of (n, *shape), as a copy of its own."""
-    values, wanted = stacked[row].clone(), dtype_of(dtype)
+    return as_typed(stacked[row].clone(), dtype, shape)
+
+
+def as_typed(values: torch.Tensor, dtype: str, shape: tuple[int, ...]) -> torch.Tensor:
+    """A tensor as it was before `write_safetensors` made bytes of a dtype that the format does not know."""
+    wanted = dtype_of(dtype)
     if wanted in DTYPES:
         return values
     return values.reshape(-1).view(wanted).reshape(shape) if values.numel() else torch.empty(tuple(shape), dtype=wanted)

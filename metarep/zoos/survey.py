@@ -21,10 +21,11 @@ from metarep.networks.symmetry_groups import Symmetries
 from metarep.progress import Progress
 from metarep.zoos.account import Account
 from metarep.zoos.columns import FEW_RUNS, splits_of
-from metarep.zoos.importing import Reader, chosen_files
+from metarep.zoos.importing import chosen_files
 from metarep.zoos.kinship import with_guess
 from metarep.zoos.layouts import find_networks
 from metarep.zoos.properties import Source, join_labels
+from metarep.zoos.reader import Reader, symmetries_known
 from metarep.zoos.readings import read_columns
 from metarep.zoos.settings import ImportConfig
 from metarep.zoos.zoo import Zoo
@@ -139,7 +140,7 @@ def survey_paths(
     counts, example = Counter(one for _, one in seen), {one: source.file for source, one in reversed(seen)}
     share = len(sources) / max(1, len(looked_at))
     groups = tuple(
-        Group(one, max(1, round(n * share)), n_units(reader.symmetries(one)), example[one]) for one, n in counts.most_common()
+        Group(one, max(1, round(n * share)), n_units(symmetries_known(one)), example[one]) for one, n in counts.most_common()
     )
     damaged = {file for file, _ in account.damaged}
     whole = [source for source in sources if source.file not in damaged]
@@ -176,7 +177,7 @@ def _looked_at(sources: Sequence[Source]) -> list[Source]:
 
 def _architectures(config: ImportConfig, reader: Reader, source: Source) -> list[Architecture]:
     chosen, _ = reader.chosen(reader.contents(source, checked=False), config.member)
-    return [architecture for _, architecture in chosen]
+    return [reader.first(architecture) for _, architecture in chosen]
 
 
 def _labelled(config: ImportConfig, found: Survey, sources: Sequence[Source], labels: Path) -> Survey:

@@ -9,7 +9,7 @@ from metarep.model.windows import plan_of
 from metarep.networks.architecture import read_architecture
 from metarep.networks.tensor_symmetry import random_symmetry
 from metarep.zoos.account import read_account
-from metarep.zoos.constants import Constants, is_mask, is_sines
+from metarep.zoos.constants import Constants, is_mask, is_sines, seen_of
 from metarep.zoos.importing import import_networks
 from metarep.zoos.settings import ImportConfig
 from metarep.zoos.zoo import open_zoo
@@ -175,7 +175,7 @@ def watched(networks):
     shapes = [(name, tuple(value.shape), "float32") for name, value in networks[0].items()]
     architecture = read_architecture(shapes)
     for number, tensors in enumerate(networks):
-        constants.observe(number, architecture, tensors)
+        constants.observe(number, architecture, seen_of(architecture, tensors))
     return constants, architecture
 
 

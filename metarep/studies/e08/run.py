@@ -14,9 +14,8 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure as Drawing
 
 from metarep.domains.multiplier.figures.square import gallery
-from metarep.domains.multiplier.minimise import Minimum, minimise
+from metarep.domains.multiplier.minimise import SAME_ERROR, SAME_OUTPUT, Minimum, distinct_minima, minimise
 from metarep.domains.multiplier.modes import MODES, MULTIPLIER, label_modes
-from metarep.domains.multiplier.optima import SAME_ERROR, SAME_OUTPUT, distinct_minima
 from metarep.domains.multiplier.recipes import BIAS_GRID, HANDCRAFTED, HIDDEN_BIAS, VARIANTS
 from metarep.report.style import FAINT, INK, MUTED, PALETTE, SEQUENTIAL, colour_bar, drawing, key, zero_lines
 from metarep.report.wording import listed

@@ -1,8 +1,8 @@
 """How modes arise: the way through training, and what decides at birth.
 
 Nothing was published about it. The snapshots are `n_snapshot_networks` networks of the recipe; the start is judged on the
-networks that the experiments share. How far any predictor could get is measured by twins: the same initialisation trained on the
-data of another seed. Where twins differ, the data decided.
+networks that the experiments share. How far any predictor could get is measured by twins: the same initialisation trained on
+the data of another seed. Where twins differ, the data decided.
 """
 
 from __future__ import annotations

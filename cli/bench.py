@@ -32,13 +32,13 @@ def zoo(
       metarep bench zoo --specs 2-2-1 --out results/bench --overwrite
     """
     from metarep.networks.spec import NetworkSpec
-    from metarep.training.bench import COLUMNS, bench_zoo
+    from metarep.training.bench import bench_zoo
 
     settings = given.settings(specs=specs.split(",") if specs else None)
     for spec in settings.specs:
         NetworkSpec.parse(spec)
     path = bench_zoo(settings, given.out, **given.how)
-    print_csv(path / "bench.csv", COLUMNS)
+    print_csv(path / "bench.csv")
     say_where("bench", path)
 
 

@@ -8,8 +8,6 @@ from typing import Annotated
 
 import typer
 
-from metarep.errors import MetarepError
-
 from .options import Given, command
 
 
@@ -27,18 +25,16 @@ def info(
     Example:
       metarep info results/quickstart/zoo
     """
-    from metarep.artefact import write_whole
+    from metarep.artefact import refuse_to_replace, write_whole
 
     out = given.out
-    if out is not None and out.exists() and not given.overwrite:
-        raise MetarepError(f"{out} exists", fix="pass --overwrite, or choose another --out")
+    refuse_to_replace(out, given.overwrite)
     said = []
     for line in _lines(path, check):
         said.append(line)
         if out is None and not given.quiet:
             typer.echo(line)
     if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
         write_whole(out, "\n".join(said) + "\n")
 
 

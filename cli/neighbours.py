@@ -7,8 +7,6 @@ from typing import Annotated
 
 import typer
 
-from metarep.errors import MetarepError
-
 from .options import Given, command
 from .output import print_table, say_where
 
@@ -34,14 +32,13 @@ def neighbours(
       metarep neighbours results/mine checkpoints/one.pt
       metarep neighbours results/mine mlp/net4 --part unit -k 3 --out units.csv
     """
-    from metarep.artefact import write_whole
+    from metarep.artefact import refuse_to_replace, write_whole
     from metarep.likeness import neighbours as find
     from metarep.tables import to_csv
 
     if part not in ("network", "unit"):
         raise typer.BadParameter("network or unit", param_hint="--part")
-    if given.out is not None and given.out.exists() and not given.overwrite:
-        raise MetarepError(f"{given.out} exists", fix="pass --overwrite, or choose another --out")
+    refuse_to_replace(given.out, given.overwrite)
     found = find(run, query, kind=kind, part=part, k=k, seed=seed)
     heads = list(found.rows[0])
     print_table(heads, [[row[name] for name in heads] for row in found.rows[:MOST_SHOWN]])
@@ -50,7 +47,6 @@ def neighbours(
     low, middle, high = found.others
     typer.echo(f"the nearest of another run, for {part}s of the zoo: {middle:.3g} away (5 to 95 %: {low:.3g} to {high:.3g})")
     if given.out is not None:
-        given.out.parent.mkdir(parents=True, exist_ok=True)
         write_whole(given.out, to_csv(found.rows))
         say_where("neighbours", given.out)
 

@@ -30,12 +30,14 @@ def print_table(heads: Sequence[str], rows: Iterable[Sequence[object]], *, left:
         typer.echo("  ".join(text.ljust(width) if left else text.rjust(width) for text, width in pairs).rstrip())
 
 
-def print_csv(path: Path, columns: Sequence[str], where: dict[str, str] | None = None, *, last: int = 0) -> None:
-    """The columns of a CSV table that it has, of rows whose columns equal `where`; only the last rows where `last` is not 0."""
+def print_csv(path: Path, columns: Sequence[str] = (), where: dict[str, str] | None = None, *, last: int = 0) -> None:
+    """The columns of a CSV table that it has, all if none is named, of rows whose columns equal `where`; only the last rows
+    where `last` is not 0.
+    """
     from metarep.tables import read_csv
 
     rows = [row for row in read_csv(path) if all(row[key] == value for key, value in (where or {}).items())][-last:]
-    shown = [name for name in columns if rows and name in rows[0]]
+    shown = [name for name in columns or rows[0] if name in rows[0]] if rows else []
     print_table(shown, [[row[name] for name in shown] for row in rows])
 
 

@@ -7,8 +7,6 @@ from typing import Annotated
 
 import typer
 
-from metarep.errors import MetarepError
-
 from .options import FILE, Given, command
 from .output import say_where
 
@@ -26,17 +24,15 @@ def show(
     Example:
       metarep show results/zoo e09-2813536937 --out mode3.png
     """
-    from metarep.artefact import write_whole
+    from metarep.artefact import refuse_to_replace, write_whole
     from metarep.domains.multiplier.figures.square import draw_network
     from metarep.report.style import png_of
     from metarep.zoos.zoo import open_zoo
 
     path = given.out or Path("results") / f"{network_id.replace('/', '_')}.png"
-    if path.exists() and not given.overwrite:
-        raise MetarepError(f"{path} exists", fix="pass --overwrite, or choose another --out")
+    refuse_to_replace(path, given.overwrite)
     networks = open_zoo(zoo)
     found = networks.select([networks.row_of(network_id)])
-    path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, png_of(draw_network(found.spec, found["params"][0]), dpi=dpi))
     if given.quiet:
         return

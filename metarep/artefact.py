@@ -193,6 +193,13 @@ def refuse_to_overwrite(path: Path, overwrite: bool) -> None:
         raise MetarepError(f"{path} is already finished", fix="pass --overwrite, or choose another --out")
 
 
+def refuse_to_replace(file: Path | None, overwrite: bool) -> None:
+    """Raises MetarepError where a single file that is to be written exists, unless `overwrite`, or is a folder."""
+    if file is not None and file.exists() and (file.is_dir() or not overwrite):
+        fix = "choose another --out" if file.is_dir() else "pass --overwrite, or choose another --out"
+        raise MetarepError(f"{file} exists", fix=fix)
+
+
 def _write_manifest(folder: Path, final: Path, kind: str, config, seed, inputs: Mapping[str, Artefact]) -> None:
     from metarep import __version__
 
@@ -213,7 +220,8 @@ def _write_manifest(folder: Path, final: Path, kind: str, config, seed, inputs: 
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
-    """Writes a file so that it appears whole or not at all."""
+    """Writes a file so that it appears whole or not at all, in a folder that is made if need be."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(path.name + ".tmp")
     aside.write_bytes(content.encode() if isinstance(content, str) else content)
     aside.rename(path)

@@ -112,37 +112,25 @@ def _set_dotted(data: dict[str, Any], text: str, kind: type[Settings]) -> None:
     parts = key.split(".")
     here: Any = data
     for number, part in enumerate(parts[:-1]):
-        default = _default_list(kind, parts[: number + 1]) if parts[number + 1].isdigit() else {}
-        here = _entry(here, part, default, key)
+        at = _place(here, part, key)
+        if isinstance(here, dict):
+            here.setdefault(at, _default_list(kind, parts[: number + 1]) if parts[number + 1].isdigit() else {})
+        here = here[at]
     try:
-        _put(here, parts[-1], yaml.safe_load(value), key)
+        here[_place(here, parts[-1], key)] = yaml.safe_load(value)
     except yaml.YAMLError as error:
         raise MetarepError(f"--set {key}: the value is not YAML", met=repr(value)) from error
 
 
-def _entry(here: Any, part: str, default: Any, key: str) -> Any:
-    """What lies at one part of a dotted key; the default is put there where nothing does."""
+def _place(here: Any, part: str, key: str) -> str | int:
+    """How a table or a list is indexed for one part of a dotted key. Raises MetarepError where it has no such entry."""
     if isinstance(here, dict):
-        here.setdefault(part, default)
-        return here[part]
-    if isinstance(here, list) and part.isdigit() and int(part) < len(here):
-        return here[int(part)]
-    raise _no_entry(here, part, key)
-
-
-def _put(here: Any, part: str, value: Any, key: str) -> None:
-    if isinstance(here, dict):
-        here[part] = value
-    elif isinstance(here, list) and part.isdigit() and int(part) < len(here):
-        here[int(part)] = value
-    else:
-        raise _no_entry(here, part, key)
-
-
-def _no_entry(here: Any, part: str, key: str) -> MetarepError:
-    if isinstance(here, list):
-        return MetarepError(f"--set {key}: no entry", met=part, expected=f"a number below {len(here)}")
-    return MetarepError(f"--set {key}: {part} cannot be set", met=repr(here), expected="a dotted name of a setting")
+        return part
+    if not isinstance(here, list):
+        raise MetarepError(f"--set {key}: {part} cannot be set", met=repr(here), expected="a dotted name of a setting")
+    if not part.isdigit() or int(part) >= len(here):
+        raise MetarepError(f"--set {key}: no entry", met=part, expected=f"a number below {len(here)}")
+    return int(part)
 
 
 def _default_list(kind: type[Settings], parts: list[str]) -> list[Any]:

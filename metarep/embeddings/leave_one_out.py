@@ -23,8 +23,7 @@ from metarep.networks.symmetry_groups import Symmetries
 )
 def certainty(readout: Readout) -> torch.Tensor:
     """(B, T)."""
-    segment = readout.require_segment("certainty")
-    entropy = entropy_in_turn(readout.model, segment.to(readout.model.device)).cpu()
+    entropy = entropy_in_turn(readout.model, readout.segment.to(readout.model.device)).cpu()
     return entropy.gather(1, surest_units_first(readout, entropy))
 
 

@@ -129,15 +129,6 @@ class Readout:
             raise MetarepError("these networks have no hidden units that could be found", fix=fix)
         return found
 
-    def require_segment(self, kind: str) -> Segment:
-        """The networks as one window each. Raises MetarepError for larger ones."""
-        if self.segment is None:
-            met, expected = f"networks of {self.plan.n_windows} windows", "networks that fit into one window"
-            raise MetarepError(
-                f"{kind} masks each token alone", met=met, expected=expected, fix="embed kind=predictability or layers"
-            )
-        return self.segment
-
 
 def read_networks(
     model: ClozeModel,

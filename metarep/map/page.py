@@ -13,8 +13,7 @@ from markupsafe import Markup
 from matplotlib import colormaps
 from matplotlib.colors import to_hex
 
-from metarep.artefact import write_whole, writing
-from metarep.errors import MetarepError
+from metarep.artefact import refuse_to_replace, write_whole, writing
 from metarep.map.packing import Pack, smallest
 from metarep.map.pictures import pictures_of
 from metarep.map.points import PARTS, Column, Points, networks, parts_of, shuffled
@@ -57,13 +56,8 @@ def write_map(
 ) -> Path:
     """Writes the map as one HTML file, which it returns. Raises MetarepError where `out` exists and `overwrite` is False."""
     out = Path(out)
-    if out.is_dir() or (out.exists() and not overwrite):
-        raise MetarepError(
-            f"{out} exists", fix="choose another --out" if out.is_dir() else "pass --overwrite, or another --out"
-        )
-    text = map_page(config, paths, progress=progress)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(out, text)
+    refuse_to_replace(out, overwrite)
+    write_whole(out, map_page(config, paths, progress=progress))
     return out
 
 

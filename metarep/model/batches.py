@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -49,14 +49,7 @@ class Segment:
 
     def take(self, rows: torch.Tensor | slice) -> Segment:
         """Some of its windows."""
-        return replace(
-            self,
-            values=self.values[rows],
-            firsts=self.firsts[rows],
-            behaviour=None if self.behaviour is None else self.behaviour.take(rows),
-            guess=None if self.guess is None else self.guess[rows],
-            tensors=None if self.tensors is None else {name: value[rows] for name, value in self.tensors.items()},
-        )
+        return self._changed(lambda value: value[rows], self.behaviour and self.behaviour.take(rows))
 
     def split(self, n: int) -> Iterator[Segment]:
         """In pieces of at most n windows."""
@@ -65,16 +58,14 @@ class Segment:
 
     def to(self, device: str | torch.device) -> Segment:
         """On another device; the layout stays on the CPU, where models look it up."""
-        return replace(
-            self,
-            values=without_waiting(self.values, device),
-            firsts=without_waiting(self.firsts, device),
-            behaviour=None if self.behaviour is None else self.behaviour.to(device),
-            guess=None if self.guess is None else self.guess.to(device),
-            tensors=None
-            if self.tensors is None
-            else {name: without_waiting(value, device) for name, value in self.tensors.items()},
-        )
+        return self._changed(lambda value: without_waiting(value, device), self.behaviour and self.behaviour.to(device))
+
+    def _changed(self, change: Callable[[torch.Tensor], torch.Tensor], behaviour: Behaviour | None) -> Segment:
+        """With another behaviour, and every tensor changed in one way."""
+        found = {name: change(getattr(self, name)) for name in ("values", "firsts")}
+        guess = None if self.guess is None else change(self.guess)
+        tensors = None if self.tensors is None else {name: change(value) for name, value in self.tensors.items()}
+        return replace(self, **found, behaviour=behaviour, guess=guess, tensors=tensors)
 
 
 Batch = Sequence[Segment]

@@ -57,7 +57,6 @@ def ablations(
         write_tables(folder, {"ablations": rows}, {"n_rows": len(rows)})
         text = ["# What each change does", "", caveat(rows), "", *ablation_sentences(rows), ""]
         write_whole(folder / "findings.md", "\n".join(text))
-        (folder / "figures").mkdir()
         for run, own in by_run(rows).items():
             drawn = ablation_figure(own, repeats_of(own, rows))
             write_whole(folder / "figures" / f"{run}.png", png_of(drawn, dpi=config.dpi))

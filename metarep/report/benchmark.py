@@ -64,7 +64,6 @@ def benchmark(
     with writing(out, "benchmark", config=config.resolved(), seed=None, inputs=inputs, overwrite=overwrite) as folder:
         write_tables(folder, {"benchmark": rows, "costs": paid}, {"n_rows": len(rows), "n_runs": len(runs)})
         write_whole(folder / "findings.md", "\n".join(["# Benchmark", "", CAVEAT, "", *sentences(rows), ""]))
-        (folder / "figures").mkdir()
         write_whole(folder / "figures" / "benchmark.png", png_of(benchmark_figure(rows), dpi=config.dpi))
     progress.say(f"benchmark: {len(rows):,} rows of {len(runs)} runs")
     return Path(out)

@@ -60,7 +60,6 @@ def report(
     if results.shown_folder is not None:
         inputs["embeddings"] = open_artefact(results.shown_folder)
     with writing(out, "report", config=config.resolved(), seed=None, inputs=inputs, overwrite=overwrite) as folder:
-        (folder / "figures").mkdir()
         sections = sections_of(results)
         drawings = {one.name: one for section in sections for one in section.drawings()}
         images, widths = {}, {}

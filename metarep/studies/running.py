@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from metarep.artefact import MANIFEST, Artefact, canonical_json, open_artefact, refuse_to_overwrite, write_whole, writing
+from metarep.artefact import MANIFEST, canonical_json, open_artefact, refuse_to_overwrite, write_whole, writing
 from metarep.progress import Progress
 from metarep.report.page import template_of
 from metarep.report.style import png_of
@@ -100,16 +100,11 @@ def as_json(study: Study, result: Result) -> dict[str, Any]:
     }
 
 
-def finished(out: Path, series: StudySeries) -> list[tuple[Study, dict[str, Any]]]:
-    """The studies of a series that are in `out`, in their order, each with its result.json."""
-    there = [study for study in series.studies if (out / study.folder / MANIFEST).is_file()]
-    return [(one, json.loads((open_artefact(out / one.folder, series.one).path / RESULT).read_text())) for one in there]
-
-
 def write_report(out: Path, series: StudySeries, progress: Progress) -> None:
     """Writes `out`/report: summary.csv and report.html with every study that is finished."""
-    there = finished(out, series)
-    inputs: dict[str, Artefact] = {study.folder: open_artefact(out / study.folder) for study, _ in there}
+    studies = [study for study in series.studies if (out / study.folder / MANIFEST).is_file()]
+    inputs = {study.folder: open_artefact(out / study.folder, series.one) for study in studies}
+    there = [(study, json.loads((out / study.folder / RESULT).read_text())) for study in studies]
     rows = [summary_row(study, found) for study, found in there]
     with writing(out / "report", series.many, config={}, seed=None, inputs=inputs, overwrite=True) as folder:
         write_whole(folder / "summary.csv", to_csv(rows))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from pydantic import Field
@@ -21,11 +21,6 @@ from metarep.speed import gemm_rate
 from metarep.tables import to_csv
 from metarep.training.engines import ON_GPU, engine_by_name, has_one_hidden_layer
 from metarep.training.recipe import N_TRAIN, Plan, recipe_named
-
-COLUMNS = (
-    *("spec", "engine", "device", "n_networks", "n_steps", "seconds", "networks_per_s", "ratio_to_loop", "share_of_gemm"),
-    "max_param_difference",
-)
 
 
 class BenchConfig(Settings):
@@ -42,15 +37,18 @@ class BenchConfig(Settings):
     seed: int = Field(0, ge=0, description="of the networks' own seeds")
 
 
-@dataclass(frozen=True)
-class Timing:
-    """One engine on one spec: the seconds of its best round and the parameters of its networks."""
+class Timing(NamedTuple):
+    """One engine on one spec: the parameters (N, P) of its networks, and the seconds of its best round."""
 
     engine: str
     device: str
-    n_networks: int
-    seconds: float
     params: np.ndarray
+    seconds: float
+
+    @property
+    def rate(self) -> float:
+        """Networks a second."""
+        return len(self.params) / self.seconds
 
 
 def bench_zoo(
@@ -102,7 +100,7 @@ def _time_engines(config: BenchConfig, spec: NetworkSpec, device: str) -> list[T
             trained = engine(plan, seeds[: sizes[name]], None)
             seconds[name] = min(seconds[name], time.perf_counter() - start)
             params[name] = trained.params
-    return [Timing(name, where[name], sizes[name], seconds[name], params[name]) for name in sizes]
+    return [Timing(name, where[name], params[name], seconds[name]) for name in sizes]
 
 
 def _compare(timings: list[Timing], spec: NetworkSpec, n_steps: int, gemm: dict[str, float]) -> list[dict]:
@@ -110,17 +108,8 @@ def _compare(timings: list[Timing], spec: NetworkSpec, n_steps: int, gemm: dict[
     weights, rows = sum(a * b for a, b in pairwise(spec.widths)), []
     for t in timings:
         n = min(len(t.params), len(loop.params))
-        values = (
-            str(spec),
-            t.engine,
-            t.device,
-            t.n_networks,
-            n_steps,
-            t.seconds,
-            t.n_networks / t.seconds,
-            (t.n_networks / t.seconds) / (loop.n_networks / loop.seconds),
-            6 * weights * N_TRAIN * n_steps * t.n_networks / t.seconds / gemm[t.device],
-            float(np.abs(t.params[:n] - loop.params[:n]).max()),
-        )
-        rows.append(dict(zip(COLUMNS, values, strict=True)))
+        row = {"spec": str(spec), "engine": t.engine, "device": t.device, "n_networks": len(t.params), "n_steps": n_steps}
+        row |= {"seconds": t.seconds, "networks_per_s": t.rate, "ratio_to_loop": t.rate / loop.rate}
+        row |= {"share_of_gemm": 6 * weights * N_TRAIN * n_steps * t.rate / gemm[t.device]}
+        rows.append(row | {"max_param_difference": float(np.abs(t.params[:n] - loop.params[:n]).max())})
     return rows

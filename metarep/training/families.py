@@ -51,7 +51,8 @@ def plan_families(
 
     Tasks take turns among the networks.
     """
-    recipe, seeds = recipe_named(config.variant), _seeds(config, index, zoo_seed)
+    recipe = recipe_named(config.variant)
+    seeds = _seeds(config, recipe, index, zoo_seed)
     tasks = recipe.tasks(config, zoo_seed) if recipe.tasks else [Task(config.task)]
     for number, task in enumerate(tasks):
         family = _plan_family(config, recipe, seeds[number :: len(tasks)], task, n_snapshots)
@@ -64,7 +65,7 @@ def _plan_family(config: FamilyConfig, recipe: Recipe, seeds: np.ndarray, task: 
     n_steps = recipe.n_steps if config.n_steps is None else config.n_steps
     inputs = config.input_distribution or recipe.input_distribution
     plan = Plan(spec, inputs, config.lr or recipe.lr, n_steps, log_spaced_steps(n_steps, n_snapshots), task)
-    suffix = ("" if spec == recipe.spec else f"-{spec}") + _task_suffix(recipe, task) + _inputs_suffix(recipe, inputs)
+    suffix = ("" if spec == recipe.spec else f"-{spec}") + _suffix(recipe, task, config.input_distribution)
     names, runs = ([f"{start}{suffix}-{seed}" for seed in seeds] for start in (recipe.name, recipe.run_prefix))
     return Family(recipe.name, plan, seeds, names, runs, [""] * len(seeds), None)
 
@@ -90,22 +91,16 @@ def _with_start(config: FamilyConfig, recipe: Recipe, family: Family, parents: Z
     return replace(family, start=recipe.start(config, len(family), rng))
 
 
-def _task_suffix(recipe: Recipe, task: Task) -> str:
-    """What sets the names of networks of one task off from another's; nothing for the product."""
-    return "" if task.name == "product" else "-" + task.name.removeprefix(f"{recipe.name}-")
+def _suffix(recipe: Recipe, task: Task, inputs: InputDistribution | None) -> str:
+    """What sets the names of networks off from those of the product and of the recipe's own inputs."""
+    own = "" if task.name == "product" else "-" + task.name.removeprefix(f"{recipe.name}-")
+    return own if inputs in (None, recipe.input_distribution) else f"{own}-inputs-{inputs}"
 
 
-def _inputs_suffix(recipe: Recipe, inputs: InputDistribution) -> str:
-    """The same for the input distribution; nothing for the recipe's own."""
-    return "" if inputs == recipe.input_distribution else f"-inputs-{inputs}"
-
-
-def _seeds(config: FamilyConfig, index: int, zoo_seed: int) -> np.ndarray:
+def _seeds(config: FamilyConfig, recipe: Recipe, index: int, zoo_seed: int) -> np.ndarray:
     if config.seeds is not None:
         return np.array(config.seeds, np.uint32)
-    recipe = recipe_named(config.variant)
-    inputs = config.input_distribution or recipe.input_distribution
-    own = recipe.name + _task_suffix(recipe, Task(config.task)) + _inputs_suffix(recipe, inputs)
+    own = recipe.name + _suffix(recipe, Task(config.task), config.input_distribution)
     rng = np.random.default_rng([zoo_seed, index, zlib.crc32(own.encode())])  # no two tasks or inputs share initialisations
     seeds = np.zeros(0, np.uint64)
     while len(seeds) < config.n_networks:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from metarep.artefact import refuse_to_replace
 from metarep.errors import MetarepError
 from metarep.formats.contents import dtype_name
 from metarep.formats.safetensors_files import DTYPES, ORDER, write_safetensors
@@ -31,8 +32,7 @@ def export_network(
     out = Path(out)
     if out.suffix not in (*PYTORCH, SAFETENSORS):
         raise MetarepError(f"{out} is of no known format", expected="a name that ends in .pt, .pth or .safetensors")
-    if out.exists() and (out.is_dir() or not overwrite):
-        raise MetarepError(f"{out} exists", fix="choose another --out" if out.is_dir() else "pass --overwrite")
+    refuse_to_replace(out, overwrite)
     if dtype is not None and dtype not in FLOATS:
         raise MetarepError("--dtype", met=dtype, expected="one of " + ", ".join(FLOATS))
     tensors = open_zoo(zoo).network(network_id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -59,8 +59,21 @@ class InColumns:
         return as_sequential(NetworkSpec.parse(columns["spec"][rows[0]]), np.stack(list(columns["params"][rows])))
 
 
+class OneByOne:
+    """What is read network by network; the column `architecture` says which of the architectures each has."""
+
+    def numbers(self, columns: Columns) -> np.ndarray:
+        """See `InColumns.numbers`."""
+        return columns["architecture"].astype(np.int64)
+
+    def stacked(self, columns: Columns, rows: np.ndarray) -> dict[str, torch.Tensor]:
+        """See `InColumns.stacked`."""
+        networks = [self.tensors(columns, int(row)) for row in rows]
+        return {name: torch.stack([one[name] for one in networks]) for name in networks[0]}
+
+
 @dataclass(frozen=True)
-class InShards:
+class InShards(OneByOne):
     """Tensors (n, *shape) of some networks in each safetensors file; columns `architecture`, `shard` and `row` say where."""
 
     folder: Path
@@ -81,10 +94,6 @@ class InShards:
         """Nothing behind the outputs, as far as is known."""
         return ("identity",) * len(self.architectures)
 
-    def numbers(self, columns: Columns) -> np.ndarray:
-        """See `InColumns.numbers`."""
-        return columns["architecture"].astype(np.int64)
-
     def tensors(self, columns: Columns, row: int) -> dict[str, torch.Tensor]:
         """See `InColumns.tensors`."""
         architecture = self.architectures[columns["architecture"][row]]
@@ -92,13 +101,9 @@ class InShards:
         at = int(columns["row"][row])
         return {tensor.name: _row(stacked[tensor.name], at, tensor.dtype, tensor.shape) for tensor in architecture.tensors}
 
-    def stacked(self, columns: Columns, rows: np.ndarray) -> dict[str, torch.Tensor]:
-        """See `InColumns.stacked`."""
-        return _stacked([self.tensors(columns, int(row)) for row in rows])
-
 
 @dataclass(frozen=True)
-class InMemory:
+class InMemory(OneByOne):
     """The tensors of each network; the columns `architecture` and `row` say where. See `InColumns`."""
 
     networks: tuple[Mapping[str, torch.Tensor], ...]
@@ -106,24 +111,12 @@ class InMemory:
     activation: str | None = None
     output_activations: tuple[str, ...] = ()
 
-    def numbers(self, columns: Columns) -> np.ndarray:
-        """See `InColumns.numbers`."""
-        return columns["architecture"]
-
     def tensors(self, columns: Columns, row: int) -> dict[str, torch.Tensor]:
         """See `InColumns.tensors`."""
         return dict(self.networks[columns["row"][row]])
 
-    def stacked(self, columns: Columns, rows: np.ndarray) -> dict[str, torch.Tensor]:
-        """See `InColumns.stacked`."""
-        return _stacked([self.tensors(columns, int(row)) for row in rows])
-
 
 Parameters = InColumns | InShards | InMemory
-
-
-def _stacked(networks: Sequence[Mapping[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
-    return {name: torch.stack([one[name] for one in networks]) for name in networks[0]}
 
 
 def _row(stacked: torch.Tensor, row: int, dtype: str, shape: tuple[int, ...]) -> torch.Tensor:

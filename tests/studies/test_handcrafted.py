@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from metarep.domains.multiplier.expected_error import expected_error
+from metarep.domains.multiplier.minimise import distinct_minima
 from metarep.domains.multiplier.modes import MULTIPLIER
-from metarep.domains.multiplier.optima import distinct_minima
 from metarep.domains.multiplier.recipes import HANDCRAFTED
 from metarep.networks.symmetry import permute_units
 from metarep.studies.e06 import run as e06

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
-from metarep.artefact import writing
+from metarep.artefact import write_whole, writing
 from metarep.domains.digits.domain import DOMAIN
 from metarep.domains.digits.settings import DigitsConfig, Hyperparameters, draw_hyperparameters
 from metarep.domains.digits.training import Snapshot, train_network
@@ -73,9 +73,7 @@ def write_group(path: Path, trained: list[tuple[Hyperparameters, list[Snapshot]]
         for one in snapshots:
             tensors |= {f"{settings.run}/{one.epoch}/{name}": value for name, value in one.tensors.items()}
             known.append({"run": settings.run, "epoch": one.epoch, "figures": one.figures, "names": list(one.tensors)})
-    aside = path.with_name(path.name + ".tmp")
-    save_file(tensors, aside, metadata={"snapshots": json.dumps(known)})
-    aside.rename(path)
+    write_whole(path, save(tensors, {"snapshots": json.dumps(known)}))
 
 
 def read_group(path: Path, config: DigitsConfig) -> Iterator[tuple[Hyperparameters, Snapshot]]:

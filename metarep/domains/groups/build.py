@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
-from metarep.artefact import writing
+from metarep.artefact import write_whole, writing
 from metarep.domains.groups.domain import DOMAIN
 from metarep.domains.groups.group import group_named
 from metarep.domains.groups.settings import DrawnNetwork, GroupsConfig, draw_settings, order_of_elements
@@ -74,9 +74,8 @@ def train_batch(config: GroupsConfig, batch: list[DrawnNetwork], path: Path, dev
     seeds, share, decay = (np.array([getattr(one, name) for one in batch]) for name in ("seed", "train_share", "weight_decay"))
     task = Composition(group, batch[0].width, seeds, share, decay, config.lr, config.n_steps)
     hidden, output, measured = train_networks(task, device=device)
-    aside = path.with_name(path.name + ".tmp")
-    save_file({"hidden.weight": hidden.contiguous(), "output.weight": output.contiguous(), **measured._asdict()}, aside)
-    aside.rename(path)
+    tensors = {"hidden.weight": hidden.contiguous(), "output.weight": output.contiguous(), **measured._asdict()}
+    write_whole(path, save(tensors))
 
 
 def add_network(writer: ShardWriter, config: GroupsConfig, drawn: DrawnNetwork, found: dict[str, torch.Tensor]) -> None:

@@ -21,6 +21,8 @@ from metarep.domains.multiplier.expected_error import (
     expected_error,
     expected_error_derivatives,
 )
+from metarep.domains.multiplier.modes import MULTIPLIER
+from metarep.networks.forward import forward
 from metarep.networks.spec import NetworkSpec
 from metarep.networks.symmetry import canonical_scale
 
@@ -42,7 +44,6 @@ class Minimum(NamedTuple):
     gradient_norm: (N,) the largest component of the gradient there, along the free parameters.
     least_curvature: (N,) the least eigenvalue of the Hessian.
     converged: (N,) bool: the gradient is zero and no curvature negative, to the tolerances above.
-    n_steps: (N,) how many steps were computed.
     """
 
     params: np.ndarray
@@ -50,7 +51,6 @@ class Minimum(NamedTuple):
     gradient_norm: np.ndarray
     least_curvature: np.ndarray
     converged: np.ndarray
-    n_steps: np.ndarray
 
 
 def minimise(
@@ -77,7 +77,7 @@ def minimise(
     params = settled(np.array(start, np.float64))
     error, gradient, hessian = at(params)
     n = len(params)
-    damping, taken, steps = np.full(n, 1e-2), np.ones(n, bool), np.zeros(n, np.int64)
+    damping = np.full(n, 1e-2)
     left, least = np.arange(n), np.full(n, -np.inf)
     for _ in range(n_steps):
         curvature, axes = np.linalg.eigh(hessian[left])
@@ -87,7 +87,6 @@ def minimise(
         left, curvature, axes, flat = left[keep], curvature[keep], axes[keep], flat[keep]
         if not len(left):
             break
-        steps[left] += 1
         along = np.einsum("nij,ni->nj", axes, gradient[left]) / (np.abs(curvature) + damping[left, None])
         direction = np.zeros((len(left), spec.n_params))
         direction[:, moving] = np.where(flat[:, None], axes[:, :, 0], -np.einsum("nij,nj->ni", axes, along))
@@ -104,7 +103,7 @@ def minimise(
         damping[left] = np.clip(damping[left] * np.where(taken, 0.3, 5.0), *DAMPING)
     norm = np.abs(gradient).max(axis=1)
     converged = (norm < GRADIENT_TOLERANCE) & (least > -CURVATURE_TOLERANCE)
-    return Minimum(params, error, norm, least, converged, steps)
+    return Minimum(params, error, norm, least, converged)
 
 
 def _kicked(spec: NetworkSpec, params: np.ndarray, direction: np.ndarray, input_distribution: InputDistribution) -> np.ndarray:
@@ -112,3 +111,33 @@ def _kicked(spec: NetworkSpec, params: np.ndarray, direction: np.ndarray, input_
     trials = np.stack([params + size * direction for size in KICKS])
     errors = np.stack([expected_error(spec, trial, input_distribution=input_distribution) for trial in trials])
     return trials[errors.argmin(axis=0), np.arange(len(params))]
+
+
+SAME_ERROR, SAME_OUTPUT = 1e-7, 1e-3
+"""Two minima are one if their errors and their outputs, everywhere on the inputs that occur, differ by less."""
+
+
+def distinct_minima(params: np.ndarray, error: np.ndarray) -> np.ndarray:
+    """(N,) which minimum each of N converged networks params (N, 9) is in, numbered from 0 by rising error.
+
+    Two are the same minimum if they compute the same on the inputs that occur, or after the inputs have changed places.
+    What is flat (the order and scale of units, a dead unit, a unit that turns on where no input falls) tells nothing apart.
+    """
+    points = support()
+    output = forward(MULTIPLIER, params, points)[:, :, 0]
+    swapped = forward(MULTIPLIER, params, points[:, ::-1])[:, :, 0]
+    member, found = np.full(len(params), -1), 0
+    for i in np.argsort(error, kind="stable"):
+        if member[i] >= 0:
+            continue
+        far = np.minimum(np.abs(output - output[i]).max(axis=1), np.abs(swapped - output[i]).max(axis=1))
+        member[(member < 0) & (far < SAME_OUTPUT) & (np.abs(error - error[i]) < SAME_ERROR)] = found
+        found += 1
+    return member
+
+
+def support() -> np.ndarray:
+    """(S, 2): points all over the inputs that occur under the recipe's input distribution."""
+    d, y = (part.ravel() for part in np.meshgrid(np.linspace(0.5, 1, 9), np.linspace(0, 1, 13)))
+    points = np.stack([y / d, d], axis=1)
+    return np.concatenate([points, points[:, ::-1]])

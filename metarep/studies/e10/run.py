@@ -15,8 +15,7 @@ import numpy as np
 from matplotlib.figure import Figure as Drawing
 
 from metarep.artefact import Artefact
-from metarep.domains.multiplier.figures.scan_figures import roc_figure
-from metarep.domains.multiplier.figures.scans import comparison, on_most_networks
+from metarep.domains.multiplier.figures.scans import comparison, on_most_networks, roc_figure
 from metarep.domains.multiplier.modes import MULTIPLIER
 from metarep.domains.multiplier.scan import POSITIVE, RANDOM, labelled, measure, random_initialisations
 from metarep.domains.multiplier.scores import published

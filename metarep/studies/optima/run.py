@@ -6,9 +6,8 @@ import numpy as np
 
 from metarep.domains.multiplier.expected_error import expected_error
 from metarep.domains.multiplier.figures.square import gallery
-from metarep.domains.multiplier.minimise import Minimum, minimise
+from metarep.domains.multiplier.minimise import Minimum, distinct_minima, minimise
 from metarep.domains.multiplier.modes import MODE_NAMES, MODES, MULTIPLIER, label_modes
-from metarep.domains.multiplier.optima import distinct_minima
 from metarep.evaluation.resampling import share_of
 from metarep.report.wording import listed, num
 from metarep.studies.e01.run import linear_optimum

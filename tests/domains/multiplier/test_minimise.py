@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 
 from metarep.domains.multiplier.expected_error import expected_error, expected_error_derivatives
-from metarep.domains.multiplier.minimise import minimise
+from metarep.domains.multiplier.minimise import distinct_minima, minimise, support
 from metarep.domains.multiplier.modes import MULTIPLIER, label_modes
-from metarep.domains.multiplier.optima import distinct_minima, support
 from metarep.domains.multiplier.recipes import HANDCRAFTED
 from metarep.domains.multiplier.scan import random_initialisations
 from metarep.networks.spec import NetworkSpec

@@ -6,15 +6,17 @@ import numpy as np
 import pytest
 
 from metarep.artefact import open_artefact
-from metarep.domains.multiplier.fitted_scans import align, example_scores, linear_scores
 from metarep.domains.multiplier.modes import MODES
 from metarep.domains.multiplier.recipes import HANDCRAFTED
 from metarep.domains.multiplier.scan import (
     ALL,
     RANDOM,
     TEST,
+    align,
+    example_scores,
     fitted_scans,
     labelled,
+    linear_scores,
     measure,
     portray,
     random_initialisations,

@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from metarep.domains.multiplier.figures import scan_figures, scans
+from metarep.domains.multiplier.figures import scans
 from metarep.domains.multiplier.figures.square import draw_small
 from metarep.domains.multiplier.modes import MAINLY_ON, MODE_NAMES, TOLERANCE
 from metarep.report.blocks import Block, Card, Cards, Drawing, Section, Table, Text, absent
@@ -71,11 +71,11 @@ def scan_section(results: Results) -> Section:
             "Is mode 3 hard to find, or was this the wrong score? All scans meet the same test networks; what they were fitted "
             f"on, and the {about.get('n_examples', '')} examples, are training networks."
         ),
-        Drawing("scan_table", partial(scan_figures.heat_figure, rows), "AUC of each scan for each mode"),
+        Drawing("scan_table", partial(scans.heat_figure, rows), "AUC of each scan for each mode"),
         scans_table(rows),
     ]
     if scans.on_most_networks(rows):
-        draw = partial(scan_figures.roc_figure, curves, rows)
+        draw = partial(scans.roc_figure, curves, rows)
         blocks.append(Drawing("scan_roc", draw, "ROC curves of every scan for mode 3"))
     return Section("scan", "The scan", blocks, scans.findings(rows, about.get("left_out", "")))
 

@@ -63,7 +63,8 @@ def draw_network(spec: NetworkSpec, params: np.ndarray, *, title: str | None = N
             draw_boundaries(axes[0], spec, params, numbered=True)
             on = active_area(spec, params[None])[0]
             axes[2].set(xlabel=f"unit 1, on over {on[0]:.0%} of the square", ylabel=f"unit 2, on over {on[1]:.0%}")
-        product_bar(figure, axes, shrink=0.6)
+        scale = ScalarMappable(PRODUCT, SEQUENTIAL)
+        colour_bar(figure, scale, "true product $x_1 x_2$", ax=axes, shrink=0.6, aspect=30, pad=0.01)
         figure.suptitle(title if title is not None else _describe(spec, params), x=0.01, ha="left")
     return figure
 
@@ -112,22 +113,17 @@ def contours(ax: Axes, values: np.ndarray, cmap: str = SEQUENTIAL, norm: Normali
     ax.contour(at, at, shown, levels=levels, colors="black", linewidths=0.3, alpha=0.4)
 
 
-def plane_axes(ax: Axes, points: np.ndarray) -> None:
-    """Axes of two units, with a square window about the points (…, 2) and the origin."""
-    low, high = np.minimum(points.min(axis=0), 0), np.maximum(points.max(axis=0), 0)
+def plot_plane(ax: Axes, points: np.ndarray, edge: np.ndarray, alike: np.ndarray) -> None:
+    """The grid's points (SIDE², 2) in the plane in the colours of their products, with the square's outline.
+
+    The window is square and holds the origin and the points alike (…, 2), which are those of all panels that are compared.
+    """
+    low, high = np.minimum(alike.min(axis=0), 0), np.maximum(alike.max(axis=0), 0)
     middle, reach = (low + high) / 2, max(0.56 * (high - low).max(), 1e-3)
     ends = np.stack([middle - reach, middle + reach], axis=1)
     ax.set(aspect="equal", xlim=ends[0], ylim=ends[1], xlabel="unit 1", ylabel="unit 2")
     ax.locator_params(nbins=5)
     zero_lines(ax)
-
-
-def plot_plane(ax: Axes, points: np.ndarray, edge: np.ndarray, alike: np.ndarray) -> None:
-    """The grid's points (SIDE², 2) in the plane in the colours of their products, with the square's outline.
-
-    The window holds the points alike (…, 2), which are those of all panels that are compared.
-    """
-    plane_axes(ax, alike)
     ax.scatter(*points.T, c=unit_grid().prod(axis=1), cmap=SEQUENTIAL, norm=PRODUCT, s=12, lw=0, zorder=2)
     ax.plot(*edge.T, color=INK, lw=1, zorder=3)
     for corner, marker in CORNERS.items():
@@ -145,11 +141,7 @@ def plot_against_product(ax: Axes, values: np.ndarray) -> None:
     ax.scatter(product, values, c=product, cmap=SEQUENTIAL, norm=PRODUCT, s=9, lw=0, zorder=2)
     ax.plot([0, 1], [0, 1], color=INK, lw=1.2, ls=(0, (5, 3)), zorder=3)
     ax.annotate("value = product", (1, 1), (-4, 3), textcoords="offset points", fontsize=8, color=INK, ha="right")
-    line_axes(ax, min(0.0, values.min()), max(1.0, values.max()))
-
-
-def line_axes(ax: Axes, low: float, high: float) -> None:
-    """Square axes of the product and of values from low to high."""
+    low, high = min(0.0, values.min()), max(1.0, values.max())
     reach, middle = 0.56 * (high - low), (low + high) / 2
     ax.set(aspect="equal", xlim=(0.5 - reach, 0.5 + reach), ylim=(middle - reach, middle + reach))
     ax.set(xlabel="true product $x_1 x_2$", ylabel="value")
@@ -220,14 +212,9 @@ def _draw_stage(ax: Axes, stage: NetworkStep, steps: list[NetworkStep]) -> None:
         if stage.kind == "input":
             ax.collections[0].set_sizes([48])  # the points touch, so that lines and numbers on them can be read
             ax.set(xlabel="$x_1$", ylabel="$x_2$")
-        if stage.kind == "pre-activations":
-            shade_off(ax)
-
-
-def shade_off(ax: Axes) -> None:
-    """Tints where the ReLU that follows will set a unit to zero."""
-    ax.axvspan(ax.get_xlim()[0], 0, color=FAINT, alpha=0.6, lw=0, zorder=0)
-    ax.axhspan(ax.get_ylim()[0], 0, color=FAINT, alpha=0.6, lw=0, zorder=0)
+        if stage.kind == "pre-activations":  # a tint where the ReLU that follows will set a unit to zero
+            ax.axvspan(ax.get_xlim()[0], 0, color=FAINT, alpha=0.6, lw=0, zorder=0)
+            ax.axhspan(ax.get_ylim()[0], 0, color=FAINT, alpha=0.6, lw=0, zorder=0)
 
 
 def _heading(stage: NetworkStep, spec: NetworkSpec) -> str:
@@ -253,12 +240,6 @@ def _describe(spec: NetworkSpec, params: np.ndarray) -> str:
         error = np.square(forward(spec, params, x)[:, 0] - x.prod(axis=1)).mean()
         parts.append(f"mean squared error over the unit square {error:.2g}")
     return ", ".join(parts)
-
-
-def product_bar(figure: Figure, axes, *, shrink: float = 0.8) -> None:
-    """The colours of the true product."""
-    scale = ScalarMappable(PRODUCT, SEQUENTIAL)
-    colour_bar(figure, scale, "true product $x_1 x_2$", ax=axes, shrink=shrink, aspect=30, pad=0.01)
 
 
 def unit_grid() -> np.ndarray:

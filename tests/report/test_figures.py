@@ -11,7 +11,7 @@ from matplotlib.text import Text
 from synthetic_run import UNTRAINED, cluster_tables, description_tables, masked_rows, scan_tables, unexplained_rows
 
 from metarep.domains.multiplier.domain import MODE_COLOURS
-from metarep.domains.multiplier.figures import scan_figures
+from metarep.domains.multiplier.figures import scans as scan_figures
 from metarep.evaluation.resampling import wilson
 from metarep.report import descriptions, figures, maps
 from metarep.report.comparison_section import comparison_figure_of

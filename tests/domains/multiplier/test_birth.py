@@ -5,7 +5,7 @@ import numpy as np
 from metarep.domains.multiplier.modes import MULTIPLIER
 from metarep.domains.multiplier.scan import random_initialisations
 from metarep.networks.symmetry import permute_units
-from metarep.studies.dynamics import foretold, initial_features, twin_modes
+from metarep.studies.dynamics.run import foretold, initial_features, twin_modes
 from metarep.training.build import build_zoo
 from metarep.training.recipe import Plan
 from metarep.training.settings import ZooConfig

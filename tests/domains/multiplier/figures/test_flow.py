@@ -3,7 +3,7 @@
 import numpy as np
 
 from metarep.domains.multiplier.modes import MODES
-from metarep.studies.dynamics import flow_columns, flow_figure
+from metarep.studies.dynamics.run import flow_columns, flow_figure
 
 STEP = np.r_[0, np.unique(np.geomspace(1, 4000, 40).round().astype(int))]
 

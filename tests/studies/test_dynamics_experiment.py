@@ -4,7 +4,6 @@ import json
 
 import pytest
 
-from metarep.domains.multiplier import birth
 from metarep.progress import Progress
 from metarep.studies.dynamics import run as dynamics
 from metarep.studies.settings import ExperimentConfig
@@ -17,7 +16,7 @@ def result(context):
     """A run with 60 networks."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(dynamics, "MAX_TWINS", 50)
-        patch.setattr(birth, "N_ROUNDS", 3)
+        patch.setattr(dynamics, "N_ROUNDS", 3)
         config = ExperimentConfig(n_snapshot_networks=60, n_snapshots=12, n_networks=150, n_bootstraps=20)
         yield dynamics.run(Context(config, context.shared, Progress()))
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import kendalltau
 from sklearn.ensemble import HistGradientBoostingRegressor
-from sklearn.metrics import r2_score
+from sklearn.metrics import mean_squared_error, r2_score
 from sklearn.model_selection import GroupKFold
 
 from metarep.artefact import writing
@@ -89,7 +89,7 @@ def prediction_rows(
     progress: Progress,
 ) -> list[dict[str, Any]]:
     """A row for each representation, regressor, target and metric: value, 95 % interval over runs, and null: the 95th
-    percentile under permuted training values. Networks without a target's value are left out of it.
+    percentile under permuted training values, of errors the 5th. Networks without a target's value are left out of it.
     """
     jobs = [(one, target) for target in targets for one in representations]
     rows: list[dict[str, Any]] = []
@@ -136,12 +136,12 @@ def metrics_of(
 def metric_rows(
     y: np.ndarray, predicted: np.ndarray, nulls: Sequence[np.ndarray], run: np.ndarray, config: PredictConfig
 ) -> Iterator[dict[str, Any]]:
-    """R² and Kendall's τ with intervals from resampled runs; the nulls are linear fits to permuted values."""
+    """R², Kendall's τ and the mean squared error, intervals from resampled runs; nulls are linear fits to permuted values."""
     weights, n_runs = resamples(config.n_bootstraps, len(y), seed=config.seed, groups=run), len(set(run))
-    for metric, (score, draws_of) in METRICS.items():
+    for metric, (score, draws_of, best) in METRICS.items():
         draws = draws_of(y, predicted, weights)
         low, high = interval(draws[1:], n_runs)
-        null = float(np.quantile([score(y, found) for found in nulls], 0.95))
+        null = float(np.quantile([score(y, found) for found in nulls], best))
         value = {"metric": metric, "value": float(draws[0]), "low": low, "high": high, "null": null}
         yield value | {"n_networks": len(y), "n_runs": n_runs}
 
@@ -156,8 +156,16 @@ def _tau_draws(y: np.ndarray, predicted: np.ndarray, weights: np.ndarray) -> np.
     return np.array([_tau(y[some], predicted[some]) for some in rows])
 
 
-METRICS = {"r2": (r2_score, r2_draws), "kendall_tau": (_tau, _tau_draws)}
-"""Of values and predictions (N,), and of resamples of them, weights (B, N)."""
+def _mse_draws(y: np.ndarray, predicted: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    return weights @ np.square(y - predicted) / weights.sum(axis=1)
+
+
+METRICS = {
+    "r2": (r2_score, r2_draws, 0.95),
+    "kendall_tau": (_tau, _tau_draws, 0.95),
+    "mse": (mean_squared_error, _mse_draws, 0.05),
+}
+"""Of values and predictions (N,), and of resamples of them, weights (B, N); and which quantile of chance is the null."""
 
 
 def fit_linear(x: np.ndarray, y: np.ndarray, run: np.ndarray, config: PredictConfig) -> Callable[[np.ndarray], np.ndarray]:

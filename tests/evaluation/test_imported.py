@@ -92,6 +92,8 @@ def test_what_is_there_is_predicted_and_noise_is_not(embeddings, tmp_path):
             good, bad = (rows[target, representation, regressor, "r2"] for target in ("accuracy", "noise"))
             assert float(good["value"]) > 0.6
             assert float(good["low"]) > float(good["null"])
+            error = rows["accuracy", representation, regressor, "mse"]
+            assert float(error["low"]) < float(error["value"]) < float(error["high"]) < float(error["null"])
             assert float(bad["value"]) < 0.2
     assert float(rows["accuracy", "made", "linear", "kendall_tau"]["value"]) > 0.8
     split, run = (np.array(open_zoo(open_artefact(embeddings).input_path("zoo"))[name]) for name in ("split", "run_id"))
@@ -118,7 +120,8 @@ def test_networks_that_diverged_are_in_no_comparison(tmp_path):
     vectors = np.array(networks["accuracy"])[:, None] + rng.normal(0, 0.02, (102, 3))
     write_embeddings(tmp_path / "e", zoo, networks.network_id, vectors)
     path = predict(PredictConfig(n_bootstraps=20, n_permutations=3, n_trees=20), [tmp_path / "e"], tmp_path / "p")
-    found = {(r["representation"], r["regressor"]): r for r in csv.DictReader((path / "predictions.csv").open())}
+    rows = [r for r in csv.DictReader((path / "predictions.csv").open()) if r["metric"] == "r2"]
+    found = {(r["representation"], r["regressor"]): r for r in rows}
     assert all(float(found[name, "linear"]["value"]) > 0.5 for name in ("made", "weight_statistics"))
     config = ClusterConfig(ks=(2,), clusterers=("kmeans",), umap=False, n_bootstraps=2, n_permutations=10)
     metrics = json.loads((cluster(config, [tmp_path / "e"], tmp_path / "c") / "metrics.json").read_text())

@@ -29,7 +29,7 @@ def fit_networks(
     """Parameters `layers.0.weight` (B, out, in) and so on, `mse` (B,) and `n_steps` (B,) of networks that were fitted to values
     (B, S) at coordinates (S, d). What becomes of one follows from its own seed, up to rounding, whatever it is fitted beside.
     """
-    x, y = (torch.from_numpy(one).float().to(device) for one in (coordinates, values))
+    x, y = (torch.tensor(one, dtype=torch.float32, device=device) for one in (coordinates, values))
     each = [first_parameters(config, x.shape[1], seed) for seed in seeds]
     parameters = [torch.stack(own).to(device).requires_grad_() for own in zip(*each, strict=True)]
     optimiser = torch.optim.Adam(parameters, lr=config.lr, weight_decay=config.weight_decay)

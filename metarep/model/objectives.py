@@ -126,7 +126,7 @@ class Cloze(Objective):
         left = total = 0.0
         for segment, mask in zip(batch, masks, strict=True):
             truth = self.model.normalise(segment)[mask]
-            left += float((truth - self.model(segment, mask).expectation()[mask]).square().sum())
+            left += float((truth - self.model(segment, mask).expectation()[mask]).detach().square().sum())
             total += float(truth.square().sum())
         found = {"valid_r2": 1 - left / total if total > 0 else float("nan")}
         return found if self.reconstruction is None else found | {"valid_reconstruction_r2": self.reconstruction.r2(batch)}

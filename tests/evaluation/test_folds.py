@@ -148,7 +148,7 @@ def test_metrics_without_a_denominator_stay_finite_or_empty():
     assert r2_metric(outlier, outlier + 0.1, seed=0)["low"] > -1e6
     config = PredictConfig(n_bootstraps=100)
     for row in metric_rows(y, np.zeros(3), [np.zeros(3)], runs_of(3), config):
-        assert row["metric"] == "r2" or row["value"] == 0
+        assert row["metric"] != "kendall_tau" or row["value"] == 0
         assert not abs(row["low"]) > 1e3
 
 

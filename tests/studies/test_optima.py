@@ -35,7 +35,7 @@ def test_the_published_networks_come_back_in_the_table(result):
 
 def test_only_what_has_converged_is_a_minimum():
     error, done = np.array([0.1, 0.2, 0.05]), np.array([True, True, False])
-    found = Minimum(np.zeros((3, 9)), error, error, error, done, error)
+    found = Minimum(np.zeros((3, 9)), error, error, error, done)
     assert optima.lowest_of_modes(found, np.array(["3", "3", "4"], dtype=object)) == {"3": 0}
 
 

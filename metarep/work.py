@@ -83,7 +83,7 @@ def spread(
         here = _is_worker.get() or n_gpus or n_networks <= IN_ONE_PROCESS
         n_jobs = 1 if here else max(1, min(cpu_count(), len(items)))
         parallel = Parallel(n_jobs=n_jobs, return_as="generator" if in_order else "generator_unordered")
-        yield from parallel(delayed(_called_by)(os.getpid(), function, item, *shared) for item in items)
+        yield from parallel(delayed(_called_by)(os.getpid(), os.getcwd(), function, item, *shared) for item in items)
 
 
 def _started(address: str) -> Any:
@@ -127,11 +127,11 @@ def _by_ray(
             ray.cancel(one)
 
 
-def _called_by(parent: int, function: Callable[..., Any], item: Any, *shared: Any) -> Any:
-    if parent != os.getpid():
-        _is_worker.set(True)
-        _end_with(parent)
-    return function(item, *shared)
+def _called_by(parent: int, folder: str, function: Callable[..., Any], item: Any, *shared: Any) -> Any:
+    if parent == os.getpid():
+        return function(item, *shared)
+    _end_with(parent)
+    return _called(folder, function, item, *shared)
 
 
 @cache

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
 from joblib.externals.loky.cloudpickle_wrapper import dumps
 from metarep_cli.app import app
 from small_networks import TINY, imported_zoo
@@ -43,8 +44,8 @@ def made(tmp_path_factory) -> Path:
 def small_jobs(monkeypatch):
     """Jobs of a few files, that go to further processes at once."""
     monkeypatch.setattr(examining, "MAX_FILES", 5)
-    monkeypatch.setattr(importing, "LARGE", 0)
-    monkeypatch.setattr(stage, "MANY", 2)
+    for module in (importing, stage):
+        monkeypatch.setattr(module, "is_on_cluster", lambda: True)  # and joblib does it
     monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "2")
     PICKLE.register_pickle_by_value(sys.modules[__name__])  # no worker can import the tests
     yield
@@ -74,6 +75,19 @@ def assert_all_same(made: Path, out: Path) -> None:
 
 def test_several_processes_give_the_bytes_of_one(made, small_jobs, tmp_path):
     assert_all_same(made, tmp_path)
+
+
+def test_values_that_safetensors_does_not_know_come_back_from_other_processes(small_jobs, tmp_path):
+    """Three numbers of two bytes, behind which complex ones lie where they must not be read in place."""
+    files = tmp_path / "files"
+    files.mkdir()
+    for number in range(6):
+        torch.manual_seed(number)
+        values = {"a.bias": torch.randn(3).half(), "b.weight": torch.randn(3, 4), "c": torch.randn(3, dtype=torch.complex128)}
+        torch.save(values, files / f"{number}.pt")
+    apart = importing.import_networks(ImportConfig(), [files], tmp_path / "apart")
+    importing.is_on_cluster = lambda: False
+    assert_same(importing.import_networks(ImportConfig(), [files], tmp_path / "here"), apart)
 
 
 def test_a_cluster_gives_the_bytes_of_one_process_and_does_lost_jobs_again(made, small_jobs, tmp_path, monkeypatch):

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from metarep.artefact import open_artefact, write_whole, writing
+from metarep.artefact import Artefact, open_artefact, write_whole, writing
 from metarep.devices import is_gpu
 from metarep.embeddings.readout import Readout, read_networks
 from metarep.embeddings.registry import Kind, kind_named
@@ -30,9 +30,6 @@ from metarep.progress import Progress
 from metarep.tables import to_csv
 from metarep.work import is_on_cluster, spread, worker_device
 from metarep.zoos.zoo import Zoo, open_zoo, say_left_out
-
-MANY = 32
-"""Fewer batches are read before further processes have started."""
 
 
 @dataclass(frozen=True)
@@ -66,12 +63,20 @@ def embed(
     progress, folders = progress or Progress(), (Path(model), Path(zoo))
     inputs = {"model": open_artefact(model, "model"), "zoo": open_artefact(zoo, "zoo")}
     work = EmbedWork(config, *folders, tuple(one.digest for one in inputs.values()), worker_device(device))
+    try:
+        return _embed(work, inputs, Path(out), overwrite, progress, n_gpus=int(is_gpu(device)))
+    finally:
+        reader_of.cache_clear()
+
+
+def _embed(work: EmbedWork, inputs: dict[str, Artefact], out: Path, overwrite: bool, progress: Progress, n_gpus: int) -> Path:
+    config = work.config
     reader = reader_of(replace(work, device="cpu") if is_on_cluster() else work)
     subjects = reader.subjects
     say_left_out(subjects, progress)
     batches = list(reader.batches(chosen_rows(subjects, config.max_per_split)))
     n_params = [len(rows) * subjects.architecture_of(int(rows[0])).n_params for rows in batches]
-    how = {"n_networks": math.inf if len(batches) >= MANY else 0, "n_gpus": int(is_gpu(device))}
+    how = {"n_networks": math.inf if is_on_cluster() else 0, "n_gpus": n_gpus}
     with writing(out, KIND, config=config.resolved(), seed=config.seed, inputs=inputs, overwrite=overwrite) as folder:
         with (
             EmbeddingWriter(folder / FILE, config.kind) as writer,
@@ -82,8 +87,7 @@ def embed(
                 task.advance(n)
         counts = [{"network_id": one, "part": part, "n_vectors": n} for (one, part), n in writer.counts.items()]
         write_whole(folder / "parts.csv", to_csv(counts))
-    reader_of.cache_clear()
-    return Path(out)
+    return out
 
 
 @dataclass(frozen=True)
@@ -99,7 +103,9 @@ class EmbedWork:
 
 @lru_cache(maxsize=1)
 def reader_of(work: EmbedWork) -> ZooReader:
-    """Opens the model and the finite networks of the zoo."""
+    """Opens the model and the finite networks of the zoo. Raises MetarepError where they are not those of the work."""
+    if tuple(open_artefact(one).digest for one in (work.model, work.zoo)) != work.digests:
+        raise MetarepError("the model or the zoo has changed", met=work.zoo, fix="embed again")
     subjects, model = open_zoo(work.zoo).finite(), load_model(work.model, device=work.device)
     if work.config.untrained:
         model = untrained_like(model, seed=work.config.seed)

@@ -68,21 +68,22 @@ def masked_r2_rows(
     if not blocks:
         raise MetarepError("the zoo has no test networks", fix="add networks or zoos")
     progress = progress or Progress()
-    fits = [fit_block(config, model, block) for block in blocks]
     rows: list[dict] = []
     maskings = [(one, ratio) for one in config.maskings for ratio in (config.ratios if one == "random" else (None,))]
+    found: dict[tuple[str, float | None], list[Scored]] = {masking: [] for masking in maskings}
     with progress.task("masked R²", len(maskings) * len(blocks), "maskings") as task:
-        for masking, ratio in maskings:
-            found: list[Scored] = []
-            for block, fitted in zip(blocks, fits, strict=True):
+        for block in blocks:
+            fitted = fit_block(config, model, block)
+            for (masking, ratio), scored in found.items():
                 masks = masks_of(config, block, masking, ratio)
                 if masks is not None:
-                    found.append(score(config, model, block, fitted, masks))
+                    scored.append(score(config, model, block, fitted, masks))
                 task.advance(1, masking)
-            if found:
-                cells = Cells(model, found, slot_names(model, blocks), test)
-                head = {"masking": masking, "ratio": "" if ratio is None else ratio}
-                rows += [head | row for row in grouped(config, cells, test, found)]
+    for (masking, ratio), scored in found.items():
+        if scored:
+            cells = Cells(model, scored, slot_names(model, blocks), test)
+            head = {"masking": masking, "ratio": "" if ratio is None else ratio}
+            rows += [head | row for row in grouped(config, cells, test, scored)]
     return rows
 
 

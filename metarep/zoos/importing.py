@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shutil
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -25,7 +24,7 @@ from metarep.work import is_on_cluster, spread
 from metarep.zoos.account import ACCOUNT, NOT_READ, Account, read_account, remark_on_sizes, remark_on_units, remarks
 from metarep.zoos.constants import Constants
 from metarep.zoos.copies import Fingerprint, shapes_of
-from metarep.zoos.examining import FoundFile, Network, examine, jobs_of, place_of, sizes_of
+from metarep.zoos.examining import FoundFile, Network, examine, jobs_of, place_of
 from metarep.zoos.kinship import counts_agree, snapshots, with_runs
 from metarep.zoos.layouts import find_networks
 from metarep.zoos.properties import Source, join_labels
@@ -114,9 +113,6 @@ def chosen_files(config: ImportConfig, sources: Sequence[Source], account: Accou
 
 FROZEN = "frozen: kept, but neither counted nor read; units that they touch keep their order"
 UNTOUCHED = "they hold one number, as when training began; they are read"
-LARGE, PER_FILE = 2**28, 2**18
-"""Files of fewer bytes are read before further processes have started; each takes as long as so many bytes more."""
-
 MAX_RUN = 1_000_000
 """Parameters of an ONNX network that is run to check its symmetries."""
 
@@ -136,10 +132,10 @@ class Gathered:
     evidence: dict[int, tuple[tuple[str, str], ...]] = field(default_factory=dict)
 
     def read(self, sources: Sequence[Source], parts: Path, progress: Progress) -> None:
-        """The networks of all files, which are read in several processes where there is much; `parts` is a folder for them."""
-        is_much = is_on_cluster() or sum(size + PER_FILE for size in sizes_of(sources)) >= LARGE
-        jobs = jobs_of(sources, parts if is_much else None)
-        found = spread(examine, jobs, self.config, self.reader.described, n_networks=math.inf if is_much else 0)
+        """The networks of all files, which other processes read on a cluster; `parts` is a folder for what these write."""
+        apart = is_on_cluster()
+        jobs = jobs_of(sources, parts if apart else None)
+        found = spread(examine, jobs, self.config, self.reader.described, n_networks=math.inf if apart else 0)
         with progress.task("import", len(sources), "files") as task:
             for job, done in zip(jobs, found, strict=True):
                 self.reader.descriptions.used |= done.used
@@ -147,9 +143,11 @@ class Gathered:
                     with self.account.catching(one.source.file):
                         self.add(one, tensors)
                     task.advance()
-                if is_much:
+                if apart:
+                    del done, tensors  # a file that is mapped cannot be removed from every shared folder
                     job.path.unlink(missing_ok=True)
-        shutil.rmtree(parts, ignore_errors=True)
+        if parts.is_dir():
+            parts.rmdir()
 
     def add(self, found: FoundFile, tensors: Sequence[Sequence[torch.Tensor]]) -> None:
         """The networks of a file, each with its tensors. Raises MetarepError for a damaged one.

@@ -125,11 +125,14 @@ def _row(stacked: torch.Tensor, row: int, dtype: str, shape: tuple[int, ...]) ->
 
 
 def as_typed(values: torch.Tensor, dtype: str, shape: tuple[int, ...]) -> torch.Tensor:
-    """A tensor as it was before `write_safetensors` made bytes of a dtype that the format does not know."""
+    """A tensor as it was before `write_safetensors` made bytes of a dtype that the format does not know.
+
+    Bytes are copied: in a mapped file they may lie where numbers must not.
+    """
     wanted = dtype_of(dtype)
     if wanted in DTYPES:
         return values
-    return values.reshape(-1).view(wanted).reshape(shape) if values.numel() else torch.empty(tuple(shape), dtype=wanted)
+    return values.reshape(-1).clone().view(wanted).reshape(shape) if values.numel() else torch.empty(tuple(shape), dtype=wanted)
 
 
 def as_sequential(spec: NetworkSpec, params: np.ndarray) -> dict[str, torch.Tensor]:

@@ -42,12 +42,13 @@ def build_inr(
     n_points = signals.values.shape[1]
     size = max(1, POINTS_AT_ONCE // n_points) if device == "cpu" else NETWORKS_AT_ONCE
     with writing(out, KIND, config=config.resolved(), seed=config.seed, overwrite=overwrite, resume=True) as folder:
-        paths = {folder / f"batch-{at:06d}.safetensors": (at, at + size) for at in range(0, config.n_networks, size)}
+        spans = [(at, min(at + size, config.n_networks)) for at in range(0, config.n_networks, size)]
+        paths = {folder / f"batch-{first:06d}-{last:06d}.safetensors": (first, last) for first, last in spans}
         missing = [path for path in paths if not path.is_file()]
         with progress.task("fit networks", config.n_networks, "networks") as task:
             task.advance(min(config.n_networks, size * (len(paths) - len(missing))))
-            jobs = [(path, *paths[path]) for path in missing]
-            how = config, signals, device
+            jobs = [(path, paths[path][0], signals.values[slice(*paths[path])]) for path in missing]
+            how = config, signals.coordinates, device
             made = spread(fit_batch, jobs, *how, in_order=False) if device == "cpu" else (fit_batch(job, *how) for job in jobs)
             for n in made:
                 task.advance(n)
@@ -57,17 +58,16 @@ def build_inr(
             for number in range(first, first + len(found["mse"])):
                 add_network(writer, config, signals, number, {name: value[number - first] for name, value in found.items()})
         writer.finish(contents(config))
-        for path in paths:
+        for path in folder.glob("batch-*"):
             path.unlink()
     return out
 
 
-def fit_batch(job: tuple[Path, int, int], config: InrConfig, signals: Signals, device: str) -> int:
-    """Fits the networks of some numbers, from the first up to the last, and writes them, whole or not at all; how many."""
-    path, first, last = job
-    values = signals.values[first:last]
+def fit_batch(job: tuple[Path, int, np.ndarray], config: InrConfig, coordinates: np.ndarray, device: str) -> int:
+    """Fits networks to values (B, S), numbered from the first, and writes them to a file, whole or not at all; how many."""
+    path, first, values = job
     seeds = [start_of(config, number) for number in range(first, first + len(values))]
-    found = fit_networks(config, signals.coordinates, values, seeds, device=device)
+    found = fit_networks(config, coordinates, values, seeds, device=device)
     aside = path.with_name(path.name + ".tmp")
     save_file({name: value.contiguous() for name, value in found.items()}, aside)
     aside.rename(path)
@@ -85,7 +85,7 @@ def add_network(writer: ShardWriter, config: InrConfig, signals: Signals, number
     digest = hashlib.sha256(b"".join(value.numpy().tobytes() for value in tensors.values())).hexdigest()
     row = {"network_id": f"inr-{config.seed}-{number:06d}", "run_id": signals.runs[number], "sha256": digest}
     known = signals.known[number] | {"seed": start_of(config, number), "n_steps": int(found["n_steps"])}
-    known |= {"log_error": float(np.log10(float(found["mse"])))}
+    known |= {"log_error": float(np.log10(max(float(found["mse"]), 1e-12)))}
     architecture = read_architecture([(name, tuple(value.shape), "float32") for name, value in tensors.items()])
     writer.add(row, architecture, tensors, known)
 

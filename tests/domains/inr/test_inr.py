@@ -133,7 +133,11 @@ def test_a_build_that_was_broken_off_carries_on_with_the_same_bytes(zoo, tmp_pat
     with pytest.raises(KeyboardInterrupt):
         build_inr(InrConfig(**SMALL), tmp_path / "zoo")
     monkeypatch.undo()
+    monkeypatch.setattr(stage, "POINTS_AT_ONCE", 4 * stage.POINTS_AT_ONCE)  # as on another device
     again = build_inr(InrConfig(**SMALL), tmp_path / "zoo")
+    assert len(open_zoo(again)) == SMALL["n_networks"]
+    monkeypatch.undo()
+    again = build_inr(InrConfig(**SMALL), tmp_path / "zoo", overwrite=True)
     assert sorted(path.name for path in again.iterdir()) == sorted(path.name for path in zoo.iterdir())
     for path in again.iterdir():
         if path.name != "manifest.json":

@@ -25,10 +25,10 @@ HERE = Path(__file__).resolve().parents[1]
 TIMED = {"timings.json", "config.yaml"}
 """Files that say when, or under which name, something was made."""
 SMALL_BATCHES = ["--set", "tokens_per_batch=64"]
-"""So many that other processes read them too."""
+"""So many that they take a while."""
 
-WITH_WORKERS = ("import", "embed", "run")
-"""The commands that start processes on one machine; build-zoo has threads there."""
+WITH_WORKERS = ("run",)
+"""The commands that start processes on one machine; on a cluster all of them do."""
 
 METAREP = [sys.executable, "-c", "from metarep_cli.app import app; app()"]
 
@@ -126,7 +126,7 @@ def main() -> None:
         started, plain = time.monotonic(), room / name / "plain"
         assert call(command, plain, more).wait() == 0, name
         within, expected = time.monotonic() - started, digests(plain)
-        for victim in ("driver", "worker") if name in WITH_WORKERS else ("driver",):
+        for victim in ("driver", "worker") if more or name in WITH_WORKERS else ("driver",):
             counts = [0, 0, 0, 0]
             for number in range(asked.times):
                 out = room / name / f"{victim}-{number}"

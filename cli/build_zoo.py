@@ -97,7 +97,7 @@ def _summarise(path: Path) -> None:
     final = zoo.final()
     typer.echo(f"{len(zoo):,} rows, {len(final):,} trained networks, {int((~zoo['finite']).sum()):,} diverged")
     label = next((name for name in (*zoo.labels, "spec") if name in zoo), "architecture")
-    values = final[label]
+    values = final.label(label) if label in zoo.labels else final[label]
     if len(names := sorted(set(values))) in range(1, FEW + 1):
         typer.echo(", ".join(f"{label} {name if name != '' else 'none'}: {(values == name).sum():,}" for name in names))
     if 0 < len(final) <= FEW and "params" in final:

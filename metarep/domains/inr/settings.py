@@ -30,4 +30,6 @@ class InrConfig(Settings):
     lr: float = Field(1e-3, gt=0, description="learning rate of Adam")
     weight_decay: float = Field(1e-4, ge=0, description="added to the gradient, as in torch.optim.Adam")
     enough: float = Field(1e-4, ge=0, description="mean squared error at which a network is kept and trained no further")
-    folder: Path = Field(FASHION_MNIST, description="where the four files of Fashion-MNIST lie")
+    folder: Path | None = Field(
+        None, description="where the four files of Fashion-MNIST lie; by default where Debian puts them"
+    )

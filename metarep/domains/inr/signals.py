@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from metarep.domains.inr.settings import InrConfig
+from metarep.domains.inr.settings import FASHION_MNIST, InrConfig
 from metarep.errors import MetarepError
 
 LARGEST = 10.0
@@ -43,7 +43,7 @@ def draw_signals(config: InrConfig) -> Signals:
         known = [{"amplitude": float(a), "frequency": float(b)} for a, b in zip(amplitude, frequency, strict=True)]
         values = amplitude[:, None] * np.sin(frequency[:, None] * x)
         return Signals(x[:, None], values, tuple(f"sines-{n:05d}" for n in range(config.n_networks)), tuple(known))
-    pictures, classes = load_digits() if config.signals == "digits" else load_fashion(config.folder)
+    pictures, classes = load_digits() if config.signals == "digits" else load_fashion(config.folder or FASHION_MNIST)
     order = rng.permutation(len(pictures))
     chosen = order[np.arange(config.n_networks) % len(order)]
     axis = np.linspace(-1, 1, pictures.shape[1])

@@ -85,7 +85,8 @@ def key_of(row: Mapping) -> str:
 def representation_of(row: Mapping, objectives: Mapping[str, str]) -> Compared:
     """The representation of a row of representations.csv; `objectives` {model: what it learned by}, cloze if not named."""
     name, model, kind, untrained = row["representation"], row["model"], row["kind"], bool(row["untrained"])
-    origin, words = row.get("origin", "embedding" if model else "baseline"), row.get("description", "")
+    origin = row.get("origin", "embedding" if model else kind if kind == "joint" else "baseline")
+    words = row.get("description", "")
     if origin != "embedding":
         group = {"oracle": ORACLE, "joint": CLOZE}.get(origin, BASELINE)
         return Compared(name, "", kind, False, group, TITLES.get(name, name.replace("_", " ")), words)

@@ -128,6 +128,12 @@ class Results:
         return {key_of(row): representation_of(row, self.objectives) for row in rows}
 
     @cached_property
+    def named(self) -> dict[str, Compared]:
+        """These, and what `predict` alone was asked for."""
+        predicted = {key_of(row): row for row in self.table("predictions/predictions")}
+        return {key: representation_of(row, self.objectives) for key, row in predicted.items()} | self.representations
+
+    @cached_property
     def assigned(self) -> dict[str, dict[str, dict]]:
         """{representation: {network_id: row of assignments.csv}}: the clusters of k-means at the chosen k."""
         found: dict[str, dict[str, dict]] = {}
@@ -137,12 +143,12 @@ class Results:
 
     def title(self, name: str) -> str:
         """A representation, or a predictor, as figures and sentences call it."""
-        known = self.representations.get(name) or PREDICTORS.get(name)
+        known = self.named.get(name) or PREDICTORS.get(name)
         return known.title if known else plain(name)
 
     def group(self, name: str) -> str:
-        """What a representation is in the comparison; one that `predict` alone was asked for is a baseline."""
-        return self.representations[name].group if name in self.representations else BASELINE
+        """What a representation is in the comparison."""
+        return self.named[name].group if name in self.named else BASELINE
 
     @cached_property
     def arms(self) -> list[tuple[str, str]]:

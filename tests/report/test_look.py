@@ -8,6 +8,8 @@ from metarep.account import Entry
 from metarep.embeddings.store import Embeddings
 from metarep.report import look_section, parts_section
 from metarep.report.look_section import nearest_of_another_run, outliers
+from metarep.report.representations import BASELINE, CLOZE, key_of
+from metarep.report.results import Results
 from metarep.report.zoo_section import account_blocks
 from metarep.zoos.account import Account
 
@@ -92,3 +94,14 @@ def test_the_account_of_an_import_is_shown_with_its_doubts(tmp_path):
     assert any(row[0] == "training runs (in doubt)" for row in table.rows)
     (tmp_path / "account.csv").unlink()
     assert account_blocks(results) == []
+
+
+def test_what_predict_alone_was_asked_for_has_its_name_and_group():
+    """Two representations side by side are no baseline, and their key is no title."""
+    rows = [{"representation": "layers+weight_statistics", "model": "", "kind": "joint", "untrained": 0}]
+    rows += [{"representation": "raw", "model": "", "kind": "raw", "untrained": 0}]
+    results = Results.__new__(Results)
+    results.__dict__.update(representations={}, objectives={}, table=lambda name: rows)
+    joint, raw = (key_of(row) for row in rows)
+    assert (results.title(joint), results.group(joint)) == ("layers+weight statistics", CLOZE)
+    assert (results.title(raw), results.group(raw)) == ("raw parameters", BASELINE)

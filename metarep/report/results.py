@@ -122,16 +122,11 @@ class Results:
 
     @cached_property
     def representations(self) -> dict[str, Compared]:
-        """Everything that was compared, by key, in the order of the tables."""
-        rows = self.table("clusters/representations")
-        rows = [*rows, *(row for row in self.table("predictions/predictions") if not rows)]
-        return {key_of(row): representation_of(row, self.objectives) for row in rows}
-
-    @cached_property
-    def named(self) -> dict[str, Compared]:
-        """These, and what `predict` alone was asked for."""
-        predicted = {key_of(row): row for row in self.table("predictions/predictions")}
-        return {key: representation_of(row, self.objectives) for key, row in predicted.items()} | self.representations
+        """Everything that was compared, by key, in the order of the tables; behind it what `predict` alone was asked for."""
+        compared, predicted = self.table("clusters/representations"), self.table("predictions/predictions")
+        rows = {key_of(row): row for row in compared}
+        rows |= {key_of(row): row for row in predicted if key_of(row) not in rows}
+        return {key: representation_of(row, self.objectives) for key, row in rows.items()}
 
     @cached_property
     def assigned(self) -> dict[str, dict[str, dict]]:
@@ -143,12 +138,12 @@ class Results:
 
     def title(self, name: str) -> str:
         """A representation, or a predictor, as figures and sentences call it."""
-        known = self.named.get(name) or PREDICTORS.get(name)
+        known = self.representations.get(name) or PREDICTORS.get(name)
         return known.title if known else plain(name)
 
     def group(self, name: str) -> str:
         """What a representation is in the comparison."""
-        return self.named[name].group if name in self.named else BASELINE
+        return self.representations[name].group if name in self.representations else BASELINE
 
     @cached_property
     def arms(self) -> list[tuple[str, str]]:

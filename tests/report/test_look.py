@@ -10,6 +10,7 @@ from metarep.report import look_section, parts_section
 from metarep.report.look_section import nearest_of_another_run, outliers
 from metarep.report.representations import BASELINE, CLOZE, key_of
 from metarep.report.results import Results
+from metarep.report.wording import Score
 from metarep.report.zoo_section import account_blocks
 from metarep.zoos.account import Account
 
@@ -99,9 +100,13 @@ def test_the_account_of_an_import_is_shown_with_its_doubts(tmp_path):
 def test_what_predict_alone_was_asked_for_has_its_name_and_group():
     """Two representations side by side are no baseline, and their key is no title."""
     rows = [{"representation": "layers+weight_statistics", "model": "", "kind": "joint", "untrained": 0}]
-    rows += [{"representation": "raw", "model": "", "kind": "raw", "untrained": 0}]
+    compared = {"representation": "layers", "model": "model", "kind": "layers", "untrained": 0, "origin": "embedding"}
+    rows += [{"representation": "raw", "model": "", "kind": "raw", "untrained": 0}, compared]
     results = Results.__new__(Results)
-    results.__dict__.update(representations={}, objectives={}, table=lambda name: rows)
-    joint, raw = (key_of(row) for row in rows)
+    results.__dict__.update(objectives={}, table=lambda name: [compared] if name == "clusters/representations" else rows)
+    joint, raw, layers = (key_of(row) for row in rows)
+    assert list(results.representations) == [layers, joint, raw]
+    scores = {name: Score(0.5, 0.4, 0.6, 0.1) for name in results.representations}
+    assert results.rivals(scores, joint) == [raw]
     assert (results.title(joint), results.group(joint)) == ("layers+weight statistics", CLOZE)
     assert (results.title(raw), results.group(raw)) == ("raw parameters", BASELINE)

@@ -102,3 +102,12 @@ def test_a_zoo_of_a_cluster_has_the_same_bytes_and_lost_processes_are_made_up_fo
     assert names == sorted(path.name for path in together.iterdir())
     for name in names:
         assert (alone / name).read_bytes() == (together / name).read_bytes()
+
+
+def test_workers_follow_the_folder_of_the_process_that_asks(tmp_path, monkeypatch):
+    """Workers live on between two calls; relative paths mean what they mean here."""
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "2")
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        assert list(spread(os.path.abspath, ["a", "b", "c"])) == [str(tmp_path / name / file) for file in "abc"]

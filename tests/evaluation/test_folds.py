@@ -152,6 +152,15 @@ def test_metrics_without_a_denominator_stay_finite_or_empty():
         assert not abs(row["low"]) > 1e3
 
 
+def test_nulls_are_the_best_that_chance_gives():
+    """The largest R² and the smallest error of permuted fits, of which the first is by far the best."""
+    y = RNG.standard_normal(40)
+    nulls = [y + offset for offset in (0.1, *(2.0,) * 10)]
+    found = {row["metric"]: row["null"] for row in metric_rows(y, y, nulls, runs_of(40), PredictConfig(n_bootstraps=20))}
+    assert found["mse"] < 3
+    assert found["r2"] > 1 - 3 / y.var()
+
+
 def test_why_something_cannot_be_measured():
     folds = folds_of(np.full(12, "train"), runs_of(12))
     few, constant = np.full(12, np.nan), np.full(12, 0.1)

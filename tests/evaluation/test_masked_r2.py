@@ -171,3 +171,16 @@ def test_the_imputer_reads_units_alone_unless_they_tell_of_one_another(shared):
     assert left < 0.1 if shared else 0.95 < left < 1.1
     windows = fit_gaussian(train, orders).predict(test, mask)
     assert shared or np.square(test[:, mask] - of_rest).mean() < np.square(test[:, mask] - windows).mean()
+
+
+def test_the_mean_is_that_of_the_training_values_of_a_slot():
+    zoo = zoo_of(n=60)
+    model = model_of(zoo)
+    (block,) = blocks_of(QUICK, model, zoo.where(split="train"), zoo.where(split="test"))
+    block.train.values[:] += torch.arange(block.train.values.shape[1]).view(1, -1, 1)
+    fitted, mask = fit_block(QUICK, model, block), torch.zeros_like(block.present)
+    mask[2:5] = True
+    known = model.classes(block.train)[:, block.present].numpy()[0]
+    wanted = {slot: block.values(model, block.train)[:, known == slot].mean() for slot in set(known.tolist())}
+    found = score(QUICK, model, block, fitted, mask[None]).predicted["mean"]
+    np.testing.assert_allclose(found[0], [wanted[slot] for slot in known[mask[block.present].numpy()].tolist()], rtol=1e-6)

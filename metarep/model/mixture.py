@@ -14,7 +14,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from sklearn.mixture import GaussianMixture
 from torch import nn
 
 from metarep.model.layout import Layout
@@ -77,6 +76,8 @@ class UnitMixture(nn.Module):
 
     def fit(self, units: np.ndarray, *, seed: int) -> UnitMixture:
         """To units (N, L), by expectation maximisation with full covariances, of which the largest R directions are kept."""
+        from sklearn.mixture import GaussianMixture  # slow to import, and seldom fitted
+
         rows = np.random.default_rng(seed).permutation(len(units))[:MAX_ROWS]
         rows = at_scale_1(torch.from_numpy(units[rows]).double(), torch.ones(1, units.shape[1], dtype=torch.float64))[0].numpy()
         k = max(1, min(len(self.log_weight), len(rows) // MIN_ROWS))

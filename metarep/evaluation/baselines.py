@@ -21,6 +21,8 @@ from sklearn.preprocessing import StandardScaler
 
 from metarep.embeddings.behaviour import MAX_PAIRED, N_FINE, N_PROBES, activity_of, ordered, pattern_shares
 from metarep.errors import MetarepError
+from metarep.evaluation import chains
+from metarep.evaluation.chains import MAX_UNITS, chain_of, n_hidden
 from metarep.evaluation.units import Units
 from metarep.networks.architecture import Architecture, readable
 from metarep.networks.forward import Jacobians, contributions, forward, jacobians
@@ -29,7 +31,9 @@ from metarep.networks.symmetry import canonical_order, canonical_scale, order_in
 from metarep.zoos.domain import domain_of
 from metarep.zoos.zoo import Zoo
 
-Need = Literal["one architecture", "spec", "gradients", "pairs of units", "log_error", "one kind of unit"]
+Need = Literal[
+    "one architecture", "spec", "outputs", "contributions", "gradients", "pairs of units", "log_error", "one kind of unit"
+]
 Part = Literal["network", "unit"]
 Make = Callable[[Zoo, np.ndarray], np.ndarray]
 
@@ -146,6 +150,8 @@ NEEDS: dict[Need, Callable[[Zoo], bool]] = {
     "one kind of unit": lambda zoo: isinstance(zoo, Units) and len(zoo.kinds) == 1,
     "one architecture": lambda zoo: len(zoo.architectures) == 1 and zoo.architectures[0].n_params <= MAX_RAW,
     "spec": _one_spec,
+    "outputs": lambda zoo: _one_spec(zoo) or chain_of(zoo) is not None,
+    "contributions": lambda zoo: _one_spec(zoo) or ((chain := chain_of(zoo)) is not None and 0 < n_hidden(chain) <= MAX_UNITS),
     "gradients": lambda zoo: _one_spec(zoo) and zoo.spec.n_params <= MAX_WITH_GRADIENTS,
     "pairs of units": lambda zoo: _one_spec(zoo) and max(zoo.spec.hidden_widths, default=0) <= MAX_PAIRED,
     "log_error": lambda zoo: "log_error" in zoo,
@@ -218,7 +224,17 @@ def statistics(values: np.ndarray) -> np.ndarray:
     return np.column_stack([values.mean(axis=1), values.std(axis=1), *np.quantile(values, QUANTILES, axis=1)])
 
 
-@of_params("outputs", "the network's outputs on a grid over the unit square")
+@baseline("outputs", "the network's outputs on a grid over the unit square, or at normal inputs", needs=("outputs",))
+def outputs(zoo: Zoo, train: np.ndarray) -> np.ndarray:
+    """(N, 64 outputs): on a grid over the unit square of networks of a spec, at normal inputs of other chains."""
+    chain = chain_of(zoo)
+    return (
+        outputs_on_grid(zoo.spec, zoo.params.astype(np.float64))
+        if chain is None
+        else chains.outputs(zoo, chain, N_OUTPUT_POINTS)
+    )
+
+
 def outputs_on_grid(spec: NetworkSpec, params: np.ndarray) -> np.ndarray:
     """(N, 64 outputs): at the midpoints of an 8 × 8 grid over the unit square."""
     return forward(spec, params, midpoints(spec.widths[0], N_OUTPUT_POINTS)).reshape(len(params), -1)
@@ -269,7 +285,19 @@ def log_fisher(spec: NetworkSpec, params: np.ndarray) -> np.ndarray:
     return np.log10(fisher_information(spec, params) + FISHER_FLOOR)
 
 
-@of_params("exact_contributions", "what each hidden unit contributes to the output at probe inputs, strongest unit first")
+@baseline(
+    "exact_contributions",
+    "what each hidden unit contributes to the output at probe inputs, strongest unit first",
+    needs=("contributions",),
+)
+def exact_contributions(zoo: Zoo, train: np.ndarray) -> np.ndarray:
+    """(N, 25 a hidden unit): at inputs as of `outputs`."""
+    chain = chain_of(zoo)
+    if chain is None:
+        return strongest_contributions(zoo.spec, zoo.params.astype(np.float64))
+    return chains.contributions(zoo, chain, N_PROBES)
+
+
 def strongest_contributions(spec: NetworkSpec, params: np.ndarray) -> np.ndarray:
     """(N, 25 a hidden unit): what each contributes (`contributions`), units by the mean square of it, the largest first."""
     layers = contributions(spec, canonical_order(spec, params), midpoints(spec.widths[0], N_PROBES))

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from metarep.errors import MetarepError
 from metarep.networks.architecture import Architecture, is_whole
 from metarep.networks.operations import AFFINE, Operation, operations_of
-from metarep.networks.structure import Steps
+from metarep.networks.structure import Declared, Steps
 from metarep.networks.symmetry_groups import Symmetries
 
 ACTIVATIONS = {
@@ -169,6 +169,16 @@ def chain_forward(
     if not _fits(layers, shape):
         return None
     return Chain(layers, activation, output_activation, shape, operations[-1].n_out)
+
+
+def stated_chain(
+    architecture: Architecture, symmetries: Symmetries, stated: Declared, input_shape: Sequence[int] | None
+) -> Chain | None:
+    """The same from what is stated of an architecture; None, too, where that leaves its activation or its input open."""
+    if stated.activation not in ACTIVATIONS or (input_shape is None and architecture.tensors[0].kind != "linear"):
+        return None
+    how = {"activation": stated.activation, "output_activation": stated.output_activation or "identity"}
+    return chain_forward(architecture, symmetries, **how, input_shape=input_shape, steps=dict(stated.steps))
 
 
 def input_and_output_widths(architecture: Architecture) -> tuple[int, int] | None:

@@ -16,7 +16,7 @@ from torch.func import functional_call
 from torch.nn import functional as F
 
 from metarep.networks.architecture import Architecture, is_whole
-from metarep.networks.chain_forward import ACTIVATIONS, chain_forward
+from metarep.networks.chain_forward import ACTIVATIONS, stated_chain
 from metarep.networks.structure import Declared
 from metarep.networks.symmetry_groups import Symmetries
 
@@ -66,12 +66,8 @@ def words(n_words: int, length: int) -> Callable[[int, torch.Generator], torch.T
 
 @builder("chain")
 def chain(architecture: Architecture, symmetries: Symmetries, stated: Declared) -> ForwardPass | None:
-    """Linear and convolutional layers, see `chain_forward`."""
-    shape = stated.input_shape or None
-    if stated.activation not in ACTIVATIONS or (shape is None and architecture.tensors[0].kind != "linear"):
-        return None
-    how = {"activation": stated.activation, "output_activation": stated.output_activation or "identity"}
-    found = chain_forward(architecture, symmetries, **how, input_shape=shape, steps=dict(stated.steps))
+    """Linear and convolutional layers, see `stated_chain`."""
+    found = stated_chain(architecture, symmetries, stated, stated.input_shape or None)
     if found is None:
         return None
 

@@ -53,7 +53,7 @@ TITLES = {
     "raw": "raw parameters",
     "canonical": "canonical parameters",
     "pca": "PCA of parameters",
-    "outputs": "outputs on a grid",
+    "outputs": "outputs",
     "input_gradients": "gradients by inputs",
     "parameter_gradients": "gradients by parameters",
     "fisher": "Fisher information",

@@ -82,8 +82,8 @@ def test_a_goal_is_reached_missed_within_the_interval_or_missed(value, goal, sai
 def test_sentences_say_who_reaches_what_beside_the_controls():
     intro, _, five, ten, chance = function_sentences(table(), ABOUT)
     assert "5,000 networks 1-16-1, 10 functions" in intro
-    assert "1.00 is reached by outputs on a grid and cloze function" in five
-    assert "0.95 is reached by outputs on a grid, within the interval of cloze function" in ten
+    assert "1.00 is reached by outputs and cloze function" in five
+    assert "0.95 is reached by outputs, within the interval of cloze function" in ten
     assert "untrained function 0.400 [0.380, 0.420]" in ten
     assert "raw parameters 0.300" in ten
     assert "states" not in five  # not the best of its kind
@@ -93,7 +93,7 @@ def test_sentences_say_who_reaches_what_beside_the_controls():
 def test_every_representation_is_a_labelled_line_in_either_panel():
     figure = functions_figure(table())
     names = {text.get_text() for text in figure.legends[0].get_texts()}
-    assert names == {"raw parameters", "outputs on a grid", "cloze states", "cloze function", "untrained function"}
+    assert names == {"raw parameters", "outputs", "cloze states", "cloze function", "untrained function"}
     for ax in figure.axes:
         lines = [line for line in ax.lines if len(line.get_ydata()) == 2 and line.get_marker() != "_"]
         assert [line.get_ydata()[-1] for line in lines] == [0.3, 0.99, 0.7, 0.94, 0.4]

@@ -1,0 +1,85 @@
+"""Outputs and contributions of chains without a spec: against a forward pass by hand, and what they must not see."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from metarep.domains.inr.build import build_inr
+from metarep.domains.inr.settings import InrConfig
+from metarep.evaluation import chains
+from metarep.evaluation.baselines import baselines_of
+from metarep.evaluation.chains import SEED, chain_of
+from metarep.networks.tensor_symmetry import permuted
+from metarep.zoos.columns import Contents
+from metarep.zoos.zoo import open_zoo
+
+N_POINTS = {"outputs": 64, "exact_contributions": 25}
+
+
+@pytest.fixture(scope="module")
+def zoo(tmp_path_factory):
+    config = InrConfig(seed=3, n_networks=7, n_points=16, n_steps=20, widths=(5, 4), frequency=3.0)
+    return open_zoo(build_inr(config, tmp_path_factory.mktemp("inr") / "zoo"))
+
+
+def made(zoo):
+    return {one.name: one.make(zoo, np.ones(len(zoo), dtype=bool)) for one in baselines_of(zoo) if one.name in N_POINTS}
+
+
+def by_hand(tensors, n_points):
+    """The activations (S, units) of both hidden layers and the outputs (S, 1) at the inputs of the baselines."""
+    x, layers = torch.randn(n_points, 1, generator=torch.Generator().manual_seed(SEED)), []
+    for number in range(2):
+        x = torch.sin(x @ tensors[f"layers.{number}.weight"].T + tensors[f"layers.{number}.bias"])
+        layers.append(x)
+    return *layers, x @ tensors["layers.2.weight"].T + tensors["layers.2.bias"]
+
+
+def test_outputs_and_contributions_are_those_of_the_networks(zoo, monkeypatch):
+    monkeypatch.setattr(chains, "AT_ONCE", 2 * 64 * 9)  # two networks at a time
+    found = made(zoo)
+    for row in range(len(zoo)):
+        tensors = zoo.raw_tensors(row)
+        np.testing.assert_allclose(found["outputs"][row], by_hand(tensors, 64)[2].flatten(), atol=1e-5)
+        _, last, _ = by_hand(tensors, 25)
+        terms = (last * tensors["layers.2.weight"]).T
+        strongest = terms[terms.square().mean(dim=1).argsort(descending=True)]
+        assert found["exact_contributions"].shape == (len(zoo), 25 * 9)
+        np.testing.assert_allclose(found["exact_contributions"][row, 25 * 5 :], strongest.flatten(), atol=1e-5)
+
+
+class InMemory:
+    """As much of a zoo as is asked for, of tensors (N, *shape)."""
+
+    def __init__(self, tensors):
+        self.tensors = tensors
+
+    def __len__(self):
+        return len(next(iter(self.tensors.values())))
+
+    def stacked(self, rows):
+        return {name: value[rows] for name, value in self.tensors.items()}
+
+
+@pytest.mark.parametrize(("make", "n_points"), [(chains.outputs, 64), (chains.contributions, 25)])
+def test_the_order_of_units_does_not_show_and_other_weights_do(zoo, make, n_points):
+    tensors, symmetries = zoo.stacked(np.arange(len(zoo))), zoo.symmetries[0]
+    generator = torch.Generator().manual_seed(1)
+    draws = [torch.rand(len(zoo), units.n, generator=generator) for units in symmetries.groups]
+    orders = [
+        draw.argsort(dim=1) if units.interchangeable else None for draw, units in zip(draws, symmetries.groups, strict=True)
+    ]
+    one, moved, other = (
+        make(InMemory(some), chain_of(zoo), n_points)
+        for some in (tensors, permuted(tensors, symmetries, orders), tensors | {"layers.0.bias": -tensors["layers.0.bias"]})
+    )
+    np.testing.assert_allclose(moved, one, atol=1e-5)
+    assert not torch.equal(permuted(tensors, symmetries, orders)["layers.0.weight"], tensors["layers.0.weight"])
+    assert np.abs(other - one).max() > 0.1
+
+
+def test_networks_whose_activation_is_not_known_have_neither(zoo):
+    assert chain_of(replace(zoo, contents=Contents(None))) is None
+    assert made(replace(zoo, contents=Contents(None))) == {}

@@ -1,14 +1,17 @@
 """What a model learns from: the networks of some zoos as segments of windows, drawn by (seed, step) alone.
 
-Networks that fit into one window are held as they are and drawn anew at each step, in another order of units; of larger
-ones windows are cut once and held in memory, drawn evenly from the networks.
+Networks that fit into one window are held as they are and drawn anew at each step, in another order of units. Of larger ones
+windows are cut, evenly from the networks, and held in memory. Once about as many have been shown as are held, others are
+cut: from other places and networks where there are more, and from other orders of units. So a training that is long enough
+sees all of a zoo of any size in the same memory.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 import torch
@@ -17,6 +20,7 @@ from metarep.errors import MetarepError
 from metarep.model.augment import draw_further, jitter, permute_units, scale_units
 from metarep.model.batches import Segment
 from metarep.model.behaviour import Behaviour, Probes, ProbeSpace, space_name
+from metarep.model.layout import Layout
 from metarep.model.settings import PretrainConfig
 from metarep.model.windows import Plan, Shape, plan_of
 from metarep.networks.architecture import Architecture
@@ -134,6 +138,16 @@ class TrainingData:
     def __len__(self) -> int:
         return sum(len(source) for source in self.sources)
 
+    @property
+    def layouts(self) -> list[Layout]:
+        """Those of all windows."""
+        return [source.shape.layout for source in self.sources]
+
+    def at(self, step: int, batch_size: int) -> TrainingData:
+        """What a step draws from."""
+        del step, batch_size
+        return self
+
     def draw(self, n: int, generator: torch.Generator) -> list[tuple[Source, torch.Tensor]]:
         """n windows as rows of their sources, each as likely; of at most MAX_SEGMENTS sources, so that many of a layout are
         read at once.
@@ -161,6 +175,33 @@ class TrainingData:
                 found.append((source, inside))
             start += len(source)
         return found
+
+
+class RenewedData(TrainingData):
+    """Training windows of which those that are cut change from round to round, by (seed, round) alone; `cut` makes them.
+
+    A round lasts until about as many windows were shown as are held. A thread cuts the next one meanwhile.
+    """
+
+    def __init__(self, whole: list[WholeNetworks], shapes: Sequence[Shape], cut: Callable[[int], list[CutWindows]]):
+        self.whole, self.shapes, self.cut = whole, shapes, cut
+        super().__init__(self._made(0).sources)
+        self._rounds: dict[int, Future[TrainingData]] = {0: Future()}
+        self._rounds[0].set_result(TrainingData(self.sources))
+
+    @property
+    def layouts(self) -> list[Layout]:
+        return [source.shape.layout for source in self.whole] + [shape.layout for shape in self.shapes]
+
+    def at(self, step: int, batch_size: int) -> TrainingData:
+        now = step * batch_size // len(self)
+        for number in {now, now + 1} - self._rounds.keys():
+            self._rounds[number] = ThreadPoolExecutor(1).submit(self._made, number)
+        self._rounds = {number: self._rounds[number] for number in (now, now + 1)}
+        return self._rounds[now].result()
+
+    def _made(self, number: int) -> TrainingData:
+        return TrainingData([*self.whole, *self.cut(number)])
 
 
 @dataclass(frozen=True)
@@ -235,36 +276,44 @@ def training_data(
         tensors = one.subjects.stacked(rows, canonical=config.units == "canonical")
         sources.append(WholeNetworks(tensors, one.plan, one.symmetries, one.forward))
     large = [one for one in cohorts if not one.plan.whole]
-    return TrainingData(sources + cut_windows(large, config, split=split, spaces=spaces, progress=progress))
+    cut = partial(cut_windows, large, config, split=split, spaces=spaces)
+    n_windows = sum(len(one.rows) * sum(int(speaks.sum()) for speaks in one.plan.speaking) for one in large)
+    if split != "train" or not (n_windows > config.max_windows or (large and config.units == "shuffled")):
+        return TrainingData(sources + cut(progress=progress))
+    shapes = [shape for plan in dict.fromkeys(one.plan for one in large) for shape in plan.shapes]
+    return RenewedData(sources, shapes, lambda number: cut(progress=Progress() if number else progress, number=number))
 
 
 def cut_windows(
-    cohorts: Sequence[Cohort], config: PretrainConfig, *, split: str, spaces: dict[str, ProbeSpace], progress: Progress
+    cohorts: Sequence[Cohort],
+    config: PretrainConfig,
+    *,
+    split: str,
+    spaces: dict[str, ProbeSpace],
+    progress: Progress,
+    number: int = 0,
 ) -> list[CutWindows]:
     """Windows of networks that are larger than one, of those that speak for some parameter as many from each network as it
     has or as its share is.
 
-    In training each network is shown in `n_copies` random orders of its units, or once in the order that the config says.
-    Where there are more networks than windows, as many networks are drawn.
+    In training each network is shown in a random order of its units, or in the one that the config says. Where there are more
+    networks than windows, as many networks are drawn. Everything is drawn by the seed, the split and a number.
     """
     if not cohorts:
         return []
     train, most = split == "train", config.max_windows if split == "train" else config.max_valid_windows
     networks = [(one, int(row)) for one in cohorts for row in one.rows]
-    rng, generator = np.random.default_rng([config.seed, len(split)]), torch.Generator().manual_seed(config.seed)
-    n_copies = config.n_copies if train and config.units == "shuffled" else 1
-    if len(networks) * n_copies > most:
-        networks = [networks[i] for i in np.sort(rng.permutation(len(networks))[: max(2, most // n_copies)])]
-    if not networks:
-        return []
-    share = max(1, most // (len(networks) * n_copies))
+    rng = np.random.default_rng([config.seed, len(split), number])
+    generator = torch.Generator().manual_seed(config.seed + 1_000_003 * number)
+    if len(networks) > most:
+        networks = [networks[i] for i in np.sort(rng.permutation(len(networks))[:most])]
+    share = max(1, most // len(networks)) if networks else 0
     found: dict[Shape, list[CutWindows]] = {}
     with progress.task(f"read {split}", len(networks), "networks") as task:
         for one, row in networks:
-            for _ in range(n_copies):
-                tensors = _ordered(one, row, config, train, generator)
-                for windows in _windows_of(one, tensors, share, rng, spaces):
-                    found.setdefault(windows.shape, []).append(windows)
+            tensors = _ordered(one, row, config, train, generator)
+            for windows in _windows_of(one, tensors, share, rng, spaces):
+                found.setdefault(windows.shape, []).append(windows)
             task.advance(1)
     return [_joined(parts) for parts in found.values()]
 

@@ -234,7 +234,7 @@ def draw_batch(
     """Segments, masks and the generator of whatever else the step draws, by (seed, step) alone."""
     generator = torch.Generator().manual_seed(config.seed * 1_000_003 + step + 1)
     batch, masks = [], []
-    for source, rows in data.draw(config.batch_size, generator):
+    for source, rows in data.at(step, config.batch_size).draw(config.batch_size, generator):
         for segment in source.segments(rows, config, generator=generator):
             mask = random_masks(segment, mask_rule(config, step), generator=generator)
             batch.append(ask_behaviour(config, model, source, segment, ~mask.flatten(1).any(dim=1), generator))
@@ -251,7 +251,7 @@ def batches_ahead(prepared: Prepared, first: int, device: str) -> Iterator[Drawn
     draw, steps = partial(draw_batch, config, model, data), range(first, config.n_steps)
     drawn = map(draw, steps)
     if is_gpu(device):
-        drawn = drawn_by_workers(draw, steps, [source.shape.layout for source in data.sources], n_workers=N_DRAWING)
+        drawn = drawn_by_workers(draw, steps, data.layouts, n_workers=N_DRAWING)
     for batch, masks, generator in drawn:
         batch, masks = on_device(batch, masks, device)
         yield [prepared.objective.model.guessed(*pair) for pair in zip(batch, masks, strict=True)], masks, generator

@@ -18,7 +18,7 @@ class PretrainConfig(Settings):
         "Tokens and windows": ("chunk", "context", "overlap", "positions", "slot_vectors", "max_windows", "max_valid_windows"),
         "Masks": ("mask_ratio_min", "mask_ratio_max", "mask_growth", "unit_mask_share", "value_mask_share"),
         "Behaviour": (*("behaviour_weight", "unmasked_share", "jitter", "n_probes", "probe_range", "probes", "activation"),),
-        "Symmetry": ("units", "scale_units", "further_symmetries", "n_copies"),
+        "Symmetry": ("units", "scale_units", "further_symmetries"),
         "Model": ("d_model", "n_layers", "n_heads", "head", "n_components", "n_gaussians", "gaussian_rank"),
         "Optimisation": (
             *("n_steps", "batch_size", "accumulate", "lr", "warmup_steps", "weight_decay", "grad_clip", "eval_every"),
@@ -54,7 +54,10 @@ class PretrainConfig(Settings):
         False, description="each slot has a vector that multiplies its values, and one that reads its predictions off"
     )
     max_windows: int = Field(
-        40_000, ge=16, description="training windows held in memory, drawn evenly from networks larger than one window"
+        40_000,
+        ge=16,
+        description="training windows held in memory, drawn evenly from networks larger than one window; others take their "
+        "place once as many were shown",
     )
     max_valid_windows: int = Field(1500, ge=2, description="the same for validation and for the final test of masked R²")
 
@@ -94,7 +97,6 @@ class PretrainConfig(Settings):
         description="draw at random, with units=shuffled, what else is known to leave a network's function as it is: signs of "
         "units behind odd activations, rotations of queries and keys, values and outputs, and LoRA factors, shifts of logits",
     )
-    n_copies: int = Field(1, ge=1, description="copies of each training network that is larger than one window")
 
     d_model: int = Field(64, ge=8, description="width of the transformer")
     n_layers: int = Field(4, ge=1, description="blocks")
@@ -142,6 +144,4 @@ class PretrainConfig(Settings):
             raise ValueError("probe_range is empty")
         if self.units == "canonical" and self.scale_units:
             raise ValueError("scale_units changes the sizes that units=canonical sorts by; choose units=shuffled")
-        if self.units != "shuffled" and self.n_copies > 1:
-            raise ValueError("n_copies goes with units=shuffled")
         return self

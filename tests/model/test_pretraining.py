@@ -28,7 +28,7 @@ from metarep.tables import read_csv
 from metarep.zoos.zoo import open_zoo
 
 SHORT = TINY | {"n_steps": 12, "eval_every": 5, "context": 16, "n_layers": 1, "n_probes": 4, "batch_size": 8}
-BOTH = PretrainConfig(**SHORT, behaviour_weight=1.0, activation="relu", jitter=0.5, n_copies=2, value_mask_share=0.3, chunk=2)
+BOTH = PretrainConfig(**SHORT, behaviour_weight=1.0, activation="relu", jitter=0.5, value_mask_share=0.3, chunk=2)
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +125,7 @@ def test_steps_are_drawn_from_seed_and_step_alone(zoo):
     assert not any(a.shape == b.shape and torch.equal(a, b) for a, b in zip(first[1], later[1], strict=False))
 
 
-def test_small_networks_are_drawn_anew_and_larger_ones_are_cut_once(zoo):
+def test_small_networks_are_drawn_anew_and_larger_ones_are_cut(zoo):
     prepared = prepare(BOTH, [open_zoo(zoo).finite()], progress=Progress())
     assert {type(source) for source in prepared.train.sources} == {WholeNetworks, CutWindows}
     batch, masks, _ = draw_batch(BOTH, prepared.model, prepared.train, 0)
@@ -133,14 +133,50 @@ def test_small_networks_are_drawn_anew_and_larger_ones_are_cut_once(zoo):
     assert all(mask.shape == segment.values.shape for mask, segment in zip(masks, batch, strict=True))
 
 
-@pytest.mark.parametrize(("most", "n_copies"), [(60, 1), (60, 2), (16, 2), (1000, 1)])
-def test_windows_in_memory_are_no_more_than_asked_for_and_spread_over_networks(zoo, most, n_copies):
-    config = BOTH.model_copy(update={"max_windows": most, "n_copies": n_copies})
+@pytest.mark.parametrize("most", [60, 16, 1000])
+def test_windows_in_memory_are_no_more_than_asked_for_and_spread_over_networks(zoo, most):
+    config = BOTH.model_copy(update={"max_windows": most})
     prepared = prepare(config, [open_zoo(zoo).finite()], progress=Progress())
     n = sum(len(source) for source in prepared.train.sources if isinstance(source, CutWindows))
     (large,) = [one for one in cohorts_of([open_zoo(zoo).finite()], "train", config, 2) if not one.plan.whole]
-    shown = n_copies * min(len(large.rows), most // n_copies)
+    shown = min(len(large.rows), most)
     assert n == min(max(1, most // shown), large.plan.n_windows) * shown
+
+
+def cut_values(data, step):
+    return torch.cat([one.values.flatten() for one in data.at(step, BOTH.batch_size).sources if isinstance(one, CutWindows)])
+
+
+def test_once_as_many_windows_were_shown_as_are_held_others_are_cut_by_seed_and_round(zoo):
+    def prepared(**settings):
+        return prepare(BOTH.model_copy(update=settings), [open_zoo(zoo).finite()], progress=Progress()).train
+
+    data, again = prepared(max_windows=16), prepared(max_windows=16)
+    lasts = -(-len(data) // BOTH.batch_size)
+    first, still, later = (cut_values(data, step) for step in (0, lasts - 1, lasts))
+    assert torch.equal(first, still)
+    assert not torch.equal(first, later)
+    assert torch.equal(cut_values(again, lasts), later)  # as a run that was resumed there
+    assert torch.equal(cut_values(data, 0), first)
+    assert {one.shape.layout for step in range(40) for one in data.at(step, 8).sources} <= set(data.layouts)
+    fixed = prepared(max_windows=1000, units="raw")
+    assert torch.equal(cut_values(fixed, 0), cut_values(fixed, 10**6))
+
+
+def test_in_the_end_every_window_of_every_network_was_shown(zoo):
+    data = prepare(
+        BOTH.model_copy(update={"max_windows": 16, "units": "raw"}), [open_zoo(zoo).finite()], progress=Progress()
+    ).train
+    everything = prepare(BOTH.model_copy(update={"units": "raw"}), [open_zoo(zoo).finite()], progress=Progress()).train
+
+    def windows(some):
+        return {
+            one.values[row].numpy().tobytes() for one in some.sources if isinstance(one, CutWindows) for row in range(len(one))
+        }
+
+    shown = set().union(*(windows(data.at(step, 8)) for step in range(0, 400, 2)))
+    assert len(windows(data)) <= 16 < len(windows(everything))
+    assert shown == windows(everything)
 
 
 def test_normalisation_comes_from_training_networks_alone(small_zoo):
@@ -203,7 +239,6 @@ def test_the_learning_rate_warms_up_and_decays():
         ({"jitter": 0.5}, "behaviour_weight"),
         ({"probe_range": (1.0, 0.0)}, "empty"),
         ({"units": "canonical", "scale_units": 0.5}, "shuffled"),
-        ({"units": "raw", "n_copies": 2}, "shuffled"),
     ],
 )
 def test_settings_that_contradict_one_another_are_refused(changes, words):
@@ -278,7 +313,7 @@ def test_a_recorded_step_reads_what_is_copied_to_its_inputs(small_zoo, monkeypat
 
 def test_processes_draw_the_same_batches_in_the_same_order(zoo):
     prepared = prepare(BOTH, [open_zoo(zoo)], progress=Progress())
-    draw, layouts = partial(draw_batch, BOTH, prepared.model, prepared.train), [s.shape.layout for s in prepared.train.sources]
+    draw, layouts = partial(draw_batch, BOTH, prepared.model, prepared.train), prepared.train.layouts
     for step, (batch, masks, generator) in enumerate(drawn_by_workers(draw, range(4), layouts, n_workers=2)):
         expected, expected_masks, expected_generator = draw(step)
         assert [one.layout for one in batch] == [one.layout for one in expected]

@@ -22,7 +22,7 @@ from sklearn.preprocessing import StandardScaler
 from metarep.embeddings.behaviour import MAX_PAIRED, N_FINE, N_PROBES, activity_of, ordered, pattern_shares
 from metarep.errors import MetarepError
 from metarep.evaluation import chains
-from metarep.evaluation.chains import MAX_UNITS, chain_of, n_hidden
+from metarep.evaluation.chains import chain_of, chains_of
 from metarep.evaluation.units import Units
 from metarep.networks.architecture import Architecture, readable
 from metarep.networks.forward import Jacobians, contributions, forward, jacobians
@@ -150,8 +150,8 @@ NEEDS: dict[Need, Callable[[Zoo], bool]] = {
     "one kind of unit": lambda zoo: isinstance(zoo, Units) and len(zoo.kinds) == 1,
     "one architecture": lambda zoo: len(zoo.architectures) == 1 and zoo.architectures[0].n_params <= MAX_RAW,
     "spec": _one_spec,
-    "outputs": lambda zoo: _one_spec(zoo) or chain_of(zoo) is not None,
-    "contributions": lambda zoo: _one_spec(zoo) or ((chain := chain_of(zoo)) is not None and 0 < n_hidden(chain) <= MAX_UNITS),
+    "outputs": lambda zoo: _one_spec(zoo) or bool(chains_of(zoo)),
+    "contributions": lambda zoo: _one_spec(zoo) or chain_of(zoo) is not None,
     "gradients": lambda zoo: _one_spec(zoo) and zoo.spec.n_params <= MAX_WITH_GRADIENTS,
     "pairs of units": lambda zoo: _one_spec(zoo) and max(zoo.spec.hidden_widths, default=0) <= MAX_PAIRED,
     "log_error": lambda zoo: "log_error" in zoo,
@@ -224,15 +224,12 @@ def statistics(values: np.ndarray) -> np.ndarray:
     return np.column_stack([values.mean(axis=1), values.std(axis=1), *np.quantile(values, QUANTILES, axis=1)])
 
 
-@baseline("outputs", "the network's outputs on a grid over the unit square, or at normal inputs", needs=("outputs",))
+@baseline("outputs", "the network's outputs on a grid over the unit square, or at inputs of its kind", needs=("outputs",))
 def outputs(zoo: Zoo, train: np.ndarray) -> np.ndarray:
-    """(N, 64 outputs): on a grid over the unit square of networks of a spec, at normal inputs of other chains."""
-    chain = chain_of(zoo)
-    return (
-        outputs_on_grid(zoo.spec, zoo.params.astype(np.float64))
-        if chain is None
-        else chains.outputs(zoo, chain, N_OUTPUT_POINTS)
-    )
+    """(N, 64 outputs): on a grid over the unit square of networks of a spec, of other chains as `chains.inputs_of_zoo` says."""
+    if found := chains_of(zoo):
+        return chains.outputs(zoo, found, N_OUTPUT_POINTS)
+    return outputs_on_grid(zoo.spec, zoo.params.astype(np.float64))
 
 
 def outputs_on_grid(spec: NetworkSpec, params: np.ndarray) -> np.ndarray:

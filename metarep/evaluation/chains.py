@@ -1,32 +1,50 @@
-"""What plain chains of layers put out, and what their units contribute, at normal inputs: for zoos whose networks have no
-spec.
+"""What plain chains of layers put out, and what their units contribute, at inputs of their domain or normal ones: for zoos
+whose networks have no spec.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping
+from math import prod
 
 import numpy as np
 import torch
 
 from metarep.networks.chain_forward import Chain, stated_chain
 from metarep.networks.check import stated_of
+from metarep.zoos.domain import domain_of
 from metarep.zoos.zoo import Zoo
 
-MAX_PARAMS, MAX_UNITS = 20_000, 800
-"""Parameters of a network up to which it is run here, and hidden units up to which each is looked at."""
+MAX_PARAMS, MAX_UNITS, MAX_ARCHITECTURES = 20_000, 800, 100
+"""Parameters of a network up to which it is run here, hidden units up to which each is looked at, and architectures."""
 AT_ONCE = 4_000_000
 """Activations, of all networks that are run side by side, at most."""
 SEED = 0
 """Of the inputs."""
 
 
+def chains_of(zoo: Zoo) -> dict[int, Chain]:
+    """How the networks of each architecture, by its number, are run, where all are small chains without a spec whose activation
+    is known, with as many inputs and outputs; else {}.
+    """
+    found: dict[int, Chain] = {}
+    used = [] if "spec" in zoo else np.unique(zoo.architecture).tolist()
+    for number in used if len(used) <= MAX_ARCHITECTURES else ():
+        architecture = zoo.architectures[number]
+        stated = stated_of(architecture, zoo.activation, zoo.output_activations[number])
+        if architecture.n_params > MAX_PARAMS:
+            return {}
+        one = stated_chain(architecture, zoo.symmetries[number], stated, stated.input_shape or None)
+        if one is None or any((one.n_inputs, one.n_outputs) != (other.n_inputs, other.n_outputs) for other in found.values()):
+            return {}
+        found[number] = one
+    return found
+
+
 def chain_of(zoo: Zoo) -> Chain | None:
-    """How all networks of a zoo are run: small chains of one architecture whose activation is known; None for others."""
-    if "spec" in zoo or len(zoo.architectures) != 1 or zoo.architectures[0].n_params > MAX_PARAMS:
-        return None
-    stated = stated_of(zoo.architectures[0], zoo.activation, zoo.output_activations[0])
-    return stated_chain(zoo.architectures[0], zoo.symmetries[0], stated, stated.input_shape or None)
+    """The same of networks of one architecture with hidden units, few enough to look at each; None for others."""
+    found = list(chains_of(zoo).values())
+    return found[0] if len(found) == 1 and 0 < n_hidden(found[0]) <= MAX_UNITS else None
 
 
 def n_hidden(chain: Chain) -> int:
@@ -34,19 +52,23 @@ def n_hidden(chain: Chain) -> int:
     return sum(layer.operation.n_out for layer in chain.layers[:-1])
 
 
-def outputs(zoo: Zoo, chain: Chain, n_points: int) -> np.ndarray:
+def outputs(zoo: Zoo, chains: Mapping[int, Chain], n_points: int) -> np.ndarray:
     """(N, S · outputs) float64."""
-    inputs = _inputs(chain, n_points)
-    found = [chain.outputs(some, inputs).flatten(1) for some in _stacked(zoo, chain, n_points)]
-    return torch.cat(found).double().numpy()
+    inputs, found = inputs_of_zoo(zoo, next(iter(chains.values())), n_points), None
+    for number, chain in chains.items():
+        for rows in _pieces(np.flatnonzero(zoo.architecture == number), chain, n_points):
+            some = chain.outputs(zoo.stacked(rows), inputs).flatten(1).double().numpy()
+            found = np.empty((len(zoo), some.shape[1])) if found is None else found
+            found[rows] = some
+    return found
 
 
 def contributions(zoo: Zoo, chain: Chain, n_points: int) -> np.ndarray:
     """(N, hidden units · S) float64: those of every layer, the strongest unit first; the outputs are looked at in turn."""
-    inputs, looked_at = _inputs(chain, n_points), torch.arange(n_points) % chain.n_outputs
+    inputs, looked_at = inputs_of_zoo(zoo, chain, n_points), torch.arange(n_points) % chain.n_outputs
     found = []
-    for some in _stacked(zoo, chain, n_points):
-        layers = chain.contributions(some, inputs, looked_at)
+    for rows in _pieces(np.arange(len(zoo)), chain, n_points):
+        layers = chain.contributions(zoo.stacked(rows), inputs, looked_at)
         found.append(torch.cat([strongest_first(layers[layer.group]).flatten(1) for layer in chain.layers[:-1]], dim=1))
     return torch.cat(found).double().numpy()
 
@@ -57,13 +79,16 @@ def strongest_first(layer: torch.Tensor) -> torch.Tensor:
     return layer.gather(1, order.unsqueeze(2).expand_as(layer))
 
 
-def _inputs(chain: Chain, n_points: int) -> torch.Tensor:
-    """(S, inputs): the same for all networks."""
+def inputs_of_zoo(zoo: Zoo, chain: Chain, n_points: int) -> torch.Tensor:
+    """(S, inputs): the first that the domain of the networks has, else normal ones; the same for all networks."""
+    domain = domain_of(zoo)
+    if domain is not None and domain.inputs is not None:
+        return torch.from_numpy(domain.inputs()[:n_points]).float().flatten(1)
     return torch.randn(n_points, chain.n_inputs, generator=torch.Generator().manual_seed(SEED))
 
 
-def _stacked(zoo: Zoo, chain: Chain, n_points: int) -> Iterator[dict[str, torch.Tensor]]:
-    """The tensors of some networks at a time, in the order of the zoo."""
-    size = max(1, AT_ONCE // (n_points * max(chain.n_inputs, n_hidden(chain), 1)))
-    for at in range(0, len(zoo), size):
-        yield zoo.stacked(np.arange(at, min(at + size, len(zoo))))
+def _pieces(rows: np.ndarray, chain: Chain, n_points: int) -> list[np.ndarray]:
+    """Some rows at a time."""
+    widest = max(chain.n_inputs, *(layer.operation.n_out for layer in chain.layers)) * prod(chain.input_shape[1:])
+    size = max(1, AT_ONCE // (n_points * widest))
+    return np.split(rows, range(size, len(rows), size))

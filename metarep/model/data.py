@@ -28,6 +28,7 @@ from metarep.networks.chain_forward import Chain, chain_forward
 from metarep.networks.check import stated_of
 from metarep.networks.symmetry_groups import Symmetries
 from metarep.progress import Progress
+from metarep.zoos.domain import inputs_of
 from metarep.zoos.zoo import Zoo
 
 MAX_POOL = 1024
@@ -248,11 +249,15 @@ def forward_of(subjects: Zoo, number: int, config: PretrainConfig) -> Chain | No
         return None
     shape = stated.input_shape or None if config.probes is None else read_probes(config).shape[1:]
     how = {"activation": stated.activation, "output_activation": stated.output_activation, "input_shape": shape}
-    return chain_forward(architecture, subjects.symmetries[number], **how, steps=dict(stated.steps))
+    return chain_forward(architecture, subjects.symmetries[number], **how, steps=dict(stated.steps), norms=stated.norms)
 
 
 def read_probes(config: PretrainConfig) -> np.ndarray:
-    """The probe inputs of the file that the config names, (n, *input shape) float32. Raises MetarepError for anything else."""
+    """The probe inputs of the file or the domain that the config names, (n, *input shape) float32. Raises MetarepError for
+    anything else.
+    """
+    if (inputs := inputs_of(str(config.probes))) is not None:
+        return inputs[:MAX_POOL].astype(np.float32)
     try:
         found = np.load(config.probes, allow_pickle=False)
     except (OSError, ValueError) as error:

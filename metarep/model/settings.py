@@ -83,7 +83,11 @@ class PretrainConfig(Settings):
     )
     n_probes: int = Field(25, ge=2, le=4096, description="probe inputs a step")
     probe_range: tuple[float, float] = Field((0.0, 1.0), description="probe inputs are uniform between these two numbers")
-    probes: Path | None = Field(None, description="a .npy file of probe inputs (n, *input shape), used instead of probe_range")
+    probes: Path | None = Field(
+        None,
+        description="a .npy file of probe inputs (n, *input shape), or a domain that has some, such as digits; used instead of "
+        "probe_range",
+    )
     activation: str | None = Field(
         None, description="activation of networks that are plain chains; known for zoos that metarep trained"
     )

@@ -4,7 +4,7 @@ the other.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from math import prod
@@ -35,6 +35,8 @@ ACTIVATIONS = {
     "softmax": lambda x: torch.softmax(x, dim=-1),
 }
 Tensors = Mapping[str, torch.Tensor]
+NORM_EPSILON = 1e-5
+"""PyTorch's default."""
 
 
 def pooled(steps: Steps, values: torch.Tensor) -> torch.Tensor:
@@ -48,16 +50,20 @@ def pooled(steps: Steps, values: torch.Tensor) -> torch.Tensor:
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """One operation of a chain: its operation, the number of the group of its output units, and how it steps."""
+    """One operation of a chain: its operation, the number of the group of its output units, how it steps, and the batch norm on
+    these units, with whether it stands behind their activation.
+    """
 
     operation: Operation
     group: int
     steps: Steps = field(default_factory=Steps)
+    norm: Operation | None = None
+    norm_behind: bool = False
 
 
 @dataclass(frozen=True, eq=False)
 class Chain:
-    """A plain chain of linear and convolutional layers with one activation behind each but the last.
+    """A plain chain of linear and convolutional layers, batch norms on some, with one activation behind each but the last.
 
     Tensors are (B, *shape); inputs are flattened, (S, n_inputs). Convolutions have stride 1 and keep the size of what they
     read where nothing else is stated. `input_shape` is (n,), or (channels, height, width) where the first layer is a
@@ -107,7 +113,10 @@ class Chain:
         values = inputs.view(1, len(inputs), *self.input_shape)
         for number, layer in enumerate(self.layers):
             last = number == len(self.layers) - 1
-            values = ACTIVATIONS[self.output_activation if last else self.activation](_apply(layer, tensors, values))
+            values = _apply(layer, tensors, values)
+            values = values if layer.norm_behind else _normed(layer.norm, tensors, values)
+            values = ACTIVATIONS[self.output_activation if last else self.activation](values)
+            values = _normed(layer.norm, tensors, values) if layer.norm_behind else values
             if kept is not None and not last:
                 values = values.requires_grad_() if not values.requires_grad else values
                 kept.append(values)
@@ -133,6 +142,20 @@ def _apply(layer: Layer, tensors: Tensors, values: torch.Tensor) -> torch.Tensor
     return found.view(s, b, -1, *found.shape[2:]).transpose(0, 1)
 
 
+def _normed(norm: Operation | None, tensors: Tensors, values: torch.Tensor) -> torch.Tensor:
+    """values (B, S, units, …) through a batch norm with its running statistics."""
+    if norm is None:
+        return values
+    own = {vector.role: tensors[vector.name] for vector in norm.vectors}
+    mean, variance, scale, shift = (
+        own[role][:, None].view(len(own[role]), 1, -1, *[1] * (values.ndim - 3)) if role in own else None
+        for role in ("running_mean", "running_var", "scale", "shift")
+    )
+    values = (values - mean) / (variance + NORM_EPSILON).sqrt()
+    values = values if scale is None else values * scale
+    return values if shift is None else values + shift
+
+
 def chain_forward(
     architecture: Architecture,
     symmetries: Symmetries,
@@ -141,17 +164,19 @@ def chain_forward(
     output_activation: str = "identity",
     input_shape: Sequence[int] | None = None,
     steps: Mapping[str, Steps] = MappingProxyType({}),
+    norms: str | None = None,
 ) -> Chain | None:
     """The forward pass of a plain chain; None for any other network, whose forward pass names and shapes do not tell.
 
-    `steps` are those of convolutions by module, as far as they are stated.
+    `steps` are those of convolutions by module, as far as they are stated; `norms` says whether batch norms stand "before" or
+    "behind" activations.
 
     Raises MetarepError for an activation that is not known, and where the first layer is a convolution and no `input_shape`
     says how large its input is.
     """
     if activation not in ACTIVATIONS or output_activation not in ACTIVATIONS:
         raise MetarepError("unknown activation", met=activation, expected=", ".join(ACTIVATIONS))
-    operations = list(operations_of(architecture))
+    operations, norm_of = _with_norms(operations_of(architecture), norms)
     if not (operations and is_whole(architecture)) or any(op.kind not in AFFINE or op.weight is None for op in operations):
         return None
     groups = {m.tensor: number for number, units in enumerate(symmetries.groups) for m in units.members if m.side == "in"}
@@ -165,10 +190,29 @@ def chain_forward(
         fix = "name a file of probe inputs, (n, channels, height, width)"
         raise MetarepError("the size of a convolution's input is not known", fix=fix)
     shape = (operations[0].n_in,) if operations[0].kind == "linear" else tuple(input_shape)
-    layers = tuple(Layer(op, groups[op.weight.name], steps.get(op.module, Steps())) for op in operations)
+    layers = tuple(
+        Layer(op, groups[op.weight.name], steps.get(op.module, Steps()), norm_of.get(op.module), norms == "behind")
+        for op in operations
+    )
     if not _fits(layers, shape):
         return None
     return Chain(layers, activation, output_activation, shape, operations[-1].n_out)
+
+
+def _with_norms(operations: Iterable[Operation], norms: str | None) -> tuple[list[Operation], dict[str, Operation]]:
+    """Operations without the batch norms that stand right behind one, and these by its module; none where it is not stated
+    how they stand to activations.
+    """
+    found: list[Operation] = []
+    norm_of: dict[str, Operation] = {}
+    for one in operations:
+        before = found[-1] if found else None
+        on = before is not None and before.is_layer and before.module not in norm_of
+        if norms and on and one.has_statistics and {vector.shape[0] for vector in one.vectors} == {before.n_out}:
+            norm_of[before.module] = one
+        else:
+            found.append(one)
+    return found, norm_of
 
 
 def stated_chain(
@@ -178,7 +222,8 @@ def stated_chain(
     if stated.activation not in ACTIVATIONS or (input_shape is None and architecture.tensors[0].kind != "linear"):
         return None
     how = {"activation": stated.activation, "output_activation": stated.output_activation or "identity"}
-    return chain_forward(architecture, symmetries, **how, input_shape=input_shape, steps=dict(stated.steps))
+    more = {"steps": dict(stated.steps), "norms": stated.norms}
+    return chain_forward(architecture, symmetries, **how, input_shape=input_shape, **more)
 
 
 def input_and_output_widths(architecture: Architecture) -> tuple[int, int] | None:

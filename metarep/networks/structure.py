@@ -81,6 +81,7 @@ class Declared(Settings):
     ] = Field(None, description="how layers stand to each other")
     activation: str | None = Field(None, description="behind all hidden layers, such as relu")
     output_activation: str | None = Field(None, description="behind the outputs, such as softmax")
+    norms: Literal["before", "behind"] | None = Field(None, description="where batch norms stand: before or behind activations")
     fixed: tuple[tuple[str, int], ...] = Field((), description="axes whose units keep their order: tensor, axis")
     n_heads: int | None = Field(None, ge=1, description="heads of every attention")
     steps: Annotated[

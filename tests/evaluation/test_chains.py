@@ -6,11 +6,15 @@ import numpy as np
 import pytest
 import torch
 
+from metarep.domains.digits.build import build_digits
+from metarep.domains.digits.networks import build_network
+from metarep.domains.digits.settings import DigitsConfig, draw_hyperparameters
+from metarep.domains.digits.training import unlabelled_pictures
 from metarep.domains.inr.build import build_inr
 from metarep.domains.inr.settings import InrConfig
 from metarep.evaluation import chains
 from metarep.evaluation.baselines import baselines_of
-from metarep.evaluation.chains import SEED, chain_of
+from metarep.evaluation.chains import SEED, chain_of, chains_of
 from metarep.networks.tensor_symmetry import permuted
 from metarep.zoos.columns import Contents
 from metarep.zoos.zoo import open_zoo
@@ -53,8 +57,10 @@ def test_outputs_and_contributions_are_those_of_the_networks(zoo, monkeypatch):
 class InMemory:
     """As much of a zoo as is asked for, of tensors (N, *shape)."""
 
+    domain = None
+
     def __init__(self, tensors):
-        self.tensors = tensors
+        self.tensors, self.architecture = tensors, np.zeros(len(tensors["layers.0.bias"]), dtype=int)
 
     def __len__(self):
         return len(next(iter(self.tensors.values())))
@@ -71,8 +77,9 @@ def test_the_order_of_units_does_not_show_and_other_weights_do(zoo, make, n_poin
     orders = [
         draw.argsort(dim=1) if units.interchangeable else None for draw, units in zip(draws, symmetries.groups, strict=True)
     ]
+    chain = chain_of(zoo) if make is chains.contributions else chains_of(zoo)
     one, moved, other = (
-        make(InMemory(some), chain_of(zoo), n_points)
+        make(InMemory(some), chain, n_points)
         for some in (tensors, permuted(tensors, symmetries, orders), tensors | {"layers.0.bias": -tensors["layers.0.bias"]})
     )
     np.testing.assert_allclose(moved, one, atol=1e-5)
@@ -81,5 +88,20 @@ def test_the_order_of_units_does_not_show_and_other_weights_do(zoo, make, n_poin
 
 
 def test_networks_whose_activation_is_not_known_have_neither(zoo):
-    assert chain_of(replace(zoo, contents=Contents(None))) is None
+    assert chains_of(replace(zoo, contents=Contents(None))) == {}
     assert made(replace(zoo, contents=Contents(None))) == {}
+
+
+def test_networks_of_several_architectures_put_out_what_they_do_at_inputs_of_their_domain(tmp_path):
+    config = DigitsConfig(n_runs=4, epochs=(1,), designs=("two-conv-wide", "three-conv-norm"))
+    digits = open_zoo(build_digits(config, tmp_path / "zoo"))
+    assert len(chains_of(digits)) > 1
+    assert set(made(digits)) == {"outputs"}
+    found = made(digits)["outputs"]
+    for row, network_id in enumerate(digits.network_id):
+        settings = draw_hyperparameters(int(digits.run_id[row][-5:]), config.designs, seed=0)
+        module = build_network(settings).eval()
+        module.load_state_dict(digits.network(network_id))
+        with torch.no_grad():
+            expected = module(torch.from_numpy(unlabelled_pictures()[:64]))
+        np.testing.assert_allclose(found[row], expected.flatten(), atol=1e-4)

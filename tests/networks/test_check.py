@@ -103,10 +103,25 @@ def cnn() -> nn.Module:
     return nn.Sequential(*first, nn.Conv2d(4, 6, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 3))
 
 
+def normed(*order: nn.Module) -> nn.Module:
+    """A convolution, a norm that has seen something, and what else is given, with a linear layer behind."""
+    module = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), *order, nn.Flatten(), nn.Linear(4 * 16, 3))
+    norm = next(part for part in order if isinstance(part, nn.BatchNorm2d))
+    norm.running_mean.normal_()
+    norm.running_var.uniform_(0.5, 2)
+    nn.init.normal_(norm.weight)
+    nn.init.normal_(norm.bias)
+    return module.eval()
+
+
+PICTURES = torch.randn(2, 1, 8, 8)
+POOLED = {"activation": "tanh", "input_shape": (1, 8, 8), "steps": {"0": Steps(pool=2)}}
 LAYERS = {"0": Steps(stride=2, padding=1, pool=2), "3": Steps(pool=0, pooling="average")}
 KNOWN = {
     "mlp": (*mlp(), {"activation": "relu"}),
     "strides and pools": (cnn(), torch.randn(2, 1, 8, 8), {"activation": "relu", "input_shape": (1, 8, 8), "steps": LAYERS}),
+    "norms before": (normed(nn.BatchNorm2d(4), nn.Tanh(), nn.MaxPool2d(2)), PICTURES, POOLED | {"norms": "before"}),
+    "norms behind": (normed(nn.Tanh(), nn.BatchNorm2d(4), nn.MaxPool2d(2)), PICTURES, POOLED | {"norms": "behind"}),
     "lstm": (recurrent(num_layers=2), SERIES, {}),
     "gru, both ways": (recurrent(nn.GRU, bidirectional=True), SERIES, {}),
     "transformer lens": (Hooked(), WORDS, {"activation": "relu"}),
@@ -131,6 +146,12 @@ def test_a_stride_without_a_padding_is_refused_and_sizes_that_do_not_fit_are_non
     how = {"activation": "relu", "input_shape": (1, 8, 8)}
     assert chain_forward(architecture, symmetries, **how) is None
     assert chain_forward(architecture, symmetries, **how, steps=LAYERS) is not None
+
+
+def test_where_norms_stand_is_stated_or_nothing_is_known():
+    module = normed(nn.BatchNorm2d(4), nn.Tanh(), nn.MaxPool2d(2))
+    assert of(module, PICTURES, **POOLED)[3] is None
+    assert of(module, PICTURES, **POOLED, norms="before")[3] is not None
 
 
 def test_an_onnx_graph_checks_itself():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -13,6 +14,7 @@ from safetensors.torch import save
 
 from metarep.artefact import write_whole, writing
 from metarep.domains.digits.domain import DOMAIN
+from metarep.domains.digits.networks import declared
 from metarep.domains.digits.settings import DigitsConfig, Hyperparameters, draw_hyperparameters
 from metarep.domains.digits.training import Snapshot, train_network
 from metarep.errors import MetarepError
@@ -93,4 +95,5 @@ def add_network(writer: ShardWriter, settings: Hyperparameters, snapshot: Snapsh
     named = [(name, tuple(value.shape), str(value.dtype).removeprefix("torch.")) for name, value in snapshot.tensors.items()]
     digest = hashlib.sha256(b"".join(value.contiguous().numpy().tobytes() for value in snapshot.tensors.values())).hexdigest()
     row = {"network_id": network_id, "run_id": run_id, "epoch": snapshot.epoch, "sha256": digest}
-    writer.add(row, read_architecture(named), snapshot.tensors, settings.properties() | snapshot.figures)
+    architecture = replace(read_architecture(named), declared=declared(settings))
+    writer.add(row, architecture, snapshot.tensors, settings.properties() | snapshot.figures)

@@ -28,6 +28,7 @@ DOMAIN = register(
             "train_share": "the share of the training pictures that the network saw",
             "label_noise": "the share of these that had a random label",
         },
+        inputs=later("metarep.domains.digits.training:unlabelled_pictures"),
         builders={
             "digits": Builder("scikit-learn's digits", DigitsConfig, later("metarep.domains.digits.build:build_digits")),
         },

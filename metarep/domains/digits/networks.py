@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from metarep.domains.digits.settings import Hyperparameters
+from metarep.networks.structure import Declared, Steps
 
 N_CLASSES = 10
 SIDE = 8
@@ -47,6 +48,13 @@ ARCHITECTURES: dict[str, dict] = {
     "three-conv-norm": {"channels": (6, 8, 12), "pools": (True, False, True), "norm": True, "hidden": 16},
 }
 """By name: 1,400 to 4,900 parameters."""
+
+
+def declared(settings: Hyperparameters) -> Declared:
+    """How the networks of a run are to be computed, which their tensors do not say."""
+    pools = ARCHITECTURES[settings.architecture]["pools"]
+    steps = {f"conv{number}": Steps(pool=2 if pool else 1) for number, pool in enumerate(pools, start=1)}
+    return Declared(activation=settings.activation, norms="before", steps=tuple(steps.items()), input_shape=(1, SIDE, SIDE))
 
 
 def build_network(settings: Hyperparameters) -> nn.Sequential:

@@ -45,6 +45,11 @@ def load_pictures() -> tuple[Pictures, Pictures]:
     return Pictures(x[:N_TRAIN], y[:N_TRAIN]), Pictures(x[N_TRAIN:], y[N_TRAIN:])
 
 
+def unlabelled_pictures() -> np.ndarray:
+    """(S, 1, 8, 8): the pictures that all networks train on, without their classes."""
+    return load_pictures()[0].x.numpy()
+
+
 def own_pictures(settings: Hyperparameters, everything: Pictures) -> Pictures:
     """What one network trains on: its share of the pictures, some with a random label."""
     rng = np.random.default_rng(settings.seed)

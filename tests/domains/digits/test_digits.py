@@ -9,6 +9,11 @@ from metarep.domains.digits.build import build_digits
 from metarep.domains.digits.networks import ARCHITECTURES, build_network
 from metarep.domains.digits.settings import DigitsConfig, draw_hyperparameters
 from metarep.domains.digits.training import build_optimiser, load_pictures, own_pictures, train_network
+from metarep.errors import MetarepError
+from metarep.model.data import read_probes
+from metarep.model.settings import PretrainConfig
+from metarep.networks.check import stated_of
+from metarep.networks.forward_passes import forward_pass
 from metarep.zoos.zoo import open_zoo
 
 SMALL = {"n_runs": 8, "epochs": (1, 2), "designs": ("two-conv", "three-conv-norm")}
@@ -25,6 +30,32 @@ def test_every_design_maps_pictures_to_ten_logits(design):
     network = build_network(settings)
     assert network(load_pictures()[0].x[:5]).shape == (5, 10)
     assert 1000 < sum(value.numel() for value in network.parameters()) < 6000
+
+
+def test_what_is_declared_of_a_network_runs_it_as_it_was_trained(zoo):
+    networks = open_zoo(zoo)
+    assert set(networks["activation"]) == {"relu", "tanh"}
+    for row, network_id in enumerate(networks.network_id):
+        settings = draw_hyperparameters(int(networks.run_id[row][-5:]), SMALL["designs"], seed=0)
+        module, tensors, number = (
+            build_network(settings).double().eval(),
+            networks.network(network_id),
+            networks.architecture[row],
+        )
+        module.load_state_dict(tensors)
+        architecture = networks.architectures[number]
+        run = forward_pass(architecture, networks.symmetries[number], stated_of(architecture))
+        x = load_pictures()[1].x[:7].double()
+        with torch.no_grad():
+            torch.testing.assert_close(run.outputs({n: t.double() for n, t in tensors.items()}, x), module(x))
+
+
+def test_pictures_without_their_classes_are_probes():
+    found = read_probes(PretrainConfig(probes="digits"))
+    assert found.shape == (1024, 1, 8, 8)
+    assert np.array_equal(found, load_pictures()[0].x[:1024].numpy())
+    with pytest.raises(MetarepError, match="holds no probe inputs"):
+        read_probes(PretrainConfig(probes="multiplier"))
 
 
 def test_the_test_pictures_are_not_trained_on():

@@ -227,11 +227,14 @@ def stated_chain(
 
 
 def input_and_output_widths(architecture: Architecture) -> tuple[int, int] | None:
-    """How many numbers the first layer reads and the last one puts out, where both are linear."""
+    """How many numbers a network reads and puts out: its first and last layer's where they are linear, or what it reads is
+    declared; None where that is not known.
+    """
     operations = [op for op in operations_of(architecture) if op.kind in AFFINE and op.weight is not None]
-    if not operations or operations[0].kind != "linear" or operations[-1].kind != "linear":
+    declared = architecture.declared.input_shape if architecture.declared is not None else ()
+    if not operations or operations[-1].kind != "linear" or (operations[0].kind != "linear" and not declared):
         return None
-    return operations[0].n_in, operations[-1].n_out
+    return prod(declared) if declared else operations[0].n_in, operations[-1].n_out
 
 
 def _fits(layers: Sequence[Layer], shape: tuple[int, ...]) -> bool:

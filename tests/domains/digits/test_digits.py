@@ -12,6 +12,7 @@ from metarep.domains.digits.training import build_optimiser, load_pictures, own_
 from metarep.errors import MetarepError
 from metarep.model.data import read_probes
 from metarep.model.settings import PretrainConfig
+from metarep.networks.chain_forward import input_and_output_widths
 from metarep.networks.check import stated_of
 from metarep.networks.forward_passes import forward_pass
 from metarep.zoos.zoo import open_zoo
@@ -44,6 +45,7 @@ def test_what_is_declared_of_a_network_runs_it_as_it_was_trained(zoo):
         )
         module.load_state_dict(tensors)
         architecture = networks.architectures[number]
+        assert input_and_output_widths(architecture) == (64, 10)
         run = forward_pass(architecture, networks.symmetries[number], stated_of(architecture))
         x = load_pictures()[1].x[:7].double()
         with torch.no_grad():

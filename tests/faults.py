@@ -1,6 +1,8 @@
-"""Kills workers and drivers of commands at random moments, and checks that the same command then ends with the same bytes.
+"""Kills workers, drivers and nodes of commands at random moments, and checks that the same command ends with the same bytes.
 
-    python tests/faults.py --times 20 [--cluster local:2]
+    python tests/faults.py --times 20 [--cluster local:2 | --nodes 3]
+
+With --nodes, Ray has so many nodes on this machine, and one of them is killed in place of a worker; another takes its place.
 
 Not a test of the suite, since it takes long: a table says for each command how often it was killed, how often it still ended by
 itself, and whether its bytes were those of a command that was left alone and no process was left behind.
@@ -17,6 +19,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from metarep.zoos.exporting import export_network
 from metarep.zoos.zoo import open_zoo
@@ -68,8 +71,12 @@ def members(session: int) -> list[int]:
     return found
 
 
-def kill_one(process: subprocess.Popen, victim: str) -> bool:
-    """Kills the driver or one of its workers; whether there was one."""
+def kill_one(process: subprocess.Popen, victim: str, nodes: Any) -> bool:
+    """Kills the driver, one of its workers or one of the nodes of a cluster; whether there was one."""
+    if victim == "node" and process.poll() is None:
+        nodes.remove_node(random.choice(list(nodes.worker_nodes)), allow_graceful=False)
+        nodes.add_node(num_cpus=1)
+        return True
     others = [pid for pid in members(process.pid) if pid != process.pid]
     pids = [process.pid] if victim == "driver" else others
     if process.poll() is not None or not pids:
@@ -78,13 +85,15 @@ def kill_one(process: subprocess.Popen, victim: str) -> bool:
     return True
 
 
-def disturbed(command: list[str], out: Path, victim: str, within: float, more: list[str]) -> tuple[bool, bool, bool]:
+def disturbed(
+    command: list[str], out: Path, victim: str, within: float, more: list[str], nodes: Any
+) -> tuple[bool, bool, bool]:
     """Whether something was killed, whether the command ended well all the same, and whether nothing outlived it; where it did
     not end well the same command is called once more.
     """
     process = call(command, out, more)
     time.sleep(random.uniform(0, within))
-    killed = kill_one(process, victim)
+    killed = kill_one(process, victim, nodes)
     process.communicate(timeout=600)
     end = time.monotonic() + 10
     while members(process.pid) and time.monotonic() < end:
@@ -103,12 +112,27 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
+def started_nodes(n: int | None) -> Any:
+    """Ray with so many nodes of one core on this machine; None where none are asked for."""
+    if n is None:
+        return None
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    for _ in range(n - 1):
+        cluster.add_node(num_cpus=1)
+    return cluster
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--times", type=int, default=20)
     parser.add_argument("--only", nargs="*")
     parser.add_argument("--cluster")
+    parser.add_argument("--nodes", type=int)
     asked = parser.parse_args()
+    nodes = started_nodes(asked.nodes)
+    address = asked.cluster if nodes is None else nodes.address
     random.seed(0)
     room = Path(tempfile.mkdtemp())
     inputs = room / "inputs"
@@ -122,19 +146,25 @@ def main() -> None:
     for name, command in commands(inputs).items():
         if asked.only and name not in asked.only:
             continue
-        more = ["--cluster", asked.cluster] if asked.cluster else []
-        started, plain = time.monotonic(), room / name / "plain"
+        more = ["--cluster", address] if address else []
+        alone, plain = room / name / "alone", room / name / "plain"
+        assert call(command, alone, []).wait() == 0, name
+        started = time.monotonic()
         assert call(command, plain, more).wait() == 0, name
-        within, expected = time.monotonic() - started, digests(plain)
-        for victim in ("driver", "worker") if more or name in WITH_WORKERS else ("driver",):
+        within, expected = time.monotonic() - started, digests(alone)
+        say(f"{name:10} {'nobody':7} same bytes as in one process or on local ones: {digests(plain) == expected}")
+        worker = "worker" if nodes is None else "node"
+        for victim in ("driver", worker) if more or name in WITH_WORKERS else ("driver",):
             counts = [0, 0, 0, 0]
             for number in range(asked.times):
                 out = room / name / f"{victim}-{number}"
-                killed, well, alone = disturbed(command, out, victim, within, more)
+                killed, well, alone = disturbed(command, out, victim, within, more, nodes)
                 counts = [a + b for a, b in zip(counts, (killed, well, digests(out) == expected, alone), strict=True)]
                 shutil.rmtree(out)
             say(f"{name:10} {victim:7} " + " ".join(f"{n}/{asked.times}".rjust(9) for n in counts))
     shutil.rmtree(room)
+    if nodes is not None:
+        nodes.shutdown()
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from metarep.formats.onnx_graph import Seen, Tensors, integer, integers
 from metarep.formats.onnx_units import Found, Handlers, Shapes, Value, Walk
-from metarep.networks.units import Axis, Units, joined, reshaped, size_of
+from metarep.networks.units import Axis, UnitClasses, joined, reshaped, size_of
 
 HOMOGENEOUS = frozenset({"Relu", "LeakyRelu", "Abs", "Neg", "Identity", "Dropout"})
 """Operators of one value that hand a positive factor on."""
@@ -332,6 +332,6 @@ OF_ONE_VALUE: Handlers = {
 """Handlers that take the value x that a node reads first, of which it is known where its units are."""
 
 
-def units_of(units: Units, graph: Any, tensors: Tensors, shapes: Shapes, branch: str = "") -> None:
+def units_of(units: UnitClasses, graph: Any, tensors: Tensors, shapes: Shapes, branch: str = "") -> None:
     """Adds what a graph does with its tensors to the classes of units; names of tensors get `branch` before them."""
     Walk(units, graph, tensors, shapes, branch, HANDLERS, OF_ONE_VALUE).run()

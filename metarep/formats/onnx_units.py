@@ -14,7 +14,7 @@ from typing import Any
 
 from metarep.formats.onnx_fold import DEFAULT, names_read
 from metarep.formats.onnx_graph import Seen, Tensors, as_they_are, integers, same_values
-from metarep.networks.units import Axis, Side, Units, size_of
+from metarep.networks.units import Axis, Side, UnitClasses, size_of
 
 Shapes = Mapping[str, tuple[int | None, ...]]
 """The sizes of values by name; None for those that the graph leaves open."""
@@ -35,7 +35,14 @@ class Walk:
     """
 
     def __init__(
-        self, units: Units, graph: Any, tensors: Tensors, shapes: Shapes, branch: str, handlers: Handlers, of_one: Handlers
+        self,
+        units: UnitClasses,
+        graph: Any,
+        tensors: Tensors,
+        shapes: Shapes,
+        branch: str,
+        handlers: Handlers,
+        of_one: Handlers,
     ):
         self.handlers, self.of_one = handlers, of_one
         self.units, self.graph, self.tensors, self.shapes, self.branch = units, graph, tensors, shapes, branch

@@ -16,7 +16,7 @@ from metarep.errors import MetarepError
 from metarep.networks.operations import AFFINE, NORMS, Operation
 from metarep.networks.structure import Structure
 from metarep.networks.symmetry_groups import Member, Side, SymmetryGroup
-from metarep.networks.units import Axis, Units, size_of
+from metarep.networks.units import Axis, UnitClasses, size_of
 
 _PORTED = re.compile(r"dense_?\d*(_\d+)?$")
 """Layers named as Keras names them: where such a network was ported, it may flatten pixels as Keras does."""
@@ -57,7 +57,7 @@ class StructureGroups:
     strict: bool = False
     inside: bool = False
     unsure: bool = False
-    units: Units = field(default_factory=Units)
+    units: UnitClasses = field(default_factory=UnitClasses)
 
     def run(self, tree: Structure | str) -> tuple[SymmetryGroup, ...]:
         """The groups of a whole network, those that are read first. Raises MetarepError where widths do not fit."""

@@ -54,7 +54,7 @@ def joined(axes: Iterable[Axis]) -> Axis | None:
 
 
 @dataclass
-class Units:
+class UnitClasses:
     """Classes in the making. `became` is the class that a class went into, `held` the axes of tensors, by name and number."""
 
     became: list[int] = field(default_factory=list)
@@ -176,7 +176,9 @@ class Units:
             self.frozen.add(first)
 
 
-def reshaped(units: Units, axes: tuple[Axis, ...], before: list[int | None], after: list[int | None]) -> list[Axis] | None:
+def reshaped(
+    units: UnitClasses, axes: tuple[Axis, ...], before: list[int | None], after: list[int | None]
+) -> list[Axis] | None:
     """The axes of a value whose positions are counted anew, from sizes `before` to `after`; None where that is not known.
 
     From the last axis on, the fewest axes of both that hold as many positions stand for each other.
@@ -218,7 +220,7 @@ def _block(before: list[int | None], after: list[int | None]) -> tuple[int, int]
     return (p, q) if n and m else None
 
 
-def _regrouped(units: Units, axes: tuple[Axis, ...], before: list[int], after: list[int]) -> list[Axis] | None:
+def _regrouped(units: UnitClasses, axes: tuple[Axis, ...], before: list[int], after: list[int]) -> list[Axis] | None:
     """Axes that hold as many positions as others do: all in one, then taken apart."""
     with_runs = [at for at, axis in enumerate(axes) if axis]
     found: list[Axis] = [()] * len(after)

@@ -15,7 +15,7 @@ from metarep.studies.e03.run import stages_figure
 from metarep.studies.published import PUBLISHED, SEED
 from metarep.studies.study import Claim, Context, Figure, Result
 from metarep.training.engines import train_fast
-from metarep.training.recipe import Plan, draw_reference
+from metarep.training.recipe import TrainingPlan, draw_reference
 
 CHOICES = {"hidden weight": (0, 1, 2, 3), "hidden bias": (4, 5), "output weight": (6, 7), "output bias": (8,)}
 """By the positions of their parameters."""
@@ -28,7 +28,7 @@ def run(context: Context) -> Result:
     published, n = PUBLISHED["6"]["valid_mse"], context.config.n_initialisations
     seeds = np.random.default_rng([context.config.seed, 6]).integers(0, 2**32, n, dtype=np.uint32)
     by_hand = np.repeat(HANDCRAFTED[None].astype(np.float32), n, axis=0)
-    over_seeds = train_fast(Plan(MULTIPLIER, "product", 1e-4, 0), seeds, by_hand).valid_mse
+    over_seeds = train_fast(TrainingPlan(MULTIPLIER, "product", 1e-4, 0), seeds, by_hand).valid_mse
     data, start = sample_errors(), float(expected_error(MULTIPLIER, HANDCRAFTED[None])[0])
     positions = CHOICES | {ALL: tuple(range(MULTIPLIER.n_params))}
     freed = {name: minimise(MULTIPLIER, HANDCRAFTED[None], free=np.array(own)) for name, own in positions.items()}

@@ -18,7 +18,7 @@ from .settings_help import settings_class
 CONFIG = Annotated[Path | None, typer.Option("--config", help="a YAML file with settings")]
 OVERRIDES = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="change one setting by its dotted name, such as families.0.lr; repeatable"),
+    typer.Option("--set", metavar="KEY=VALUE", help="change one setting, by a dotted name where it is nested; repeatable"),
 ]
 CLUSTER = Annotated[
     str | None,

@@ -1,4 +1,4 @@
-"""The card of a model: what it was trained on, its figures, its limits; read off its artefacts, for whoever meets it first."""
+"""The card of a model: what it was trained on, its metrics, its limits; read off its artefacts, for whoever meets it first."""
 
 from __future__ import annotations
 

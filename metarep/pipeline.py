@@ -142,7 +142,7 @@ def target_folders(config: RunConfig, out: Path) -> dict[str, Path]:
 
 
 @dataclass(frozen=True)
-class Representation:
+class RunEmbedding:
     """One embedding of a run."""
 
     model: str
@@ -161,14 +161,14 @@ class Representation:
         return f"embeddings/{self.model}/untrained/{self.kind}" if self.untrained else f"embeddings/{self.model}/{self.kind}"
 
 
-def representations_of(config: RunConfig, zoo: ZooFacts) -> list[Representation]:
+def representations_of(config: RunConfig, zoo: ZooFacts) -> list[RunEmbedding]:
     """Every embedding of a run, the own model's first."""
     suitable = suitable_kinds(zoo.n_architectures, behaviour=config.pretrain.behaviour_weight > 0)
     own = ModelChanges(embeddings=config.embeddings or suitable, untrained=config.untrained)
     models = {MAIN: own} | dict(config.models)
     asked = [(name, model.embeddings, False) for name, model in models.items()]
     asked += [(name, model.untrained, True) for name, model in models.items()]
-    return [Representation(name, kind, untrained) for name, kinds, untrained in asked for kind in kinds]
+    return [RunEmbedding(name, kind, untrained) for name, kinds, untrained in asked for kind in kinds]
 
 
 def suitable_kinds(n_architectures: int, *, behaviour: bool) -> tuple[str, ...]:
@@ -241,7 +241,7 @@ def _masked_r2(config: RunConfig, name: str, out: Path, *, device: str, side_by_
     return Stage(folder, "masked_r2", settings.resolved(), make, inputs, side_by_side=side_by_side)
 
 
-def _embedding(config: RunConfig, one: Representation, out: Path, *, device: str, side_by_side: bool) -> Stage:
+def _embedding(config: RunConfig, one: RunEmbedding, out: Path, *, device: str, side_by_side: bool) -> Stage:
     _, embed_settings = model_settings(config, one.model)
     has_units = kind_named(one.kind).unit is not None
     parts = tuple(part for part in embed_settings.parts if part != "unit" or has_units)
@@ -257,7 +257,7 @@ def _model_and_zoo(config: RunConfig, name: str, out: Path) -> dict[str, Path]:
 
 
 def _evaluation(
-    config: RunConfig, zoo: ZooFacts, representations: list[Representation], out: Path, device: str
+    config: RunConfig, zoo: ZooFacts, representations: list[RunEmbedding], out: Path, device: str
 ) -> Iterator[Stage]:
     """The stages that measure what the models know: they follow from what the zoo has."""
     folder, embedded = zoo_folder(config, out), [out / one.folder for one in representations]
@@ -288,7 +288,7 @@ def _comparison(name: str, config: ClusterConfig, embedded: list[Path], zoo: Pat
     return Stage(name, "clusters", config.resolved(), partial(cluster, config, embedded, zoo=zoo), inputs, holds=holds)
 
 
-def _audit(config: RunConfig, representations: list[Representation], out: Path, device: str) -> Stage:
+def _audit(config: RunConfig, representations: list[RunEmbedding], out: Path, device: str) -> Stage:
     """How the first embedding of the run's own model moves when networks are rewritten."""
     own = [one.kind for one in representations if one.model == MAIN and not one.untrained]
     settings, inputs = seeded(config.audit, config.seed), _model_and_zoo(config, MAIN, out)
@@ -296,7 +296,7 @@ def _audit(config: RunConfig, representations: list[Representation], out: Path, 
     return Stage("audit", "audit", settings.resolved(), partial(audit, settings, *inputs.values(), device=device), inputs)
 
 
-def _domain_stages(config: RunConfig, zoo: ZooFacts, representations: list[Representation], out: Path) -> Iterator[Stage]:
+def _domain_stages(config: RunConfig, zoo: ZooFacts, representations: list[RunEmbedding], out: Path) -> Iterator[Stage]:
     """What the zoo's domain adds. Raises MetarepError for settings of a stage that it does not have."""
     added = {} if zoo.domain is None else {one.name: one for one in zoo.domain.stages}
     if unknown := config.stages.keys() - added.keys():
@@ -312,7 +312,7 @@ def _domain_stages(config: RunConfig, zoo: ZooFacts, representations: list[Repre
         yield Stage(one.name, one.name, settings.resolved(), make, {"zoo": folder, **embedded})
 
 
-def _read_by(one: DomainStage, representations: list[Representation]) -> list[Representation]:
+def _read_by(one: DomainStage, representations: list[RunEmbedding]) -> list[RunEmbedding]:
     """The embeddings that a domain's stage reads."""
     if not one.first_of:
         return representations
@@ -320,7 +320,7 @@ def _read_by(one: DomainStage, representations: list[Representation]) -> list[Re
     return [own[kind] for kind in one.first_of if kind in own][:1]
 
 
-def _mapping(config: RunConfig, representations: list[Representation], out: Path) -> Iterator[Stage]:
+def _mapping(config: RunConfig, representations: list[RunEmbedding], out: Path) -> Iterator[Stage]:
     """The map of the networks, coloured by their clusters among other things."""
     named = {one.name: one for one in representations}
     own = [one.name for one in representations if one.model == MAIN and not one.untrained] or list(named)

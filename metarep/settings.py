@@ -147,7 +147,7 @@ def _explain(error: ValidationError, where: str, kind: type[Settings]) -> Metare
     key, known = _walk(kind, first["loc"])
     if first["type"] == "extra_forbidden":
         return MetarepError(f"{where}: unknown key {key}", expected=known, fix="correct or remove it")
-    message = first["msg"].removeprefix("Value error, ")
+    message = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
     met = repr(first["input"]) if not isinstance(first["input"], dict | BaseModel) else None
     return MetarepError(f"{where}: {key or 'settings'}", met=met, expected=message, fix="correct the value")
 

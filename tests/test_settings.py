@@ -241,6 +241,11 @@ def test_a_config_extends_another_from_where_it_lies(tmp_path):
     assert config.embeddings == ("states",)
 
 
+def test_bounds_are_said_without_the_words_of_the_parser():
+    assert "n_bootstraps; met 0; expected greater than or equal to 1" in problem(ClusterConfig, None, ["n_bootstraps=0"])
+    assert "Input" not in problem(PretrainConfig, None, ["n_steps=many"])
+
+
 def test_configs_that_extend_each_other_or_nothing_are_refused(tmp_path):
     first, second = tmp_path / "first.yaml", tmp_path / "second.yaml"
     first.write_text("extends: second.yaml\n")

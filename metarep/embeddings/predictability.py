@@ -1,6 +1,6 @@
 """How well masked values are predicted, the more of them are masked: a profile that needs no labels and knows no basis.
 
-Single values are masked at random, as many as each ratio says, in the same places of all windows that share a layout.
+Single values are masked at random, as many as each ratio says, at the same positions of all windows that share a layout.
 """
 
 from __future__ import annotations

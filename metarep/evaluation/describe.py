@@ -99,7 +99,7 @@ def cliffs_delta(inside: np.ndarray, outside: np.ndarray) -> tuple[np.ndarray, n
 
 
 def description_rows(train: Side, test: Side) -> list[dict]:
-    """For each cluster every property, those that set it apart most on training networks first; figures of test networks.
+    """For each cluster every property, those that set it apart most on training networks first; the values of test networks.
 
     inside, outside: medians of numbers, shares of facts; inside_low, inside_high: quartiles of numbers, the Wilson interval of
     shares. said: its place among the few worth saying, those that say what no earlier one says; 0 for the others.

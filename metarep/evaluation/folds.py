@@ -1,7 +1,7 @@
 """Which networks are fitted on and which are measured on: one split by run, or folds by run where there are few runs.
 
 Of FEW_RUNS runs and more those of the split "train" are fitted on and those of "test" are measured on. Of fewer, every network
-is measured once: runs are dealt to N_FOLDS folds, below twice as many to one each, and whatever is fitted (scalers, components,
+is measured once: runs are put into N_FOLDS folds, below twice as many to one each, and whatever is fitted (scalers, components,
 clusters, probes) is fitted anew for each fold, on the runs of the others. What was found out of fold is pooled and measured as
 one. The number of clusters alone is one for all folds: it follows, without labels, from the means of their curves.
 

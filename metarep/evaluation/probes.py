@@ -91,6 +91,7 @@ def fit_probe(build: Callable, x: np.ndarray, y: np.ndarray) -> Predict:
         return lambda rows: np.full(len(rows), y[0])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
+        warnings.filterwarnings("ignore", message="The number of unique classes")  # few networks of many classes: as meant
         return build().fit(x, y).predict
 
 

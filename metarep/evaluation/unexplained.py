@@ -122,12 +122,12 @@ def property_rows(side: Side, scope: str, rng: np.random.Generator) -> list[dict
 
 def _rows(what: str, scope: str, names: Sequence[tuple[str, str]], found: Shares, clusters: np.ndarray) -> list[dict]:
     bits = entropy(np.unique(clusters, return_inverse=True)[1]) / np.log(2)
-    figures = zip(names, *found, strict=True)
+    columns = zip(names, *found, strict=True)
     return [
         {"what": what, "scope": scope, "property": name, "family": family, "share": float(share)}
         | {"low": float("nan"), "high": float("nan"), "null": float(null), "p": float(p)}
         | {"n": len(clusters), "n_clusters": len(np.unique(clusters)), "bits": bits}
-        for (name, family), share, null, p in figures
+        for (name, family), share, null, p in columns
     ]
 
 

@@ -136,7 +136,7 @@ def linear_gaussian_profile(rows: Rows, train: np.ndarray) -> np.ndarray:
     part="unit",
 )
 def within_network_profile(units: Units, train: np.ndarray) -> np.ndarray:
-    """(M, 12). Units of a network are dealt to folds; each is completed from the units of the others."""
+    """(M, 12). Units of a network are put into folds; each is completed from the units of the others."""
     rows = only_rows(units)
     found = np.empty((len(units), 2 * len(RATIOS)))
     for row in np.unique(units["row"]):

@@ -42,7 +42,7 @@ class Example:
 
     @property
     def card(self) -> str:
-        """What it was made of, its figures and its limits, in Markdown."""
+        """What it was made of, its metrics and its limits, in Markdown."""
         return (self.folder / "README.md").read_text(encoding="utf-8")
 
     def _repr_markdown_(self) -> str:

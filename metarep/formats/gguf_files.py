@@ -1,4 +1,4 @@
-"""Networks in GGUF, llama.cpp's format: a head of keys and of tensors (name, lengths, type, place), and their values.
+"""Networks in GGUF, llama.cpp's format: a head of keys and of tensors (name, lengths, type, offset), and their values.
 
 The head is read here, against the length of the file (github.com/ggml-org/ggml, docs/gguf.md); blocks of quantised types are
 turned back into numbers by the package `gguf`, which is asked for only then.
@@ -37,7 +37,7 @@ MAX_DIMS = 8
 MAX_DEPTH = 4
 
 
-class Place(NamedTuple):
+class Stored(NamedTuple):
     """A tensor: its shape as PyTorch has it (the file's lengths backwards), its type, and where it begins in the data."""
 
     name: str
@@ -87,27 +87,27 @@ def read_gguf(path: Path) -> Contents:
     """
     content = np.memmap(path, dtype=np.uint8, mode="r")
     with reading(path, "GGUF file"):
-        places, start = _places(_Head(content))
+        stored, start = _stored(_Head(content))
     tensors: dict[str, torch.Tensor] = {}
     quantised: Counter[str] = Counter()
     unread: Counter[str] = Counter()
-    for place in places:
-        refuse_name(path, place.name, tensors)
-        if place.type in PLAIN:
-            dtype = PLAIN[place.type]
-            values = _values(path, content, place, start, math.prod(place.shape) * dtype.itemsize)
-            tensors[place.name] = tensor_of(path, place.name, values, dtype, place.shape)
+    for one in stored:
+        refuse_name(path, one.name, tensors)
+        if one.type in PLAIN:
+            dtype = PLAIN[one.type]
+            values = _values(path, content, one, start, math.prod(one.shape) * dtype.itemsize)
+            tensors[one.name] = tensor_of(path, one.name, values, dtype, one.shape)
             continue
-        kind, value = _dequantised(path, content, place, start)
+        kind, value = _dequantised(path, content, one, start)
         (unread if value is None else quantised)[kind] += 1
         if value is not None:
-            tensors[place.name] = value
+            tensors[one.name] = value
     entries = [Entry("tensor", "", f"{n} {kind} tensors", "read as float32") for kind, n in quantised.items()]
     entries += [Entry("tensor", "", f"{n} {kind} tensors", "they are not read", doubt=True) for kind, n in unread.items()]
     return Contents(only(tensors).networks, tuple(entries))
 
 
-def _places(head: _Head) -> tuple[list[Place], int]:
+def _stored(head: _Head) -> tuple[list[Stored], int]:
     """The tensors that a head lists, and where their data begin. Raises ValueError and kin for damage."""
     if head.take(len(MAGIC)) != MAGIC or head.number("I") not in VERSIONS:
         raise ValueError("another magic number or version")
@@ -119,39 +119,39 @@ def _places(head: _Head) -> tuple[list[Place], int]:
             alignment = head.number("I")
         else:
             head.skip(kind)
-    places = []
+    stored = []
     for _ in range(n_tensors):
         name, n_dims = head.text(), head.number("I")
         if n_dims > MAX_DIMS:
             raise ValueError(f"{n_dims} dimensions")
         lengths = [head.number("Q") for _ in range(n_dims)]
-        places.append(Place(name, tuple(reversed(lengths)), head.number("I"), head.number("Q")))
+        stored.append(Stored(name, tuple(reversed(lengths)), head.number("I"), head.number("Q")))
     if alignment < 1:
         raise ValueError(f"an alignment of {alignment}")
-    return places, head.at + -head.at % alignment
+    return stored, head.at + -head.at % alignment
 
 
-def _values(path: Path, content: np.ndarray, place: Place, start: int, n_bytes: int) -> np.ndarray:
+def _values(path: Path, content: np.ndarray, one: Stored, start: int, n_bytes: int) -> np.ndarray:
     """The bytes of a tensor (n_bytes,) uint8."""
-    first = start + place.offset
+    first = start + one.offset
     if first + n_bytes > len(content):
-        raise MetarepError(f"{path}: {place.name} reaches beyond the file", met=f"{n_bytes:,} bytes", fix="copy it again")
+        raise MetarepError(f"{path}: {one.name} reaches beyond the file", met=f"{n_bytes:,} bytes", fix="copy it again")
     return np.array(content[first : first + n_bytes])
 
 
-def _dequantised(path: Path, content: np.ndarray, place: Place, start: int) -> tuple[str, torch.Tensor | None]:
+def _dequantised(path: Path, content: np.ndarray, one: Stored, start: int) -> tuple[str, torch.Tensor | None]:
     """The name of a quantised type, and the tensor's numbers; None where the package does not know how to read it."""
     gguf: Any = package(path, "gguf", "gguf")
     try:
-        kind = gguf.GGMLQuantizationType(place.type)
+        kind = gguf.GGMLQuantizationType(one.type)
     except ValueError:
-        return f"type {place.type}", None
+        return f"type {one.type}", None
     n_values, n_bytes = gguf.GGML_QUANT_SIZES[kind]
-    if not place.shape or place.shape[-1] % n_values:
-        raise MetarepError(f"{path}: {place.name} has no whole blocks", met=place.shape, expected=f"multiples of {n_values}")
-    values = _values(path, content, place, start, math.prod(place.shape) // n_values * n_bytes)
+    if not one.shape or one.shape[-1] % n_values:
+        raise MetarepError(f"{path}: {one.name} has no whole blocks", met=one.shape, expected=f"multiples of {n_values}")
+    values = _values(path, content, one, start, math.prod(one.shape) // n_values * n_bytes)
     try:
-        rows = values.reshape(-1, place.shape[-1] // n_values * n_bytes)
-        return kind.name, torch.from_numpy(np.asarray(gguf.quants.dequantize(rows, kind))).reshape(place.shape)
+        rows = values.reshape(-1, one.shape[-1] // n_values * n_bytes)
+        return kind.name, torch.from_numpy(np.asarray(gguf.quants.dequantize(rows, kind))).reshape(one.shape)
     except (NotImplementedError, ValueError):
         return kind.name, None

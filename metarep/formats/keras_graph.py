@@ -1,7 +1,7 @@
 """The units of a network of Keras, found by a walk along the layers of its configuration, which is plain JSON in the file.
 
 Values keep their channels on the last axis (keras.io/api/layers). A layer that is not named here, and whatever stands on
-another axis, holds the units that it reads in their places.
+another axis, holds the units that it reads in their order.
 """
 
 from __future__ import annotations

@@ -225,9 +225,9 @@ class _Search:
         """What was guessed, and the tensors that are in no network."""
         yield from self.entries
         for what in dict.fromkeys(self.states.values()):
-            places = ["/".join(at) for at, state in self.states.items() if state == what]
-            more = f", and {len(places) - 1} more" if len(places) > 1 else ""
-            yield Entry("key", places[0], what + more, "it is no network")
+            paths = ["/".join(at) for at, state in self.states.items() if state == what]
+            more = f", and {len(paths) - 1} more" if len(paths) > 1 else ""
+            yield Entry("key", paths[0], what + more, "it is no network")
         for one in self.weak:
             left = [(name, value) for name, value in one.tensors.items() if _measured(value) or not _EPOCH_LIST.search(name)]
             yield from [left_out("/".join(one.path), left)] if left else []

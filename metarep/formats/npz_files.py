@@ -40,7 +40,7 @@ def _member(path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> tor
 
 
 def read_head(content: bytes) -> tuple[tuple[int, ...], bool, np.dtype, int]:
-    """Shape, Fortran order, dtype and the place of the first value of an array in NumPy's format. Raises ValueError and kin."""
+    """Shape, Fortran order, dtype and where the first value of an array begins in NumPy's format. Raises ValueError and kin."""
     file = io.BytesIO(content)
     with warnings.catch_warnings(action="ignore"):
         version = np.lib.format.read_magic(file)

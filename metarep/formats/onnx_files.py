@@ -23,7 +23,7 @@ from metarep.formats.quantised import UNREAD
 from metarep.formats.refusals import DAMAGE, package, reading, refuse_name, tensor_of, to_torch
 from metarep.formats.safetensors_files import plain_name
 from metarep.networks.graph import Graph, Use
-from metarep.networks.units import Units
+from metarep.networks.units import UnitClasses
 
 DTYPES = {"FLOAT": torch.float32, "DOUBLE": torch.float64}
 DTYPES |= {"FLOAT8E4M3FN": torch.float8_e4m3fn, "FLOAT8E5M2": torch.float8_e5m2}
@@ -54,7 +54,7 @@ def read_onnx(path: Path) -> Contents:
         model = inlined(path, onnx.load(path, load_external_data=False), onnx)
     tensors: dict[str, torch.Tensor] = {}
     uses: dict[str, Use] = {}
-    units, shapes = Units(), _shapes(model, onnx)
+    units, shapes = UnitClasses(), _shapes(model, onnx)
     n_quantised = 0
     for branch, nodes_before, graph in graphs(model.graph):
         if len(graph.sparse_initializer):

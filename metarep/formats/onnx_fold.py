@@ -21,7 +21,7 @@ FLOATING = (1, 10, 11, 16)
 """FLOAT, FLOAT16, DOUBLE and BFLOAT16 among the data types of ONNX."""
 
 QLINEAR = {"QLinearConv": ("Conv", 8), "QLinearMatMul": ("MatMul", None)}
-"""The operator of floating-point numbers, and the place of a bias; the weight, its scale and zero point stand at 3, 4 and 5."""
+"""The operator of floating-point numbers, and where a bias stands; the weight, its scale and zero point stand at 3, 4 and 5."""
 
 MAX_NODES = 200_000
 DEFAULT = ("", "ai.onnx")
@@ -79,7 +79,7 @@ def _weight(node: Any, names: Any, value: Value) -> torch.Tensor | None:
             return one.reshape(())
         if one.ndim == whole.ndim and one.ndim > 1:
             return one.repeat_interleave(integer(node, "block_size", 1), axis).narrow(axis, 0, whole.shape[axis])
-        return one.reshape(*(-1 if place == axis % whole.ndim else 1 for place in range(whole.ndim)))
+        return one.reshape(*(-1 if position == axis % whole.ndim else 1 for position in range(whole.ndim)))
 
     try:
         value_ = (whole if zero is None else whole - spread(zero)) * spread(scale)
@@ -90,13 +90,13 @@ def _weight(node: Any, names: Any, value: Value) -> torch.Tensor | None:
 
 def _unquantise(node: Any, weight: torch.Tensor, tensors: dict[str, torch.Tensor], value: Value) -> None:
     """Makes a node of whole numbers the one of floating-point numbers that it stands for."""
-    operator, place = QLINEAR[node.op_type]
+    operator, position = QLINEAR[node.op_type]
     inputs = [node.input[0], f"{node.input[3]}/dequantised"]
     tensors[inputs[1]] = weight
-    bias = value(node.input[place]) if place is not None and len(node.input) > place else None
+    bias = value(node.input[position]) if position is not None and len(node.input) > position else None
     of_input, of_weight = value(node.input[1]), value(node.input[4])
     if bias is not None and of_input is not None and of_weight is not None:
-        inputs.append(f"{node.input[place]}/dequantised")
+        inputs.append(f"{node.input[position]}/dequantised")
         tensors[inputs[2]] = (bias.double() * of_input.double().reshape(-1) * of_weight.double().reshape(-1)).float()
     node.op_type = operator
     del node.input[:]
@@ -111,9 +111,9 @@ def _passes(node: Any) -> bool:
 
 def _rename(node: Any, renamed: Mapping[str, str]) -> None:
     """Gives a node's inputs, and those in its branches, the names that they have now."""
-    for place, name in enumerate(node.input):
+    for position, name in enumerate(node.input):
         if name in renamed:
-            node.input[place] = renamed[name]
+            node.input[position] = renamed[name]
     for attribute in node.attribute:
         for inner in attribute.g.node if attribute.HasField("g") and renamed else ():
             _rename(inner, renamed)

@@ -31,7 +31,7 @@ INPUTS = {
         4: ("batch_norm", "running_var"),
     },
 }
-"""What the inputs of an operator are, by their place."""
+"""What the inputs of an operator are, by their position."""
 
 SAME_VALUES = ("Identity", "Cast", "Transpose")
 """Operators behind which a tensor is still the same."""
@@ -63,9 +63,9 @@ def graphs(graph: Any, branch: str = "", path: tuple[int, ...] = ()) -> Iterator
     """A graph and those in the branches of its nodes, each with what goes before its names and before its nodes' numbers."""
     yield branch, path, graph
     for number, node in enumerate(graph.node if len(path) < 2 * MAX_DEPTH else ()):
-        for place, attribute in enumerate(node.attribute):
+        for position, attribute in enumerate(node.attribute):
             if attribute.HasField("g"):
-                yield from graphs(attribute.g, f"{branch}{node.op_type}_{number}/{attribute.name}/", (*path, number, place))
+                yield from graphs(attribute.g, f"{branch}{node.op_type}_{number}/{attribute.name}/", (*path, number, position))
 
 
 def read_uses(graph: Any, tensors: Tensors, path: tuple[int, ...] = ()) -> dict[str, Use]:
@@ -86,9 +86,9 @@ def read_uses(graph: Any, tensors: Tensors, path: tuple[int, ...] = ()) -> dict[
             name, output = bias
             found[name] = Use(sums[output].kind, "bias", sums.pop(output).node)
             continue
-        for place, one in enumerate(inputs):
+        for position, one in enumerate(inputs):
             if one is not None and one.name not in found:
-                found[one.name] = _use(node, place, inputs, tensors, (*path, number))
+                found[one.name] = _use(node, position, inputs, tensors, (*path, number))
         sums |= _sums(node, inputs, tensors, (*path, number))
     return found
 
@@ -121,21 +121,21 @@ def integer(node: Any, name: str, default: int) -> int:
     return next((attribute.i for attribute in node.attribute if attribute.name == name), default)
 
 
-def _use(node: Any, place: int, inputs: list[Seen | None], tensors: Tensors, at: tuple[int, ...]) -> Use:
-    one = inputs[place]
-    kind, role = INPUTS.get(node.op_type, {}).get(place, (OTHER, OTHER))
+def _use(node: Any, position: int, inputs: list[Seen | None], tensors: Tensors, at: tuple[int, ...]) -> Use:
+    one = inputs[position]
+    kind, role = INPUTS.get(node.op_type, {}).get(position, (OTHER, OTHER))
     if kind == "conv":
         weight = inputs[1]
         kind = CONVOLUTIONS.get(len(weight.order) if weight is not None else 0, OTHER)
     if kind == "embedding" and not (len(one.order) == 2 and tensors[one.name].is_floating_point()):
         kind, role = OTHER, OTHER
-    axes = _axes(node, place, len(one.order))
+    axes = _axes(node, position, len(one.order))
     return Use(kind, role, at, axes and (one.order[axes[0]], one.order[axes[1]]))
 
 
-def _axes(node: Any, place: int, n_axes: int) -> tuple[int, int] | None:
-    """The output and the input axis of what a node reads at a place; None where that is no weight."""
-    match node.op_type, place:
+def _axes(node: Any, position: int, n_axes: int) -> tuple[int, int] | None:
+    """The output and the input axis of what a node reads at a position; None where that is no weight."""
+    match node.op_type, position:
         case ("Conv", 1) if n_axes > 1:
             return 0, 1
         case ("ConvTranspose", 1) if n_axes > 1:
@@ -155,16 +155,16 @@ def _axes(node: Any, place: int, n_axes: int) -> tuple[int, int] | None:
 
 def _sums(node: Any, inputs: list[Seen | None], tensors: Tensors, at: tuple[int, ...]) -> dict[str, Sums]:
     """{output: what it is} of a node that weighs its input and adds no bias itself; {} for other nodes."""
-    places = (1,) if node.op_type in ("Conv", "ConvTranspose") else (1, 0)
-    place = next((place for place in places if place < len(inputs) and inputs[place] is not None), None)
-    if place is None or not node.output or any(node.input[2:]):
+    positions = (1,) if node.op_type in ("Conv", "ConvTranspose") else (1, 0)
+    position = next((position for position in positions if position < len(inputs) and inputs[position] is not None), None)
+    if position is None or not node.output or any(node.input[2:]):
         return {}
-    use = _use(node, place, inputs, tensors, at)
+    use = _use(node, position, inputs, tensors, at)
     if use.axes is None or use.role != "weight":
         return {}
-    shape = tensors[inputs[place].name].shape
+    shape = tensors[inputs[position].name].shape
     groups = integer(node, "group", 1) if node.op_type == "ConvTranspose" else 1
-    from_last = len(shape) - 1 if node.op_type in ("Conv", "ConvTranspose") else 2 - place
+    from_last = len(shape) - 1 if node.op_type in ("Conv", "ConvTranspose") else 2 - position
     return {node.output[0]: Sums(use.node, use.kind, shape[use.axes[0]] * groups, from_last)}
 
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from metarep.formats.onnx_graph import Seen, Tensors, integer, integers
 from metarep.formats.onnx_units import Found, Handlers, Shapes, Value, Walk
-from metarep.networks.units import Axis, Units, joined, reshaped, size_of
+from metarep.networks.units import Axis, UnitClasses, joined, reshaped, size_of
 
 HOMOGENEOUS = frozenset({"Relu", "LeakyRelu", "Abs", "Neg", "Identity", "Dropout"})
 """Operators of one value that hand a positive factor on."""
@@ -32,9 +32,9 @@ GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
 
 
 class Operand(NamedTuple):
-    """What an operator of several values takes: its place, a tensor or a value, and its sizes."""
+    """What an operator of several values takes: its position, a tensor or a value, and its sizes."""
 
-    place: int
+    position: int
     tensor: Seen | None
     value: Value
     sizes: tuple[int | None, ...]
@@ -93,7 +93,7 @@ def _matmul(walk: Walk, node: Any) -> Found:
 
 def _norm(walk: Walk, node: Any, x: Value) -> Found:
     """Over the examples and pixels of each channel, or over the last axis, whose units it treats alike."""
-    vectors = [walk.tensor(node, place, 1) for place in range(1, len(node.input)) if node.input[place]]
+    vectors = [walk.tensor(node, position, 1) for position in range(1, len(node.input)) if node.input[position]]
     last = node.op_type == "LayerNormalization"
     if len(x) < 2 or None in vectors or (last and integer(node, "axis", -1) not in (-1, len(x) - 1)):
         return None
@@ -101,8 +101,8 @@ def _norm(walk: Walk, node: Any, x: Value) -> Found:
     for axis in x:
         walk.units.loosen(axis)
     behind = walk.units.rescaled(x[at])
-    for place, one in enumerate(vectors):
-        walk.bind(one, 0, behind, "in" if place < 2 else "own")
+    for position, one in enumerate(vectors):
+        walk.bind(one, 0, behind, "in" if position < 2 else "own")
     return [(*x[:at], behind, *x[at + 1 :])]
 
 
@@ -125,17 +125,17 @@ def _together(walk: Walk, node: Any) -> Found:
     loose = node.op_type not in SUMS | PRODUCTS
     if node.attribute:  # an older operator, whose axes stand otherwise
         return None
-    for place, name in enumerate(node.input):
+    for position, name in enumerate(node.input):
         one = walk.seen.get(name)
         value = walk.value(name) if one is None else None
         if name in walk.even:
             loose, value = True, ((),) * len(walk.shapes.get(name, ()))
-            operands.append(Operand(place, None, value, (1,) * len(value)))
+            operands.append(Operand(position, None, value, (1,) * len(value)))
         elif one is not None:
             sizes = tuple(walk.length(one, at) for at in range(len(one.order)))
-            operands.append(Operand(place, one, (), sizes))
+            operands.append(Operand(position, one, (), sizes))
         elif value is not None:
-            operands.append(Operand(place, None, value, tuple(walk.sizes(name))))
+            operands.append(Operand(position, None, value, tuple(walk.sizes(name))))
         else:
             return None
     n_axes = max((len(operand.sizes) for operand in operands), default=0)
@@ -154,7 +154,7 @@ def _along(walk: Walk, op: str, operands: list[Operand], back: int) -> Axis:
     if op in PRODUCTS:
         scaled = [one for one in carriers if not walk.units.is_loose(one.value[-back])] or carriers[:1]
         axis = scaled[0].value[-back] if scaled else ()
-        for one in scaled if len(scaled) > 1 or (scaled and scaled[0].place and op != "Mul") else ():
+        for one in scaled if len(scaled) > 1 or (scaled and scaled[0].position and op != "Mul") else ():
             walk.units.loosen(one.value[-back])
     total = size_of(axis)
     for one in operands:
@@ -265,21 +265,21 @@ def _slice(walk: Walk, node: Any, x: Value) -> Found:
 
 
 def _gather(walk: Walk, node: Any) -> Found:
-    """Rows of a table, or places on an axis without units."""
+    """Rows of a table, or positions on an axis without units."""
     table, at = walk.tensor(node, 0, 2), integer(node, "axis", 0)
-    places = walk.value(node.input[1]) if len(node.input) == 2 else None
-    if table is not None and at == 0 and places is not None and not any(places):
-        return [(*places, walk.layer(table, 1, 0, (), None))]
+    positions = walk.value(node.input[1]) if len(node.input) == 2 else None
+    if table is not None and at == 0 and positions is not None and not any(positions):
+        return [(*positions, walk.layer(table, 1, 0, (), None))]
     x = walk.value(node.input[0])
-    if not x or places is None or any(places) or x[at % len(x)]:
+    if not x or positions is None or any(positions) or x[at % len(x)]:
         return None
     at %= len(x)
-    return [(*x[:at], *places, *x[at + 1 :])]
+    return [(*x[:at], *positions, *x[at + 1 :])]
 
 
 def _recurrent(walk: Walk, node: Any) -> Found:
     """Of one direction: states (1, N, H), outputs (T, 1, N, H); gates stand in blocks."""
-    weight, hidden, bias = (walk.tensor(node, place, n_axes) for place, n_axes in ((1, 3), (2, 3), (3, 2)))
+    weight, hidden, bias = (walk.tensor(node, position, n_axes) for position, n_axes in ((1, 3), (2, 3), (3, 2)))
     x, times = walk.value(node.input[0]) or ((),) * 3, GATES[node.op_type]
     given = [name for name in node.input[5:7] if name]
     if weight is None or hidden is None or (any(node.input[3:4]) and bias is None) or any(node.input[7:]):
@@ -332,6 +332,6 @@ OF_ONE_VALUE: Handlers = {
 """Handlers that take the value x that a node reads first, of which it is known where its units are."""
 
 
-def units_of(units: Units, graph: Any, tensors: Tensors, shapes: Shapes, branch: str = "") -> None:
+def units_of(units: UnitClasses, graph: Any, tensors: Tensors, shapes: Shapes, branch: str = "") -> None:
     """Adds what a graph does with its tensors to the classes of units; names of tensors get `branch` before them."""
     Walk(units, graph, tensors, shapes, branch, HANDLERS, OF_ONE_VALUE).run()

@@ -14,7 +14,7 @@ from typing import Any
 
 from metarep.formats.onnx_fold import DEFAULT, names_read
 from metarep.formats.onnx_graph import Seen, Tensors, as_they_are, integers, same_values
-from metarep.networks.units import Axis, Side, Units, size_of
+from metarep.networks.units import Axis, Side, UnitClasses, size_of
 
 Shapes = Mapping[str, tuple[int | None, ...]]
 """The sizes of values by name; None for those that the graph leaves open."""
@@ -35,7 +35,14 @@ class Walk:
     """
 
     def __init__(
-        self, units: Units, graph: Any, tensors: Tensors, shapes: Shapes, branch: str, handlers: Handlers, of_one: Handlers
+        self,
+        units: UnitClasses,
+        graph: Any,
+        tensors: Tensors,
+        shapes: Shapes,
+        branch: str,
+        handlers: Handlers,
+        of_one: Handlers,
     ):
         self.handlers, self.of_one = handlers, of_one
         self.units, self.graph, self.tensors, self.shapes, self.branch = units, graph, tensors, shapes, branch
@@ -80,7 +87,7 @@ class Walk:
                 self.bind(self.seen[name], at, (), "own")
 
     def value(self, name: str) -> Value | None:
-        """The axes of a value, None where their number is not known; a tensor in its place keeps the order of its units."""
+        """The axes of a value, None where their number is not known; a tensor instead of it keeps the order of its units."""
         if name in self.values:
             return self.values[name]
         if name in self.seen:
@@ -96,9 +103,9 @@ class Walk:
         known = known if len(known) == len(axes) else (None,) * len(axes)
         return [size_of(axis) or size for axis, size in zip(axes, known, strict=True)]
 
-    def tensor(self, node: Any, place: int, n_axes: int | None = None) -> Seen | None:
-        """The tensor that a node reads at a place, if it has so many axes."""
-        one = self.seen.get(node.input[place]) if place < len(node.input) else None
+    def tensor(self, node: Any, position: int, n_axes: int | None = None) -> Seen | None:
+        """The tensor that a node reads at a position, if it has so many axes."""
+        one = self.seen.get(node.input[position]) if position < len(node.input) else None
         return one if one is not None and n_axes in (None, len(one.order)) else None
 
     def length(self, one: Seen, at: int) -> int:
@@ -108,9 +115,9 @@ class Walk:
         """An axis of a tensor runs over units; they are frozen where it is not as long."""
         self.units.bind(self.branch + one.name, one.order[at], axis, side, self.length(one, at))
 
-    def whole(self, node: Any, place: int, name: str) -> tuple[int, ...] | None:
-        """Whole numbers, an attribute or a constant at a place; None where they are not known, or not given."""
-        given = node.input[place] if place < len(node.input) else ""
+    def whole(self, node: Any, position: int, name: str) -> tuple[int, ...] | None:
+        """Whole numbers, an attribute or a constant at a position; None where they are not known, or not given."""
+        given = node.input[position] if position < len(node.input) else ""
         if not given:
             return integers(node, name) or None
         if given in self.tensors:
@@ -118,7 +125,7 @@ class Walk:
         return _of_constant(self.constants[given]) if given in self.constants else None
 
     def reads(self, one: Seen, at: int, axis: Axis) -> None:
-        """An axis of a weight reads units, or places that mean something."""
+        """An axis of a weight reads units, or positions that mean something."""
         self.bind(one, at, axis or self.units.fixed(self.length(one, at)), "out")
 
     def layer(self, weight: Seen, out: int, source: int, read: Axis, bias: Seen | None) -> Axis:

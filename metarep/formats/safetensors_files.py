@@ -62,12 +62,12 @@ def plain_name(path: Path, file: Any) -> str:
 def write_safetensors(path: Path, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str] | None = None) -> None:
     """Writes tensors from where they lie. A dtype that the format does not know becomes bytes, with one axis more."""
     found: dict[str, torch.Tensor] = {}
-    places: set[int] = set()
+    storages: set[int] = set()
     for name, value in tensors.items():
         value = value.detach().contiguous()
         if value.dtype not in DTYPES:
             value = value.reshape(-1).view(torch.uint8).reshape(*value.shape, value.itemsize)
-        place = value.untyped_storage().data_ptr()
-        found[name] = value.clone() if place in places else value  # each with its own values, tied ones too
-        places.add(place)
+        storage = value.untyped_storage().data_ptr()
+        found[name] = value.clone() if storage in storages else value  # each with its own values, tied ones too
+        storages.add(storage)
     save_file(found, path, dict(metadata) if metadata else None)

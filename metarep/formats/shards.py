@@ -39,8 +39,8 @@ def shards_of(path: Path) -> dict[Path, list[str]]:
     try:
         if path.stat().st_size > MAX_INDEX_BYTES:
             raise ValueError(f"{path.stat().st_size:,} bytes")
-        places = json_of(path.read_text())["weight_map"]
-        items = [(str(name), file) for name, file in places.items()]
+        weight_map = json_of(path.read_text())["weight_map"]
+        items = [(str(name), file) for name, file in weight_map.items()]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise MetarepError(f"{path} is no index of shards", met=repr(error)[:80], expected="a weight_map in JSON") from error
     shards: dict[Path, list[str]] = {}

@@ -51,11 +51,11 @@ class Reconstruction:
     def networks(self, values: torch.Tensor) -> dict[str, torch.Tensor]:
         """Normalised values (B, T · C) -> networks (B, *shape). What stands in several tokens is read off the last of them."""
         shapes = {name: value.shape[1:] for name, value in self.subject.tensors.items()}
-        places, at = {}, 0
+        positions, at = {}, 0
         for name, shape in shapes.items():
-            places[name] = torch.arange(at, at + shape.numel(), dtype=torch.float64).view(1, *shape)
+            positions[name] = torch.arange(at, at + shape.numel(), dtype=torch.float64).view(1, *shape)
             at += shape.numel()
-        shown = self.subject.segment(places)
+        shown = self.subject.segment(positions)
         present, firsts = shown.layout.present, torch.zeros(len(values), dtype=torch.int64)
         template = Segment(shown.layout, values.unflatten(1, present.shape), firsts)
         raw = self.model.denormalise(template.values, template)

@@ -43,7 +43,7 @@ from metarep.model.windows import Plan, plan_of
 from metarep.networks.architecture import KINDS, Architecture
 from metarep.networks.symmetry_groups import Symmetries
 
-PLACE_STD = 0.1
+POSITION_STD = 0.1
 """Learned vectors of where a token stands begin this small, so that they do not drown what it holds."""
 SLOT_STD = 0.3
 """Vectors that multiply values begin this large, divided by the root of how many numbers they are summed over."""
@@ -130,7 +130,7 @@ class ClozeModel(nn.Module, PyTorchModelHubMixin, library_name="metarep"):
         self.fourier = nn.Linear(len(COORDINATES) * 2 * N_FREQUENCIES, d_model, bias=False)
         self.blocks = nn.ModuleList(Block(d_model, n_heads) for _ in range(n_layers))
         for table in (*self.tables, self.positions):
-            nn.init.normal_(table.weight, std=PLACE_STD)
+            nn.init.normal_(table.weight, std=POSITION_STD)
         nn.init.zeros_(self.positions.weight[0])
         self.relation_bias = nn.Parameter(torch.zeros(n_layers * n_heads, N_RELATIONS))
         self.norm = nn.LayerNorm(d_model)
@@ -307,12 +307,12 @@ class ClozeModel(nn.Module, PyTorchModelHubMixin, library_name="metarep"):
         return None if at.mixture < 0 else self.normalise(segment).flatten(1)[:, at.unit_values].flatten(0, 1)
 
     def guessed(self, segment: Segment, mask: torch.Tensor) -> Segment:
-        """The segment with what its mixture takes the values to be that a mask (B, T, C) hides; as it is without a mixture."""
+        """The segment with what its mixture takes the values of a mask (B, T, C) to be; as it is without a mixture."""
         units, at = self.unit_values(segment), self.place(segment.layout)
         if units is None:
             return segment
-        hidden = mask.flatten(1)[:, at.unit_values].flatten(0, 1)
-        said = torch.where(hidden, self.mixtures[at.mixture].complete(units, ~hidden), 0.0)
+        masked = mask.flatten(1)[:, at.unit_values].flatten(0, 1)
+        said = torch.where(masked, self.mixtures[at.mixture].complete(units, ~masked), 0.0)
         guess = torch.zeros_like(segment.values).flatten(1)
         guess[:, at.unit_values.flatten()] = said.view(len(segment), -1)
         return replace(segment, guess=guess.view(segment.values.shape))

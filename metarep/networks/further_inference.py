@@ -189,7 +189,7 @@ def _own_block(tensor: Tensor, n: int, d: int) -> HeadRows | None:
     if tensor.role.endswith("_bias"):
         return HeadRows(tensor.name, 1, heads=0) if shape == (n, d) else None
     if len(shape) == 3:
-        place = next((at for at in (0, 1) if shape[at] == n and shape[2] == d), None)
-        return None if place is None else HeadRows(tensor.name, 2, heads=place)
+        position = next((at for at in (0, 1) if shape[at] == n and shape[2] == d), None)
+        return None if position is None else HeadRows(tensor.name, 2, heads=position)
     axis = tensor.layout[0]
     return HeadRows(tensor.name, axis) if len(shape) == 2 and shape[axis] == n * d else None

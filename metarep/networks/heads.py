@@ -1,4 +1,4 @@
-"""The heads of attention as units: they can change places with all their queries, keys, values and what is read of them.
+"""The heads of attention as units: they can be permuted with all their queries, keys, values and what is read of them.
 
 How many there are is known where shapes keep an axis of heads, as TransformerLens (heads, d_model, d_head) and Flax
 (d_model, heads, d_head) do, or where it is declared; matrices of PyTorch do not tell it.
@@ -97,13 +97,13 @@ def _member(tensor: Tensor, n: int) -> Member | None:
 
 def _has_biases_of_heads(operation: Operation, operations: Sequence[Operation], n: int) -> bool:
     """Whether something else may stand on single heads: position biases, a norm over all heads, tables of head by head."""
-    place = operation.module.rpartition(".")[0] if operation.module else ""
+    block = operation.module.rpartition(".")[0] if operation.module else ""
     total = {size for tensor in operation.tensors if tensor.role == "output" for size in tensor.shape}
     for other in operations:
         if other is operation:
             continue
         near = other.module.startswith(operation.module + ".")
-        beside = bool(place) and other.module.startswith(place + ".") and "bias" in other.module
+        beside = bool(block) and other.module.startswith(block + ".") and "bias" in other.module
         for tensor in other.tensors:
             if (near and (n in tensor.shape or set(tensor.shape) & total)) or (beside and n in tensor.shape):
                 return True

@@ -39,9 +39,9 @@ from metarep.networks.symmetry_groups import Symmetries, SymmetryGroup, without_
 from metarep.networks.widths import groups_at_the_end, groups_of_widths
 
 TWINS = (("pi_features_extractor", "features_extractor"), ("vf_features_extractor", "features_extractor"))
-"""Modules that Stable-Baselines3 keeps under several names; they change places together, whether or not they are one."""
+"""Modules that Stable-Baselines3 keeps under several names; they are permuted together, whether or not they are one."""
 
-HELD_BY_GRAPH = "inputs, outputs or operators of its graph that are not known keep all units in their places"
+HELD_BY_GRAPH = "inputs, outputs or operators of its graph that are not known keep all units in their order"
 SIDE_BY_SIDE = "which layers stand side by side is taken from their names and widths"
 JOINED = "what layers read beside what stands before them is taken from their widths"
 ORDER_MATTERS = "embeddings of this architecture depend on the order in which its units were saved"
@@ -111,8 +111,8 @@ def declared_groups(tree: Structure, operations: Sequence[Operation], *, relu: b
 
 def _is_fixed(units: SymmetryGroup, fixed: set[tuple[str, int]], ties: Sequence[tuple[str, str, int]]) -> bool:
     """Whether the units run over an axis that keeps its order, or over that of one of two tied tensors alone."""
-    places = {(member.tensor, member.axis) for member in units.members}
-    return bool(fixed & places) or any(((one, axis) in places) != ((other, axis) in places) for one, other, axis in ties)
+    axes = {(member.tensor, member.axis) for member in units.members}
+    return bool(fixed & axes) or any(((one, axis) in axes) != ((other, axis) in axes) for one, other, axis in ties)
 
 
 def _held(units: SymmetryGroup) -> SymmetryGroup:

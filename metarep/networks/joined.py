@@ -1,7 +1,7 @@
 """Units of networks whose layers read what others put out one behind the other: U-Nets, and DenseNets.
 
 Widths tell what is joined: a layer that reads more than the one before it puts out reads earlier values besides. Which of
-several values of one width, and in which order, names rarely tell. So whatever may be joined changes places together: the units
+several values of one width, and in which order, names rarely tell. So whatever may be joined is permuted together: the units
 of all layers of one width, and of several widths blocks of their common divisor, which is true for any order. Left out of that
 are units in lists that run in order, and inside the layers of a DenseNet. All layers have to fit, one behind the other: what a
 U-Net joins next stands before what it joined last, and a layer of a DenseNet joins what it read to what it made.
@@ -154,7 +154,7 @@ class JoinWalk:
     now: int = 0
     module: str | None = None
     began: int = 0
-    places: list[JoinedAxis] = field(default_factory=list)
+    axes: list[JoinedAxis] = field(default_factory=list)
     alike: list[tuple[int, int]] = field(default_factory=list)
     frozen: list[int] = field(default_factory=list)
     n_joins: int = 0
@@ -175,7 +175,7 @@ class JoinWalk:
         yield self
 
     def copy(self) -> JoinWalk:
-        lists = {name: list(getattr(self, name)) for name in ("made", "places", "alike", "frozen")}
+        lists = {name: list(getattr(self, name)) for name in ("made", "axes", "alike", "frozen")}
         return replace(self, inside_dense=set(self.inside_dense), **lists)
 
     def ways(self, operation: Operation) -> Iterator[Way]:
@@ -232,16 +232,16 @@ class JoinWalk:
             self.module, self.began = inside, self.now
         read = self.made[self.now]
         if weight is None:
-            self.places += [
+            self.axes += [
                 JoinedAxis(vector.name, 0, "own", read.parts) for vector in operation.vectors if vector.size == read.size
             ]
             self.frozen += [self.now] * (operation.kind in NORMS and not operation.has_statistics)  # it may be a group norm
             return self
         out = sum(operation.axes) - way.axis
         new = Made((Part(len(self.made), weight.shape[out]),), operation, (self.began, self.now))
-        self.places.append(JoinedAxis(weight.name, way.axis, "out", read.parts, way.inner))
-        self.places.append(JoinedAxis(weight.name, out, "in", new.parts))
-        self.places += [JoinedAxis(vector.name, 0, "in", new.parts) for vector in operation.vectors]
+        self.axes.append(JoinedAxis(weight.name, way.axis, "out", read.parts, way.inner))
+        self.axes.append(JoinedAxis(weight.name, out, "in", new.parts))
+        self.axes += [JoinedAxis(vector.name, 0, "in", new.parts) for vector in operation.vectors]
         self.made.append(new)
         swapped = operation.may_be_transposed or (
             weight.axes is None and weight.shape[0] == weight.shape[1] and weight.shape[-1] % 2 == 0
@@ -291,13 +291,13 @@ class JoinWalk:
                 n[classes[part.units]] = math.gcd(n.get(classes[part.units], 0), part.size)
         fixed = {classes[part.units] for at in (*self.frozen, self.now) for part in self.made[at].parts}
         members: dict[int, list[Member]] = {}
-        for place in self.places:
+        for axis in self.axes:
             start = 0
-            for units, size in place.parts:
+            for units, size in axis.parts:
                 root = classes[units]
-                own = Member(place.tensor, place.axis, place.side, size // n[root], place.inner, start)
+                own = Member(axis.tensor, axis.axis, axis.side, size // n[root], axis.inner, start)
                 members.setdefault(root, []).append(own)
-                start += size * place.inner
+                start += size * axis.inner
         free = {root: tuple(sorted(own, key=str)) for root, own in members.items() if root not in fixed and n[root] > 1}
         names = {root: next(member.tensor for member in own if member.side == "in") for root, own in free.items()}
         found = (SymmetryGroup(f"units of {names[root]}", n[root], own) for root, own in free.items())

@@ -1,4 +1,4 @@
-"""What the name and shape of a tensor say about it: its operation, its role there, and its place in depth.
+"""What the name and shape of a tensor say about it: its operation, its role there, and its position in depth.
 
 Names are split into components ("layers.3.self_attn.q_proj.weight"); the last is the leaf, the others the module. A
 tensor is judged beside its siblings, the other leaves of the same module: a scale is a batch norm's where there are
@@ -103,7 +103,7 @@ _BARE = re.compile(r"(w|weight|kernel|b|bias)_?(\d+)$", re.I)
 
 
 BUFFER_NAMES = (
-    # places and masks
+    # positions and masks
     r"position_ids|token_type_ids|(.*_)?index(es)?|indices|.*coords_table|(.*_)?masks?|masked_bias|ignore|tril|triu|causal",
     r"(.*_)?inv_freqs?|freqs(_cis)?|freq_bands|((rotary|rope|freqs|emb)_)?(cos|sin)(_cached?)?|rope_cache|(.*_)?alibi(_.*)?",
     # signals, pictures, physics

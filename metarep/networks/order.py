@@ -96,14 +96,14 @@ class Step(NamedTuple):
 
 
 class Order(NamedTuple):
-    """Layers from first to last, and those that could change places with another without their widths or names telling."""
+    """Layers from first to last, and those that could be swapped with another one of their width, of which no name tells."""
 
     layers: tuple[str, ...]
     doubtful: frozenset[str]
 
 
 def fits(path: Sequence[Step], step: Step) -> bool:
-    """Whether a layer can read what the last one of a path puts out, flattened pixels and the places of embeddings included."""
+    """Whether a layer can read what the last one of a path puts out, also flattened pixels or positions of embeddings."""
     if not path:
         return not step.kind.endswith("norm")
     last, n_in = path[-1], step.n_in

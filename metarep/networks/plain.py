@@ -55,7 +55,7 @@ _FIELD = tuple(
 """The layers of a radiance field (Mildenhall et al., "NeRF", 2020) behind its trunk: density, features, view, colour."""
 
 _PLACES = re.compile(r"pos|time|segment", re.I)
-"""Embeddings of places, by their module: attention may stand behind them."""
+"""Embeddings of positions, by their module: attention may stand behind them."""
 
 _STAGES = re.compile(r"layer|block|stage|group", re.I)
 
@@ -93,10 +93,10 @@ def plain_structure(operations: Sequence[Operation]) -> Structure | None:
         return Structure("parallel", (policy, *(sequence(part) for part in towers.values())))
     heads = tuple(sequence(part) for part in towers.values())
     if set(towers) == {"mean", "spread"} and not tail and trunk:
-        places = _latent_places(trunk, towers["mean"])
-        if len(places) > 1 or (places and trunk[0].n_in != trunk[-1].n_out):
+        positions = _latent_positions(trunk, towers["mean"])
+        if len(positions) > 1 or (positions and trunk[0].n_in != trunk[-1].n_out):
             return None
-        trunk, tail = (trunk[: places[0]], trunk[places[0] :]) if places else (trunk, [])
+        trunk, tail = (trunk[: positions[0]], trunk[positions[0] :]) if positions else (trunk, [])
     if not towers or (len(towers) == 1 and not tail):
         return _row([*trunk, *(one for part in towers.values() for one in part)])
     if not tail:
@@ -118,7 +118,7 @@ def _copies(operations: Sequence[Operation]) -> Structure | None:
 
 
 def _behind_tables(tables: Sequence[Operation], rest: Sequence[Operation]) -> Structure | None:
-    """Several embeddings and what reads them: units of one width change places alike, whether values are added, multiplied or
+    """Several embeddings and what reads them: units of one width are permuted alike, whether values are added, multiplied or
     joined in any order. Embeddings of several widths, or beside other inputs, keep theirs; several recurrent layers may each
     have one of their own."""
     recurrent = {operation.module for operation in rest if operation.gates}
@@ -159,7 +159,7 @@ def branches(operations: Sequence[Operation], fits: Callable[[Sequence[Operation
     return None
 
 
-def _latent_places(trunk: Sequence[Operation], mean: Sequence[Operation]) -> list[int]:
+def _latent_positions(trunk: Sequence[Operation], mean: Sequence[Operation]) -> list[int]:
     """Where inside a trunk the layers of a latent may stand that the file keeps behind it: between encoder and decoder."""
     if not all(operation.is_layer for operation in mean):
         return []

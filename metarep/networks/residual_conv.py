@@ -3,7 +3,7 @@
 Names are those of torchvision and of what follows it: a convolution in front (`conv1`, `stem`), numbered blocks (`layer2.0`,
 `blocks.3`) of numbered convolutions and norms (`conv1`, `bn1` …) with a convolution across where the width changes
 (`downsample`, `shortcut`), one linear layer at the end, of pooled channels. All that is added to a stream and all that
-reads it changes places together; a convolution across ends one stream and begins the next. Norms must be batch norms with
+reads it is permuted together; a convolution across ends one stream and begins the next. Norms must be batch norms with
 running statistics.
 
 Units inside a block need only the block to be known. The streams need the whole network: with one tensor more (squeeze
@@ -38,7 +38,7 @@ ROLES = {
 }
 """What a part of a block is (the first three), and what stands outside of the blocks, by name in lower case."""
 
-NormPlace = Literal["behind", "before"]
+NormPosition = Literal["behind", "before"]
 """Whether norm k of a block stands behind convolution k, or before it as in He et al., "Identity mappings", 2016."""
 
 
@@ -51,10 +51,10 @@ class ResidualBlock(NamedTuple):
     slopes: dict[int, Operation]
     across: list[Operation]
 
-    def path(self, place: NormPlace) -> list[Operation]:
+    def path(self, position: NormPosition) -> list[Operation]:
         """Its convolutions, norms and slopes one behind the other."""
         each = [[part[n] for part in (self.convs, self.norms, self.slopes) if n in part] for n in sorted(self.convs)]
-        return [operation for part in each for operation in (part if place == "behind" else part[::-1])]
+        return [operation for part in each for operation in (part if position == "behind" else part[::-1])]
 
 
 class Root(NamedTuple):
@@ -71,33 +71,33 @@ def residual_conv(operations: Sequence[Operation]) -> tuple[SymmetryGroup, ...]:
     """The interchangeable groups of a residual network of convolutions, streams among them; () for others, and in doubt."""
     found, root = _split(operations)
     blocks = [block for block in found if block is not None]
-    place = _norm_place(blocks, root)
-    if place is None:
+    position = _norm_position(blocks, root)
+    if position is None:
         return ()
     by_name = {operation.label: operation for operation in operations}
     if root is not None and len(blocks) == len(found):
-        whole = _whole(root, blocks, place)
+        whole = _whole(root, blocks, position)
         groups = inner_groups(whole, by_name) if whole is not None else ()
         if groups:
             return groups
-    return tuple(units for block in blocks for units in inner_groups(sequence(block.path(place)), by_name))
+    return tuple(units for block in blocks for units in inner_groups(sequence(block.path(position)), by_name))
 
 
-def _whole(root: Root, blocks: Sequence[ResidualBlock], place: NormPlace) -> Structure | None:
+def _whole(root: Root, blocks: Sequence[ResidualBlock], position: NormPosition) -> Structure | None:
     """The whole network; None where it is not known which stream a norm outside of the blocks stands on, where the layer at
     the end reads each channel more than once, and for norms across in front of convolutions."""
-    ends = {"first": root.stem.n_out, "last": next(o for o in reversed(blocks[-1].path(place)) if o.is_layer).n_out}
+    ends = {"first": root.stem.n_out, "last": next(o for o in reversed(blocks[-1].path(position)) if o.is_layer).n_out}
     outside: dict[str, list[Operation]] = {"first": [], "last": []}
     for norm in root.norms:
         fitting = [end for end, n in ends.items() if all(vector.shape == (n,) for vector in norm.vectors)]
         if len(fitting) == 2 and any(block.across for block in blocks):
-            fitting = ["first"] if root.norm_of_stem and place == "behind" else []
+            fitting = ["first"] if root.norm_of_stem and position == "behind" else []
         if not fitting:
             return None
         outside[fitting[0]].append(norm)
-    if root.head.n_in != ends["last"] or (place == "before" and any(len(block.across) > 1 for block in blocks)):
+    if root.head.n_in != ends["last"] or (position == "before" and any(len(block.across) > 1 for block in blocks)):
         return None
-    middle = [residual(*sequence(block.path(place)).parts, across=sequence(block.across).parts) for block in blocks]
+    middle = [residual(*sequence(block.path(position)).parts, across=sequence(block.across).parts) for block in blocks]
     first, last = (sequence(norms).parts for norms in outside.values())
     return Structure("sequence", (root.stem.label, *first, *middle, *last, root.head.label))
 
@@ -105,18 +105,18 @@ def _whole(root: Root, blocks: Sequence[ResidualBlock], place: NormPlace) -> Str
 def _split(operations: Sequence[Operation]) -> tuple[list[ResidualBlock | None], Root | None]:
     """The blocks in order of their numbers, None for those that are not known, and what stands outside; no blocks in doubt."""
     blocks: dict[tuple[int, ...], dict[str, Operation]] = {}
-    others, places = [], set()
+    others, positions = [], set()
     for operation in operations:
         match = _BLOCK.match(operation.module)
         if match is None:
             others.append(operation)
             continue
-        places.add(match["before"])
+        positions.add(match["before"])
         numbers = tuple(int(number) for number in re.findall(r"\d+", match["block"]))
         blocks.setdefault(numbers, {})[match["part"]] = operation
-    if len(places) != 1:
+    if len(positions) != 1:
         return [], None
-    (before,) = places
+    (before,) = positions
     found = [_block(blocks[numbers]) for numbers in sorted(blocks)]
     if len({len(numbers) for numbers in blocks}) != 1:
         return found, None
@@ -164,7 +164,7 @@ def _same_layer(conv: str, norm: str) -> bool:
     return re.sub("batch_?norm|norm|bn", "conv", norm.lower()) == conv.lower() or conv_in == norm_in != ""
 
 
-def _norm_place(blocks: Sequence[ResidualBlock], root: Root | None) -> NormPlace | None:
+def _norm_position(blocks: Sequence[ResidualBlock], root: Root | None) -> NormPosition | None:
     """Where the norms of all blocks stand, by their sizes; None in doubt.
 
     Where all widths are alike, sizes say nothing. Then the order in the file has to, together with the norm outside of the

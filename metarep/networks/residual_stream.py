@@ -1,13 +1,13 @@
 """The symmetries of a residual stream that layers of one width read and add to: transformers, residual linear networks.
 
 The stream is interchangeable where every tensor of the network has a role that is known by name, and all that touch the
-stream agree on its width d: embeddings, class tokens, input layers, norms, attention, MLPs, heads. All of these change
-places together; so do the outputs of a layer between the stream and the head that is d wide as well (a pooler), which is
+stream agree on its width d: embeddings, class tokens, input layers, norms, attention, MLPs, heads. All of these are
+permuted together; so are the outputs of a layer between the stream and the head that is d wide as well (a pooler), which is
 right whichever of the two the head reads. Not interchangeable, since names and shapes leave it open:
 - a network without a head, whose outputs are the stream; a tied head that was not saved is taken for one where the
   embeddings say that they are a language model's (`transformer.wte`, `model.embed_tokens`) or its bias is left;
 - attention without positions that are kept with the weights (or known to be rotary or relative): they may be sines by
-  formula, which give every place of the stream a meaning of its own;
+  formula, which give every position of the stream a meaning of its own;
 - cross-attention, experts with a router, adapters, group norms, and whatever else no rule here knows.
 Heads' own dimensions (queries, keys, values) are in no group: how many heads there are is not in a state dict.
 """
@@ -40,7 +40,7 @@ HALVES = ("net.0.proj", "gate_up_proj", "w12")
 ROLES = {
     role: re.compile(rf"(?:.*\.)?(?:{pattern})")
     for role, pattern in {
-        # attention to another stream, and what mixes places instead of the stream's units, or both
+        # attention to another stream, and what mixes positions instead of the stream's units, or both
         "foreign": r".*(?:cross|multihead_attn|enc_?dec|encoder_attn|mix|mlp_tokens|spatial|sgu|fourier).*",
         "inner": r"(?:[a-z_]*(?:attn|attention|mlp|ffn|feed_?forward)|intermediate|experts?)\d*\..*",
         "norm": r"(?:layer_?norm|rms_?norm|norm|ln)(?:_?(?:[0-2f]|final|pre|post|emb\w*|before|after))?"
@@ -76,7 +76,7 @@ def stream_of(operations: Sequence[Operation]) -> SymmetryGroup | None:
     downs = {tree.modules()[-1] for tree in mlps}
     widths = {o.n_in for o in operations if o.module in ups and o.weight is not None} or _widths_of_attention(operations)
     foreign = any(_is("foreign", operation.module) for operation in operations)
-    if len(widths) != 1 or foreign or not _has_both_ends(operations) or not _knows_places(operations, mlps):
+    if len(widths) != 1 or foreign or not _has_both_ends(operations) or not _knows_positions(operations, mlps):
         return None
     (d,) = widths
     members: list[Member] = []
@@ -106,9 +106,9 @@ def mlps_of(operations: Sequence[Operation]) -> list[Structure]:
         ups = tuple(up.split("*"))
         for tree in row(ups[0] if len(ups) == 1 else Structure("elementwise", ups), down).occurrences(by_name):
             *feeders, reader = tree.modules()
-            n, place = by_name[reader].n_in, reader.removesuffix(down) + ups[-1].rpartition(".")[0]
+            n, block = by_name[reader].n_in, reader.removesuffix(down) + ups[-1].rpartition(".")[0]
             fits = all(by_name[one].n_out == n or _puts_halves(by_name[one], n) for one in feeders)
-            if fits and not _norm_between(operations, place, n):
+            if fits and not _norm_between(operations, block, n):
                 found.setdefault(reader, tree)
     return list(found.values())
 
@@ -126,9 +126,9 @@ def gated_by_halves(mlps: Sequence[Structure], operations: Sequence[Operation]) 
             yield SymmetryGroup(f"units of {up.label}", down.n_in, (*feeding, down.reading()))
 
 
-def _norm_between(operations: Sequence[Operation], place: str, n: int) -> bool:
-    """Whether a norm, or anything else without a weight, may stand on the n hidden units of an MLP at some place."""
-    beside = [operation for operation in operations if operation.module.startswith(place)]
+def _norm_between(operations: Sequence[Operation], block: str, n: int) -> bool:
+    """Whether a norm, or anything else without a weight, may stand on the n hidden units of the MLP of a block."""
+    beside = [operation for operation in operations if operation.module.startswith(block)]
     attention = any(tensor.kind == "attention" for operation in beside for tensor in operation.tensors)
     return any(
         operation.weight is None
@@ -154,7 +154,7 @@ def _widths_of_attention(operations: Sequence[Operation]) -> set[int]:
 
 
 def _has_both_ends(operations: Sequence[Operation]) -> bool:
-    """Whether something other than places is embedded, and there is a head that reads the stream."""
+    """Whether something other than positions is embedded, and there is a head that reads the stream."""
     outside = [o for o in operations if not _is_numbered(o.module)]
     embeds = any(o.kind == "embedding" and not _is("position", o.tensors[0].name) for o in operations)
     heads = any((o.kind == "bias" and _is("bias of a head", o.module)) or _is("tied", o.path) for o in operations)
@@ -163,11 +163,11 @@ def _has_both_ends(operations: Sequence[Operation]) -> bool:
     )
 
 
-def _knows_places(operations: Sequence[Operation], mlps: Sequence[Structure]) -> bool:
-    """Whether attention is told of places by something that is no fixed pattern on the stream.
+def _knows_positions(operations: Sequence[Operation], mlps: Sequence[Structure]) -> bool:
+    """Whether attention is told of positions by something that is no fixed pattern on the stream.
 
-    Without attention: whether there are no places to be seen, as in a residual network of linear layers. There each MLP
-    has a numbered block of its own (a second one may run along places), and nothing is embedded (a Fourier transform,
+    Without attention: whether there are no positions to be seen, as in a residual network of linear layers. There each MLP
+    has a numbered block of its own (a second one may run along positions), and nothing is embedded (a Fourier transform,
     which has no tensors, may mix what is).
     """
     tensors = [tensor for operation in operations for tensor in operation.tensors if is_weight(tensor)]

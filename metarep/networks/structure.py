@@ -53,7 +53,7 @@ WORDS = ("sequence", "parallel", "concatenate", "elementwise", "residual", "acro
 class Steps(Settings):
     """How a convolution goes over its input, and what is pooled behind its activation."""
 
-    stride: int = Field(1, ge=1, description="pixels from one place to the next")
+    stride: int = Field(1, ge=1, description="pixels from one position to the next")
     padding: int | Literal["same"] = Field("same", description="pixels on each side; a stride above 1 needs a number")
     pool: int = Field(1, ge=0, description="pixels that are pooled along each axis; 0 pools all")
     pooling: Literal["max", "average"] = Field("max", description="what a pool keeps")

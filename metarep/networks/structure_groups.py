@@ -16,7 +16,7 @@ from metarep.errors import MetarepError
 from metarep.networks.operations import AFFINE, NORMS, Operation
 from metarep.networks.structure import Structure
 from metarep.networks.symmetry_groups import Member, Side, SymmetryGroup
-from metarep.networks.units import Axis, Units, size_of
+from metarep.networks.units import Axis, UnitClasses, size_of
 
 _PORTED = re.compile(r"dense_?\d*(_\d+)?$")
 """Layers named as Keras names them: where such a network was ported, it may flatten pixels as Keras does."""
@@ -41,7 +41,7 @@ class Value(NamedTuple):
         return size_of(self.axis)
 
     def repeated(self, times: int) -> Axis | None:
-        """Each of its units `times` times, flattened; None where these places are not known."""
+        """Each of its units `times` times, flattened; None where these positions are not known."""
         if times > 1 and (self.channels_last or self.source in ("embedding", "table")):
             return (self.axis[0].within(before=times),) if len(self.axis) == 1 else None
         return tuple(run.within(after=times) for run in self.axis)
@@ -57,7 +57,7 @@ class StructureGroups:
     strict: bool = False
     inside: bool = False
     unsure: bool = False
-    units: Units = field(default_factory=Units)
+    units: UnitClasses = field(default_factory=UnitClasses)
 
     def run(self, tree: Structure | str) -> tuple[SymmetryGroup, ...]:
         """The groups of a whole network, those that are read first. Raises MetarepError where widths do not fit."""
@@ -145,8 +145,8 @@ class StructureGroups:
         return Value(made, operation.kind, operation.channels_last)
 
     def _weighed(self, operation: Operation, value: Value | None) -> Value:
-        """What attention over a graph puts out: heads one behind the other, or their mean, in which the units of a head change
-        places alike in all of them. Layers beside the first read the same value, but for those that read edges."""
+        """What attention over a graph puts out: heads one behind the other, or their mean, in which the units of a head are
+        permuted alike in all of them. Layers beside the first read the same value, but for those that read edges."""
         scores, vectors = operation.attention.scores, operation.attention.vectors
         known = len(scores) + len(vectors) == len(operation.attention.tensors) and all(v.role == "bias" for v in vectors)
         heads, n = scores[0].shape[1:]
@@ -165,7 +165,7 @@ class StructureGroups:
         return Value(joined if lengths == {heads * n} else axis)
 
     def _read(self, operation: Operation, value: Value | None) -> None:
-        """Adds the axis of a tensor that reads a value, which may be flattened pixels or the places of embedded ids."""
+        """Adds the axis of a tensor that reads a value, which may be flattened pixels or the positions of embedded ids."""
         reader, n_in = operation.reading(), operation.n_in
         if value is not None and operation.has_lengths:
             self.units.loosen(value.axis)
@@ -182,7 +182,7 @@ class StructureGroups:
             raise MetarepError(
                 f"{operation.label} does not fit what stands before it", met=f"it reads {n_in}", expected=f"{value.size} values"
             )
-        self._place(value, times, reader.tensor, reader.axis, "out")
+        self._put(value, times, reader.tensor, reader.axis, "out")
 
     def _reads_more(self, operation: Operation, n_in: int, value: Value) -> bool:
         """Whether a linear layer reads inputs of the network beside the units before it, and no units of other layers."""
@@ -194,7 +194,7 @@ class StructureGroups:
         plain = operation.kind == "linear" and value.source == "linear" and all(run.inner == 1 for run in value.axis)
         return plain and 0 < more < value.size and not {more, n_in} & hidden
 
-    def _place(self, value: Value, times: int, tensor: str, axis: int, side: Side) -> None:
+    def _put(self, value: Value, times: int, tensor: str, axis: int, side: Side) -> None:
         """Adds the axis of a tensor that runs over a value, each unit `times` times."""
         placed = value.repeated(times)
         if placed is None:
@@ -217,7 +217,7 @@ class StructureGroups:
                 f"{operation.label} is no layer whose units are known", met=operation.kind, expected=", ".join(AFFINE)
             )
         for vector in (one for one in vectors if one.shape[0] == value.size):
-            self._place(value, 1, vector.name, 0, "in" if operation.kind == "bias" else "own")
+            self._put(value, 1, vector.name, 0, "in" if operation.kind == "bias" else "own")
         if norm:
             self.units.loosen(value.axis)
         if norm and value.source.startswith("conv") and not operation.has_statistics:

@@ -1,6 +1,6 @@
 """What may be done to the parameters of a ReLU network without changing its function.
 
-The units of a hidden layer may change places, and a ReLU unit's incoming parameters may be
+The units of a hidden layer may be permuted, and a ReLU unit's incoming parameters may be
 multiplied by c > 0 while its outgoing ones are divided by c. Hidden layers count from 0:
 hidden layer `l` is made by the linear layer `l` and read by `l + 1`.
 """
@@ -44,8 +44,8 @@ def scale_units(spec: NetworkSpec, params: np.ndarray, layer: int, factors: np.n
 
 def order_index(spec: NetworkSpec, orders: Sequence[np.ndarray | None]) -> np.ndarray:
     """Indices (…, P) into params for one order (…, H) of units per hidden layer; None leaves a layer alone."""
-    places = _of_each_width(spec, orders, np.arange)
-    layers = zip(spec.unpack(np.arange(spec.n_params)), places[1:], places, strict=False)
+    positions = _of_each_width(spec, orders, np.arange)
+    layers = zip(spec.unpack(np.arange(spec.n_params)), positions[1:], positions, strict=False)
     return spec.pack([(weight[row[..., None], column[..., None, :]], bias[row]) for (weight, bias), row, column in layers])
 
 
@@ -82,7 +82,7 @@ def canonical_order(spec: NetworkSpec, params: np.ndarray) -> np.ndarray:
     weights (as a sorted list where the layer behind is hidden too, since its own order is not
     fixed yet). Networks that differ only by the order of units come out identical to the
     last bit; negative zeros become zeros for that. The one exception: deeper networks with two
-    units that share every incoming parameter and the list of outgoing ones, not their places.
+    units that share every incoming parameter and the list of outgoing ones, not their positions.
     """
     params = np.asarray(params) + 0
     for layer in range(len(spec.hidden_widths)):

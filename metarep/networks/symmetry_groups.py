@@ -75,14 +75,14 @@ class SymmetryGroup:
 
 
 def without_overlap(groups: Iterable[SymmetryGroup]) -> tuple[SymmetryGroup, ...]:
-    """The groups in order, without those that share places of a tensor with one before."""
+    """The groups in order, without those that share positions of a tensor with one before."""
     found: list[SymmetryGroup] = []
     held: set[tuple[str, int, int]] = set()
     for units in groups:
-        places = {(member.tensor, member.axis, member.start) for member in units.members}
-        if not places & held:
+        positions = {(member.tensor, member.axis, member.start) for member in units.members}
+        if not positions & held:
             found.append(units)
-            held |= places
+            held |= positions
     return tuple(found)
 
 

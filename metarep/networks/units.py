@@ -1,6 +1,6 @@
-"""Which axes of which tensors run over the same units: a union-find of runs of places, filled by a walk of a network.
+"""Which axes of which tensors run over the same units: a union-find of runs of positions, filled by a walk of a network.
 
-An axis of a value or a tensor is made of runs; an axis without any stands for places that mean something, such as inputs and
+An axis of a value or a tensor is made of runs; an axis without any stands for positions that mean something, such as inputs and
 pixels. Classes of units only ever grow together, become coarser, are frozen or lose their scale, so that a walk in the order
 of the layers claims no more than what holds at its end. Two walks fill it: along a structure (`structure_groups`) and along
 the nodes of an ONNX graph (`formats.onnx_units`).
@@ -19,7 +19,7 @@ from metarep.networks.symmetry_groups import Member, Side, SymmetryGroup
 
 
 class UnitRun(NamedTuple):
-    """outer · n · inner places of an axis, as `Member` has it: the class of their units, and that of what multiplies them."""
+    """outer · n · inner positions of an axis, as in `Member`: the class of their units, and that of what multiplies them."""
 
     units: int
     scale: int
@@ -40,7 +40,7 @@ Axis = tuple[UnitRun, ...]
 
 
 def size_of(axis: Axis) -> int:
-    """The number of places along an axis; 0 where it has no runs."""
+    """The number of positions along an axis; 0 where it has no runs."""
     return sum(run.size for run in axis)
 
 
@@ -54,7 +54,7 @@ def joined(axes: Iterable[Axis]) -> Axis | None:
 
 
 @dataclass
-class Units:
+class UnitClasses:
     """Classes in the making. `became` is the class that a class went into, `held` the axes of tensors, by name and number."""
 
     became: list[int] = field(default_factory=list)
@@ -70,7 +70,7 @@ class Units:
         return axis
 
     def fixed(self, n: int, name: str = "") -> Axis:
-        """An axis of n places that mean something."""
+        """An axis of n positions that mean something."""
         axis = self.new(n, name)
         self.freeze(axis)
         return axis
@@ -86,7 +86,7 @@ class Units:
         return number
 
     def now(self, axis: Axis) -> Axis:
-        """The runs as they are by now: a class that became coarser has fewer units with more places each."""
+        """The runs as they are by now: a class that became coarser has fewer units with more positions each."""
         found = []
         for run in axis:
             units = self.at(run.units)
@@ -116,7 +116,7 @@ class Units:
         return self.now((run,))[0]
 
     def tie(self, one: Axis, other: Axis, *, scale: bool = True) -> None:
-        """The units of two axes are the same ones, place by place; frozen where they do not lie alike."""
+        """The units of two axes are the same ones, position by position; frozen where they do not lie alike."""
         one, other = self.now(one), self.now(other)
         if [run[2:] for run in one] != [run[2:] for run in other]:
             self.freeze(one + other)
@@ -176,10 +176,12 @@ class Units:
             self.frozen.add(first)
 
 
-def reshaped(units: Units, axes: tuple[Axis, ...], before: list[int | None], after: list[int | None]) -> list[Axis] | None:
-    """The axes of a value whose places are counted anew, from sizes `before` to `after`; None where that is not known.
+def reshaped(
+    units: UnitClasses, axes: tuple[Axis, ...], before: list[int | None], after: list[int | None]
+) -> list[Axis] | None:
+    """The axes of a value whose positions are counted anew, from sizes `before` to `after`; None where that is not known.
 
-    From the last axis on, the fewest axes of both that hold as many places stand for each other.
+    From the last axis on, the fewest axes of both that hold as many positions stand for each other.
     """
     found: list[Axis] = []
     i, j = len(before), len(after)
@@ -205,7 +207,7 @@ def reshaped(units: Units, axes: tuple[Axis, ...], before: list[int | None], aft
 
 
 def _block(before: list[int | None], after: list[int | None]) -> tuple[int, int] | None:
-    """Where the last axes begin that hold as many places in both."""
+    """Where the last axes begin that hold as many positions in both."""
     p, q = len(before) - 1, len(after) - 1
     if min(p, q) < 0:
         return None
@@ -218,8 +220,8 @@ def _block(before: list[int | None], after: list[int | None]) -> tuple[int, int]
     return (p, q) if n and m else None
 
 
-def _regrouped(units: Units, axes: tuple[Axis, ...], before: list[int], after: list[int]) -> list[Axis] | None:
-    """Axes that hold as many places as others do: all in one, then taken apart."""
+def _regrouped(units: UnitClasses, axes: tuple[Axis, ...], before: list[int], after: list[int]) -> list[Axis] | None:
+    """Axes that hold as many positions as others do: all in one, then taken apart."""
     with_runs = [at for at, axis in enumerate(axes) if axis]
     found: list[Axis] = [()] * len(after)
     if not with_runs:
@@ -229,17 +231,17 @@ def _regrouped(units: Units, axes: tuple[Axis, ...], before: list[int], after: l
     axis = tuple(run.within(outer, inner) for run in units.now(axes[at]))
     if len(with_runs) > 1 or (len(axis) > 1 and outer > 1):
         return None
-    large = [place for place, size in enumerate(after) if size > 1]
+    large = [position for position, size in enumerate(after) if size > 1]
     if len(large) == 1:
         found[large[0]] = axis
         return found
     if len(axis) > 1 or not large:
         return None
     (run,) = axis
-    for place, size in enumerate(after):
-        outer, inner = math.prod(after[:place]), math.prod(after[place + 1 :])
+    for position, size in enumerate(after):
+        outer, inner = math.prod(after[:position]), math.prod(after[position + 1 :])
         if size > 1 and run.outer % outer == 0 and run.inner % inner == 0:
-            found[place] = (run._replace(outer=run.outer // outer, inner=run.inner // inner),)
+            found[position] = (run._replace(outer=run.outer // outer, inner=run.inner // inner),)
             return found
     times, left = divmod(math.prod(after[large[0] + 1 :]), run.inner)
     if run.outer > 1 or left or run.n % times:

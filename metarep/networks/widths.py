@@ -2,7 +2,7 @@
 layers of one width.
 
 Whatever is added, multiplied, branched off or led around: where layers only read what other layers put out as a whole, the
-units of all layers of one width can change places together, by one permutation. Left out are widths of which some units
+units of all layers of one width can be permuted together, by one permutation. Left out are widths of which some units
 may mean something else: those of inputs and outputs, of what is joined, flattened, split or read in groups.
 """
 
@@ -135,7 +135,7 @@ def _left_out(steps: Sequence[WidthStep], embedded: Set[int]) -> Iterator[int]:
         joined = after.reads - before.puts in sums
         across = before.puts == after.puts and bool(_ACROSS.search(after.layer.module))
         handed_on = before.layer.gates and after.layer.gates and before.puts == after.puts and after.reads in embedded
-        score = before.puts == 1 and bool(_SCORE.search(before.layer.module))  # of places, by which values are summed
+        score = before.puts == 1 and bool(_SCORE.search(before.layer.module))  # of positions, by which values are summed
         if before.puts != after.reads and not (across or handed_on or score):
             yield from (before.puts, *[after.reads] * (split or joined or not after.layer.kind.startswith("conv")))
             yield from sums.get(after.reads - before.puts, ()) if joins else ()

@@ -13,7 +13,7 @@ from metarep.report.blocks import Block, Card, Cards, Drawing, Heading, Section,
 from metarep.report.representations import CLOZE, key_of
 from metarep.report.results import Results
 from metarep.report.wording import Finding, capital, num, plain
-from metarep.report.zoo_section import label_colours
+from metarep.report.zoo_section import MAX_VALUES, label_colours
 
 MAX_TABLES, MAX_LABELS, MAX_PROPERTIES = 3, 4, 3
 
@@ -91,9 +91,16 @@ def contingency_blocks(results: Results) -> list[Block]:
     if label not in results.labels or not names:
         return []
     tables = {results.title(name): contingency(results, name, label) for name in names[:MAX_TABLES]}
-    draw = partial(maps.contingency_figure, tables, results.values_of(label), plain(label))
+    values = results.values_of(label)
+    counted = sum((Counter(row) for rows in tables.values() for row in rows.values()), Counter())
+    caption = "Counts of test networks."
+    if len(values) > MAX_VALUES and counted:
+        common = [value for value, _ in counted.most_common(MAX_VALUES)]
+        values = [value for value in values if value in common]
+        caption = f"Counts of test networks with the {len(values)} most common values."
+    draw = partial(maps.contingency_figure, tables, values, plain(label))
     alt = f"Counts of test networks by cluster and {plain(label)} for cloze embeddings"
-    return [Heading(f"Clusters against the {plain(label)}"), Drawing("contingency", draw, alt, "Counts of test networks.")]
+    return [Heading(f"Clusters against the {plain(label)}"), Drawing("contingency", draw, alt, caption)]
 
 
 def cluster_rows(results: Results) -> list[dict]:

@@ -102,7 +102,8 @@ def k_figure(
 ) -> Figure:
     """The ARI of a clusterer with a label by the number of clusters, a line a representation; rings are the chosen k.
 
-    `curves` go by title; those that have a look are in its colour, the others stay behind in grey.
+    `curves` go by title; those that have a look are in its colour, the others stay behind in grey. A dotted line stands
+    where there are as many clusters as the label has values, if so many were tried.
     """
     drawn = {name: np.array(points, float) for name, points in curves.items() if points}
     ticks = sorted({int(k) for points in drawn.values() for k in points[:, 0]})
@@ -115,9 +116,10 @@ def k_figure(
             ax.plot(*here.T, "o", mfc="white", mec=look, ms=size, mew=0.25 * size, zorder=over + 2)
         ax.set(xscale="log", xticks=ticks, xticklabels=ticks, xlim=(ticks[0] * 0.95, ticks[-1] * 1.05))
         ax.minorticks_off()
-        ax.axvline(n_values, color=MUTED, lw=0.9, ls=(0, (2, 2)), zorder=0)
-        note = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points", "color": MUTED, "fontsize": 9}
-        ax.annotate("as many clusters as values", (n_values, 1), (4, -4), va="top", **note)
+        if n_values <= ticks[-1]:
+            ax.axvline(n_values, color=MUTED, lw=0.9, ls=(0, (2, 2)), zorder=0)
+            note = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points", "color": MUTED, "fontsize": 9}
+            ax.annotate("as many clusters as values", (n_values, 1), (4, -4), va="top", **note)
         ax.set(xlabel="number of clusters k", ylabel=f"adjusted Rand index with the {label}")
         grid(ax)
         ends = [(name, looks[name].colour if name in looks else MUTED) for name in drawn]

@@ -99,8 +99,8 @@ def imputed_in_turn(spec: NetworkSpec, train: np.ndarray, values: np.ndarray) ->
     at = param_of_token(plan, spec)[:, 0]
     gaussian = fit_gaussian(train[:, at], unit_orders(plan, plan.shapes[0], symmetries))
     found = np.empty(values.shape)
-    for mask, place in zip(np.eye(len(at), dtype=bool), at, strict=True):
-        found[:, place] = gaussian.predict(values[:, at], mask)[:, 0]
+    for mask, position in zip(np.eye(len(at), dtype=bool), at, strict=True):
+        found[:, position] = gaussian.predict(values[:, at], mask)[:, 0]
     return found
 
 

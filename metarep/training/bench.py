@@ -20,7 +20,7 @@ from metarep.settings import Settings
 from metarep.speed import gemm_rate
 from metarep.tables import to_csv
 from metarep.training.engines import ON_GPU, engine_by_name, has_one_hidden_layer
-from metarep.training.recipe import N_TRAIN, Plan, recipe_named
+from metarep.training.recipe import N_TRAIN, TrainingPlan, recipe_named
 
 
 class BenchConfig(Settings):
@@ -81,7 +81,7 @@ def bench_zoo(
 
 def _time_engines(config: BenchConfig, spec: NetworkSpec, device: str) -> list[Timing]:
     base = recipe_named("e09")
-    plan = Plan(spec, base.input_distribution, base.lr, config.n_steps)
+    plan = TrainingPlan(spec, base.input_distribution, base.lr, config.n_steps)
     wide_or_deep = spec != base.spec
     n_batched = config.n_batched or (1056 if is_gpu(device) else 16)
     sizes = {"loop": config.n_loop, "torch": n_batched, "fast": config.n_fast_deep if wide_or_deep else config.n_fast}

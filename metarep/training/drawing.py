@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from metarep.training.compiling import over_networks
-from metarep.training.recipe import N_INTERVAL, N_SAMPLES, Plan, n_train_of
+from metarep.training.recipe import N_INTERVAL, N_SAMPLES, TrainingPlan, n_train_of
 from metarep.training.sampling import INPUT_DISTRIBUTIONS, draw_many, draw_many_intervals
 
 
@@ -27,7 +27,7 @@ class Drawn:
         return Drawn(*(part.to(device, non_blocking=True) for part in (self.train, self.valid, self.init)))
 
 
-def draw_batch(plan: Plan, seeds: np.ndarray, start: np.ndarray | None, *, pinned: bool = False) -> Drawn:
+def draw_batch(plan: TrainingPlan, seeds: np.ndarray, start: np.ndarray | None, *, pinned: bool = False) -> Drawn:
     """The draws of each seed, bit for bit those of the recipe; networks begin at `start` (N, P) where that is given."""
     on_interval = plan.input_distribution == "interval"
     n_samples, rows = (N_INTERVAL if on_interval else N_SAMPLES), plan.spec.widths[0] + 1

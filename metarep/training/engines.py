@@ -14,7 +14,7 @@ from functools import partial
 import numpy as np
 
 from metarep.errors import MetarepError
-from metarep.training.recipe import N_INTERVAL, N_SAMPLES, Engine, Plan, Trained, n_train_of
+from metarep.training.recipe import N_INTERVAL, N_SAMPLES, Engine, Trained, TrainingPlan, n_train_of
 
 ON_GPU = ("torch", "triton")
 """The engines that know other devices than the CPU."""
@@ -35,7 +35,7 @@ def engine_by_name(name: str, *, device: str = "cpu") -> Engine:
     return torch_engines.train_loop if name == "loop" else partial(torch_engines.train_batched, device=device)
 
 
-def train_on_gpu(plan: Plan, seeds: np.ndarray, start: np.ndarray | None = None, *, device: str) -> Trained:
+def train_on_gpu(plan: TrainingPlan, seeds: np.ndarray, start: np.ndarray | None = None, *, device: str) -> Trained:
     """Trains N networks with the fused kernel, or in one batch of tensors where it does not serve."""
     from metarep.training.fused import train_fused
     from metarep.training.torch_engines import train_batched
@@ -43,7 +43,7 @@ def train_on_gpu(plan: Plan, seeds: np.ndarray, start: np.ndarray | None = None,
     return (train_fused if has_one_hidden_layer(plan) else train_batched)(plan, seeds, start, device=device)
 
 
-def train_fast(plan: Plan, seeds: np.ndarray, start: np.ndarray | None = None) -> Trained:
+def train_fast(plan: TrainingPlan, seeds: np.ndarray, start: np.ndarray | None = None) -> Trained:
     """Trains N networks with the compiled kernels, on all the threads that numba has."""
     from metarep.training import blocked, moments
     from metarep.training.compiling import over_networks
@@ -74,13 +74,13 @@ def is_compiled() -> bool:
     return any(cache_folder().rglob("*.nbc"))
 
 
-def has_one_hidden_layer(plan: Plan) -> bool:
+def has_one_hidden_layer(plan: TrainingPlan) -> bool:
     """Whether the kernels for these serve: two inputs, one hidden layer, a linear output."""
     widths = plan.spec.widths
     return len(widths) == 3 and widths[0] == 2 and widths[2] == 1 and not plan.spec.output_relu
 
 
-def check_trainable(plan: Plan) -> None:
+def check_trainable(plan: TrainingPlan) -> None:
     """Raises MetarepError where the recipe has no task for the architecture."""
     n_inputs = 1 if plan.input_distribution == "interval" else 2
     if plan.spec.widths[0] != n_inputs or plan.spec.widths[-1] != 1:

@@ -10,7 +10,7 @@ import numpy as np
 
 from metarep.errors import MetarepError
 from metarep.networks.spec import NetworkSpec
-from metarep.training.recipe import InputDistribution, Plan, Recipe, log_spaced_steps, recipe_named
+from metarep.training.recipe import InputDistribution, Recipe, TrainingPlan, log_spaced_steps, recipe_named
 from metarep.training.settings import FamilyConfig
 from metarep.training.tasks import Task
 from metarep.zoos.zoo import Zoo
@@ -21,7 +21,7 @@ class Family:
     """N networks to train alike: `start` (N, P) float32, or None where each seed draws its own."""
 
     variant: str
-    plan: Plan
+    plan: TrainingPlan
     seeds: np.ndarray
     network_ids: list[str]
     run_ids: list[str]
@@ -64,7 +64,7 @@ def _plan_family(config: FamilyConfig, recipe: Recipe, seeds: np.ndarray, task: 
     spec = NetworkSpec.parse(config.spec) if config.spec else recipe.spec
     n_steps = recipe.n_steps if config.n_steps is None else config.n_steps
     inputs = config.input_distribution or recipe.input_distribution
-    plan = Plan(spec, inputs, config.lr or recipe.lr, n_steps, log_spaced_steps(n_steps, n_snapshots), task)
+    plan = TrainingPlan(spec, inputs, config.lr or recipe.lr, n_steps, log_spaced_steps(n_steps, n_snapshots), task)
     suffix = ("" if spec == recipe.spec else f"-{spec}") + _suffix(recipe, task, config.input_distribution)
     names, runs = ([f"{start}{suffix}-{seed}" for seed in seeds] for start in (recipe.name, recipe.run_prefix))
     return Family(recipe.name, plan, seeds, names, runs, [""] * len(seeds), None)

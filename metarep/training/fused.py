@@ -14,7 +14,7 @@ import torch
 from metarep.errors import MetarepError
 from metarep.training.adam import BETA1, BETA2
 from metarep.training.drawing import draw_batch
-from metarep.training.recipe import Plan, Trained
+from metarep.training.recipe import Trained, TrainingPlan
 from metarep.training.torch_engines import Outcome, batched_error
 
 AT_ONCE = 528
@@ -25,13 +25,13 @@ N_WARPS = 4
 """Of a program: few, since each computes Adam's step for itself; more than one, since samples of few networks fit the cache."""
 
 
-def train_fused(plan: Plan, seeds: np.ndarray, start: np.ndarray | None = None, *, device: str = "cuda") -> Trained:
+def train_fused(plan: TrainingPlan, seeds: np.ndarray, start: np.ndarray | None = None, *, device: str = "cuda") -> Trained:
     """Trains N networks."""
     pieces = [slice(at, at + AT_ONCE) for at in range(0, len(seeds), AT_ONCE)]
     return Outcome.joined([_launch(plan, seeds[one], None if start is None else start[one], device) for one in pieces])
 
 
-def _launch(plan: Plan, seeds: np.ndarray, start: np.ndarray | None, device: str) -> Outcome:
+def _launch(plan: TrainingPlan, seeds: np.ndarray, start: np.ndarray | None, device: str) -> Outcome:
     """What becomes of some networks, on the device, where it may not be known yet when this returns."""
     drawn = draw_batch(plan, seeds, start, pinned=device != "cpu").to(device)
     state = torch.zeros(len(seeds), 3, plan.spec.n_params, device=device)
@@ -47,7 +47,7 @@ def _launch(plan: Plan, seeds: np.ndarray, start: np.ndarray | None, device: str
     return outcome
 
 
-def _run(plan: Plan, samples: torch.Tensor, state: torch.Tensor, schedule: torch.Tensor, step: int, stop: int) -> None:
+def _run(plan: TrainingPlan, samples: torch.Tensor, state: torch.Tensor, schedule: torch.Tensor, step: int, stop: int) -> None:
     """Steps step + 1 … stop of some networks."""
     import triton
 

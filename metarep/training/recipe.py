@@ -68,7 +68,7 @@ def recipe_named(name: str) -> Recipe:
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainingPlan:
     """What an engine needs to train a batch of networks of one spec."""
 
     spec: NetworkSpec
@@ -78,7 +78,7 @@ class Plan:
     snapshot_steps: tuple[int, ...] = ()
     task: Task = PRODUCT
 
-    def shortened(self, n_steps: int) -> Plan:
+    def shortened(self, n_steps: int) -> TrainingPlan:
         """The same plan with fewer steps."""
         return replace(self, n_steps=n_steps)
 
@@ -102,7 +102,7 @@ class Trained:
         return ~(np.isfinite(self.params).all(1) & np.isfinite(self.train_mse) & np.isfinite(self.valid_mse))
 
 
-Engine = Callable[[Plan, np.ndarray, np.ndarray | None], Trained]
+Engine = Callable[[TrainingPlan, np.ndarray, np.ndarray | None], Trained]
 """(plan, seeds (N,) uint32, start parameters (N, P) float32 or None for fresh ones) -> Trained."""
 
 

@@ -9,10 +9,10 @@ import torch
 
 from metarep.networks.spec import NetworkSpec
 from metarep.training.drawing import Drawn, draw_batch
-from metarep.training.recipe import Plan, Trained, draw_reference
+from metarep.training.recipe import Trained, TrainingPlan, draw_reference
 
 
-def train_loop(plan: Plan, seeds: np.ndarray, start: np.ndarray | None = None) -> Trained:
+def train_loop(plan: TrainingPlan, seeds: np.ndarray, start: np.ndarray | None = None) -> Trained:
     """One network at a time with `torch.nn` and `torch.optim.Adam`, as anyone would write it."""
     results = [_train_plainly(plan, int(seed), None if start is None else start[i]) for i, seed in enumerate(seeds)]
     params, init, mse, snapshots, snapshot_mse = (np.stack(parts) for parts in zip(*results, strict=True))
@@ -31,7 +31,7 @@ def build_module(spec: NetworkSpec, params: torch.Tensor) -> torch.nn.Sequential
     return torch.nn.Sequential(*layers)
 
 
-def _train_plainly(plan: Plan, seed: int, start: np.ndarray | None):
+def _train_plainly(plan: TrainingPlan, seed: int, start: np.ndarray | None):
     samples = draw_reference(seed, plan.input_distribution, plan.spec, plan.task)
     init = samples.init_params if start is None else np.asarray(start, np.float32)
     module = build_module(plan.spec, torch.from_numpy(init))
@@ -64,7 +64,7 @@ def _train_plainly(plan: Plan, seed: int, start: np.ndarray | None):
     )
 
 
-def train_batched(plan: Plan, seeds: np.ndarray, start: np.ndarray | None = None, *, device: str = "cpu") -> Trained:
+def train_batched(plan: TrainingPlan, seeds: np.ndarray, start: np.ndarray | None = None, *, device: str = "cpu") -> Trained:
     """All networks in one batch of tensors, on any device of PyTorch's."""
     drawn = draw_batch(plan, seeds, start, pinned=device != "cpu").to(device)
     params = drawn.init.clone().requires_grad_()

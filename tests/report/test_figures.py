@@ -43,10 +43,10 @@ PROBED = {key_of(r): score_of(r) for r in TABLES["probes.csv"] if (r["target"], 
 SCANS = scan_tables(0.7)
 
 
-def curves():
+def curves(n_values=3):
     lines = {one.title: sorted((r["k"], r["value"]) for r in ROWS if key_of(r) == name) for name, one in KNOWN.items()}
     looks = {KNOWN[name].title: LOOKS[KNOWN[name].group] for name in (*list(KNOWN)[:1], *list(KNOWN)[3:5], *list(KNOWN)[-1:])}
-    return figures.k_figure(lines, dict.fromkeys(lines, 3), looks, n_values=3, label="mode")
+    return figures.k_figure(lines, dict.fromkeys(lines, 3), looks, n_values=n_values, label="mode")
 
 
 def label_figure():
@@ -102,6 +102,7 @@ MAKERS = {
     "masked_below": lambda: masked(below=2.1),
     "comparison": comparison,
     "by_k": curves,
+    "by_k_of_many_values": lambda: curves(n_values=200),
     "scan_roc": lambda: scan_figures.roc_figure(SCANS["roc.csv"], SCANS["scan.csv"]),
     "scan_table": lambda: scan_figures.heat_figure(SCANS["scan.csv"]),
     "transfer": transfer,

@@ -2,6 +2,7 @@
 
 import re
 from html.parser import HTMLParser
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,8 +14,9 @@ from metarep.errors import MetarepError
 from metarep.formats.contents import Checkpoint
 from metarep.networks.spec import NetworkSpec
 from metarep.report import page
-from metarep.report.clusters_section import cluster_rows
+from metarep.report.clusters_section import cluster_rows, contingency_blocks
 from metarep.report.page import report
+from metarep.report.representations import CLOZE
 from metarep.report.results import read_run
 from metarep.report.settings import ReportConfig
 from metarep.tables import to_csv
@@ -216,6 +218,23 @@ def test_the_typical_network_is_the_nearest_held_out_one(finished):
         own = [r for r in members if r["cluster"] == row["cluster"] and r["split"] == "test"]
         assert row["network_id"] == min(own, key=lambda r: r["distance_to_centre"])["network_id"]
         assert row["n"] == len(own)
+
+
+def test_of_a_label_of_many_values_the_most_common_ones_are_counted():
+    values = np.array([f"code {i}" for i in range(20)] + [f"code {i}" for i in range(5)], dtype=object)
+    names = [f"n{i}" for i in range(len(values))]
+    results = SimpleNamespace(
+        main_label="code",
+        labels={"code": values},
+        values_of=lambda label: sorted(set(values)),
+        row_of={name: i for i, name in enumerate(names)},
+        representations={"own": SimpleNamespace(group=CLOZE)},
+        assigned={"own": {name: {"cluster": i % 2, "split": "test"} for i, name in enumerate(names)}},
+        title=str,
+    )
+    shown = [tick.get_text() for tick in contingency_blocks(results)[1].draw().axes[0].get_xticklabels()]
+    assert len(shown) == 12
+    assert {f"code {i}" for i in range(5)} <= set(shown)
 
 
 def test_the_report_links_to_the_map_where_there_is_one(tmp_path, undrawn):

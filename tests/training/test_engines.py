@@ -12,7 +12,7 @@ from metarep.domains.multiplier.recipes import HANDCRAFTED, VARIANTS
 from metarep.errors import MetarepError
 from metarep.networks.spec import NetworkSpec
 from metarep.training.engines import engine_by_name, has_one_hidden_layer, train_fast
-from metarep.training.recipe import Plan, draw_reference, log_spaced_steps
+from metarep.training.recipe import TrainingPlan, draw_reference, log_spaced_steps
 
 # From the published figures: seed 2813536937, mode 3; rounded there to four digits.
 PUBLISHED = [0.4373, -0.4425, -0.7523, -0.4695, -0.0023, 1.6139, -0.7446, -1.1377, 1.3982]
@@ -21,7 +21,7 @@ SEEDS = np.array([7, 2813536937, 12345], np.uint32)
 
 def plan(spec="2-2-1", n_steps=300, **changes):
     settings = {"input_distribution": "product", "lr": 1e-3, "snapshot_steps": (1, 40)} | changes
-    return Plan(NetworkSpec.parse(spec), n_steps=n_steps, **settings)
+    return TrainingPlan(NetworkSpec.parse(spec), n_steps=n_steps, **settings)
 
 
 def test_the_published_network_comes_back_from_its_seed():
@@ -42,7 +42,9 @@ def test_the_published_errors_come_back(name, seed, published):
     if name == "e08":
         start[4:6] = -0.0023, 1.6139
     seeds = np.array([seed], np.uint32)
-    trained = train_fast(Plan(variant.spec, variant.input_distribution, variant.lr, variant.n_steps), seeds, start[None])
+    trained = train_fast(
+        TrainingPlan(variant.spec, variant.input_distribution, variant.lr, variant.n_steps), seeds, start[None]
+    )
     assert trained.valid_mse[0] == pytest.approx(published, abs=5.1e-5)
 
 
@@ -100,9 +102,10 @@ def test_no_result_depends_on_the_number_of_threads_or_the_batch(tmp_path):
         "import sys, numba, numpy as np\n"
         "from metarep.networks.spec import NetworkSpec\n"
         "from metarep.training.engines import train_fast\n"
-        "from metarep.training.recipe import Plan\n"
+        "from metarep.training.recipe import TrainingPlan\n"
         "assert numba.get_num_threads() == 2\n"
-        "plan = Plan(NetworkSpec.parse('2-2-1'), n_steps=300, input_distribution='product', lr=1e-3, snapshot_steps=(1, 40))\n"
+        "spec, how = NetworkSpec.parse('2-2-1'), {'input_distribution': 'product', 'lr': 1e-3, 'snapshot_steps': (1, 40)}\n"
+        "plan = TrainingPlan(spec, n_steps=300, **how)\n"
         f"np.save(sys.argv[1], train_fast(plan, np.array({SEEDS.tolist()}, np.uint32)).params)\n"
     )
     out = tmp_path / "params.npy"

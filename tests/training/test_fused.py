@@ -6,14 +6,14 @@ import pytest
 from metarep.errors import MetarepError
 from metarep.networks.spec import NetworkSpec
 from metarep.training.engines import engine_by_name
-from metarep.training.recipe import Plan
+from metarep.training.recipe import TrainingPlan
 
 pytest.importorskip("triton")
 SEEDS = np.array([7, 2813536937], np.uint32)
 
 
 def trained(engine, spec="2-2-1", *, seeds=SEEDS, start=None, lr=1e-3, **how):
-    plan = Plan(NetworkSpec.parse(spec), "product", lr, 5, (1, 3))
+    plan = TrainingPlan(NetworkSpec.parse(spec), "product", lr, 5, (1, 3))
     return engine_by_name(engine, **how)(plan, seeds, start)
 
 

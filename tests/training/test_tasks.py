@@ -9,7 +9,7 @@ from metarep.networks.spec import NetworkSpec
 from metarep.settings import load_config
 from metarep.training.build import build_zoo
 from metarep.training.engines import engine_by_name
-from metarep.training.recipe import Plan, draw_reference
+from metarep.training.recipe import TrainingPlan, draw_reference
 from metarep.training.sampling import INPUT_DISTRIBUTIONS, draw, draw_interval
 from metarep.training.settings import FamilyConfig, ZooConfig
 from metarep.training.tasks import N_TERMS, TWO_INPUTS, Task, random_series, series_values
@@ -42,17 +42,17 @@ def test_targets_are_what_their_names_say():
 
 @pytest.mark.parametrize("name", ["sum", "max"])
 def test_engines_agree_on_another_task(name):
-    plan = Plan(NetworkSpec.parse("2-2-1"), "product", 1e-3, 60, (5,), Task(name))
+    plan = TrainingPlan(NetworkSpec.parse("2-2-1"), "product", 1e-3, 60, (5,), Task(name))
     agree(plan)
 
 
 @pytest.mark.parametrize("input_distribution", ["wide", "diagonal"])
 def test_engines_agree_on_another_input_distribution(input_distribution):
-    agree(Plan(NetworkSpec.parse("2-2-1"), input_distribution, 1e-3, 200, (5,)))
+    agree(TrainingPlan(NetworkSpec.parse("2-2-1"), input_distribution, 1e-3, 200, (5,)))
 
 
 def test_engines_agree_on_a_function_of_one_number():
-    agree(Plan(FOURIER, "interval", 1e-2, 100, (5,), random_series(1, seed=0)))
+    agree(TrainingPlan(FOURIER, "interval", 1e-2, 100, (5,), random_series(1, seed=0)))
 
 
 def agree(plan):

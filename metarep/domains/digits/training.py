@@ -81,7 +81,7 @@ def train_network(settings: Hyperparameters, epochs: tuple[int, ...]) -> list[Sn
                 break
             if epoch in epochs:
                 tensors = {name: value.detach().clone() for name, value in network.state_dict().items()}
-                snapshots.append(Snapshot(epoch, tensors, figures(network, train, test)))
+                snapshots.append(Snapshot(epoch, tensors, metrics(network, train, test)))
     return snapshots
 
 
@@ -93,7 +93,7 @@ def build_optimiser(settings: Hyperparameters, network: nn.Module) -> torch.opti
     return torch.optim.Adam(network.parameters(), **shared)
 
 
-def figures(network: nn.Module, train: Pictures, test: Pictures) -> dict[str, float]:
+def metrics(network: nn.Module, train: Pictures, test: Pictures) -> dict[str, float]:
     """Accuracies, losses, and the gap: training accuracy less test accuracy."""
     network.eval()
     found = {}

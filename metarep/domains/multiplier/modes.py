@@ -31,6 +31,9 @@ MAINLY_ON = 0.8
 UNIT_STATES = ("off", "bent", "on")
 """What a hidden unit does on the unit square: off everywhere, on in a part of it, on everywhere; to within TOLERANCE."""
 
+MAX_SPELT = 4
+"""The states of more units than this are counted."""
+
 OCCURS = 0.01
 """A quadrant is in the code where its area is larger than this."""
 
@@ -100,10 +103,17 @@ def unit_states(area: np.ndarray) -> np.ndarray:
 
 
 def compositions(area: np.ndarray) -> np.ndarray:
-    """(N,) text such as "bent+off": the sorted states of each network's units; "" where there are none, or one has none."""
+    """(N,) text: the sorted states of each network's units, such as "bent+off", and of more than MAX_SPELT units how often each
+    occurs, such as "7 bent+9 on"; "" where there are none, or one has none.
+    """
     if not area.shape[1]:
         return np.full(len(area), "", dtype=object)
-    text = np.array(["+".join(row) for row in np.sort(unit_states(area), axis=1)], dtype=object)
+    states = np.sort(unit_states(area), axis=1)
+    if area.shape[1] > MAX_SPELT:
+        rows = ([f"{(row == state).sum()} {state}" for state in np.unique(row)] for row in states)
+    else:
+        rows = states
+    text = np.array(["+".join(row) for row in rows], dtype=object)
     return np.where(np.isfinite(area).all(axis=1), text, "")
 
 

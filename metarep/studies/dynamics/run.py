@@ -24,7 +24,7 @@ from metarep.studies.multipliers import multipliers
 from metarep.studies.rows import Row, share, spoken
 from metarep.studies.study import Claim, Context, Figure, Result
 from metarep.training.engines import train_fast
-from metarep.training.recipe import Plan
+from metarep.training.recipe import TrainingPlan
 from metarep.zoos.zoo import Zoo
 
 RECIPE = VARIANTS["e09"]
@@ -40,7 +40,7 @@ def run(context: Context) -> Result:
     tables, metrics = follow(DynamicsConfig(**draws), runs)
     zoo = multipliers(context)
     tree = foretold(zoo, **draws)
-    plan = Plan(MULTIPLIER, RECIPE.input_distribution, RECIPE.lr, RECIPE.n_steps)
+    plan = TrainingPlan(MULTIPLIER, RECIPE.input_distribution, RECIPE.lr, RECIPE.n_steps)
     final, twin = twin_modes(zoo, plan, n=min(MAX_TWINS, len(zoo)), seed=config.seed)
     same = share_of((final == twin).sum(), len(final))
     likeness = class_metric(final, twin, seed=config.seed, n_draws=config.n_bootstraps)
@@ -111,7 +111,7 @@ def foretold(zoo: Zoo, *, n_bootstraps: int, seed: int) -> dict[str, float]:
     return class_metric(mode[test], predicted, seed=seed, n_draws=n_bootstraps)
 
 
-def twin_modes(zoo: Zoo, plan: Plan, *, n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def twin_modes(zoo: Zoo, plan: TrainingPlan, *, n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Final modes (n,) of networks and of their twins: the same start, the data of another network.
 
     The n networks are drawn without replacement; data go round among them, so that none keeps its own.

@@ -15,10 +15,10 @@ from metarep.studies.e03.run import stages_figure
 from metarep.studies.published import PUBLISHED, SEED
 from metarep.studies.study import Claim, Context, Figure, Result
 from metarep.training.engines import train_fast
-from metarep.training.recipe import Plan, draw_reference
+from metarep.training.recipe import TrainingPlan, draw_reference
 
 CHOICES = {"hidden weight": (0, 1, 2, 3), "hidden bias": (4, 5), "output weight": (6, 7), "output bias": (8,)}
-"""By the places of their parameters."""
+"""By the positions of their parameters."""
 
 ALL = "all four"
 
@@ -28,10 +28,10 @@ def run(context: Context) -> Result:
     published, n = PUBLISHED["6"]["valid_mse"], context.config.n_initialisations
     seeds = np.random.default_rng([context.config.seed, 6]).integers(0, 2**32, n, dtype=np.uint32)
     by_hand = np.repeat(HANDCRAFTED[None].astype(np.float32), n, axis=0)
-    over_seeds = train_fast(Plan(MULTIPLIER, "product", 1e-4, 0), seeds, by_hand).valid_mse
+    over_seeds = train_fast(TrainingPlan(MULTIPLIER, "product", 1e-4, 0), seeds, by_hand).valid_mse
     data, start = sample_errors(), float(expected_error(MULTIPLIER, HANDCRAFTED[None])[0])
-    places = CHOICES | {ALL: tuple(range(MULTIPLIER.n_params))}
-    freed = {name: minimise(MULTIPLIER, HANDCRAFTED[None], free=np.array(own)) for name, own in places.items()}
+    positions = CHOICES | {ALL: tuple(range(MULTIPLIER.n_params))}
+    freed = {name: minimise(MULTIPLIER, HANDCRAFTED[None], free=np.array(own)) for name, own in positions.items()}
     errors = {name: float(found.error[0]) for name, found in freed.items()}
     order = sorted(CHOICES, key=errors.__getitem__)
     best = errors[ALL]
@@ -71,8 +71,8 @@ def sample_errors() -> dict[str, float]:
 
 def choice_row(name: str, found: Minimum, start: float) -> dict:
     """What one choice is at its best while the others stay, and what of the error it saves."""
-    places = list(CHOICES.get(name, range(MULTIPLIER.n_params)))
-    text = lambda params: ", ".join(f"{value:.3f}" for value in params[places]).replace("-", "−")  # noqa: E731
+    positions = list(CHOICES.get(name, range(MULTIPLIER.n_params)))
+    text = lambda params: ", ".join(f"{value:.3f}" for value in params[positions]).replace("-", "−")  # noqa: E731
     error = float(found.error[0])
     row = {"choice": name, "chosen": text(HANDCRAFTED), "optimised": text(found.params[0]), "error": error}
     return row | {"saved": start - error, "largest_gradient": float(found.gradient_norm[0])}

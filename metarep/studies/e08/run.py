@@ -23,9 +23,9 @@ from metarep.studies.published import PUBLISHED, SEED
 from metarep.studies.rows import Rows, back
 from metarep.studies.study import Claim, Context, Figure, Result
 from metarep.training.engines import train_fast
-from metarep.training.recipe import Plan, Trained
+from metarep.training.recipe import Trained, TrainingPlan
 
-LONGER = Plan(MULTIPLIER, "product", VARIANTS["e09"].lr, 30_000)
+LONGER = TrainingPlan(MULTIPLIER, "product", VARIANTS["e09"].lr, 30_000)
 """How training goes on before Newton's method: its own steps are too large to stay in the basin that training is in."""
 
 STANDS = 0.01
@@ -86,7 +86,7 @@ def explore(start: np.ndarray) -> Grid:
     variant, seeds = VARIANTS["e08"], np.full(len(start), SEED, np.uint32)
     params = np.repeat(HANDCRAFTED[None], len(start), axis=0)
     params[:, HIDDEN_BIAS] = start
-    plan = Plan(variant.spec, variant.input_distribution, variant.lr, variant.n_steps)
+    plan = TrainingPlan(variant.spec, variant.input_distribution, variant.lr, variant.n_steps)
     trained = train_fast(plan, seeds, params.astype(np.float32))
     minimum = minimise(MULTIPLIER, train_fast(LONGER, seeds, trained.params).params.astype(np.float64))
     member = np.full(len(start), -1)

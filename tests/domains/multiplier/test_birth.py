@@ -7,7 +7,7 @@ from metarep.domains.multiplier.scan import random_initialisations
 from metarep.networks.symmetry import permute_units
 from metarep.studies.dynamics.run import foretold, initial_features, twin_modes
 from metarep.training.build import build_zoo
-from metarep.training.recipe import Plan
+from metarep.training.recipe import TrainingPlan
 from metarep.training.settings import ZooConfig
 from metarep.zoos.zoo import Zoo, open_zoo
 
@@ -38,6 +38,6 @@ def test_a_planted_rule_is_learned_and_random_labels_are_not():
 def test_twins_have_the_start_of_one_network_and_the_data_of_another(tmp_path):
     family = {"variant": "e09", "n_networks": 30, "n_steps": 0}
     zoo = open_zoo(build_zoo(ZooConfig(families=[family]), tmp_path / "zoo"))
-    still, trained = (twin_modes(zoo, Plan(MULTIPLIER, "product", 1e-2, n), n=20, seed=0) for n in (0, 400))
+    still, trained = (twin_modes(zoo, TrainingPlan(MULTIPLIER, "product", 1e-2, n), n=20, seed=0) for n in (0, 400))
     np.testing.assert_array_equal(*still)  # no step was taken
     assert (trained[0] != trained[1]).any()

@@ -117,3 +117,8 @@ def test_unit_states_say_what_each_unit_does_whatever_their_order():
     assert unit_states(area)[:2].tolist() == [["off", "bent"], ["bent", "off"]]
     assert compositions(area).tolist() == ["bent+off", "bent+off", "bent+on", "off+off", ""]
     assert compositions(np.zeros((2, 0))).tolist() == ["", ""]
+
+
+def test_unit_states_of_wide_layers_are_counted():
+    area = np.array([[0.5, 1.0, 0.0, 0.5, 0.5], [0.0] * 5, [np.nan, 0.5, 0.5, 0.5, 0.5]])
+    assert compositions(area).tolist() == ["3 bent+1 off+1 on", "5 off", ""]

@@ -27,8 +27,8 @@ def ablations(
     Example:
       metarep ablations configs/ablations --out results/ablations
     """
-    from metarep.series import ABLATIONS, run_series
+    from metarep.series import ABLATIONS, run_configs
 
-    path = run_series(ABLATIONS, configs, given.out, overrides=overrides, publish_to=given.publish, **given.how)
+    path = run_configs(ABLATIONS, configs, given.out, overrides=overrides, publish_to=given.publish, **given.how)
     say_where("ablations", path)
     print_csv(path / "ablations.csv", COLUMNS)

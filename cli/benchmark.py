@@ -32,10 +32,10 @@ def benchmark(
     Example:
       metarep benchmark configs/benchmark --out results/benchmark --with my_representation.py
     """
-    from metarep.series import BENCHMARK, run_series
+    from metarep.series import BENCHMARK, run_configs
 
     files = ", ".join(str(file.resolve()) for file in further or ())
     own = [f"{stage}.further=[{files}]" for stage in ("cluster", "units")] if files else []
-    path = run_series(BENCHMARK, configs, given.out, overrides=own + (overrides or []), publish_to=given.publish, **given.how)
+    path = run_configs(BENCHMARK, configs, given.out, overrides=own + (overrides or []), publish_to=given.publish, **given.how)
     typer.echo((path / "findings.md").read_text())
     say_where("benchmark", path)

@@ -35,7 +35,7 @@ BENCHMARK = SideBySide(
 """Every representation on several zoos."""
 
 
-def run_series(
+def run_configs(
     series: SideBySide,
     configs: Path,
     out: Path,

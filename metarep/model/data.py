@@ -24,8 +24,9 @@ from metarep.model.layout import Layout
 from metarep.model.settings import PretrainConfig
 from metarep.model.windows import Plan, Shape, plan_of
 from metarep.networks.architecture import Architecture
-from metarep.networks.chain_forward import Chain, chain_forward
+from metarep.networks.chain_forward import chain_forward
 from metarep.networks.check import stated_of
+from metarep.networks.forward_passes import Behaving, forward_pass
 from metarep.networks.symmetry_groups import Symmetries
 from metarep.progress import Progress
 from metarep.zoos.domain import inputs_of
@@ -45,7 +46,7 @@ class WholeNetworks:
     tensors: dict[str, torch.Tensor]
     plan: Plan
     symmetries: Symmetries
-    forward: Chain | None
+    forward: Behaving | None
 
     def __len__(self) -> int:
         return len(next(iter(self.tensors.values())))
@@ -119,7 +120,7 @@ class CutWindows:
 Source = WholeNetworks | CutWindows
 
 
-def behaviour_of(plan: Plan, forward: Chain, tensors: dict[str, torch.Tensor], probes: Probes) -> Behaviour | None:
+def behaviour_of(plan: Plan, forward: Behaving, tensors: dict[str, torch.Tensor], probes: Probes) -> Behaviour | None:
     """What the hidden units of whole networks (B, *shape) contribute, in the order of the layout's units; None where there are
     none.
     """
@@ -214,7 +215,7 @@ class Cohort:
     subjects: Zoo
     rows: np.ndarray
     plan: Plan
-    forward: Chain | None
+    forward: Behaving | None
 
     @property
     def architecture(self) -> Architecture:
@@ -241,15 +242,19 @@ def cohorts_of(zoos: Sequence[Zoo], split: str, config: PretrainConfig, chunk: i
     return found
 
 
-def forward_of(subjects: Zoo, number: int, config: PretrainConfig) -> Chain | None:
-    """How networks of an architecture, given by its number in the zoo, are run; None where that is neither known nor stated."""
-    architecture = subjects.architectures[number]
+def forward_of(subjects: Zoo, number: int, config: PretrainConfig) -> Behaving | None:
+    """How networks of an architecture, given by its number in the zoo, are run; None where that is neither known nor stated.
+
+    Raises MetarepError where more has to be stated of a plain chain.
+    """
+    architecture, symmetries = subjects.architectures[number], subjects.symmetries[number]
     stated = stated_of(architecture, subjects.activation or config.activation, subjects.output_activations[number])
-    if stated.activation is None:
-        return None
-    shape = stated.input_shape or None if config.probes is None else read_probes(config).shape[1:]
-    how = {"activation": stated.activation, "output_activation": stated.output_activation, "input_shape": shape}
-    return chain_forward(architecture, subjects.symmetries[number], **how, steps=dict(stated.steps), norms=stated.norms)
+    if config.probes is not None:
+        stated = stated.model_copy(update={"input_shape": read_probes(config).shape[1:]})
+    found = forward_pass(architecture, symmetries, stated)
+    if found is None and stated.activation is not None:
+        return chain_forward(architecture, symmetries, activation=stated.activation)  # which says what is missing
+    return None if found is None else found.behaving
 
 
 def read_probes(config: PretrainConfig) -> np.ndarray:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import nn
@@ -23,17 +24,39 @@ from metarep.networks.symmetry_groups import Symmetries
 Tensors = Mapping[str, torch.Tensor]
 
 
+class Behaving(Protocol):
+    """Runs B networks of one architecture side by side, tensors (B, *shape), and says what their units do."""
+
+    @property
+    def n_inputs(self) -> int:
+        """Numbers of one input, laid flat."""
+
+    @property
+    def n_outputs(self) -> int:
+        """Numbers of one output."""
+
+    def outputs(self, tensors: Tensors, inputs: torch.Tensor) -> torch.Tensor:
+        """(B, S, n_outputs) of inputs (S, n_inputs)."""
+
+    def contributions(self, tensors: Tensors, inputs: torch.Tensor, outputs: torch.Tensor) -> Mapping[int, torch.Tensor]:
+        """For each group of hidden units, by its number in the symmetries, (B, n, S): what each contributes to one output a
+        probe, `outputs` (S,).
+        """
+
+
 @dataclass(frozen=True, eq=False)
 class ForwardPass:
     """How one network is run: `outputs` of its tensors and inputs (S, …) are (S, …); `draw` makes random inputs.
 
-    `outputs` compute in the dtype of the tensors where `exact`, else in float32.
+    `outputs` compute in the dtype of the tensors where `exact`, else in float32. `behaving` runs many networks and says what
+    their units do; None where that is not known.
     """
 
     name: str
     outputs: Callable[[Tensors, torch.Tensor], torch.Tensor]
     draw: Callable[[int, torch.Generator], torch.Tensor]
     exact: bool = True
+    behaving: Behaving | None = None
 
 
 Builder = Callable[[Architecture, Symmetries, Declared], ForwardPass | None]
@@ -75,7 +98,7 @@ def chain(architecture: Architecture, symmetries: Symmetries, stated: Declared) 
         single = {name: value.unsqueeze(0) for name, value in tensors.items()}
         return found.outputs(single, inputs.flatten(1).to(next(iter(tensors.values())).dtype))[0]
 
-    return ForwardPass("a chain of layers", outputs, numbers(*found.input_shape))
+    return ForwardPass("a chain of layers", outputs, numbers(*found.input_shape), behaving=found)
 
 
 _RECURRENT = re.compile(r"(.*?)weight_ih_l0$")

@@ -21,13 +21,17 @@ from metarep.model.augment import jitter
 from metarep.model.behaviour import BehaviourDecoder, ProbeSpace
 from metarep.model.data import TrainingData, behaviour_of, cut_windows, read_probes
 from metarep.model.fitting import ask_behaviour, fit_statistics
-from metarep.model.pretraining import draw_batch, probe_spaces
+from metarep.model.pretraining import draw_batch, prepare, probe_spaces
 from metarep.model.settings import PretrainConfig
 from metarep.networks.chain_forward import ACTIVATIONS, chain_forward
 from metarep.networks.forward import contributions, forward
+from metarep.networks.forward_passes import BUILDERS, ForwardPass, numbers
 from metarep.networks.spec import NetworkSpec
 from metarep.networks.tensor_symmetry import permuted, scaled
 from metarep.progress import Progress
+from metarep.zoos.importing import import_networks
+from metarep.zoos.settings import ImportConfig
+from metarep.zoos.zoo import open_zoo
 
 CONFIG = PretrainConfig(**TINY, behaviour_weight=1.0, n_probes=9)
 PROBES = torch.rand(7, 2, generator=torch.Generator().manual_seed(0))
@@ -87,6 +91,46 @@ def test_only_plain_chains_with_a_known_activation_are_run():
     with pytest.raises(MetarepError, match="unknown activation"):
         chain_forward(known, symmetries, activation="swoosh")
     assert set(ACTIVATIONS) >= {"relu", "tanh", "gelu"}
+
+
+class Gated:
+    """tanh(a x) · sigmoid(b x), read by c: a network that no rule of metarep runs."""
+
+    n_inputs, n_outputs = 3, 2
+
+    def outputs(self, tensors, inputs):
+        return self._units(tensors, inputs) @ tensors["read.weight"].mT
+
+    def contributions(self, tensors, inputs, outputs):
+        terms = self._units(tensors, inputs) * tensors["read.weight"][:, outputs]
+        return {1: terms.transpose(1, 2)}  # the group behind the inputs
+
+    def _units(self, tensors, inputs):
+        return torch.tanh(inputs @ tensors["value.weight"].mT) * torch.sigmoid(inputs @ tensors["gate.weight"].mT)
+
+
+def test_another_way_to_run_networks_enters_by_the_registry_alone(tmp_path, monkeypatch):
+    folder = tmp_path / "files"
+    folder.mkdir()
+    shapes = {"value.weight": (5, 3), "gate.weight": (5, 3), "read.weight": (2, 5)}
+    for number in range(30):
+        generator = torch.Generator().manual_seed(number)
+        torch.save(
+            {name: torch.randn(*shape, generator=generator) for name, shape in shapes.items()}, folder / f"run_{number}.pt"
+        )
+    (tmp_path / "architecture.yaml").write_text("structure: [{elementwise: [value, gate]}, read]")
+    zoo = import_networks(ImportConfig(), [folder], tmp_path / "zoo", architecture=tmp_path / "architecture.yaml")
+    config = PretrainConfig(**TINY, behaviour_weight=1.0, n_probes=9)
+    with pytest.raises(MetarepError, match="cannot be run"):
+        prepare(config, [open_zoo(zoo)], progress=Progress())
+    gated = ForwardPass("gated", Gated().outputs, numbers(3), behaving=Gated())
+    monkeypatch.setitem(BUILDERS, "gated", lambda architecture, symmetries, stated: gated)
+    prepared = prepare(config, [open_zoo(zoo)], progress=Progress())
+    (segment,), _, _ = draw_batch(config, prepared.model, prepared.train, 0)
+    assert segment.behaviour.contributions.shape[1:] == (5, config.n_probes)
+    whole = Gated().outputs(segment.tensors, segment.behaviour.probes.inputs)
+    looked_at = segment.behaviour.probes.outputs.view(1, -1, 1).expand(len(whole), -1, 1)
+    torch.testing.assert_close(segment.behaviour.contributions.sum(dim=1), whole.gather(2, looked_at).squeeze(2))
 
 
 def test_behaviour_follows_the_units_and_knows_no_scale():

@@ -26,16 +26,21 @@ def show(
     """
     from metarep.artefact import refuse_to_replace, write_whole
     from metarep.domains.multiplier.figures.square import draw_network
+    from metarep.errors import MetarepError
     from metarep.report.style import png_of
     from metarep.zoos.zoo import open_zoo
 
     path = given.out or Path("results") / f"{network_id.replace('/', '_')}.png"
     refuse_to_replace(path, given.overwrite)
     networks = open_zoo(zoo)
+    if "spec" not in networks:
+        fix = "`metarep parts MODEL ZOO --network ID` takes any network apart"
+        raise MetarepError("show draws fully connected networks of two inputs", met=networks.architectures[0].title, fix=fix)
     found = networks.select([networks.row_of(network_id)])
     write_whole(path, png_of(draw_network(found.spec, found["params"][0]), dpi=dpi))
     if given.quiet:
         return
-    mode, mse = found["mode"][0] or "none", found["valid_mse"][0]
+    mode = found["mode"][0] or "none" if "mode" in found else "none"
+    mse = found["valid_mse"][0]
     typer.echo(f"{network_id}: {found['spec'][0]}, step {found['step'][0]}, mode {mode}, validation error {mse:.4g}")
     say_where("figure", path)

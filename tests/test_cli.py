@@ -10,6 +10,7 @@ import pytest
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 from typer.testing import CliRunner
 
+from metarep.examples import HERE
 from metarep.settings_table import groups_of
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -203,6 +204,20 @@ def test_a_checkpoint_of_any_names_is_scanned(tmp_path):
     for said in ("mode: 3 (", "0.7928", "active areas: 0.48894", "quadrant code: 01+11", "percentile among 2,000"):
         assert said in result.stdout
     assert [file.name for file in tmp_path.iterdir()] == ["net.pth"]
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("show {groups} groups-11-00095", "show draws fully connected networks of two inputs"),
+        ("scan {groups}", "no 2-2-1 networks of two modes"),
+    ],
+)
+def test_what_knows_multipliers_alone_says_so_of_other_zoos(line, words, tmp_path):
+    groups = HERE / "groups" / "zoo"
+    result = invoke(*line.format(groups=groups).split(), "--out", str(tmp_path / "out"))
+    assert result.exit_code == 1
+    assert words in result.output
 
 
 def test_networks_are_imported_shown_and_exported(small, tmp_path):

@@ -92,9 +92,10 @@ def scan(
     """
     networks = open_zoo(zoo)
     inputs = {"zoo": networks.artefact}
-    final = labelled(networks)
-    if len(set(final["mode"])) < 2:
-        raise MetarepError(f"{zoo}: no 2-2-1 networks of two modes or more", fix="scan a larger zoo of 2-2-1 networks")
+    final = labelled(networks) if "mode" in networks else None
+    if final is None or len(set(final["mode"])) < 2:
+        fix = "scan a larger zoo of 2-2-1 networks; `metarep cluster` compares representations of any zoo"
+        raise MetarepError(f"{zoo}: no 2-2-1 networks of two modes or more", fix=fix)
     if embeddings is not None:
         loaded = load_embeddings(embeddings)
         inputs[loaded.name] = loaded.artefact

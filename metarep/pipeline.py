@@ -27,6 +27,7 @@ from metarep.evaluation.masked_r2 import masked_r2
 from metarep.evaluation.predict import predict
 from metarep.evaluation.settings import ClusterConfig
 from metarep.evaluation.transfer import transfer
+from metarep.evaluation.unit_effects import unit_effects
 from metarep.lock import locked
 from metarep.map.page import map_stage
 from metarep.model.pretraining import pretrain
@@ -267,6 +268,10 @@ def _evaluation(
     if zoo.domain is not None and zoo.domain.unit_labels and "unit" in config.embed.parts:
         units = seeded(config.units, config.seed)
         yield _comparison("units", units, embedded, folder, compared)
+        if "units" not in config.without:
+            removed, inputs = seeded(config.unit_effects, config.seed), {"units": out / "units", "zoo": folder}
+            make = partial(unit_effects, removed, *inputs.values())
+            yield Stage("unit_effects", "unit-effects", removed.resolved(), make, inputs)
     if zoo.properties:
         asked = seeded(config.predict, config.seed)
         yield Stage("predictions", "predictions", asked.resolved(), partial(predict, asked, embedded, zoo=folder), compared)
@@ -330,9 +335,8 @@ def _mapping(config: RunConfig, representations: list[RunEmbedding], out: Path) 
     inputs = {"zoo": zoo_folder(config, out)} | {f"embeddings_{i}": out / named[name].folder for i, name in enumerate(chosen)}
     inputs |= {} if "clusters" in config.without else {"clusters": out / "clusters"}
     if chosen:
-        yield Stage(
-            "map", "map", settings.resolved(), partial(map_stage, settings, list(inputs.values()), name=config.name), inputs
-        )
+        make = partial(map_stage, settings, list(inputs.values()), name=config.name)
+        yield Stage("map", "map", settings.resolved(), make, inputs)
 
 
 def _reporting(config: RunConfig, others: list[Stage], out: Path) -> Stage:
@@ -374,11 +378,7 @@ def _check(config: RunConfig, out: Path) -> None:
             raise MetarepError("targets and models: not a name", met=repr(name), expected=expected)
     for name in config.models:
         model_settings(config, name)
-    asked = [
-        config.embeddings,
-        config.untrained,
-        *(kinds for one in config.models.values() for kinds in (one.embeddings, one.untrained)),
-    ]
+    asked = [kinds for one in (config, *config.models.values()) for kinds in (one.embeddings, one.untrained)]
     if unknown := {kind for kinds in asked for kind in kinds} - set(kind_names()):
         raise MetarepError(
             "embeddings: unknown kind", met=", ".join(sorted(unknown)), expected=f"one of {', '.join(kind_names())}"

@@ -9,7 +9,14 @@ from typing import Annotated, Any
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from metarep.embeddings.settings import EmbedConfig
-from metarep.evaluation.settings import AuditConfig, ClusterConfig, MaskedR2Config, PredictConfig, TransferConfig
+from metarep.evaluation.settings import (
+    AuditConfig,
+    ClusterConfig,
+    MaskedR2Config,
+    PredictConfig,
+    TransferConfig,
+    UnitEffectsConfig,
+)
 from metarep.map.settings import MapConfig
 from metarep.model.settings import PretrainConfig
 from metarep.parts.settings import PartsConfig
@@ -105,6 +112,7 @@ class RunConfig(Settings):
     masked_r2: MaskedR2Config = MaskedR2Config()
     cluster: ClusterConfig = ClusterConfig()
     units: UnitsConfig = Field(UnitsConfig(), description="hidden units compared, where they have labels and are embedded")
+    unit_effects: UnitEffectsConfig = UnitEffectsConfig()
     predict: PredictConfig = PredictConfig()
     audit: AuditConfig = AuditConfig()
     parts: PartsConfig = PartsConfig()

@@ -23,12 +23,12 @@ SEED = 0
 """Of the inputs."""
 
 
-def chains_of(zoo: Zoo) -> dict[int, Chain]:
-    """How the networks of each architecture, by its number, are run, where all are small chains without a spec whose activation
-    is known, with as many inputs and outputs; else {}.
+def runs_of(zoo: Zoo) -> dict[int, Chain]:
+    """How the networks of each architecture, by its number, are run, where all are small chains whose activation is known, with
+    as many inputs and outputs; else {}.
     """
     found: dict[int, Chain] = {}
-    used = [] if "spec" in zoo else np.unique(zoo.architecture).tolist()
+    used = np.unique(zoo.architecture).tolist()
     for number in used if len(used) <= MAX_ARCHITECTURES else ():
         architecture = zoo.architectures[number]
         stated = stated_of(architecture, zoo.activation, zoo.output_activations[number])
@@ -39,6 +39,11 @@ def chains_of(zoo: Zoo) -> dict[int, Chain]:
             return {}
         found[number] = one
     return found
+
+
+def chains_of(zoo: Zoo) -> dict[int, Chain]:
+    """The same of networks without a spec."""
+    return {} if "spec" in zoo else runs_of(zoo)
 
 
 def chain_of(zoo: Zoo) -> Chain | None:
@@ -82,8 +87,9 @@ def strongest_first(layer: torch.Tensor) -> torch.Tensor:
 def inputs_of_zoo(zoo: Zoo, chain: Chain, n_points: int) -> torch.Tensor:
     """(S, inputs): the first that the domain of the networks has, else normal ones; the same for all networks."""
     domain = domain_of(zoo)
-    if domain is not None and domain.inputs is not None:
-        return torch.from_numpy(domain.inputs()[:n_points]).float().flatten(1)
+    own = None if domain is None or domain.inputs is None else domain.inputs(zoo)
+    if own is not None and own[0].size == chain.n_inputs:
+        return torch.from_numpy(own[:n_points]).float().flatten(1)
     return torch.randn(n_points, chain.n_inputs, generator=torch.Generator().manual_seed(SEED))
 
 

@@ -41,6 +41,15 @@ class ClusterConfig(Settings):
     n_probe_seeds: int = Field(3, ge=1, description="draws of the probes' training networks")
 
 
+class UnitEffectsConfig(Settings):
+    """What removing units does, cluster by cluster."""
+
+    seed: int = Field(0, ge=0, description="of the chosen units, resamples and permutations")
+    n_inputs: int = Field(64, ge=2, description="inputs at which outputs are compared")
+    max_units: int = Field(1000, ge=10, description="test units that are removed, one at a time")
+    n_permutations: int = Field(100, ge=10, description="permutations of the clusters, for nulls")
+
+
 class TransferConfig(Settings):
     """How well what was learned on one zoo holds on others."""
 

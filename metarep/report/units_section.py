@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from metarep.report.blocks import Heading, Section, Table, Text
+from metarep.report.blocks import Block, Heading, Section, Table, Text
 from metarep.report.representations import CLOZE, Compared, key_of, representation_of
 from metarep.report.results import Results, scores_of
-from metarep.report.wording import Finding, Score, plain, relation, spoken
+from metarep.report.wording import Finding, Score, num, percent, plain, relation, score_of, spoken
 
+ALIKE = ("clusters of", "alike within", "between", "chance", "clusters")
+CLUSTERS = ("cluster", "share of units", "in networks", "effect", "does nothing", "mostly")
 COLUMNS = ("representation", "linear probe", "nearest neighbours", "ARI of k-means", "ARI within networks", "k")
 PROBES = ("linear", "nearest_neighbours")
 
@@ -26,6 +28,9 @@ def section(results: Results) -> Section | None:
         scores["within"] = scores_of(results.rows("units/within", label=label))
         blocks += [Heading(f"The {plain(label)} of a unit"), table(known, scores)]
         findings.append(Finding(f"What units do ({plain(label)})", sentence(known, scores)))
+    if alike := results.table("unit_effects/alike"):
+        blocks += removal(results, known, alike)
+        findings.append(Finding("What removing units does", alike_sentence(known, alike)))
     return Section("units", "Units", blocks, findings)
 
 
@@ -52,3 +57,62 @@ def sentence(known: Mapping[str, Compared], scores: Mapping[str, Mapping[str, Sc
             f"{known[other].title} with {spoken(found[other])}"
         )
     return "; ".join(said) + "." if said else ""
+
+
+def removal(results: Results, known: Mapping[str, Compared], alike: Sequence[Mapping]) -> list[Block]:
+    """Whether units of one cluster change the output alike when they are removed, and each cluster of the first embedding."""
+    how = (
+        "A unit is removed by setting to zero what reads it. Alike: the mean squared cosine of the changes of the outputs, of "
+    )
+    how += "two units of one cluster and different networks; between: of two clusters; chance: clusters permuted among units."
+    order = sorted(alike, key=lambda row: -row["value"])
+    rows = [
+        [
+            title_of(row, known),
+            spoken(score_of(row)),
+            "n/a" if row["between"] is None else num(row["between"]),
+            num(row["null"]),
+            str(row["n_clusters"]),
+        ]
+        for row in order
+    ]
+    groups = {at: known[key_of(row)].group for at, row in enumerate(order) if key_of(row) in known}
+    blocks = [Heading("Units removed"), Text(how), Table(ALIKE, rows, groups=groups)]
+    first = next((key for key, one in known.items() if one.group == CLOZE), None)
+    own = [row for row in results.table("unit_effects/clusters") if key_of(row) == first]
+    if own:
+        blocks += [Heading(f"Clusters of {known[first].title}"), Table(CLUSTERS, [cluster_cells(row, results) for row in own])]
+    return blocks
+
+
+def cluster_cells(row: Mapping, results: Results) -> list[str]:
+    """A cluster: how often it occurs, the effect of its units in shares of the outputs, and the most common label of them."""
+    met = [one for one in results.rows("units/contingency", cluster=row["cluster"]) if key_of(one) == key_of(row)]
+    said = []
+    for label in dict.fromkeys(one["label"] for one in met if one["label"] != "units"):
+        own = [one for one in met if one["label"] == label]
+        most, total = max(own, key=lambda one: one["n"]), sum(one["n"] for one in own)
+        said.append(f"{plain(label)} {most['value']} ({most['n'] / total:.0%})")
+    effect = f"{num(row['effect'])} ({num(row['effect_low'])} to {num(row['effect_high'])})"
+    often = f"{row['n_networks']} of {row['of_networks']}"
+    share = percent(row["share"], row["low"], row["high"])
+    return [str(row["cluster"]), share, often, effect, f"{row['does_nothing']:.0%}", ", ".join(said)]
+
+
+def alike_sentence(known: Mapping[str, Compared], alike: Sequence[Mapping]) -> str:
+    """The best embedding beside the best baseline and the labels, and chance."""
+    own = [row for row in alike if key_of(row) in known and known[key_of(row)].group == CLOZE]
+    others = [row for row in alike if key_of(row) in known and known[key_of(row)].group != CLOZE]
+    if not own or not others:
+        return ""
+    best, other = (max(side, key=lambda row: row["value"]) for side in (own, others))
+    said = f"Two units of one cluster of {title_of(best, known)} change the output alike (mean squared cosine) by "
+    said += f"{spoken(score_of(best))}, {relation(score_of(best), score_of(other))} {title_of(other, known)} with "
+    said += f"{spoken(score_of(other))}; permuted clusters give {num(best['null'])}"
+    labels = [row for row in alike if key_of(row) not in known]
+    return said + "".join(f", {title_of(row, known)} as clusters {num(row['value'])}" for row in labels) + "."
+
+
+def title_of(row: Mapping, known: Mapping[str, Compared]) -> str:
+    """The representation of a row, or the label that was taken for clusters."""
+    return known[key_of(row)].title if key_of(row) in known else "the " + plain(str(row["representation"]))

@@ -107,7 +107,8 @@ class Domain:
     recipes: what `build-zoo` can train, by name; each a `training.recipe.Recipe`.
     builders: what it can train besides, by name.
     activation: what stands behind the hidden layers of all networks, where that is one.
-    inputs: () -> inputs (n, *input shape) of the kind that the networks read, without what is known of them.
+    inputs: (a zoo or None) -> inputs (n, *input shape) that the networks read, without what is known of them; None where
+        that hangs on the zoo and none is given.
     columns_of: (spec, params (N, P)) -> the domain's own columns, labels among them.
     unit_labels, unit_properties: by name, zoo -> (N, U) texts or numbers, a column a hidden unit in the network's own order.
     oracles: by name, zoo -> (N, D) float64: representations that know what the labels are made from.
@@ -131,7 +132,7 @@ class Domain:
     recipes: Mapping[str, Any] = field(default_factory=dict)
     builders: Mapping[str, Builder] = field(default_factory=dict)
     activation: str | None = None
-    inputs: Callable[[], np.ndarray] | None = None
+    inputs: Callable[[Zoo | None], np.ndarray | None] | None = None
     columns_of: Callable[[NetworkSpec, np.ndarray], Columns] | None = None
     unit_labels: Mapping[str, Callable[[Zoo], np.ndarray]] = field(default_factory=dict)
     unit_properties: Mapping[str, Callable[[Zoo], np.ndarray]] = field(default_factory=dict)
@@ -181,7 +182,7 @@ def domain_of(zoo: Zoo) -> Domain | None:
 def inputs_of(name: str) -> np.ndarray | None:
     """The inputs that a domain of that name has; None where there is none, or none of that name."""
     inputs = domain_named(name).inputs if name in {*MODULES, *_registered} else None
-    return None if inputs is None else inputs()
+    return None if inputs is None else inputs(None)
 
 
 def domains() -> tuple[Domain, ...]:

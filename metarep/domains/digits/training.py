@@ -11,6 +11,7 @@ from torch import nn
 
 from metarep.domains.digits.networks import SIDE, build_network
 from metarep.domains.digits.settings import Hyperparameters
+from metarep.zoos.zoo import Zoo
 
 N_TRAIN = 1200
 """Of the 1,797 pictures; the others are the test pictures of every network."""
@@ -45,8 +46,9 @@ def load_pictures() -> tuple[Pictures, Pictures]:
     return Pictures(x[:N_TRAIN], y[:N_TRAIN]), Pictures(x[N_TRAIN:], y[N_TRAIN:])
 
 
-def unlabelled_pictures() -> np.ndarray:
-    """(S, 1, 8, 8): the pictures that all networks train on, without their classes."""
+def unlabelled_pictures(zoo: Zoo | None = None) -> np.ndarray:
+    """(S, 1, 8, 8): the pictures that the networks of any zoo train on, without their classes."""
+    del zoo
     return load_pictures()[0].x.numpy()
 
 

@@ -12,6 +12,7 @@ DOMAIN = register(
         name="groups",
         title="networks that compose the elements of a finite group",
         activation="relu",
+        inputs=later(f"{HERE}.units:one_hot_pairs"),
         labels={
             "group": "the group",
             "irreps": "the irreducible representations that the units use",

@@ -104,3 +104,13 @@ def unit_purities(zoo: Zoo) -> np.ndarray:
 def named(one: Energies, names: list[str]) -> np.ndarray:
     """(U,) texts: the names of labels, "" where a unit does nothing."""
     return np.where(one.alive, np.array(names, dtype=object)[one.label], "")
+
+
+def one_hot_pairs(zoo: Zoo | None) -> np.ndarray | None:
+    """(n², 2n): all pairs of elements in random order, as the networks of a zoo read them; None for orders that differ."""
+    orders = set() if zoo is None else {group_named(str(name)).n for name in set(zoo["group"])}
+    if len(orders) != 1:
+        return None
+    one = np.eye(orders.pop(), dtype=np.float32)
+    pairs = np.concatenate([one.repeat(len(one), axis=0), np.tile(one, (len(one), 1))], axis=1)
+    return np.random.default_rng(0).permutation(pairs)

@@ -37,6 +37,12 @@ def columns_of(spec: NetworkSpec, params: np.ndarray) -> Columns:
     }
 
 
+def points_of_the_square(zoo: Zoo | None) -> np.ndarray:
+    """(1024, 2): points of the unit square in random order, the same for all."""
+    del zoo
+    return np.random.default_rng(0).random((1024, 2), dtype=np.float32)
+
+
 def sorted_areas(zoo: Zoo) -> np.ndarray:
     """(N, H): the active areas of each network's units, the smallest first."""
     return np.sort(zoo["active_area"].astype(np.float64), axis=1)
@@ -64,6 +70,7 @@ DOMAIN = register(
     Domain(
         name="multiplier",
         title="networks of two inputs that learned to multiply",
+        inputs=points_of_the_square,
         labels={
             "mode": "the algorithm, by the exact active areas of the two units",
             "unit_states": "what the hidden units do: off, bent or on",

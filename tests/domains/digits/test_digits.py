@@ -57,7 +57,7 @@ def test_pictures_without_their_classes_are_probes():
     assert found.shape == (1024, 1, 8, 8)
     assert np.array_equal(found, load_pictures()[0].x[:1024].numpy())
     with pytest.raises(MetarepError, match="holds no probe inputs"):
-        read_probes(PretrainConfig(probes="multiplier"))
+        read_probes(PretrainConfig(probes="groups"))
 
 
 def test_the_test_pictures_are_not_trained_on():

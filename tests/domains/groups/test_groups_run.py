@@ -22,6 +22,8 @@ def test_units_are_compared_and_shown_where_they_have_labels(tmp_path):
     assert {row["target"] for row in read_csv(out / "units" / "probes.csv")} >= {"irrep", "purity"}
     page = (out / "report" / "report.html").read_text()
     assert "The irrep of a unit" in page
+    assert "Units removed" in page
+    assert "Clusters of cloze spread" in page
     assert "cloze spread" in page
 
 

@@ -83,6 +83,18 @@ NETWORKS = {
         value=linear(8, 1),
         adv=linear(8, 3),
     ),
+    "a duel in modules of several layers": lambda: Wired(
+        lambda s, x: s.worth(F.relu(s.feature(x))) + s.adv(F.relu(s.feature(x))),
+        feature=linear(6, 8),
+        adv=nets(8, 8, 2),
+        worth=nets(8, 8, 1),
+    ),
+    "what scales and shifts units stands first": lambda: Wired(
+        lambda s, x: s.fc2(F.relu(s.fc1(x[:, :2]) * s.cond(x)[:, :8] + s.cond(x)[:, 8:])),
+        cond=linear(6, 16),
+        fc1=linear(2, 8),
+        fc2=linear(8, 3),
+    ),
     "two networks": lambda: Wired(lambda s, x: both(s.actor(x), s.critic(x)), actor=nets(6, 8, 6), critic=nets(6, 8, 1)),
     "residual blocks": lambda: Wired(through_blocks, inp=linear(6, 8), layers=blocks(3, 8, 16), out=linear(8, 3)),
     "residual blocks without names": lambda: Wired(
@@ -141,6 +153,14 @@ def joined(s, x):
     return s.last_skip(s.up1(torch.cat([inner, first], 1)))
 
 
+def squeezed(first, second, x):
+    return x * torch.sigmoid(second(F.relu(first(x.mean((2, 3))))))[:, :, None, None]
+
+
+def scaled_by(gate, x):
+    return x * torch.sigmoid(gate(x.mean((2, 3), keepdim=True)))
+
+
 NETWORKS |= {
     "joined channels as many as others": lambda: convolutions(
         joined, down0=conv(1, 4, 1), down1=conv(4, 8, 1), down2=conv(8, 8, 1), up0=conv(8, 4, 1), up1=conv(8, 5, 1),
@@ -157,6 +177,14 @@ NETWORKS |= {
     "gates of half the channels": lambda: convolutions(
         lambda s, x: s.end(F.glu(s.skip1(F.glu(s.skip0(torch.tanh(s.start(x))), 1)), 1)),
         start=conv(1, 4, 1), skip0=conv(4, 8, 1), skip1=conv(4, 8, 1), end=conv(4, 2, 1),
+    ),
+    "channels scaled by what is squeezed out of them": lambda: convolutions(
+        lambda s, x: s.conv2(squeezed(s.se1, s.se2, torch.tanh(s.conv1(x)))),
+        conv1=conv(1, 6, 1), se1=linear(6, 2), se2=linear(2, 6), conv2=conv(6, 3, 1),
+    ),
+    "channels scaled by convolutions of a pixel": lambda: convolutions(
+        lambda s, x: s.conv2(scaled_by(s.se, torch.tanh(s.conv1(x)))),
+        conv1=conv(1, 6, 1), se=nn.Sequential(conv(6, 2, 1), nn.ReLU(), conv(2, 6, 1)), conv2=conv(6, 3, 1),
     ),
     "channels in groups": lambda: convolutions(
         lambda s, x: s.end(torch.tanh(s.mixed_skip(torch.tanh(s.wide(torch.tanh(s.start(x))))))),

@@ -24,7 +24,7 @@ from itertools import chain
 from metarep.account import listed
 from metarep.errors import MetarepError
 from metarep.networks.architecture import Architecture
-from metarep.networks.components import component_of
+from metarep.networks.components import component_of, stem
 from metarep.networks.heads import heads_of, n_attentions
 from metarep.networks.inside import fits, groups_inside
 from metarep.networks.joined import groups_of_joins
@@ -124,7 +124,7 @@ def _networks(architecture: Architecture, operations: Sequence[Operation]) -> li
     parts: dict[int | None, list[Operation]] = {}
     for operation in operations:
         at = component_of(operation.path, architecture.components)
-        inside = operation.module if at is None else operation.path[len(architecture.components[at]) + 1 :]
+        inside = operation.module if at is None else operation.path[len(stem(architecture.components[at])) :]
         parts.setdefault(at, []).append(replace(operation, module=inside))
     return list(parts.values())
 

@@ -109,6 +109,8 @@ def fits(path: Sequence[Step], step: Step) -> bool:
     last, n_in = path[-1], step.n_in
     if n_in is None or n_in == last.n_out:
         return n_in is not None
+    if step.kind.startswith("conv") and n_in == 1:  # a filter for each channel
+        return last.kind.startswith("conv") and step.n_out % last.n_out == 0
     source = next((one.kind for one in reversed(path) if not one.kind.endswith("norm")), "")
     return step.kind == "linear" and (source.startswith("conv") or source == "embedding") and n_in % last.n_out == 0
 
@@ -195,6 +197,15 @@ def _doubtful(path: Sequence[str], steps: Mapping[str, Step]) -> frozenset[str]:
 
 
 def _told_apart(one: Step, other: Step) -> bool:
-    """Whether names say which of two layers stands first: by words, by numbers, or as parts of two modules that do."""
+    """Whether names say which of two layers stands first: by words, by numbers, or as parts of two modules that do.
+
+    A layer without a number stands first where the others are counted from it (dense, dense_1), which fc beside fc1 does not say.
+    Nor does a word that is not known, unless the other is one for the beginning or the end.
+    """
     a, b = next(((a, b) for a, b in zip(one.key, other.key, strict=False) if a != b), ((), ()))
+    if a and b and a[0] != b[0] and _MIDDLE in (a[0], b[0]):
+        return bool({a[0], b[0]} & (EARLY | LATE))
+    if a[:-1] != b[:-1] and a[0] == b[0] and (a[1] < 0) != (b[1] < 0):
+        bare, counted = sorted((a[-1], b[-1]), key=lambda part: numbered(part)[1])
+        return counted.startswith(bare + "_")
     return a[:-1] != b[:-1] or (bool(a) and len(a[-1]) == len(b[-1]) == 1)

@@ -2,7 +2,8 @@
 
 Prefixes are split where the names beneath them are a network's each: where all of them are words for networks that stand
 beside others (`netG`, `netD`), where equal tensors repeat under prefixes that are no numbered layers (`model`,
-`ema_model.module`; `left_fc1`, `right_fc1`), and under the numbers of a list whose name says that it holds networks (`models.0`, `models.1`).
+`ema_model.module`; `left_fc1`, `right_fc1`), and under the numbers of a list whose name says that it holds networks
+(`models.0`, `models.1`).
 """
 
 from __future__ import annotations
@@ -83,7 +84,7 @@ def _underscored(weights: Named) -> tuple[str, ...]:
 
 
 def _are_repeated(networks: Mapping[str, Named]) -> bool:
-    """Whether layers with names of their own repeat under words for networks, or under any that do not say where these stand."""
+    """Whether layers with names of their own repeat under words for networks, or under any that tell no place in one."""
     layers = {layer for below in networks.values() for layer, _ in below}
     named = len(layers) > 1 and all(re.search("[A-Za-z]", layer) for layer in layers)
     ends = any(key[0] in EARLY | LATE for key in module_key(tuple(networks)))

@@ -199,8 +199,8 @@ def _doubtful(path: Sequence[str], steps: Mapping[str, Step]) -> frozenset[str]:
 def _told_apart(one: Step, other: Step) -> bool:
     """Whether names say which of two layers stands first: by words, by numbers, or as parts of two modules that do.
 
-    A layer without a number stands first where the others are counted from it (dense, dense_1), which fc beside fc1 does not say.
-    Nor does a word that is not known, unless the other is one for the beginning or the end.
+    A layer without a number stands first where the others are counted from it (dense, dense_1), but not beside fc1. A word
+    that is not known tells nothing, unless the other is one for the beginning or the end.
     """
     a, b = next(((a, b) for a, b in zip(one.key, other.key, strict=False) if a != b), ((), ()))
     if a and b and a[0] != b[0] and _MIDDLE in (a[0], b[0]):

@@ -31,7 +31,7 @@ def with_runs(
     guessed, more = _numbered(guessed, prints)
     entries += [*more, *_alone(guessed, given)]
     runs = _Runs([source.run_id for source in guessed], given)
-    copies = find_copies(prints, architecture)
+    copies = find_copies(prints)
     entries += [_joined(runs, group, guessed) for group in copies]
     found = [replace(source, run_id=runs.name(number)) for number, source in enumerate(guessed)]
     several_files = len({source.path for source in found}) > 1

@@ -54,9 +54,10 @@ class Fingerprint:
     """What a network and its copies have in common.
 
     own: the network's own precisions. digests: of all its values at each precision. tensors: digests of single tensors.
-    sums: (T, 2) float64, of absolute values and of squares, once the scale of units is undone, smallest tensor first; None
-    where no units are interchangeable, and where a value is not finite. shapes: a hash of the names and shapes. sample: (N_SAMPLED,) float32,
-    values from all over the network, each in units of its tensor's root mean square; None for a small network.
+    sums: (T, 2) float64, of absolute values and of squares, once the scale of units is undone, the smallest tensor first;
+    None where no units are interchangeable, and where a value is not finite. shapes: a hash of the names and shapes. sample:
+    (N_SAMPLED,) float32, values from all over the network, each in units of its tensor's root mean square; None for a small
+    network.
     """
 
     own: tuple[str, ...]

@@ -34,7 +34,7 @@ from metarep.networks.plain import branches, may_be_gone_around, plain_structure
 from metarep.networks.residual_conv import residual_conv
 from metarep.networks.residual_stream import stream_of
 from metarep.networks.structure import Declared, Structure
-from metarep.networks.structure_groups import StructureGroups
+from metarep.networks.structure_groups import StructureGroups, may_be_grouped
 from metarep.networks.symmetry_groups import Symmetries, SymmetryGroup, without_overlap
 from metarep.networks.widths import groups_at_the_end, groups_of_widths
 
@@ -44,6 +44,7 @@ TWINS = (("pi_features_extractor", "features_extractor"), ("vf_features_extracto
 HELD_BY_GRAPH = "inputs, outputs or operators of its graph that are not known keep all units in their places"
 SIDE_BY_SIDE = "which layers stand side by side is taken from their names and widths"
 JOINED = "what layers read beside what stands before them is taken from their widths"
+SAID_OF_NORMS = "a `structure` with `kind: batch_norm` in a file of --architecture says that a norm treats channels one by one"
 ORDER_MATTERS = "embeddings of this architecture depend on the order in which its units were saved"
 
 
@@ -106,7 +107,7 @@ def declared_groups(tree: Structure, operations: Sequence[Operation], *, relu: b
     left = [name for name, operation in by_name.items() if operation.weight is not None and name not in named]
     if left:
         raise MetarepError("the structure leaves out layers", met=", ".join(left[:4]), expected="every layer that has a weight")
-    return StructureGroups(by_name, relu, strict=True).run(whole)
+    return StructureGroups(by_name, relu, strict=True, declared=True).run(whole)
 
 
 def _is_fixed(units: SymmetryGroup, fixed: set[tuple[str, int]], ties: Sequence[tuple[str, str, int]]) -> bool:
@@ -220,6 +221,11 @@ def _on_units(operations: Sequence[Operation], groups: Sequence[SymmetryGroup]) 
     heads = sum(units.name.startswith("heads of") for units in groups)
     if n_attentions(operations) > heads:
         yield "how many heads its attention has is not known from names and shapes, so heads are not taken for interchangeable"
+    held = {member.tensor for units in groups if not units.interchangeable for member in units.members}
+    channels = {o.n_out for o in operations if o.is_layer and o.kind != "linear"}
+    norms = [o.label for o in operations if may_be_grouped(o) and o.vectors[0].name in held and o.vectors[0].size in channels]
+    if norms:
+        yield f"{listed(norms)} may be over groups of channels, which keep their order; {SAID_OF_NORMS}"
     single = len(operations) == 1 and operations[0].is_layer  # its units are the outputs
     if not single and not any(units.interchangeable for units in groups):
         yield ORDER_MATTERS

@@ -45,6 +45,8 @@ HELD_BY_GRAPH = "inputs, outputs or operators of its graph that are not known ke
 SIDE_BY_SIDE = "which layers stand side by side is taken from their names and widths"
 JOINED = "what layers read beside what stands before them is taken from their widths"
 SAID_OF_NORMS = "a `structure` with `kind: batch_norm` in a file of --architecture says that a norm treats channels one by one"
+KEPT = "they run over an axis that is fixed or frozen, or over one of two tied tensors alone"
+OUTPUTS = "its one layer puts out the outputs, and there are no hidden units"
 ORDER_MATTERS = "embeddings of this architecture depend on the order in which its units were saved"
 
 
@@ -79,7 +81,9 @@ def symmetries_of(architecture: Architecture, *, relu: bool = False) -> Symmetri
         if tensor.tied_to
         for axis in range(len(tensor.shape))
     ]
-    groups = [_held(units) if _is_fixed(units, fixed, ties) else units for units in groups]
+    kept = [units for units in groups if units.interchangeable and _is_fixed(units, fixed, ties)]
+    notes += [f"{listed([units.name for units in kept])} keep their order: {KEPT}"] if kept else []
+    groups = [_held(units) if units in kept else units for units in groups]
     return Symmetries(tuple(groups), tuple(dict.fromkeys([*notes, *in_doubt, *_on_units(operations, groups)])))
 
 
@@ -226,6 +230,5 @@ def _on_units(operations: Sequence[Operation], groups: Sequence[SymmetryGroup]) 
     norms = [o.label for o in operations if may_be_grouped(o) and o.vectors[0].name in held and o.vectors[0].size in channels]
     if norms:
         yield f"{listed(norms)} may be over groups of channels, which keep their order; {SAID_OF_NORMS}"
-    single = len(operations) == 1 and operations[0].is_layer  # its units are the outputs
-    if not single and not any(units.interchangeable for units in groups):
-        yield ORDER_MATTERS
+    if not any(units.interchangeable for units in groups):
+        yield OUTPUTS if len(operations) == 1 and operations[0].is_layer else ORDER_MATTERS

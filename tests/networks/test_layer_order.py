@@ -170,6 +170,15 @@ def test_what_is_in_doubt_is_not_free(entries):
 def test_of_a_layer_that_has_no_hidden_units_no_order_is_said_to_matter(entries, said):
     notes = symmetries_of(read_architecture([(*entry, "float32") for entry in entries])).notes
     assert any("depend on the order" in note for note in notes) == said
+    assert any("no hidden units" in note for note in notes) != said
+
+
+def test_why_tied_and_fixed_units_keep_their_order_is_said():
+    entries = layers(["fc1", "fc2"], (6, 6, 6))
+    looped = read_architecture(entries).changed({f"fc2.{leaf}": {"tied_to": f"fc1.{leaf}"} for leaf in ("weight", "bias")})
+    found = symmetries_of(looped)
+    assert not any(units.interchangeable for units in found.groups)
+    assert any("units of fc1 keep their order" in note and "tied" in note for note in found.notes)
 
 
 def test_of_units_that_are_not_known_the_order_is_said_to_matter():

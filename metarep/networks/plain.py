@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import takewhile
+from os.path import commonprefix
 
 from metarep.networks.operations import NORMS, RECURRENT, TRANSPOSED, Operation
 from metarep.networks.structure import Structure
@@ -222,8 +223,10 @@ def may_be_gone_around(operations: Sequence[Operation]) -> bool:
     if any(_SKIPS.search(o.module) or (o.is_layer and o.n_in == o.n_out and RECURRENT.search(o.module)) for o in operations):
         return True
     blocks: dict[tuple[str, bool], list[Operation]] = {}
+    heads = [operation.module.split(".")[:-1] for operation in operations]
+    shared = commonprefix(heads)  # noqa: RUF071 (of lists: whole components; net.0. before all names is no block)
     for operation in operations:
-        part = _BLOCK.fullmatch(operation.module)
+        part = _BLOCK.fullmatch(".".join(operation.module.split(".")[len(shared) :]))
         if part and operation.is_layer:
             in_list = bool(re.fullmatch(r"[\d.]+", part[2])) and not _STAGES.search(part[1])
             blocks.setdefault((part[1], in_list), []).append(operation)
@@ -250,7 +253,7 @@ def _squeezes(operations: Sequence[Operation]) -> bool:
     for one, first, second, other in zip(layers, layers[1:], layers[2:], layers[3:], strict=False):
         kinds = [layer.kind.startswith("conv") for layer in (one, first, second, other)]
         same = len({one.n_out, first.n_in, second.n_out, other.n_in}) == 1
-        if kinds == [True, False, False, True] and same and first.n_out < first.n_in and not TRANSPOSED.search(other.path):
+        if kinds == [True, False, False, True] and same and first.n_out < first.n_in and not TRANSPOSED.search(other.module):
             return True
     return False
 

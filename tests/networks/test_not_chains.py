@@ -230,16 +230,41 @@ NETWORKS |= {
 }  # fmt: skip
 
 
+def means_and_selves(s, x):
+    """Layers over a graph without the library that names them: what neighbours hold, and what a node holds itself."""
+    for one in s.convs:
+        x = torch.tanh(one.lin_l(x.roll(1, 0)) + one.lin_r(x))
+    return x
+
+
+NETWORKS |= {
+    "layers over a graph": lambda: Wired(
+        means_and_selves,
+        convs=nn.ModuleList(
+            Wired(None, lin_l=linear(a, b), lin_r=linear(a, b, bias=False)) for a, b in ((6, 8), (8, 8), (8, 3))
+        ),
+    ),
+    "units scaled and shifted by a layer between": lambda: Wired(
+        lambda s, x: s.fc2(F.relu(s.fc1(x[:, :5]) * s.cond(x[:, 2:])[:, :8] + s.cond(x[:, 2:])[:, 8:])),
+        fc1=linear(5, 8),
+        cond=linear(4, 16),
+        fc2=linear(8, 3),
+    ),
+}
+
+
+@pytest.mark.parametrize("prefix", ["", "module.", "net.0.", "G.", "layers.1.mlp."])
 @pytest.mark.parametrize("name", NETWORKS)
-def test_what_is_called_free_leaves_the_function(name):
+def test_what_is_called_free_leaves_the_function(name, prefix):
     torch.manual_seed(0)
     module = NETWORKS[name]().double()
-    tensors = {key: value.clone() for key, value in module.state_dict().items()}
+    tensors = {prefix + key: value.clone() for key, value in module.state_dict().items()}
     named = [(key, tuple(value.shape), "float64") for key, value in tensors.items()]
     symmetries = symmetries_of(read_architecture(named))
     x = torch.randn(4, 6, dtype=torch.float64)
     before = module(x)
-    module.load_state_dict(random_symmetry(tensors, symmetries, generator=torch.Generator().manual_seed(1)))
+    changed = random_symmetry(tensors, symmetries, generator=torch.Generator().manual_seed(1))
+    module.load_state_dict({key.removeprefix(prefix): value for key, value in changed.items()})
     torch.testing.assert_close(module(x), before, atol=1e-9, rtol=1e-9)
 
 

@@ -33,6 +33,9 @@ MIN_FIT, MIN_TEST = 5, 5
 RANGE = (1e-100, 1e100)
 """Where squares of numbers, and sums of many, neither overflow nor vanish."""
 
+NARROW = 1e-4
+"""A share of the largest number within which float32 tells few numbers apart."""
+
 SAID = f"fewer than {FEW_RUNS} runs: every network is measured by what was fitted on other runs, in a cross-validation by run"
 
 
@@ -126,16 +129,26 @@ def why_not(values: np.ndarray, folds: Sequence[Fold]) -> str | None:
 
 
 def in_range(values: np.ndarray) -> np.ndarray:
-    """Numbers (N,) as they are, or over a power of two near the largest of them where that is beyond RANGE."""
+    """Numbers (N,) as they are, or over a power of two near the largest of them where that is beyond RANGE; and less the first
+    of them where they differ by less than `NARROW` of it, which fits in float32 would not see."""
     largest = float(np.abs(values[np.isfinite(values)]).max(initial=0))
-    return values if largest == 0 or RANGE[0] < largest < RANGE[1] else np.ldexp(values, -int(np.frexp(largest)[1]))
+    scaled = values if is_in_range(values) else np.ldexp(values, -int(np.frexp(largest)[1]))
+    finite = scaled[np.isfinite(scaled)]
+    return scaled - finite[0] if len(finite) and 0 < np.ptp(finite) < NARROW * np.abs(finite).max() else scaled
+
+
+def is_in_range(values: np.ndarray) -> bool:
+    """Whether the largest of some numbers has a square."""
+    largest = float(np.abs(values[np.isfinite(values)]).max(initial=0))
+    return largest == 0 or RANGE[0] < largest < RANGE[1]
 
 
 def split_off(
     known: dict[str, np.ndarray], folds: Sequence[Fold], what: str, say: Callable[[str], None]
 ) -> tuple[dict[str, np.ndarray], list[dict[str, str]]]:
     """Those labels or properties, `what` they are, that can be measured, and rows (what, name, reason) for the others, which
-    `say` is told too. Numbers whose squares would overflow or vanish are given in other units, which no metric sees.
+    `say` is told too. Numbers whose squares would overflow or vanish are given in other units, which of all metrics the mean
+    squared error alone would see.
     """
     known = {name: values if values.dtype == object else in_range(values) for name, values in known.items()}
     reasons = {name: why_not(values, folds) for name, values in known.items()}

@@ -22,7 +22,7 @@ from metarep.artefact import writing
 from metarep.embeddings.store import load_embeddings
 from metarep.errors import MetarepError
 from metarep.evaluation.arena import Representation, representations_of
-from metarep.evaluation.folds import SAID, Fold, evaluation_split, folds_of, measured_rows, split_off
+from metarep.evaluation.folds import SAID, Fold, evaluation_split, folds_of, is_in_range, measured_rows, split_off
 from metarep.evaluation.probes import linear_regressor
 from metarep.evaluation.resampling import interval, r2_draws, resamples
 from metarep.evaluation.settings import PredictConfig
@@ -60,13 +60,15 @@ def predict(
     folds = folds_of(networks.split, networks.run_id, seed=config.seed)
     if len(folds) > 1:
         progress.say(SAID)
-    targets, left_out = split_off(numeric_properties(networks, config.targets), folds, "property", progress.say)
+    given = numeric_properties(networks, config.targets)
+    targets, left_out = split_off(given, folds, "property", progress.say)
     how = {"baselines": config.baselines, "joint": config.joint}
     representations = representations_of(networks, loaded, folds, **how)
     inputs = {"zoo": networks.artefact, **{f"embeddings_{i}": one.artefact for i, one in enumerate(loaded)}}
     with writing(out, "predictions", config=config.resolved(), seed=config.seed, inputs=inputs, overwrite=overwrite) as folder:
         run = networks.run_id.astype(str)
         rows = prediction_rows(representations, targets, run, folds, config, progress) if targets else []
+        rows = [row for row in rows if row["metric"] != "mse" or is_in_range(given[row["target"]])]  # beyond, it is no number
         write_tables(folder, {"predictions": rows, "left_out": left_out})
     return Path(out)
 

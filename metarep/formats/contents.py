@@ -11,6 +11,7 @@ import torch
 from metarep.account import Entry
 from metarep.errors import MetarepError
 from metarep.networks.architecture import Architecture, Named, read_architecture
+from metarep.networks.components import component_of, stem
 from metarep.networks.graph import Graph
 
 ALL = "all"
@@ -135,14 +136,15 @@ def _beside(held: Held, components: Sequence[str]) -> Iterator[Entry]:
 
 def _parts(held: Held, components: Sequence[str]) -> list[Held]:
     """The networks side by side in one, without the prefix that tells them apart; the network itself where it is one."""
-    return [_part(held, prefix) for prefix in components] or [held]
+    return [_part(held, components, at) for at in range(len(components))] or [held]
 
 
-def _part(held: Held, prefix: str) -> Held:
+def _part(held: Held, components: Sequence[str], at: int) -> Held:
+    prefix = components[at]
     tensors = {
-        name[len(prefix) + 1 :]: value
+        name[len(stem(prefix)) :]: value
         for name, value in held.checkpoint.tensors.items()
-        if name.replace("/", ".").startswith(prefix + ".")
+        if component_of(name.replace("/", "."), components) == at
     }
     member = f"{held.member}/{prefix}" if held.member else prefix
     return replace(held, member=member, checkpoint=Checkpoint(tensors, held.checkpoint.ordered))

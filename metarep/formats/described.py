@@ -2,6 +2,7 @@
 
     tensors:                       # by name or pattern
       enc.*.w: {kind: linear, role: weight, axes: [1, 0]}
+      n1.*: {kind: batch_norm}     # with a structure: this norm treats channels one by one, not in groups
     structure:                     # a list is a sequence; leaves are modules, as they stand in the names of tensors
       - embed
       - residual: [block.fc1, block.fc2]            # x + fc2(fc1(x)); `across: [...]` in place of x

@@ -36,6 +36,16 @@ def _layers(node: Any) -> dict[str, Mapping[Any, Any]]:
     return {str(number): one for number, one in enumerate(named)} if len(set(map(frozenset, ends))) > 1 and reads else {}
 
 
+def _pairs(node: Mapping[Any, Any]) -> dict[Any, Mapping[Any, torch.Tensor]]:
+    """The layers in a dictionary that keeps each as its matrix and its vector, one behind the other; {} for others."""
+    found = {key: _as_layer(tuple(value)) for key, value in node.items() if isinstance(value, list | tuple)}
+    return found if _layers(list(found.values())) and not _holds_others(node, found) else {}
+
+
+def _holds_others(node: Mapping[Any, Any], layers: Mapping[Any, Any]) -> bool:
+    return any(isinstance(value, torch.Tensor | Mapping) for key, value in node.items() if key not in layers)
+
+
 def _ends(layer: Mapping[Any, torch.Tensor]) -> set[tuple[int, int]]:
     """How many values a layer of one matrix may read and put out, which its vectors are as long as."""
     matrices = [value.shape for value in layer.values() if value.ndim == 2]
@@ -46,7 +56,8 @@ def _ends(layer: Mapping[Any, torch.Tensor]) -> set[tuple[int, int]]:
 
 def _as_layer(node: Any) -> Mapping[Any, torch.Tensor]:
     """A node that is a layer as a dictionary; {} for others."""
-    if isinstance(node, tuple) and len(node) == 2 and all(isinstance(part, torch.Tensor) for part in node):
+    is_pair = isinstance(node, tuple) and len(node) == 2 and all(isinstance(part, torch.Tensor) for part in node)
+    if is_pair and not node[0].is_quantized:
         node = dict(zip(("weight", "bias"), node, strict=True))
     return node if isinstance(node, Mapping) and is_layer(node) else {}
 
@@ -69,6 +80,8 @@ def opened(path: Path, node: Any) -> Any:
         return [opened(path, one) for one in node]
     if not isinstance(node, Mapping):
         return node
+    if pairs := _pairs(node):
+        return pairs
     found: dict[Any, Any] = {}
     for key, value in node.items():
         parts = list(value) if isinstance(value, list | tuple) else []

@@ -153,20 +153,33 @@ def _gptq_or_awq(stem: str, tensors: Tensors) -> Read | None:
 
 
 def _scaled(stem: str, tensors: Tensors) -> Read | None:
-    """weight · scale, with a scale for all, for each output or for square blocks."""
-    for ending in (".weight_scale", ".weight_scale_inv"):
+    """(weight − zero point) · scale, with a scale for all, for each output or for square blocks."""
+    for ending, zero_ending in SCALES.items():
         weight, scale = tensors.get(stem + ".weight"), tensors.get(stem + ending)
-        if weight is None or scale is None or weight.ndim != 2 or weight.dtype not in (torch.int8, *FLOAT8):
+        if weight is None or scale is None or weight.ndim < 2 or weight.dtype not in (torch.int8, *FLOAT8):
             continue
-        scale = scale.float()
-        if scale.ndim == 2 and min(scale.shape) and scale.shape[1] > 1:
+        zeros, rows = tensors.get(stem + zero_ending, torch.zeros(1)), (-1, *(1,) * (weight.ndim - 1))
+        if zeros.numel() not in (1, len(weight)):
+            return None
+        value, scale = weight.float() - zeros.float().reshape(rows), scale.float()
+        if weight.ndim == scale.ndim == 2 and min(scale.shape) and scale.shape[1] > 1:
             block = tuple(math.ceil(n / m) for n, m in zip(weight.shape, scale.shape, strict=True))
             scale = scale.repeat_interleave(block[0], 0).repeat_interleave(block[1], 1)[: len(weight), : weight.shape[1]]
         elif scale.numel() in (1, len(weight)):
-            scale = scale.reshape(-1, 1)
-        if scale.shape in ((1, 1), (len(weight), 1), weight.shape):
-            return Read(stem + ".weight", weight.float() * scale, (stem + ".weight", stem + ending, stem + ".input_scale"))
+            scale = scale.reshape(rows)
+        if scale.shape == weight.shape or (scale.shape[1:] == rows[1:] and len(scale) in (1, len(weight))):
+            used = tuple(stem + end for end in (".weight", ending, zero_ending, ".input_scale"))
+            doubt = "scale and zero point are taken to be the weight's" if ending == ".scale" else ""
+            return Read(stem + ".weight", value * scale, used, doubt)
     return None
+
+
+SCALES = {
+    ".weight_scale": ".weight_zero_point",
+    ".weight_scale_inv": ".weight_zero_point",
+    ".scale": ".zero_point",
+}
+"""Ends of names of scales beside a weight, and of zero points in its own numbers."""
 
 
 def _quanto(stem: str, tensors: Tensors) -> Read | None:
@@ -183,6 +196,7 @@ RULES: dict[str, tuple[str, Callable[[str, Tensors], Read | None]]] = {
     ".qweight": ("GPTQ or AWQ", _gptq_or_awq),
     ".weight_scale": ("scales beside weights", _scaled),
     ".weight_scale_inv": ("scales of blocks", _scaled),
+    ".scale": ("scales beside weights", _scaled),
     "._scale": ("quanto", _quanto),
 }
 """By the end of a tensor's name: the library, and how its weights are read."""

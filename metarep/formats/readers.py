@@ -78,7 +78,7 @@ def suffix_of(path: Path) -> str | None:
     """The known end of a file's name, or None."""
     name = path.name.lower()
     suffix = next((suffix for suffix in READERS if name.endswith(suffix)), None)
-    foreign = suffix in SHARED_SUFFIXES and path.is_file() and not (starts_as_torch(path) or _is_pointer(path))
+    foreign = suffix in SHARED_SUFFIXES and path.is_file() and not (starts_as_torch(path) or is_pointer(path))
     return None if foreign else suffix
 
 
@@ -98,7 +98,7 @@ def read_contents(path: Path, suffix: str | None = None, *, checked: bool = True
         raise MetarepError(f"{path} is of no known format", expected=", ".join(READERS), fix="rename or convert it")
     if not path.stat().st_size:
         raise MetarepError(f"{path} is empty", fix="copy or save it again")
-    if _is_pointer(path):
+    if is_pointer(path):
         raise MetarepError(f"{path} is a Git LFS pointer, not a network", fix="git lfs pull fetches it")
     try:
         contents = READERS[suffix](path) if checked else HEADS.get(READERS[suffix], READERS[suffix])(path)
@@ -158,7 +158,8 @@ def _other_than_named(path: Path) -> MetarepError | None:
     return MetarepError(f"{path} is {known[0]}", fix=known[1]) if known else None
 
 
-def _is_pointer(path: Path) -> bool:
+def is_pointer(path: Path) -> bool:
+    """Whether a file is what Git LFS leaves in place of another."""
     with path.open("rb") as file:
         return file.read(len(LFS)) == LFS
 

@@ -272,7 +272,7 @@ def _step(module: tuple[str, ...], tensor: Tensor) -> Step | None:
         return None
     out, source = tensor.layout
     n_in = None if tensor.kind == "embedding" else tensor.shape[source]
-    return Step(module, module_key(module), n_in, tensor.shape[out], tensor.kind)
+    return Step(module, module_key(module), n_in, tensor.shape[out], tensor.kind, tensor.axes == (1, 0))
 
 
 def _known(entries: dict[str, Any]) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from itertools import chain
 from metarep.account import listed
 from metarep.errors import MetarepError
 from metarep.networks.architecture import Architecture
-from metarep.networks.components import component_of
+from metarep.networks.components import component_of, stem
 from metarep.networks.heads import heads_of, n_attentions
 from metarep.networks.inside import fits, groups_inside
 from metarep.networks.joined import groups_of_joins
@@ -34,7 +34,7 @@ from metarep.networks.plain import branches, may_be_gone_around, plain_structure
 from metarep.networks.residual_conv import residual_conv
 from metarep.networks.residual_stream import stream_of
 from metarep.networks.structure import Declared, Structure
-from metarep.networks.structure_groups import StructureGroups
+from metarep.networks.structure_groups import StructureGroups, may_be_grouped
 from metarep.networks.symmetry_groups import Symmetries, SymmetryGroup, without_overlap
 from metarep.networks.widths import groups_at_the_end, groups_of_widths
 
@@ -44,6 +44,9 @@ TWINS = (("pi_features_extractor", "features_extractor"), ("vf_features_extracto
 HELD_BY_GRAPH = "inputs, outputs or operators of its graph that are not known keep all units in their order"
 SIDE_BY_SIDE = "which layers stand side by side is taken from their names and widths"
 JOINED = "what layers read beside what stands before them is taken from their widths"
+SAID_OF_NORMS = "a `structure` with `kind: batch_norm` in a file of --architecture says that a norm treats channels one by one"
+KEPT = "they run over an axis that is fixed or frozen, or over one of two tied tensors alone"
+OUTPUTS = "its one layer puts out the outputs, and there are no hidden units"
 ORDER_MATTERS = "embeddings of this architecture depend on the order in which its units were saved"
 
 
@@ -78,7 +81,9 @@ def symmetries_of(architecture: Architecture, *, relu: bool = False) -> Symmetri
         if tensor.tied_to
         for axis in range(len(tensor.shape))
     ]
-    groups = [_held(units) if _is_fixed(units, fixed, ties) else units for units in groups]
+    kept = [units for units in groups if units.interchangeable and _is_fixed(units, fixed, ties)]
+    notes += [f"{listed([units.name for units in kept])} keep their order: {KEPT}"] if kept else []
+    groups = [_held(units) if units in kept else units for units in groups]
     return Symmetries(tuple(groups), tuple(dict.fromkeys([*notes, *in_doubt, *_on_units(operations, groups)])))
 
 
@@ -106,7 +111,7 @@ def declared_groups(tree: Structure, operations: Sequence[Operation], *, relu: b
     left = [name for name, operation in by_name.items() if operation.weight is not None and name not in named]
     if left:
         raise MetarepError("the structure leaves out layers", met=", ".join(left[:4]), expected="every layer that has a weight")
-    return StructureGroups(by_name, relu, strict=True).run(whole)
+    return StructureGroups(by_name, relu, strict=True, declared=True).run(whole)
 
 
 def _is_fixed(units: SymmetryGroup, fixed: set[tuple[str, int]], ties: Sequence[tuple[str, str, int]]) -> bool:
@@ -124,7 +129,7 @@ def _networks(architecture: Architecture, operations: Sequence[Operation]) -> li
     parts: dict[int | None, list[Operation]] = {}
     for operation in operations:
         at = component_of(operation.path, architecture.components)
-        inside = operation.module if at is None else operation.path[len(architecture.components[at]) + 1 :]
+        inside = operation.module if at is None else operation.path[len(stem(architecture.components[at])) :]
         parts.setdefault(at, []).append(replace(operation, module=inside))
     return list(parts.values())
 
@@ -220,6 +225,10 @@ def _on_units(operations: Sequence[Operation], groups: Sequence[SymmetryGroup]) 
     heads = sum(units.name.startswith("heads of") for units in groups)
     if n_attentions(operations) > heads:
         yield "how many heads its attention has is not known from names and shapes, so heads are not taken for interchangeable"
-    single = len(operations) == 1 and operations[0].is_layer  # its units are the outputs
-    if not single and not any(units.interchangeable for units in groups):
-        yield ORDER_MATTERS
+    held = {member.tensor for units in groups if not units.interchangeable for member in units.members}
+    channels = {o.n_out for o in operations if o.is_layer and o.kind != "linear"}
+    norms = [o.label for o in operations if may_be_grouped(o) and o.vectors[0].name in held and o.vectors[0].size in channels]
+    if norms:
+        yield f"{listed(norms)} may be over groups of channels, which keep their order; {SAID_OF_NORMS}"
+    if not any(units.interchangeable for units in groups):
+        yield OUTPUTS if len(operations) == 1 and operations[0].is_layer else ORDER_MATTERS

@@ -4,6 +4,7 @@ known blocks, such as the two layers of a transformer's MLP."""
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
@@ -74,8 +75,37 @@ def groups_inside(operations: Sequence[Operation]) -> tuple[SymmetryGroup, ...]:
     trees = [tree for layers in lists_of_layers(operations) for tree in _fitting(layers, by_name)]
     trees += [tree for block in BLOCKS for tree in block.occurrences(by_name)]
     mlps = mlps_of(operations)
+    pairs = () if any(operation.gates for operation in operations) else pairs_of_layers(operations)
     within = (units for tree in (*trees, *mlps) for units in inner_groups(tree, by_name, inside=True))
-    return without_overlap([*within, *gated_by_halves(mlps, operations)])
+    return without_overlap([*within, *gated_by_halves(mlps, operations), *pairs])
+
+
+def pairs_of_layers(operations: Sequence[Operation]) -> Iterator[SymmetryGroup]:
+    """The units between two linear layers of one block that lead back to as many values as the first reads.
+
+    They are known by their number, which no other axis of the network has but those of other such pairs, and which is no part
+    of another, whereas layers outside the pairs read or put out as many values as are led back to: what else could read, scale,
+    shift or join these units has other axes.
+    """
+    blocks: dict[str, dict[tuple[int, int], list[Operation]]] = {}
+    for operation in operations:
+        block = operation.module.rpartition(".")[0]
+        if block and operation.kind == "linear" and operation.is_layer and operation.plain and operation.known_whole:
+            blocks.setdefault(block, {}).setdefault((operation.n_in, operation.n_out), []).append(operation)
+    pairs: dict[tuple[int, int], list[tuple[Operation, Operation]]] = {}
+    for block in blocks.values():
+        for (n_in, n), some in block.items():
+            back = block.get((n, n_in), ())
+            if len(some) == len(back) == 1 and n_in != n > 1:
+                pairs.setdefault((n_in, n), []).append((some[0], back[0]))
+    sizes = Counter(n for operation in operations for tensor in operation.tensors for n in tensor.shape)
+    for (n_in, n), found in pairs.items():
+        groups = [SymmetryGroup(f"units of {a.label}", n, (*a.feeding(), b.reading())) for a, b in found]
+        alone = sizes[n] == sum(len(units.members) for units in groups)
+        led_back = sizes[n_in] > sum(axis == n_in for pair in found for o in pair for t in o.tensors for axis in t.shape)
+        joined = any(size > n and size != n_in and (size % n == 0 or size - n in sizes) for size in sizes)
+        if alone and led_back and not joined:
+            yield from groups
 
 
 def inner_groups(tree: Structure, by_name: Mapping[str, Operation], *, inside: bool = False) -> tuple[SymmetryGroup, ...]:

@@ -137,6 +137,9 @@ _INPUTS = re.compile(
 _TABLE = re.compile(
     r"(?:^|\.)(?:pos\w*enc\w*|pe|sin\w*|positional_?encod\w*)\.pe$|(?:^|\.)(?:rope|rotary\w*|i?stft(?:_?conv)?)\.\w+$"
 )
+_FIXED_FILTER = re.compile(
+    r"(?:^|[._])(?:blur\w*|up_?sample|down_?sample|resample\w*|upfirdn|low_?pass)\.kernel$|resample_kernel$"
+)
 _SQUARE_BIAS = re.compile(r"(?:^|\.)(?:\w*attn|\w*attention)\.bias$")
 
 
@@ -328,6 +331,8 @@ def is_buffer(name: str, leaf: str, shape: Shape, siblings: Mapping[str, Shape])
     name, leaf = name.lower(), leaf.lower()
     if _SQUARE_BIAS.search(name) and len(shape) > 2 and shape[-1] == shape[-2]:
         return True  # GPT-2's causal mask
+    if _FIXED_FILTER.search(name) and not siblings.keys() & BIAS_LEAVES and len(shape) >= 2 and shape[-1] == shape[-2] > 1:
+        return len(shape) == 2 or set(shape[:-2]) == {1}  # one filter for all channels
     row = len(shape) < 2 or shape[0] == 1
     if _TABLE.search(name) or (_LOSS.search(name) and row and (len(shape) < 2 or leaf != "weight")):
         return True

@@ -9,6 +9,7 @@ from functools import cached_property
 from itertools import pairwise
 
 from metarep.networks.architecture import Architecture, Tensor
+from metarep.networks.axes import LENS_LAYERS
 from metarep.networks.naming import OTHER, split_name, split_names
 from metarep.networks.symmetry_groups import Member
 
@@ -34,9 +35,9 @@ class Operation:
     """The tensors of one layer: `path` is the module in their names, `module` what is left of it without a shared prefix.
 
     `may_be_grouped`: a convolution that reads fewer channels than the one before it in the file puts out, which may be a
-    convolution in groups, or one that stands elsewhere. `may_be_transposed`: a convolution as wide in as out, whose names or
-    neighbours say that its inputs may stand first. `attention` over a graph weighs what a layer and those `beside` it put out,
-    head by head.
+    convolution in groups, or one that stands elsewhere. `may_be_transposed`: a layer as wide in as out, of which names or
+    neighbours say that its inputs may stand first, or nothing says that they do not. `attention` over a graph weighs what a
+    layer and those `beside` it put out, head by head.
     """
 
     kind: str
@@ -189,12 +190,20 @@ def operations_of(architecture: Architecture) -> Iterator[Operation]:
     convolutions = [operation for operation in found if operation.kind.startswith("conv") and operation.is_layer]
     for before, operation in pairwise(convolutions):
         operation.may_be_grouped = operation.n_in < before.n_out and before.n_out % operation.n_in == 0
-    transposed = {o.module.partition(".")[0] for o in convolutions if o.weight.axes == (1, 0)}
+    transposed = {_word(operation) for operation in convolutions if operation.weight.axes == (1, 0)}
     for operation in convolutions if architecture.groups is None else ():
         square = operation.weight.axes is None and operation.n_in == operation.n_out > 1
-        near = operation.module.partition(".")[0] in transposed
-        operation.may_be_transposed = square and (near or bool(TRANSPOSED.search(operation.path)))
+        operation.may_be_transposed = square and (_word(operation) in transposed or bool(TRANSPOSED.search(operation.path)))
+    bare = [o for o in found if o.kind == "linear" and o.is_layer and parts[o.weight.name].leaf == "w"]
+    if architecture.groups is None and all(o.n_in == o.n_out and parts[o.weight.name].own not in LENS_LAYERS for o in bare):
+        for operation in bare:  # nothing says whether they stand in front of what they read, or behind it
+            operation.may_be_transposed = True
     yield from found
+
+
+def _word(operation: Operation) -> str:
+    """The first part of its module, without a number."""
+    return re.sub(r"_?\d+$", "", operation.module.partition(".")[0])
 
 
 def _with_biases(operations: Sequence[Operation]) -> list[Operation]:

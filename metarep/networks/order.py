@@ -86,13 +86,15 @@ MAX_STEPS = 20_000
 
 
 class Step(NamedTuple):
-    """One layer: the components of its module, its sorting key, how many values it reads (None: ids) and puts out, its kind."""
+    """One layer: the components of its module, its sorting key, how many values it reads (None: ids) and puts out, its kind,
+    and whether it is a convolution that is known to be transposed."""
 
     module: tuple[str, ...]
     key: tuple[Any, ...]
     n_in: int | None
     n_out: int
     kind: str
+    transposed: bool = False
 
 
 class Order(NamedTuple):
@@ -102,27 +104,32 @@ class Order(NamedTuple):
     doubtful: frozenset[str]
 
 
-def fits(path: Sequence[Step], step: Step) -> bool:
-    """Whether a layer can read what the last one of a path puts out, also flattened pixels or positions of embeddings."""
+def fits(path: Sequence[Step], step: Step, *, reshaped: bool = False) -> bool:
+    """Whether a layer can read what the last one of a path puts out, flattened pixels and positions of embeddings included;
+    with `reshaped` also channels and pixels that a linear layer puts out."""
     if not path:
         return not step.kind.endswith("norm")
     last, n_in = path[-1], step.n_in
     if n_in is None or n_in == last.n_out:
         return n_in is not None
+    if step.kind.startswith("conv") and n_in == 1:  # a filter for each channel
+        return last.kind.startswith("conv") and step.n_out % last.n_out == 0
+    if reshaped and step.kind.startswith("conv") and last.kind == "linear" and n_in:
+        return last.n_out % n_in == 0
     source = next((one.kind for one in reversed(path) if not one.kind.endswith("norm")), "")
     return step.kind == "linear" and (source.startswith("conv") or source == "embedding") and n_in % last.n_out == 0
 
 
-def is_chain(steps: Sequence[Step]) -> bool:
+def is_chain(steps: Sequence[Step], *, reshaped: bool = False) -> bool:
     """Whether each layer reads what those before it put out, in the order given."""
-    return all(fits(steps[:at], step) for at, step in enumerate(steps))
+    return all(fits(steps[:at], step, reshaped=reshaped) for at, step in enumerate(steps))
 
 
 def fitted(steps: Mapping[str, Step], *, ordered: bool) -> Order | None:
     """The first order in which all layers fit; with `ordered` nothing is in doubt. None where there is none."""
     by_words = sorted(steps, key=lambda name: (steps[name].key, steps[name].module))
     names = list(steps) if ordered else by_words
-    fits_as_it_is = is_chain([steps[name] for name in names])
+    fits_as_it_is = is_chain([steps[name] for name in names], reshaped=ordered)
     doubted = ordered and (not fits_as_it_is or _ends_first([steps[name] for name in names]))
     if doubted and is_chain([steps[name] for name in by_words]):
         path: list[str] | None = by_words
@@ -178,10 +185,12 @@ def _doubtful(path: Sequence[str], steps: Mapping[str, Step]) -> frozenset[str]:
     """Layers of an order that fit as well with two of them exchanged, or begun elsewhere, where the alphabet alone is against
     it."""
     found: set[str] = set()
+    decodes = any(steps[name].transposed for name in path)
     for at in range(1, len(path)):
         before, behind = path[:at], path[at:]
         if not any(_told_apart(steps[one], steps[other]) for one in before for other in behind):
-            found |= set(path) if is_chain([steps[name] for name in (*behind, *before)]) else set()
+            begun_here = [steps[name] for name in (*behind, *before)]
+            found |= set(path) if is_chain(begun_here, reshaped=decodes) else set()
     for i, first in enumerate(path):
         for j in range(i + 1, len(path)):
             second = path[j]
@@ -195,6 +204,15 @@ def _doubtful(path: Sequence[str], steps: Mapping[str, Step]) -> frozenset[str]:
 
 
 def _told_apart(one: Step, other: Step) -> bool:
-    """Whether names say which of two layers stands first: by words, by numbers, or as parts of two modules that do."""
+    """Whether names say which of two layers stands first: by words, by numbers, or as parts of two modules that do.
+
+    A layer without a number stands first where the others are counted from it (dense, dense_1), but not beside fc1. A word
+    that is not known tells nothing, unless the other is one for the beginning or the end.
+    """
     a, b = next(((a, b) for a, b in zip(one.key, other.key, strict=False) if a != b), ((), ()))
+    if a and b and a[0] != b[0] and _MIDDLE in (a[0], b[0]):
+        return bool({a[0], b[0]} & (EARLY | LATE))
+    if a[:-1] != b[:-1] and a[0] == b[0] and (a[1] < 0) != (b[1] < 0):
+        bare, counted = sorted((a[-1], b[-1]), key=lambda part: numbered(part)[1])
+        return counted.startswith(bare + "_")
     return a[:-1] != b[:-1] or (bool(a) and len(a[-1]) == len(b[-1]) == 1)

@@ -11,14 +11,16 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import takewhile
+from os.path import commonprefix
 
-from metarep.networks.operations import NORMS, RECURRENT, Operation
+from metarep.networks.operations import NORMS, RECURRENT, TRANSPOSED, Operation
 from metarep.networks.structure import Structure
 
 Tree = Structure | str
 
 _SKIPS = re.compile(
     r"down_?sample|short_?cut|skip|highway|gate|dense_?(?:block|layer)|res(?:idual|net|_?block|_?conv|blk|_?\d|$)|inception|fire"
+    r"|(?:^|[._])(?:se|sq|ca|cbam)(?:[._]?\d*[._]|[._]?(?:block|layer|module|fc))|squeeze|excit|channel_?att"
     r"|(?:layer|block|stage|group)s?_?\d+\.\d+\.|(?:layer|block|stage|group)s?[._]?\d+\.[a-z_]+\d|blocks[._]?\d+\."
     r"|unet|(?:^|[._])(?:up|down)_?(?:conv|blocks?|layers?|path|\d|$|\.)|lateral|fpn|merge|concat",
     re.IGNORECASE,
@@ -28,7 +30,7 @@ _SKIPS = re.compile(
 _PLACE = r"(?:(?:fc|linear|lin|layer|conv|z|latent|q|enc|encoder|to|hid(?:den)?_?2|h2)_?)?"
 _TOWERS: Mapping[str, str] = {
     "policy": r"(?:pi|actor|policy|action|act)(?:_?(?:net|network|head|layer|logits|out|mean|fc|linear|encoder))?|pi_\w+",
-    "value": r"(?:v|vf|critic|values?|baseline)(?:_?(?:net|network|head|layer|out|fc|linear|stream|encoder))?|vf_\w+",
+    "value": r"(?:v|vf|critic|val(?:ue)?s?|baseline)(?:_?(?:net|network|head|layer|out|fc|linear|stream|encoder))?|vf_\w+",
     "advantage": r"(?:adv|advantage)s?(?:_?(?:net|network|head|layer|out|fc|linear|stream))?",
     "mean": _PLACE + r"(?:mu|means?|loc)(?:_?(?:layer|head|linear|fc|net|z))?",
     "spread": _PLACE
@@ -82,7 +84,7 @@ def plain_structure(operations: Sequence[Operation]) -> Structure | None:
     for operation in operations:
         tower = tower_of(operation.module or operation.label)
         (towers.setdefault(tower, []) if tower else tail if towers else trunk).append(operation)
-    for number, operation in enumerate(tail if trunk and all(_is_head(one, trunk, towers) for one in tail) else ()):
+    for number, operation in enumerate(tail if _are_heads(tail, trunk, towers) else ()):
         towers[f"head {number}"] = [operation]
         tail = tail[: -number - 1]
     if (
@@ -221,12 +223,14 @@ def may_be_gone_around(operations: Sequence[Operation]) -> bool:
     if any(_SKIPS.search(o.module) or (o.is_layer and o.n_in == o.n_out and RECURRENT.search(o.module)) for o in operations):
         return True
     blocks: dict[tuple[str, bool], list[Operation]] = {}
+    heads = [operation.module.split(".")[:-1] for operation in operations]
+    shared = commonprefix(heads)  # noqa: RUF071 (of lists: whole components; net.0. before all names is no block)
     for operation in operations:
-        part = _BLOCK.fullmatch(operation.module)
+        part = _BLOCK.fullmatch(".".join(operation.module.split(".")[len(shared) :]))
         if part and operation.is_layer:
             in_list = bool(re.fullmatch(r"[\d.]+", part[2])) and not _STAGES.search(part[1])
             blocks.setdefault((part[1], in_list), []).append(operation)
-    if _filters_side_by_side(operations):
+    if _filters_side_by_side(operations) or _squeezes(operations):
         return True
     around = [in_list for (_, in_list), block in blocks.items() if len(block) > 1 and block[0].n_in == block[-1].n_out]
     return not all(around) or len(around) > 1
@@ -240,6 +244,18 @@ def _filters_side_by_side(operations: Sequence[Operation]) -> bool:
             lists.setdefault(operation.module.rpartition(".")[0], []).append(operation)
     each = [listed for listed in lists.values() if len(listed) > 1 and all(o.n_in == o.n_out > 1 for o in listed)]
     return any(len({o.weight.shape for o in listed}) == len(listed) for listed in each)
+
+
+def _squeezes(operations: Sequence[Operation]) -> bool:
+    """Whether two linear layers stand between convolutions and read and put out a value a channel, fewer in between: by these
+    values channels may be scaled (squeeze and excitation)."""
+    layers = [operation for operation in operations if operation.is_layer]
+    for one, first, second, other in zip(layers, layers[1:], layers[2:], layers[3:], strict=False):
+        kinds = [layer.kind.startswith("conv") for layer in (one, first, second, other)]
+        same = len({one.n_out, first.n_in, second.n_out, other.n_in}) == 1
+        if kinds == [True, False, False, True] and same and first.n_out < first.n_in and not TRANSPOSED.search(other.module):
+            return True
+    return False
 
 
 def _looks_like_a_transformer(operations: Sequence[Operation]) -> bool:
@@ -266,6 +282,13 @@ def _stands_aside(operation: Operation, operations: Sequence[Operation]) -> bool
     hidden |= {one.n_out for one in operations if one.gates}
     lengths = {tensor.shape[0] for tensor in operation.tensors if tensor.shape} - {1}
     return not lengths & hidden and not operation.is_elementwise
+
+
+def _are_heads(tail: Sequence[Operation], trunk: Sequence[Operation], towers: Mapping[str, Sequence[Operation]]) -> bool:
+    """Whether each layer of a tail reads what the trunk puts out, and none of them another."""
+    if not trunk or not all(_is_head(one, trunk, towers) for one in tail):
+        return False
+    return len(tail) < 2 or trunk[-1].n_out not in {one.n_out for one in tail}
 
 
 def _is_head(operation: Operation, trunk: Sequence[Operation], towers: Mapping[str, Sequence[Operation]]) -> bool:
@@ -309,8 +332,8 @@ def _heads_at_end(operations: Sequence[Operation]) -> int:
     while n < len(operations) - 1:
         one = operations[-1 - n]
         alike = _is_pointwise(one) and one.kind == operations[-1].kind and bool(one.vectors) == bool(operations[-1].vectors)
-        if not (alike and one.n_in == width and one.n_out != width):
-            break
+        if not (alike and one.n_in == width and one.n_out != width) or (n and 2 * one.n_out == width):
+            break  # two of the values that such a layer puts out may be what the last one reads
         n += 1
     before = [operation for operation in operations[: len(operations) - n] if operation.is_layer]
     return n if n > 1 and before and before[-1].n_out == width else 0

@@ -97,7 +97,7 @@ def stream_of(operations: Sequence[Operation]) -> SymmetryGroup | None:
 def mlps_of(operations: Sequence[Operation]) -> list[Structure]:
     """The MLPs of a network that has the look of a transformer: blocks inside it, or norms, attention, embeddings beside its
     layers. In any other the layers fc1 and fc2 may be read by further ones."""
-    if all("." not in o.path for o in operations) and {o.kind for o in operations} <= {*AFFINE}:
+    if len({o.module.rpartition(".")[0] for o in operations}) == 1 and {o.kind for o in operations} <= {*AFFINE}:
         return []
     by_name = {operation.module: operation for operation in operations if operation.weight is not None}
     found: dict[str, Structure] = {}

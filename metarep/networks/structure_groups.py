@@ -27,6 +27,11 @@ _CONDITION = re.compile(
 """Embeddings of what is joined or multiplied with other inputs, such as the label that a generator reads beside its noise."""
 
 
+def may_be_grouped(operation: Operation) -> bool:
+    """Whether a norm may be one over groups of channels: it keeps no statistics."""
+    return operation.kind in NORMS and bool(operation.vectors) and not operation.has_statistics
+
+
 class Value(NamedTuple):
     """What layers put out: its units one behind the other; `source` is the kind of layer it comes from ("table" for a square
     embedding, in front of or behind which other inputs may stand), and `channels_last` whether its pixels are flattened each
@@ -50,13 +55,15 @@ class Value(NamedTuple):
 @dataclass
 class StructureGroups:
     """A walk along a structure. With `strict` no layer reads more than what stands before it, with `inside` the first layer may
-    be any within a network, and with `unsure` it is not known in which order what stands side by side is joined."""
+    be any within a network, with `unsure` it is not known in which order what stands side by side is joined, with `declared`
+    a person has said what kind each norm is."""
 
     operations: Mapping[str, Operation]
     relu: bool = False
     strict: bool = False
     inside: bool = False
     unsure: bool = False
+    declared: bool = False
     units: UnitClasses = field(default_factory=UnitClasses)
 
     def run(self, tree: Structure | str) -> tuple[SymmetryGroup, ...]:
@@ -220,8 +227,9 @@ class StructureGroups:
             self._put(value, 1, vector.name, 0, "in" if operation.kind == "bias" else "own")
         if norm:
             self.units.loosen(value.axis)
-        if norm and value.source.startswith("conv") and not operation.has_statistics:
-            self.units.freeze(value.axis)  # it may be a group norm
+        told = self.declared and operation.kind == "batch_norm"
+        if value.source.startswith("conv") and may_be_grouped(operation) and not told:
+            self.units.freeze(value.axis)
         return value
 
     def _embed(self, operation: Operation, value: Value | None) -> Value:

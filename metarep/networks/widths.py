@@ -89,6 +89,7 @@ def groups_at_the_end(operations: Sequence[Operation]) -> Iterator[SymmetryGroup
     puts out.
     """
     sizes = Counter(n for operation in operations for tensor in operation.tensors for n in tensor.shape)
+    read = {one.n_in for one in operations if one.is_layer}
     readers: list[Operation] = []
     between: list[Operation] = []
     for at, operation in reversed(list(enumerate(operations))):
@@ -101,7 +102,10 @@ def groups_at_the_end(operations: Sequence[Operation]) -> Iterator[SymmetryGroup
             vectors = [member for norm in between for member in norm.owning()]
             members = (*operation.feeding(), *vectors, *(reader.reading() for reader in readers))
             before = {one.n_out for one in operations[:at] if one.is_layer}
+            unread = {one.n_out for one in operations[:at] if one.kind == "linear" and one.is_layer} - read
             if n < 2 or sizes[n] != len(members) or any(n - one in before for one in before):
+                return
+            if any(width % n == 0 for width in unread):  # what nothing reads as a whole may scale and shift these units
                 return
             yield SymmetryGroup(f"units of {operation.label}", n, members)
             readers, between = [operation], []

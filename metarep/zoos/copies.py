@@ -54,9 +54,10 @@ class Fingerprint:
     """What a network and its copies have in common.
 
     own: the network's own precisions. digests: of all its values at each precision. tensors: digests of single tensors.
-    sums: (T, 2) float64, of absolute values and of squares, once the scale of units is undone; None where no units are
-    interchangeable, and where a value is not finite. shapes: a hash of the names and shapes. sample: (N_SAMPLED,) float32,
-    values from all over the network, each in units of its tensor's root mean square; None for a small network.
+    sums: (T, 2) float64, of absolute values and of squares, once the scale of units is undone, the smallest tensor first;
+    None where no units are interchangeable, and where a value is not finite. shapes: a hash of the names and shapes. sample:
+    (N_SAMPLED,) float32, values from all over the network, each in units of its tensor's root mean square; None for a small
+    network.
     """
 
     own: tuple[str, ...]
@@ -98,10 +99,8 @@ def shapes_of(architecture: Architecture) -> int:
     return int.from_bytes(hashlib.blake2b(repr(named).encode(), digest_size=8).digest())
 
 
-def find_copies(prints: Sequence[Fingerprint], architecture: Sequence[int]) -> list[Copies]:
-    """Groups of copies among networks of the architectures given by number; every network is in one group at most of each
-    kind.
-    """
+def find_copies(prints: Sequence[Fingerprint]) -> list[Copies]:
+    """Groups of copies among networks; every network is in one group at most of each kind."""
     own: dict[tuple[str, int], int] = {}
     for number, one in enumerate(prints):
         for name in one.own:
@@ -117,7 +116,7 @@ def find_copies(prints: Sequence[Fingerprint], architecture: Sequence[int]) -> l
                 rounded[coarser].append(number)
     found = [Copies(tuple(group), "the same values, in whatever order") for group in equal.values() if len(group) > 1]
     found += [Copies((number, *group), "the same values, rounded") for number, group in rounded.items()]
-    scaled_copies = _scaled(prints, architecture, first)
+    scaled_copies = _scaled(prints, first)
     found += [Copies(group, "nearly the same values, but for the scale of units") for group in scaled_copies]
     known = [set(copies.networks) for copies in found]
     near = (group for group in correlated(prints, NEAR) if not any(set(group) <= one for one in known))
@@ -195,12 +194,12 @@ def shared_tensors(prints: Sequence[Fingerprint]) -> Iterator[tuple[int, ...]]:
             yield group
 
 
-def _scaled(prints: Sequence[Fingerprint], architecture: Sequence[int], first: Sequence[int]) -> Iterator[tuple[int, ...]]:
+def _scaled(prints: Sequence[Fingerprint], first: Sequence[int]) -> Iterator[tuple[int, ...]]:
     """Groups of networks whose sums agree though their values do not: neighbours in order of the sum of all."""
     known: dict[int, list[int]] = defaultdict(list)
     for number, one in enumerate(prints):
         if one.sums is not None and first[number] == number:
-            known[architecture[number]].append(number)
+            known[len(one.sums)].append(number)
     for numbers in known.values():
         groups: list[list[int]] = []
         for number in sorted(numbers, key=lambda number: float(prints[number].sums.sum())):
@@ -227,8 +226,9 @@ def _sums(weights: Mapping[str, torch.Tensor], symmetries: Symmetries) -> np.nda
         )
         factor = torch.where((energy > 0) & energy.isfinite(), energy, 1.0).rsqrt()
         found = scaled(found, Symmetries((replace(units, positive_scale=True),)), [factor])
+    sizes = [value.numel() for value in found.values()]
     sums = np.array([[float(value.abs().sum()), float(value.square().sum())] for value in found.values()])
-    return sums if np.isfinite(sums).all() else None
+    return sums[np.lexsort((sums[:, 0], sizes))] if np.isfinite(sums).all() else None
 
 
 def _digested(values: Sequence[torch.Tensor]) -> tuple[dict[str, np.ndarray], set[str], np.ndarray]:

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from metarep.account import Entry
-from metarep.formats.readers import TRAINERS, suffix_of
+from metarep.formats.readers import TRAINERS, is_pointer, suffix_of
 from metarep.formats.torch_files import is_saved
 from metarep.zoos.account import Account
 
 CACHES = (".git", ".hg", ".svn", ".cache", ".ipynb_checkpoints", "__pycache__", "__MACOSX", "node_modules")
 """Folders of other programs, of which nothing is said."""
 
+UNFINISHED = "a download that is not finished"
 FOREIGN = {
     **dict.fromkeys((".pkl", ".pickle", ".joblib", ".dill"), "a pickle, and nothing but tensors is ever unpickled"),
     **dict.fromkeys((".index", ".meta", ".data-00000-of-00001", ".pb", ".tflite"), "TensorFlow's, which is not read"),
@@ -25,6 +26,7 @@ FOREIGN = {
         (".pdparams", ".params", ".caffemodel", ".t7", ".mlmodel", ".ggml", ".mat", ".tar", ".gz"), "of no known format"
     ),
     **dict.fromkeys((".bin", ".ckpt"), "not written by PyTorch"),
+    **dict.fromkeys((".part", ".partial", ".crdownload", ".download", ".incomplete", ".aria2"), UNFINISHED),
     ".npy": "one array without names; weights.npy with metrics.csv beside it is read, and .npz archives are",
 }
 """Ends of files that may hold weights and are not read, and why."""
@@ -81,7 +83,8 @@ def no_network(path: Path) -> str | None:
     if is_saved(path):
         return "torch.save wrote it, which its name does not say: rename it to end in .pt"
     name = path.name.lower()
-    return next((why for suffix, why in FOREIGN.items() if name.endswith(suffix)), None)
+    known = next((why for suffix, why in FOREIGN.items() if name.endswith(suffix)), None)
+    return "a Git LFS pointer: git lfs pull" if known and is_pointer(path) else known
 
 
 def _is_text(path: Path) -> bool:

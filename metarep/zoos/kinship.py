@@ -31,14 +31,14 @@ def with_runs(
     guessed, more = _numbered(guessed, prints)
     entries += [*more, *_alone(guessed, given)]
     runs = _Runs([source.run_id for source in guessed], given)
-    copies = find_copies(prints, architecture)
+    copies = find_copies(prints)
     entries += [_joined(runs, group, guessed) for group in copies]
     found = [replace(source, run_id=runs.name(number)) for number, source in enumerate(guessed)]
     several_files = len({source.path for source in found}) > 1
     if len({source.run_id for source in found}) == 1 and several_files and not all(given):
         what = f"all {len(found):,} networks count as one run"
         entries.append(Entry("run", found[0].run_id, what, f"none can be held out; {OVERRIDE}", doubt=True))
-    return found, [*entries, *_relatives(found, prints, architecture, given)]
+    return found, [*entries, *_of_one_file(found, given), *_relatives(found, prints, architecture, given)]
 
 
 def snapshots(sources: Sequence[Source]) -> list[str]:
@@ -150,6 +150,16 @@ def _alone(sources: Sequence[Source], given: Sequence[bool]) -> Iterator[Entry]:
     if n_files > 1:
         what = f"{counted(n, 'network')} of {counted(n_files, 'file')}, each file a run of its own"
         yield Entry("run", "", what, OVERRIDE)
+
+
+def _of_one_file(sources: Sequence[Source], given: Sequence[bool]) -> Iterator[Entry]:
+    """One entry for files that hold several networks which are no states of each other."""
+    n_held = Counter(source.path for source, known in zip(sources, given, strict=True) if not (known or source.is_snapshot))
+    several = {path: n for path, n in n_held.items() if n > 1}
+    if several:
+        where = listed(list(dict.fromkeys(source.file for source in sources if source.path in several)))
+        what = f"{sum(several.values()):,} networks of {counted(len(several), 'file')}: those of one file count as one run"
+        yield Entry("run", where, what, OVERRIDE, doubt=len({source.run_id for source in sources}) == 1)
 
 
 class _Runs:

@@ -19,7 +19,7 @@ from metarep.errors import MetarepError
 from metarep.formats.readers import READERS, suffix_of
 from metarep.formats.shards import INDEX_SUFFIXES, claimed_by, refuse_shard
 from metarep.zoos.account import Account
-from metarep.zoos.files import files_under, natural, no_network, shown
+from metarep.zoos.files import UNFINISHED, files_under, natural, no_network, shown
 from metarep.zoos.flat_arrays import LAYOUT, METRICS, WEIGHTS, flat_sources
 from metarep.zoos.properties import Source
 from metarep.zoos.ray_runs import STATE_DICT, run_of, run_sources, runs_among
@@ -149,7 +149,8 @@ def _passed_over(file: Path, root: Path, account: Account) -> bool:
     """Whether a file that may look like a network is none, which the account then says."""
     why = no_network(file)
     if why is not None:
-        account.add(Entry("file", shown(file, root), "passed over", why, doubt=why.endswith("rename it to end in .pt")))
+        doubt = why == UNFINISHED or why.endswith("rename it to end in .pt")
+        account.add(Entry("file", shown(file, root), "passed over", why, doubt=doubt))
     return why is not None
 
 

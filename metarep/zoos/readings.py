@@ -20,6 +20,7 @@ from metarep.account import Entry, listed
 from metarep.errors import MetarepError
 
 MISSING = frozenset(["", "-", "--", "?", "#N/A", "#NA", "<NA>", "N/A", "NA", "n/a", "NULL", "null", "NaN", "nan", "None"])
+MISSING |= {"n.a.", "N.A.", "#DIV/0!", "#NUM!", "#VALUE!", "#REF!"}
 """Texts that stand for no value; `none` may be a class."""
 
 MISSING_NUMBERS = frozenset(text.upper() for text in MISSING)
@@ -50,11 +51,12 @@ IDS = frozenset(
 )
 IDS |= {"path", "filepath", "file", "filename", "folder", "dir", "directory", "url", "uri", "ckpt", "checkpoint", "wandb"}
 IDS |= {"unnamed", "pid", "host", "hostname", "ip", "timestamp", "date", "datetime"}
+RUNS = frozenset(("run", "trial", "job", "experiment", "replicate", "repetition", "fold", "cv", "number", "num", "no", "nr"))
 SPLITS = frozenset(("train", "training", "valid", "val", "validation", "dev", "test", "testing", "eval", "holdout"))
 TIMES = frozenset(("epoch", "epochs", "step", "steps", "iteration", "iterations", "iter", "time"))
 SIZES = frozenset(("width", "depth", "layers", "units", "hidden", "rank"))
-"""Words of names, and of splits the values, that say what a column is: times are no classes, and neither times nor sizes count
-rows where they go up by one.
+"""Words of names, and of splits the values, that say what a column is: names of no other words than `RUNS` are those of ids,
+times are no classes, and neither times nor sizes count rows.
 """
 
 
@@ -197,9 +199,9 @@ def _read_numbers(name: str, numbers: np.ndarray, run: np.ndarray, truths: np.nd
     values, words, known = numbers if truths is None else truths, _words(name), numbers[np.isfinite(numbers)]
     distinct = np.unique(known)
     whole = bool((known == np.floor(known)).all())
-    if whole and SEEDS.intersection(words):
+    if whole and (SEEDS.intersection(words) or {"random", "state"} <= {*words}):
         return ColumnReading(values, False, False, "left out: a seed says nothing of a network", NUMERIC)
-    if whole and words[-1] in IDS:
+    if whole and _is_id(words):
         if 2 * len(distinct) > len(set(run[np.isfinite(numbers)])):
             return ColumnReading(values, False, False, f"left out: {NAMES}", NUMERIC)
         return ColumnReading(values, True, False, f"a category of {len(distinct)} values", f"an id is no number; {NUMERIC}")
@@ -210,7 +212,8 @@ def _read_numbers(name: str, numbers: np.ndarray, run: np.ndarray, truths: np.nd
     is_class = set(distinct.tolist()) == {0, 1} or PER_VALUE * len(distinct) <= len(known)
     if whole and is_class and len(distinct) <= FEW_VALUES and not TIMES.intersection(words):
         what = f"a category of {len(distinct)} values, and a number"
-        return ColumnReading(values, True, True, what, "--categorical or --numeric keeps one of the two")
+        why = ["--categorical or --numeric keeps one of the two", _known(len(known), len(numbers))]
+        return ColumnReading(values, True, True, what, "; ".join(filter(None, why)))
     return ColumnReading(values, False, True, "a number", _known(len(known), len(numbers)))
 
 
@@ -222,7 +225,7 @@ def _read_texts(name: str, texts: np.ndarray, numbers: np.ndarray, run: np.ndarr
         return ColumnReading(numbers, False, True, "a number", why, doubt=True)
     if reason is None and {str(text).casefold() for text in present} <= SPLITS:
         reason = "it says how networks were split"
-    if _words(name)[-1] in IDS and 2 * len(set(present)) > len(set(run[texts != ""])):
+    if _is_id(_words(name)) and 2 * len(set(present)) > len(set(run[texts != ""])):
         reason = NAMES
     if len(set(present)) == 1:
         return ColumnReading(texts, False, False, f"left out: {present[0]} in all {len(present)} networks that have a value")
@@ -242,8 +245,13 @@ def why_no_label(texts: np.ndarray, run: np.ndarray) -> str | None:
 
 
 def _counts_rows(known: np.ndarray) -> bool:
-    """Whether whole numbers go up by one from network to network, from 0 or 1."""
-    return len(known) >= MIN_ROWS and known[0] in (0, 1) and bool((np.diff(known) == 1).all())
+    """Whether whole numbers are those from 0 or 1 on, each of one network, in any order."""
+    counted = np.sort(known)
+    return len(known) >= MIN_ROWS and counted[0] in (0, 1) and bool((np.diff(counted) == 1).all())
+
+
+def _is_id(words: Sequence[str]) -> bool:
+    return words[-1] in IDS or RUNS.issuperset(words)
 
 
 def _known(n_known: int, n: int) -> str:

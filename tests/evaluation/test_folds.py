@@ -177,12 +177,13 @@ def small(tmp_path_factory):
     folder = tmp_path_factory.mktemp("small")
     (folder / "files").mkdir()
     rng = np.random.default_rng(1)
-    rows = [["file", "kind", "acc", "beta", "gap"]]
+    rows = [["file", "kind", "acc", "beta", "gap", "huge"]]
     for number in range(10):
         scale = (0.5, 4.0)[number % 2]
         weight = torch.tensor(rng.normal(0, scale, (6, 5)))
         torch.save({"fc.weight": weight, "fc.bias": torch.zeros(6)}, folder / "files" / f"n{number}.pt")
         rows.append([f"n{number}.pt", ("low", "high")[number % 2], scale + number / 50, 0.9, number if number < 3 else ""])
+        rows[-1].append((scale + number / 50) * 1e300)
     with (folder / "labels.csv").open("w", newline="") as file:
         csv.writer(file).writerows(rows)
     zoo = import_networks(ImportConfig(), [folder / "files"], folder / "zoo", labels=folder / "labels.csv")
@@ -211,9 +212,11 @@ def test_ten_networks_are_compared(small, tmp_path):
 
 def test_ten_networks_are_predicted_and_what_has_no_r2_is_left_out(small, tmp_path):
     zoo = open_zoo(open_artefact(small).input_path("zoo"))
-    assert zoo.properties == ("acc",)
+    assert zoo.properties == ("acc", "huge")
     path = predict(PredictConfig(n_bootstraps=50, n_permutations=3, n_trees=5), [small], tmp_path / "p")
-    rows = {(r["representation"], r["regressor"], r["metric"]): r for r in read_csv(path / "predictions.csv")}
+    known = read_csv(path / "predictions.csv")
+    assert {r["metric"] for r in known if r["target"] == "huge"} == {"r2", "kendall_tau"}  # its square is beyond all numbers
+    rows = {(r["representation"], r["regressor"], r["metric"]): r for r in known if r["target"] == "acc"}
     good = rows["made", "linear", "r2"]
     assert good["value"] > 0.8
     assert (good["n_networks"], good["n_runs"], good["evaluation_split"]) == (10, 10, CROSS_VALIDATED)
@@ -227,11 +230,12 @@ def test_what_is_explained_does_not_depend_on_units(scale):
     y = x @ draw.normal(size=4) + 0.3 * draw.normal(size=120)
     run, folds = runs_of(120), folds_of(np.where(np.arange(120) % 4, "train", "test"), runs_of(120))
     found = []
-    for values in (y, y * scale, np.round(y) * scale):
+    for values in (y, y * scale, np.round(y) * scale, 1 + 1e-9 * y):
         targets, rows = split_off({"y": values}, folds, "property", print)
         assert not rows
         found.append(next(probe_rows([x], folds, targets.items(), run, n_seeds=2, seed=0)))
     assert found[0]["value"] > 0.8
     for name in ("value", "low", "high", "null"):
         assert found[1][name] == pytest.approx(found[0][name], abs=1e-6)
+        assert found[3][name] == pytest.approx(found[0][name], abs=1e-4)
     assert np.isfinite([found[2][name] for name in ("value", "low", "high", "null")]).all()

@@ -51,6 +51,10 @@ MEMBERS = {
     "odd names": ({"first": torch.randn(2, 2), "second": torch.randn(2)}, [""]),
     "layers in a list": ({"params": [{"W": torch.randn(4, 8), "b": torch.randn(8)}, {"W": torch.randn(8, 2)}]}, [""]),
     "pairs of a list": ([(torch.randn(4, 8), torch.randn(8)), (torch.randn(8, 2), torch.randn(2))], [""]),
+    "pairs of a dictionary": (
+        {"hidden": (torch.randn(8, 4), torch.randn(8)), "out": [torch.randn(2, 8), torch.randn(2)], "loss": 0.1},
+        [""],
+    ),
     "pairs": (list(NET.items()), [""]),
     "pairs in a wrapper": ({"model": tuple(NET.items()), "optimizer": OPTIMIZER}, [""]),
     "tensors in a list": ([torch.randn(3, 2), torch.randn(3)], [""]),

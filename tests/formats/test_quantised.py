@@ -107,6 +107,18 @@ def test_scales_for_all_for_rows_and_for_blocks(tmp_path, shape):
         torch.testing.assert_close(found["l.weight"], weight.float() * spread)
 
 
+@pytest.mark.parametrize("scale", [torch.tensor(0.25), torch.rand(6), torch.rand(6, 1, 1, 1)])
+@pytest.mark.parametrize(("ending", "zero", "doubts"), [("weight_scale", "weight_zero_point", 0), ("scale", "zero_point", 1)])
+def test_zero_points_of_weights_of_any_number_of_axes(tmp_path, scale, ending, zero, doubts):
+    torch.manual_seed(5)
+    weight, zeros = torch.randint(-128, 127, (6, 4, 3, 3), dtype=torch.int8), torch.arange(6, dtype=torch.int8)
+    found, entries = read(tmp_path, {"l.weight": weight, f"l.{ending}": scale, f"l.{zero}": zeros})
+    assert list(found) == ["l.weight"]
+    expected = (weight.float() - torch.arange(6.0).view(6, 1, 1, 1)) * scale.reshape(-1, 1, 1, 1)
+    torch.testing.assert_close(found["l.weight"], expected)
+    assert sum(entry.doubt for entry in entries) == doubts
+
+
 @pytest.mark.parametrize(
     "held",
     [

@@ -17,6 +17,9 @@ BUFFERS = {
     "global_step": (),
     "alphas_cumprod": (50,),
     "mel_fb": (9, 4),
+    "conv.blur.kernel": (6, 6),
+    "to_rgb.upsample.kernel": (3, 3),
+    "resample_kernel": (1, 1, 4, 4),
 }
 
 
@@ -30,7 +33,8 @@ def test_what_nothing_trains_is_set_aside(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["input.weight", "input.bias", "scale.weight", "gain", "log_std", "conv.filters.weight", "pos.weight"]
+    "name",
+    ["input.weight", "input.bias", "scale.weight", "gain", "log_std", "conv.filters.weight", "pos.weight", "upsample.weight"],
 )
 def test_what_may_be_trained_is_not(name):
     shape = (6,) if name in ("input.bias", "gain", "log_std") else (6, 6)

@@ -60,6 +60,25 @@ def test_what_is_joined_can_be_declared(tmp_path):
     torch.testing.assert_close(outputs(module, changed, NUMBERS.double()), outputs(module, tensors, NUMBERS.double()))
 
 
+def test_a_norm_that_is_none_over_groups_can_be_declared(tmp_path):
+    torch.manual_seed(0)
+    module = Net(
+        lambda s, x: s.c2(F.relu(s.n1(s.c1(x.view(-1, 1, 2, 3))))).mean((2, 3)),
+        c1=nn.Conv2d(1, 8, 1),
+        n1=nn.InstanceNorm2d(8, affine=True),
+        c2=nn.Conv2d(8, 3, 1),
+    ).double()
+    tensors = {key: torch.randn_like(value) for key, value in module.state_dict().items()}
+    entries = [(key, tuple(value.shape), "float64") for key, value in tensors.items()]
+    unsaid = symmetries_of(described(tmp_path, "structure: [c1, n1, c2]", entries))
+    assert not any(units.interchangeable for units in unsaid.groups)
+    assert any("n1 may be over groups of channels" in note and "kind: batch_norm" in note for note in unsaid.notes)
+    said = symmetries_of(described(tmp_path, "structure: [c1, n1, c2]\ntensors: {n1.*: {kind: batch_norm}}", entries))
+    assert [units.n for units in said.groups if units.interchangeable] == [8]
+    changed = random_symmetry(tensors, said, generator=torch.Generator().manual_seed(1))
+    torch.testing.assert_close(outputs(module, changed, NUMBERS.double()), outputs(module, tensors, NUMBERS.double()))
+
+
 def test_declared_heads_are_units(tmp_path):
     torch.manual_seed(0)
     module = nn.MultiheadAttention(8, 4, batch_first=True).double()

@@ -7,6 +7,7 @@ import torch
 from named_networks import layers
 
 from metarep.networks.architecture import read_architecture
+from metarep.networks.components import component_of
 from metarep.networks.inference import symmetries_of
 from metarep.networks.tensor_symmetry import random_symmetry
 
@@ -30,12 +31,31 @@ def test_widths_and_words_find_the_order_again(names, widths):
     assert [units.n for units in symmetries_of(found).groups if units.interchangeable] == list(widths[1:-1])
 
 
-def test_an_order_in_doubt_is_said_and_nothing_joins():
-    entries = layers(["foo", "bar"], (5, 7, 5))
-    assert [u.n for u in symmetries_of(read_architecture(entries)).groups if u.interchangeable] == [7]
+@pytest.mark.parametrize(
+    "names", [["foo", "bar"], ["fc1", "fc2", "fc"], ["l1", "l2", "lout"], ["fc0", "fc1", "fcL"]], ids=", ".join
+)
+def test_an_order_in_doubt_is_said_and_nothing_joins(names):
+    entries = layers(names, (5, *[7] * (len(names) - 1), 5) if len(names) == 2 else (7, 7, 7, 7))
+    n_free = len(names) - 1
+    assert [u.n for u in symmetries_of(read_architecture(entries)).groups if u.interchangeable] == [7] * n_free
     found = symmetries_of(read_architecture(sorted(entries), ordered=False))
     assert not any(units.interchangeable for units in found.groups)
-    assert any("order" in note and "foo" in note for note in found.notes)
+    assert any("order" in note and names[0] in note for note in found.notes)
+
+
+def test_the_layer_without_a_number_stands_first_where_others_are_counted_from_it():
+    entries = layers(["dense", "dense_1", "dense_2"], (7, 7, 7, 7))
+    found = symmetries_of(read_architecture(sorted(entries), ordered=False))
+    assert [units.n for units in found.groups if units.interchangeable] == [7, 7]
+
+
+def test_filters_of_a_channel_each_stand_behind_the_layer_whose_channels_they_read():
+    """By the alphabet dw is first, reads one channel, and the outputs of fc were what stem reads."""
+    entries = [("stem.weight", (8, 3, 3, 3)), ("dw.weight", (8, 1, 3, 3)), ("pw.weight", (16, 8, 1, 1)), ("fc.weight", (3, 16))]
+    entries = [(*one, "float32") for one in entries]
+    found = read_architecture(sorted(entries), ordered=False)
+    assert [tensor.name for tensor in found.tensors] == [name for name, *_ in entries]
+    assert [units.n for units in symmetries_of(found).groups if units.interchangeable] == [8, 16]
 
 
 def chain(weights, x):
@@ -110,6 +130,11 @@ def test_where_a_ring_of_layers_begins_is_told_by_names_or_in_doubt(names, found
         (("t.0.0", "t.0.2", "s.0.0", "s.0.2"), ("t.0", "s.0")),
         (("q1.0", "q1.2", "q2.0", "q2.2"), ("q1", "q2")),
         (("teacher.0", "teacher.2", "student.0", "student.2"), ("teacher", "student")),
+        (("alice_fc1", "alice_fc2", "bob_fc1", "bob_fc2"), ("alice_", "bob_")),
+        (("net1_lin_a", "net1_lin_b", "net2_lin_a", "net2_lin_b"), ("net1_", "net2_")),
+        (("mlp_fc1", "mlp_fc2", "mlp_ema_fc1", "mlp_ema_fc2"), ("mlp_", "mlp_ema_")),
+        (("enc_fc1", "enc_fc2", "dec_fc1", "dec_fc2"), ()),
+        (("hidden_1", "hidden_2", "linear_1", "linear_2"), ()),
         (("layers.0.0", "layers.0.2", "layers.1.0", "layers.1.2"), ()),
         (("fc1", "fc2", "fc3", "fc4"), ()),
     ],
@@ -119,7 +144,7 @@ def test_networks_side_by_side_have_prefixes_and_never_join(names, expected):
     found = read_architecture(entries)
     assert found.components == expected
     for units in symmetries_of(found).groups if expected else ():
-        assert len({member.tensor.split(".")[0] for member in units.members}) == 1
+        assert len({component_of(member.tensor, expected) for member in units.members}) == 1
 
 
 @pytest.mark.parametrize(
@@ -145,6 +170,15 @@ def test_what_is_in_doubt_is_not_free(entries):
 def test_of_a_layer_that_has_no_hidden_units_no_order_is_said_to_matter(entries, said):
     notes = symmetries_of(read_architecture([(*entry, "float32") for entry in entries])).notes
     assert any("depend on the order" in note for note in notes) == said
+    assert any("no hidden units" in note for note in notes) != said
+
+
+def test_why_tied_and_fixed_units_keep_their_order_is_said():
+    entries = layers(["fc1", "fc2"], (6, 6, 6))
+    looped = read_architecture(entries).changed({f"fc2.{leaf}": {"tied_to": f"fc1.{leaf}"} for leaf in ("weight", "bias")})
+    found = symmetries_of(looped)
+    assert not any(units.interchangeable for units in found.groups)
+    assert any("units of fc1 keep their order" in note and "tied" in note for note in found.notes)
 
 
 def test_of_units_that_are_not_known_the_order_is_said_to_matter():

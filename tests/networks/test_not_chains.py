@@ -1,5 +1,7 @@
 """Networks that look like chains by shape and are none: what is called interchangeable must leave their function as it is."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 from torch import nn
@@ -55,6 +57,21 @@ def nets(*widths):
     return nn.Sequential(nn.Linear(*widths[:2]), nn.Tanh(), nn.Linear(*widths[1:]))
 
 
+def by_hand(*widths):
+    """Bare matrices (in, out) and vectors: W1, b1, W2, …"""
+
+    def run(s, x):
+        for number in range(1, len(widths)):
+            x = torch.tanh(x @ getattr(s, f"W{number}") + getattr(s, f"b{number}"))
+        return x
+
+    module = Wired(run)
+    for number, shape in enumerate(pairwise(widths), start=1):
+        module.register_parameter(f"W{number}", nn.Parameter(torch.randn(shape)))
+        module.register_parameter(f"b{number}", nn.Parameter(torch.randn(shape[1])))
+    return module
+
+
 def both(x, y):
     return torch.cat([x, y], dim=-1)
 
@@ -83,6 +100,22 @@ NETWORKS = {
         value=linear(8, 1),
         adv=linear(8, 3),
     ),
+    "a duel in modules of several layers": lambda: Wired(
+        lambda s, x: s.worth(F.relu(s.feature(x))) + s.adv(F.relu(s.feature(x))),
+        feature=linear(6, 8),
+        adv=nets(8, 8, 2),
+        worth=nets(8, 8, 1),
+    ),
+    "what scales and shifts units stands first": lambda: Wired(
+        lambda s, x: s.fc2(F.relu(s.fc1(x[:, :2]) * s.cond(x)[:, :8] + s.cond(x)[:, 8:])),
+        cond=linear(6, 16),
+        fc1=linear(2, 8),
+        fc2=linear(8, 3),
+    ),
+    "one network for two inputs, whose answers are joined": lambda: Wired(
+        lambda s, x: s.last(torch.cat([s.enc(x[:, :3]), s.enc(x[:, 3:])], 1)), enc=nets(3, 8, 4), last=linear(8, 2)
+    ),
+    "square matrices that stand behind what they read": lambda: by_hand(6, 6, 6, 6),
     "two networks": lambda: Wired(lambda s, x: both(s.actor(x), s.critic(x)), actor=nets(6, 8, 6), critic=nets(6, 8, 1)),
     "residual blocks": lambda: Wired(through_blocks, inp=linear(6, 8), layers=blocks(3, 8, 16), out=linear(8, 3)),
     "residual blocks without names": lambda: Wired(
@@ -141,6 +174,14 @@ def joined(s, x):
     return s.last_skip(s.up1(torch.cat([inner, first], 1)))
 
 
+def squeezed(first, second, x):
+    return x * torch.sigmoid(second(F.relu(first(x.mean((2, 3))))))[:, :, None, None]
+
+
+def scaled_by(gate, x):
+    return x * torch.sigmoid(gate(x.mean((2, 3), keepdim=True)))
+
+
 NETWORKS |= {
     "joined channels as many as others": lambda: convolutions(
         joined, down0=conv(1, 4, 1), down1=conv(4, 8, 1), down2=conv(8, 8, 1), up0=conv(8, 4, 1), up1=conv(8, 5, 1),
@@ -157,6 +198,18 @@ NETWORKS |= {
     "gates of half the channels": lambda: convolutions(
         lambda s, x: s.end(F.glu(s.skip1(F.glu(s.skip0(torch.tanh(s.start(x))), 1)), 1)),
         start=conv(1, 4, 1), skip0=conv(4, 8, 1), skip1=conv(4, 8, 1), end=conv(4, 2, 1),
+    ),
+    "a latent reshaped into channels": lambda: Wired(
+        lambda s, x: s.dc2(torch.tanh(s.dc1(torch.tanh(s.fc(x)).view(-1, 4, 2, 1)))).mean((2, 3)),
+        fc=linear(6, 8), dc1=nn.ConvTranspose2d(4, 4, 2), dc2=nn.ConvTranspose2d(4, 3, 2),
+    ),
+    "channels scaled by what is squeezed out of them": lambda: convolutions(
+        lambda s, x: s.conv2(squeezed(s.se1, s.se2, torch.tanh(s.conv1(x)))),
+        conv1=conv(1, 6, 1), se1=linear(6, 2), se2=linear(2, 6), conv2=conv(6, 3, 1),
+    ),
+    "channels scaled by convolutions of a pixel": lambda: convolutions(
+        lambda s, x: s.conv2(scaled_by(s.se, torch.tanh(s.conv1(x)))),
+        conv1=conv(1, 6, 1), se=nn.Sequential(conv(6, 2, 1), nn.ReLU(), conv(2, 6, 1)), conv2=conv(6, 3, 1),
     ),
     "channels in groups": lambda: convolutions(
         lambda s, x: s.end(torch.tanh(s.mixed_skip(torch.tanh(s.wide(torch.tanh(s.start(x))))))),
@@ -177,17 +230,65 @@ NETWORKS |= {
 }  # fmt: skip
 
 
+def means_and_selves(s, x):
+    """Layers over a graph without the library that names them: what neighbours hold, and what a node holds itself."""
+    for one in s.convs:
+        x = torch.tanh(one.lin_l(x.roll(1, 0)) + one.lin_r(x))
+    return x
+
+
+NETWORKS |= {
+    "layers over a graph": lambda: Wired(
+        means_and_selves,
+        convs=nn.ModuleList(
+            Wired(None, lin_l=linear(a, b), lin_r=linear(a, b, bias=False)) for a, b in ((6, 8), (8, 8), (8, 3))
+        ),
+    ),
+    "units scaled and shifted by a layer between": lambda: Wired(
+        lambda s, x: s.fc2(F.relu(s.fc1(x[:, :5]) * s.cond(x[:, 2:])[:, :8] + s.cond(x[:, 2:])[:, 8:])),
+        fc1=linear(5, 8),
+        cond=linear(4, 16),
+        fc2=linear(8, 3),
+    ),
+}
+
+
+@pytest.mark.parametrize("prefix", ["", "module.", "net.0.", "G.", "layers.1.mlp."])
 @pytest.mark.parametrize("name", NETWORKS)
-def test_what_is_called_free_leaves_the_function(name):
+def test_what_is_called_free_leaves_the_function(name, prefix):
     torch.manual_seed(0)
     module = NETWORKS[name]().double()
-    tensors = {key: value.clone() for key, value in module.state_dict().items()}
+    tensors = {prefix + key: value.clone() for key, value in module.state_dict().items()}
     named = [(key, tuple(value.shape), "float64") for key, value in tensors.items()]
     symmetries = symmetries_of(read_architecture(named))
     x = torch.randn(4, 6, dtype=torch.float64)
     before = module(x)
-    module.load_state_dict(random_symmetry(tensors, symmetries, generator=torch.Generator().manual_seed(1)))
+    changed = random_symmetry(tensors, symmetries, generator=torch.Generator().manual_seed(1))
+    module.load_state_dict({key.removeprefix(prefix): value for key, value in changed.items()})
     torch.testing.assert_close(module(x), before, atol=1e-9, rtol=1e-9)
+
+
+BLOCK = [("up", 20, 8), ("down", 8, 20)]
+
+
+@pytest.mark.parametrize(
+    ("more", "found"),
+    [
+        ([], [20, 20]),
+        ([("gate", 40, 8)], []),  # may scale and shift them
+        ([("mixed", 8, 28)], []),  # may read them beside what the block reads
+        ([("book", 7, 20)], []),  # may be compared with them
+        ([("other_up", 20, 8), ("other_down", 8, 20)], []),  # which of them reads which
+    ],
+)
+def test_units_of_two_layers_that_lead_back_are_known_by_their_number(more, found):
+    entries = [("emb.weight", (11, 8), "float32"), ("un.weight", (11, 8), "float32")]
+    entries += [(f"ls.{i}.{name}.weight", (out, n_in), "float32") for i in (0, 1) for name, out, n_in in (*BLOCK, *more)]
+    entries += [(f"ls.{i}.{name}.weight", (8, 8), "float32") for i in (0, 1) for name in "qkvo"]
+    for architecture in (read_architecture(entries), read_architecture(sorted(entries), ordered=False)):
+        free = [units for units in symmetries_of(architecture).groups if units.interchangeable]
+        assert [units.n for units in free] == found
+        assert all(len({member.tensor.split(".")[1] for member in units.members}) == 1 for units in free)
 
 
 def test_a_head_that_fits_by_a_multiple_is_no_flattened_channel():

@@ -37,6 +37,9 @@ def test_networks_in_dictionaries_are_networks_of_one_run(tmp_path, nested):
     assert sorted(zoo.network_id) == ["gan/discriminator", "gan/generator"]
     assert set(zoo["member"]) == {"generator", "discriminator"}
     assert (len(set(zoo.run_id)), len(set(zoo.split))) == (1, 1)
+    (entry,) = (one for one in read_account(tmp_path / "zoo") if one.subject == "run")
+    assert (entry.where, entry.doubt) == ("gan.pt", True)
+    assert "2 networks of 1 file" in entry.what
     assert all(torch.equal(value, nested["generator"][name]) for name, value in zoo.network("gan/generator").items())
 
 

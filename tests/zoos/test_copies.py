@@ -38,7 +38,7 @@ def prints_of(networks):
 
 
 def groups_of(networks):
-    return {one.networks for one in find_copies(*prints_of(networks))}
+    return {one.networks for one in find_copies(prints_of(networks)[0])}
 
 
 def symmetric(tensors, log_scale_std):
@@ -55,6 +55,10 @@ COPIES = {
     "float64": lambda net: {name: value.double() for name, value in net.items()},
     "units permuted": lambda net: symmetric(net, 0.0),
     "units scaled": lambda net: symmetric(net, 0.4),
+    "units scaled, under other names, transposed": lambda net: {
+        f"net.{'abc'[int(name[0]) // 2]}{name[1:]}": value.T.contiguous() if value.ndim == 2 else value
+        for name, value in symmetric(net, 0.4).items()
+    },
     "rounded to 8 bits": lambda net: {name: (value * 40).round() / 40 for name, value in net.items()},
     "a little noise": lambda net: {name: value + 1e-2 * torch.randn(value.shape) for name, value in net.items()},
     "a tied tensor twice": lambda net: {**net, "head.weight": net["0.weight"]},

@@ -84,6 +84,16 @@ def test_files_and_paths_that_are_left_out_are_told(tmp_path):
     assert entries["alias.pt"].what == "a link"
 
 
+def test_unfinished_downloads_and_pointers_of_any_suffix_are_told(tmp_path):
+    save(tmp_path / "in" / "real.pt")
+    (tmp_path / "in" / "other.pt.part").write_bytes(b"PK\x03\x04")
+    (tmp_path / "in" / "array.npy").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 5\n")
+    entries = {entry.where: entry for entry in said(imported(tmp_path)[1], "file")}
+    assert (entries["other.pt.part"].doubt, entries["array.npy"].doubt) == (True, False)
+    assert "download" in entries["other.pt.part"].why
+    assert "Git LFS" in entries["array.npy"].why
+
+
 def test_parts_of_a_network_on_several_devices_are_no_networks(tmp_path):
     for number in (0, 1):
         save(tmp_path / "in" / "llama" / f"consolidated.0{number}.pth", seed=number)

@@ -40,6 +40,12 @@ def cycle(*values):
         ("wandb_id", [f"k{i:07d}" for i in range(N)], (False, False)),
         ("model_id", [str(i) for i in range(N)], (False, False)),
         ("class_id", cycle("3", "5"), (True, False)),
+        ("trial_number", [str(977 * i) for i in range(N)], (False, False)),
+        ("run", [str(977 * i) for i in range(N)], (False, False)),
+        ("fold", cycle("0", "1", "2"), (True, False)),
+        ("steps_per_trial", [str(977 * i) for i in range(N)], (False, True)),
+        ("random_state", [str(977 * i) for i in range(N)], (False, False)),
+        ("place", [str(7 * i % N) for i in range(N)], (False, False)),
         ("i", [str(i) for i in range(N)], (False, False)),
         ("width", [str(i) for i in range(N)], (False, True)),
         ("subset", cycle("train", "val", "test"), (False, False)),
@@ -54,7 +60,9 @@ def test_how_a_column_is_read(name, values, kinds):
     assert any(found) != entry.what.startswith("left out")
 
 
-@pytest.mark.parametrize("word", ["NA", "N/A", "nan", "null", "None", "none", "-", "", None, "  ", "#N/A", float("nan")])
+@pytest.mark.parametrize(
+    "word", ["NA", "N/A", "nan", "null", "None", "none", "-", "", None, "  ", "#N/A", "n.a.", float("nan")]
+)
 def test_one_missing_value_leaves_a_number_a_number(word):
     values = [str(0.5 + i / 7) for i in range(N)]
     values[3] = word
@@ -68,6 +76,7 @@ def test_networks_without_a_class_are_of_no_class():
     assert sorted(set(found)) == ["", "a", "b", "none"]
     _, _, found, _ = read("digit", cycle("1", "2", "NA"))
     assert sorted(set(texts_of(found))) == ["", "1", "2"]
+    assert "known for 40 of 60 networks" in read("digit", cycle("1", "2", "NA"))[3].why
     np.testing.assert_array_equal(numbers_of(np.array(["yes", "", "False", "2.5", "x"], object)), [1, np.nan, 0, 2.5, np.nan])
 
 

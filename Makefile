@@ -38,7 +38,7 @@ examples: $(INSTALLED)
 	$(BIN)/python -m metarep.examples.making configs/examples results/examples
 
 functions: $(INSTALLED)
-	$(METAREP) run configs/functions.yaml --publish results
+	$(METAREP) run configs/benchmark/functions.yaml --out results/benchmark/functions --publish results
 
 groups: $(INSTALLED)
 	$(METAREP) run configs/benchmark/groups.yaml --out results/benchmark/groups --publish results

@@ -195,13 +195,9 @@ def test_files_are_short_and_speak_only_through_progress():
         assert "print" not in {call.func.id for call in calls}, name_of(file)
 
 
-TWICE = {"Contents"}
-"""Names of classes that still mean two things; this only shrinks."""
-
-
 def test_a_class_name_means_one_thing():
     names = [node.name for file in FILES for node in tree_of(file).body if isinstance(node, ast.ClassDef)]
-    assert {name for name in names if names.count(name) > 1} == TWICE
+    assert {name for name in names if names.count(name) > 1} == set()
 
 
 def test_importing_metarep_loads_nothing_heavy():

@@ -74,7 +74,7 @@ class Held:
 
 
 @dataclass(frozen=True)
-class Contents:
+class FileContents:
     """The networks of a file in its order; none where it holds something else, such as the state of an optimiser.
 
     Entries tell what was left in the file or guessed; their `where` is a member, "" for the file as a whole.
@@ -84,9 +84,9 @@ class Contents:
     entries: tuple[Entry, ...] = ()
 
 
-def only(tensors: dict[str, torch.Tensor], ordered: bool = True, graph: Graph | None = None) -> Contents:
+def only(tensors: dict[str, torch.Tensor], ordered: bool = True, graph: Graph | None = None) -> FileContents:
     """The contents of a file that holds one network and nothing else."""
-    return Contents((Held("", Checkpoint(tensors, ordered, graph)),))
+    return FileContents((Held("", Checkpoint(tensors, ordered, graph)),))
 
 
 def dtype_name(dtype: torch.dtype) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from metarep.formats.contents import Contents, dtype_of
+from metarep.formats.contents import FileContents, dtype_of
 from metarep.formats.members import networks_of
 from metarep.formats.refusals import package, reading, tensor_of
 
@@ -19,7 +19,7 @@ ARRAY, COMPLEX, SCALAR = 1, 2, 3
 CHUNKED = "__msgpack_chunked_array__"
 
 
-def read_flax(path: Path) -> Contents:
+def read_flax(path: Path) -> FileContents:
     """The networks in a file, names joined by slashes as `Dense_0/kernel`.
 
     Raises MetarepError for damage, for arrays of anything but numbers, and where the package `msgpack` is missing.

@@ -17,7 +17,7 @@ import torch
 
 from metarep.account import Entry
 from metarep.errors import MetarepError
-from metarep.formats.contents import Contents, only
+from metarep.formats.contents import FileContents, only
 from metarep.formats.refusals import package, reading, refuse_name, tensor_of
 
 MAGIC = b"GGUF"
@@ -80,7 +80,7 @@ class _Head:
             self.take(WIDTHS[kind])
 
 
-def read_gguf(path: Path) -> Contents:
+def read_gguf(path: Path) -> FileContents:
     """The network in a file, in its order, quantised tensors in float32; an entry names those that could not be read.
 
     Raises MetarepError for damage, for tensors that reach beyond the file, and where the package `gguf` is missing.
@@ -104,7 +104,7 @@ def read_gguf(path: Path) -> Contents:
             tensors[one.name] = value
     entries = [Entry("tensor", "", f"{n} {kind} tensors", "read as float32") for kind, n in quantised.items()]
     entries += [Entry("tensor", "", f"{n} {kind} tensors", "they are not read", doubt=True) for kind, n in unread.items()]
-    return Contents(only(tensors).networks, tuple(entries))
+    return FileContents(only(tensors).networks, tuple(entries))
 
 
 def _stored(head: _Head) -> tuple[list[Stored], int]:

@@ -20,7 +20,7 @@ import torch
 
 from metarep.account import Entry
 from metarep.errors import MetarepError
-from metarep.formats.contents import Contents, only
+from metarep.formats.contents import FileContents, only
 from metarep.formats.keras_graph import graph_of
 from metarep.formats.refusals import entries_of, json_of, package, reading, refuse_growth, refuse_name, to_torch
 
@@ -46,7 +46,7 @@ VARIABLES = {
 """What the numbered variables of a layer are, by its kind."""
 
 
-def read_keras(path: Path) -> Contents:
+def read_keras(path: Path) -> FileContents:
     """The network in a file of Keras, its names as `dense_1/kernel`.
 
     Raises MetarepError for damage, for links and values outside the file, and where the package `h5py` is missing.
@@ -87,7 +87,7 @@ class _Weights:
         self.tensors: dict[str, torch.Tensor] = {}
         self.n_bytes = 0
 
-    def contents(self, file: Any, order: Mapping[str, str], config: Any) -> Contents:
+    def contents(self, file: Any, order: Mapping[str, str], config: Any) -> FileContents:
         """The network and what its configuration says of it, with entries for the states beside it."""
         listed = file.get("model_weights", file)
         objects: dict[str, Any] = {}
@@ -104,11 +104,11 @@ class _Weights:
             Entry("key", name, "what training leaves beside layers", "it is no network") for name in STATES if name in file
         ]
         if not self.tensors:
-            return Contents((), (Entry("file", "", "an HDF5 file without weights of Keras", "it is no network"),))
+            return FileContents((), (Entry("file", "", "an HDF5 file without weights of Keras", "it is no network"),))
         ranks = {name: rank for rank, name in enumerate(order.values())}
         by_layer = sorted(self.tensors.items(), key=lambda item: ranks.get(item[0].partition("/")[0], len(ranks)))
         tensors = dict(by_layer)
-        return Contents(only(tensors, bool(layers or order), graph_of(config, tensors)).networks, tuple(states))
+        return FileContents(only(tensors, bool(layers or order), graph_of(config, tensors)).networks, tuple(states))
 
     def _of(self, objects: Mapping[str, Any], name: str) -> Any:
         if name not in objects:

@@ -18,7 +18,7 @@ import torch
 
 from metarep.account import Entry, listed
 from metarep.errors import MetarepError
-from metarep.formats.contents import Checkpoint, Contents, Held
+from metarep.formats.contents import Checkpoint, FileContents, Held
 from metarep.formats.opened import WEIGHT, is_layer, opened
 from metarep.formats.refusals import SAVE_STATE_DICT, refuse_name
 
@@ -78,7 +78,7 @@ Plain = Callable[[str, torch.Tensor], torch.Tensor]
 
 def networks_of(
     path: Path, content: Any, *, separator: str = ".", ordered: bool = True, plain: Plain = lambda name, value: value
-) -> Contents:
+) -> FileContents:
     """The networks in the content of a file, each under its path of keys, and an entry for each tensor that is in none.
 
     Names of trees of layers are joined by `separator`; `plain` is asked for each tensor of a network. Contents without networks
@@ -94,7 +94,7 @@ def networks_of(
         search.weak = [one for one in search.weak if not any(one is other for other in weak)]
     if not found:
         what = next(iter(search.states.values()), None) or _shown(content)
-        return Contents((), (Entry("file", "", what, "it is no network"),))
+        return FileContents((), (Entry("file", "", what, "it is no network"),))
     found = search.settled(found)
     names = {one.path: "/".join(one.path) for one in found}
     short = {at: re.sub(rf"(?<=.)(/({'|'.join(WRAPPERS)}))+$", "", name) for at, name in names.items()}
@@ -105,7 +105,7 @@ def networks_of(
         Held(names[one.path], Checkpoint(one.tensors, ordered), epoch, one.snapshot)
         for one, epoch in zip(found, epochs, strict=True)
     ]
-    return Contents(tuple(held), tuple(search.account()))
+    return FileContents(tuple(held), tuple(search.account()))
 
 
 class _Search:

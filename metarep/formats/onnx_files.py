@@ -14,7 +14,7 @@ import torch
 
 from metarep.account import Entry, listed
 from metarep.errors import MetarepError
-from metarep.formats.contents import Contents, only
+from metarep.formats.contents import FileContents, only
 from metarep.formats.onnx_fold import fold, inlined
 from metarep.formats.onnx_graph import graphs, read_uses
 from metarep.formats.onnx_operators import units_of
@@ -39,7 +39,7 @@ WEIGHTS = ("FLOAT", "DOUBLE", "FLOAT16", "BFLOAT16", "INT8", "UINT8")
 """The data types of constants that may be weights."""
 
 
-def read_onnx(path: Path) -> Contents:
+def read_onnx(path: Path) -> FileContents:
     """The weights of a model by name, in the order of its nodes, and what its graph does with them.
 
     Weights are initialisers and constants of more than one value, as some exporters write them, of the graph, of the graphs in

@@ -12,7 +12,7 @@ import numpy as np
 
 from metarep.account import Entry, listed
 from metarep.errors import MetarepError
-from metarep.formats.contents import Checkpoint, Contents, only
+from metarep.formats.contents import Checkpoint, FileContents, only
 from metarep.formats.flax_files import read_flax
 from metarep.formats.gguf_files import read_gguf
 from metarep.formats.keras_files import read_keras
@@ -32,7 +32,7 @@ RESERVED = "__metadata__"
 """A name that safetensors keeps for itself."""
 
 
-READERS: dict[str, Callable[[Path], Contents]] = {
+READERS: dict[str, Callable[[Path], FileContents]] = {
     **dict.fromkeys((".pt", ".pth", ".th", ".pt.tar", ".pth.tar", ".bin", ".ckpt"), read_torch),
     ".bin.index.json": lambda path: only(read_index(path, lambda shard: sole(shard, read_torch(shard)).tensors), ordered=False),
     ".safetensors.index.json": lambda path: only(read_index(path, lambda shard: read_safetensors(shard)[0]), ordered=False),
@@ -82,7 +82,7 @@ def suffix_of(path: Path) -> str | None:
     return None if foreign else suffix
 
 
-def read_contents(path: Path, suffix: str | None = None, *, checked: bool = True) -> Contents:
+def read_contents(path: Path, suffix: str | None = None, *, checked: bool = True) -> FileContents:
     """The networks in a file, read by its suffix or as if it had the one given, and what was left in it.
 
     Unless `checked` the checksums of files of PyTorch are not looked at, so that a large one is told by its head alone.
@@ -106,7 +106,7 @@ def read_contents(path: Path, suffix: str | None = None, *, checked: bool = True
         if not TRAINERS.fullmatch(path.name):
             other = _other_than_named(path) if suffix not in INDEX_SUFFIXES else None
             raise other or error from error
-        return Contents((), (Entry("file", "", "what a trainer puts beside a network, by its name", "it is no network"),))
+        return FileContents((), (Entry("file", "", "what a trainer puts beside a network, by its name", "it is no network"),))
     networks, entries = [], list(contents.entries)
     for held in contents.networks:
         for rule in (dequantised, with_computed):
@@ -123,7 +123,7 @@ def read_contents(path: Path, suffix: str | None = None, *, checked: bool = True
                 raise MetarepError(f"{path}: {name} has too many axes", met=value.ndim, expected=f"at most {MAX_AXES}")
         if RESERVED in held.checkpoint.tensors:
             raise MetarepError(f"{path}: a tensor has a reserved name", met=RESERVED, fix="rename it")
-    return Contents(tuple(networks), tuple(entries))
+    return FileContents(tuple(networks), tuple(entries))
 
 
 def read_checkpoint(path: Path, suffix: str | None = None, member: str = "") -> Checkpoint:
@@ -135,7 +135,7 @@ def read_checkpoint(path: Path, suffix: str | None = None, member: str = "") -> 
     return sole(path, read_contents(path, suffix), member)
 
 
-def sole(path: Path, contents: Contents, member: str = "") -> Checkpoint:
+def sole(path: Path, contents: FileContents, member: str = "") -> Checkpoint:
     """The network called `member` in a file's contents, or for "" the only one that is no snapshot; else MetarepError."""
     if not contents.networks:
         raise MetarepError(

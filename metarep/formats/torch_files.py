@@ -20,7 +20,7 @@ from torch._utils import IMPORT_MAPPING, NAME_MAPPING
 
 from metarep.account import Entry, listed
 from metarep.errors import MetarepError
-from metarep.formats.contents import Contents
+from metarep.formats.contents import FileContents
 from metarep.formats.inert import Opening, asked_for, runs_code, standing_in
 from metarep.formats.members import left_out, networks_of
 from metarep.formats.refusals import DAMAGE, SAVE_STATE_DICT
@@ -43,7 +43,7 @@ ALLOCATING = frozenset({"bytearray"})
 """Harmless classes that a pickle could ask for at any size."""
 
 
-def read_torch(path: Path, *, checked: bool = True) -> Contents:
+def read_torch(path: Path, *, checked: bool = True) -> FileContents:
     """The networks in a file that torch.save wrote; unless `checked` no value is read, and no checksum held against its bytes.
 
     Other objects are never made: whole modules and TorchScript give their tensors by name, the rest is left out. Raises
@@ -83,7 +83,7 @@ class Saved:
         return cls(opening.content, sizes, path.stat().st_size, tuple(opening.modules), opening.beside)
 
 
-def networks_of_saved(path: Path, files: Sequence[Saved], content: Any = None) -> Contents:
+def networks_of_saved(path: Path, files: Sequence[Saved], content: Any = None) -> FileContents:
     """The networks in `content`, or in that of the only one of the `files` that its tensors lie in."""
     whole = any(file.sizes is None for file in files)
     sizes = None if whole else set().union(*(file.sizes or () for file in files))

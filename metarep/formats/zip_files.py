@@ -10,7 +10,7 @@ from pathlib import Path
 
 from metarep.account import Entry, listed
 from metarep.errors import MetarepError
-from metarep.formats.contents import Contents
+from metarep.formats.contents import FileContents
 from metarep.formats.refusals import entries_of, reading
 from metarep.formats.safetensors_files import read_safetensors
 from metarep.formats.torch_files import Saved, networks_of_saved, read_torch
@@ -31,7 +31,7 @@ NETWORKS = (".zip", ".npz", ".onnx", ".h5", ".hdf5", ".keras", ".msgpack", ".ggu
 """How the names of files end that may hold further networks."""
 
 
-def read_zip(path: Path) -> Contents:
+def read_zip(path: Path) -> FileContents:
     """The networks in the state dicts of an archive, under the names of its files.
 
     Raises MetarepError for damaged archives, for those that unfold too far, and for state dicts that hold anything but tensors.
@@ -50,7 +50,7 @@ def read_zip(path: Path) -> Contents:
     names = [ascii(entry.filename)[1:-1] for entry in entries if entry.filename.lower().endswith(NETWORKS)]
     left = [Entry("key", "", f"left in the archive: {listed(names)}", "unpack it to read them", doubt=True)] if names else []
     if not saved:
-        return Contents((), (Entry("file", "", "a zip archive without state dicts", "it is no network"), *left))
+        return FileContents((), (Entry("file", "", "a zip archive without state dicts", "it is no network"), *left))
     contents = networks_of_saved(path, list(saved.values()), {name: one.content for name, one in saved.items()})
     return replace(contents, entries=(*contents.entries, *left))
 

@@ -14,7 +14,7 @@ import torch
 
 from metarep.account import Entry, counted
 from metarep.errors import MetarepError
-from metarep.formats.contents import Contents
+from metarep.formats.contents import FileContents
 from metarep.formats.described import ArchitectureFile
 from metarep.formats.safetensors_files import read_safetensors, write_safetensors
 from metarep.networks.architecture import Architecture, readable
@@ -152,7 +152,7 @@ def _examined(found: FoundFile, reader: Reader, config: ImportConfig) -> Iterato
         yield [tensors[tensor.name] for tensor in architecture.tensors]
 
 
-def _contents(found: FoundFile, reader: Reader, config: ImportConfig) -> Contents:
+def _contents(found: FoundFile, reader: Reader, config: ImportConfig) -> FileContents:
     """What a file holds without networks of more parameters than the config admits, of which only the heads are read."""
     most, source = config.max_params, found.source
     if most is None:

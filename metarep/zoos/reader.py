@@ -9,7 +9,7 @@ from typing import Any
 
 from metarep.account import Entry
 from metarep.artefact import sha256_of
-from metarep.formats.contents import Checkpoint, Contents, Held, chosen_members
+from metarep.formats.contents import Checkpoint, FileContents, Held, chosen_members
 from metarep.formats.described import ArchitectureFile, Descriptions, flat_slices
 from metarep.formats.readers import files_behind, read_checkpoint, read_contents
 from metarep.networks.architecture import Architecture
@@ -37,10 +37,10 @@ class Reader:
         self._flat: FlatArray | None = None
         self._hash: tuple[Path, str] | None = None
 
-    def contents(self, source: Source, *, checked: bool = True) -> Contents:
+    def contents(self, source: Source, *, checked: bool = True) -> FileContents:
         """What the file of a source holds, as `read_contents` reads it; for a row of a flat array the array is opened once."""
         if source.row is not None:
-            return Contents((Held("", self._row(source)),))
+            return FileContents((Held("", self._row(source)),))
         return read_contents(source.path, source.suffix, checked=checked)
 
     def checkpoint(self, source: Source) -> Checkpoint:
@@ -61,7 +61,7 @@ class Reader:
             self._architectures[key] = self.descriptions.apply(checkpoint.architecture)
         return self._architectures[key]
 
-    def chosen(self, contents: Contents, member: str | None) -> tuple[list[tuple[Held, Architecture]], list[Entry]]:
+    def chosen(self, contents: FileContents, member: str | None) -> tuple[list[tuple[Held, Architecture]], list[Entry]]:
         """The networks of a file that `member` chooses, with their architectures, and what is in doubt."""
         networks, entries = chosen_members(contents.networks, member, self.architecture)
         return [(held, self.architecture(held.checkpoint)) for held in networks], entries

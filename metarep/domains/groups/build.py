@@ -19,12 +19,13 @@ from metarep.domains.groups.training import Composition, Measured, train_network
 from metarep.domains.groups.units import energies, relabelled
 from metarep.networks.architecture import read_architecture
 from metarep.progress import Progress
+from metarep.work import spread
 from metarep.zoos.columns import Contents
 from metarep.zoos.shards import ShardWriter
 from metarep.zoos.zoo import KIND
 
-PAIRS_AT_ONCE = 48 * 24**2
-"""Pairs of all networks that are trained side by side: 48 networks of S4."""
+PAIRS_AT_ONCE, PAIRS_ON_GPU = 4 * 24**2, 192 * 24**2
+"""Pairs of all networks that are trained side by side: four networks of S4, whose states fit into the cache of a core."""
 
 SHARD_BYTES = 64 << 20
 
@@ -34,21 +35,23 @@ def build_groups(
 ) -> Path:
     """Trains the networks into the folder `out` and returns it; broken off, the same call carries on, batch by batch.
 
-    48 networks of 64 units for S4 take 110 to 150 seconds of one core (measured on a busy machine). Time grows with the square
-    of the group's order: one network of 64 units for S5 takes half as long.
+    On a CPU every core trains a batch of its own: a network of 64 units for S4 takes about 1.2 seconds of one. Time grows with
+    the square of the group's order.
     """
     out, progress = Path(out), progress or Progress()
     with writing(out, KIND, config=config.resolved(), seed=config.seed, overwrite=overwrite, resume=True) as folder:
         trained: dict[int, tuple[DrawnNetwork, dict[str, torch.Tensor]]] = {}
         with progress.task("train networks", config.n_networks, "networks") as task:
-            for number, batch in enumerate(batches(config)):
-                path = folder / f"batch-{number:04d}.safetensors"
-                if not path.is_file():
-                    train_batch(config, batch, path, device)
-                each = load_file(path)
-                for at, drawn in enumerate(batch):
-                    trained[drawn.number] = drawn, {name: value[at] for name, value in each.items()}
-                task.advance(len(batch))
+            size = PAIRS_AT_ONCE if device == "cpu" else PAIRS_ON_GPU
+            paths = {folder / name_of(batch): batch for batch in batches(config, size)}
+            missing = [(path, batch) for path, batch in paths.items() if not path.is_file()]
+            task.advance(config.n_networks - sum(len(batch) for _, batch in missing))
+            for n in train_missing(missing, config, device):
+                task.advance(n)
+        for path, batch in paths.items():
+            each = load_file(path)
+            for at, drawn in enumerate(batch):
+                trained[drawn.number] = drawn, {name: value[at] for name, value in each.items()}
         writer = ShardWriter(folder, SHARD_BYTES)
         for number in range(config.n_networks):
             add_network(writer, config, *trained[number])
@@ -58,24 +61,40 @@ def build_groups(
     return out
 
 
-def batches(config: GroupsConfig) -> Iterator[list[DrawnNetwork]]:
-    """The networks of one group and width, some at a time."""
+def batches(config: GroupsConfig, n_pairs: int) -> Iterator[list[DrawnNetwork]]:
+    """The networks of one group and width, as many at a time as have so many pairs."""
     kinds: dict[tuple[str, int], list[DrawnNetwork]] = {}
     for drawn in (draw_settings(number, config) for number in range(config.n_networks)):
         kinds.setdefault((drawn.group, drawn.width), []).append(drawn)
     for (name, _), some in kinds.items():
-        size = max(1, PAIRS_AT_ONCE // group_named(name).n ** 2)
+        size = max(1, n_pairs // group_named(name).n ** 2)
         yield from (some[at : at + size] for at in range(0, len(some), size))
 
 
-def train_batch(config: GroupsConfig, batch: list[DrawnNetwork], path: Path, device: str) -> None:
-    """Trains networks of one group and width and writes what becomes of them, whole or not at all."""
+def name_of(batch: list[DrawnNetwork]) -> str:
+    """The file of a batch; batches of other sizes have others."""
+    return f"batch-{batch[0].number:06d}-{batch[-1].number:06d}-{len(batch)}.safetensors"
+
+
+def train_missing(missing: list[tuple[Path, list[DrawnNetwork]]], config: GroupsConfig, device: str) -> Iterator[int]:
+    """Trains batches as they come, and says of each how many networks it has: on a CPU in processes, where there is enough."""
+    if device == "cpu":
+        n_hundreds = config.n_networks * config.n_steps / 100
+        yield from spread(train_batch, missing, config, in_order=False, n_networks=n_hundreds)
+    else:
+        yield from (train_batch(job, config, device) for job in missing)
+
+
+def train_batch(job: tuple[Path, list[DrawnNetwork]], config: GroupsConfig, device: str = "cpu") -> int:
+    """Trains networks of one group and width and writes what becomes of them, whole or not at all; how many."""
+    path, batch = job
     group = group_named(batch[0].group)
     seeds, share, decay = (np.array([getattr(one, name) for one in batch]) for name in ("seed", "train_share", "weight_decay"))
     task = Composition(group, batch[0].width, seeds, share, decay, config.lr, config.n_steps)
     hidden, output, measured = train_networks(task, device=device)
     tensors = {"hidden.weight": hidden.contiguous(), "output.weight": output.contiguous(), **measured._asdict()}
     write_whole(path, save(tensors))
+    return len(batch)
 
 
 def add_network(writer: ShardWriter, config: GroupsConfig, drawn: DrawnNetwork, found: dict[str, torch.Tensor]) -> None:

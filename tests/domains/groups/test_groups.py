@@ -209,11 +209,29 @@ def test_what_was_broken_off_carries_on_with_the_same_bytes(zoo, tmp_path, monke
         if calls:
             raise KeyboardInterrupt
         calls.append(real(*given))
+        return calls[0]
 
+    monkeypatch.setattr(module, "PAIRS_AT_ONCE", 36)
     monkeypatch.setattr(module, "train_batch", once)
     with pytest.raises(KeyboardInterrupt):
         build_groups(GroupsConfig(**SMALL), tmp_path / "zoo")
+    assert list((tmp_path / "zoo.partial").glob("batch-*"))
     monkeypatch.setattr(module, "train_batch", real)
     again = build_groups(GroupsConfig(**SMALL), tmp_path / "zoo")
     for name in ("networks.parquet", "shard-00000.safetensors"):
         assert (again / name).read_bytes() == (zoo / name).read_bytes()
+
+
+def test_networks_that_processes_train_are_those_of_one_process(tmp_path, monkeypatch):
+    import metarep.domains.groups.build as module
+
+    config = GroupsConfig(n_networks=6, groups=("S3",), widths=(4,), n_steps=30)
+    alone = build_groups(config, tmp_path / "alone")
+    monkeypatch.setattr(module, "PAIRS_AT_ONCE", 36)
+    monkeypatch.setattr(
+        module, "train_missing", lambda missing, config, device: module.spread(module.train_batch, missing, config)
+    )
+    one, other = (open_zoo(zoo) for zoo in (alone, build_groups(config, tmp_path / "together")))
+    for row in range(6):
+        for name, value in one.raw_tensors(row).items():
+            torch.testing.assert_close(other.raw_tensors(row)[name], value, atol=1e-4, rtol=1e-3)

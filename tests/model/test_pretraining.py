@@ -3,6 +3,7 @@
 import shutil
 from functools import partial
 
+import numpy as np
 import pytest
 import torch
 from small_networks import TINY, fresh_state, imported_zoo, prepared_for, whole_networks
@@ -10,7 +11,7 @@ from small_networks import TINY, fresh_state, imported_zoo, prepared_for, whole_
 from metarep.artefact import open_artefact, partial_path
 from metarep.errors import MetarepError
 from metarep.model import graphs, pretraining
-from metarep.model.data import CutWindows, TrainingData, WholeNetworks
+from metarep.model.data import CutWindows, TrainingData, WholeNetworks, cut_windows
 from metarep.model.optimiser import learning_rate
 from metarep.model.pretraining import (
     cohorts_of,
@@ -324,3 +325,17 @@ def test_processes_draw_the_same_batches_in_the_same_order(zoo):
         assert all(torch.equal(a, b) for a, b in zip(masks, expected_masks, strict=True))
         assert torch.equal(generator.get_state(), expected_generator.get_state())
     assert step == 3
+
+
+def test_windows_are_asked_for_what_they_do_at_the_probes_of_a_file_from_the_first_round_on(tmp_path):
+    np.save(tmp_path / "probes.npy", np.random.default_rng(0).random((9, 3)).astype(np.float32))
+    config = BOTH.model_copy(update={"probes": tmp_path / "probes.npy"})
+    subjects = [open_zoo(imported_zoo(tmp_path, ["3-12-2"])).finite()]
+    prepared = prepare(config, subjects, progress=Progress())
+    (cohort,) = cohorts_of(subjects, "train", config, 2)
+    spaces = dict(prepared.model.decoder.spaces.items())
+    again = cut_windows([cohort], config, split="train", spaces=spaces, progress=Progress())
+    for one, other in zip(prepared.train.sources, again, strict=True):
+        torch.testing.assert_close(one.contributions, other.contributions)
+    prepared.model.to("meta")  # as to a GPU, which processes that cut windows must not touch
+    assert any(one.contributions is not None for one in prepared.train.cut(1))

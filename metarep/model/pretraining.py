@@ -236,7 +236,7 @@ def draw_batch(
     """Segments, masks and the generator of whatever else the step draws, by (seed, step) alone."""
     generator = torch.Generator().manual_seed(config.seed * 1_000_003 + step + 1)
     batch, masks = [], []
-    for source, rows in data.at(step, config.batch_size).draw(config.batch_size, generator):
+    for source, rows in data.at(step, config).draw(config.batch_size, generator):
         for segment in source.segments(rows, config, generator=generator):
             mask = random_masks(segment, mask_rule(config, step), generator=generator)
             batch.append(ask_behaviour(config, model, source, segment, ~mask.flatten(1).any(dim=1), generator))

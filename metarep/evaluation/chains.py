@@ -61,7 +61,7 @@ def outputs(zoo: Zoo, chains: Mapping[int, Chain], n_points: int) -> np.ndarray:
     """(N, S · outputs) float64."""
     inputs, found = inputs_of_zoo(zoo, next(iter(chains.values())), n_points), None
     for number, chain in chains.items():
-        for rows in _pieces(np.flatnonzero(zoo.architecture == number), chain, n_points):
+        for rows in pieces(np.flatnonzero(zoo.architecture == number), chain, n_points):
             some = chain.outputs(zoo.stacked(rows), inputs).flatten(1).double().numpy()
             found = np.empty((len(zoo), some.shape[1])) if found is None else found
             found[rows] = some
@@ -72,7 +72,7 @@ def contributions(zoo: Zoo, chain: Chain, n_points: int) -> np.ndarray:
     """(N, hidden units · S) float64: those of every layer, the strongest unit first; the outputs are looked at in turn."""
     inputs, looked_at = inputs_of_zoo(zoo, chain, n_points), torch.arange(n_points) % chain.n_outputs
     found = []
-    for rows in _pieces(np.arange(len(zoo)), chain, n_points):
+    for rows in pieces(np.arange(len(zoo)), chain, n_points):
         layers = chain.contributions(zoo.stacked(rows), inputs, looked_at)
         found.append(torch.cat([strongest_first(layers[layer.group]).flatten(1) for layer in chain.layers[:-1]], dim=1))
     return torch.cat(found).double().numpy()
@@ -93,7 +93,7 @@ def inputs_of_zoo(zoo: Zoo, chain: Chain, n_points: int) -> torch.Tensor:
     return torch.randn(n_points, chain.n_inputs, generator=torch.Generator().manual_seed(SEED))
 
 
-def _pieces(rows: np.ndarray, chain: Chain, n_points: int) -> list[np.ndarray]:
+def pieces(rows: np.ndarray, chain: Chain, n_points: int) -> list[np.ndarray]:
     """Some rows at a time."""
     widest = max(chain.n_inputs, *(layer.operation.n_out for layer in chain.layers)) * prod(chain.input_shape[1:])
     size = max(1, AT_ONCE // (n_points * widest))

@@ -34,7 +34,7 @@ def runs_of(zoo: Zoo) -> dict[int, Chain]:
         stated = stated_of(architecture, zoo.activation, zoo.output_activations[number])
         if architecture.n_params > MAX_PARAMS:
             return {}
-        one = stated_chain(architecture, zoo.symmetries[number], stated, stated.input_shape or None)
+        one = stated_chain(architecture, zoo.symmetries[number], stated)
         if one is None or any((one.n_inputs, one.n_outputs) != (other.n_inputs, other.n_outputs) for other in found.values()):
             return {}
         found[number] = one

@@ -24,7 +24,7 @@ from metarep.model.layout import Layout
 from metarep.model.settings import PretrainConfig
 from metarep.model.windows import Plan, Shape, plan_of
 from metarep.networks.architecture import Architecture
-from metarep.networks.chain_forward import chain_forward
+from metarep.networks.chain_forward import stated_chain
 from metarep.networks.check import stated_of
 from metarep.networks.forward_passes import Behaving, forward_pass
 from metarep.networks.symmetry_groups import Symmetries
@@ -252,15 +252,15 @@ def cohorts_of(zoos: Sequence[Zoo], split: str, config: PretrainConfig, chunk: i
 def forward_of(subjects: Zoo, number: int, config: PretrainConfig) -> Behaving | None:
     """How networks of an architecture, given by its number in the zoo, are run; None where that is neither known nor stated.
 
-    Raises MetarepError where more has to be stated of a plain chain.
+    Raises MetarepError where behaviour is asked for and more has to be stated of a plain chain.
     """
     architecture, symmetries = subjects.architectures[number], subjects.symmetries[number]
     stated = stated_of(architecture, subjects.activation or config.activation, subjects.output_activations[number])
     if config.probes is not None:
         stated = stated.model_copy(update={"input_shape": read_probes(config).shape[1:]})
     found = forward_pass(architecture, symmetries, stated)
-    if found is None and stated.activation is not None:
-        return chain_forward(architecture, symmetries, activation=stated.activation)  # which says what is missing
+    if found is None and stated.activation is not None and config.behaviour_weight:
+        return stated_chain(architecture, symmetries, stated, strict=True)  # which says what is missing
     return None if found is None else found.behaving
 
 

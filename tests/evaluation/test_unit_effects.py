@@ -115,7 +115,7 @@ def test_networks_whose_outputs_are_no_numbers_have_no_effects(zoo, monkeypatch)
         type(networks), "stacked", lambda self, rows: {n: v * (1e30 if rows[0] == 2 else 1) for n, v in raw(self, rows).items()}
     )
     chosen = np.arange(8 * 4)
-    effects, size = effects_of(units, chosen, chains, 36, progress=Progress())
+    _, size = effects_of(units, chosen, chains, 36, progress=Progress())
     assert np.array_equal(np.isnan(size), chosen // 8 == 2)
     clusters = {("own", "", "", 0): dict.fromkeys(chosen.tolist(), 0) | {0: 1, 9: 1}}
     tables = measure(CONFIG, units, chosen, clusters, progress=Progress())

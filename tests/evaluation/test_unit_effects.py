@@ -124,6 +124,16 @@ def test_networks_whose_outputs_are_no_numbers_have_no_effects(zoo, monkeypatch)
     assert np.isfinite(tables["alike"][0]["value"])
 
 
+def test_units_that_do_nothing_are_no_pairs(zoo, monkeypatch):
+    units = units_of(open_zoo(zoo))
+    chosen = np.arange(8 * 4)
+    size = np.where(chosen % 2, 0.5, 0.5e-6)
+    monkeypatch.setattr("metarep.evaluation.unit_effects.effects_of", lambda *_, **how: (np.eye(4)[chosen % 2], size))
+    found = measure(CONFIG, units, chosen, {("own", "", "", 0): dict.fromkeys(chosen.tolist(), 0)}, progress=Progress())
+    assert (found["alike"][0]["n"], found["alike"][0]["value"]) == (16, 1.0)
+    assert found["clusters"][0]["does_nothing"] == 0.5
+
+
 def test_where_clusters_occur_does_not_hang_on_which_units_are_removed(zoo):
     units = units_of(open_zoo(zoo))
     own = {unit: unit % 2 for unit in range(len(units))}

@@ -264,7 +264,9 @@ def test_the_scale_of_contributions_is_fitted_on_training_networks():
 def test_what_is_missing_to_run_networks_is_said_where_behaviour_is_asked_for(tmp_path, stated, words):
     folder = tmp_path / "files"
     folder.mkdir()
-    module = torch.nn.Sequential(torch.nn.Conv2d(1, 4, 3, stride=2), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(36, 3))
+    module = torch.nn.Sequential(
+        torch.nn.Conv2d(1, 4, 3, stride=2), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(36, 3)
+    )
     for number in range(3):
         torch.save(module.state_dict(), folder / f"run_{number}.pt")
     (tmp_path / "architecture.yaml").write_text(stated)

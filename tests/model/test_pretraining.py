@@ -370,3 +370,11 @@ def test_no_round_is_cut_that_no_step_comes_to_and_none_is_kept_that_is_over(zoo
         data.at(step, large)
     assert all(one.result() for one in data._rounds.values())
     assert sorted(numbers) == [3, 6, 9, 12, 15]
+
+
+def test_each_round_shows_networks_in_other_orders_of_their_units(tmp_path):
+    subjects = [open_zoo(imported_zoo(tmp_path, ["3-12-2"], 12)).finite()]  # all windows are held: orders alone may differ
+    data = prepare(BOTH, subjects, progress=Progress()).train
+    first, second = (cut_values(data, step) for step in (0, -(-data.n_shown // BOTH.batch_size)))
+    assert first.shape == second.shape
+    assert not torch.equal(first, second)

@@ -134,3 +134,16 @@ def test_networks_of_several_architectures_put_out_what_they_do_at_inputs_of_the
         with torch.no_grad():
             expected = module(torch.from_numpy(unlabelled_pictures()[:64]))
         np.testing.assert_allclose(found[row], expected.flatten(), atol=1e-4)
+
+
+@pytest.mark.parametrize(("make", "size"), [(chains.outputs, 1e15), (chains.contributions, 1e38), (chains.outputs, 1e38)])
+def test_weights_beyond_all_measure_give_numbers_that_have_squares(zoo, make, size):
+    tensors = zoo.stacked(np.arange(len(zoo)))
+    large = {
+        name: value * torch.where(torch.arange(len(zoo)) == 2, size, 1.0).view(-1, *[1] * (value.ndim - 1))
+        for name, value in tensors.items()
+    }
+    chain = replace(chain_of(zoo), activation="relu")
+    found = make(InMemory(large), chain if make is chains.contributions else {0: chain}, 16)
+    assert np.isfinite(np.square(found)).all()
+    assert np.abs(found[2]).max() > 1e30

@@ -19,6 +19,8 @@ MAX_PARAMS, MAX_UNITS, MAX_ARCHITECTURES = 20_000, 800, 100
 """Parameters of a network up to which it is run here, hidden units up to which each is looked at, and architectures."""
 AT_ONCE = 4_000_000
 """Activations, of all networks that are run side by side, at most."""
+LARGEST = 1e100
+"""Beyond it numbers are cut off, so that they have squares."""
 SEED = 0
 """Of the inputs."""
 
@@ -34,7 +36,7 @@ def runs_of(zoo: Zoo) -> dict[int, Chain]:
         stated = stated_of(architecture, zoo.activation, zoo.output_activations[number])
         if architecture.n_params > MAX_PARAMS:
             return {}
-        one = stated_chain(architecture, zoo.symmetries[number], stated, stated.input_shape or None)
+        one = stated_chain(architecture, zoo.symmetries[number], stated)
         if one is None or any((one.n_inputs, one.n_outputs) != (other.n_inputs, other.n_outputs) for other in found.values()):
             return {}
         found[number] = one
@@ -59,10 +61,10 @@ def n_hidden(chain: Chain) -> int:
 
 def outputs(zoo: Zoo, chains: Mapping[int, Chain], n_points: int) -> np.ndarray:
     """(N, S · outputs) float64."""
-    inputs, found = inputs_of_zoo(zoo, next(iter(chains.values())), n_points), None
+    inputs, found = inputs_of_zoo(zoo, next(iter(chains.values())), n_points).double(), None
     for number, chain in chains.items():
-        for rows in _pieces(np.flatnonzero(zoo.architecture == number), chain, n_points):
-            some = chain.outputs(zoo.stacked(rows), inputs).flatten(1).double().numpy()
+        for rows in pieces(np.flatnonzero(zoo.architecture == number), chain, n_points):
+            some = _bounded(chain.outputs(_exact(zoo, rows), inputs).flatten(1))
             found = np.empty((len(zoo), some.shape[1])) if found is None else found
             found[rows] = some
     return found
@@ -70,12 +72,21 @@ def outputs(zoo: Zoo, chains: Mapping[int, Chain], n_points: int) -> np.ndarray:
 
 def contributions(zoo: Zoo, chain: Chain, n_points: int) -> np.ndarray:
     """(N, hidden units · S) float64: those of every layer, the strongest unit first; the outputs are looked at in turn."""
-    inputs, looked_at = inputs_of_zoo(zoo, chain, n_points), torch.arange(n_points) % chain.n_outputs
+    inputs, looked_at = inputs_of_zoo(zoo, chain, n_points).double(), torch.arange(n_points) % chain.n_outputs
     found = []
-    for rows in _pieces(np.arange(len(zoo)), chain, n_points):
-        layers = chain.contributions(zoo.stacked(rows), inputs, looked_at)
+    for rows in pieces(np.arange(len(zoo)), chain, n_points):
+        layers = chain.contributions(_exact(zoo, rows), inputs, looked_at)
         found.append(torch.cat([strongest_first(layers[layer.group]).flatten(1) for layer in chain.layers[:-1]], dim=1))
-    return torch.cat(found).double().numpy()
+    return _bounded(torch.cat(found))
+
+
+def _exact(zoo: Zoo, rows: np.ndarray) -> dict[str, torch.Tensor]:
+    """Weights in float64, where few outputs overflow."""
+    return {name: value.double() for name, value in zoo.stacked(rows).items()}
+
+
+def _bounded(values: torch.Tensor) -> np.ndarray:
+    return values.nan_to_num().clamp(-LARGEST, LARGEST).numpy()
 
 
 def strongest_first(layer: torch.Tensor) -> torch.Tensor:
@@ -93,7 +104,7 @@ def inputs_of_zoo(zoo: Zoo, chain: Chain, n_points: int) -> torch.Tensor:
     return torch.randn(n_points, chain.n_inputs, generator=torch.Generator().manual_seed(SEED))
 
 
-def _pieces(rows: np.ndarray, chain: Chain, n_points: int) -> list[np.ndarray]:
+def pieces(rows: np.ndarray, chain: Chain, n_points: int) -> list[np.ndarray]:
     """Some rows at a time."""
     widest = max(chain.n_inputs, *(layer.operation.n_out for layer in chain.layers)) * prod(chain.input_shape[1:])
     size = max(1, AT_ONCE // (n_points * widest))

@@ -1,7 +1,7 @@
 """What removing a unit does, and whether the units of one cluster are alike in that.
 
 A unit is removed by setting to zero what reads it. Its effect are the changes of all outputs at inputs of the networks' kind.
-Two units of different networks are alike by the squared cosine of their effects, which knows neither size nor sign. Clusters
+Two units of different runs are alike by the squared cosine of their effects, which knows neither size nor sign. Clusters
 mean something where units of one cluster are more alike than units of any two.
 """
 
@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from metarep.artefact import open_artefact, writing
-from metarep.evaluation.chains import inputs_of_zoo, runs_of
+from metarep.evaluation.chains import inputs_of_zoo, pieces, runs_of
 from metarep.evaluation.resampling import N_DRAWS, resamples, summary, wilson
 from metarep.evaluation.settings import UnitEffectsConfig
 from metarep.evaluation.units import KEYS, Units, units_of
@@ -23,7 +23,7 @@ from metarep.networks.symmetry_groups import SymmetryGroup
 from metarep.networks.tensor_symmetry import times_units
 from metarep.progress import Progress
 from metarep.tables import read_csv, write_tables
-from metarep.zoos.zoo import open_zoo
+from metarep.zoos.zoo import Zoo, open_zoo
 
 KIND = "unit-effects"
 REPRESENTATION = ("representation", "model", "kind", "untrained")
@@ -43,25 +43,37 @@ def unit_effects(
     """Removes units that a comparison of units has put into clusters, into the folder `out`, which it returns.
 
     Test units alone are removed, a seeded choice where there are more than the settings admit. No tables for networks that
-    cannot be run.
+    cannot be run, and where no units were put into clusters.
     """
     compared, networks, progress = open_artefact(comparison, "clusters"), open_zoo(zoo).finite(), progress or Progress()
     inputs = {"units": compared, "zoo": networks.artefact}
     how = {"config": config.resolved(), "seed": config.seed, "inputs": inputs, "overwrite": overwrite}
     with writing(out, KIND, **how) as folder:
-        rows = [row for row in read_csv(compared.path / "assignments.csv") if row["split"] == "test"]
-        units = units_of(networks)
-        number = {key: at for at, key in enumerate(zip(*(units[name].tolist() for name in KEYS), strict=True))}
-        clusters: dict[tuple, dict[int, int]] = {}
-        for row in rows:
-            unit = number[row["network_id"], row["units"], int(row["unit"])]
-            clusters.setdefault(tuple(row[name] for name in REPRESENTATION), {})[unit] = int(row["cluster"])
-        every = sorted(set().union(*clusters.values()))
-        known = {label: _as_clusters(units, label, every) for label in units.labels}
-        clusters |= {(f"label {label}", "", "", 0): own for label, own in known.items() if len(set(own.values())) > 1}
-        chosen = np.sort(np.random.default_rng(config.seed).permutation(np.array(every, dtype=np.int64))[: config.max_units])
-        write_tables(folder, measure(config, units, chosen, clusters, progress=progress), {"n_units": len(chosen)})
+        file, tables, n = compared.path / "assignments.csv", {}, 0
+        rows = [row for row in read_csv(file) if row["split"] == "test"] if file.is_file() else []
+        if rows:
+            units, clusters = units_and_clusters(networks, rows)
+            every = np.array(sorted(set().union(*clusters.values())))
+            chosen = np.sort(np.random.default_rng(config.seed).permutation(every)[: config.max_units])
+            tables, n = measure(config, units, chosen, clusters, progress=progress), len(chosen)
+        write_tables(folder, tables, {"n_units": n})
     return Path(out)
+
+
+def units_and_clusters(networks: Zoo, rows: Sequence[dict]) -> tuple[Units, dict[tuple, dict[int, int]]]:
+    """The units of the networks of rows of assignments.csv, and by representation the cluster of each, {row: cluster}; labels
+    that set units apart are clusters, too.
+    """
+    named = {row["network_id"] for row in rows}
+    units = units_of(networks.select(np.array([name in named for name in networks.network_id])))
+    number = {key: at for at, key in enumerate(zip(*(units[name].tolist() for name in KEYS), strict=True))}
+    clusters: dict[tuple, dict[int, int]] = {}
+    for row in rows:
+        unit = number[row["network_id"], row["units"], int(row["unit"])]
+        clusters.setdefault(tuple(row[name] for name in REPRESENTATION), {})[unit] = int(row["cluster"])
+    every = sorted(set().union(*clusters.values()))
+    known = {label: _as_clusters(units, label, every) for label in units.labels}
+    return units, clusters | {(f"label {label}", "", "", 0): own for label, own in known.items() if len(set(own.values())) > 1}
 
 
 def _as_clusters(units: Units, label: str, rows: Sequence[int]) -> dict[int, int]:
@@ -79,23 +91,27 @@ def measure(
     if not len(chosen) or not (chains := runs_of(networks)):
         return {}
     effects, size = effects_of(units, chosen, chains, config.n_inputs, progress=progress)
-    active = size > NOTHING
-    network, run = units["row"][chosen], np.unique(networks.run_id.astype(str), return_inverse=True)[1][units["row"][chosen]]
+    active, run = size > NOTHING, units.run_id[chosen].astype(str)
+    known = np.full(len(units), np.nan)
+    known[chosen] = size
     found: dict[str, list[dict]] = {"alike": [], "clusters": []}
     for key, own in clusters.items():
         has = np.array([unit in own for unit in chosen.tolist()])
         cluster = np.array([own.get(unit, -1) for unit in chosen.tolist()])
-        columns, kept = dict(zip(REPRESENTATION, key, strict=True)), has & active
-        row = alike_row(effects[kept], cluster[kept], network[kept], run[kept], config)
+        columns, kept, every = dict(zip(REPRESENTATION, key, strict=True)), has & active, np.array(sorted(own))
+        row = alike_row(effects[kept], cluster[kept], run[kept], config)
         found["alike"] += [columns | row] if row else []
-        found["clusters"] += [columns | one for one in cluster_rows(cluster[has], size[has], network[has])]
+        rows = cluster_rows(np.array([own[unit] for unit in every.tolist()]), known[every], units["row"][every])
+        found["clusters"] += [columns | one for one in rows]
     return found
 
 
 def effects_of(
     units: Units, chosen: np.ndarray, chains: dict[int, Chain], n_inputs: int, *, progress: Progress
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The effects (M, S · outputs) of removing units, of length 1; their root mean squares (M,) over those of outputs."""
+    """The effects (M, S · outputs) of removing units, of length 1; their root mean squares (M,) over those of outputs, NaN
+    where these are not finite.
+    """
     networks, found, size = units.networks, None, np.zeros(len(chosen))
     inputs = inputs_of_zoo(networks, next(iter(chains.values())), n_inputs)
     with progress.task("remove units", len(chosen), "units") as task:
@@ -103,15 +119,21 @@ def effects_of(
             at, architecture = np.flatnonzero(units["row"][chosen] == row), networks.architecture[row]
             groups = {group.name: group for group in networks.symmetries[architecture].groups}
             tensors, chain = networks.stacked(np.array([row])), chains[architecture]
-            own = [(groups[units["units"][unit]], int(units["unit"][unit])) for unit in chosen[at]]
-            before = chain.outputs(tensors, inputs).flatten(1)
-            change = (before - chain.outputs(without(tensors, own), inputs).flatten(1)).double().numpy()
-            lengths, scale = np.sqrt(np.square(change).mean(axis=1)), float(before.double().square().mean().sqrt())
-            found = np.zeros((len(chosen), change.shape[1])) if found is None else found
-            size[at] = lengths / max(scale, 1e-30)
-            found[at] = change / np.maximum(np.linalg.norm(change, axis=1, keepdims=True), 1e-30)
+            before = chain.outputs(tensors, inputs).flatten(1).double().numpy()
+            found = np.zeros((len(chosen), before.shape[1])) if found is None else found
+            for some in pieces(at, chain, len(inputs)):
+                own = [(groups[units["units"][unit]], int(units["unit"][unit])) for unit in chosen[some]]
+                with np.errstate(invalid="ignore"):
+                    change = before - chain.outputs(without(tensors, own), inputs).flatten(1).double().numpy()
+                    size[some] = _rms(change) / max(_rms(before[0]), 1e-30)
+                    found[some] = change / np.maximum(np.linalg.norm(change, axis=1, keepdims=True), 1e-30)
             task.advance(len(at))
-    return found, size
+    return found, np.where(np.isfinite(size), size, np.nan)
+
+
+def _rms(values: np.ndarray) -> np.ndarray:
+    """(…,): root mean squares along the last axis."""
+    return np.sqrt(np.square(values).mean(axis=-1))
 
 
 def without(tensors: dict[str, torch.Tensor], removed: Sequence[tuple[SymmetryGroup, int]]) -> dict[str, torch.Tensor]:
@@ -126,52 +148,54 @@ def without(tensors: dict[str, torch.Tensor], removed: Sequence[tuple[SymmetryGr
     return found
 
 
-def alike_row(
-    effects: np.ndarray, cluster: np.ndarray, network: np.ndarray, run: np.ndarray, config: UnitEffectsConfig
-) -> dict | None:
-    """How alike units (M,) of one cluster and different networks are, in the mean over units that have such others; `between`
-    is that of units of different clusters. Intervals resample runs; the null permutes clusters among units. None where no
-    unit has others to be like.
+def alike_row(effects: np.ndarray, cluster: np.ndarray, run: np.ndarray, config: UnitEffectsConfig) -> dict | None:
+    """How alike units (M,) of one cluster and different runs are, in the mean over units that have such others; `between` is
+    that of units of different clusters. Intervals resample runs, of both units; the null permutes clusters among units. None
+    where no unit has others to be like.
     """
-    apart = (network[:, None] != network[None, :]).astype(np.float64)
-    squares = np.square(effects @ effects.T) * apart
-    within, counts = _within(squares, apart, cluster)
-    has = counts > 0
+    apart = run[:, None] != run[None, :]
+    squares, every = np.square(effects @ effects.T), np.ones((1, len(run)))
+    same = _same(cluster) & apart
+    has = same.any(axis=1)
     if not has.any():
         return None
-    rng = np.random.default_rng(config.seed)
-    nulls = []
-    for _ in range(config.n_permutations):
-        one, n = _within(squares, apart, rng.permutation(cluster))
-        nulls.append(float(one[n > 0].mean()))
-    weights = resamples(N_DRAWS, int(has.sum()), seed=config.seed, groups=run[has])
-    score = summary(
-        weights @ within[has] / np.maximum(weights.sum(axis=1), 1e-30), np.array(nulls), len(set(run[has].tolist()))
-    )
-    others, n_others = squares.sum(axis=1) - within * counts, apart.sum(axis=1) - counts
-    between = float((others[n_others > 0] / n_others[n_others > 0]).mean()) if (n_others > 0).any() else None
-    about = {"n_clusters": len(set(cluster.tolist())), "n": int(has.sum()), "n_runs": len(set(run[has].tolist()))}
+    rng, n_runs = np.random.default_rng(config.seed), len(set(run[has].tolist()))
+    permuted = (_same(rng.permutation(cluster)) & apart for _ in range(config.n_permutations))
+    nulls = np.array([float(mean_of_pairs(squares, pairs, every)[0]) for pairs in permuted if pairs.any()])
+    draws = mean_of_pairs(squares, same, resamples(N_DRAWS, len(run), seed=config.seed, groups=run))
+    between = float(mean_of_pairs(squares, ~_same(cluster) & apart, every)[0])
+    score = summary(draws, nulls if len(nulls) else np.array([np.nan]), n_runs)
+    about = {"n_clusters": len(set(cluster.tolist())), "n": int(has.sum()), "n_runs": n_runs}
     return {"metric": "squared cosine", **score, "between": between, **about}
 
 
-def _within(squares: np.ndarray, apart: np.ndarray, cluster: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(M,): the mean square of each unit with the others of its cluster, 0 without any, and how many these are."""
-    _, numbers = np.unique(cluster, return_inverse=True)
-    member = np.eye(numbers.max() + 1 if len(numbers) else 0)[numbers]
-    at = np.arange(len(numbers))
-    totals, counts = (squares @ member)[at, numbers], (apart @ member)[at, numbers]
-    return totals / np.maximum(counts, 1), counts
+def _same(cluster: np.ndarray) -> np.ndarray:
+    """(M, M) bool: whether two units are of one cluster."""
+    return cluster[:, None] == cluster[None, :]
+
+
+def mean_of_pairs(squares: np.ndarray, pairs: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """(B,): the mean over units of their mean square (M, M) with those that they are paired with, (M, M) bool, where each unit
+    occurs as often as weights (B, M) say; NaN where none has another.
+    """
+    counts, totals = weights @ pairs.astype(np.float64), weights @ np.where(pairs, squares, 0)
+    own = np.where(counts > 0, weights, 0)
+    n = own.sum(axis=1)
+    return np.divide((own * totals / np.maximum(counts, 1)).sum(axis=1), n, out=np.full(len(n), np.nan), where=n > 0)
 
 
 def cluster_rows(cluster: np.ndarray, size: np.ndarray, network: np.ndarray) -> list[dict]:
-    """For each cluster its share of the units (Wilson), in how many networks it occurs, and the effects of its units."""
+    """For each cluster its share of the units (Wilson), in how many networks it occurs, and the effects (M,) of its units, of
+    those that were removed; NaN are those of others.
+    """
     rows, n_networks = [], len(set(network.tolist()))
     for number in np.unique(cluster):
         own = cluster == number
         low, high = wilson(int(own.sum()), len(own))
         row = {"cluster": int(number), "n": int(own.sum()), "share": float(own.mean()), "low": low, "high": high}
         row |= {"n_networks": len(set(network[own].tolist())), "of_networks": n_networks}
-        quartiles = np.quantile(size[own], [0.25, 0.5, 0.75])
-        row |= dict(zip(("effect_low", "effect", "effect_high"), map(float, quartiles), strict=True))
-        rows.append(row | {"does_nothing": float((size[own] <= NOTHING).mean())})
+        sizes = size[own & np.isfinite(size)]
+        quartiles = map(float, np.quantile(sizes, [0.25, 0.5, 0.75])) if len(sizes) else [np.nan] * 3
+        row |= {"n_removed": len(sizes)} | dict(zip(("effect_low", "effect", "effect_high"), quartiles, strict=True))
+        rows.append(row | {"does_nothing": float((sizes <= NOTHING).mean()) if len(sizes) else np.nan})
     return rows

@@ -24,7 +24,7 @@ from metarep.model.layout import Layout
 from metarep.model.settings import PretrainConfig
 from metarep.model.windows import Plan, Shape, plan_of
 from metarep.networks.architecture import Architecture
-from metarep.networks.chain_forward import chain_forward
+from metarep.networks.chain_forward import stated_chain
 from metarep.networks.check import stated_of
 from metarep.networks.forward_passes import Behaving, forward_pass
 from metarep.networks.symmetry_groups import Symmetries
@@ -145,9 +145,9 @@ class TrainingData:
         """Those of all windows."""
         return [source.shape.layout for source in self.sources]
 
-    def at(self, step: int, batch_size: int) -> TrainingData:
+    def at(self, step: int, config: PretrainConfig) -> TrainingData:
         """What a step draws from."""
-        del step, batch_size
+        del step, config
         return self
 
     def draw(self, n: int, generator: torch.Generator) -> list[tuple[Source, torch.Tensor]]:
@@ -182,28 +182,35 @@ class TrainingData:
 class RenewedData(TrainingData):
     """Training windows of which those that are cut change from round to round, by (seed, round) alone; `cut` makes them.
 
-    A round lasts until about as many windows were shown as are held. A thread cuts the next one meanwhile.
+    A round lasts until about as many windows were shown as the first one holds. A thread cuts the next one that steps will
+    come to meanwhile; `sources` are those of the round that was asked for last.
     """
 
     def __init__(self, whole: list[WholeNetworks], shapes: Sequence[Shape], cut: Callable[[int], list[CutWindows]]):
         self.whole, self.shapes, self.cut = whole, shapes, cut
-        super().__init__(self._made(0).sources)
-        self._rounds: dict[int, Future[TrainingData]] = {0: Future()}
-        self._rounds[0].set_result(TrainingData(self.sources))
+        super().__init__(self._made(0))
+        self.n_shown = len(self)
+        self._rounds: dict[int, Future[list[Source]]] = {0: Future()}
+        self._rounds[0].set_result(self.sources)
 
     @property
     def layouts(self) -> list[Layout]:
         return [source.shape.layout for source in self.whole] + [shape.layout for shape in self.shapes]
 
-    def at(self, step: int, batch_size: int) -> TrainingData:
-        now = step * batch_size // len(self)
-        for number in {now, now + 1} - self._rounds.keys():
-            self._rounds[number] = ThreadPoolExecutor(1).submit(self._made, number)
-        self._rounds = {number: self._rounds[number] for number in (now, now + 1)}
-        return self._rounds[now].result()
+    def at(self, step: int, config: PretrainConfig) -> TrainingData:
+        now, then = (one * config.batch_size // self.n_shown for one in (step, step + 1))
+        wanted = [now, max(now + 1, then)]
+        if config.n_steps is not None and wanted[1] > (config.n_steps - 1) * config.batch_size // self.n_shown:
+            wanted = [now]  # the last one
+        self._rounds = {number: self._rounds.get(number) or self._begun(number) for number in wanted}
+        self.sources = self._rounds[now].result()
+        return TrainingData(self.sources)
 
-    def _made(self, number: int) -> TrainingData:
-        return TrainingData([*self.whole, *self.cut(number)])
+    def _begun(self, number: int) -> Future[list[Source]]:
+        return ThreadPoolExecutor(1).submit(self._made, number)
+
+    def _made(self, number: int) -> list[Source]:
+        return [*self.whole, *self.cut(number)]
 
 
 @dataclass(frozen=True)
@@ -245,15 +252,15 @@ def cohorts_of(zoos: Sequence[Zoo], split: str, config: PretrainConfig, chunk: i
 def forward_of(subjects: Zoo, number: int, config: PretrainConfig) -> Behaving | None:
     """How networks of an architecture, given by its number in the zoo, are run; None where that is neither known nor stated.
 
-    Raises MetarepError where more has to be stated of a plain chain.
+    Raises MetarepError where behaviour is asked for and more has to be stated of a plain chain.
     """
     architecture, symmetries = subjects.architectures[number], subjects.symmetries[number]
     stated = stated_of(architecture, subjects.activation or config.activation, subjects.output_activations[number])
     if config.probes is not None:
         stated = stated.model_copy(update={"input_shape": read_probes(config).shape[1:]})
     found = forward_pass(architecture, symmetries, stated)
-    if found is None and stated.activation is not None:
-        return chain_forward(architecture, symmetries, activation=stated.activation)  # which says what is missing
+    if found is None and stated.activation is not None and config.behaviour_weight:
+        return stated_chain(architecture, symmetries, stated, strict=True)  # which says what is missing
     return None if found is None else found.behaving
 
 
@@ -287,8 +294,9 @@ def training_data(
         sources.append(WholeNetworks(tensors, one.plan, one.symmetries, one.forward))
     large = [one for one in cohorts if not one.plan.whole]
     cut = partial(cut_windows, large, config, split=split, spaces=spaces)
-    n_windows = sum(len(one.rows) * sum(int(speaks.sum()) for speaks in one.plan.speaking) for one in large)
-    if split != "train" or not (n_windows > config.max_windows or (large and config.units == "shuffled")):
+    most = max((sum(int(speaks.sum()) for speaks in one.plan.speaking) for one in large), default=0)
+    all_held = most * sum(len(one.rows) for one in large) <= config.max_windows
+    if split != "train" or not large or (all_held and config.units != "shuffled"):
         return TrainingData(sources + cut(progress=progress))
     shapes = [shape for plan in dict.fromkeys(one.plan for one in large) for shape in plan.shapes]
     return RenewedData(sources, shapes, lambda number: cut(progress=Progress() if number else progress, number=number))

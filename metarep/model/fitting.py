@@ -25,19 +25,24 @@ def fit_statistics(config: PretrainConfig, model: ClozeModel, train: TrainingDat
     fit_mixtures(model, windows, seed=config.seed)
     if model.decoder is None:
         return
-    if config.probes is not None:
-        pool = torch.from_numpy(read_probes(config)).flatten(1)
-        for space in model.decoder.spaces.values():
-            if pool.shape[1] != space.n_inputs:
-                met, expected = f"{pool.shape[1]} numbers a row", f"{space.n_inputs}"
-                raise MetarepError(f"{config.probes} does not fit the networks", met=met, expected=expected)
-            space.pool.copy_(pool)
     asked = [
         ask_behaviour(config, model, source, segment, torch.zeros(0), generator).behaviour
         for source in train.sources
         for segment in source.segments(torch.arange(min(len(source), 2000)), config, generator=None)
     ]
     model.decoder.fit_scale([one for one in asked if one is not None])
+
+
+def fill_pools(config: PretrainConfig, model: ClozeModel) -> None:
+    """Gives the spaces of probes the inputs that the config names, if any. Raises MetarepError where they do not fit."""
+    if model.decoder is None or config.probes is None:
+        return
+    pool = torch.from_numpy(read_probes(config)).flatten(1)
+    for space in model.decoder.spaces.values():
+        if pool.shape[1] != space.n_inputs:
+            met, expected = f"{pool.shape[1]} numbers a row", f"{space.n_inputs}"
+            raise MetarepError(f"{config.probes} does not fit the networks", met=met, expected=expected)
+        space.pool.copy_(pool)
 
 
 def fit_mixtures(model: ClozeModel, windows: Batch, *, seed: int) -> None:

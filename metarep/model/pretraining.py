@@ -33,7 +33,7 @@ from metarep.model.data import (
     read_probes,
     training_data,
 )
-from metarep.model.fitting import ask_behaviour, fit_statistics
+from metarep.model.fitting import ask_behaviour, fill_pools, fit_statistics
 from metarep.model.graphs import Recorder
 from metarep.model.masks import MaskRule, random_masks
 from metarep.model.mixture import MAX_VALUES, MIN_ROWS, unitwise
@@ -144,7 +144,7 @@ def prepare(config: PretrainConfig, subjects: Sequence[Zoo], *, progress: Progre
     cohorts = cohorts_of(subjects, "train", config, chunk)
     torch.manual_seed(config.seed)
     model = build_model(config, cohorts, chunk)
-    spaces = {} if model.decoder is None else dict(model.decoder.spaces.items())
+    spaces = {} if model.decoder is None else dict(deepcopy(model.decoder.spaces).items())  # the model's go to its device
     train = training_data(cohorts, config, split="train", spaces=spaces, progress=progress)
     others = cohorts_of(subjects, "valid", config, chunk)
     valid = training_data(others, config, split="valid", spaces=spaces, progress=progress)
@@ -190,7 +190,7 @@ def build_model(config: PretrainConfig, cohorts: Sequence[Cohort], chunk: int) -
             read = unitwise(layout) if shared and config.n_gaussians else None
             if read is not None and read.index.shape[1] <= MAX_VALUES and len(cohort.rows) * len(read.index) >= MIN_ROWS:
                 mixed[read.name] = read.index.shape[1]
-    return ClozeModel(
+    model = ClozeModel(
         chunk=chunk,
         context=config.context,
         overlap=config.overlap,
@@ -211,6 +211,8 @@ def build_model(config: PretrainConfig, cohorts: Sequence[Cohort], chunk: int) -
         n_gaussians=config.n_gaussians,
         gaussian_rank=config.gaussian_rank,
     )
+    fill_pools(config, model)
+    return model
 
 
 def probe_spaces(config: PretrainConfig, cohorts: Sequence[Cohort]) -> dict[str, dict[str, float]]:
@@ -234,7 +236,7 @@ def draw_batch(
     """Segments, masks and the generator of whatever else the step draws, by (seed, step) alone."""
     generator = torch.Generator().manual_seed(config.seed * 1_000_003 + step + 1)
     batch, masks = [], []
-    for source, rows in data.at(step, config.batch_size).draw(config.batch_size, generator):
+    for source, rows in data.at(step, config).draw(config.batch_size, generator):
         for segment in source.segments(rows, config, generator=generator):
             mask = random_masks(segment, mask_rule(config, step), generator=generator)
             batch.append(ask_behaviour(config, model, source, segment, ~mask.flatten(1).any(dim=1), generator))

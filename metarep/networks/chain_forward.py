@@ -175,7 +175,8 @@ def chain_forward(
     says how large its input is.
     """
     if activation not in ACTIVATIONS or output_activation not in ACTIVATIONS:
-        raise MetarepError("unknown activation", met=activation, expected=", ".join(ACTIVATIONS))
+        met = activation if activation not in ACTIVATIONS else output_activation
+        raise MetarepError("unknown activation", met=met, expected=", ".join(ACTIVATIONS))
     operations, norm_of = _with_norms(operations_of(architecture), norms)
     if not (operations and is_whole(architecture)) or any(op.kind not in AFFINE or op.weight is None for op in operations):
         return None
@@ -215,11 +216,15 @@ def _with_norms(operations: Iterable[Operation], norms: str | None) -> tuple[lis
     return found, norm_of
 
 
-def stated_chain(
-    architecture: Architecture, symmetries: Symmetries, stated: Declared, input_shape: Sequence[int] | None
-) -> Chain | None:
-    """The same from what is stated of an architecture; None, too, where that leaves its activation or its input open."""
-    if stated.activation not in ACTIVATIONS or (input_shape is None and architecture.tensors[0].kind != "linear"):
+def stated_chain(architecture: Architecture, symmetries: Symmetries, stated: Declared, *, strict: bool = False) -> Chain | None:
+    """The same from what is stated of an architecture; None, too, where that leaves its activations or its input open, unless
+    `strict`.
+    """
+    known, input_shape = (
+        {stated.activation, stated.output_activation or "identity"} <= ACTIVATIONS.keys(),
+        stated.input_shape or None,
+    )
+    if not strict and (not known or (input_shape is None and architecture.tensors[0].kind != "linear")):
         return None
     how = {"activation": stated.activation, "output_activation": stated.output_activation or "identity"}
     more = {"steps": dict(stated.steps), "norms": stated.norms}

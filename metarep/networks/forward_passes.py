@@ -90,7 +90,7 @@ def words(n_words: int, length: int) -> Callable[[int, torch.Generator], torch.T
 @builder("chain")
 def chain(architecture: Architecture, symmetries: Symmetries, stated: Declared) -> ForwardPass | None:
     """Linear and convolutional layers, see `stated_chain`."""
-    found = stated_chain(architecture, symmetries, stated, stated.input_shape or None)
+    found = stated_chain(architecture, symmetries, stated)
     if found is None:
         return None
 

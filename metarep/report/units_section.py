@@ -31,6 +31,7 @@ def section(results: Results) -> Section | None:
     if alike := results.table("unit_effects/alike"):
         blocks += removal(results, known, alike)
         findings.append(Finding("What removing units does", alike_sentence(known, alike)))
+    findings = [one for one in findings if one.text]
     return Section("units", "Units", blocks, findings)
 
 
@@ -64,13 +65,13 @@ def removal(results: Results, known: Mapping[str, Compared], alike: Sequence[Map
     how = (
         "A unit is removed by setting to zero what reads it. Alike: the mean squared cosine of the changes of the outputs, of "
     )
-    how += "two units of one cluster and different networks; between: of two clusters; chance: clusters permuted among units."
+    how += "two units of one cluster and different runs; between: of two clusters; chance: clusters permuted among units."
     order = sorted(alike, key=lambda row: -row["value"])
     rows = [
         [
             title_of(row, known),
             spoken(score_of(row)),
-            "n/a" if row["between"] is None else num(row["between"]),
+            num(row["between"]),
             num(row["null"]),
             str(row["n_clusters"]),
         ]
@@ -93,10 +94,12 @@ def cluster_cells(row: Mapping, results: Results) -> list[str]:
         own = [one for one in met if one["label"] == label]
         most, total = max(own, key=lambda one: one["n"]), sum(one["n"] for one in own)
         said.append(f"{plain(label)} {most['value']} ({most['n'] / total:.0%})")
-    effect = f"{num(row['effect'])} ({num(row['effect_low'])} to {num(row['effect_high'])})"
     often = f"{row['n_networks']} of {row['of_networks']}"
-    share = percent(row["share"], row["low"], row["high"])
-    return [str(row["cluster"]), share, often, effect, f"{row['does_nothing']:.0%}", ", ".join(said)]
+    share, effect, nothing = percent(row["share"], row["low"], row["high"]), "n/a", "n/a"
+    if row["n_removed"]:
+        effect = f"{num(row['effect'])} ({num(row['effect_low'])} to {num(row['effect_high'])})"
+        nothing = f"{row['does_nothing']:.0%}"
+    return [str(row["cluster"]), share, often, effect, nothing, ", ".join(said)]
 
 
 def alike_sentence(known: Mapping[str, Compared], alike: Sequence[Mapping]) -> str:

@@ -14,9 +14,11 @@ from metarep.domains.inr.build import build_inr
 from metarep.domains.inr.settings import InrConfig
 from metarep.evaluation import chains
 from metarep.evaluation.baselines import baselines_of
-from metarep.evaluation.chains import SEED, chain_of, chains_of
+from metarep.evaluation.chains import SEED, chain_of, chains_of, runs_of
 from metarep.networks.tensor_symmetry import permuted
 from metarep.zoos.columns import Contents
+from metarep.zoos.importing import import_networks
+from metarep.zoos.settings import ImportConfig
 from metarep.zoos.zoo import open_zoo
 
 N_POINTS = {"outputs": 64, "exact_contributions": 25}
@@ -92,6 +94,33 @@ def test_networks_whose_activation_is_not_known_have_neither(zoo):
     assert made(replace(zoo, contents=Contents(None))) == {}
 
 
+def test_large_networks_and_those_of_other_inputs_are_not_run(zoo, tmp_path, monkeypatch):
+    for name, widths in (("a", (3, 5, 2)), ("b", (3, 4, 2)), ("c", (2, 5, 2))):
+        (tmp_path / "files").mkdir(exist_ok=True)
+        layers = torch.nn.Sequential(torch.nn.Linear(*widths[:2]), torch.nn.ReLU(), torch.nn.Linear(*widths[1:]))
+        torch.save(layers.state_dict(), tmp_path / "files" / f"{name}.pt")
+    (tmp_path / "architecture.yaml").write_text("activation: relu")
+    how = {"architecture": tmp_path / "architecture.yaml"}
+    mixed = open_zoo(import_networks(ImportConfig(), [tmp_path / "files"], tmp_path / "zoo", **how))
+    assert runs_of(mixed) == {}
+    alike = mixed.select(np.array([not str(name).startswith("c") for name in mixed.network_id]))
+    assert len(runs_of(alike)) == 2
+    monkeypatch.setattr(chains, "MAX_PARAMS", alike.architectures[0].n_params - 1)
+    assert runs_of(alike) == {}
+
+
+def test_the_outputs_of_a_network_are_looked_at_in_turn(tmp_path):
+    config = DigitsConfig(n_runs=2, epochs=(1,), designs=("two-conv",))
+    digits = open_zoo(build_digits(config, tmp_path / "zoo"))
+    digits = digits.select(digits.architecture == digits.architecture[0])
+    chain, inputs = runs_of(digits)[digits.architecture[0]], torch.from_numpy(unlabelled_pictures()[:25]).flatten(1)
+    terms = chain.contributions(
+        digits.stacked(np.arange(len(digits))), inputs, torch.tensor([*range(10), *range(10), *range(5)])
+    )
+    first = chains.strongest_first(terms[chain.layers[0].group]).flatten(1)
+    np.testing.assert_allclose(chains.contributions(digits, chain, 25)[:, : first.shape[1]], first, atol=1e-5)
+
+
 def test_networks_of_several_architectures_put_out_what_they_do_at_inputs_of_their_domain(tmp_path):
     config = DigitsConfig(n_runs=4, epochs=(1,), designs=("two-conv-wide", "three-conv-norm"))
     digits = open_zoo(build_digits(config, tmp_path / "zoo"))
@@ -105,3 +134,16 @@ def test_networks_of_several_architectures_put_out_what_they_do_at_inputs_of_the
         with torch.no_grad():
             expected = module(torch.from_numpy(unlabelled_pictures()[:64]))
         np.testing.assert_allclose(found[row], expected.flatten(), atol=1e-4)
+
+
+@pytest.mark.parametrize(("make", "size"), [(chains.outputs, 1e15), (chains.contributions, 1e38), (chains.outputs, 1e38)])
+def test_weights_beyond_all_measure_give_numbers_that_have_squares(zoo, make, size):
+    tensors = zoo.stacked(np.arange(len(zoo)))
+    large = {
+        name: value * torch.where(torch.arange(len(zoo)) == 2, size, 1.0).view(-1, *[1] * (value.ndim - 1))
+        for name, value in tensors.items()
+    }
+    chain = replace(chain_of(zoo), activation="relu")
+    found = make(InMemory(large), chain if make is chains.contributions else {0: chain}, 16)
+    assert np.isfinite(np.square(found)).all()
+    assert np.abs(found[2]).max() > 1e30

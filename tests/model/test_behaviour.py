@@ -19,7 +19,7 @@ from torch import nn
 from metarep.errors import MetarepError
 from metarep.model.augment import jitter
 from metarep.model.behaviour import BehaviourDecoder, ProbeSpace
-from metarep.model.data import TrainingData, behaviour_of, cut_windows, read_probes
+from metarep.model.data import TrainingData, behaviour_of, cut_windows, forward_of, read_probes
 from metarep.model.fitting import ask_behaviour, fit_statistics
 from metarep.model.pretraining import draw_batch, prepare, probe_spaces
 from metarep.model.settings import PretrainConfig
@@ -250,3 +250,30 @@ def test_the_scale_of_contributions_is_fitted_on_training_networks():
     size = asked.behaviour.contributions.square().mean().sqrt()
     assert float(model.decoder.spaces["2 to 1"].scale / size) == pytest.approx(1.0, rel=0.2)
     fit_statistics(CONFIG, model, TrainingData([networks]))
+
+
+@pytest.mark.parametrize(
+    ("stated", "words"),
+    [
+        ("activation: relu", "size of a convolution's input is not known"),
+        ("activation: swish", "unknown activation; met swish"),
+        ("{activation: relu, output_activation: log_softmax}", "unknown activation; met log_softmax"),
+        ("{activation: relu, input_shape: [1, 8, 8]}", None),  # and how the convolution steps is not stated
+    ],
+)
+def test_what_is_missing_to_run_networks_is_said_where_behaviour_is_asked_for(tmp_path, stated, words):
+    folder = tmp_path / "files"
+    folder.mkdir()
+    module = torch.nn.Sequential(
+        torch.nn.Conv2d(1, 4, 3, stride=2), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(36, 3)
+    )
+    for number in range(3):
+        torch.save(module.state_dict(), folder / f"run_{number}.pt")
+    (tmp_path / "architecture.yaml").write_text(stated)
+    zoo = open_zoo(import_networks(ImportConfig(), [folder], tmp_path / "zoo", architecture=tmp_path / "architecture.yaml"))
+    assert forward_of(zoo, 0, PretrainConfig()) is None
+    if words is None:
+        assert forward_of(zoo, 0, CONFIG) is None
+        return
+    with pytest.raises(MetarepError, match=words):
+        forward_of(zoo, 0, CONFIG)

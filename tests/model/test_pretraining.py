@@ -3,6 +3,7 @@
 import shutil
 from functools import partial
 
+import numpy as np
 import pytest
 import torch
 from small_networks import TINY, fresh_state, imported_zoo, prepared_for, whole_networks
@@ -10,7 +11,7 @@ from small_networks import TINY, fresh_state, imported_zoo, prepared_for, whole_
 from metarep.artefact import open_artefact, partial_path
 from metarep.errors import MetarepError
 from metarep.model import graphs, pretraining
-from metarep.model.data import CutWindows, TrainingData, WholeNetworks
+from metarep.model.data import CutWindows, RenewedData, TrainingData, WholeNetworks, cut_windows
 from metarep.model.optimiser import learning_rate
 from metarep.model.pretraining import (
     cohorts_of,
@@ -143,8 +144,11 @@ def test_windows_in_memory_are_no_more_than_asked_for_and_spread_over_networks(z
     assert n == min(max(1, most // shown), large.plan.n_windows) * shown
 
 
+ENDLESS = BOTH.model_copy(update={"n_steps": 10**9})
+
+
 def cut_values(data, step):
-    return torch.cat([one.values.flatten() for one in data.at(step, BOTH.batch_size).sources if isinstance(one, CutWindows)])
+    return torch.cat([one.values.flatten() for one in data.at(step, ENDLESS).sources if isinstance(one, CutWindows)])
 
 
 def test_once_as_many_windows_were_shown_as_are_held_others_are_cut_by_seed_and_round(zoo):
@@ -158,7 +162,7 @@ def test_once_as_many_windows_were_shown_as_are_held_others_are_cut_by_seed_and_
     assert not torch.equal(first, later)
     assert torch.equal(cut_values(again, lasts), later)  # as a run that was resumed there
     assert torch.equal(cut_values(data, 0), first)
-    assert {one.shape.layout for step in range(40) for one in data.at(step, 8).sources} <= set(data.layouts)
+    assert {one.shape.layout for step in range(40) for one in data.at(step, ENDLESS).sources} <= set(data.layouts)
     fixed = prepared(max_windows=1000, units="raw")
     assert torch.equal(cut_values(fixed, 0), cut_values(fixed, 10**6))
 
@@ -174,7 +178,7 @@ def test_in_the_end_every_window_of_every_network_was_shown(zoo):
             one.values[row].numpy().tobytes() for one in some.sources if isinstance(one, CutWindows) for row in range(len(one))
         }
 
-    shown = set().union(*(windows(data.at(step, 8)) for step in range(0, 400, 2)))
+    shown = set().union(*(windows(data.at(step, ENDLESS)) for step in range(0, 400, 2)))
     assert len(windows(data)) <= 16 < len(windows(everything))
     assert shown == windows(everything)
 
@@ -324,3 +328,53 @@ def test_processes_draw_the_same_batches_in_the_same_order(zoo):
         assert all(torch.equal(a, b) for a, b in zip(masks, expected_masks, strict=True))
         assert torch.equal(generator.get_state(), expected_generator.get_state())
     assert step == 3
+
+
+def test_windows_are_asked_for_what_they_do_at_the_probes_of_a_file_from_the_first_round_on(tmp_path):
+    np.save(tmp_path / "probes.npy", np.random.default_rng(0).random((9, 3)).astype(np.float32))
+    config = BOTH.model_copy(update={"probes": tmp_path / "probes.npy"})
+    subjects = [open_zoo(imported_zoo(tmp_path, ["3-12-2"])).finite()]
+    prepared = prepare(config, subjects, progress=Progress())
+    (cohort,) = cohorts_of(subjects, "train", config, 2)
+    spaces = dict(prepared.model.decoder.spaces.items())
+    again = cut_windows([cohort], config, split="train", spaces=spaces, progress=Progress())
+    for one, other in zip(prepared.train.sources, again, strict=True):
+        torch.testing.assert_close(one.contributions, other.contributions)
+    prepared.model.to("meta")  # as to a GPU, which processes that cut windows must not touch
+    assert any(one.contributions is not None for one in prepared.train.cut(1))
+
+
+def test_networks_of_more_windows_than_their_share_are_shown_whole_in_the_end(tmp_path):
+    subjects = [open_zoo(imported_zoo(tmp_path, ["3-12-2", "3-40-40-2"], 12)).finite()]
+    cohorts = cohorts_of(subjects, "train", BOTH, 2)
+    numbers = [sum(int(speaks.sum()) for speaks in one.plan.speaking) for one in cohorts]
+    n = sum(len(one.rows) * windows for one, windows in zip(cohorts, numbers, strict=True))
+    config = BOTH.model_copy(update={"units": "raw", "max_windows": n})  # enough for all, were they spread as windows are
+    data = prepare(config, subjects, progress=Progress()).train
+    assert len(data) < n
+    assert isinstance(data, RenewedData)
+
+
+def test_no_round_is_cut_that_no_step_comes_to_and_none_is_kept_that_is_over(zoo):
+    config = BOTH.model_copy(update={"max_windows": 16, "n_steps": 30})
+    data = prepare(config, [open_zoo(zoo).finite()], progress=Progress()).train
+    cut, numbers, first = data.cut, [], data.sources[-1]
+    data.cut = lambda number: numbers.append(number) or cut(number)
+    for step in range(config.n_steps):
+        data.at(step, config)
+    assert sorted(numbers) == list(range(1, 1 + (config.n_steps - 1) * config.batch_size // data.n_shown))
+    assert not any(one is first for one in data.sources)
+    large = config.model_copy(update={"batch_size": 3 * data.n_shown})
+    numbers.clear()
+    for step in range(1, 5):
+        data.at(step, large)
+    assert all(one.result() for one in data._rounds.values())
+    assert sorted(numbers) == [3, 6, 9, 12, 15]
+
+
+def test_each_round_shows_networks_in_other_orders_of_their_units(tmp_path):
+    subjects = [open_zoo(imported_zoo(tmp_path, ["3-12-2"], 12)).finite()]  # all windows are held: orders alone may differ
+    data = prepare(BOTH, subjects, progress=Progress()).train
+    first, second = (cut_values(data, step) for step in (0, -(-data.n_shown // BOTH.batch_size)))
+    assert first.shape == second.shape
+    assert not torch.equal(first, second)

@@ -91,7 +91,7 @@ def measure(
     if not len(chosen) or not (chains := runs_of(networks)):
         return {}
     effects, size = effects_of(units, chosen, chains, config.n_inputs, progress=progress)
-    active, run = size > NOTHING, units.run_id[chosen].astype(str)
+    active, run, layer = size > NOTHING, units.run_id[chosen].astype(str), units["units"][chosen].astype(str)
     known = np.full(len(units), np.nan)
     known[chosen] = size
     found: dict[str, list[dict]] = {"alike": [], "clusters": []}
@@ -99,7 +99,7 @@ def measure(
         has = np.array([unit in own for unit in chosen.tolist()])
         cluster = np.array([own.get(unit, -1) for unit in chosen.tolist()])
         columns, kept, every = dict(zip(REPRESENTATION, key, strict=True)), has & active, np.array(sorted(own))
-        row = alike_row(effects[kept], cluster[kept], run[kept], config)
+        row = alike_row(effects[kept], cluster[kept], run[kept], layer[kept], config)
         found["alike"] += [columns | row] if row else []
         rows = cluster_rows(np.array([own[unit] for unit in every.tolist()]), known[every], units["row"][every])
         found["clusters"] += [columns | one for one in rows]
@@ -148,10 +148,12 @@ def without(tensors: dict[str, torch.Tensor], removed: Sequence[tuple[SymmetryGr
     return found
 
 
-def alike_row(effects: np.ndarray, cluster: np.ndarray, run: np.ndarray, config: UnitEffectsConfig) -> dict | None:
+def alike_row(
+    effects: np.ndarray, cluster: np.ndarray, run: np.ndarray, layer: np.ndarray, config: UnitEffectsConfig
+) -> dict | None:
     """How alike units (M,) of one cluster and different runs are, in the mean over units that have such others; `between` is
-    that of units of different clusters. Intervals resample runs, of both units; the null permutes clusters among units. None
-    where no unit has others to be like.
+    that of units of different clusters. Intervals resample runs, of both units; the null permutes clusters among the units
+    of a layer (M,), so that to find the layers is not enough. None where no unit has others to be like.
     """
     apart = run[:, None] != run[None, :]
     squares, every = np.square(effects @ effects.T), np.ones((1, len(run)))
@@ -160,13 +162,22 @@ def alike_row(effects: np.ndarray, cluster: np.ndarray, run: np.ndarray, config:
     if not has.any():
         return None
     rng, n_runs = np.random.default_rng(config.seed), len(set(run[has].tolist()))
-    permuted = (_same(rng.permutation(cluster)) & apart for _ in range(config.n_permutations))
+    permuted = (_same(_within_layers(cluster, layer, rng)) & apart for _ in range(config.n_permutations))
     nulls = np.array([float(mean_of_pairs(squares, pairs, every)[0]) for pairs in permuted if pairs.any()])
     draws = mean_of_pairs(squares, same, resamples(N_DRAWS, len(run), seed=config.seed, groups=run))
     between = float(mean_of_pairs(squares, ~_same(cluster) & apart, every)[0])
     score = summary(draws, nulls if len(nulls) else np.array([np.nan]), n_runs)
     about = {"n_clusters": len(set(cluster.tolist())), "n": int(has.sum()), "n_runs": n_runs}
     return {"metric": "squared cosine", **score, "between": between, **about}
+
+
+def _within_layers(cluster: np.ndarray, layer: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Clusters (M,) permuted among the units of each layer (M,)."""
+    found = cluster.copy()
+    for one in np.unique(layer):
+        at = np.flatnonzero(layer == one)
+        found[at] = rng.permutation(cluster[at])
+    return found
 
 
 def _same(cluster: np.ndarray) -> np.ndarray:

@@ -20,6 +20,7 @@ from metarep.tables import read_csv
 from metarep.zoos.zoo import open_zoo
 
 CONFIG = UnitEffectsConfig(n_permutations=40)
+ONE_LAYER = np.zeros(60, dtype=int)
 
 
 @pytest.fixture(scope="module")
@@ -75,13 +76,21 @@ def test_units_of_one_cluster_are_alike_where_their_effects_are_and_not_by_chanc
     rng = np.random.default_rng(0)
     cluster, network = np.arange(60) % 3, np.repeat(np.arange(10), 6)
     effects = np.eye(3)[cluster] * rng.choice([-1, 1], size=(60, 1))
-    row = alike_row(effects, cluster, network, CONFIG)
+    row = alike_row(effects, cluster, network, ONE_LAYER, CONFIG)
     assert (row["value"], row["between"]) == (1.0, 0.0)
     assert row["low"] == row["high"] == 1.0
     assert row["null"] < 0.5
-    other = alike_row(effects, rng.permutation(cluster), network, CONFIG)
+    other = alike_row(effects, rng.permutation(cluster), network, ONE_LAYER, CONFIG)
     assert other["value"] < 0.5
-    assert alike_row(effects[:6], cluster[:6], network[:6], CONFIG) is None  # units of one run alone
+    assert alike_row(effects[:6], cluster[:6], network[:6], ONE_LAYER[:6], CONFIG) is None  # units of one run alone
+
+
+def test_clusters_that_find_the_layer_alone_are_no_more_alike_than_chance():
+    layer, network = np.arange(60) % 2, np.repeat(np.arange(10), 6)
+    effects = np.eye(2)[layer]
+    row = alike_row(effects, layer, network, layer, CONFIG)
+    assert row["value"] == row["null"] == 1.0
+    assert alike_row(effects, layer, network, ONE_LAYER, CONFIG)["null"] < 0.6
 
 
 def of_two_kinds(seed, n=20):
@@ -94,17 +103,17 @@ def of_two_kinds(seed, n=20):
 
 
 def test_intervals_are_as_wide_as_values_vary_among_samples_of_runs():
-    rows = [alike_row(*of_two_kinds(seed), UnitEffectsConfig(n_permutations=10)) for seed in range(60)]
+    rows = [alike_row(*of_two_kinds(seed), np.zeros(80, dtype=int), UnitEffectsConfig(n_permutations=10)) for seed in range(60)]
     mean = np.mean([row["value"] for row in rows])
     assert np.mean([row["low"] <= mean <= row["high"] for row in rows]) > 0.88
 
 
 def test_units_of_one_run_say_nothing_of_each_other_and_a_null_may_have_no_pairs():
     effects, run = np.eye(3)[[0, 0, 0, 1]], np.array([0, 0, 1, 0])
-    row = alike_row(effects, np.array([0, 1, 0, 2]), run, CONFIG)
+    row = alike_row(effects, np.array([0, 1, 0, 2]), run, ONE_LAYER[:4], CONFIG)
     assert (row["value"], row["n"], row["n_runs"]) == (1.0, 2, 2)
     assert np.isfinite(row["null"])
-    assert np.isnan(alike_row(effects[[0, 2]], np.array([0, 0]), run[[0, 2]], CONFIG)["between"])
+    assert np.isnan(alike_row(effects[[0, 2]], np.array([0, 0]), run[[0, 2]], ONE_LAYER[:2], CONFIG)["between"])
 
 
 def test_networks_whose_outputs_are_no_numbers_have_no_effects(zoo, monkeypatch):

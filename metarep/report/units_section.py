@@ -64,9 +64,9 @@ def removal(results: Results, known: Mapping[str, Compared], alike: Sequence[Map
     """Whether units of one cluster change the output alike when they are removed, and each cluster of the first embedding."""
     how = (
         "A unit is removed by setting to zero what reads it. Alike: the mean squared cosine of the changes of the outputs, of "
+        "two units of one cluster and different runs; between: of two clusters; chance: clusters permuted among the units of a "
+        "layer."
     )
-    how += "two units of one cluster and different runs; between: of two clusters; "
-    how += "chance: clusters permuted among the units of a layer."
     order = sorted(alike, key=lambda row: -row["value"])
     rows = [
         [

@@ -48,6 +48,7 @@ def place(tmp_path_factory):
         torch.save(tensors, where / "checkpoints" / f"{name}.pt")
     rows = "".join(f"{name},{i % 2},{4 + i % 3},{'ab'[i % 2]}\n" for i, name in enumerate(names))
     (where / "labels.csv").write_text("file,seed,width,task\n" + rows)
+    (where / "architecture.yaml").write_text("activation: relu\n")
     np.savez(where / "nets.npz", **{key: value.numpy() for key, value in tensors.items()})
     given(where, "run checkpoints/ --out results/mine")
     return where

@@ -35,6 +35,7 @@ def test_inputs_of_groups_are_all_pairs_and_what_networks_say_of_them_is_composi
     inputs = inputs_of_zoo(networks, chain, 1000)
     assert inputs.shape == (36, 12)
     assert len({tuple(row) for row in inputs.tolist()}) == 36
+    assert len(set(inputs[:8, :6].argmax(dim=1).tolist())) > 2  # in random order: the first few stand for all
     hidden, output = (networks.raw_tensors(3)[name] for name in ("hidden.weight", "output.weight"))
     expected = torch.relu(inputs @ hidden.T) @ output.T
     torch.testing.assert_close(chain.outputs(networks.stacked(np.array([3])), inputs)[0], expected)

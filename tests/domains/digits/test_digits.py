@@ -56,6 +56,12 @@ def test_pictures_without_their_classes_are_probes():
     found = read_probes(PretrainConfig(probes="digits"))
     assert found.shape == (1024, 1, 8, 8)
     assert np.array_equal(found, load_pictures()[0].x[:1024].numpy())
+    points = read_probes(PretrainConfig(probes="multiplier"))
+    line = read_probes(PretrainConfig(probes="functions"))
+    assert (points.shape, line.shape) == ((1024, 2), (1024, 1))
+    for some, low in ((points[:64], 0), (line[:64], -1)):  # the first few are all over the domain
+        assert some.min() == pytest.approx(low, abs=0.1)
+        assert some.max() == pytest.approx(1, abs=0.1)
     with pytest.raises(MetarepError, match="holds no probe inputs"):
         read_probes(PretrainConfig(probes="groups"))
 

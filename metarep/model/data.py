@@ -29,7 +29,7 @@ from metarep.networks.check import stated_of
 from metarep.networks.forward_passes import Behaving, forward_pass
 from metarep.networks.symmetry_groups import Symmetries
 from metarep.progress import Progress
-from metarep.zoos.domain import inputs_of
+from metarep.zoos.domain import domains, inputs_of
 from metarep.zoos.zoo import Zoo
 
 MAX_POOL = 1024
@@ -273,9 +273,9 @@ def read_probes(config: PretrainConfig) -> np.ndarray:
     try:
         found = np.load(config.probes, allow_pickle=False)
     except (OSError, ValueError) as error:
-        raise MetarepError(
-            f"{config.probes} holds no probe inputs", met=error, expected="a .npy file (n, *input shape)"
-        ) from error
+        named = ", ".join(one.name for one in domains() if inputs_of(one.name) is not None)
+        expected = f"a .npy file (n, *input shape), or a domain that has inputs: {named}"
+        raise MetarepError(f"{config.probes} holds no probe inputs", met=error, expected=expected) from error
     if found.ndim < 2 or not np.isfinite(found).all():
         met = f"shape {found.shape}" if found.ndim < 2 else "NaN or infinity"
         raise MetarepError(f"{config.probes} holds no probe inputs", met=met, expected="finite numbers (n, *input shape)")

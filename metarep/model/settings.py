@@ -85,7 +85,7 @@ class PretrainConfig(Settings):
     probe_range: tuple[float, float] = Field((0.0, 1.0), description="probe inputs are uniform between these two numbers")
     probes: Path | None = Field(
         None,
-        description="a .npy file of probe inputs (n, *input shape), or a domain that has some, such as digits; used instead of "
+        description="a .npy file of probe inputs (n, *input shape), or the name of a domain that has some; used instead of "
         "probe_range",
     )
     activation: str | None = Field(
